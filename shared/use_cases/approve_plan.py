@@ -8,7 +8,6 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.durable_job import bump_fencing_token
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
-from shared.domain.plans.awaiting_flows import with_awaiting_flows
 from shared.domain.plans.plan_approval import (
     approved_plan_name,
     awaiting_in,
@@ -229,11 +228,10 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
         approved_plans=(*plan.job.approved_plans, approved),
         approval_count=plan.job.approval_count + 1,
         excluded_from_approval=left_out,
+        awaiting_approval_count=0,
         message_number=plan.job.message_number + 1,
     )
-    job = bump_fencing_token(
-        with_awaiting_flows(job, ()), settles_after=services.settings.in_flight_timeout
-    )
+    job = bump_fencing_token(job, settles_after=services.settings.in_flight_timeout)
     await ENVIRONMENT.schedule_wake_up(services, job)
     await services.tables.environment_jobs.replace(plan.kept, job)
     await ENVIRONMENT.send(services, job)

@@ -9,7 +9,6 @@ from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
-from shared.domain.plans.awaiting_flows import with_awaiting_flows
 from shared.domain.plans.not_migrated import count_not_included, retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
@@ -131,7 +130,7 @@ async def _move_to_next_state(
         text = "The environment has approval policy automatic, so no approval is needed."
         job = replace(job, approved_by="approval policy automatic")
         return move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
-    return await_approval(services, with_awaiting_flows(job, work))
+    return await_approval(services, replace(job, awaiting_approval_count=len(work)))
 
 
 STEPS: dict[EnvironmentJobState, Step] = {

@@ -118,14 +118,11 @@ async def read_pending_actions(services: Services) -> PendingActions:
     environment_jobs, flow_jobs = known
     health = await check_health(services, known, reading)
     plans = await read_current_plans(services, environment_jobs, reading)
-    names = _names(environment_jobs)
     waiting = [
-        *pending_flow_actions(flow_jobs, names),
+        *pending_flow_actions(flow_jobs, _names(environment_jobs)),
         *pending_environment_actions(environment_jobs),
         *waiting_changes(plans.values()),
-        *pending_deletion_actions(
-            await _read_blocked_deletions(services, health.alerts, reading), names
-        ),
+        *pending_deletion_actions(await _read_blocked_deletions(services, health.alerts, reading)),
         *pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
         *_list_actions_of_app(services, health, await _read_awaited_since(services, health)),
     ]

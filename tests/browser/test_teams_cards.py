@@ -17,8 +17,8 @@ from shared.domain.plans.notification import Notification
 from shared.domain.plans.notification_text import shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from tests.browser.renderer import page_with
-from tests.functional.app.test_notification_per_reason import CATALOGUE, tenant_with
-from tests.functional.app.test_notification_per_reason import told as read_messages
+from tests.functional.app.test_notification_per_reason import CATALOGUE, build_tenant_with
+from tests.functional.app.test_notification_per_reason import read_notifications as read_messages
 
 CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")
 pytestmark = [
@@ -164,7 +164,7 @@ async def test_card_of_every_notification_fits_and_names_no_address_range(
     browser: Browser, cause: PendingActionKind, code: str, tmp_path: Path
 ) -> None:
     """The card has the title, what to do, and one button, on a phone too."""
-    scenario = await tenant_with("Stock")
+    scenario = await build_tenant_with("Stock")
     await CATALOGUE[cause, code](scenario)
     (one,) = [
         one

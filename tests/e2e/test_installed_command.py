@@ -14,7 +14,7 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.command_tree import command_tree
-from tests.functional.cli.cli_app import KEY, delivered, served_app
+from tests.functional.cli.cli_app import KEY, deliver_messages, serve_app
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 ROOT = Path(__file__).parents[2]
@@ -183,7 +183,7 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     provide(scenario.services)
-    async with served_app() as app, delivered(scenario.driver):
+    async with serve_app() as app, deliver_messages(scenario.driver):
         online = replace(installed, environ={"CMKFLOW_API": app.url, "CMKFLOW_KEY": KEY})
         listed = await online.run("environment", "list")
         page = await online.run("assess", "show", "--all", "--html", "page.html")

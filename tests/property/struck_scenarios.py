@@ -20,7 +20,7 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Plan, was_killed
 from tests.fakes.test_world import World
-from tests.functional.actions.test_repair_network import guarded
+from tests.functional.actions.test_repair_network import build_guarded_scenario
 from tests.functional.deleting.deletion_scenario import order
 from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.preparing.prepare_scenario import PREPARE
@@ -96,7 +96,7 @@ def _hidden() -> tuple[Scenario, list[str]]:
 
 async def _behind_a_firewall() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow that calls a host whose firewall lacks the new addresses."""
-    scenario = await guarded("network_security_group")
+    scenario = await build_guarded_scenario("network_security_group")
     scenario.build.share_connections()
     return scenario, []
 

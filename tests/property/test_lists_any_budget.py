@@ -20,7 +20,11 @@ from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.assess import assess
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.functional.assessing.test_background_assessment import order, shown, told
+from tests.functional.assessing.test_background_assessment import (
+    read_assessment,
+    remove_times,
+    start_background_assessment,
+)
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -199,10 +203,10 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
         put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
         scenario.renew()
 
-        started = await order(scenario)
+        started = await start_background_assessment(scenario)
         await scenario.run(timedelta(hours=6))
 
-        found = await shown(scenario, started)
+        found = await read_assessment(scenario, started)
         assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
         assert found.answer is not None
         assert len(found.answer.flows) == flows
@@ -303,12 +307,12 @@ def test_an_assessment_reads_connections_and_apps_once(
         expected = await assess(scenario.services, environment.id)
         requests.put_before(scenario)
 
-        started = await order(scenario)
+        started = await start_background_assessment(scenario)
         await scenario.run(timedelta(hours=6))
 
-        found = await shown(scenario, started)
+        found = await read_assessment(scenario, started)
         assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
-        assert told(found.answer) == told(expected)
+        assert remove_times(found.answer) == remove_times(expected)
         assert len(requests.connectors) == len(set(requests.connectors)) == min(connections, 4)
         for name, count in (("connections", connections), ("apps", apps)):
             whole = [str(first) if first else "" for first in range(0, max(count, 1), page)]
@@ -361,10 +365,10 @@ def test_an_ordered_assessment_searches_each_place_once(flows: int, calls: int) 
         scenario.around = lambda those: replace(those, app_settings=ports)
         scenario.renew()
 
-        started = await order(scenario)
+        started = await start_background_assessment(scenario)
         await scenario.run(timedelta(hours=6))
 
-        found = await shown(scenario, started)
+        found = await read_assessment(scenario, started)
         assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
         assert found.answer is not None
         assert {flow.callers_unknown_reason for flow in found.answer.flows} == {""}

@@ -14,7 +14,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.denying_firewalls import denying_firewall_names
-from shared.domain.plans.remediation import EnvironmentJob, NamedFlow
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
 #: Most flows that a pending action names.
@@ -72,7 +72,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.FLOWS_BLOCKED: "{flows} {state}{at}{why}",
     PendingActionKind.ENVIRONMENT_BLOCKED: "The remediation{at} {has_stopped}{why}",
     PendingActionKind.PLAN_AWAITING_APPROVAL: "A plan for {flows}{at} awaits approval",
-    PendingActionKind.DELETION_BLOCKED: "{deletions} of retired originals blocked{at}{why}",
+    PendingActionKind.DELETION_BLOCKED: "{deletions} of retired originals blocked{why}",
     PendingActionKind.LATE_CALLER: "{flows} still called at the original's URL{at}",
     PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
     PendingActionKind.ALERT: "{alert}",
@@ -312,27 +312,19 @@ def _fix_for(code: str, group: Sequence[FlowJob | Deletion]) -> str:
     return f"The flows need different fixes. For {first.display_name}: {first.fix}"
 
 
-def pending_deletion_actions(
-    deletions: Iterable[Deletion], names: Mapping[str, str]
-) -> list[PendingAction]:
-    """Return one pending action per reason, environment and remediation for these blocked
-    deletions.
-
-    `names` has the environments' names by id.
-    """
-    groups: dict[tuple[str, str, str], list[Deletion]] = defaultdict(list)
-    for one in deletions:
-        groups[one.environment_id, one.remediation_id, one.reason_code].append(one)
+def pending_deletion_actions(deletions: Iterable[Deletion]) -> list[PendingAction]:
+    """Return one pending action per reason and remediation for these blocked deletions."""
+    groups: dict[tuple[str, str], list[Deletion]] = defaultdict(list)
+    for deletion in deletions:
+        groups[deletion.remediation_id, deletion.reason_code].append(deletion)
     pending = []
-    for (environment_id, remediation_id, code), group in groups.items():
+    for (remediation_id, code), group in groups.items():
         group.sort(key=lambda deletion: deletion.display_name)
         pending.append(
             PendingAction(
                 kind=PendingActionKind.DELETION_BLOCKED,
                 reason_code=code,
                 count=len(group),
-                environment_id=environment_id,
-                environment_name=names.get(environment_id, ""),
                 remediation_id=remediation_id,
                 flows=tuple(one.display_name for one in group[:NAMED]),
                 workflow_ids=tuple(one.original_id for one in group[:NAMED]),
@@ -396,7 +388,6 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
             one,
             cause=PendingActionKind.PLAN_AWAITING_APPROVAL,
             count=one.awaiting_approval_count,
-            flows=one.first_awaiting_flows,
             reason="The app writes nothing before an approver has approved the plan.",
             fix="Read the plan, then approve the version that it shows.",
             command=f"cmkflow approve {one.remediation_id}"
@@ -440,7 +431,6 @@ def _environment_action(
     command: str,
     reason: str = "",
     count: int = 1,
-    flows: Sequence[NamedFlow] = (),
     code: str = "",
     expires_at: datetime | None = None,
     state: str = "blocked",
@@ -452,8 +442,6 @@ def _environment_action(
         environment_id=job.environment_id,
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
-        flows=tuple(one.display_name for one in flows),
-        workflow_ids=tuple(one.workflow_id for one in flows),
         message=reason or job.message,
         fix=fix,
         next_command=command,

@@ -118,14 +118,6 @@ class FirewallIssueSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NamedFlow:
-    """A flow of a plan, with its name."""
-
-    workflow_id: str
-    display_name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedPlan:
     """An approval of an environment's plan."""
 
@@ -178,10 +170,8 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     unmatched_trigger_urls: tuple[str, ...] = ()
     #: Flows that the last approval excluded.
     excluded_from_approval: tuple[str, ...] = ()
-    #: Number of flows of the plan that await an approval, and the first of them by name; empty in
-    #: rows from before this field existed.
+    #: Number of flows of the plan that await an approval.
     awaiting_approval_count: int = 0
-    first_awaiting_flows: tuple[NamedFlow, ...] = ()
     has_started_flow_jobs: bool = False
     #: Id of an open flow job: until it ends, the others need not be checked.
     watched_job_id: str = ""

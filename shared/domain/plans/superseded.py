@@ -46,7 +46,6 @@ def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
         findings=fitting_findings((*job.findings, text)),
         unmatched_trigger_urls=(),
         firewall_issues=(),
-        first_awaiting_flows=(),
         external_hosts=(),
     )
 

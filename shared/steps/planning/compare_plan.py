@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.ids import derive_copy_id
-from shared.domain.plans.awaiting_flows import with_awaiting_flows
 from shared.domain.plans.not_migrated import count_not_included
 from shared.domain.plans.plan_approval import ApprovalDecision, apply_approval, exclude_unapproved
 from shared.domain.plans.plan_item import PlanItem
@@ -54,7 +53,7 @@ async def require_new_approval_for_changes(
     )
     await plan.upsert(*decided)
     items = {item.workflow_id: item for item in (*planned, *decided)}
-    awaiting = [item for item in items.values() if item.awaits_approval]
+    awaiting = sum(item.awaits_approval for item in items.values())
     if awaiting:
         unclaimed = await find_unmatched_callers(services, urls, list(items.values()))
         job = replace(
@@ -70,8 +69,9 @@ async def require_new_approval_for_changes(
         )
     counts = Counter(str(item.action) for item in items.values())
     left = count_not_included(job.mode, items.values())
-    job = replace(job, planned_action_counts=dict(counts), not_migrated=left)
-    return with_awaiting_flows(job, awaiting)
+    return replace(
+        job, awaiting_approval_count=awaiting, planned_action_counts=dict(counts), not_migrated=left
+    )
 
 
 async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
@@ -81,7 +81,7 @@ async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     plan = held.rows(held.services.tables.plan_items)
     await plan.upsert(*exclude_unapproved(await plan.all()))
     left = count_not_included(held.job.mode, await plan.all())
-    return replace(with_awaiting_flows(held.job, ()), not_migrated=left)
+    return replace(held.job, awaiting_approval_count=0, not_migrated=left)
 
 
 async def _look_up_new_callers(

@@ -39,25 +39,27 @@ HOUR = timedelta(hours=1)
 NOW = timedelta(0)
 
 
-async def planned(scenario: Scenario, mode: RemediationMode = RemediationMode.APPLY) -> None:
+async def plan_remediation(
+    scenario: Scenario, mode: RemediationMode = RemediationMode.APPLY
+) -> None:
     """Share the connections, opt in and start a remediation, so that its plan exists."""
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order(mode)
 
 
-async def copied() -> Scenario:
+async def build_scenario_with_copy() -> Scenario:
     """Return a scenario whose only flow is copied, before its next step begins."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=NOW)
     await scenario.until("Orders", FlowJobState.COPIED)
     return scenario
 
 
-async def claimed(scenario: Scenario) -> LeasedJob[FlowJob]:
+async def lease_job(scenario: Scenario) -> LeasedJob[FlowJob]:
     """Lease the job's row, as an invocation does."""
     table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.address(await scenario.job("Orders")))
@@ -65,13 +67,13 @@ async def claimed(scenario: Scenario) -> LeasedJob[FlowJob]:
     return await FLOW.claim(scenario.services, kept)
 
 
-async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:
+async def test_cancel_applies_to_environment_job_that_does_not_exist_yet() -> None:
     """After a cancel, the app creates the missing environment job in the state cancelled."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
     await scenario.opt_in()
-    row = await half_started(scenario)
+    row = await store_remediation_without_jobs(scenario)
 
     await cancel(scenario.services, row.id)
     await scenario.run(HOUR)
@@ -80,7 +82,7 @@ async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:
     assert job.state is EnvironmentJobState.CANCELLED
 
 
-async def half_started(scenario: Scenario) -> Remediation:
+async def store_remediation_without_jobs(scenario: Scenario) -> Remediation:
     """Store the row of a remediation without any of its environment jobs."""
     row = Remediation(
         mode=RemediationMode.APPLY,
@@ -93,11 +95,11 @@ async def half_started(scenario: Scenario) -> Remediation:
     return row
 
 
-async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation() -> None:
+async def test_job_moved_to_a_new_remediation_during_a_step_keeps_its_new_ids() -> None:
     """An invocation that stores its outcome keeps the ids of the new remediation."""
-    scenario = await copied()
+    scenario = await build_scenario_with_copy()
     await scenario.order(cause="order-2")
-    held = await claimed(scenario)
+    held = await lease_job(scenario)
 
     await start_flow_jobs(scenario.services, await scenario.environment_job())
     await held.end(held.job)
@@ -107,10 +109,10 @@ async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation
     assert job.environment_job_id == (await scenario.environment_job()).id
 
 
-async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
+async def test_rollback_requested_during_a_step_keeps_its_consent_to_backlog_replay() -> None:
     """A rollback that is requested during a step keeps its consent to the backlog replay."""
-    scenario = await copied()
-    held = await claimed(scenario)
+    scenario = await build_scenario_with_copy()
+    held = await lease_job(scenario)
 
     await roll_back(scenario.services, scenario.remediation.id, replay=True)
     await held.end(held.job)
@@ -119,10 +121,10 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
     assert (job.requested_command, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
 
 
-async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
+async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -> None:
     """A rollback request survives a renewed lease and a save of an older version of the row."""
-    scenario = await copied()
-    held = await claimed(scenario)
+    scenario = await build_scenario_with_copy()
+    held = await lease_job(scenario)
     read = held.job
 
     await roll_back(scenario.services, scenario.remediation.id, replay=True)
@@ -134,12 +136,12 @@ async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> No
     assert job.signature_hash == "read"
 
 
-async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() -> None:
+async def test_approved_plan_waits_while_no_policy_is_applied() -> None:
     """The approved plan waits while no policy is applied, and is carried out once one is again."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=NOW)
     scenario.build.unlink()
     await scenario.run(HOUR)
@@ -155,11 +157,11 @@ async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() 
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
+async def test_approved_prepare_is_blocked_after_a_key_is_applied() -> None:
     """The app prepares no flow after a key is applied. The job is blocked, with a fix."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("Asked by an app")
-    await planned(scenario, RemediationMode.PREPARE)
+    await plan_remediation(scenario, RemediationMode.PREPARE)
     await scenario.approve(run=NOW)
     scenario.build.link()
 
@@ -172,7 +174,7 @@ async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
     assert await scenario.jobs() == {}
 
 
-async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
+async def test_repeated_approval_is_counted_once() -> None:
     """A client that lost the answer approves again: the same environments, approved only once."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
@@ -194,10 +196,10 @@ async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
     assert {job.approval_count for job in second} == {1}
 
 
-async def test_one_original_that_is_being_deleted_does_not_keep_others_from_being_kept() -> None:
+async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_the_others() -> None:
     """The app cancels each deletion that has not begun.
 
-    The error names the original that it deletes.
+    The error names the original whose deletion is in progress.
     """
 
     def build(scenario: Scenario) -> None:
@@ -224,7 +226,7 @@ async def test_one_original_that_is_being_deleted_does_not_keep_others_from_bein
     ]
 
 
-async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> None:
+async def test_internal_error_in_one_deletion_does_not_block_the_others() -> None:
     """The app deletes the other originals, and sends a notification about the one that fails."""
 
     def build(scenario: Scenario) -> None:
@@ -258,9 +260,9 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
     assert states == {ids[0]: DeletionState.BLOCKED, ids[1]: DeletionState.DELETED}
 
 
-async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> None:
+async def test_invocation_reads_row_again_if_a_rollback_was_requested_before_its_lease() -> None:
     """An invocation obeys a rollback that is requested between its read and its lease."""
-    scenario = await copied()
+    scenario = await build_scenario_with_copy()
     job = await scenario.job("Orders")
 
     async def an_order_comes() -> None:
@@ -278,9 +280,9 @@ async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> N
     assert (await scenario.job("Orders")).is_rolling_back
 
 
-async def test_an_adoption_is_announced_by_a_message_of_its_own() -> None:
+async def test_job_moved_to_a_new_remediation_gets_a_new_message_number() -> None:
     """The message has a new number, because the queue drops a message with an id that it knows."""
-    scenario = await copied()
+    scenario = await build_scenario_with_copy()
     before = await scenario.job("Orders")
     await scenario.order(cause="order-2")
 

@@ -1,4 +1,4 @@
-"""What stops a remediation: kill switch, mode, policy, maintenance window, pilot flows."""
+"""Kill switch, approval policy, enterprise policy, maintenance window and pilot flows stop jobs."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 HOUR = timedelta(hours=1)
 
 
-async def planned(scenario: Scenario, **settings: object) -> None:
+async def plan_remediation(scenario: Scenario, **settings: object) -> None:
     """Link the environment, share its connections, opt in and start a remediation."""
     scenario.build.link()
     scenario.build.share_connections()
@@ -28,7 +28,7 @@ async def planned(scenario: Scenario, **settings: object) -> None:
     await scenario.order()
 
 
-async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() -> None:
+async def test_job_writes_nothing_while_kill_switch_is_on_and_completes_afterwards() -> None:
     """The kill switch stops all writes after the copy is made.
 
     When it is off, the job completes.
@@ -36,7 +36,7 @@ async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() 
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.app_setting_caller(orders)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Orders", FlowJobState.COPIED)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
@@ -54,14 +54,14 @@ async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() 
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() -> None:
+async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
     """The job is blocked with environment_read_only.
 
-    A retry completes it once the mode is set again.
+    A retry completes it after the environment allows changes again.
     """
     scenario = Scenario()
     scenario.build.http_flow("Orders")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Orders", FlowJobState.COPIED)
     await scenario.services.tables.environment_settings.upsert(
@@ -82,11 +82,11 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
+async def test_job_waits_while_no_policy_is_applied() -> None:
     """The job names the reason while no policy is applied, and completes when one is again."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Orders", FlowJobState.COPIED)
     link = scenario.build.environment.policy
@@ -111,11 +111,11 @@ async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None:
-    """The job writes nothing while another policy is applied than the one of its copy."""
+async def test_job_waits_while_another_policy_is_applied() -> None:
+    """The job writes nothing while the applied policy differs from the policy of its copy."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Orders", FlowJobState.COPIED)
     writes = len(scenario.world.writes)
@@ -131,13 +131,13 @@ async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None
     assert scenario.world.writes[writes:] == []
 
 
-async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> None:
+async def test_cutover_completes_after_the_maintenance_window_closes() -> None:
     """If the window closes between original off and copy on, the app still turns the copy on."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
     now = scenario.world.clock.now()
     closes = (now + 2 * HOUR).strftime("%H:%M")
-    await planned(scenario, maintenance_window=f"{now:%H:%M}-{closes}")
+    await plan_remediation(scenario, maintenance_window=f"{now:%H:%M}-{closes}")
     await scenario.approve(run=timedelta(0))
     await scenario.until("Keyword", FlowJobState.CUTTING_OVER)
 
@@ -155,13 +155,15 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
 
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
-async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> None:
-    """The app copies the pilot flow at once, and the other flow once the pilot has no calls."""
+async def test_other_flows_are_copied_after_the_pilot_flow_reaches_the_no_call_period(
+    name: str,
+) -> None:
+    """The app copies the other flow only after the job of the pilot flow checks for calls."""
     scenario = Scenario()
     canary, rest = scenario.build.http_flow("Canary"), scenario.build.http_flow("Rest")
     canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
     site = scenario.build.app_setting_caller(canary)
-    await planned(scenario, pilot_flows=frozenset({getattr(canary, name)}))
+    await plan_remediation(scenario, pilot_flows=frozenset({getattr(canary, name)}))
     await scenario.approve(run=timedelta(0))
 
     await scenario.until("Rest", FlowJobState.COPYING)
@@ -172,12 +174,12 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
-async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -> None:
+async def test_job_of_flow_excluded_while_kill_switch_is_on_writes_nothing(name: str) -> None:
     """A job that waits for the kill switch writes nothing after its flow is excluded."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
-    await planned(scenario)
+    await plan_remediation(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="look first")
     await scenario.approve(run=HOUR)
     await scenario.opt_in(excluded_flows=frozenset({getattr(orders, name)}))
@@ -190,23 +192,23 @@ async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -
     assert scenario.world.writes == []
 
 
-async def test_a_flow_is_excluded_by_its_flow_name_too() -> None:
+async def test_flow_can_be_excluded_by_its_flow_name() -> None:
     """The settings accept the flow name, because messages about a migration use it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
 
-    await planned(scenario, excluded_flows=frozenset({orders.flow_name}))
+    await plan_remediation(scenario, excluded_flows=frozenset({orders.flow_name}))
 
     assert (await scenario.plan())["Orders"].action is PlannedAction.NO_CHANGE
 
 
-async def test_a_first_wave_takes_its_children_along() -> None:
+async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
     """Children of a pilot flow are pilot flows, too, so that no flow waits for the other."""
     scenario = Scenario()
     _, parent, _ = scenario.build.family("Billing")
     scenario.build.http_flow("Rest")
-    await planned(scenario, pilot_flows=frozenset({parent.workflow_id}))
+    await plan_remediation(scenario, pilot_flows=frozenset({parent.workflow_id}))
 
     await scenario.approve()
 
@@ -216,14 +218,14 @@ async def test_a_first_wave_takes_its_children_along() -> None:
     ]
 
 
-async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> None:
+async def test_job_is_blocked_until_firewall_allows_the_tag_and_a_person_retries() -> None:
     """The message names the firewall. A retry succeeds once the firewall allows the service tag."""
     scenario = Scenario()
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     firewall = _firewall("erp", ())
     scenario.world.firewalls = [firewall]
     scenario.world.service_tags = _tags(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve(run=HOUR)
     blocked = await scenario.job("Orders")
@@ -235,7 +237,7 @@ async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> No
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
+async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
     """Ignoring a firewall issue by its name retries the job.
 
     For a wrong name, the app suggests one.
@@ -244,7 +246,7 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     scenario.world.firewalls = [_firewall("erp", ())]
     scenario.world.service_tags = _tags(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
     (gap,) = (await scenario.environment_job()).firewall_issues
     environment_id = scenario.build.environment.id
@@ -266,7 +268,7 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_let_in() -> None:
+async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None:
     """The plan lists each host once, with its flows, unless a known firewall is in front of it."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
@@ -277,7 +279,7 @@ async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_l
     )
     scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
     scenario.world.service_tags = _tags(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     [shown] = await show_plan(scenario.services, scenario.remediation.id)
     [target] = shown.external_hosts
@@ -288,7 +290,7 @@ async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_l
     assert sorted(flows[one] for one in target.workflow_ids) == ["Orders", "Returns"]
 
 
-async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> None:
+async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
     """A client may send back an ignored issue that no longer exists; only a new name must exist."""
     scenario = Scenario()
     scenario.world.firewalls = [_firewall("erp", ())]
@@ -307,8 +309,8 @@ async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> No
     assert shown.settings.ignored_issues == again["ignored_issues"]
 
 
-async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> None:
-    """The plan says which firewall lacks the tag that Microsoft's page on IP addresses asks for."""
+async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
+    """A finding of the plan names the firewall that lacks an optional tag of Microsoft's page."""
     scenario = Scenario()
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
@@ -316,7 +318,7 @@ async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> Non
         **_tags(scenario),
         "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
     }
-    await planned(scenario)
+    await plan_remediation(scenario)
     job = await scenario.environment_job()
 
     await scenario.approve()
@@ -328,7 +330,7 @@ async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> Non
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
+async def test_missing_tag_that_a_setting_requires_blocks_the_flow() -> None:
     """The flow is blocked until the firewall allows the additional tag."""
     settings = Settings(tenant_id="fakes", additional_required_tags=("PowerPlatformInfra",))
     scenario = Scenario(settings=settings)
@@ -338,7 +340,7 @@ async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
         **_tags(scenario),
         "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
     }
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve(run=HOUR)
     blocked = await scenario.job("Orders")
@@ -368,12 +370,12 @@ def _tags(scenario: Scenario) -> dict[str, list[str]]:
     return {**ranges, "powerplatformplex": ["20.1.0.0/24"], "logicapps": ["20.2.0.0/24"]}
 
 
-async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
+async def test_waiting_job_continues_after_the_maintenance_window_is_removed() -> None:
     """A job that waits for the maintenance window continues when the window is removed."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     opens = scenario.world.clock.now() + 9 * HOUR
-    await planned(scenario, maintenance_window=f"{opens:%H:%M}-{opens + HOUR:%H:%M}")
+    await plan_remediation(scenario, maintenance_window=f"{opens:%H:%M}-{opens + HOUR:%H:%M}")
     await scenario.approve(run=HOUR)
     held = await scenario.job("Orders")
 

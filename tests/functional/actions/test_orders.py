@@ -36,7 +36,7 @@ STAGES = [
 
 
 class BeforeLook:
-    """A store that does something right before the first read of a row of one table."""
+    """A store that runs an action before the first read of a row of one table."""
 
     def __init__(self, store: object, table: str, deed: Callable[[], Awaitable[object]]) -> None:
         self._store: Any = store
@@ -54,7 +54,7 @@ class BeforeLook:
         return await self._store.get(table, partition, key)
 
 
-async def planned(scenario: Scenario, **settings: object) -> None:
+async def plan_remediation(scenario: Scenario, **settings: object) -> None:
     """Link the environment, share its connections, opt in and start a remediation."""
     scenario.build.link()
     scenario.build.share_connections()
@@ -63,8 +63,8 @@ async def planned(scenario: Scenario, **settings: object) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState) -> None:
-    """The app reverts what it has done until then, and the job ends as cancelled or rolled back."""
+async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> None:
+    """The app reverts all its changes, and the job ends as cancelled or rolled back."""
     scenario = Scenario()
     swaps = stage in {FlowJobState.CUTTING_OVER, FlowJobState.MONITORING}
     title = "Keyword" if swaps else "Orders"
@@ -73,7 +73,7 @@ async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState)
         scenario.build.app_setting_caller(flow)
         scenario.build.flow_caller(flow)
     scenario.world.traffic.beat(scenario.world)
-    await planned(scenario)
+    await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
     await scenario.approve(run=timedelta(0))
     await scenario.until(title, stage)
@@ -87,11 +87,11 @@ async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState)
     assert scenario.world.traffic.lost == []
 
 
-async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end() -> None:
+async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
     """The rollback starts at the end of the step, although the step sets its next check later."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
 
@@ -104,11 +104,11 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
     assert (await scenario.job("Orders")).step is FlowJobState.ROLLING_BACK
 
 
-async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
+async def test_rollback_requested_while_the_original_is_retired_is_carried_out() -> None:
     """An original that the step retires when the rollback is requested is rolled back and on."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
 
     async def order() -> None:
@@ -122,11 +122,13 @@ async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
 
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
-async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order: Undo) -> None:
+async def test_request_between_approval_and_start_of_flow_jobs_cancels_environment_job(
+    order: Undo,
+) -> None:
     """The app creates no flow job and ends the environment job as cancelled."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     writes = len(scenario.world.writes)
 
@@ -139,7 +141,7 @@ async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order
 
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
-async def test_an_undo_of_a_blocked_environment_ends_it(order: Undo) -> None:
+async def test_request_for_a_blocked_environment_cancels_environment_job(order: Undo) -> None:
     """The environment job ends as cancelled, and a later retry starts nothing."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -156,7 +158,7 @@ async def test_an_undo_of_a_blocked_environment_ends_it(order: Undo) -> None:
     assert await scenario.jobs() == {}
 
 
-async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> None:
+async def test_retry_of_a_job_that_is_no_longer_blocked_changes_nothing() -> None:
     """If two people retry at once, the later request finds no blocked job and changes nothing."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -172,12 +174,12 @@ async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> 
     assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
 
 
-async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands() -> None:
+async def test_cancel_while_flow_jobs_are_started_cancels_the_existing_jobs() -> None:
     """A cancel also cancels the flow jobs that a process created before it died."""
     scenario = Scenario()
     for name in ("A", "B", "C"):
         scenario.build.http_flow(name)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     scenario.driver.plan = Plan(at=8)
     scenario.renew()
@@ -192,7 +194,7 @@ async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands()
     assert scenario.world.writes == []
 
 
-async def test_an_approval_is_for_all_environments_or_for_none() -> None:
+async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -> None:
     """If one environment is read-only, the approval is rejected for all environments."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
@@ -215,11 +217,11 @@ async def test_an_approval_is_for_all_environments_or_for_none() -> None:
     assert {job.state for job in jobs} == {EnvironmentJobState.AWAITING_APPROVAL}
 
 
-async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
+async def test_expired_plan_cannot_be_approved() -> None:
     """The app rejects an approval from the moment of expiry, and cancels the environment job."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
-    await planned(scenario)
+    await plan_remediation(scenario)
     expires = (await scenario.environment_job()).approval_expires_at
     assert expires is not None
     scenario.world.clock.advance_to(expires)

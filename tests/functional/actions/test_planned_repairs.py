@@ -16,7 +16,7 @@ from shared.use_cases.manage_firewall_fixes import list_applied_fixes
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
-from tests.functional.actions.test_repair_network import APPLIED, Guarded, guarded
+from tests.functional.actions.test_repair_network import APPLIED, Guarded, build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import kill_after
 from tests.kinds.firewalls.network_security_group import security_rule
 
@@ -24,18 +24,18 @@ HOUR = timedelta(hours=1)
 GROUP = "network_security_group"
 
 
-async def opted_in(kind: str = GROUP) -> Guarded:
+async def build_opted_in_scenario(kind: str = GROUP) -> Guarded:
     """Return a scenario whose environment lets plans change every firewall."""
-    scenario = await guarded(kind)
+    scenario = await build_guarded_scenario(kind)
     ids = frozenset(path for path in scenario.world.resources if not path.endswith("/config/web"))
     await scenario.opt_in(writable_firewalls=ids)
     return scenario
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind: str) -> None:
+async def test_plan_names_firewall_fix_and_app_applies_it_after_the_approval(kind: str) -> None:
     """The app writes the firewall only after the approval, and records the approver in the fix."""
-    scenario = await opted_in(kind)
+    scenario = await build_opted_in_scenario(kind)
     before = scenario.azure
     await scenario.order()
     [finding] = (await scenario.environment_job()).firewall_issues
@@ -52,9 +52,9 @@ async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind:
 
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
-async def test_a_dry_run_shows_it_and_writes_nothing(mode: RemediationMode) -> None:
+async def test_dry_run_shows_firewall_fix_and_writes_nothing(mode: RemediationMode) -> None:
     """The plan of an assessment or dry run shows the firewall fix, and nothing is written."""
-    scenario = await opted_in()
+    scenario = await build_opted_in_scenario()
     before = scenario.azure
 
     await scenario.order(mode)
@@ -64,9 +64,9 @@ async def test_a_dry_run_shows_it_and_writes_nothing(mode: RemediationMode) -> N
     assert scenario.azure == before
 
 
-async def test_without_leave_a_plan_opens_nothing() -> None:
+async def test_plan_changes_no_firewall_that_the_settings_do_not_name() -> None:
     """The flow is blocked until a person changes the firewall."""
-    scenario = await guarded(GROUP)
+    scenario = await build_guarded_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
     [finding] = (await scenario.environment_job()).firewall_issues
@@ -81,9 +81,9 @@ async def test_without_leave_a_plan_opens_nothing() -> None:
     assert scenario.azure == before
 
 
-async def test_leave_that_is_given_after_the_approval_was_not_approved() -> None:
+async def test_firewall_permitted_after_the_approval_is_not_changed() -> None:
     """The app does not apply a firewall fix that the approved plan did not show."""
-    scenario = await guarded(GROUP)
+    scenario = await build_guarded_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
     settings = {"writable_firewalls": frozenset(scenario.world.resources)}
@@ -95,10 +95,10 @@ async def test_leave_that_is_given_after_the_approval_was_not_approved() -> None
     assert scenario.azure == before
 
 
-async def test_leave_counts_in_what_is_approved() -> None:
+async def test_plan_version_depends_on_firewall_fixes() -> None:
     """A plan that applies a firewall fix has another plan version than one that does not."""
     versions = []
-    for scenario in (await guarded(GROUP), await opted_in()):
+    for scenario in (await build_guarded_scenario(GROUP), await build_opted_in_scenario()):
         await scenario.order()
         await scenario.approve(run=timedelta(0))
         versions.append((await scenario.environment_job()).approved_version)
@@ -106,9 +106,9 @@ async def test_leave_counts_in_what_is_approved() -> None:
     assert len({*versions}) == 2
 
 
-async def test_many_flows_open_a_firewall_once() -> None:
+async def test_flows_behind_one_firewall_share_one_fix() -> None:
     """Six flows behind one firewall are retired with a single firewall fix."""
-    scenario = await opted_in()
+    scenario = await build_opted_in_scenario()
     for number in range(5):
         call = define.http_action("https://api.contoso.example/")
         scenario.build.http_flow(f"More {number}", {"Call": call})
@@ -123,9 +123,9 @@ async def test_many_flows_open_a_firewall_once() -> None:
     assert scenario.azure.count("cmk-PPPlex.WestEurope") == 1
 
 
-async def test_the_kill_switch_stops_it_and_the_job_goes_on_afterwards() -> None:
+async def test_kill_switch_stops_firewall_fix_and_job_completes_afterwards() -> None:
     """While the kill switch is on, the app does not change the firewall. Then the job completes."""
-    scenario = await opted_in(GROUP)
+    scenario = await build_opted_in_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
     await scenario.approve(run=timedelta(0))
@@ -140,11 +140,11 @@ async def test_the_kill_switch_stops_it_and_the_job_goes_on_afterwards() -> None
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds_it(
+async def test_fix_is_recorded_once_if_the_process_dies_after_the_write(
     kind: str,
 ) -> None:
     """The next process finds the written entries, and the fix is recorded once, as applied."""
-    scenario = await opted_in(kind)
+    scenario = await build_opted_in_scenario(kind)
     await scenario.order()
     write = "patch" if kind == "app_service" else "put"
     plan = kill_after(scenario, f"FakeResourceWriter.{write}")
@@ -161,9 +161,9 @@ async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_what_the_app_cannot_open_is_said_in_the_plan_and_holds_the_flow_up() -> None:
+async def test_plan_explains_why_the_app_cannot_fix_a_firewall_and_flow_is_blocked() -> None:
     """The plan names the reason: no priority is free before the rule that denies."""
-    scenario = await opted_in()
+    scenario = await build_opted_in_scenario()
     [path] = [one for one in scenario.world.resources if "/networksecuritygroups/" in one]
     group = dict(scenario.world.resources[path])
     refusing = [security_rule("first", 100, sourceAddressPrefix="LogicApps.WestEurope")]
@@ -182,9 +182,9 @@ async def test_what_the_app_cannot_open_is_said_in_the_plan_and_holds_the_flow_u
     assert scenario.azure == before
 
 
-async def test_a_rollback_leaves_it_open() -> None:
+async def test_rollback_does_not_revert_firewall_fix() -> None:
     """The firewall stays open because other flows may use it. Only a person reverts the fix."""
-    scenario = await opted_in()
+    scenario = await build_opted_in_scenario()
     await scenario.order()
     await scenario.approve()
     opened = scenario.azure
@@ -195,9 +195,9 @@ async def test_a_rollback_leaves_it_open() -> None:
     assert scenario.azure == opened
 
 
-async def test_in_mode_auto_leave_is_enough() -> None:
+async def test_automatic_approval_policy_applies_firewall_fix_without_approval() -> None:
     """With the approval policy automatic, the app applies the fix without an approval."""
-    scenario = await opted_in()
+    scenario = await build_opted_in_scenario()
     settings = {"approval_policy": ApprovalPolicy.AUTOMATIC}
     await change_environment(scenario.services, scenario.build.environment.id, settings)
 

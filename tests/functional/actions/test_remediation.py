@@ -10,7 +10,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, on_both_pl
 
 
 @on_both_platforms
-async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: Profile) -> None:
+async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> None:
     """An HTTP flow with three callers is retired, and no caller has the old URL or loses a call."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.http_flow("Orders")
@@ -36,7 +36,7 @@ async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: 
 
 
 @on_both_platforms
-async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
+async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
     """The app turns a keyword flow off and its copy on, and retires the original."""
     scenario = Scenario(profile=profile)
     keyword = scenario.build.keyword_flow("Keyword")
@@ -55,7 +55,7 @@ async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
 
 
 @on_both_platforms
-async def test_a_family_is_copied_bottom_up_and_retired_top_down(profile: Profile) -> None:
+async def test_parent_flows_are_turned_off_before_their_children(profile: Profile) -> None:
     """The app retires child, parent and grandparent, and turns the grandparent off first."""
     scenario = Scenario(profile=profile)
     child, parent, grandparent = scenario.build.family("Billing")
@@ -74,7 +74,7 @@ async def test_a_family_is_copied_bottom_up_and_retired_top_down(profile: Profil
     assert offs == [grandparent.workflow_id, parent.workflow_id, child.workflow_id]
 
 
-async def test_a_dry_run_shows_every_write_and_makes_none() -> None:
+async def test_dry_run_shows_planned_writes_and_makes_none() -> None:
     """The plan of a dry run names the callers to be written, and the app writes nothing."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -92,7 +92,7 @@ async def test_a_dry_run_shows_every_write_and_makes_none() -> None:
 
 
 @on_both_platforms
-async def test_an_original_that_is_off_is_copied_and_stays_off(profile: Profile) -> None:
+async def test_original_that_is_off_is_retired_and_its_copy_stays_off(profile: Profile) -> None:
     """The app turns on neither the original nor the copy."""
     scenario = Scenario(profile=profile)
     off = scenario.build.off_flow("Old form")
@@ -108,7 +108,7 @@ async def test_an_original_that_is_off_is_copied_and_stays_off(profile: Profile)
     assert not scenario.world.workflow(off.environment_id, job.copy_id).is_on
 
 
-async def test_an_environment_without_dataverse_is_told_in_the_plan() -> None:
+async def test_plan_requires_dataverse_database_for_flow_without_solution() -> None:
     """The plan says that the flow needs a Dataverse database, and the app creates no flow job."""
     scenario = Scenario()
     scenario.build.flow("Orders", define.http_trigger(), in_solution=False)

@@ -10,8 +10,8 @@ from tests.fakes.tenant import FakeRun
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 
-async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None:
-    """Within an hour the parent is blocked, too, and its fix names the child."""
+async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
+    """Within an hour the parent is blocked too, and its fix names the child."""
     scenario = Scenario()
     somebody = scenario.world.add_user("Somebody")
     scenario.build.connection("mail", "shared_office365", owner=somebody)
@@ -38,7 +38,7 @@ async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None
     assert "Child" in jobs["Parent"].fix
 
 
-async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
+async def test_parent_with_same_child_id_in_another_environment_is_not_changed() -> None:
     """A flow keeps its id when it is imported, so a parent elsewhere is no caller of this child."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
@@ -62,7 +62,7 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
     assert fake.client_data == before
 
 
-async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> None:
+async def test_child_stays_on_until_earlier_runs_of_its_parent_end() -> None:
     """A child stays on until a run of its parent that started before the change has ended."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child")

@@ -44,7 +44,7 @@ _PREFIXES = {
 }
 
 
-def wish(kind: str, **more: Any) -> FirewallFixInput:
+def build_fix_input(kind: str, **more: Any) -> FirewallFixInput:
     """Return the request to apply the fix to the firewall of this kind."""
     return FirewallFixInput(resource=_resource(kind), requested_by="ops", **more)
 
@@ -72,7 +72,9 @@ class Guarded(Scenario):
         return json.dumps(shown, sort_keys=True)
 
 
-async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Guarded:
+async def build_guarded_scenario(
+    kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED
+) -> Guarded:
     """Return a scenario with a firewall of this kind in front of a called host."""
     scenario = Guarded(has_azure_firewalls=True, mode=mode)
     scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
@@ -87,15 +89,15 @@ async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) 
     return scenario
 
 
-async def lacking(scenario: Scenario) -> list[str]:
+async def list_issue_names(scenario: Scenario) -> list[str]:
     """Return the names of the firewall issues that are left."""
     return [one.issue.name for one in await propose_fixes(scenario.services)]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str) -> None:
-    """Exactly these kinds can apply a fix. A person changes the others."""
-    scenario = await guarded(kind)
+async def test_app_applies_fixes_to_documented_firewall_kinds_only(kind: str) -> None:
+    """The app can apply a fix to exactly these kinds of firewalls. A person changes the others."""
+    scenario = await build_guarded_scenario(kind)
     name = _resource(kind)
 
     shown = await propose_fixes(scenario.services, name)
@@ -106,15 +108,15 @@ async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str)
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
+async def test_firewall_fix_is_applied_and_reverted_exactly(kind: str) -> None:
     """The revert restores the firewall exactly, and a record names the change and who made it."""
-    scenario = await guarded(kind)
+    scenario = await build_guarded_scenario(kind)
     before = scenario.azure
     [shown] = await propose_fixes(scenario.services, _resource(kind))
 
-    [opened] = await apply_fix(scenario.services, wish(kind))
-    left, changed = await lacking(scenario), scenario.azure
-    [closed] = await revert_fix(scenario.services, wish(kind))
+    [opened] = await apply_fix(scenario.services, build_fix_input(kind))
+    left, changed = await list_issue_names(scenario), scenario.azure
+    [closed] = await revert_fix(scenario.services, build_fix_input(kind))
 
     assert left == []
     assert changed != before
@@ -127,20 +129,20 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: str) -> None:
+async def test_second_request_for_a_fix_is_rejected_without_a_change(kind: str) -> None:
     """The second request is rejected because no firewall issue is left, and writes nothing."""
-    scenario = await guarded(kind)
-    await apply_fix(scenario.services, wish(kind))
+    scenario = await build_guarded_scenario(kind)
+    await apply_fix(scenario.services, build_fix_input(kind))
     changed = scenario.azure
 
     with pytest.raises(JobBlocked, match="has no firewall issue") as refused:
-        await apply_fix(scenario.services, wish(kind))
+        await apply_fix(scenario.services, build_fix_input(kind))
 
     assert refused.value.code == Reason.ISSUE_NOT_FOUND
     assert scenario.azure == changed
 
 
-def striking(scenario: Scenario, plan: Plan) -> Any:
+def build_faulty_services(scenario: Scenario, plan: Plan) -> Any:
     """Return services of a process with the faults of this plan."""
     return scenario.make(scenario.fakes.ports.under(plan))
 
@@ -148,7 +150,7 @@ def striking(scenario: Scenario, plan: Plan) -> Any:
 async def attempt(scenario: Scenario, plan: Plan, use_case: Any, order: FirewallFixInput) -> None:
     """Send a request with the faults of this plan: the process may die, or a request may fail."""
     try:
-        await use_case(striking(scenario, plan), order)
+        await use_case(build_faulty_services(scenario, plan), order)
     except BaseException as error:
         if not (was_killed(error) or isinstance(error, ServiceUnavailable | MustWait)):
             raise
@@ -159,7 +161,7 @@ async def attempt(scenario: Scenario, plan: Plan, use_case: Any, order: Firewall
     ("moment", "is_killed"),
     [(Moment.BEFORE, True), (Moment.AFTER, True), (Moment.AFTER, False)],
 )
-async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
+async def test_repeated_request_completes_fix_and_revert_after_any_failure(
     kind: str, moment: Moment, is_killed: bool
 ) -> None:
     """Applying and reverting succeed when repeated after a kill or a failure at any request."""
@@ -167,51 +169,53 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
         {} if is_killed else {"failure": lambda: ServiceUnavailable("no answer")}
     )
     calls = Plan()
-    scenario = await guarded(kind)
+    scenario = await build_guarded_scenario(kind)
     before = scenario.azure
-    await apply_fix(striking(scenario, calls), wish(kind))
+    await apply_fix(build_faulty_services(scenario, calls), build_fix_input(kind))
     opened = scenario.azure
 
     for number in range(1, calls.calls + 1):
-        scenario = await guarded(kind)
-        await attempt(scenario, Plan(at=number, moment=moment, **failure), apply_fix, wish(kind))
+        scenario = await build_guarded_scenario(kind)
+        await attempt(
+            scenario, Plan(at=number, moment=moment, **failure), apply_fix, build_fix_input(kind)
+        )
         scenario.world.clock.advance(scenario.settings.resource_lease_duration)
-        if await lacking(scenario):
-            await apply_fix(scenario.services, wish(kind))
+        if await list_issue_names(scenario):
+            await apply_fix(scenario.services, build_fix_input(kind))
         assert scenario.azure == opened, number
 
         plan = Plan(at=number, moment=moment, **failure)
-        await attempt(scenario, plan, revert_fix, wish(kind))
+        await attempt(scenario, plan, revert_fix, build_fix_input(kind))
         scenario.world.clock.advance(scenario.settings.resource_lease_duration)
         if scenario.azure != before:
-            await revert_fix(scenario.services, wish(kind))
+            await revert_fix(scenario.services, build_fix_input(kind))
         assert scenario.azure == before, number
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_no_write_without_leave(kind: str) -> None:
+async def test_kill_switch_read_only_policy_and_maintenance_window_stop_a_fix(kind: str) -> None:
     """Kill switch, read-only mode and maintenance window stop a fix; the switch stops a revert."""
-    scenario = await guarded(kind, mode=ApprovalPolicy.READ_ONLY)
+    scenario = await build_guarded_scenario(kind, mode=ApprovalPolicy.READ_ONLY)
     before = scenario.azure
 
     with pytest.raises(JobBlocked) as by_mode:
-        await apply_fix(scenario.services, wish(kind))
+        await apply_fix(scenario.services, build_fix_input(kind))
     scenario.mode = ApprovalPolicy.REQUIRED
     await scenario.opt_in(maintenance_window="00:00-00:01")
     scenario.world.clock.advance_to(scenario.world.clock.now().replace(hour=12))
     with pytest.raises(MustWait) as by_window:
-        await apply_fix(scenario.services, wish(kind))
+        await apply_fix(scenario.services, build_fix_input(kind))
     await scenario.opt_in()
     await set_kill_switch(scenario.services, is_on=True, by="ops", reason="storm")
     with pytest.raises(MustWait) as by_switch:
-        await apply_fix(scenario.services, wish(kind))
+        await apply_fix(scenario.services, build_fix_input(kind))
     untouched = scenario.azure
     await set_kill_switch(scenario.services, is_on=False, by="ops", reason="calm")
-    await apply_fix(scenario.services, wish(kind))
+    await apply_fix(scenario.services, build_fix_input(kind))
     await set_kill_switch(scenario.services, is_on=True, by="ops", reason="storm")
     opened = scenario.azure
     with pytest.raises(MustWait):
-        await revert_fix(scenario.services, wish(kind))
+        await revert_fix(scenario.services, build_fix_input(kind))
 
     assert by_mode.value.code == Reason.ENVIRONMENT_READ_ONLY
     assert by_window.value.code == Reason.OUTSIDE_MAINTENANCE_WINDOW
@@ -233,9 +237,9 @@ class Editing:
         return getattr(self._inner, name)
 
 
-async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> None:
+async def test_fix_keeps_concurrent_edit_of_an_ip_group() -> None:
     """The ETag makes the first write fail, and the app repeats it with the edit included."""
-    scenario = await guarded("azure_firewall")
+    scenario = await build_guarded_scenario("azure_firewall")
     [group_id] = [path for path in scenario.world.resources if "/ipgroups/" in path]
     scenario.world.resources[group_id] = {**scenario.world.resources[group_id], "etag": "W/first"}
 
@@ -247,21 +251,21 @@ async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> Non
     writer = Editing(scenario.services.resource_writer, edit)
     services = replace(scenario.services, resource_writer=writer)
 
-    await apply_fix(services, wish("azure_firewall"))
+    await apply_fix(services, build_fix_input("azure_firewall"))
     opened = scenario.azure
-    await revert_fix(scenario.services, wish("azure_firewall"))
+    await revert_fix(scenario.services, build_fix_input("azure_firewall"))
 
     assert "198.51.100.7" in opened
     assert "198.51.100.7" in scenario.azure
     assert "20.61.88.128/26" not in scenario.azure
-    assert await lacking(scenario) != []
+    assert await list_issue_names(scenario) != []
 
 
-async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
+async def test_revert_keeps_a_rule_that_was_edited_after_the_fix() -> None:
     """A revert removes only the entries that are unchanged since the app added them."""
-    scenario = await guarded("network_security_group")
-    [opened] = await apply_fix(scenario.services, wish("network_security_group"))
-    group: Any = scenario.world.resources[security_group_id(scenario)]
+    scenario = await build_guarded_scenario("network_security_group")
+    [opened] = await apply_fix(scenario.services, build_fix_input("network_security_group"))
+    group: Any = scenario.world.resources[find_security_group_id(scenario)]
     moved = next(
         one
         for one in group["properties"]["securityRules"]
@@ -269,22 +273,22 @@ async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
     )
     moved["properties"]["priority"] = 3000
 
-    await revert_fix(scenario.services, wish("network_security_group"))
+    await revert_fix(scenario.services, build_fix_input("network_security_group"))
 
     assert len(opened.added_entries.entries) == 2
     assert "cmk-PPPlex.WestEurope" in scenario.azure
     assert "cmk-PPPlex.NorthEurope" not in scenario.azure
 
 
-def security_group_id(scenario: Scenario) -> str:
+def find_security_group_id(scenario: Scenario) -> str:
     """Return the path of the only network security group."""
     [found] = [path for path in scenario.world.resources if "/networksecuritygroups/" in path]
     return found
 
 
-async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None:
+async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
     """If an Azure policy denies the write, the error has Azure's code and nothing is changed."""
-    scenario = await guarded("network_security_group")
+    scenario = await build_guarded_scenario("network_security_group")
 
     class Refusing:
         async def put(self, *_: object, **__: object) -> None:
@@ -296,16 +300,16 @@ async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None
     before = scenario.azure
 
     with pytest.raises(PlatformError, match="RequestDisallowedByPolicy"):
-        await apply_fix(services, wish("network_security_group"))
+        await apply_fix(services, build_fix_input("network_security_group"))
 
     [record] = await list_applied_fixes(scenario.services)
     assert record.state is FirewallFixState.APPLYING
     assert scenario.azure == before
 
 
-async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
+async def test_concurrent_fix_waits_for_the_resource_lease() -> None:
     """The second request must wait while the first has the lease of the resource."""
-    scenario = await guarded("network_security_group")
+    scenario = await build_guarded_scenario("network_security_group")
     first = Plan(at=None)
 
     class Midway:
@@ -313,20 +317,20 @@ async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
 
         async def put(self, *arguments: Any, **named: Any) -> None:
             with pytest.raises(MustWait) as second:
-                await apply_fix(scenario.services, wish("network_security_group"))
+                await apply_fix(scenario.services, build_fix_input("network_security_group"))
             assert second.value.code == Reason.WAITING_FOR_RESOURCE_LEASE
             await scenario.fakes.ports.resource_writer.put(*arguments, **named)
 
-    services = replace(striking(scenario, first), resource_writer=Midway())
+    services = replace(build_faulty_services(scenario, first), resource_writer=Midway())
 
-    await apply_fix(services, wish("network_security_group"))
+    await apply_fix(services, build_fix_input("network_security_group"))
 
-    assert await lacking(scenario) == []
+    assert await list_issue_names(scenario) == []
 
 
-async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
+async def test_error_for_unknown_firewall_name_suggests_existing_names() -> None:
     """The error names a similar name, or else all names."""
-    scenario = await guarded("network_security_group")
+    scenario = await build_guarded_scenario("network_security_group")
 
     for use_case in (apply_fix, revert_fix):
         with pytest.raises(JobBlocked) as refused:
@@ -338,23 +342,23 @@ async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
     assert "network_security_group:" in asked.value.fix
 
 
-async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
-    """The app opens the site but not its scm site, which a person has to name."""
-    scenario = await guarded("app_service")
+async def test_fix_changes_only_the_part_of_the_firewall_that_flows_call() -> None:
+    """The app does not change the restrictions of the scm site. A person has to name that part."""
+    scenario = await build_guarded_scenario("app_service")
     site_id = next(one["id"] for one in scenario.world.resources.values() if "id" in one)
     web: Any = scenario.world.resources[f"{site_id}/config/web".lower()]
     web["properties"]["scmIpSecurityRestrictions"] = web["properties"]["ipSecurityRestrictions"]
     await scenario.order()
     await scenario.approve()
 
-    [opened] = await apply_fix(scenario.services, wish("app_service"))
+    [opened] = await apply_fix(scenario.services, build_fix_input("app_service"))
     exact = await propose_fixes(scenario.services, f"{site_id}#scm")
 
     assert opened.added_entries.list_name == "ipSecurityRestrictions"
     assert [one.issue.part for one in exact] == ["scm"]
 
 
-async def test_parts_that_nothing_tells_apart_are_named() -> None:
+async def test_error_for_ambiguous_firewall_names_its_parts() -> None:
     """If no flow is known to call any part of the firewall, the error names the parts."""
     scenario = Guarded(has_azure_firewalls=True)
     scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
@@ -371,22 +375,22 @@ async def test_parts_that_nothing_tells_apart_are_named() -> None:
         await apply_fix(scenario.services, FirewallFixInput(resource="edge", requested_by="ops"))
 
 
-async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
+async def test_revert_is_rejected_while_a_copy_uses_the_firewall() -> None:
     """The app rejects the revert while a copy uses the firewall.
 
-    A rollback does not revert it either.
+    A rollback does not revert the fix.
     """
-    scenario = await guarded("network_security_group")
-    await apply_fix(scenario.services, wish("network_security_group"))
+    scenario = await build_guarded_scenario("network_security_group")
+    await apply_fix(scenario.services, build_fix_input("network_security_group"))
     opened = scenario.azure
     await scenario.order()
     await scenario.approve()
 
     with pytest.raises(JobBlocked) as in_use:
-        await revert_fix(scenario.services, wish("network_security_group"))
+        await revert_fix(scenario.services, build_fix_input("network_security_group"))
     await scenario.roll_back()
     after_rollback = scenario.azure
-    [closed] = await revert_fix(scenario.services, wish("network_security_group"))
+    [closed] = await revert_fix(scenario.services, build_fix_input("network_security_group"))
 
     assert in_use.value.code == Reason.FIREWALL_FIX_IN_USE
     assert f"1 of {scenario.remediation.id}" in in_use.value.reason
@@ -394,37 +398,37 @@ async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
     assert closed.state is FirewallFixState.REVERTED
 
 
-async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
+async def test_forced_revert_ignores_copies_that_use_the_firewall() -> None:
     """With force, the app reverts a fix that a copy still uses."""
-    scenario = await guarded("network_security_group")
+    scenario = await build_guarded_scenario("network_security_group")
     before = scenario.azure
-    await apply_fix(scenario.services, wish("network_security_group"))
+    await apply_fix(scenario.services, build_fix_input("network_security_group"))
     await scenario.order()
     await scenario.approve()
 
-    await revert_fix(scenario.services, wish("network_security_group", force=True))
+    await revert_fix(scenario.services, build_fix_input("network_security_group", force=True))
 
     assert scenario.azure == before
 
 
-async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> None:
+async def test_second_fix_with_new_ranges_extends_the_first_record() -> None:
     """Both requests share one record, and a revert removes the entries of both."""
-    scenario = await guarded("azure_firewall")
+    scenario = await build_guarded_scenario("azure_firewall")
     before = scenario.azure
-    await apply_fix(scenario.services, wish("azure_firewall"))
+    await apply_fix(scenario.services, build_fix_input("azure_firewall"))
     scenario.world.service_tags[WEST].append("20.105.211.64/28")
 
-    [opened] = await apply_fix(scenario.services, wish("azure_firewall"))
-    await revert_fix(scenario.services, wish("azure_firewall"))
+    [opened] = await apply_fix(scenario.services, build_fix_input("azure_firewall"))
+    await revert_fix(scenario.services, build_fix_input("azure_firewall"))
 
     assert len(opened.added_entries.entries) == 4
     assert scenario.azure == before
 
 
-async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
+async def test_revert_is_rejected_if_it_removes_the_only_restriction_of_a_site() -> None:
     """The app rejects the revert, because a site without restrictions allows every address."""
-    scenario = await guarded("app_service")
-    await apply_fix(scenario.services, wish("app_service"))
+    scenario = await build_guarded_scenario("app_service")
+    await apply_fix(scenario.services, build_fix_input("app_service"))
     [path] = [path for path in scenario.world.resources if path.endswith("/config/web")]
     web: Any = scenario.world.resources[path]
     web["properties"]["ipSecurityRestrictions"] = [
@@ -433,26 +437,26 @@ async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
     before = scenario.azure
 
     with pytest.raises(JobBlocked, match="only restriction"):
-        await revert_fix(scenario.services, wish("app_service"))
+        await revert_fix(scenario.services, build_fix_input("app_service"))
 
     assert scenario.azure == before
 
 
-async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
+async def test_revert_of_a_fix_in_a_deleted_firewall_succeeds() -> None:
     """The app marks the fix of a deleted firewall as reverted."""
-    scenario = await guarded("azure_firewall")
-    await apply_fix(scenario.services, wish("azure_firewall"))
+    scenario = await build_guarded_scenario("azure_firewall")
+    await apply_fix(scenario.services, build_fix_input("azure_firewall"))
     scenario.world.resources = {ip_group("other")["id"].lower(): ip_group("other")}
 
-    [closed] = await revert_fix(scenario.services, wish("azure_firewall"))
+    [closed] = await revert_fix(scenario.services, build_fix_input("azure_firewall"))
 
     assert closed.state is FirewallFixState.REVERTED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: str) -> None:
+async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: str) -> None:
     """The repeated request finds the written entries and marks the fix as applied."""
-    scenario = await guarded(kind)
+    scenario = await build_guarded_scenario(kind)
     writes = {"app_service": "patch"}.get(kind, "put")
 
     class Deaf:
@@ -466,27 +470,27 @@ async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: s
 
     services = replace(scenario.services, resource_writer=Deaf())
     with pytest.raises(ServiceUnavailable):
-        await apply_fix(services, wish(kind))
+        await apply_fix(services, build_fix_input(kind))
     [begun] = await list_applied_fixes(scenario.services)
 
-    [ended] = await apply_fix(scenario.services, wish(kind))
+    [ended] = await apply_fix(scenario.services, build_fix_input(kind))
 
     assert (begun.state, ended.state) == (FirewallFixState.APPLYING, FirewallFixState.APPLIED)
     assert await list_applied_fixes(scenario.services) == [ended]
 
 
-async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> None:
+async def test_daily_check_notifies_about_an_incomplete_fix() -> None:
     """The daily check sends a notification about a fix that was begun two hours before."""
-    scenario = await guarded("network_security_group")
+    scenario = await build_guarded_scenario("network_security_group")
     plan = Plan()
 
     class Dying:
         async def put(self, *_: object, **__: object) -> None:
             raise ServiceUnavailable("no answer")
 
-    services = replace(striking(scenario, plan), resource_writer=Dying())
+    services = replace(build_faulty_services(scenario, plan), resource_writer=Dying())
     with pytest.raises(ServiceUnavailable):
-        await apply_fix(services, wish("network_security_group"))
+        await apply_fix(services, build_fix_input("network_security_group"))
 
     await scenario.driver.call(lambda s: run_daily_check(s, "soon"))
     soon = [one.reason_code for one in scenario.fakes.notices.told]
@@ -502,7 +506,7 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
     assert "edge" in told.message
     [record] = await list_applied_fixes(scenario.services)
     assert isinstance(record, FirewallFixRecord)
-    await apply_fix(scenario.services, wish("network_security_group"))
+    await apply_fix(scenario.services, build_fix_input("network_security_group"))
     [ended] = await list_applied_fixes(scenario.services)
     assert (ended.state, ended.reason_code) == (FirewallFixState.APPLIED, "")
 
@@ -517,14 +521,14 @@ class Forgetful:
         return accept
 
 
-async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> JobBlocked:
+async def repeat_until_blocked(services: Services, use_case: Any, kind: str) -> JobBlocked:
     """Repeat a request whose writes Azure does not keep, until the app is blocked.
 
     Return the error.
     """
     for _ in range(20):
         try:
-            await use_case(services, wish(kind))
+            await use_case(services, build_fix_input(kind))
         except MustWait as not_yet:
             await services.clock.sleep(not_yet.until - services.now)
         except JobBlocked as blocked:
@@ -533,13 +537,13 @@ async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> Jo
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kind: str) -> None:
-    """The error names the missing entries, and no record of the fix is left to revert."""
-    scenario = await guarded(kind)
+async def test_error_names_entries_that_azure_did_not_store(kind: str) -> None:
+    """The error names the missing entries, and the fix is recorded as reverted, without entries."""
+    scenario = await build_guarded_scenario(kind)
     services = replace(scenario.services, resource_writer=Forgetful())
     [shown] = await propose_fixes(scenario.services, _resource(kind))
 
-    blocked = await refused_in_the_end(services, apply_fix, kind)
+    blocked = await repeat_until_blocked(services, apply_fix, kind)
 
     [record] = await list_applied_fixes(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
@@ -548,25 +552,25 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
     assert "activity log" in blocked.fix
     assert (record.state, record.added_entries.entries) == (FirewallFixState.REVERTED, ())
     with pytest.raises(JobBlocked) as nothing_to_undo:
-        await revert_fix(scenario.services, wish(kind))
+        await revert_fix(scenario.services, build_fix_input(kind))
     assert nothing_to_undo.value.code == Reason.ISSUE_NOT_FOUND
-    [opened] = await apply_fix(scenario.services, wish(kind))
+    [opened] = await apply_fix(scenario.services, build_fix_input(kind))
     assert opened.state is FirewallFixState.APPLIED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(kind: str) -> None:
+async def test_record_keeps_entries_if_azure_does_not_store_the_revert(kind: str) -> None:
     """The record keeps the entries until a later revert removes them."""
-    scenario = await guarded(kind)
+    scenario = await build_guarded_scenario(kind)
     before = scenario.azure
-    [opened] = await apply_fix(scenario.services, wish(kind))
+    [opened] = await apply_fix(scenario.services, build_fix_input(kind))
     services = replace(scenario.services, resource_writer=Forgetful())
 
-    blocked = await refused_in_the_end(services, revert_fix, kind)
+    blocked = await repeat_until_blocked(services, revert_fix, kind)
 
     [record] = await list_applied_fixes(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
     assert record.added_entries.entries == opened.added_entries.entries
     assert record.reason_code == Reason.FIREWALL_FIX_UNFINISHED
-    await revert_fix(scenario.services, wish(kind))
+    await revert_fix(scenario.services, build_fix_input(kind))
     assert scenario.azure == before

@@ -1,4 +1,4 @@
-"""A person edits a firewall at any request of a fix or its revert, and the edit is kept.
+"""A person's edit of a firewall at any request of a fix or its revert is kept.
 
 Exceptions that no write can avoid are listed here and in docs/network.md.
 """
@@ -15,7 +15,12 @@ from shared.errors import JobBlocked, MustWait
 from shared.reason import Reason
 from shared.use_cases.manage_firewall_fixes import apply_fix, revert_fix
 from tests.fakes.crash import Plan
-from tests.functional.actions.test_repair_network import APPLIED, Guarded, guarded, wish
+from tests.functional.actions.test_repair_network import (
+    APPLIED,
+    Guarded,
+    build_fix_input,
+    build_guarded_scenario,
+)
 from tests.kinds.case import Json
 
 #: Where the list of a kind lies: the end of its resource's path, and the member.
@@ -101,18 +106,18 @@ class Person:
         self._world.resources[self._path] = changed
 
 
-async def added_by(kind: str) -> list[Any]:
+async def read_added_entries(kind: str) -> list[Any]:
     """Return the entries that the app adds when nobody else edits."""
-    scenario = await guarded(kind)
+    scenario = await build_guarded_scenario(kind)
     before = Person(scenario, kind, []).entries
-    await apply_fix(scenario.services, wish(kind))
+    await apply_fix(scenario.services, build_fix_input(kind))
     return [one for one in Person(scenario, kind, []).entries if one not in before]
 
 
 async def attempt(use_case: Any, services: Any, kind: str) -> None:
     """Send a request, which may find that nothing is left to do."""
     try:
-        await use_case(services, wish(kind))
+        await use_case(services, build_fix_input(kind))
     except (JobBlocked, MustWait) as refused:
         if refused.code not in {
             Reason.ISSUE_NOT_FOUND,
@@ -126,18 +131,18 @@ def _text(entries: list[Any]) -> list[str]:
     return sorted(json.dumps(one, sort_keys=True) for one in entries)
 
 
-async def lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, str]]:
+async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, str]]:
     """Return the requests at which the person's edit is lost or an entry of the app remains."""
-    wanted = await added_by(kind)
+    wanted = await read_added_entries(kind)
     lost: set[tuple[str, str]] = set()
     number = 0
     while True:
         number += 1
-        scenario = await guarded(kind)
+        scenario = await build_guarded_scenario(kind)
         person = Person(scenario, kind, wanted)
         untouched = person.entries
         if is_undo:
-            await apply_fix(scenario.services, wish(kind))
+            await apply_fix(scenario.services, build_fix_input(kind))
         plan = Beside(at=number, act=getattr(person, deed))
         services = scenario.make(scenario.fakes.ports.under(plan))
 
@@ -156,10 +161,10 @@ async def lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, s
     ("deed", "is_undo"),
     [("same", False), ("half", False), ("own", False), ("own", True), ("drop", True)],
 )
-async def test_a_persons_entries_outlive_a_repair_and_its_undo(
+async def test_fix_and_revert_keep_entries_that_a_person_edits_at_the_same_time(
     kind: str, deed: str, is_undo: bool
 ) -> None:
     """At every request, a person's entries stay, and the revert removes all of the app's."""
-    lost = await lost_races(kind, deed, is_undo=is_undo)
+    lost = await find_lost_races(kind, deed, is_undo=is_undo)
 
     assert lost <= UNAVOIDABLE

@@ -1,4 +1,4 @@
-"""A program: index an app with Microsoft's worker library and print what it found, as JSON.
+"""Index an app with Microsoft's worker library and print the result as JSON.
 
     python -I -S index_package.py APP MESSAGES PATH...
 
@@ -16,8 +16,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 
-def module_at(path: str) -> ModuleType:
-    """Import one file under a name of its own."""
+def import_module_at(path: str) -> ModuleType:
+    """Import a file as a module of the given name."""
     spec = importlib.util.spec_from_file_location("worker_messages", path)
     assert spec is not None
     assert spec.loader is not None
@@ -26,7 +26,7 @@ def module_at(path: str) -> ModuleType:
     return module
 
 
-async def index(app: str, rpc: Any) -> list[str]:
+async def index_functions(app: str, rpc: Any) -> list[str]:
     """Return the names of the functions; raises RuntimeError with the worker's reason."""
     import azure_functions_runtime as runtime
 
@@ -46,7 +46,7 @@ async def index(app: str, rpc: Any) -> list[str]:
 def main(app: str, messages: str, *paths: str) -> None:
     """Print the functions, and the file of every module that came from the paths."""
     sys.path[:0] = paths
-    functions = asyncio.run(index(app, module_at(messages).rpc))
+    functions = asyncio.run(index_functions(app, import_module_at(messages).rpc))
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     standard = Path(asyncio.__file__).parents[1]
     loaded = [file for file in files if file and not Path(file).is_relative_to(standard)]

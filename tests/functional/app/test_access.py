@@ -47,14 +47,14 @@ EACH_ROUTE = pytest.mark.parametrize(
 )
 
 
-def at(settings: Settings) -> Scenario:
+def provide_scenario(settings: Settings) -> Scenario:
     """Return a scenario in which the app has these settings."""
     scenario = Scenario(settings=settings)
     provide(scenario.services)
     return scenario
 
 
-async def ask(route: Endpoint, headers: dict[str, str]) -> Reply:
+async def call_route(route: Endpoint, headers: dict[str, str]) -> Reply:
     """Call a route about an existing environment, with a body that is no JSON."""
     identity = "a6f2c1de" if "{id}" in route.path else None
     return await call(HANDLERS[route.name], b"no JSON", id=identity, headers=headers)
@@ -66,13 +66,15 @@ async def ask(route: Endpoint, headers: dict[str, str]) -> Reply:
     [[], [Role.READER], [Role.OPERATOR], [Role.APPROVER], [Role.READER, Role.OPERATOR], Role],
     ids=lambda roles: "+".join(roles) or "none",
 )
-async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterable[Role]) -> None:
+async def test_route_rejects_a_person_without_its_role(
+    route: Endpoint, roles: Iterable[Role]
+) -> None:
     """The route rejects a person without its role. Any role may read."""
-    at(fake_settings(**SIGNED_IN))
+    provide_scenario(fake_settings(**SIGNED_IN))
     roles = list(roles)
     may = route.role in roles or (route.role is Role.READER and roles != [])
 
-    reply = await ask(route, signed_in(ANNA, roles))
+    reply = await call_route(route, signed_in(ANNA, roles))
 
     assert (reply.status == 403) is not may
     if not may:
@@ -90,7 +92,7 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
     settings = fake_settings(
         **SIGNED_IN, WEBSITE_AUTH_ENABLED=signs_in, sign_in_client_id="the-registration"
     )
-    at(settings)
+    provide_scenario(settings)
 
     reply = await call(HANDLERS[route.name])
 
@@ -104,11 +106,11 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
 
 
 @EACH_ROUTE
-async def test_no_route_answers_nobody(route: Endpoint) -> None:
-    """A request of somebody who is not signed in is answered with 401."""
-    at(fake_settings(**SIGNED_IN))
+async def test_route_answers_401_without_sign_in(route: Endpoint) -> None:
+    """A request without a sign-in is answered with 401."""
+    provide_scenario(fake_settings(**SIGNED_IN))
 
-    reply = await ask(route, {})
+    reply = await call_route(route, {})
 
     assert reply.status == 401
     assert reply.headers["WWW-Authenticate"] == "Bearer"
@@ -116,9 +118,9 @@ async def test_no_route_answers_nobody(route: Endpoint) -> None:
     assert "cmkflow login" in reply.document["fix"]
 
 
-async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
+async def test_stored_form_shows_some_of_many_values_and_sends_all() -> None:
     """The page shows 20 of 25 values, and the form sends all of them again."""
-    at(fake_settings(**SIGNED_IN))
+    provide_scenario(fake_settings(**SIGNED_IN))
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     body = urlencode([("flow_ids[]", f"flow-{number}") for number in range(25)])
 
@@ -137,23 +139,23 @@ async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
     [one for one in ENDPOINTS.values() if one.method == "GET"],
     ids=lambda one: one.path,
 )
-async def test_a_get_with_the_content_type_of_a_form_is_a_get(route: Endpoint) -> None:
+async def test_content_type_of_a_get_request_is_ignored(route: Endpoint) -> None:
     """Some clients send a Content-Type with every request, so the app ignores it for a GET."""
-    at(fake_settings(**SIGNED_IN))
+    provide_scenario(fake_settings(**SIGNED_IN))
     headers = signed_in(ANNA) | {"Accept": "application/json"}
 
-    plain = await ask(route, headers)
-    form = await ask(route, headers | {"Content-Type": FORM})
+    plain = await call_route(route, headers)
+    form = await call_route(route, headers | {"Content-Type": FORM})
 
     assert (form.status, form.media_type) == (plain.status, plain.media_type)
 
 
 @EACH_ROUTE
-async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign_in(
+async def test_principal_headers_are_ignored_without_app_service_authentication(
     route: Endpoint,
 ) -> None:
     """Without App Service authentication, a sender can write these headers, so they are ignored."""
-    at(fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
+    provide_scenario(fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
     forged = signed_in(ANNA) | {
         "X-MS-CLIENT-PRINCIPAL-NAME": ANNA,
         "X-MS-CLIENT-PRINCIPAL-ID": "an id",
@@ -161,25 +163,25 @@ async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign
         "Authorization": "Bearer token",
     }
 
-    reply = await ask(route, forged)
+    reply = await call_route(route, forged)
 
     assert reply.status == 401
     assert "App Service authentication" in reply.document["fix"]
 
 
 @EACH_ROUTE
-async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> None:
+async def test_function_key_has_the_roles_of_the_setting(route: Endpoint) -> None:
     """The key has the role reader of the setting, whatever the headers claim."""
-    at(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
+    provide_scenario(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
 
-    reply = await ask(route, signed_in(ANNA))
+    reply = await call_route(route, signed_in(ANNA))
 
     assert (reply.status == 403) is (route.role is not Role.READER)
 
 
-async def test_who_is_signed_in_needs_no_key() -> None:
+async def test_signed_in_person_needs_no_function_key() -> None:
     """A signed-in person acts with their own name and roles, also where keys are allowed."""
-    at(fake_settings(function_key_roles=(Role.READER,)))
+    provide_scenario(fake_settings(function_key_roles=(Role.READER,)))
     order = {"is_on": True, "justification": "a drill"}
 
     person = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA), key="")
@@ -191,9 +193,11 @@ async def test_who_is_signed_in_needs_no_key() -> None:
 
 
 @pytest.mark.parametrize("signs_in", ["True", ""])
-async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) -> None:
+async def test_wrong_function_key_is_rejected(signs_in: str) -> None:
     """A wrong key is rejected, in header and query. As in the host, the header has precedence."""
-    at(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in))
+    provide_scenario(
+        fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in)
+    )
     show = kill_switch_api.show_kill_switch
 
     in_query = await call(show, key="wrong")
@@ -205,16 +209,16 @@ async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) 
     assert "az functionapp keys list" in in_query.document["fix"]
 
 
-async def test_a_key_is_not_looked_at_where_none_counts() -> None:
+async def test_function_key_is_not_checked_if_no_key_has_a_role() -> None:
     """If no key has a role, the app does not check the key."""
-    at(fake_settings(**SIGNED_IN))
+    provide_scenario(fake_settings(**SIGNED_IN))
 
     assert (await call(kill_switch_api.show_kill_switch)).status == 401
 
 
-async def test_a_forged_name_is_not_written_down() -> None:
+async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -> None:
     """With a function key, the recorded name is the one in the body."""
-    at(fake_settings(WEBSITE_AUTH_ENABLED="False"))
+    provide_scenario(fake_settings(WEBSITE_AUTH_ENABLED="False"))
     order = {"is_on": True, "changed_by": "duty", "justification": "odd runs"}
 
     reply = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA))
@@ -223,13 +227,13 @@ async def test_a_forged_name_is_not_written_down() -> None:
 
 
 @pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE ", "yes"])
-def test_only_the_word_of_the_platform_lets_its_headers_count(said: str) -> None:
+def test_only_the_value_of_app_service_turns_authentication_on(said: str) -> None:
     """App Service writes `True`. No other value turns authentication on."""
     assert not fake_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
     assert fake_settings(WEBSITE_AUTH_ENABLED="True").platform_signs_in
 
 
-def principal(**changes: object) -> dict[str, str]:
+def build_principal_header(**changes: object) -> dict[str, str]:
     """Return the header of a reader, with these changes."""
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "reader"}]
     document = {"auth_typ": "aad", "claims": claims, **changes}
@@ -242,31 +246,33 @@ def principal(**changes: object) -> dict[str, str]:
         {PRINCIPAL: "no base64"},
         {PRINCIPAL: base64.b64encode(b"no JSON").decode()},
         {PRINCIPAL: base64.b64encode(b"[]").decode()},
-        principal(auth_typ="github"),
-        principal(claims=[{"typ": "roles", "val": "reader"}]),
-        principal(claims="reader"),
-        principal(claims=[{"typ": "roles"}]),
+        build_principal_header(auth_typ="github"),
+        build_principal_header(claims=[{"typ": "roles", "val": "reader"}]),
+        build_principal_header(claims="reader"),
+        build_principal_header(claims=[{"typ": "roles"}]),
     ],
     ids=["bytes", "text", "list", "another provider", "nobody", "no list", "no value"],
 )
-async def test_a_principal_that_cannot_be_told_is_nobody(header: dict[str, str]) -> None:
-    """An invalid header, or one of another provider, is a request of nobody."""
-    at(fake_settings(**SIGNED_IN))
+async def test_invalid_principal_header_is_answered_401(header: dict[str, str]) -> None:
+    """A request with an invalid header, or one of another provider, is not signed in."""
+    provide_scenario(fake_settings(**SIGNED_IN))
 
     assert (await call(health_api.show_health, headers=header)).status == 401
 
 
-async def test_roles_of_others_are_none() -> None:
+async def test_unknown_role_permits_nothing() -> None:
     """A role that the app does not know permits nothing, not even to read."""
-    at(fake_settings(**SIGNED_IN))
+    provide_scenario(fake_settings(**SIGNED_IN))
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "Owner"}]
 
-    assert (await call(health_api.show_health, headers=principal(claims=claims))).status == 403
+    assert (
+        await call(health_api.show_health, headers=build_principal_header(claims=claims))
+    ).status == 403
 
 
-async def test_a_machine_is_known_by_its_application() -> None:
+async def test_managed_identity_is_recorded_by_its_client_id() -> None:
     """A managed identity has no name, so the recorded name contains its client id."""
-    at(fake_settings(**SIGNED_IN))
+    provide_scenario(fake_settings(**SIGNED_IN))
     claims = [
         {"typ": OBJECT_ID, "val": "id"},
         {"typ": "azp", "val": "pipeline"},
@@ -276,7 +282,7 @@ async def test_a_machine_is_known_by_its_application() -> None:
     reply = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "changed_by": "somebody", "justification": "a drill"},
-        headers=principal(claims=claims),
+        headers=build_principal_header(claims=claims),
     )
 
     assert reply.document["changed_by"] == "application pipeline"
@@ -297,12 +303,14 @@ async def test_a_machine_is_known_by_its_application() -> None:
     ],
     ids=repr,
 )
-async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], status: int) -> None:
+async def test_requests_of_pages_of_other_sites_are_rejected(
+    said: dict[str, str], status: int
+) -> None:
     """The browser sends the session cookie also with the requests of pages of other sites.
 
     A page can send JSON without a Content-Type, or no body. Older browsers send only the origin.
     """
-    at(fake_settings(**SIGNED_IN))
+    provide_scenario(fake_settings(**SIGNED_IN))
     headers = signed_in(ANNA) | {"Host": "app.example"} | said
 
     reply = await call(
@@ -314,7 +322,7 @@ async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], stat
     assert reply.status == status
 
 
-def test_a_role_that_there_is_not_keeps_the_app_from_starting(
+def test_app_does_not_start_with_an_unknown_role_in_the_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A mistyped role in the setting must not grant or deny access unnoticed."""
@@ -324,7 +332,7 @@ def test_a_role_that_there_is_not_keeps_the_app_from_starting(
         AccessSettings()
 
 
-async def ordered(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
+async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
     """Start a remediation as this person, and return its id and the body of its approval."""
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -341,10 +349,10 @@ async def ordered(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
     return identity, {"versions": [plan["version"]]}
 
 
-async def test_nobody_approves_their_own_order() -> None:
+async def test_person_cannot_approve_their_own_remediation() -> None:
     """The person who started the remediation may not approve it; another approver may."""
-    scenario = at(fake_settings(**SIGNED_IN))
-    identity, order = await ordered(scenario, ANNA)
+    scenario = provide_scenario(fake_settings(**SIGNED_IN))
+    identity, order = await start_remediation_as(scenario, ANNA)
 
     own = await call(
         remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
@@ -360,10 +368,10 @@ async def test_nobody_approves_their_own_order() -> None:
     assert job.approved_by == BERT
 
 
-async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> None:
+async def test_person_cannot_schedule_deletions_of_their_own_remediation() -> None:
     """The person who started a remediation may not schedule the deletion of its originals."""
-    scenario = at(fake_settings(**SIGNED_IN))
-    identity, _ = await ordered(scenario, ANNA)
+    scenario = provide_scenario(fake_settings(**SIGNED_IN))
+    identity, _ = await start_remediation_as(scenario, ANNA)
 
     reply = await call(
         deletions_api.schedule_deletions,
@@ -375,10 +383,10 @@ async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> Non
     assert (reply.status, reply.document["reason_code"]) == (409, "self_approval_not_allowed")
 
 
-async def test_a_setting_lets_one_administrator_do_both() -> None:
+async def test_setting_for_self_approval_permits_start_and_approval_by_one_person() -> None:
     """With the setting for self-approval, one person may start and approve."""
-    scenario = at(fake_settings(**SIGNED_IN, allow_self_approval=True))
-    identity, order = await ordered(scenario, ANNA)
+    scenario = provide_scenario(fake_settings(**SIGNED_IN, allow_self_approval=True))
+    identity, order = await start_remediation_as(scenario, ANNA)
 
     own = await call(
         remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
@@ -387,10 +395,10 @@ async def test_a_setting_lets_one_administrator_do_both() -> None:
     assert own.status == 202
 
 
-async def test_what_an_event_ordered_is_approved_by_anybody_with_the_role() -> None:
+async def test_any_approver_can_approve_a_remediation_that_an_event_started() -> None:
     """No person started the remediation, so any approver may approve it."""
-    scenario = at(fake_settings(**SIGNED_IN))
-    identity, order = await ordered(scenario, ANNA)
+    scenario = provide_scenario(fake_settings(**SIGNED_IN))
+    identity, order = await start_remediation_as(scenario, ANNA)
     kept = await scenario.services.tables.remediations.get("remediation", identity)
     assert kept
     nobody = replace(kept.item, started_by="", started_by_id="")

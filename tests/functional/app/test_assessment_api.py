@@ -21,7 +21,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def test_an_order_is_accepted_and_says_where_to_look_and_when(scenario: Scenario) -> None:
+async def test_start_returns_location_and_retry_after(scenario: Scenario) -> None:
     """The answer is 202 with a location and `Retry-After`. A second request gets the same one."""
     there = scenario.build.environment.id
 
@@ -35,10 +35,10 @@ async def test_an_order_is_accepted_and_says_where_to_look_and_when(scenario: Sc
     assert (first.document["state"], first.document["assessment"]) == ("assessing", None)
 
 
-async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_says(
+async def test_background_assessment_has_the_result_of_an_immediate_one(
     scenario: Scenario,
 ) -> None:
-    """Its result is that of an immediate assessment, except the times."""
+    """The result of a background assessment is that of an immediate one, except the times."""
     there = scenario.build.environment.id
     ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     assert ordered["progress"] is None
@@ -62,10 +62,10 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
         ({"policy": "no-such-policy"}, 404),
     ],
 )
-async def test_what_cannot_be_assessed_is_refused(
+async def test_invalid_assessment_request_is_rejected(
     scenario: Scenario, body: dict[str, object], status: int
 ) -> None:
-    """Such a request is rejected before anything is stored."""
+    """An invalid request is rejected before anything is stored."""
     there = scenario.build.environment.id
 
     refused = await call(assessments_api.start_assessment, body, id=there, headers=ANNA)
@@ -74,7 +74,7 @@ async def test_what_cannot_be_assessed_is_refused(
     assert await scenario.services.tables.remediations.all() == []
 
 
-async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_answer(
+async def test_remediation_page_shows_progress_and_links_to_the_assessment(
     scenario: Scenario,
 ) -> None:
     """The progress is in a part of the page that is refreshed, and the page links to the result."""

@@ -36,7 +36,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def trail(**query: str) -> list[dict[str, object]]:
+async def list_entries(**query: str) -> list[dict[str, object]]:
     """Return the audit entries of the API."""
     reply = await call(audit_api.list_audit, query=query)
     assert reply.status == 200, reply.text
@@ -44,7 +44,7 @@ async def trail(**query: str) -> list[dict[str, object]]:
     return items
 
 
-async def put(scenario: Scenario, body: object, **headers: str) -> Reply:
+async def change_settings(scenario: Scenario, body: object, **headers: str) -> Reply:
     """Change the environment's settings as Anna."""
     return await call(
         environments_api.update_environment_settings,
@@ -55,13 +55,13 @@ async def put(scenario: Scenario, body: object, **headers: str) -> Reply:
     )
 
 
-async def test_a_change_is_told_with_all_that_there_is_to_know(scenario: Scenario) -> None:
+async def test_entry_of_a_change_has_person_request_and_state(scenario: Scenario) -> None:
     """Of the settings, the entry has only those that changed, with old and new values."""
     source = {"X-Forwarded-For": "forged, 203.0.113.9:4711", "User-Agent": "cmkflow/1"}
 
-    await put(scenario, {"approval_policy": "required", "max_flows": 7}, **source)
+    await change_settings(scenario, {"approval_policy": "required", "max_flows": 7}, **source)
 
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert entry["who"] == "anna@contoso.example"
     assert (entry["who_id"], entry["kind"]) == ("id-anna@contoso.example", "user")
     assert entry["recorded_at"] == scenario.services.now.isoformat().replace("+00:00", "Z")
@@ -77,7 +77,7 @@ async def test_a_change_is_told_with_all_that_there_is_to_know(scenario: Scenari
     assert (entry["status"], entry["message"]) == (200, "")
 
 
-async def test_what_changed_is_told_however_the_id_is_written(scenario: Scenario) -> None:
+async def test_entry_has_the_change_if_the_id_is_in_capitals(scenario: Scenario) -> None:
     """The entry has the change also if the id is in capital letters."""
     done = await call(
         environments_api.update_environment_settings,
@@ -86,25 +86,25 @@ async def test_what_changed_is_told_however_the_id_is_written(scenario: Scenario
         headers=ANNA,
     )
 
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert done.status == 200
     assert json.loads(str(entry["state_before"])) == {"approval_policy": "read_only"}
     assert json.loads(str(entry["state_after"])) == {"approval_policy": "required"}
 
 
-async def test_a_refused_order_is_told_with_why(scenario: Scenario) -> None:
+async def test_entry_of_a_rejected_request_has_status_and_reason(scenario: Scenario) -> None:
     """The entry has the status and the reason, and no state before and after."""
     order = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
 
     await call(remediations_api.start_remediation, order, headers=ANNA)
 
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert (entry["operation"], entry["status"]) == ("start_remediation", 409)
     assert "approval policy read_only" in str(entry["message"])
     assert (entry["state_before"], entry["state_after"]) == ("", "")
 
 
-async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
+async def test_entry_of_an_approval_has_state_and_plan_version(scenario: Scenario) -> None:
     """The entry has the state of the environment and the approved plan version."""
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -120,15 +120,15 @@ async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
 
     await call(remediation_actions_api.approve_remediation, body, id=identity, headers=bert)
 
-    entry, _ = await trail()
+    entry, _ = await list_entries()
     assert entry["who"] == "bert@contoso.example"
     before, after = json.loads(str(entry["state_before"])), json.loads(str(entry["state_after"]))
     assert before[environment] == "awaiting_approval"
     assert (after[environment], after[f"{environment} approved"]) == ("approved", plan["version"])
 
 
-async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
-    """For a rejected role, the app writes one entry a route and hour, however often it is tried."""
+async def test_rejected_role_is_recorded_once_per_route_and_hour(scenario: Scenario) -> None:
+    """The app writes one entry per route and hour, however often the person tries."""
     eve = signed_in("eve@contoso.example", [Role.READER])
     change = {"is_on": True, "justification": "odd"}
     for _ in range(3):
@@ -139,7 +139,7 @@ async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
     await call(kill_switch_api.set_kill_switch, change, headers=eve)
     await call(health_api.show_health, headers=signed_in("nobody@contoso.example", []))
 
-    entries = await trail()
+    entries = await list_entries()
     assert sorted((str(one["who"]), one["operation"], one["status"]) for one in entries) == [
         ("eve@contoso.example", "set_kill_switch", 403),
         ("eve@contoso.example", "set_kill_switch", 403),
@@ -160,7 +160,7 @@ async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
         ({"Content-Type": "application/x-www-form-urlencoded"}, "a page of this app"),
     ],
 )
-async def test_a_page_of_another_site_is_told(
+async def test_request_of_a_page_of_another_site_is_recorded(
     scenario: Scenario, headers: dict[str, str], reason: str
 ) -> None:
     """A page of another site acts with the session of a signed-in person, so it has an entry."""
@@ -169,12 +169,12 @@ async def test_a_page_of_another_site_is_told(
     reply = await call(kill_switch_api.set_kill_switch, change, headers=ANNA | headers)
 
     assert reply.status == 403
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert reason in str(entry["message"])
 
 
 @pytest.mark.parametrize("headers", [{}, {PRINCIPAL: "no base64"}])
-async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
+async def test_request_without_sign_in_is_not_recorded(headers: dict[str, str]) -> None:
     """A request without a sign-in has no entry, because anybody could fill the store."""
     scenario = Scenario(settings=fake_settings(function_key_roles=()))
     provide(scenario.services)
@@ -185,7 +185,7 @@ async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
     assert not [name for name in scenario.fakes.store.rows if name[0] == "auditlog"]
 
 
-async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
+async def test_request_with_a_key_without_the_role_is_not_recorded() -> None:
     """A request with a key that lacks the role has no entry, because nobody knows who sent it."""
     scenario = Scenario(settings=fake_settings(function_key_roles=(Role.READER,)))
     provide(scenario.services)
@@ -196,7 +196,7 @@ async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
     assert not [name for name in scenario.fakes.store.rows if name[0] == "auditlog"]
 
 
-async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
+async def test_request_is_rejected_if_its_entry_cannot_be_written(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The request is rejected also if its audit entry cannot be written."""
@@ -214,15 +214,15 @@ async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
     assert "audit entry not written" in caplog.text
 
 
-async def test_reading_leaves_no_trace(scenario: Scenario) -> None:
+async def test_read_requests_are_not_recorded(scenario: Scenario) -> None:
     """Requests that only read have no entry."""
     await call(health_api.show_health)
     await call(environments_api.list_environments)
 
-    assert await trail() == []
+    assert await list_entries() == []
 
 
-async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
+async def test_request_is_not_carried_out_if_its_entry_cannot_be_written(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The entry is written first, so the settings are not changed."""
@@ -234,7 +234,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
     monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
-    reply = await put(scenario, {"approval_policy": "automatic"})
+    reply = await change_settings(scenario, {"approval_policy": "automatic"})
 
     assert reply.status == 503
     assert (
@@ -242,7 +242,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
     ).approval_policy == "read_only"
 
 
-async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
+async def test_change_remains_if_its_result_cannot_be_recorded(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The change is made and the answer is 200. The entry has no status, and the log says why."""
@@ -259,15 +259,15 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
 
     monkeypatch.setattr(services.tables.audit_log, "insert", once)
 
-    reply = await put(scenario, {"approval_policy": "required"})
+    reply = await change_settings(scenario, {"approval_policy": "required"})
 
     assert reply.status == 200
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert entry["status"] is None
     assert "audit result not written" in caplog.text
 
 
-async def test_an_order_that_was_cut_off_stands_without_an_outcome(
+async def test_entry_of_an_interrupted_request_has_no_status(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the process dies during the request, its entry has no status."""
@@ -281,12 +281,12 @@ async def test_an_order_that_was_cut_off_stands_without_an_outcome(
             kill_switch_api.set_kill_switch, {"is_on": True, "justification": "odd"}, headers=ANNA
         )
 
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert (entry["operation"], entry["status"]) == ("set_kill_switch", None)
     assert json.loads(str(entry["request_body"])) == {"is_on": True, "justification": "odd"}
 
 
-async def test_a_defect_is_an_outcome_too(
+async def test_entry_of_an_internal_error_has_status_500(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The entry has status 500; the log has the details."""
@@ -299,14 +299,14 @@ async def test_a_defect_is_an_outcome_too(
         kill_switch_api.set_kill_switch, {"is_on": True, "justification": "odd"}, headers=ANNA
     )
 
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert (entry["status"], entry["message"]) == (500, "internal error")
 
 
-async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) -> None:
+async def test_pages_list_each_request_once_newest_first(scenario: Scenario) -> None:
     """The pages list each request once, also while others are added."""
     for number in range(1, 8):
-        await put(scenario, {"max_flows": number})
+        await change_settings(scenario, {"max_flows": number})
         scenario.world.clock.advance(timedelta(seconds=1))
     outcomes = [
         row
@@ -319,7 +319,7 @@ async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) 
     while True:
         reply = await call(audit_api.list_audit, query={"limit": "3", "after": after})
         limits += [json.loads(one["request_body"])["max_flows"] for one in reply.document["items"]]
-        await put(scenario, {"max_flows": 99})
+        await change_settings(scenario, {"max_flows": 99})
         after = reply.document["next"]
         if not after:
             break
@@ -327,13 +327,13 @@ async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) 
     assert limits == [7, 6, 5, 4, 3, 2, 1]
 
 
-async def test_no_row_is_ever_replaced(scenario: Scenario) -> None:
+async def test_simultaneous_requests_have_separate_rows(scenario: Scenario) -> None:
     """A second request at the same moment has its own rows."""
-    await put(scenario, {"max_flows": 5})
+    await change_settings(scenario, {"max_flows": 5})
     first = {
         name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
     }
-    await put(scenario, {"max_flows": 5})
+    await change_settings(scenario, {"max_flows": 5})
 
     rows = {
         name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
@@ -342,7 +342,7 @@ async def test_no_row_is_ever_replaced(scenario: Scenario) -> None:
     assert first.items() <= rows.items()
 
 
-async def test_a_signature_in_an_order_is_not_kept(scenario: Scenario) -> None:
+async def test_entry_contains_no_signature(scenario: Scenario) -> None:
     """No part of the entry contains a signature: request, state, target or client."""
     order = {"is_on": True, "justification": f"see {URL}"}
     headers = ANNA | {"User-Agent": URL, "X-Forwarded-For": URL}
@@ -357,7 +357,7 @@ async def test_a_signature_in_an_order_is_not_kept(scenario: Scenario) -> None:
     assert CANARY.removeprefix("sig=") not in "".join(kept)
 
 
-async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(scenario: Scenario) -> None:
+async def test_long_state_is_cut_and_has_its_sha256(scenario: Scenario) -> None:
     """A value that is too long for a row is cut, with its SHA-256."""
     flows = [f"8c2e3f7a-0000-4000-8000-{number:012}" for number in range(4000)]
     accepted = await read_environment_settings(scenario.services, scenario.build.environment.id)
@@ -365,9 +365,9 @@ async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(scenario: Sc
         accepted.__replace__(excluded_flows=frozenset(flows))
     )
 
-    await put(scenario, {"excluded_flows": []})
+    await change_settings(scenario, {"excluded_flows": []})
 
-    (entry,) = await trail()
+    (entry,) = await list_entries()
     assert len(str(entry["state_before"])) < 61_000
     assert "SHA-256" in str(entry["state_before"])
     assert json.loads(str(entry["state_after"])) == {"excluded_flows": []}

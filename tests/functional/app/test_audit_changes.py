@@ -19,7 +19,7 @@ from functions.endpoints import Endpoint, list_endpoints
 from shared.bootstrap import provide
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST
@@ -45,7 +45,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def changed(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
+async def read_last_change(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state before and after of the newest entry, and advance the clock."""
     scenario.world.clock.advance(timedelta(seconds=1))
     (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
@@ -59,19 +59,19 @@ async def changed(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
     [one for one in ENDPOINTS.values() if one.is_recorded],
     ids=lambda one: f"{one.method} {one.path}",
 )
-def test_every_order_says_what_it_changes(declared: Endpoint) -> None:
+def test_each_changing_route_declares_the_subject_of_its_entry(declared: Endpoint) -> None:
     """Each route that changes something declares what its audit entry describes."""
     assert declared.subject is not None
 
 
-async def test_a_change_of_a_firewall(scenario: Scenario) -> None:
+async def test_entry_of_a_firewall_fix(scenario: Scenario) -> None:
     """The entry has the added and removed entries, and the environment."""
     order = {"resource": "edge"}
 
     await call(firewall_fixes_api.apply_firewall_fix, order, headers=ANNA)
-    before, after = await changed(scenario)
+    before, after = await read_last_change(scenario)
     await call(firewall_fixes_api.revert_firewall_fix, order, headers=ANNA)
-    open_again, closed = await changed(scenario)
+    open_again, closed = await read_last_change(scenario)
 
     assert before == {}
     ((where, opened),) = after.items()
@@ -85,12 +85,12 @@ async def test_a_change_of_a_firewall(scenario: Scenario) -> None:
     assert closed[where]["state"] == "reverted"
 
 
-async def test_an_order_of_an_assessment(scenario: Scenario) -> None:
+async def test_entry_of_an_assessment(scenario: Scenario) -> None:
     """The entry has the id of the assessment and its environment."""
     there = scenario.build.environment.id
     await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)
 
-    before, after = await changed(scenario)
+    before, after = await read_last_change(scenario)
 
     assert before == {}
     assert after["environment_ids"] == [there]
@@ -98,14 +98,14 @@ async def test_an_order_of_an_assessment(scenario: Scenario) -> None:
     assert found.document["state"] == "assessing"
 
 
-async def test_a_check_of_keys(scenario: Scenario) -> None:
+async def test_entry_of_a_key_check(scenario: Scenario) -> None:
     """The entry has the findings about the key, and none after it is valid again."""
     gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
-    before, after = await changed(scenario)
+    before, after = await read_last_change(scenario)
     scenario.world.keys = gone
     await call(keys_api.check_keys, {}, headers=ANNA)
-    told, well = await changed(scenario)
+    told, well = await read_last_change(scenario)
 
     assert before == {}
     (found,) = after.values()
@@ -114,7 +114,7 @@ async def test_a_check_of_keys(scenario: Scenario) -> None:
     assert well == {}
 
 
-async def test_an_archive_of_runs(scenario: Scenario) -> None:
+async def test_entry_of_an_archive_of_runs(scenario: Scenario) -> None:
     """The entry has the originals and the states of their archives."""
     await scenario.order()
     await scenario.approve()
@@ -122,13 +122,13 @@ async def test_an_archive_of_runs(scenario: Scenario) -> None:
 
     await call(archives_api.archive_runs, id=scenario.remediation.id, headers=ANNA)
 
-    before, after = await changed(scenario)
+    before, after = await read_last_change(scenario)
     assert before == {}
     (archive,) = after.values()
     assert (archive["of"], archive["state"]) == ("Orders", "completed")
 
 
-async def test_a_look_at_the_ranges(scenario: Scenario) -> None:
+async def test_entry_of_a_check_of_address_ranges(scenario: Scenario) -> None:
     """The entry has the new service tag list version."""
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     scenario.world.service_tags |= {WEST: ["20.61.88.128/26", "20.99.0.0/24"]}
@@ -139,35 +139,37 @@ async def test_a_look_at_the_ranges(scenario: Scenario) -> None:
 
     await call(service_tag_lists_api.refresh_service_tag_list, headers=ANNA)
 
-    before, after = await changed(scenario)
+    before, after = await read_last_change(scenario)
     assert str(number) not in before
     assert after[str(number)]["reason_code"] == "address_ranges_changed"
 
 
-async def test_a_new_remediation(scenario: Scenario) -> None:
+async def test_entry_of_a_started_remediation(scenario: Scenario) -> None:
     """The entry has the new remediation. A repeated request has the same one."""
     environment = scenario.build.environment.id
     order = {"mode": "dry_run", "environment_ids": [environment]}
     headers = ANNA | {"Idempotency-Key": "change-4711"}
 
     made = await call(remediations_api.start_remediation, order, headers=headers)
-    first = await changed(scenario)
+    first = await read_last_change(scenario)
     await call(remediations_api.start_remediation, order, headers=headers)
 
     before, after = first
     assert before == {}
     assert after["remediation"] == made.document["id"]
     assert (after["mode"], after["environment_ids"]) == ("dry_run", [environment])
-    assert await changed(scenario) == first
+    assert await read_last_change(scenario) == first
 
 
-async def test_the_command_shows_what_is_no_more(scenario: Scenario) -> None:
+async def test_command_shows_the_state_before_if_the_state_after_is_empty(
+    scenario: Scenario,
+) -> None:
     """The command shows the state before also if the state after is empty."""
     gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
     scenario.world.keys = gone
     await call(keys_api.check_keys, {}, headers=ANNA)
-    async with served_app() as command_line:
+    async with serve_app() as command_line:
         shown = await command_line.run("audit", "list", "--limit", "1")
 
     assert shown.exit_code == 0, shown.output

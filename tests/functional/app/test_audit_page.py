@@ -1,4 +1,4 @@
-"""The Audit page and the exports: who did what, and what the seals show about it."""
+"""The Audit page and its exports list each request and compare the entries with the seals."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def put(scenario: Scenario, **settings: object) -> None:
+async def change_settings(scenario: Scenario, **settings: object) -> None:
     """Change the environment's settings as Anna."""
     identity = scenario.build.environment.id
     path = f"environments/{identity}"
@@ -52,10 +52,10 @@ async def put(scenario: Scenario, **settings: object) -> None:
     assert reply.status == 200, reply.text
 
 
-async def start(scenario: Scenario) -> str:
+async def start_remediation(scenario: Scenario) -> str:
     """Permit changes, start a remediation as Anna, and let it plan; return its id."""
     scenario.world.clock.advance(timedelta(seconds=1))  # after the rejections of this hour
-    await put(scenario, approval_policy="required")
+    await change_settings(scenario, approval_policy="required")
     scenario.world.clock.advance(timedelta(seconds=1))
     body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
     reply = await call(remediations_api.start_remediation, body, headers=ANNA, path="remediations")
@@ -64,7 +64,7 @@ async def start(scenario: Scenario) -> str:
     return str(reply.document["id"])
 
 
-async def retry(identity: str, *flow_ids: str) -> None:
+async def retry_flows(identity: str, *flow_ids: str) -> None:
     """Retry flows of a remediation as Anna."""
     await call(
         remediation_actions_api.retry_remediation,
@@ -75,7 +75,7 @@ async def retry(identity: str, *flow_ids: str) -> None:
     )
 
 
-async def reject(path: str = "kill-switch") -> None:
+async def send_rejected_request(path: str = "kill-switch") -> None:
     """Send a request that Eve may not send."""
     await call(
         kill_switch_api.set_kill_switch,
@@ -85,14 +85,14 @@ async def reject(path: str = "kill-switch") -> None:
     )
 
 
-async def show(**query: str) -> Reply:
+async def show_page(**query: str) -> Reply:
     """Return the page as Eve, who may only read, sees it."""
     reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
     assert reply.status == 200, reply.text
     return reply
 
 
-def lines(page: Reply) -> list[str]:
+def read_lines(page: Reply) -> list[str]:
     """Return each line as text: who, what, result."""
     rows = re.findall(r"<tr[^>]*><td.*?</tr>", page.text, re.DOTALL)
     rows = [re.sub(r"<dl.*?</dl>", "", row, flags=re.DOTALL) for row in rows]
@@ -100,7 +100,7 @@ def lines(page: Reply) -> list[str]:
     return [re.sub(r"Details of .*?:\d\d:\d\d ", "", text) for text in texts]
 
 
-async def export(file: str, **query: str) -> Reply:
+async def export_entries(file: str, **query: str) -> Reply:
     """Return an export."""
     query |= {"format": file}
     reply = await call(audit_api.export_audit, headers=EVE, query=query)
@@ -108,22 +108,22 @@ async def export(file: str, **query: str) -> Reply:
     return reply
 
 
-async def test_each_entry_is_one_line_with_names_in_place_of_ids(scenario: Scenario) -> None:
-    """Who did what to which environment, remediation and flow, and what changed.
+async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenario) -> None:
+    """A line names the person, action, environment, remediation, flow and change.
 
-    A rejection is at the start of its hour.
+    A rejected request is listed at the start of its hour.
     """
-    identity = await start(scenario)
+    identity = await start_remediation(scenario)
     (flow,) = scenario.build.environment.flows.values()
-    await retry(identity, flow.workflow_id)
-    await reject()
+    await retry_flows(identity, flow.workflow_id)
+    await send_rejected_request()
 
-    page = await show()
+    page = await show_page()
     name, short = scenario.build.environment.display_name, identity[:8]
 
     mode = f"mode apply; environment ids {name}"
     settings = "approval policy read_only → required"
-    assert [line.split(" ", 2)[2] for line in lines(page)] == [
+    assert [line.split(" ", 2)[2] for line in read_lines(page)] == [
         f"anna@contoso.example Retried blocked flows : {name} #{short} , Orders Done",
         f"anna@contoso.example Started a remediation : {name} #{short} {mode} Done",
         f"anna@contoso.example Changed the settings : {name} {settings} Done",
@@ -135,32 +135,32 @@ async def test_each_entry_is_one_line_with_names_in_place_of_ids(scenario: Scena
     assert "id-anna@contoso.example" in page.text
 
 
-async def test_an_entry_about_what_is_not_stored_has_its_id_and_no_link(
+async def test_entry_about_an_unknown_remediation_has_its_id_and_no_link(
     scenario: Scenario,
 ) -> None:
     """The request names a remediation that does not exist, and a flow by name."""
-    await retry("11111111-0000-4000-8000-000000000000", "No/such flow")
+    await retry_flows("11111111-0000-4000-8000-000000000000", "No/such flow")
 
-    page = await show()
+    page = await show_page()
 
-    (line,) = lines(page)
+    (line,) = read_lines(page)
     assert "Tried to retry blocked flows : #11111111 , No/such flow" in line
     assert "/api/dashboard/remediations/11111111" not in page.text
 
 
 async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Scenario) -> None:
-    """By person, action, result, environment, remediation and period."""
-    identity = await start(scenario)
-    await retry(identity)
+    """The filters are person, action, result, environment, remediation and period."""
+    identity = await start_remediation(scenario)
+    await retry_flows(identity)
     scenario.world.clock.advance(timedelta(days=1))
-    await reject()
+    await send_rejected_request()
     today = f"{scenario.services.now:%Y-%m-%d}"
     yesterday = f"{scenario.services.now - timedelta(days=1):%Y-%m-%d}"
 
     async def found(**query: str) -> list[str]:
-        page = len(lines(await show(**query)))
-        rows = list(csv.DictReader(io.StringIO((await export("csv", **query)).text[1:])))
-        items = (await export("json", **query)).document["items"]
+        page = len(read_lines(await show_page(**query)))
+        rows = list(csv.DictReader(io.StringIO((await export_entries("csv", **query)).text[1:])))
+        items = (await export_entries("json", **query)).document["items"]
         assert page == len(rows) == len(items)
         return [one["operation"] for one in items]
 
@@ -175,14 +175,14 @@ async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Sce
     assert await found(since=today) == everything[:1]
     assert await found(until=yesterday) == everything[1:]
     assert await found(since=yesterday, until=today) == everything
-    page = await show(who="eve", since=today)
+    page = await show_page(who="eve", since=today)
     exported = f"/api/audit/export?who=eve&amp;since={today}&amp;format=csv"
     assert f'href="{exported}"' in page.text
 
 
 @pytest.mark.parametrize("query", [{"since": "2026-02-30"}, {"operation": "Retry!"}, {"who2": "a"}])
-async def test_a_filter_that_is_no_filter_is_rejected(query: dict[str, str]) -> None:
-    """The page says what is wrong instead of showing other entries."""
+async def test_invalid_filter_is_rejected(query: dict[str, str]) -> None:
+    """The page shows an error instead of other entries."""
     provide(Scenario().services)
 
     reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
@@ -190,17 +190,17 @@ async def test_a_filter_that_is_no_filter_is_rejected(query: dict[str, str]) -> 
     assert reply.status == 400
 
 
-async def test_pages_have_every_entry_once(scenario: Scenario) -> None:
+async def test_pages_list_each_entry_once(scenario: Scenario) -> None:
     """`Older` leads to the next page, with the same filter."""
     for number in range(1, 8):
-        await put(scenario, max_flows=number)
+        await change_settings(scenario, max_flows=number)
         scenario.world.clock.advance(timedelta(seconds=1))
-    await reject()
+    await send_rejected_request()
 
     seen: list[str] = []
     query = {"who": "anna", "limit": "3"}
     while True:
-        page = await show(**query)
+        page = await show_page(**query)
         seen += re.findall(r"max flows \d+ → (\d+)", page.text)
         older = re.search(r'href="[^"]*after=([^"&]+)">Older', page.text)
         if not older:
@@ -211,62 +211,62 @@ async def test_pages_have_every_entry_once(scenario: Scenario) -> None:
     assert 'href="/api/dashboard/audit?who=anna&amp;limit=3">Newest' in page.text
 
 
-async def test_a_page_that_finds_little_says_how_far_it_searched(
+async def test_page_with_few_matches_links_to_the_rest_of_the_log(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page searches a limited part of the log; its link continues there."""
-    await reject()
+    await send_rejected_request()
     for number in range(1, 8):
         scenario.world.clock.advance(timedelta(minutes=1))
-        await put(scenario, max_flows=number)
+        await change_settings(scenario, max_flows=number)
     monkeypatch.setattr("shared.use_cases.show_audit.show_audit.__kwdefaults__", _few_rows())
 
-    first = await show(who="eve")
+    first = await show_page(who="eve")
     (more,) = re.findall(r'href="[^"]*after=([^"&]+)">Search further back', first.text)
-    second = await show(who="eve", after=more)
+    second = await show_page(who="eve", after=more)
 
-    assert lines(first) == []
+    assert read_lines(first) == []
     assert "in the part of the log that was searched" in first.text
-    assert len(lines(second)) == 1
+    assert len(read_lines(second)) == 1
 
 
 def _few_rows() -> dict[str, Any]:
     return {"after": "", "row_limit": 10}
 
 
-async def test_an_unreadable_row_costs_only_itself(scenario: Scenario) -> None:
+async def test_unreadable_row_does_not_hide_other_entries(scenario: Scenario) -> None:
     """The page, the API and the export show the other entries, and name the row."""
     for number in range(1, 4):
-        await put(scenario, max_flows=number)
+        await change_settings(scenario, max_flows=number)
         scenario.world.clock.advance(timedelta(seconds=1))
     rows = scenario.fakes.store.rows
     damaged = sorted(name for name in rows if name[0] == "auditlog")[2]
     rows[damaged] = replace(rows[damaged], columns={**rows[damaged].columns, "data0": "{"})
 
-    page = await show()
+    page = await show_page()
     listed = (await call(audit_api.list_audit)).document
-    exported = await export("csv")
+    exported = await export_entries("csv")
 
-    assert len(lines(page)) == 3  # of the damaged entry, its request is readable
-    assert "Unknown" in lines(page)[1]
+    assert len(read_lines(page)) == 3  # of the damaged entry, its request is readable
+    assert "Unknown" in read_lines(page)[1]
     assert "This version of the app cannot read 1 row" in page.text
     assert damaged[2] in page.text
     assert [one["row"][2] for one in listed["unreadable_rows"]] == [damaged[2]]
     assert damaged[2] in exported.text
 
 
-async def test_the_page_shows_what_was_removed_changed_or_added_after_a_seal(
+async def test_page_names_entries_that_differ_from_their_seal(
     scenario: Scenario,
 ) -> None:
-    """Each is named; entries that are not sealed yet are not compared."""
+    """The page names each such entry. Entries that are not sealed yet are not compared."""
     for number in range(1, 5):
-        await put(scenario, max_flows=number)
+        await change_settings(scenario, max_flows=number)
         scenario.world.clock.advance(timedelta(seconds=1))
     scenario.world.clock.advance(timedelta(days=1))
-    before = await show()
+    before = await show_page()
     await seal_audit_log(scenario.services)
-    await put(scenario, max_flows=9)
-    intact = await show()
+    await change_settings(scenario, max_flows=9)
+    intact = await show_page()
     rows = scenario.fakes.store.rows
     keys = sorted(name for name in rows if name[0] == "auditlog")
     newest, removed, changed = keys[0], keys[2], keys[4]
@@ -278,7 +278,7 @@ async def test_the_page_shows_what_was_removed_changed_or_added_after_a_seal(
     await scenario.services.tables.audit_log.insert(added)
     del rows[newest]
 
-    page = await show()
+    page = await show_page()
     named = re.findall(r"with id ([0-9a-f-]{36}) was (\w+) after seal 1", page.text)
 
     assert "No entry is sealed yet" in before.text
@@ -293,47 +293,47 @@ async def test_the_page_shows_what_was_removed_changed_or_added_after_a_seal(
     assert "Changed after seal 1" in page.text
 
 
-async def test_the_page_says_that_the_list_of_a_seal_is_missing(scenario: Scenario) -> None:
+async def test_page_reports_a_missing_list_of_a_seal(scenario: Scenario) -> None:
     """Without the list, the app cannot name the entries that differ."""
-    await put(scenario, max_flows=1)
+    await change_settings(scenario, max_flows=1)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
     scenario.fakes.archive.contents.clear()
 
-    page = await show()
+    page = await show_page()
 
     assert "The list of entries of seal 1 is missing" in page.text
 
 
-async def test_a_page_without_key_or_entries_says_so() -> None:
-    """The app of a new deployment."""
+async def test_page_explains_a_missing_key_and_a_missing_entry() -> None:
+    """A new deployment has no evidence key and no entries."""
     provide(Scenario().services)
 
-    page = await show()
+    page = await show_page()
 
     assert "No request has changed anything yet." in page.text
     assert "no key is configured" in page.text
 
 
-async def test_no_formula_and_no_signature_is_in_an_export(scenario: Scenario) -> None:
-    """A spreadsheet does not run what somebody wrote as a name."""
+async def test_export_contains_no_formula(scenario: Scenario) -> None:
+    """A spreadsheet program does not run a text that a person entered as a name."""
     headers = {"User-Agent": "=cmd|' /C calc'!A0"}
     body = {"is_on": True, "justification": "odd", "changed_by": "=1+1"}
     await call(kill_switch_api.set_kill_switch, body, headers=headers, path="kill-switch")
 
-    rows = list(csv.reader(io.StringIO((await export("csv")).text[1:])))
+    rows = list(csv.reader(io.StringIO((await export_entries("csv")).text[1:])))
 
     cells = [cell for row in rows for cell in row]
     assert any("function key (=1+1)" in cell for cell in cells)
     assert not [cell for cell in cells if cell.startswith("=")]
 
 
-async def test_an_export_has_names_in_place_of_ids_of_environments(scenario: Scenario) -> None:
-    """As the page has them; the ids are in the column of the target."""
-    await put(scenario, max_flows=1)
-    await start(scenario)
+async def test_export_has_names_of_environments(scenario: Scenario) -> None:
+    """The export has the same names as the page. The column of the target has the ids."""
+    await change_settings(scenario, max_flows=1)
+    await start_remediation(scenario)
 
-    (started, *_, changed) = csv.DictReader(io.StringIO((await export("csv")).text[1:]))
+    (started, *_, changed) = csv.DictReader(io.StringIO((await export_entries("csv")).text[1:]))
 
     name = scenario.build.environment.display_name
     assert (changed["action"], changed["about"]) == ("Changed the settings", name)
@@ -341,15 +341,18 @@ async def test_an_export_has_names_in_place_of_ids_of_environments(scenario: Sce
     assert started["changes"] == f"mode apply; environment ids {name}"
 
 
-async def test_an_export_with_too_many_entries_says_that_it_is_incomplete(
+async def test_export_with_too_many_entries_is_marked_incomplete(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the name of the file, and with the start of the rest."""
+    """The file name contains `incomplete`, and `next` is the start of the rest."""
     for number in range(1, 5):
-        await put(scenario, max_flows=number)
+        await change_settings(scenario, max_flows=number)
     monkeypatch.setattr(audit_api, "MOST_EXPORTED", 3)
 
-    in_part, last = await export("json"), await export("json", operation="retry_remediation")
+    in_part, last = (
+        await export_entries("json"),
+        await export_entries("json", operation="retry_remediation"),
+    )
 
     assert "-incomplete.json" in in_part.headers["Content-Disposition"]
     assert len(in_part.document["items"]) == 3
@@ -357,14 +360,14 @@ async def test_an_export_with_too_many_entries_says_that_it_is_incomplete(
     assert "incomplete" not in last.headers["Content-Disposition"]
 
 
-async def test_a_live_update_gets_only_what_has_changed(scenario: Scenario) -> None:
-    """Each section has a hash, and an end by which it is found."""
-    await put(scenario, max_flows=1)
-    page = await show()
+async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
+    """Each section has a hash and an end marker."""
+    await change_settings(scenario, max_flows=1)
+    page = await show_page()
     known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}
 
     same = await call(audit_page_api.show_audit_page, headers=EVE | known)
-    await put(scenario, max_flows=2)
+    await change_settings(scenario, max_flows=2)
     changed = await call(audit_page_api.show_audit_page, headers=EVE | known)
 
     assert not re.search(r"data-live[ >]", page.text)

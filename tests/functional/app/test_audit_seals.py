@@ -36,19 +36,19 @@ async def scenario() -> Scenario:
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
-    await cancel(scenario)
+    await cancel_remediation(scenario)
     scenario.world.clock.advance(timedelta(days=1))
     return scenario
 
 
-async def cancel(scenario: Scenario) -> None:
+async def cancel_remediation(scenario: Scenario) -> None:
     """Send a cancel request, which has two audit entries."""
     provide(scenario.services)
     path = f"remediations/{scenario.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
 
 
-async def exported(scenario: Scenario) -> dict[str, bytes]:
+async def export_evidence(scenario: Scenario) -> dict[str, bytes]:
     """Return the files of the evidence file."""
     provide(scenario.services)
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
@@ -57,19 +57,19 @@ async def exported(scenario: Scenario) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-async def differences(scenario: Scenario) -> list[str]:
+async def read_differences(scenario: Scenario) -> list[str]:
     """Return the differences of the audit log in the manifest."""
-    found: list[str] = json.loads((await exported(scenario))[MANIFEST])[AUDIT_DIFFERENCES]
+    found: list[str] = json.loads((await export_evidence(scenario))[MANIFEST])[AUDIT_DIFFERENCES]
     return found
 
 
-def audit_rows(scenario: Scenario) -> list[tuple[tuple[str, str, str], StoreRow]]:
+def list_audit_rows(scenario: Scenario) -> list[tuple[tuple[str, str, str], StoreRow]]:
     """Return the rows of the audit log, newest first."""
     store = scenario.fakes.store
     return sorted((name, row) for name, row in store.rows.items() if name[0] == "auditlog")
 
 
-async def seals(scenario: Scenario) -> list[AuditSeal]:
+async def list_seals(scenario: Scenario) -> list[AuditSeal]:
     """Return the seals, newest first."""
     return await scenario.services.tables.audit_seals.all("seal")
 
@@ -79,28 +79,28 @@ async def test_daily_check_seals_each_complete_day_once(scenario: Scenario) -> N
     await run_daily_check(scenario.services, "today")
     await run_daily_check(scenario.services, "again")
 
-    (seal,) = await seals(scenario)
+    (seal,) = await list_seals(scenario)
     statement = seal.statement
     assert (statement.number, statement.entry_count, statement.begins_at) == (1, 2, None)
     assert seal.signature.key_id == f"{KEY_URL}/v1"
 
 
-async def test_seals_follow_one_another(scenario: Scenario) -> None:
+async def test_each_seal_is_linked_to_the_seal_before(scenario: Scenario) -> None:
     """The seals are linked also for a day without entries, and after the key is rotated."""
     await seal_audit_log(scenario.services)
     add_evidence_key(scenario.world)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
 
-    newer, older = await seals(scenario)
+    newer, older = await list_seals(scenario)
     assert newer.statement.previous_sha256 == older.sha256
     assert newer.statement.begins_at == older.ends_at
     assert newer.statement.entry_count == 0
     assert newer.signature.key_id == f"{KEY_URL}/v2"
-    assert await differences(scenario) == []
+    assert await read_differences(scenario) == []
 
 
-async def test_no_day_is_sealed_before_its_last_entry_can_be_written(scenario: Scenario) -> None:
+async def test_day_is_sealed_after_its_last_entry_can_be_written(scenario: Scenario) -> None:
     """An invocation may still write entries in the first minutes of the next day."""
     now = scenario.world.clock.now()
     midnight = now.replace(hour=0, minute=0) + timedelta(days=1)
@@ -120,23 +120,23 @@ async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
     """Without a key, the daily check does everything else."""
     scenario.settings = fake_settings()
     await run_daily_check(scenario.services, "today")
-    files = await exported(scenario)
+    files = await export_evidence(scenario)
 
-    assert await seals(scenario) == []
+    assert await list_seals(scenario) == []
     assert SEALS_FILE not in files
     assert len(files["audit.jsonl"].splitlines()) == 2
 
 
-async def test_day_that_the_vault_did_not_sign_is_sealed_with_the_next(scenario: Scenario) -> None:
+async def test_day_without_a_signature_is_sealed_with_the_next_day(scenario: Scenario) -> None:
     """The daily check continues without the seal of that day."""
     error = PlatformError("not for you", code="Forbidden", status=403)
     without = replace(scenario.services, signing_keys=Failing(error))
     await run_daily_check(without, "today")
-    rejected = await seals(scenario)
+    rejected = await list_seals(scenario)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
 
-    (seal,) = await seals(scenario)
+    (seal,) = await list_seals(scenario)
     assert rejected == []
     assert seal.statement.entry_count == 2
 
@@ -144,76 +144,81 @@ async def test_day_that_the_vault_did_not_sign_is_sealed_with_the_next(scenario:
 async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
     scenario: Scenario,
 ) -> None:
-    """The same state makes the same bytes a day later."""
+    """The evidence file of the same state has the same bytes a day later."""
     await seal_audit_log(scenario.services)
-    first = await exported(scenario)
+    first = await export_evidence(scenario)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
 
-    assert await exported(scenario) == first
+    assert await export_evidence(scenario) == first
     (line,) = first[SEALS_FILE].splitlines()
-    (seal, *_) = (await seals(scenario))[::-1]
+    (seal, *_) = (await list_seals(scenario))[::-1]
     assert json.loads(line)["text"] == seal.text
     (name,) = [name for name in first if name.startswith("audit-seals/0")]
     assert len(first[name].splitlines()) == 2
 
 
-def remove(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+def remove_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
     """Delete a row."""
     del store.rows[name]
 
 
-def change(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+def change_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
     """Write another person into an entry."""
     columns = {key: str(value).replace("cancel", "approve") for key, value in row.columns.items()}
     store.rows[name] = replace(row, columns={**row.columns, "data0": columns["data0"]})
 
 
-def add(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+def add_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
     """Add an entry a moment earlier."""
     key = name[2][:-1] + "9"
     store.rows[name[0], name[1], key] = replace(row, key=key)
 
 
-def empty(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+def empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
     """Write an empty row."""
     store.rows[name] = replace(row, columns={})
 
 
 @pytest.mark.parametrize(
     ("attack", "said"),
-    [(remove, "was removed"), (change, "was changed"), (add, "was added"), (empty, "was changed")],
+    [
+        (remove_row, "was removed"),
+        (change_row, "was changed"),
+        (add_row, "was added"),
+        (empty_row, "was changed"),
+    ],
 )
 async def test_entry_that_differs_from_its_seal_is_named(
     scenario: Scenario, attack: Callable[[MemoryStore, Any, Any], None], said: str
 ) -> None:
     """The manifest and the page name the entry."""
     await seal_audit_log(scenario.services)
-    name, row = audit_rows(scenario)[0]
+    name, row = list_audit_rows(scenario)[0]
     attack(scenario.fakes.store, name, row)
 
-    files = await exported(scenario)
+    files = await export_evidence(scenario)
 
     (found,) = json.loads(files[MANIFEST])[AUDIT_DIFFERENCES]
     assert said in found
     assert found in files["report.html"].decode()
 
 
-async def test_entries_that_differ_are_found_without_their_list(scenario: Scenario) -> None:
+async def test_differences_are_found_without_the_list_of_entries(scenario: Scenario) -> None:
     """The difference is found also if the list of entries is missing in the archive."""
     await seal_audit_log(scenario.services)
-    name, _ = audit_rows(scenario)[0]
+    name, _ = list_audit_rows(scenario)[0]
     del scenario.fakes.store.rows[name]
     archive = scenario.fakes.archive.contents
     for one in [one for one in archive if one.startswith("audit-seals/")]:
         del archive[one]
 
-    (found,) = await differences(scenario)
+    (found,) = await read_differences(scenario)
 
     assert "2 entries" in found
 
 
-async def test_seal_of_the_middle_that_was_removed_is_named(scenario: Scenario) -> None:
+async def test_removed_seal_is_named(scenario: Scenario) -> None:
     """The next seal does not follow the previous one."""
     for _ in range(3):
         await seal_audit_log(scenario.services)
@@ -222,40 +227,40 @@ async def test_seal_of_the_middle_that_was_removed_is_named(scenario: Scenario) 
     (_, middle, _) = sorted(name for name in store.rows if name[0] == "auditseals")
     del store.rows[middle]
 
-    assert await differences(scenario) == ["Seals 2 to 2 are missing"]
+    assert await read_differences(scenario) == ["Seals 2 to 2 are missing"]
 
 
 async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario) -> None:
-    """A person without the right to sign may make seals with another key."""
+    """A person without the right to sign may make seals with another key of the same id."""
     versions = scenario.world.keys[VAULT_URL, "evidence"]
     versions.append(replace(versions[0], version="v0"))  # v1 is then made of other numbers
     await seal_audit_log(scenario.services)
     versions.pop()
 
-    assert await differences(scenario) == [
+    assert await read_differences(scenario) == [
         "Seal 1 of the audit log is not signed with the key in the vault"
     ]
 
 
-async def test_public_key_that_the_vault_does_not_show_is_named(scenario: Scenario) -> None:
-    """The seals are still compared."""
+async def test_unavailable_public_key_is_named(scenario: Scenario) -> None:
+    """The manifest names the omitted public key and the reason."""
     await seal_audit_log(scenario.services)
     scenario.world.keys.clear()
-    files = await exported(scenario)
+    files = await export_evidence(scenario)
     scenario.settings = fake_settings(evidence_key=KEY_URL[:-1])
-    elsewhere = await exported(scenario)
+    elsewhere = await export_evidence(scenario)
 
     omitted, other = (json.loads(one[MANIFEST])["omitted"] for one in (files, elsewhere))
     assert "no key evidence" in omitted[f"public key {KEY_URL}/v1"]
     assert "not a version of the key" in other[f"public key {KEY_URL}/v1"]
 
 
-async def test_check_says_how_many_entries_are_sealed(
+async def test_check_counts_sealed_entries(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
     """The other entries are of the current day."""
     await seal_audit_log(scenario.services)
-    await cancel(scenario)
+    await cancel_remediation(scenario)
     file = tmp_path / "evidence.zip"
     await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
 
@@ -265,13 +270,13 @@ async def test_check_says_how_many_entries_are_sealed(
     assert "2 of 4 entries are sealed, by seals 1 to 1" in checked.stdout
 
 
-async def test_check_names_what_the_app_found(
+async def test_check_names_differences_that_the_app_found_at_the_export(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
     """The file is unchanged, but the audit log was changed before the export."""
     await seal_audit_log(scenario.services)
-    name, row = audit_rows(scenario)[0]
-    change(scenario.fakes.store, name, row)
+    name, row = list_audit_rows(scenario)[0]
+    change_row(scenario.fakes.store, name, row)
     provide(scenario.services)
     file = tmp_path / "evidence.zip"
     await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
@@ -289,7 +294,7 @@ async def test_check_finds_changed_entries_seals_and_lists(
 ) -> None:
     """The check uses the seals only, whatever the manifest says."""
     await seal_audit_log(scenario.services)
-    files = await exported(scenario)
+    files = await export_evidence(scenario)
     (entry_list,) = [name for name in files if name.startswith("audit-seals/0")]
     file = tmp_path / "evidence.zip"
     said = []
@@ -320,7 +325,7 @@ async def test_check_names_a_seal_of_many_days(
     """If seals are deleted, one new seal covers several days."""
     await seal_audit_log(scenario.services)
     scenario.world.clock.advance(timedelta(days=5))
-    await cancel(scenario)
+    await cancel_remediation(scenario)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
     provide(scenario.services)

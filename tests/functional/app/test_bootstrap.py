@@ -1,4 +1,4 @@
-"""From settings to services: each port has its adapter, and nothing is called yet."""
+"""The settings select the adapter of each port. No service is called yet."""
 
 import asyncio
 import base64
@@ -47,12 +47,12 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
     return monkeypatch
 
 
-def settings() -> Settings:
+def read_settings() -> Settings:
     """Read the settings from the environment."""
     return Settings()
 
 
-def test_what_was_opened_is_closed_when_the_loop_ends(environ: pytest.MonkeyPatch) -> None:
+def test_resources_are_closed_at_the_end_of_the_loop(environ: pytest.MonkeyPatch) -> None:
     """The worker has no hook for its end, so the end of its loop closes all resources."""
     closed: list[str] = []
 
@@ -73,56 +73,56 @@ def test_what_was_opened_is_closed_when_the_loop_ends(environ: pytest.MonkeyPatc
     assert closed == ["all"]
 
 
-async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
+async def test_invalid_value_of_a_setting_is_rejected_at_the_start(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """A mistyped value such as `copy-again` fails at the start instead of being ignored."""
     environ.setenv("CMK_ON_ORIGINAL_EDITED", "copy_again")
-    assert settings().on_original_edited is OnOriginalEdited.COPY_AGAIN
+    assert read_settings().on_original_edited is OnOriginalEdited.COPY_AGAIN
 
     environ.setenv("CMK_ON_ORIGINAL_EDITED", "copy-again")
     with pytest.raises(ValueError, match="block"):
-        settings()
+        read_settings()
 
 
-async def test_subscriptions_are_text_with_commas(environ: pytest.MonkeyPatch) -> None:
+async def test_subscriptions_are_separated_by_commas(environ: pytest.MonkeyPatch) -> None:
     """Application settings are plain text, so a list is separated by commas."""
-    assert settings().subscription_ids == ("one", "two")
+    assert read_settings().subscription_ids == ("one", "two")
 
 
-async def test_tags_that_are_also_required_are_text_with_commas(
+async def test_unknown_additional_required_tag_is_rejected(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """A tag that is not on Microsoft's page fails, because it would require nothing."""
     environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
-    assert settings().additional_required_tags == TAGS_BESIDE
+    assert read_settings().additional_required_tags == TAGS_BESIDE
 
     environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "PowerPlatformInfa")
     with pytest.raises(ValueError, match="additional_required_tags"):
-        settings()
+        read_settings()
 
 
-def kept_in(built: Services) -> Store:
+def find_inner_store(built: Services) -> Store:
     """Return the store without its version check."""
     store = built.tables.store
     assert isinstance(store, VersionedStore)
     return store.store
 
 
-async def test_state_is_kept_in_a_folder_unless_an_account_is_named(
+async def test_state_is_stored_in_a_folder_without_a_storage_account(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """The state is in a folder, or in Tables and Blobs if an account is named."""
     async with AsyncExitStack() as closing:
-        embedded = build_services(settings(), closing)
-        assert isinstance(kept_in(embedded), SqliteStore)
+        embedded = build_services(read_settings(), closing)
+        assert isinstance(find_inner_store(embedded), SqliteStore)
         assert isinstance(embedded.archive, FolderArchive)
         assert await embedded.archive.put("a/b", b"text")
         assert await embedded.archive.get("a/b") == b"text"
 
         environ.setenv("CMK_STORAGE_ACCOUNT", "contosoflows")
-        in_azure = build_services(settings(), closing)
-        assert isinstance(kept_in(in_azure), TableStore)
+        in_azure = build_services(read_settings(), closing)
+        assert isinstance(find_inner_store(in_azure), TableStore)
         assert isinstance(in_azure.archive, BlobArchive)
 
 
@@ -132,10 +132,10 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
     """Health and doctor say which version the store has, and what to do."""
     environ.setenv("WEBSITE_AUTH_ENABLED", "True")
     async with AsyncExitStack() as closing:
-        built = build_services(settings(), closing)
+        built = build_services(read_settings(), closing)
         provide(built)
         old = StoreRow(table="flags", partition="flag", key="kill-switch", columns={})
-        await kept_in(built).write(InsertRow(old))
+        await find_inner_store(built).write(InsertRow(old))
 
         health = await call(health_api.show_health, headers=signed_in("Anna"))
         environ.setattr(check_deployment, "_CHECKS", {"state": check_deployment._check_state})
@@ -150,10 +150,12 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
         assert "Delete the folder" in state.fix
 
 
-async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.MonkeyPatch) -> None:
-    """An unlisted kind would leave out its callers or firewalls."""
+async def test_services_contain_each_kind_of_caller_and_firewall(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """The app would not find the callers or firewalls of an unlisted kind."""
     async with AsyncExitStack() as closing:
-        built = build_services(settings(), closing)
+        built = build_services(read_settings(), closing)
 
         assert "flow" in built.callers
         assert "app_service" in built.firewalls
@@ -161,7 +163,7 @@ async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.Monkey
         assert set(built.firewalls) == {kind.kind for kind in kinds_in("shared.firewalls")}
 
 
-async def test_service_tags_come_from_a_file_where_one_is_named(
+async def test_service_tags_are_read_from_the_file_of_the_setting(
     environ: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With a file, the app sends no request for the service tags."""
@@ -171,15 +173,17 @@ async def test_service_tags_come_from_a_file_where_one_is_named(
     environ.setenv("CMK_SERVICE_TAGS_FILE", str(path))
 
     async with AsyncExitStack() as closing:
-        tags = await build_services(settings(), closing).service_tags.get_list()
+        tags = await build_services(read_settings(), closing).service_tags.get_list()
 
     assert [tag.name for tag in tags] == ["LogicApps"]
 
 
-async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.MonkeyPatch) -> None:
+async def test_fix_names_the_missing_setting_of_the_service_account(
+    environ: pytest.MonkeyPatch,
+) -> None:
     """The app starts without a service account, and a job that needs it is blocked."""
     async with AsyncExitStack() as closing:
-        built = build_services(settings(), closing)
+        built = build_services(read_settings(), closing)
 
         with pytest.raises(JobBlocked) as caught:
             await built.flow_access.read_account_id()
@@ -191,7 +195,7 @@ async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.Mon
     ("name", "value"),
     [("CMK_SUBSCRIPTION_IDS", ""), ("CMK_ARCHIVE_KEY", ""), ("ServiceBusConnection", "")],
 )
-async def test_a_setting_that_is_missing_is_named(
+async def test_error_names_the_missing_setting(
     environ: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     """An administrator reads the text of the error in the log."""
@@ -199,7 +203,7 @@ async def test_a_setting_that_is_missing_is_named(
 
     async with AsyncExitStack() as closing:
         with pytest.raises(ValueError, match=name):
-            build_services(settings(), closing)
+            build_services(read_settings(), closing)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +217,7 @@ async def test_a_setting_that_is_missing_is_named(
         ("CMK_FLOW_SERVICE_REQUESTS_PER_DAY", "0"),
     ],
 )
-def test_bad_settings_are_told_without_secrets(
+def test_error_about_invalid_settings_contains_no_secret(
     environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
     """The error goes to the log, so it must not repeat the values of other settings."""
@@ -225,12 +229,12 @@ def test_bad_settings_are_told_without_secrets(
         environ.setenv(name, value)
 
     with pytest.raises(ValueError, match=name.removeprefix("CMK_").lower()) as caught:
-        settings()
+        read_settings()
 
     assert "hunter2" not in str(caught.value)
 
 
-async def test_a_channel_setting_that_cannot_be_used_stops_nothing(
+async def test_unusable_channel_setting_disables_only_its_channel(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """App Service passes an unresolved reference on, and the other services are built."""
@@ -239,35 +243,35 @@ async def test_a_channel_setting_that_cannot_be_used_stops_nothing(
         environ.setenv(f"CMK_{name}", reference)
 
     async with AsyncExitStack() as closing:
-        built = build_services(settings(), closing)
+        built = build_services(read_settings(), closing)
 
     unusable = [one.name for one in built.channels if isinstance(one, UnusableChannel)]
     assert unusable == ["event_grid", "webhook", "teams"]
     assert [one.name for one in built.channels if one.name not in unusable] == ["log"]
 
 
-def test_settings_show_no_secret(environ: pytest.MonkeyPatch) -> None:
+def test_text_of_settings_contains_no_secret(environ: pytest.MonkeyPatch) -> None:
     """The settings may be logged as a whole, so their text contains no secret."""
     environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
     environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
 
-    assert "hunter2" not in repr(settings())
+    assert "hunter2" not in repr(read_settings())
 
 
-async def test_a_namespace_counts_more_than_a_connection_string(
+async def test_namespace_has_precedence_over_connection_string(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """With a namespace, the app uses its identity, whatever else is set."""
     environ.setenv("ServiceBusConnection__fullyQualifiedNamespace", "contoso.servicebus.example")
 
     async with AsyncExitStack() as closing:
-        built: Any = build_services(settings(), closing)
+        built: Any = build_services(read_settings(), closing)
 
         client = built.messages._client
         assert client.fully_qualified_namespace == "contoso.servicebus.example"
 
 
-async def test_a_loop_has_one_set_of_services() -> None:
+async def test_functions_of_a_process_share_one_set_of_services() -> None:
     """Connections belong to a loop, so all functions of a process share one set."""
     scenario = Scenario()
     mine = scenario.services
@@ -278,14 +282,14 @@ async def test_a_loop_has_one_set_of_services() -> None:
     assert await services().messages.count(POISON) == 0
 
 
-async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_services_calls(
+async def test_full_comparison_has_its_own_limit_of_requests(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """A comparison of all flows has its own limit within the shared request budget."""
     environ.setenv("CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE", "5")
     environ.setenv("CMK_FULL_COMPARISON_REQUESTS_PER_MINUTE", "2")
     async with AsyncExitStack() as closing:
-        built: Any = build_services(settings(), closing)
+        built: Any = build_services(read_settings(), closing)
         share = built.flow_pages._flow_service._service.budget
         whole = built.flow_reports._service._service.budget
 

@@ -1,4 +1,4 @@
-"""A whole remediation among careless people: no signature comes to rest, or is shown, anywhere.
+"""A whole remediation stores and shows no signature, although names and settings contain some.
 
 Each real signature of a flow counts, before and after, and so do those that are planted in names,
 actions, settings, reasons and keys. Every address that is read is asked, whatever it answers.
@@ -33,7 +33,7 @@ from shared.use_cases.notify import notify
 from tests.fakes import definition_builder as define
 from tests.fakes.driver import Driver
 from tests.fakes.flow_service import signature
-from tests.functional.app.test_secrets_not_leaked import CANARY, HEX, planted
+from tests.functional.app.test_secrets_not_leaked import CANARY, HEX, build_planted_url
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -42,7 +42,7 @@ ENDPOINTS = list_endpoints()
 
 
 class Channel:
-    """A channel that keeps what each kind of channel would send."""
+    """A channel that records the notifications of each kind of channel."""
 
     name = "kept"
 
@@ -56,7 +56,7 @@ class Channel:
 
 @pytest.fixture(autouse=True)
 def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Log as the app does."""
+    """Log with the redaction filter of the app."""
     factory = logging.getLogRecordFactory()
     install_redaction()
     caplog.set_level("DEBUG")
@@ -66,19 +66,19 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
-    """Flows that call one another by URLs, callers of each kind, names with whole URLs in them."""
+    """Flows that call one another, callers of each kind, and names that contain whole URLs."""
     store, scenario = SqliteStore(tmp_path / "state" / "state.db"), Scenario()
     scenario.fakes = replace(scenario.fakes, ports=replace(scenario.fakes.ports, store=store))
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, use_cases=TRIGGERS)
     build = scenario.build
-    build.environment.display_name = planted("environment")
-    orders = build.http_flow(planted("title"))
+    build.environment.display_name = build_planted_url("environment")
+    orders = build.http_flow(build_planted_url("title"))
     build.app_setting_caller(orders)
     build.secret_caller(orders)
     build.variable_caller(orders)
-    build.flow_caller(orders, name=f"Caller {planted('caller')}")
+    build.flow_caller(orders, name=f"Caller {build_planted_url('caller')}")
     build.http_flow("Chain", {"Call": define.http_action(build.url_of(orders))})
-    build.http_flow("Asks others", {"Call": define.http_action(planted("action"))})
+    build.http_flow("Asks others", {"Call": define.http_action(build_planted_url("action"))})
     build.link()
     await scenario.opt_in()
     scenario.world.traffic.beat(scenario.world)
@@ -89,7 +89,7 @@ async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
 
 @dataclass(slots=True)
 class Client:
-    """Calls the app over HTTP, and keeps all of each answer."""
+    """A client that calls the app over HTTP and records each response."""
 
     scenario: Scenario
     cli: CommandLine
@@ -104,12 +104,12 @@ class Client:
             session.request(method, f"{self.cli.url}/api/{path}", json=body) as reply,
         ):
             content = await reply.read()
-            self.said.append(f"{dict(reply.headers)} {texts_of(content)}")
+            self.said.append(f"{dict(reply.headers)} {read_texts(content)}")
             self.statuses[reply.status] += 1
             return json.loads(content) if "json" in reply.content_type else None
 
     async def read_everything(self) -> None:
-        """Ask every address that is read, of the scenario's environment, remediation and flows."""
+        """Send each GET request about the environment, remediation and flows of the scenario."""
         flows = [flow.workflow_id for flow in self.scenario.build.environment.flows.values()]
         environment, remediation = self.scenario.build.environment.id, self.scenario.remediation.id
         for (method, path), _ in sorted(ENDPOINTS.items()):
@@ -121,11 +121,11 @@ class Client:
                 await self.send("GET", filled)
         await self.send("GET", f"remediations/{remediation}?include_history=true")
         await self.send("GET", f"remediations/{remediation}/plan?format=html")
-        for wrong in ("", planted("state")):
+        for wrong in ("", build_planted_url("state")):
             await self.send("GET", f"remediations?state={quote(wrong, safe='')}")
 
 
-def texts_of(content: bytes) -> str:
+def read_texts(content: bytes) -> str:
     """Return the text of an answer, or of all files of a zip."""
     if not content.startswith(b"PK"):
         return content.decode()
@@ -133,13 +133,13 @@ def texts_of(content: bytes) -> str:
         return "\n".join(archive.read(name).decode() for name in archive.namelist())
 
 
-def forbidden(scenario: Scenario) -> dict[str, str]:
-    """Return what may stand nowhere: the canaries, and every flow's own signature, by its title."""
+def find_forbidden_texts(scenario: Scenario) -> dict[str, str]:
+    """Return the texts that may appear nowhere by title: canaries and the flows' signatures."""
     flows = scenario.world.flows_by_url_id.values()
     return {"canary": CANARY} | {f"{flow.name[:9]} {flow.state}": signature(flow) for flow in flows}
 
 
-async def test_a_whole_remediation_shows_and_keeps_no_signature(
+async def test_remediation_stores_and_shows_no_signature(
     scenario: Scenario, cli: CommandLine, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """The remediation is approved, retired, deleted, cancelled and rolled back."""
@@ -152,11 +152,17 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
         await notify(told)
         await client.read_everything()
 
-    order = {"mode": "apply", "environment_ids": [environment], "started_by": planted("by")}
-    key = {"Idempotency-Key": planted("key")[-200:]}
-    waiver = {"issue": planted("gap"), "justification": planted("waiver")}
+    order = {
+        "mode": "apply",
+        "environment_ids": [environment],
+        "started_by": build_planted_url("by"),
+    }
+    key = {"Idempotency-Key": build_planted_url("key")[-200:]}
+    waiver = {"issue": build_planted_url("gap"), "justification": build_planted_url("waiver")}
     await client.send("POST", f"environments/{environment}/ignored-issues", waiver)
-    await client.send("POST", "keys/check", {"vault": planted("vault"), "key": planted("key")})
+    await client.send(
+        "POST", "keys/check", {"vault": build_planted_url("vault"), "key": build_planted_url("key")}
+    )
     await client.send("POST", "remediations", order, **key)
     (scenario.remediation,) = await scenario.services.tables.remediations.all()
     remediation = f"remediations/{scenario.remediation.id}"
@@ -164,9 +170,15 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     plans = await client.send("GET", f"{remediation}/plan")
     versions = [plan["version"] for plan in plans["items"]]
     await client.send(
-        "POST", f"{remediation}/approve", {"versions": versions, "approved_by": planted("approver")}
+        "POST",
+        f"{remediation}/approve",
+        {"versions": versions, "approved_by": build_planted_url("approver")},
     )
-    switch = {"is_on": True, "changed_by": planted("switch"), "justification": planted("reason")}
+    switch = {
+        "is_on": True,
+        "changed_by": build_planted_url("switch"),
+        "justification": build_planted_url("reason"),
+    }
     await client.send("PUT", "kill-switch", switch)
     await time(0.1)
     await client.send("PUT", "kill-switch", switch | {"is_on": False})
@@ -178,11 +190,15 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     assert len(retired) > 1
     ids = [job.original_id for job in retired]
     on = scenario.world.clock.now() + timedelta(days=30)
-    deletion = {"delete_at": on.isoformat(), "flow_ids": ids[:1], "approved_by": planted("deleter")}
+    deletion = {
+        "delete_at": on.isoformat(),
+        "flow_ids": ids[:1],
+        "approved_by": build_planted_url("deleter"),
+    }
     await client.send("POST", f"{remediation}/deletions", deletion)
     await time(1)
     await client.send(
-        "POST", f"{remediation}/deletions/cancel", {"cancelled_by": planted("keeper")}
+        "POST", f"{remediation}/deletions/cancel", {"cancelled_by": build_planted_url("keeper")}
     )
     await client.send("POST", f"{remediation}/rollback", {"flow_ids": ids[1:]})
     await time(30)
@@ -205,7 +221,7 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     found = [
         (place, what)
         for place, text in places.items()
-        for what, secret in forbidden(scenario).items()
+        for what, secret in find_forbidden_texts(scenario).items()
         if secret in text
     ]
     assert found == []

@@ -1,4 +1,4 @@
-"""Each column of a row of each table is damaged in turn: the row costs itself, and is reported.
+"""A damaged column of a row in any table is reported and affects no other row.
 
 Tables, columns, routes and pages are found, not named, so that a new one is included.
 """
@@ -38,7 +38,7 @@ from shared.use_cases.show_status import TenantStatus, show_status
 from shared.use_cases.start_assessment import start_assessment
 from tests.fakes.tenant import FakeFlow
 from tests.functional.app.test_access import HANDLERS
-from tests.functional.app.test_notify import Heard, with_channels
+from tests.functional.app.test_notify import Heard, build_services_with
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.example_item import example
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
@@ -73,7 +73,7 @@ class Damage:
         rows[self.row] = replace(rows[self.row], columns=columns, etag=f"damaged-{self.name}")
 
 
-def damages(kind: type, row: StoreRow) -> Iterator[Damage]:
+def list_damages(kind: type, row: StoreRow) -> Iterator[Damage]:
     """Yield every damage of every column of a row."""
     name = (row.table, row.partition, row.key)
     for column, value in row.columns.items():
@@ -94,7 +94,7 @@ def _of_a_newer_version(kind: type, text: str) -> str:
     return json.dumps(item | dict.fromkeys(states, "levitating") if states else {"item": item})
 
 
-async def under_way() -> Scenario:
+async def build_running_scenario() -> Scenario:
     """Return a scenario of two remediations of a flow each, approved a minute ago."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.driver.use_cases = TRIGGERS
@@ -106,13 +106,13 @@ async def under_way() -> Scenario:
     scenario.build.share_connections()
     await scenario.opt_in()
     await poll_environments(scenario.services)
-    await work_on(scenario, invoices)
-    await work_on(scenario, orders)
+    await start_approved_remediation(scenario, invoices)
+    await start_approved_remediation(scenario, orders)
     await scenario.run(timedelta(minutes=1))
     return scenario
 
 
-async def work_on(scenario: Scenario, flow: FakeFlow) -> None:
+async def start_approved_remediation(scenario: Scenario, flow: FakeFlow) -> None:
     """Start a remediation of one flow, and approve its plan."""
     with suppress(JobBlocked, UnreadableRow):  # the caller looks how far its flow is
         await scenario.order(RemediationMode.APPLY, flow.workflow_id, cause=f"order of {flow.name}")
@@ -144,14 +144,18 @@ async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) ->
     return items + [row for row in its if row.key == FENCE][:1]
 
 
-async def everything(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> set[RowName]:
+async def run_everything(
+    scenario: Scenario, table: str, addresses: Mapping[str, str]
+) -> set[RowName]:
     """Run timers and messages, and read each list and page, before and after a daily check.
 
     Return the rows that were reported with a fix.
     """
     channel, reported = Heard(), set[RowName]()
     orders = scenario.remediation.id
-    await work_on(scenario, next(one for one in scenario.world.flows() if one.name == "Returns"))
+    await start_approved_remediation(
+        scenario, next(one for one in scenario.world.flows() if one.name == "Returns")
+    )
     for is_swept in (False, True):
         if is_swept:
             await run_daily_check(scenario.services, "today")
@@ -160,14 +164,14 @@ async def everything(scenario: Scenario, table: str, addresses: Mapping[str, str
         await scenario.run(timedelta(minutes=50))
         for timer in (send_due_and_overdue_messages, poll_environments, delete_originals):
             await timer(scenario.services)
-        await notify(with_channels(scenario, channel))
-        reported |= reported_in(await show_status(scenario.services))
-    await look_at_every_page(scenario, table, addresses)
+        await notify(build_services_with(scenario, channel))
+        reported |= read_reported_rows(await show_status(scenario.services))
+    await check_every_page(scenario, table, addresses)
     told = {one.row for one in scenario.fakes.notices.told if "/".join(one.row) in one.fix}
     return reported | told
 
 
-async def look_at_every_page(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> None:
+async def check_every_page(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> None:
     """Require that each page answers. A page about one row may answer 422."""
     provide(scenario.services)
     for path, name in PAGES:
@@ -179,7 +183,7 @@ async def look_at_every_page(scenario: Scenario, table: str, addresses: Mapping[
         assert reply.status == 200 or (reply.status == 422 and is_its_own), (path, reply.text)
 
 
-def reported_in(attention: TenantStatus) -> set[RowName]:
+def read_reported_rows(attention: TenantStatus) -> set[RowName]:
     """Return the rows that the status reports as unreadable, with a fix."""
     return {one.row for one in attention.unreadable_rows if one.name in one.fix}
 
@@ -200,7 +204,7 @@ PAGES = sorted((one.path, one.name) for one in ENDPOINTS.values() if one.method 
 @pytest.mark.parametrize("name", TABLES)
 async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     """The other flow continues, and a notification says what to do about the row."""
-    begun = await under_way()
+    begun = await build_running_scenario()
     (kind,) = get_args(get_type_hints(Tables)[name])
     rows = await render_flow_rows(begun, getattr(begun.services.tables, name), kind)
     jobs = await begun.jobs()
@@ -217,11 +221,11 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     }
     begun.renew()
     failed = []
-    for damage in (one for row in rows for one in damages(kind, row)):
+    for damage in (one for row in rows for one in list_damages(kind, row)):
         scenario = copy.deepcopy(begun)
         damage.strike(scenario)
         tables = scenario.services.tables
-        reported = await everything(scenario, name, addresses)
+        reported = await run_everything(scenario, name, addresses)
         if damage.row not in reported and not is_right(scenario, getattr(tables, name), damage.row):
             failed.append(f"{damage.column} {damage.name}: nobody is told")
         quiet = {

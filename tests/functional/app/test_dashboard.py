@@ -1,4 +1,4 @@
-"""The pages of the dashboard, of scenarios on fakes: what they show and what they load."""
+"""The pages of the dashboard show the rows of scenarios and load only files of the app."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -42,35 +42,37 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def identity(scenario: Scenario, title: str) -> str:
+def find_flow_id(scenario: Scenario, title: str) -> str:
     """Return the workflow id of a flow."""
     flows = scenario.build.environment.flows.values()
-    return next(flow.workflow_id for flow in flows if flow.name == title)
+    return next(
+        show_flow_page.workflow_id for show_flow_page in flows if show_flow_page.name == title
+    )
 
 
-async def remediation(scenario: Scenario, **query: str) -> Reply:
+async def show_remediation_page(scenario: Scenario, **query: str) -> Reply:
     """Return the page of the scenario's remediation."""
     return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
 
 
-async def flow(scenario: Scenario, title: str, **query: str) -> Reply:
+async def show_flow_page(scenario: Scenario, title: str, **query: str) -> Reply:
     """Return the page of one flow."""
     return await call(
         dashboard_api.show_flow_page,
         id=scenario.remediation.id,
-        params={"flow": identity(scenario, title)},
+        params={"flow": find_flow_id(scenario, title)},
         query=query,
     )
 
 
-async def work(scenario: Scenario) -> None:
+async def run_until_no_call_period(scenario: Scenario) -> None:
     """Approve the plan, and let the app work until the no-call period."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
 
 
-async def block(scenario: Scenario, title: str) -> None:
+async def block_flow(scenario: Scenario, title: str) -> None:
     """Block a flow before its copy is verified."""
     job = await scenario.job(title)
     blocked = stop_with_reason(
@@ -80,7 +82,7 @@ async def block(scenario: Scenario, title: str) -> None:
     await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
-def lines(page: Reply) -> list[tuple[str, str]]:
+def list_flows(page: Reply) -> list[tuple[str, str]]:
     """Return the titles and states of the list of flows."""
     found = []
     for row in re.findall(r"<li[^>]*><b><a .*?</li>", page.text, re.DOTALL):
@@ -91,7 +93,7 @@ def lines(page: Reply) -> list[tuple[str, str]]:
     return found
 
 
-async def test_the_overview_begins_with_what_waits_and_leads_there(scenario: Scenario) -> None:
+async def test_overview_links_to_the_plan_that_awaits_approval(scenario: Scenario) -> None:
     """The plan that awaits approval is one link away."""
     page = await call(dashboard_api.show_status_page)
 
@@ -101,16 +103,16 @@ async def test_the_overview_begins_with_what_waits_and_leads_there(scenario: Sce
     assert "Contoso" in page.text
 
 
-async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_address(
+async def test_remediation_page_lists_blocked_flows_first_and_filters_by_query(
     scenario: Scenario,
 ) -> None:
     """Blocked flows are first. The filter is in the address, so it survives a reload."""
-    await work(scenario)
-    await block(scenario, "Orders")
+    await run_until_no_call_period(scenario)
+    await block_flow(scenario, "Orders")
 
-    everything = lines(await remediation(scenario, state="all"))
-    blocked = lines(await remediation(scenario, state="blocked"))
-    found = lines(await remediation(scenario, search="close"))
+    everything = list_flows(await show_remediation_page(scenario, state="all"))
+    blocked = list_flows(await show_remediation_page(scenario, state="blocked"))
+    found = list_flows(await show_remediation_page(scenario, search="close"))
 
     assert len(everything) == 3
     assert everything[0] == ("Orders", "Not retired") == blocked[0]
@@ -118,27 +120,27 @@ async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_addres
     assert [title for title, _ in found] == ["Close of day"]
 
 
-async def test_what_is_kept_up_to_date_is_there_from_the_beginning(scenario: Scenario) -> None:
+async def test_live_sections_exist_from_the_start(scenario: Scenario) -> None:
     """Each part that may appear later has a place in the page from the start."""
 
     async def parts() -> list[list[str]]:
         pages = [
             await call(dashboard_api.show_status_page),
             await call(dashboard_api.show_remediations_page),
-            await remediation(scenario),
-            await flow(scenario, "Orders"),
+            await show_remediation_page(scenario),
+            await show_flow_page(scenario, "Orders"),
         ]
         return [re.findall(r'id="([^"]+)" data-live="', page.text) for page in pages]
 
     before = await parts()
-    await work(scenario)
-    await block(scenario, "Orders")
+    await run_until_no_call_period(scenario)
+    await block_flow(scenario, "Orders")
 
     assert await parts() == before
     assert all(before)
 
 
-def hashes(page: Reply) -> dict[str, str]:
+def read_hashes(page: Reply) -> dict[str, str]:
     """Return the header that a browser with this page sends."""
     return {"Live-Sections": " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page.text))}
 
@@ -147,8 +149,8 @@ async def test_live_update_gets_the_changed_sections_or_an_empty_response(
     scenario: Scenario,
 ) -> None:
     """Each section of each page has a hash, and an end by which it is found."""
-    await work(scenario)
-    flow_id = identity(scenario, "Orders")
+    await run_until_no_call_period(scenario)
+    flow_id = find_flow_id(scenario, "Orders")
     pages: list[tuple[Callable[..., Awaitable[HttpResponse]], dict[str, Any]]] = [
         (dashboard_api.show_status_page, {}),
         (dashboard_api.show_environments_page, {}),
@@ -163,44 +165,48 @@ async def test_live_update_gets_the_changed_sections_or_an_empty_response(
     for (show, where), page in zip(pages, before, strict=True):
         assert 'data-live="' in page.text
         assert not re.search(r"data-(live|part)[ >]", page.text)
-        same = await call(show, **where, headers=hashes(page))
+        same = await call(show, **where, headers=read_hashes(page))
         assert (same.status, same.content) == (204, b"")
         assert same.headers["Cache-Control"] == "no-store"
 
-    await block(scenario, "Orders")
+    await block_flow(scenario, "Orders")
     for (show, where), page in zip(pages, before, strict=True):
-        sections = await call(show, **where, headers=hashes(page))
+        sections = await call(show, **where, headers=read_hashes(page))
         assert sections.status == 200
         assert 'aria-label="Main"' not in sections.text
         assert len(sections.content) < len(page.content)
     everything = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     changed = await call(
-        dashboard_api.show_remediation_page, id=scenario.remediation.id, headers=hashes(before[3])
+        dashboard_api.show_remediation_page,
+        id=scenario.remediation.id,
+        headers=read_hashes(before[3]),
     )
     assert "Its owner has left." in changed.text
     assert set(re.findall(r'id="([^"]+)" data-live', changed.text)) >= {"progress", "causes"}
-    other = f'/flows/{identity(scenario, "<b>Invoices</b>")}"'
+    other = f'/flows/{find_flow_id(scenario, "<b>Invoices</b>")}"'
     assert other in everything.text
     assert other not in changed.text
 
 
-async def test_a_plan_that_waits_is_listed_by_what_it_would_do(scenario: Scenario) -> None:
+async def test_remediation_page_lists_planned_actions_before_the_approval(
+    scenario: Scenario,
+) -> None:
     """Before there are flow jobs, the page lists the planned actions."""
-    page = await remediation(scenario)
-    listed = await remediation(scenario, state="awaiting")
+    page = await show_remediation_page(scenario)
+    listed = await show_remediation_page(scenario, state="awaiting")
 
     assert "3 flows await approval" in page.text
     assert "<div>Copy with dependent flows</div>" in page.text
-    assert ("Orders", "Awaits approval") in lines(listed)
+    assert ("Orders", "Awaits approval") in list_flows(listed)
     assert "Review the plan" in page.text
 
 
-async def test_names_from_the_tenant_are_text(scenario: Scenario) -> None:
+async def test_names_from_the_tenant_are_escaped(scenario: Scenario) -> None:
     """Every page shows a name from the tenant as text, never as markup."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     pages = [
-        await remediation(scenario),
-        await flow(scenario, "<b>Invoices</b>"),
+        await show_remediation_page(scenario),
+        await show_flow_page(scenario, "<b>Invoices</b>"),
         await call(plan_page_api.show_plan_page, id=scenario.remediation.id),
         await call(
             plan_page_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
@@ -213,7 +219,7 @@ async def test_names_from_the_tenant_are_text(scenario: Scenario) -> None:
         assert "<b>Invoices" not in page.text
 
 
-async def test_no_name_changes_how_its_surroundings_look() -> None:
+async def test_control_and_bidirectional_characters_of_names_are_replaced() -> None:
     """Every page replaces control and bidirectional characters, and keeps text of any script."""
     name = "Orders \u202egpj.exe\x1b[2J\x07\u2066\r\u2028 خبر 👩\u200d🚀"
     scenario = Scenario()
@@ -226,9 +232,9 @@ async def test_no_name_changes_how_its_surroundings_look() -> None:
     pages = [
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
-        await remediation(scenario),
+        await show_remediation_page(scenario),
         await call(plan_page_api.show_plan_page, id=scenario.remediation.id),
-        await flow(scenario, name),
+        await show_flow_page(scenario, name),
     ]
 
     for page in pages:
@@ -238,15 +244,15 @@ async def test_no_name_changes_how_its_surroundings_look() -> None:
     assert sum("خبر 👩\u200d🚀" in page.text for page in pages) >= 3
 
 
-async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_hash(
+async def test_pages_load_only_assets_of_the_app_with_a_hash_in_their_name(
     scenario: Scenario,
 ) -> None:
     """No page contains style or script, and each file in it exists."""
     pages = [
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
-        await remediation(scenario),
-        await flow(scenario, "Orders"),
+        await show_remediation_page(scenario),
+        await show_flow_page(scenario, "Orders"),
         await call(plan_page_api.show_plan_page, id=scenario.remediation.id),
     ]
 
@@ -268,7 +274,7 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
     assert (await call(dashboard_api.show_asset, params={"name": "0-css"})).status == 404
 
 
-async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
+async def test_exported_plan_loads_nothing_and_has_no_form(
     scenario: Scenario,
 ) -> None:
     """The file can be sent to others: it loads nothing and has no form."""
@@ -280,14 +286,14 @@ async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
     assert not any(word in page.text for word in ("<script", "<link", "<form", "src="))
 
 
-async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_step(
+async def test_flow_page_shows_original_copy_callers_and_steps(
     scenario: Scenario,
 ) -> None:
     """The page shows the callers' values before and after, without a signature."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     job = await scenario.job("<b>Invoices</b>")
 
-    page = await flow(scenario, "<b>Invoices</b>")
+    page = await show_flow_page(scenario, "<b>Invoices</b>")
 
     assert job.copy_id in page.text
     ((before, after),) = re.findall(
@@ -304,13 +310,13 @@ async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
     scenario: Scenario,
 ) -> None:
     """Times are to the second. Without requests, or if none were counted, no number is shown."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     job = await scenario.job("Orders")
     first, second, *rest = job.history
     counted = (replace(first, requests=12), replace(second, requests=1), *rest)
     await scenario.services.tables.flow_jobs.upsert(replace(job, history=counted))
 
-    page = await flow(scenario, "Orders")
+    page = await show_flow_page(scenario, "Orders")
 
     entries = re.findall(r"<li><time>(.*?)</li>", page.text)
     requests = [re.findall(r"· (\d+ requests?)", unescape(entry)) for entry in entries[::-1]]
@@ -319,14 +325,14 @@ async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
     assert "· for 60 s" in unescape("".join(entries))
 
 
-async def test_flow_page_ticks_off_planned_changes_that_rows_show_as_made(
+async def test_flow_page_marks_planned_changes_that_are_made(
     scenario: Scenario,
 ) -> None:
     """The copy exists and its caller names it; the original is not turned off yet."""
-    before = await flow(scenario, "<b>Invoices</b>")
-    await work(scenario)
+    before = await show_flow_page(scenario, "<b>Invoices</b>")
+    await run_until_no_call_period(scenario)
 
-    page = await flow(scenario, "<b>Invoices</b>")
+    page = await show_flow_page(scenario, "<b>Invoices</b>")
 
     def made(text: str) -> list[str]:
         changes = r'<use href="#i-(\w+)"/></svg><span>([^<]+)<span class="vh">: (?:not|made)'
@@ -342,10 +348,10 @@ async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_o
     scenario: Scenario,
 ) -> None:
     """The fix is above everything else, and the path shows where the flow stopped."""
-    await work(scenario)
-    await block(scenario, "Orders")
+    await run_until_no_call_period(scenario)
+    await block_flow(scenario, "Orders")
 
-    page = await flow(scenario, "Orders")
+    page = await show_flow_page(scenario, "Orders")
 
     assert "The original is still on." in page.text
     stopped = re.search(r'<li class="stop" aria-current="step"><b>.*?</svg>([^<]+)<', page.text)
@@ -355,11 +361,11 @@ async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_o
     assert '<summary class="button primary">Retry</summary>' in page.text
 
 
-async def test_flow_page_says_nothing_of_the_original_after_the_app_turned_it_off(
+async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_off(
     scenario: Scenario,
 ) -> None:
     """Once the app has sent the write, its rows do not show that the original is on."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     job = await scenario.job("Orders")
     now = scenario.services.now
     off = FlowStateWrite(
@@ -367,14 +373,14 @@ async def test_flow_page_says_nothing_of_the_original_after_the_app_turned_it_of
     )
     await scenario.services.tables.flow_jobs.upsert(replace(job, original_write=off))
 
-    page = await flow(scenario, "Orders")
+    page = await show_flow_page(scenario, "Orders")
 
     assert "The original is still on." not in page.text
 
 
 async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> None:
     """The page links to the fix if the issue or the message of the job names the flow."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     environment_job = await scenario.environment_job()
     issue = FirewallIssueSummary(
         name="erp & more",
@@ -382,7 +388,7 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
         firewall_name="erp",
         missing_prefixes=("192.0.2.0/24",),
         fix="Allow it.",
-        workflow_ids=(identity(scenario, "Close of day"),),
+        workflow_ids=(find_flow_id(scenario, "Close of day"),),
         flow_count=2,
     )
     await scenario.services.tables.environment_jobs.upsert(
@@ -396,9 +402,9 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
     )  # fmt: skip
     await scenario.services.tables.flow_jobs.upsert(denied)
 
-    named = await flow(scenario, "Close of day")
-    blocked = await flow(scenario, "Orders")
-    other = await flow(scenario, "<b>Invoices</b>")
+    named = await show_flow_page(scenario, "Close of day")
+    blocked = await show_flow_page(scenario, "Orders")
+    other = await show_flow_page(scenario, "<b>Invoices</b>")
 
     link = "?firewall_fix=erp%20%26%20more&amp;environment="
     assert f'<a class="button" href="/api/dashboard/remediations/{scenario.remediation.id}' in (
@@ -408,49 +414,51 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
     assert link in blocked.text
     assert ">Show fix for erp</a>" in blocked.text
     assert "firewall_fix" not in other.text
-    listed = await remediation(scenario)
+    listed = await show_remediation_page(scenario)
     assert "1 firewall denies 1 address range of the copies." in listed.text
-    assert "<div>Firewall erp<" in (await remediation(scenario, state="blocked")).text
+    assert "<div>Firewall erp<" in (await show_remediation_page(scenario, state="blocked")).text
 
 
-async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(
+async def test_flow_page_counts_pending_callers_after_other_callers_were_updated(
     scenario: Scenario,
 ) -> None:
-    """A manual caller counts as pending only after the other callers were updated."""
-    await work(scenario)
+    """A manual caller is counted as pending only after the other callers were updated."""
+    await run_until_no_call_period(scenario)
     job = await scenario.job("<b>Invoices</b>")
     (record,) = await scenario.services.tables.callers.all(job.id)
     by_hand = replace(record, state=CallerState.MANUAL)
-    before = await flow(scenario, "<b>Invoices</b>")
+    before = await show_flow_page(scenario, "<b>Invoices</b>")
     await scenario.services.tables.callers.upsert(by_hand)
-    after = await flow(scenario, "<b>Invoices</b>")
+    after = await show_flow_page(scenario, "<b>Invoices</b>")
     await scenario.services.tables.flow_jobs.upsert(replace(job, observation_started_at=None))
-    earlier = await flow(scenario, "<b>Invoices</b>")
+    earlier = await show_flow_page(scenario, "<b>Invoices</b>")
 
     assert "1 pending caller" in after.text
     assert "pending caller" not in before.text + earlier.text
 
 
-async def test_what_it_waits_for_calls_for_is_said(scenario: Scenario) -> None:
+async def test_flow_page_shows_the_number_of_requests_that_a_waiting_job_needs(
+    scenario: Scenario,
+) -> None:
     """The page shows the next check, and the number of requests that the job needs."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     job = await scenario.job("Orders")
     need = flow_job_demand(job)
     assert need is not None
 
-    page = await flow(scenario, "Orders")
+    page = await show_flow_page(scenario, "Orders")
 
     assert f"It needs {need.requests} request" in page.text
 
 
-async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(
+async def test_flow_page_compares_definitions_only_on_request(
     scenario: Scenario,
 ) -> None:
     """The page compares definitions only on request, and names places but no values."""
-    await work(scenario)
-    compared = await flow(scenario, "Close of day", compare="true")
+    await run_until_no_call_period(scenario)
+    compared = await show_flow_page(scenario, "Close of day", compare="true")
     scenario.world.environments.clear()  # whoever asks the platform now gets no answer
-    plain = await flow(scenario, "Close of day")
+    plain = await show_flow_page(scenario, "Close of day")
 
     assert "Compare now" in plain.text
     assert "/properties/definition/actions/Run_child_1" in compared.text
@@ -458,28 +466,28 @@ async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else
     assert (await scenario.job("Orders")).copy_id not in compared.text
 
 
-async def test_what_the_platform_refuses_to_tell_leaves_the_rest_of_the_page(
+async def test_flow_page_without_definitions_shows_the_stored_rows(
     scenario: Scenario,
 ) -> None:
     """If the environment is gone, the page says so and shows what is stored."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     scenario.world.environments.clear()
 
-    page = await flow(scenario, "Orders", compare="true")
+    page = await show_flow_page(scenario, "Orders", compare="true")
 
     assert page.status == 200
     assert "The app could not read the definitions" in page.text
     assert "Close of day" in page.text
 
 
-async def test_what_is_not_there_is_said_so(scenario: Scenario) -> None:
-    """An unknown remediation, flow or filter has a page that says so."""
+async def test_unknown_remediation_flow_and_filter_have_an_error_page(scenario: Scenario) -> None:
+    """An unknown remediation, flow or filter has a page that reports the error."""
     found = [
         await call(dashboard_api.show_remediation_page, id=NOWHERE),
         await call(
             dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": NOWHERE}
         ),
-        await remediation(scenario, state="<b>"),
+        await show_remediation_page(scenario, state="<b>"),
     ]
 
     assert [page.status for page in found] == [404, 404, 400]
@@ -489,7 +497,7 @@ async def test_what_is_not_there_is_said_so(scenario: Scenario) -> None:
     assert f"No remediation {NOWHERE}." in page.text
 
 
-async def test_lists_lead_to_every_remediation(scenario: Scenario) -> None:
+async def test_list_links_to_each_remediation(scenario: Scenario) -> None:
     """Each remediation has a link."""
     page = await call(dashboard_api.show_remediations_page)
 

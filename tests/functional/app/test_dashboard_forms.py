@@ -1,4 +1,4 @@
-"""Forms of the dashboard: what they announce, what they send, and who may send them."""
+"""Forms of the dashboard announce what they do, and only people with the role can send them."""
 
 import re
 from dataclasses import replace
@@ -25,8 +25,12 @@ from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.manage_firewall_fixes import propose_fixes
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
-from tests.functional.actions.test_repair_network import GROUP, guarded, lacking
-from tests.functional.rolling_back.test_replay import swapped
+from tests.functional.actions.test_repair_network import (
+    GROUP,
+    build_guarded_scenario,
+    list_issue_names,
+)
+from tests.functional.rolling_back.test_replay import build_cut_over_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -50,7 +54,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def send(
+async def send_form(
     scenario: Scenario, handler: object, headers: dict[str, str] | None = None, **fields: str
 ) -> Reply:
     """Send a form of the remediation's page to a route of the API."""
@@ -69,14 +73,14 @@ async def send(
     )
 
 
-async def work(scenario: Scenario) -> None:
+async def run_until_no_call_period(scenario: Scenario) -> None:
     """Approve the plan, and let the app work until the no-call period."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
 
 
-async def block(scenario: Scenario, title: str) -> None:
+async def block_flow(scenario: Scenario, title: str) -> None:
     """Block a flow."""
     blocked = stop_with_reason(
         await scenario.job(title),
@@ -86,7 +90,9 @@ async def block(scenario: Scenario, title: str) -> None:
     await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
-async def deeds(scenario: Scenario, principal: Principal = EVERYBODY) -> dict[str, PageAction]:
+async def list_actions(
+    scenario: Scenario, principal: Principal = EVERYBODY
+) -> dict[str, PageAction]:
     """Return the possible actions of the remediation, by route."""
     shown = await show_remediation(scenario.services, scenario.remediation.id)
     found = remediation_actions(shown, principal, scenario.services.now)
@@ -105,11 +111,11 @@ async def deeds(scenario: Scenario, principal: Principal = EVERYBODY) -> dict[st
         {},
     ],
 )
-async def test_a_form_of_another_page_is_refused(
+async def test_form_of_another_site_is_rejected(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
     """The browser says which page sends the form, because it always sends the session cookie."""
-    refused = await send(scenario, remediation_actions_api.cancel_remediation, headers)
+    refused = await send_form(scenario, remediation_actions_api.cancel_remediation, headers)
     await scenario.run(timedelta(minutes=30))
 
     assert refused.status == 403
@@ -119,29 +125,29 @@ async def test_a_form_of_another_page_is_refused(
 
 
 @pytest.mark.parametrize("headers", [OWN, {"Origin": "https://app.example"}])
-async def test_a_form_of_a_page_of_the_app_counts(
+async def test_form_of_a_page_of_the_app_is_accepted(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
     """An older browser sends only the origin."""
-    done = await send(scenario, remediation_actions_api.cancel_remediation, headers)
+    done = await send_form(scenario, remediation_actions_api.cancel_remediation, headers)
 
     assert done.status == 303
     (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     assert job.state == "cancelled"
 
 
-async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(
+async def test_rejected_form_has_a_page_with_fix_and_link_back(
     scenario: Scenario,
 ) -> None:
     """The page says what to do and leads back, also for an invalid form."""
-    stale = await send(
+    stale = await send_form(
         scenario,
         remediation_actions_api.approve_remediation,
         versions__="0" * 16,
         included_flow_ids__="f1",
         approved_by="Ada",
     )
-    wrong = await send(
+    wrong = await send_form(
         scenario,
         remediation_actions_api.approve_remediation,
         versions__="latest",
@@ -160,11 +166,11 @@ async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(
     "referer",
     ["https://evil.example//evil.example/api/dashboard", "https://[evil.example/api", ""],
 )
-async def test_a_form_leads_back_to_pages_of_the_dashboard_only(
+async def test_form_redirects_to_pages_of_the_dashboard_only(
     scenario: Scenario, referer: str
 ) -> None:
     """Whatever the form contains, it leads back to a page of the dashboard only."""
-    done = await send(
+    done = await send_form(
         scenario, remediation_actions_api.cancel_remediation, OWN | {"Referer": referer}
     )
 
@@ -175,10 +181,10 @@ async def test_a_form_leads_back_to_pages_of_the_dashboard_only(
     assert "Cancelled, with 0 flows" in home.text  # nothing had begun
 
 
-async def test_a_form_leads_back_to_the_list_of_remediations(scenario: Scenario) -> None:
-    """Each page that a form can lead back to says what was done."""
+async def test_form_redirects_to_the_list_of_remediations(scenario: Scenario) -> None:
+    """The page to which a form redirects shows what was done."""
     there = {"Referer": "https://app.example/api/dashboard/remediations?state=stuck"}
-    done = await send(scenario, remediation_actions_api.cancel_remediation, OWN | there)
+    done = await send_form(scenario, remediation_actions_api.cancel_remediation, OWN | there)
 
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard/remediations"
@@ -186,13 +192,13 @@ async def test_a_form_leads_back_to_the_list_of_remediations(scenario: Scenario)
     assert page.status == 200
 
 
-async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
+async def test_retry_does_what_its_form_announces(scenario: Scenario) -> None:
     """Blocked flows are retried, and waiting flows are checked now."""
-    await work(scenario)
-    await block(scenario, "Invoices")
+    await run_until_no_call_period(scenario)
+    await block_flow(scenario, "Invoices")
 
-    retry = (await deeds(scenario))["retry"]
-    done = await send(scenario, remediation_actions_api.retry_remediation)
+    retry = (await list_actions(scenario))["retry"]
+    done = await send_form(scenario, remediation_actions_api.retry_remediation)
 
     assert retry.does == (
         "Invoices: retried from the step where it stopped (checking for calls).",
@@ -203,11 +209,11 @@ async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
     assert (await scenario.job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
 
 
-async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(
+async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
     scenario: Scenario,
 ) -> None:
     """The child's rollback also rolls back its parent, and no other flow."""
-    await work(scenario)
+    await run_until_no_call_period(scenario)
     jobs = await scenario.jobs()
     detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original_id)
     found = flow_actions(detail.flow.job, detail.dependent_flows, EVERYBODY, scenario.services.now)
@@ -217,7 +223,9 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(
     assert "copies turned off: Close of day, Orders" in deed.does[1]
 
     [(_, orders)] = deed.fields
-    done = await send(scenario, remediation_actions_api.roll_back_remediation, flow_ids__=orders)
+    done = await send_form(
+        scenario, remediation_actions_api.roll_back_remediation, flow_ids__=orders
+    )
     await scenario.run(timedelta(days=30))
 
     assert done.headers["Location"].endswith("flow_count=2")
@@ -226,29 +234,31 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(
     assert ends["Invoices"] is not FlowJobState.ROLLED_BACK
 
 
-async def test_what_is_rolled_back_by_order_is_what_the_page_counts(scenario: Scenario) -> None:
+async def test_cancel_changes_the_flows_that_its_form_counts(scenario: Scenario) -> None:
     """The page counts exactly the flows that a cancel or a rollback changes."""
-    cancel = (await deeds(scenario))["cancel"]
+    cancel = (await list_actions(scenario))["cancel"]
     assert cancel.does == ("No further flows start, including those that await approval.",)
-    assert "rollback" not in await deeds(scenario)
-    await work(scenario)
+    assert "rollback" not in await list_actions(scenario)
+    await run_until_no_call_period(scenario)
 
-    done = await send(scenario, remediation_actions_api.cancel_remediation, accept_replay="true")
+    done = await send_form(
+        scenario, remediation_actions_api.cancel_remediation, accept_replay="true"
+    )
 
     assert done.headers["Location"].endswith("?completed_action=cancel&flow_count=4")
     await scenario.run(timedelta(days=30))
-    assert await deeds(scenario) == {}
+    assert await list_actions(scenario) == {}
 
 
-async def test_what_an_order_has_to_accept_is_asked_before() -> None:
+async def test_form_asks_for_consent_to_the_backlog_replay() -> None:
     """The form asks for consent to the backlog replay, and is rejected without it."""
-    scenario, _ = await swapped()
+    scenario, _ = await build_cut_over_scenario()
     provide(scenario.services)
 
-    asked = {what: deed.accepts for what, deed in (await deeds(scenario)).items()}
-    without = await send(scenario, remediation_actions_api.roll_back_remediation)
+    asked = {what: deed.accepts for what, deed in (await list_actions(scenario)).items()}
+    without = await send_form(scenario, remediation_actions_api.roll_back_remediation)
     name, text = asked["rollback"]
-    accepted = await send(
+    accepted = await send_form(
         scenario, remediation_actions_api.roll_back_remediation, accept_replay="true"
     )
 
@@ -260,20 +270,20 @@ async def test_what_an_order_has_to_accept_is_asked_before() -> None:
     assert (without.status, accepted.status) == (409, 303)
 
 
-async def test_buttons_say_which_role_they_need(scenario: Scenario) -> None:
+async def test_actions_name_the_required_role(scenario: Scenario) -> None:
     """A reader sees the actions and the required role, and the API rejects the reader."""
-    await work(scenario)
-    await block(scenario, "Invoices")
+    await run_until_no_call_period(scenario)
+    await block_flow(scenario, "Invoices")
     reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.USER)
 
-    found = await deeds(scenario, reader)
+    found = await list_actions(scenario, reader)
 
     assert {deed.refusal for deed in found.values()} == {"This action requires the role operator."}
     assert not any(deed.name_field for deed in found.values())
 
 
-async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario) -> None:
-    """The form ignores a firewall issue by its name. An unknown name is rejected."""
+async def test_form_cannot_ignore_an_unknown_firewall_issue(scenario: Scenario) -> None:
+    """A request to ignore an unknown firewall issue is rejected, with a link back to the page."""
     there = f"/api/dashboard/remediations/{scenario.remediation.id}"
     reply = await call(
         environments_api.ignore_issue,
@@ -287,12 +297,12 @@ async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario)
     assert f'href="{there}"' in reply.text
 
 
-async def held_up(kind: str) -> tuple[Scenario, str, str]:
+async def build_blocking_firewall(kind: str) -> tuple[Scenario, str, str]:
     """Return a scenario with a blocking firewall of a kind, its issue, and the shown fix."""
-    scenario = await guarded(kind)
+    scenario = await build_guarded_scenario(kind)
     await scenario.order()
     provide(scenario.services)
-    [name] = await lacking(scenario)
+    [name] = await list_issue_names(scenario)
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     link = re.search(r'href="[^"]+\?(firewall_fix=[^"#]+)#firewall-fix"', page.text)
     assert link is not None
@@ -303,9 +313,9 @@ async def held_up(kind: str) -> tuple[Scenario, str, str]:
     return scenario, name, unescape(shown.text)
 
 
-async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
+async def test_form_applies_the_firewall_fix_that_its_page_shows() -> None:
     """The page shows the change first. Afterwards the firewall allows the addresses."""
-    scenario, name, shown = await held_up(GROUP)
+    scenario, name, shown = await build_blocking_firewall(GROUP)
     form = re.search(
         r'<form method="post" action="/api/network/firewall-fixes".*?</form>', shown, re.S
     )
@@ -318,7 +328,7 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     assert f'name="environment" value="{environment.id}"' in form[0]
     assert "az network nsg rule create" in shown
 
-    done = await send(
+    done = await send_form(
         scenario,
         firewall_fixes_api.apply_firewall_fix,
         resource=name,
@@ -335,37 +345,37 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     assert done.headers["Location"].endswith(
         f"{scenario.remediation.id}?completed_action=firewall-fixes&flow_count=1"
     )
-    assert await lacking(scenario) == []
+    assert await list_issue_names(scenario) == []
     assert "has no firewall issue" in unescape(after.text)
     assert "/api/network/firewall-fixes" not in after.text
 
 
-async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
+async def test_fix_that_only_a_person_can_apply_has_no_button() -> None:
     """The page shows the fix without a form."""
-    _, _, shown = await held_up("storage_account")
+    _, _, shown = await build_blocking_firewall("storage_account")
 
     assert "make this change yourself" in shown
     assert "az storage account network-rule add" in shown
     assert "/api/network/firewall-fixes" not in shown
 
 
-async def test_a_gap_is_closed_by_approvers_only() -> None:
+async def test_firewall_fix_requires_the_role_approver() -> None:
     """As in the API, an operator is shown that this action requires the role approver."""
-    scenario = await guarded(GROUP)
+    scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     job = await scenario.environment_job()
     operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.USER)
     [shown] = await propose_fixes(scenario.services)
 
-    deeds = [fix_action(shown, job, who) for who in (operator, EVERYBODY)]
+    list_actions = [fix_action(shown, job, who) for who in (operator, EVERYBODY)]
 
-    refusals = [deed and deed.refusal for deed in deeds]
+    refusals = [deed and deed.refusal for deed in list_actions]
     assert refusals == ["This action requires the role approver.", ""]
 
 
-async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> None:
+async def test_firewall_issue_of_two_environments_has_a_form_for_each() -> None:
     """The firewall has the same name in both environments, and each has its own button."""
-    scenario = await guarded(GROUP)
+    scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     shown = await show_remediation(scenario.services, scenario.remediation.id)
     [job] = shown.environment_jobs

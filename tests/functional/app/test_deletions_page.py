@@ -1,4 +1,4 @@
-"""The Deletions page and its export: what will be deleted, when, and what to do."""
+"""The Deletions page and its export list scheduled deletions with their dates and next steps."""
 
 import csv
 import io
@@ -46,32 +46,32 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def workflow_id(scenario: Scenario, title: str) -> str:
+def find_workflow_id(scenario: Scenario, title: str) -> str:
     """Return the id of an original."""
     return original(scenario, title).workflow_id
 
 
-async def show(headers: dict[str, str] = EVE, /, **query: str) -> Reply:
+async def show_page(headers: dict[str, str] = EVE, /, **query: str) -> Reply:
     """Return the page, by default as Eve, who may only read, sees it."""
     reply = await call(deletions_page_api.show_deletions_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
 
 
-def words(page: Reply, part: str = "main") -> str:
+def read_text(page: Reply, part: str = "main") -> str:
     """Return the text of an element of the page."""
     found = re.search(rf"<{part}[ >].*?</{part}>", page.text, re.DOTALL)
     assert found is not None
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())
 
 
-def titles(page: Reply) -> list[str]:
+def list_titles(page: Reply) -> list[str]:
     """Return the names of the listed originals."""
     names = re.findall(r'<th scope="row"><a [^>]+>([^<]+)</a>', page.text)
     return [unescape(one) for one in names]
 
 
-def fields(page: Reply, route: str) -> dict[str, str]:
+def read_hidden_fields(page: Reply, route: str) -> dict[str, str]:
     """Return the hidden fields of the first form that posts to a route."""
     form = re.search(
         rf'<form method="post" action="[^"]*/{route}">.*?</form>', page.text, re.DOTALL
@@ -81,7 +81,7 @@ def fields(page: Reply, route: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in found}
 
 
-async def send(handler: object, scenario: Scenario, sent: dict[str, str]) -> Reply:
+async def send_form(handler: object, scenario: Scenario, sent: dict[str, str]) -> Reply:
     """Send a form of the page as Anna, and return the page to which it leads."""
     headers = {
         "Content-Type": FORM,
@@ -99,51 +99,58 @@ async def send(handler: object, scenario: Scenario, sent: dict[str, str]) -> Rep
     assert done.status == 303, done.text
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard/deletions"
-    return await show(ANNA, **dict(parse_qsl(query)))
+    return await show_page(ANNA, **dict(parse_qsl(query)))
 
 
-async def test_deletions_are_grouped_by_who_scheduled_them_for_when(scenario: Scenario) -> None:
+async def test_deletions_are_grouped_by_approver_and_date(scenario: Scenario) -> None:
     """The first date is in the title; each group says who approved it and what remains to do."""
-    await order(scenario, workflow_id(scenario, "Orders"), workflow_id(scenario, "<b>"), within=DAY)
-    await order(scenario, workflow_id(scenario, "Bills"), within=3 * DAY, by="bert@contoso.example")
+    await order(
+        scenario,
+        find_workflow_id(scenario, "Orders"),
+        find_workflow_id(scenario, "<b>"),
+        within=DAY,
+    )
+    await order(
+        scenario, find_workflow_id(scenario, "Bills"), within=3 * DAY, by="bert@contoso.example"
+    )
 
-    page = await show()
+    page = await show_page()
     first = scenario.services.now + DAY
 
-    text = words(page)
+    text = read_text(page)
     assert f"3 originals will be deleted, from {first:%-d %B %Y}" in text
-    assert titles(page) == ["<b>Labels</b>", "Orders", "Bills"]
+    assert list_titles(page) == ["<b>Labels</b>", "Orders", "Bills"]
     short = scenario.remediation.id[:8]
     assert f"2 originals of Contoso #{short} , not before {first:%Y-%m-%d %H:%M} UTC" in text
     assert f"Scheduled and approved by {BY}" in text
     assert "On its date, the app archives the run summaries, checks everything" in text
     there = f"/api/dashboard/remediations/{scenario.remediation.id}/flows/"
-    assert f'href="{there}{workflow_id(scenario, "Bills")}"' in page.text
+    assert f'href="{there}{find_workflow_id(scenario, "Bills")}"' in page.text
 
 
 async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -> None:
     """The group with it is open, although another one has an earlier date."""
-    await order(scenario, workflow_id(scenario, "Orders"), within=DAY / 2)
-    await order(scenario, workflow_id(scenario, "Bills"), within=DAY)
+    await order(scenario, find_workflow_id(scenario, "Orders"), within=DAY / 2)
+    await order(scenario, find_workflow_id(scenario, "Bills"), within=DAY)
     original(scenario, "Bills").state = FlowState.ON
     await at_its_date(scenario)
     provide(scenario.services)
 
-    page = await show()
+    page = await show_page()
     blocked = (await deletions(scenario))["Bills"]
 
     assert blocked.state is DeletionState.BLOCKED
-    assert words(page, "h1") == "1 deletion blocked"
-    assert titles(page) == ["Bills", "Orders"]
-    assert blocked.fix.partition("`")[0] in words(page)
+    assert read_text(page, "h1") == "1 deletion blocked"
+    assert list_titles(page) == ["Bills", "Orders"]
+    assert blocked.fix.partition("`")[0] in read_text(page)
     assert page.text.count('<details class="fold" open>') == 1
-    assert "restorable until" in words(page)
+    assert "restorable until" in read_text(page)
 
 
-async def test_filters_are_in_the_address_and_apply_to_list_and_exports(scenario: Scenario) -> None:
-    """By state, environment, remediation and name."""
+async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> None:
+    """The filters are state, environment, remediation and name."""
     await order(scenario)
-    kept = workflow_id(scenario, "Orders")
+    kept = find_workflow_id(scenario, "Orders")
     await call(
         deletions_api.cancel_deletions,
         {"flow_ids": [kept], "cancelled_by": "tests"},
@@ -152,7 +159,7 @@ async def test_filters_are_in_the_address_and_apply_to_list_and_exports(scenario
     environment, identity = scenario.build.environment.id, scenario.remediation.id
 
     async def found(**query: str) -> list[str]:
-        page = titles(await show(**query))
+        page = list_titles(await show_page(**query))
         files = [
             await call(deletions_api.export_deletions, headers=EVE, query={**query, "format": one})
             for one in ("csv", "json")
@@ -176,12 +183,12 @@ async def test_filters_are_in_the_address_and_apply_to_list_and_exports(scenario
     assert await found(environment=environment, remediation="0") == []
     assert await found(environment="11111111-0000-4000-8000-000000000000") == []
     exported = 'href="/api/deletions/export?state=cancelled&amp;format=csv"'
-    assert exported in (await show(state="cancelled")).text
+    assert exported in (await show_page(state="cancelled")).text
 
 
-async def test_the_export_says_what_remains_to_do(scenario: Scenario) -> None:
+async def test_export_has_the_next_step_of_each_deletion(scenario: Scenario) -> None:
     """Each row has the names, the dates, the approver and the next step."""
-    await order(scenario, workflow_id(scenario, "Orders"))
+    await order(scenario, find_workflow_id(scenario, "Orders"))
 
     reply = await call(deletions_api.export_deletions, headers=EVE, query={"format": "csv"})
     (row,) = csv.DictReader(io.StringIO(reply.text[1:]))
@@ -191,16 +198,18 @@ async def test_the_export_says_what_remains_to_do(scenario: Scenario) -> None:
     assert row["remediation_id"] == scenario.remediation.id
 
 
-async def test_cancel_keeps_exactly_the_originals_of_the_group(scenario: Scenario) -> None:
-    """The button names them; the page shows the result."""
-    await order(scenario, workflow_id(scenario, "Orders"), within=DAY)
-    await order(scenario, workflow_id(scenario, "Bills"), within=3 * DAY)
-    page = await show(ANNA)
-    assert "Kept: Orders." in words(page)
+async def test_cancel_keeps_the_originals_of_its_group_only(scenario: Scenario) -> None:
+    """The form names the originals, and the page shows the result."""
+    await order(scenario, find_workflow_id(scenario, "Orders"), within=DAY)
+    await order(scenario, find_workflow_id(scenario, "Bills"), within=3 * DAY)
+    page = await show_page(ANNA)
+    assert "Kept: Orders." in read_text(page)
 
-    done = await send(deletions_api.cancel_deletions, scenario, fields(page, "deletions/cancel"))
+    done = await send_form(
+        deletions_api.cancel_deletions, scenario, read_hidden_fields(page, "deletions/cancel")
+    )
 
-    assert "Cancelled 1 deletion. The originals are kept." in words(done)
+    assert "Cancelled 1 deletion. The originals are kept." in read_text(done)
     states = {title: one.state for title, one in (await deletions(scenario)).items()}
     assert states == {"Orders": DeletionState.CANCELLED, "Bills": DeletionState.SCHEDULED}
 
@@ -208,48 +217,48 @@ async def test_cancel_keeps_exactly_the_originals_of_the_group(scenario: Scenari
 async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
     scenario: Scenario,
 ) -> None:
-    """The count comes from the index; the list is read when the reader asks for it."""
-    await order(scenario, workflow_id(scenario, "Orders"))
+    """The count comes from the index. The app reads the list when a person opens it."""
+    await order(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
 
-    counted = await show()
-    listed = await show(ANNA, environment=environment, undeleted="true")
-    sent = fields(listed, "deletions") | {
+    counted = await show_page()
+    listed = await show_page(ANNA, environment=environment, undeleted="true")
+    sent = read_hidden_fields(listed, "deletions") | {
         "delete_at": f"{scenario.services.now + 2 * DAY:%Y-%m-%d}"
     }
-    done = await send(deletions_api.schedule_deletions, scenario, sent)
+    done = await send_form(deletions_api.schedule_deletions, scenario, sent)
 
-    assert "Contoso: at least 2 originals." in words(counted)
-    assert titles(listed) == ["<b>Labels</b>", "Bills"]
-    assert "Its trigger URL stops working permanently" in words(listed)
-    assert "Scheduled 2 deletions." in words(done)
+    assert "Contoso: at least 2 originals." in read_text(counted)
+    assert list_titles(listed) == ["<b>Labels</b>", "Bills"]
+    assert "Its trigger URL stops working permanently" in read_text(listed)
+    assert "Scheduled 2 deletions." in read_text(done)
     assert len(await deletions(scenario)) == 3
-    assert "None is known." in words(done)
+    assert "None is known." in read_text(done)
 
 
 async def test_without_a_comparison_the_number_of_originals_is_not_shown() -> None:
-    """The page offers to read them instead."""
+    """The page offers to read the originals instead."""
     scenario = await retired_scenario()
     provide(scenario.services)
 
-    page = await show()
+    page = await show_page()
 
-    assert "The app does not know how many" in words(page)
+    assert "The app does not know how many" in read_text(page)
     assert f"environment={scenario.build.environment.id}&amp;undeleted=true" in page.text
-    assert "at least" not in words(page)
+    assert "at least" not in read_text(page)
 
 
-async def test_who_may_not_change_anything_sees_why(scenario: Scenario) -> None:
+async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> None:
     """A reader has no form; who started the remediation may not schedule its deletions."""
-    await order(scenario, workflow_id(scenario, "Orders"))
+    await order(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
     started = replace(
         scenario.remediation, started_by="anna", started_by_id="id-anna@contoso.example"
     )
     await scenario.services.tables.remediations.upsert(started)
 
-    reader = await show()
-    same = await show(ANNA, environment=environment, undeleted="true")
+    reader = await show_page()
+    same = await show_page(ANNA, environment=environment, undeleted="true")
 
     assert '<form method="post"' not in reader.text
     assert "This action requires the role operator." in reader.text
@@ -257,44 +266,44 @@ async def test_who_may_not_change_anything_sees_why(scenario: Scenario) -> None:
     assert '<form method="post"' not in same.text
 
 
-async def test_an_unreadable_row_costs_only_itself(scenario: Scenario) -> None:
+async def test_unreadable_row_does_not_hide_other_deletions(scenario: Scenario) -> None:
     """The other deletions are shown, and the row is named, also in the list and the export."""
     await order(scenario)
     rows = scenario.fakes.store.rows
     damaged = min(name for name in rows if name[0] == "deletions")
     rows[damaged] = replace(rows[damaged], columns={**rows[damaged].columns, "data0": "{"})
 
-    page = await show()
-    undeleted = await show(environment=scenario.build.environment.id, undeleted="true")
+    page = await show_page()
+    undeleted = await show_page(environment=scenario.build.environment.id, undeleted="true")
     exported = await call(deletions_api.export_deletions, headers=EVE, query={"format": "json"})
     listed = await call(deletions_api.list_tenant_deletions, headers=EVE)
 
-    assert len(titles(page)) == 2
-    assert "This version of the app cannot read 1 row" in words(page)
+    assert len(list_titles(page)) == 2
+    assert "This version of the app cannot read 1 row" in read_text(page)
     assert damaged[2] in page.text
-    assert titles(undeleted) == []
+    assert list_titles(undeleted) == []
     for answer in (exported.document, listed.document):
         assert [one["row"][2] for one in answer["unreadable_rows"]] == [damaged[2]]
 
 
 async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
-    """Each original once, and the whole group counted on each page."""
-    (one,) = await order(scenario, workflow_id(scenario, "Orders"))
+    """Each original is on one page, and each page shows the count of the whole group."""
+    (one,) = await order(scenario, find_workflow_id(scenario, "Orders"))
     await scenario.services.tables.deletions.upsert(
         *(replace(one, job_id=f"j-{n:03}", display_name=f"Flow {n}") for n in range(249))
     )
 
-    pages = [await show(start=str(start)) for start in (0, 100, 200)]
+    pages = [await show_page(start=str(start)) for start in (0, 100, 200)]
 
-    shown = [title for page in pages for title in titles(page)]
+    shown = [title for page in pages for title in list_titles(page)]
     assert shown == [*(f"Flow {n}" for n in range(249)), "Orders"]
-    assert all("250 originals of Contoso" in words(page) for page in pages)
+    assert all("250 originals of Contoso" in read_text(page) for page in pages)
     assert 'href="/api/dashboard/deletions?start=100">Next' in pages[0].text
     assert "Next" not in pages[2].text
 
 
-async def test_the_list_has_each_deletion_on_one_page(scenario: Scenario) -> None:
-    """`next` begins the next page; a value that names no deletion is an error."""
+async def test_list_has_each_deletion_on_one_page(scenario: Scenario) -> None:
+    """`next` is the start of the next page. A value that names no deletion is rejected."""
     await order(scenario)
     pages = []
     after = ""
@@ -310,24 +319,24 @@ async def test_the_list_has_each_deletion_on_one_page(scenario: Scenario) -> Non
     assert unknown.status == 404
 
 
-async def test_an_app_without_originals_says_what_comes_first() -> None:
-    """A new deployment."""
+async def test_page_without_deletions_explains_the_first_step() -> None:
+    """A new deployment has no retired originals."""
     provide(Scenario().services)
 
-    page = await show()
+    page = await show_page()
 
-    assert words(page, "h1") == "No deletion is scheduled"
-    assert "After an original is retired, an approver can schedule its deletion" in words(page)
+    assert read_text(page, "h1") == "No deletion is scheduled"
+    assert "After an original is retired, an approver can schedule its deletion" in read_text(page)
 
 
-async def test_a_live_update_gets_only_what_has_changed(scenario: Scenario) -> None:
-    """Each section has a hash, and an end by which it is found."""
-    await order(scenario, workflow_id(scenario, "Orders"))
-    page = await show()
+async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
+    """Each section has a hash and an end marker."""
+    await order(scenario, find_workflow_id(scenario, "Orders"))
+    page = await show_page()
     known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}
 
     same = await call(deletions_page_api.show_deletions_page, headers=EVE | known)
-    await order(scenario, workflow_id(scenario, "Bills"))
+    await order(scenario, find_workflow_id(scenario, "Bills"))
     changed = await call(deletions_page_api.show_deletions_page, headers=EVE | known)
 
     assert not re.search(r"data-live[ >]", page.text)

@@ -1,4 +1,4 @@
-"""`GET /api/doctor`: services that answer, permissions, what is missing, and the fixes."""
+"""`GET /api/doctor` reports services, permissions and settings of the deployment, with fixes."""
 
 import json
 import re
@@ -42,7 +42,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def findings() -> list[dict[str, str]]:
+async def list_findings() -> list[dict[str, str]]:
     """Return the findings of the API."""
     reply = await call(doctor_api.check_deployment)
     assert reply.status == 200
@@ -50,17 +50,19 @@ async def findings() -> list[dict[str, str]]:
     return items
 
 
-async def of(code: str, subject: str = "") -> dict[str, str]:
+async def find_finding(code: str, subject: str = "") -> dict[str, str]:
     """Return the only finding of a check."""
-    (found,) = [one for one in await findings() if (one["code"], one["subject"]) == (code, subject)]
+    (found,) = [
+        one for one in await list_findings() if (one["code"], one["subject"]) == (code, subject)
+    ]
     return found
 
 
-async def test_where_all_is_well_each_check_says_so(scenario: Scenario) -> None:
+async def test_check_of_a_complete_deployment_has_no_problem(scenario: Scenario) -> None:
     """The checks are in the order of a deployment's setup, and write nothing."""
     before = dict(scenario.fakes.store.rows)
 
-    found = await findings()
+    found = await list_findings()
 
     codes = list(dict.fromkeys(one["code"] for one in found))
     assert [one for one in found if one["level"] in {"problem", "unknown"}] == []
@@ -117,7 +119,7 @@ GONE = NotFound("gone")
         if (port, error) != ("archive", GONE)  # that is an answer
     ],
 )
-async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
+async def test_failed_check_has_a_fix_and_stops_no_other_check(
     scenario: Scenario, port: str, error: Exception, level: str
 ) -> None:
     """A rejected request is a problem, an outage is unknown, and all other checks are made."""
@@ -125,7 +127,7 @@ async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
     failing: Any = {port: Failing(error)}
     provide(replace(scenario.services, **failing))
 
-    found = await findings()
+    found = await list_findings()
 
     failed = [one for one in found if one["level"] in {"problem", "unknown"}]
     assert {(one["code"], one["level"]) for one in failed} == {(code, level)}
@@ -133,12 +135,12 @@ async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
     assert found[-1]["code"] == "repairs"
 
 
-async def test_what_knows_better_says_it_itself(scenario: Scenario) -> None:
+async def test_finding_shows_the_fix_of_its_error(scenario: Scenario) -> None:
     """If the error has its own fix, the finding shows that fix."""
     error = JobBlocked("No operator.", fix="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
     provide(replace(scenario.services, flow_access=Failing(error)))
 
-    found = await of("operator")
+    found = await find_finding("operator")
 
     assert (found["level"], found["message"], found["fix"]) == (
         *("problem", "No operator."),
@@ -162,7 +164,7 @@ SETTINGS = [
         ({"actions": ["*/read", SETTINGS[0]]}, "problem", "missing in: rg"),
     ],
 )
-async def test_each_kind_of_caller_says_what_it_needs(
+async def test_finding_names_missing_permission_for_callers(
     scenario: Scenario, given: Mapping[str, object], level: str, text: str
 ) -> None:
     """A missing write permission is a warning, a missing read permission a problem."""
@@ -175,7 +177,7 @@ async def test_each_kind_of_caller_says_what_it_needs(
     scenario.world.resources[f"{site['id']}/config/web".lower()] = {"properties": {}}
     scenario.world.permissions[resource_group(site["id"]).lower()] = given
 
-    found = await of("callers", "app_setting")
+    found = await find_finding("callers", "app_setting")
 
     assert found["level"] == level
     assert text in found["message"]
@@ -183,7 +185,7 @@ async def test_each_kind_of_caller_says_what_it_needs(
 
 
 @pytest.mark.parametrize(("action", "level"), [("*", "ok"), ("*/read", "problem")])
-async def test_a_firewall_that_plans_may_open_is_looked_at(
+async def test_write_permission_for_firewalls_that_plans_may_change_is_checked(
     scenario: Scenario, action: str, level: str
 ) -> None:
     """The app must be able to write the firewalls that plans may change."""
@@ -194,7 +196,7 @@ async def test_a_firewall_that_plans_may_open_is_looked_at(
     await scenario.opt_in(writable_firewalls=frozenset({firewall}))
     scenario.world.permissions[group] = {"actions": [action]}
 
-    found = await of("repairs", "erp")
+    found = await find_finding("repairs", "erp")
 
     assert found["level"] == level
     assert ("CMK_FIREWALL_RESOURCE_GROUP_IDS" in found["fix"]) == (level != "ok")
@@ -208,13 +210,13 @@ async def test_a_firewall_that_plans_may_open_is_looked_at(
         ({"dataActions": ["Microsoft.KeyVault/vaults/*/read"]}, "problem"),
     ],
 )
-async def test_a_watched_subscription_has_to_be_read(
+async def test_read_permission_for_a_watched_subscription_is_checked(
     scenario: Scenario, given: Mapping[str, object], level: str
 ) -> None:
     """The app needs read permission for the resources and keys of a watched subscription."""
     scenario.world.permissions[f"/subscriptions/{SUBSCRIPTION}"] = given
 
-    found = await of("subscriptions", SUBSCRIPTION)
+    found = await find_finding("subscriptions", SUBSCRIPTION)
 
     assert found["level"] == level
     assert ("Reader and Key Vault Reader" in found["fix"]) == (level != "ok")
@@ -224,13 +226,13 @@ async def test_a_watched_subscription_has_to_be_read(
     ("change", "privilege"),
     [("may_share", "prvShareWorkflow"), ("may_act_on_behalf", "prvActOnBehalfOfAnotherUser")],
 )
-async def test_what_the_app_lacks_in_dataverse_is_named(
+async def test_finding_names_the_missing_dataverse_privilege(
     scenario: Scenario, change: str, privilege: str
 ) -> None:
     """The finding names the environment, the privilege and the roles that contain it."""
     setattr(scenario.world, change, False)
 
-    found = await of("dataverse", scenario.build.environment.display_name)
+    found = await find_finding("dataverse", scenario.build.environment.display_name)
 
     assert found["level"] == "problem"
     assert privilege in found["message"]
@@ -238,7 +240,7 @@ async def test_what_the_app_lacks_in_dataverse_is_named(
 
 
 @pytest.mark.parametrize("why", ["is not a user", "is disabled", "has no role"])
-async def test_an_operator_without_a_role_in_dataverse_is_told(
+async def test_service_account_without_a_dataverse_role_is_a_problem(
     scenario: Scenario, why: str
 ) -> None:
     """The service account needs to be an enabled user with a role in each environment."""
@@ -250,7 +252,7 @@ async def test_an_operator_without_a_role_in_dataverse_is_told(
     else:
         scenario.world.without_roles.add(operator.user_id)
 
-    found = await of("operator", scenario.build.environment.display_name)
+    found = await find_finding("operator", scenario.build.environment.display_name)
 
     assert found["level"] == "problem"
     assert why in found["message"]
@@ -258,25 +260,25 @@ async def test_an_operator_without_a_role_in_dataverse_is_told(
 
 
 @pytest.mark.parametrize("is_signed_out", [False, True])
-async def test_the_operators_sign_in_says_when_it_ends(
+async def test_finding_names_the_expiry_of_the_service_account_sign_in(
     scenario: Scenario, is_signed_out: bool
 ) -> None:
     """The check uses the sign-in, and names the day on which it expires."""
     scenario.world.is_operator_signed_out = is_signed_out
 
-    found = await of("operator")
+    found = await find_finding("operator")
 
     assert found["level"] == ("problem" if is_signed_out else "ok")
     assert ("unused, it expires on 2026-05-31" in found["message"]) is not is_signed_out
     assert ("Sign the service account in again" in found["fix"]) is is_signed_out
 
 
-async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scenario) -> None:
+async def test_poison_messages_and_kill_switch_are_warnings(scenario: Scenario) -> None:
     """Each has its own finding with a fix."""
     await scenario.services.messages.send(QueueMessage(queue=POISON, message_id="x", body={}))
     await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
 
-    parked, switch = await of("queues", POISON), await of("kill_switch")
+    parked, switch = await find_finding("queues", POISON), await find_finding("kill_switch")
 
     assert (parked["level"], switch["level"]) == ("warning", "warning")
     assert parked["message"].endswith(": 1.")
@@ -285,7 +287,7 @@ async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scen
 
 
 @pytest.mark.parametrize(("error", "code"), [(None, 0), (FORBIDDEN, 4), (OUT, 5)])
-async def test_the_command_shows_the_worst_first_and_ends_so(
+async def test_command_lists_the_worst_findings_first_and_sets_the_exit_code(
     scenario: Scenario, cli: CommandLine, error: Exception | None, code: int
 ) -> None:
     """The exit code is that of the worst finding, also with `-o json`."""
@@ -311,7 +313,7 @@ async def test_the_command_shows_the_worst_first_and_ends_so(
 
 async def test_evidence_key_that_can_sign_is_ok(scenario: Scenario) -> None:
     """The finding names the current version."""
-    found = await of("evidence_key", f"{KEY_URL}/v1")
+    found = await find_finding("evidence_key", f"{KEY_URL}/v1")
 
     assert found["level"] == "ok"
 
@@ -319,46 +321,46 @@ async def test_evidence_key_that_can_sign_is_ok(scenario: Scenario) -> None:
 async def test_evidence_key_that_is_off_or_missing_is_a_problem(scenario: Scenario) -> None:
     """The fix says how to create the key."""
     add_evidence_key(scenario.world, is_enabled=False)
-    disabled = await of("evidence_key")
+    disabled = await find_finding("evidence_key")
     scenario.world.keys.clear()
-    missing = await of("evidence_key")
+    missing = await find_finding("evidence_key")
 
     assert (disabled["level"], missing["level"]) == ("problem", "problem")
     assert "azd up" in missing["fix"]
 
 
-async def test_evidence_key_that_can_do_more_is_a_warning(scenario: Scenario) -> None:
+async def test_evidence_key_that_permits_more_than_signing_is_a_warning(scenario: Scenario) -> None:
     """The evidence key should permit signing only."""
     (version,) = scenario.world.keys[VAULT_URL, "evidence"]
     operations = version.operations | {"wrapkey"}
     scenario.world.keys[VAULT_URL, "evidence"] = [replace(version, operations=operations)]
 
-    found = [one for one in await findings() if one["code"] == "evidence_key"]
+    found = [one for one in await list_findings() if one["code"] == "evidence_key"]
 
     assert [one["level"] for one in found] == ["ok", "warning"]
     assert "wrapkey" in found[1]["message"]
 
 
-async def test_no_evidence_key_is_a_warning(scenario: Scenario) -> None:
+async def test_missing_evidence_key_setting_is_a_warning(scenario: Scenario) -> None:
     """Without the key, the evidence is not signed."""
     settings = scenario.services.settings.model_copy(update={"evidence_key": ""})
     provide(replace(scenario.services, settings=settings))
 
-    found = await of("evidence_key")
+    found = await find_finding("evidence_key")
 
     assert found["level"] == "warning"
     assert "not signed" in found["message"]
 
 
-async def test_time_stamp_authority_is_checked_if_there_is_one(scenario: Scenario) -> None:
+async def test_configured_time_stamp_authority_is_checked(scenario: Scenario) -> None:
     """A time stamp is optional, so an app without an authority has no finding."""
-    before = [one for one in await findings() if one["code"] == "time_stamps"]
+    before = [one for one in await list_findings() if one["code"] == "time_stamps"]
     settings = scenario.services.settings.model_copy(
         update={"time_stamp_authority": "https://tsa.example/"}
     )
     provide(replace(scenario.services, settings=settings))
 
-    found = await of("time_stamps", "https://tsa.example/")
+    found = await find_finding("time_stamps", "https://tsa.example/")
 
     assert before == []
     assert found["level"] == "ok"

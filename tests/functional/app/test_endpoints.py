@@ -31,7 +31,7 @@ async def _handler(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
 
 
 @pytest.mark.parametrize("role", [None, "", "everybody"])
-def test_a_handler_without_a_role_cannot_be_declared(
+def test_handler_with_an_unknown_role_cannot_be_declared(
     role: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A handler without an existing role cannot be declared."""
@@ -45,30 +45,30 @@ def test_a_handler_without_a_role_cannot_be_declared(
         find_endpoint(route)
 
 
-def test_a_handler_that_leaves_its_role_out_cannot_be_declared() -> None:
+def test_handler_without_a_role_cannot_be_declared() -> None:
     """The role has no default."""
     with pytest.raises(TypeError, match="role"):
         endpoint(answer=ApiResponse)  # type: ignore[call-arg]  # the slip
 
 
-def test_a_handler_that_no_route_names_cannot_be_declared() -> None:
+def test_handler_without_a_route_cannot_be_declared() -> None:
     """A handler without a route could not be called."""
     with pytest.raises(ValueError, match="no route for _handler of test_endpoints"):
         endpoint(role=Role.READER, answer=ApiResponse)(_handler)
 
 
-def test_no_two_routes_are_one() -> None:
+def test_routes_have_unique_paths_and_names() -> None:
     """Two routes have neither the same path nor the same name."""
     assert len(LISTED) == len(ROUTES) == len({route.name for route in LISTED})
 
 
-def test_every_handler_is_declared_by_the_module_that_its_route_names() -> None:
+def test_handler_is_declared_in_the_module_of_its_route() -> None:
     """Each module is imported only with the first request for one of its routes."""
     for key, route in ROUTES.items():
         assert find_endpoint(route).name == ENDPOINTS[key].name == route.name
 
 
-async def test_a_module_that_cannot_be_imported_costs_its_own_routes_alone() -> None:
+async def test_route_of_a_module_that_cannot_be_imported_answers_500() -> None:
     """If the module of a route cannot be imported, the route answers 500."""
     broken = Route("GET", "broken", "no_such_module", "show_broken")
     request = func.HttpRequest("GET", "https://app.example/api/broken", body=b"")
@@ -80,7 +80,7 @@ async def test_a_module_that_cannot_be_imported_costs_its_own_routes_alone() -> 
 
 
 @pytest.mark.parametrize("declared", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}")
-def test_a_declaration_says_all_that_a_description_needs(declared: Endpoint) -> None:
+def test_declaration_has_a_description_and_a_model_for_json(declared: Endpoint) -> None:
     """A declaration has a description, and a model for JSON that is not a file."""
     is_file = DIGEST in declared.answer_headers
     assert declared.description.endswith(".")
@@ -88,7 +88,7 @@ def test_a_declaration_says_all_that_a_description_needs(declared: Endpoint) -> 
     assert (declared.body is NoBody) or declared.method != "GET"
 
 
-def test_whoever_reads_only_is_given_no_order() -> None:
+def test_role_reader_permits_no_changing_route() -> None:
     """A route that changes something requires another role than a route that reads."""
     for_readers = {
         one.name for one in ENDPOINTS.values() if one.role is Role.READER and one.method != "GET"

@@ -62,7 +62,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def environments(
+async def show_page(
     query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
 ) -> Reply:
     """Return the page."""
@@ -73,7 +73,7 @@ async def environments(
     return reply
 
 
-def forms(page: Reply) -> list[tuple[str, dict[str, str]]]:
+def list_forms(page: Reply) -> list[tuple[str, dict[str, str]]]:
     """Return the address and the hidden fields of each form."""
     return [
         (action, dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', fields)))
@@ -83,7 +83,7 @@ def forms(page: Reply) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
-async def send(handler: Any, fields: Mapping[str, str], identity: str | None = None) -> str:
+async def send_form(handler: Any, fields: Mapping[str, str], identity: str | None = None) -> str:
     """Send a form of the page as a person; return the address that it leads to."""
     headers = {"Content-Type": FORM, "Referer": f"https://app.example{PAGE}"}
     done = await call(
@@ -95,7 +95,7 @@ async def send(handler: Any, fields: Mapping[str, str], identity: str | None = N
 
 async def test_environment_is_shown_with_its_settings_and_its_policy(scenario: Scenario) -> None:
     """The page shows the id of an environment whose name is not known yet."""
-    page = await environments()
+    page = await show_page()
 
     environment = scenario.build.environment
     assert "<h1>1 environment, 1 under your key</h1>" in page.text
@@ -117,8 +117,8 @@ async def test_environment_without_a_row_is_listed_if_the_platform_is_asked(
     Builder(scenario.world, name="Sales")
     provide(scenario.services)
 
-    stored = await environments()
-    every = await environments({"all_environments": "true"})
+    stored = await show_page()
+    every = await show_page({"all_environments": "true"})
 
     assert "Sales" not in stored.text
     assert "Sales" in every.text
@@ -127,22 +127,24 @@ async def test_environment_without_a_row_is_listed_if_the_platform_is_asked(
     assert 'id="live"' not in every.text  # an update would remove what the platform listed
 
 
-async def test_policy_is_changed_by_a_form_that_says_what_it_permits(scenario: Scenario) -> None:
+async def test_form_changes_the_approval_policy_only(scenario: Scenario) -> None:
     """Other settings keep their values, and the page says what is saved."""
     identity = scenario.build.environment.id
-    page = await environments()
+    page = await show_page()
     action = f"/api/environments/{identity}/settings"
     offered = [
-        fields for target, fields in forms(page) if target == action and "approval_policy" in fields
+        fields
+        for target, fields in list_forms(page)
+        if target == action and "approval_policy" in fields
     ]
     assert offered == [{"approval_policy": "read_only"}, {"approval_policy": "automatic"}]
     assert "without an approval" in page.text
 
-    location = await send(environments_api.change_environment_settings, offered[0], identity)
+    location = await send_form(environments_api.change_environment_settings, offered[0], identity)
 
     path, _, query = location.partition("?")
     assert path == PAGE
-    after = await environments(dict(parse_qsl(query)))
+    after = await show_page(dict(parse_qsl(query)))
     assert "The settings are saved." in after.text
     assert "Read only" in after.text
     (kept,) = await scenario.services.tables.environment_settings.all("environment")
@@ -155,20 +157,20 @@ async def test_read_only_environment_offers_no_remediation(scenario: Scenario) -
     await scenario.services.tables.environment_settings.upsert(row)
     provide(scenario.services)
 
-    page = await environments()
+    page = await show_page()
 
-    modes = [fields["mode"] for target, fields in forms(page) if target == "/api/remediations"]
+    modes = [fields["mode"] for target, fields in list_forms(page) if target == "/api/remediations"]
     assert modes == ["dry_run"]
     assert "is read-only. Permit changes first." in page.text
 
 
 @pytest.mark.parametrize("mode", ["dry_run", "apply"])
 async def test_remediation_is_started_and_its_page_opened(scenario: Scenario, mode: str) -> None:
-    """The form says what it does: limit, window, exclusions, and what a dry run does not do."""
-    page = await environments()
+    """The form announces the limit, the window and the exclusions."""
+    page = await show_page()
     (fields,) = [
         fields
-        for target, fields in forms(page)
+        for target, fields in list_forms(page)
         if target == "/api/remediations" and fields["mode"] == mode
     ]
     text = unescape(page.text)
@@ -177,7 +179,7 @@ async def test_remediation_is_started_and_its_page_opened(scenario: Scenario, mo
     assert "1 excluded flow stays as it is." in text
     assert "It changes nothing. No approval is needed." in text
 
-    location = await send(remediations_api.start_remediation, fields)
+    location = await send_form(remediations_api.start_remediation, fields)
 
     (started,) = await scenario.services.tables.remediations.all("remediation")
     assert location.partition("?")[0] == f"/api/dashboard/remediations/{started.id}"
@@ -187,14 +189,14 @@ async def test_remediation_is_started_and_its_page_opened(scenario: Scenario, mo
     assert "The remediation has started." in there.text
 
 
-async def test_assessment_is_started_and_its_end_shown(scenario: Scenario) -> None:
-    """While it is in progress, and when it is complete."""
+async def test_assessment_is_shown_during_and_after_its_work(scenario: Scenario) -> None:
+    """The page shows that the assessment is in progress, and later its date."""
     identity = scenario.build.environment.id
-    location = await send(assessments_api.start_assessment, {}, identity)
-    during = await environments(dict(parse_qsl(location.partition("?")[2])))
+    location = await send_form(assessments_api.start_assessment, {}, identity)
+    during = await show_page(dict(parse_qsl(location.partition("?")[2])))
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
-    after = await environments()
+    after = await show_page()
 
     assert location.startswith(f"{PAGE}?")
     assert "The assessment has started." in during.text
@@ -207,7 +209,7 @@ async def test_assessment_is_started_and_its_end_shown(scenario: Scenario) -> No
 
 async def test_last_assessment_is_found_after_later_remediations(scenario: Scenario) -> None:
     """The index names only current jobs; a row for each request names its last assessment."""
-    await send(assessments_api.start_assessment, {}, scenario.build.environment.id)
+    await send_form(assessments_api.start_assessment, {}, scenario.build.environment.id)
     await scenario.run(timedelta(hours=1))
     scenario.world.clock.advance(timedelta(days=30))
     await scenario.order(RemediationMode.DRY_RUN)
@@ -218,30 +220,30 @@ async def test_last_assessment_is_found_after_later_remediations(scenario: Scena
     current = await read_known_jobs(scenario.services, RowReader())
     assert [job.mode for job in current.environment_jobs] == [RemediationMode.DRY_RUN]
 
-    page = await environments()
+    page = await show_page()
 
     assert re.search(r"Assessed 20\d\d-", page.text)
     assert "Dry run completed" in page.text
 
 
-async def test_progress_of_a_plan_is_a_part_of_the_whole(scenario: Scenario) -> None:
-    """A plan that awaits approval is one step away."""
+async def test_environment_shows_progress_and_links_to_the_plan(scenario: Scenario) -> None:
+    """The link leads to the plan that awaits approval."""
     await scenario.order()
     provide(scenario.services)
 
-    page = await environments()
+    page = await show_page()
 
     assert "0 of 1 flows that need a remediation are on your key." in page.text
     plan = f"/api/dashboard/remediations/{scenario.remediation.id}/plan"
     assert f'href="{plan}">Review plan' in page.text
 
 
-async def test_kill_switch_is_shown_where_work_is_started(scenario: Scenario) -> None:
+async def test_page_shows_the_kill_switch(scenario: Scenario) -> None:
     """The page says that new work waits for the kill switch."""
     await set_kill_switch(scenario.services, is_on=True, by="Ada", reason="INC-4411")
     provide(scenario.services)
 
-    page = await environments()
+    page = await show_page()
 
     assert "All changes are stopped" in page.text
     assert "INC-4411" in page.text
@@ -249,9 +251,9 @@ async def test_kill_switch_is_shown_where_work_is_started(scenario: Scenario) ->
 
 async def test_reader_sees_settings_and_no_form(scenario: Scenario) -> None:
     """Each button says which role it needs."""
-    page = await environments(headers=signed_in("rita@contoso.example", [Role.READER]))
+    page = await show_page(headers=signed_in("rita@contoso.example", [Role.READER]))
 
-    assert forms(page) == []
+    assert list_forms(page) == []
     assert "22:00 to 04:00 UTC" in page.text
     assert "This action requires the role operator." in page.text
     assert "This action requires the role approver." in page.text
@@ -267,7 +269,7 @@ async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:
     found: list[str] = []
     address: dict[str, str] | None = {}
     while address is not None:
-        page = await environments(address)
+        page = await show_page(address)
         assert len(page.content) < 300_000
         found += re.findall(r"<dt>Id</dt><dd><code>(team-\d+)", page.text)
         more = re.search(rf'href="{PAGE}\?(start=\d+)">Next', page.text)
@@ -279,7 +281,7 @@ async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:
 
 async def read_settings_form(scenario: Scenario, member: str) -> dict[str, str]:
     """Return the hidden fields of the form with an input or a field of this name."""
-    page = await environments()
+    page = await show_page()
     action = f"/api/environments/{scenario.build.environment.id}/settings"
     (found,) = [
         dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', fields))
@@ -315,7 +317,7 @@ async def test_each_setting_is_changed_by_its_form(
     fields = await read_settings_form(scenario, member)
 
     identity = scenario.build.environment.id
-    await send(environments_api.change_environment_settings, fields | entered, identity)
+    await send_form(environments_api.change_environment_settings, fields | entered, identity)
 
     (kept,) = await scenario.services.tables.environment_settings.all("environment")
     expected: dict[str, Any] = {setting: value}
@@ -336,7 +338,7 @@ async def test_excluded_flow_is_added_by_its_name(scenario: Scenario) -> None:
     assert kept.excluded_flows == {"payroll", flow.workflow_id}
 
 
-async def test_form_that_is_older_than_a_change_changes_nothing(scenario: Scenario) -> None:
+async def test_form_older_than_the_settings_is_rejected(scenario: Scenario) -> None:
     """A list that somebody has changed meanwhile is not replaced by the older one."""
     fields = await read_settings_form(scenario, "excluded_flows[]")
     await scenario.opt_in(excluded_flows=frozenset({"payroll", "returns"}))
@@ -360,20 +362,20 @@ async def send_text(scenario: Scenario, content: str) -> Reply:
     )
 
 
-async def test_names_are_known_before_the_first_remediation(scenario: Scenario) -> None:
+async def test_environment_name_is_stored_before_the_first_remediation(scenario: Scenario) -> None:
     """A change of a setting, or the poll of a linked environment, stores the current name."""
     environment = scenario.build.environment
-    assert environment.display_name not in (await environments()).text.partition("<main")[2]
+    assert environment.display_name not in (await show_page()).text.partition("<main")[2]
     form = await read_settings_form(scenario, "max_flows")
 
-    await send(
+    await send_form(
         environments_api.change_environment_settings, form | {"max_flows": "9"}, environment.id
     )
-    changed = await environments()
+    changed = await show_page()
     environment.display_name = "Contoso renamed"
     await poll_environments(scenario.services)
     provide(scenario.services)
-    polled = await environments()
+    polled = await show_page()
 
     assert '<th scope="row">Contoso</th>' in changed.text
     assert '<th scope="row">Contoso renamed</th>' in polled.text
@@ -383,12 +385,12 @@ async def test_job_has_the_name_of_its_environment_from_its_start(scenario: Scen
     """Pages and notifications name an environment that the app has not read yet."""
     environment = scenario.build.environment
     form = await read_settings_form(scenario, "max_flows")
-    await send(
+    await send_form(
         environments_api.change_environment_settings, form | {"max_flows": "9"}, environment.id
     )
     fields = {"mode": "dry_run", "environment_ids[]": environment.id}
 
-    await send(remediations_api.start_remediation, fields)
+    await send_form(remediations_api.start_remediation, fields)
 
     [job] = await scenario.services.tables.environment_jobs.all()
     assert job.environment_name == environment.display_name
@@ -401,6 +403,6 @@ async def test_excluded_flows_of_the_plan_are_shown_by_name(scenario: Scenario) 
     await scenario.opt_in(excluded_flows=frozenset({flow.workflow_id, "payroll"}))
     provide(scenario.services)
 
-    page = await environments()
+    page = await show_page()
 
     assert "<dt>Excluded flows</dt><dd>Orders, <code>payroll</code>" in page.text

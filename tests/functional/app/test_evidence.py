@@ -1,4 +1,4 @@
-"""The evidence file of a remediation: what was approved, done and verified."""
+"""The evidence file of a remediation contains its approvals, changes and checks."""
 
 import csv
 import hashlib
@@ -59,7 +59,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def pack(scenario: Scenario) -> bytes:
+async def export_evidence(scenario: Scenario) -> bytes:
     """Return the valid evidence file."""
     provide(scenario.services)
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
@@ -68,18 +68,18 @@ async def pack(scenario: Scenario) -> bytes:
     return reply.content
 
 
-def files(content: bytes) -> dict[str, str]:
+def read_files(content: bytes) -> dict[str, str]:
     """Return the texts of an evidence file by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
-def lines(text: str) -> list[Any]:
+def parse_lines(text: str) -> list[Any]:
     """Return the objects of a JSON Lines file."""
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def retired(scenario: Scenario) -> None:
+async def retire_originals(scenario: Scenario) -> None:
     """Start and approve a remediation, retire every original, and archive the flow runs."""
     scenario.world.traffic.beat(scenario.world)
     await scenario.order()
@@ -88,14 +88,14 @@ async def retired(scenario: Scenario) -> None:
     assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
 
 
-async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(scenario: Scenario) -> None:
+async def test_evidence_contains_the_approved_plan_and_its_approver(scenario: Scenario) -> None:
     """The SHA-256 of the plan in the file begins with the approved plan version."""
     scenario.world.traffic.beat(scenario.world)
     await scenario.order()
     (shown,) = await show_plan(scenario.services, scenario.remediation.id)
     await scenario.approve()
 
-    found = files(await pack(scenario))
+    found = read_files(await export_evidence(scenario))
 
     (approved,) = json.loads(found["remediation.json"])["environment_jobs"][0]["approved_plans"]
     assert (approved["version"], approved["approved_by"]) == (shown.version, "tests")
@@ -107,18 +107,20 @@ async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(scenario: Sce
         tuple(titles["Orders"]["planned_changes"])
         == (await scenario.plan())["Orders"].planned_changes
     )
-    assert {line["approval_number"] for line in lines(found["plan.jsonl"])} == {1}
+    assert {line["approval_number"] for line in parse_lines(found["plan.jsonl"])} == {1}
 
 
-async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scenario) -> None:
+async def test_evidence_contains_each_change_with_hashes_before_and_after(
+    scenario: Scenario,
+) -> None:
     """A person with the replaced URL can compute its hash and compare it."""
     (site,) = scenario.world.sites.values()
     (before,) = [v for v in site.settings.values() if "workflows" in v]
-    await retired(scenario)
+    await retire_originals(scenario)
 
-    found = files(await pack(scenario))
+    found = read_files(await export_evidence(scenario))
 
-    flows = {line["job"]["display_name"]: line for line in lines(found["flows.jsonl"])}
+    flows = {line["job"]["display_name"]: line for line in parse_lines(found["flows.jsonl"])}
     changes = {change["kind"]: change for change in flows["Orders"]["changes"]}
     job = await scenario.job("Orders")
     assert changes["copy_created"]["hash_before"] == job.original_digest
@@ -134,7 +136,7 @@ async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scena
     assert [(one["location"], one["id_after"]) for one in turned][-1] == ("Orders", "off")
 
 
-async def test_run_summaries_are_in_it_and_what_is_not_is_named(
+async def test_evidence_contains_run_summaries_and_names_omitted_parts(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run summaries are included up to a limit. Each further part is named."""
@@ -145,10 +147,10 @@ async def test_run_summaries_are_in_it_and_what_is_not_is_named(
     job = await scenario.job("Orders")
     name = f"runs/{job.environment_id}/{job.id}.jsonl"
 
-    content = await pack(scenario)
-    runs = lines(files(content)[name])
+    content = await export_evidence(scenario)
+    runs = parse_lines(read_files(content)[name])
     monkeypatch.setattr(evidence_file, "MOST_RUN_BYTES", 0)
-    without = files(await pack(scenario))
+    without = read_files(await export_evidence(scenario))
 
     archive = await scenario.services.tables.run_archives.get(job.environment_id, job.id)
     assert archive is not None
@@ -159,26 +161,26 @@ async def test_run_summaries_are_in_it_and_what_is_not_is_named(
     assert archive.item.parts[0] in without["report.html"]
 
 
-async def test_the_same_state_makes_the_same_bytes(scenario: Scenario) -> None:
+async def test_evidence_of_the_same_state_has_the_same_bytes(scenario: Scenario) -> None:
     """Only a change of the state changes the bytes of the evidence file."""
-    await retired(scenario)
-    first = await pack(scenario)
+    await retire_originals(scenario)
+    first = await export_evidence(scenario)
     scenario.world.clock.advance(timedelta(days=3))
-    again = await pack(scenario)
+    again = await export_evidence(scenario)
     await scenario.roll_back()
 
     assert first == again
-    assert await pack(scenario) != first
+    assert await export_evidence(scenario) != first
 
 
-async def test_what_was_undone_stands_beside_what_was_done(scenario: Scenario) -> None:
+async def test_evidence_contains_changes_and_their_reverts(scenario: Scenario) -> None:
     """A reverted caller has the same hash as before its change."""
-    await retired(scenario)
+    await retire_originals(scenario)
     await scenario.roll_back()
 
     (line,) = [
         one
-        for one in lines(files(await pack(scenario))["flows.jsonl"])
+        for one in parse_lines(read_files(await export_evidence(scenario))["flows.jsonl"])
         if one["job"]["display_name"] == "Orders"
     ]
 
@@ -194,23 +196,23 @@ async def test_what_was_undone_stands_beside_what_was_done(scenario: Scenario) -
     assert line["job"]["state"] == FlowJobState.ROLLED_BACK
 
 
-async def test_tables_and_page_show_each_flow(scenario: Scenario) -> None:
-    """The file has tables for a spreadsheet, and a page without links and scripts to print."""
-    await retired(scenario)
+async def test_tables_and_report_show_each_flow(scenario: Scenario) -> None:
+    """The evidence file has tables for a spreadsheet and a report to print."""
+    await retire_originals(scenario)
 
-    found = files(await pack(scenario))
+    found = read_files(await export_evidence(scenario))
 
     rows = list(csv.DictReader(io.StringIO(found["flows.csv"])))
     assert {row["display_name"] for row in rows} == {"Orders", "'=Invoices"}
     changes = list(csv.DictReader(io.StringIO(found["changes.csv"])))
-    total = sum(len(line["changes"]) for line in lines(found["flows.jsonl"]))
+    total = sum(len(line["changes"]) for line in parse_lines(found["flows.jsonl"]))
     assert len(changes) == total
     assert "Approved version" in found["report.html"]
     for foreign in ("<script", "http://", "https://", "src=", "<link"):
         assert foreign not in found["report.html"]
 
 
-async def test_report_lists_flows_without_a_job_and_why_they_were_left(
+async def test_report_lists_excluded_flows_with_the_reason(
     scenario: Scenario,
 ) -> None:
     """The report counts the excluded flow, and the table of all flows contains it."""
@@ -218,7 +220,7 @@ async def test_report_lists_flows_without_a_job_and_why_they_were_left(
     excluded = (await scenario.plan())["Orders"].workflow_id
     await scenario.approve(excluded)
 
-    page = files(await pack(scenario))["report.html"]
+    page = read_files(await export_evidence(scenario))["report.html"]
 
     assert "1 of 2 flows migrated, 1 not migrated." in page
     assert "1 flow excluded from the approval" in page
@@ -232,9 +234,9 @@ async def test_report_lists_flows_without_a_job_and_why_they_were_left(
 async def test_report_of_two_thousand_flows_is_one_small_file_with_folded_tables(
     scenario: Scenario,
 ) -> None:
-    """It has every flow and at most 300 KB. A report of few flows has no folded table."""
+    """The report lists each flow in at most 300 KB. A report of few flows has no folded table."""
     await scenario.order()
-    few = files(await pack(scenario))["report.html"]
+    few = read_files(await export_evidence(scenario))["report.html"]
     table = scenario.services.tables.plan_items
     item = (await scenario.plan())["Orders"]
     for number in range(2_000):
@@ -242,7 +244,7 @@ async def test_report_of_two_thousand_flows_is_one_small_file_with_folded_tables
         name = f"Flow number {number} of the sales team"
         await table.upsert(replace(item, workflow_id=workflow_id, display_name=name))
 
-    page = files(await pack(scenario))["report.html"]
+    page = read_files(await export_evidence(scenario))["report.html"]
 
     assert len(page.encode()) <= 300_000
     assert page.count('<th scope="row">Flow number') == 2_000
@@ -263,7 +265,7 @@ async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> N
         )  # fmt: skip
         await scenario.services.tables.flow_jobs.upsert(blocked)
 
-    page = files(await pack(scenario))["report.html"]
+    page = read_files(await export_evidence(scenario))["report.html"]
 
     assert "2 flows blocked</h3>" in page
     assert unescape(page).count(Reason.OWNER_UNAVAILABLE.meaning) == 1
@@ -277,13 +279,13 @@ async def test_report_counts_archived_calls_before_and_after_the_cutover(
     await scenario.order()
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve(run=timedelta(hours=6))
-    without = files(await pack(scenario))["report.html"]
+    without = read_files(await export_evidence(scenario))["report.html"]
     await archive_runs(scenario.services, scenario.remediation.id)
     job = await scenario.job("Orders")
     archive = await scenario.services.tables.run_archives.get(job.environment_id, job.id)
     assert archive is not None
 
-    page = files(await pack(scenario))["report.html"]
+    page = read_files(await export_evidence(scenario))["report.html"]
 
     row = re.search(
         r'<th scope="row">Orders<td>[^<]+<td>(\d+)<td>(\d+)<td>[^<]+<', page.partition("Runs of")[2]
@@ -294,12 +296,12 @@ async def test_report_counts_archived_calls_before_and_after_the_cutover(
     assert "does not show calls before and after the cutover" in without
 
 
-async def test_report_shows_what_was_reverted(scenario: Scenario) -> None:
+async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
     """The caller names the original again, and the copy is off."""
-    await retired(scenario)
+    await retire_originals(scenario)
     await scenario.roll_back()
 
-    page = files(await pack(scenario))["report.html"]
+    page = read_files(await export_evidence(scenario))["report.html"]
 
     changes = re.findall(r'<tr><th scope="row">([^<]+)</th><td>(\d+)</td><td>(\d*)</td>', page)
     assert ("Copies created", "2", "2") in changes
@@ -324,7 +326,7 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
         path=f"remediations/{scenario.remediation.id}/approve",
     )
 
-    page = files(await pack(scenario))["report.html"]
+    page = read_files(await export_evidence(scenario))["report.html"]
 
     assert wrong.status >= 400
     assert page.count("Cancelled the remediation<") == 1
@@ -332,36 +334,38 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
     assert "1 request was rejected" in page
 
 
-async def test_no_signature_is_in_it(scenario: Scenario) -> None:
+async def test_evidence_contains_no_signature(scenario: Scenario) -> None:
     """No file contains the signature of the old or the new trigger URL."""
     signatures = {
         scenario.build.url_of(flow).rpartition("sig=")[2]
         for flow in scenario.build.environment.flows.values()
     }
-    await retired(scenario)
+    await retire_originals(scenario)
 
-    text = "\n".join(files(await pack(scenario)).values())
+    text = "\n".join(read_files(await export_evidence(scenario)).values())
 
     assert all(signature not in text for signature in signatures)
     assert mask_signatures(text) == text
 
 
-async def test_a_plan_that_the_archive_has_lost_is_named(scenario: Scenario) -> None:
+async def test_evidence_names_an_archived_plan_that_is_missing(scenario: Scenario) -> None:
     """The evidence file says that the archived plan is missing."""
-    await retired(scenario)
+    await retire_originals(scenario)
     for name in [one for one in scenario.fakes.archive.contents if one.startswith("plans/")]:
         del scenario.fakes.archive.contents[name]
 
-    found = files(await pack(scenario))
+    found = read_files(await export_evidence(scenario))
 
     (lost,) = json.loads(found[MANIFEST])["omitted"]
     assert lost.startswith("approved-plans/")
     assert lost not in found
 
 
-async def test_each_row_is_read_once(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_export_reads_each_row_once(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The app reads each row once for all files."""
-    await retired(scenario)
+    await retire_originals(scenario)
     read: list[tuple[str, str, str]] = []
     query = type(scenario.fakes.store).query
 
@@ -371,7 +375,7 @@ async def test_each_row_is_read_once(scenario: Scenario, monkeypatch: pytest.Mon
             yield row
 
     monkeypatch.setattr(type(scenario.fakes.store), "query", counting)
-    await pack(scenario)
+    await export_evidence(scenario)
 
     assert {table for table, _, _ in read} >= {
         "flowjobs",
@@ -382,18 +386,18 @@ async def test_each_row_is_read_once(scenario: Scenario, monkeypatch: pytest.Mon
     assert sorted(set(read)) == sorted(read)
 
 
-async def test_before_anything_is_done_it_says_so(scenario: Scenario) -> None:
-    """Before the approval, the file says that nothing was done."""
+async def test_report_before_the_approval_has_no_flow_job(scenario: Scenario) -> None:
+    """Before the approval, the report says that no flow job was started."""
     await scenario.order()
 
-    found = files(await pack(scenario))
+    found = read_files(await export_evidence(scenario))
 
     assert "No flow job was started." in found["report.html"]
     assert "flows.jsonl" not in found
     assert len(found["changes.csv"].splitlines()) == 1
 
 
-async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> None:
+async def test_evidence_contains_audit_entries_of_its_remediation_only(scenario: Scenario) -> None:
     """The audit entries of this remediation are included, and no others."""
     await scenario.order()
     provide(scenario.services)
@@ -402,7 +406,7 @@ async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> No
     path = f"remediations/{scenario.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
 
-    orders = lines(files(await pack(scenario))["audit.jsonl"])
+    orders = parse_lines(read_files(await export_evidence(scenario))["audit.jsonl"])
 
     assert [(one["operation"], one["status"]) for one in orders] == [
         ("cancel_remediation", 202),
@@ -411,7 +415,7 @@ async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> No
     assert all(scenario.remediation.id in one["target"] for one in orders)
 
 
-async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
+async def test_evidence_contains_the_audit_entry_of_the_start(scenario: Scenario) -> None:
     """The entry of the start is included, although it is older than the remediation."""
     order = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     provide(scenario.services)
@@ -424,7 +428,7 @@ async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
     )
     await table.replace(kept, scenario.remediation)
 
-    orders = lines(files(await pack(scenario))["audit.jsonl"])
+    orders = parse_lines(read_files(await export_evidence(scenario))["audit.jsonl"])
 
     assert [(one["operation"], one["status"]) for one in orders] == [
         ("start_remediation", 202),
@@ -432,32 +436,34 @@ async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
     ]
 
 
-async def signed(scenario: Scenario) -> tuple[bytes, Signature | str]:
+async def export_signed_manifest(scenario: Scenario) -> tuple[bytes, Signature | str]:
     """Return manifest and signature of the evidence file of an app with a key."""
     scenario.settings = fake_settings(evidence_key=KEY_URL)
-    return read_signature(io.BytesIO(await pack(scenario)))
+    return read_signature(io.BytesIO(await export_evidence(scenario)))
 
 
-async def test_pack_of_app_with_key_is_signed_with_its_current_version(scenario: Scenario) -> None:
+async def test_evidence_is_signed_with_the_current_key_version(scenario: Scenario) -> None:
     """The signature states key, version and algorithm, and is the same for the same state."""
     await scenario.order()
     add_evidence_key(scenario.world)
     newest = add_evidence_key(scenario.world)
 
-    manifest, signature = await signed(scenario)
+    manifest, signature = await export_signed_manifest(scenario)
 
     assert isinstance(signature, Signature)
     assert (signature.key_id, signature.algorithm) == (newest, "RS256")
     assert is_signature_valid(signature, manifest)
     assert not is_signature_valid(signature, manifest + b" ")
-    assert await signed(scenario) == (manifest, signature)
+    assert await export_signed_manifest(scenario) == (manifest, signature)
 
 
-async def test_pack_of_app_without_key_says_that_it_is_not_signed(scenario: Scenario) -> None:
+async def test_evidence_without_a_key_has_the_reason_instead_of_a_signature(
+    scenario: Scenario,
+) -> None:
     """Without a key, the file says that it is not signed."""
     await scenario.order()
 
-    _, signature = read_signature(io.BytesIO(await pack(scenario)))
+    _, signature = read_signature(io.BytesIO(await export_evidence(scenario)))
 
     assert signature == "no key is configured (CMK_EVIDENCE_KEY)"
 
@@ -493,7 +499,7 @@ class _OneFails:
     ids=repr,
 )
 @pytest.mark.parametrize("method", ["read", "sign"])
-async def test_pack_is_delivered_without_signature_if_the_vault_fails(
+async def test_evidence_is_exported_without_signature_if_the_vault_fails(
     scenario: Scenario, method: str, error: Exception
 ) -> None:
     """The evidence file contains the reason."""
@@ -510,15 +516,15 @@ async def test_pack_is_delivered_without_signature_if_the_vault_fails(
     assert signature == f"the key vault did not sign it: {error}"
 
 
-async def test_pack_is_delivered_without_signature_if_the_key_is_missing_or_off(
+async def test_evidence_is_exported_without_signature_if_the_key_is_missing_or_off(
     scenario: Scenario,
 ) -> None:
     """The key may be deleted or disabled."""
     await scenario.order()
 
-    _, missing = await signed(scenario)
+    _, missing = await export_signed_manifest(scenario)
     add_evidence_key(scenario.world, is_enabled=False)
-    _, disabled = await signed(scenario)
+    _, disabled = await export_signed_manifest(scenario)
 
     assert isinstance(missing, str)
     assert "no key evidence" in missing
@@ -526,22 +532,24 @@ async def test_pack_is_delivered_without_signature_if_the_key_is_missing_or_off(
     assert "KeyDisabled" in disabled
 
 
-async def stamped(scenario: Scenario, **settings: str) -> tuple[bytes, bytes | str]:
+async def export_stamped_signature(
+    scenario: Scenario, **settings: str
+) -> tuple[bytes, bytes | str]:
     """Return signature file and time stamp of the evidence file of an app with an authority."""
     scenario.settings = fake_settings(
         **{"evidence_key": KEY_URL, "time_stamp_authority": "https://tsa.example/", **settings}
     )
-    return read_time_stamp(io.BytesIO(await pack(scenario)))
+    return read_time_stamp(io.BytesIO(await export_evidence(scenario)))
 
 
-async def test_pack_of_app_with_authority_has_a_time_stamp_of_its_signature(
+async def test_evidence_has_a_time_stamp_of_its_signature(
     scenario: Scenario,
 ) -> None:
     """The signature covers the manifest, so the time stamp dates all files."""
     await scenario.order()
     add_evidence_key(scenario.world)
 
-    signature, answer = await stamped(scenario)
+    signature, answer = await export_stamped_signature(scenario)
 
     assert isinstance(answer, bytes)
     assert verify_time_stamp(answer, signature).at == scenario.world.clock.now().replace(
@@ -550,13 +558,15 @@ async def test_pack_of_app_with_authority_has_a_time_stamp_of_its_signature(
     assert json.loads(signature)["key_id"] == f"{KEY_URL}/v1"
 
 
-async def test_pack_without_signature_or_authority_has_no_time_stamp(scenario: Scenario) -> None:
-    """The file has the reason."""
+async def test_evidence_without_signature_or_authority_has_no_time_stamp(
+    scenario: Scenario,
+) -> None:
+    """The evidence file contains the reason."""
     await scenario.order()
 
-    _, unsigned = await stamped(scenario, evidence_key="")
+    _, unsigned = await export_stamped_signature(scenario, evidence_key="")
     add_evidence_key(scenario.world)
-    _, unset = await stamped(scenario, time_stamp_authority="")
+    _, unset = await export_stamped_signature(scenario, time_stamp_authority="")
 
     assert unsigned == "the file is not signed"
     assert unset == "no time stamp authority is configured (CMK_TIME_STAMP_AUTHORITY)"
@@ -582,10 +592,10 @@ class _FailingAuthority:
     ],
     ids=repr,
 )
-async def test_pack_is_delivered_without_time_stamp_if_the_authority_fails(
+async def test_evidence_is_exported_without_time_stamp_if_the_authority_fails(
     scenario: Scenario, error: Exception
 ) -> None:
-    """The file is signed, and has the reason and what to do."""
+    """The evidence file is signed, and contains the reason and the fix."""
     await scenario.order()
     add_evidence_key(scenario.world)
     scenario.settings = fake_settings(
@@ -596,7 +606,7 @@ async def test_pack_is_delivered_without_time_stamp_if_the_authority_fails(
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
 
     assert reply.status == 200
-    assert SIGNATURE in files(reply.content)
+    assert SIGNATURE in read_files(reply.content)
     assert not isinstance(read_signature(io.BytesIO(reply.content))[1], str)
     _, reason = read_time_stamp(io.BytesIO(reply.content))
     assert reason == (f"{error}. Check CMK_TIME_STAMP_AUTHORITY, then export the evidence again")

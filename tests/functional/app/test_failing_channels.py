@@ -76,7 +76,7 @@ def scenario() -> Scenario:
     return Scenario()
 
 
-async def report(scenario: Scenario, *codes: str) -> None:
+async def raise_alerts(scenario: Scenario, *codes: str) -> None:
     """Raise an alert for each of these codes."""
     for code in codes:
         notice = Alert(
@@ -88,21 +88,23 @@ async def report(scenario: Scenario, *codes: str) -> None:
         await scenario.services.tables.alerts.insert(notice)
 
 
-def with_channels(scenario: Scenario, *channels: NotificationChannel) -> Services:
+def build_services_with(scenario: Scenario, *channels: NotificationChannel) -> Services:
     """Return the scenario's services with these channels."""
     return replace(scenario.services, channels=channels)
 
 
-async def run(scenario: Scenario, *channels: NotificationChannel, after: timedelta = MINUTE) -> int:
+async def run_timer(
+    scenario: Scenario, *channels: NotificationChannel, after: timedelta = MINUTE
+) -> int:
     """Run the timer once."""
     scenario.world.clock.advance(after)
-    return await notify(with_channels(scenario, *channels))
+    return await notify(build_services_with(scenario, *channels))
 
 
 # --- settings -------------------------------------------------------------------------------------
 
 
-def build(scenario: Scenario, **settings: str) -> dict[str, NotificationChannel]:
+def configure_channels(scenario: Scenario, **settings: str) -> dict[str, NotificationChannel]:
     """Return the channels that these settings configure, by name."""
     ground: Any = CoreServices(
         settings=fake_settings(**{**GOOD, **settings}),
@@ -137,14 +139,14 @@ class _Client:
         ("teams", "teams_webhook", "http://canary.example"),
     ],
 )
-async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
+async def test_unusable_setting_disables_its_channel_and_is_reported(
     scenario: Scenario, name: str, setting: str, value: str
 ) -> None:
     """Health, status and doctor name the setting and the fix, and other channels are notified."""
-    channels = build(scenario, **{setting: value})
+    channels = configure_channels(scenario, **{setting: value})
     unusable = [one.name for one in channels.values() if isinstance(one, UnusableChannel)]
     other = Receiver(name="another")
-    services = with_channels(scenario, other, channels[name])
+    services = build_services_with(scenario, other, channels[name])
 
     await notify(services)
     (failing,) = (await check_health(services)).failing_channels
@@ -185,17 +187,19 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     ],
     ids=["hangs", "has a defect", "times out", "is out", "rejects"],
 )
-async def test_a_channel_that_fails_in_any_way_costs_itself_only(
+async def test_failing_channel_does_not_affect_others(
     scenario: Scenario, channel: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other channels get everything in the same run, and health names the failed one."""
+    """The other channels get all notifications in the same run. Health names the failing one."""
     monkeypatch.setattr(module, "_LONGEST_SEND", 0.05)
     channel.tries = 0
     other = Receiver(name="another")
-    await report(scenario, *(f"code_{number}" for number in range(10)))
+    await raise_alerts(scenario, *(f"code_{number}" for number in range(10)))
 
-    await run(scenario, channel, other)
-    (failing,) = (await check_health(with_channels(scenario, channel, other))).failing_channels
+    await run_timer(scenario, channel, other)
+    (failing,) = (
+        await check_health(build_services_with(scenario, channel, other))
+    ).failing_channels
 
     assert len(other.codes) == 10
     assert 1 <= channel.tries <= 3
@@ -204,7 +208,7 @@ async def test_a_channel_that_fails_in_any_way_costs_itself_only(
     assert "CMK_WEBHOOK" in failing.fix
 
 
-async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
+async def test_slow_channel_gets_the_rest_in_later_runs(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The app sends the rest in later runs, each notification once."""
@@ -218,12 +222,12 @@ async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
             await super().send(notification)
 
     slow = Slow()
-    await report(scenario, *(f"code_{number}" for number in range(10)))
+    await raise_alerts(scenario, *(f"code_{number}" for number in range(10)))
 
-    await run(scenario, slow)
+    await run_timer(scenario, slow)
     first = slow.tries
     for _ in range(5):
-        await run(scenario, slow)
+        await run_timer(scenario, slow)
 
     assert first == 3
     assert len(slow.codes) == slow.tries == 10
@@ -238,46 +242,46 @@ async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
     ],
     ids=repr,
 )
-async def test_a_channel_that_works_again_gets_everything_in_the_next_run(
+async def test_recovered_channel_gets_all_notifications_in_the_next_run(
     scenario: Scenario, error: BaseException
 ) -> None:
     """After hours of failures the next run sends everything; each failed run tries only a few."""
     channel = Receiver(raises=error)
-    await report(scenario, *(f"code_{number}" for number in range(15)))
+    await raise_alerts(scenario, *(f"code_{number}" for number in range(15)))
     for _ in range(120):
-        await run(scenario, channel)
+        await run_timer(scenario, channel)
     tries, channel.raises = channel.tries, None
 
-    await run(scenario, channel)
+    await run_timer(scenario, channel)
 
     assert 120 <= tries <= 3 * 120
     assert len(channel.accepted) == len(channel.codes) == 15
-    assert (await check_health(with_channels(scenario, channel))).failing_channels == ()
+    assert (await check_health(build_services_with(scenario, channel))).failing_channels == ()
 
 
-async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(scenario: Scenario) -> None:
+async def test_channel_gets_nothing_during_the_pause_that_it_requests(scenario: Scenario) -> None:
     """The app obeys the requested pause, for an hour at most."""
     channel = Receiver(raises=ThrottledError("", retry_after=timedelta(days=400)))
-    await report(scenario, "code_0", "code_1")
-    await run(scenario, channel)
+    await raise_alerts(scenario, "code_0", "code_1")
+    await run_timer(scenario, channel)
     for _ in range(58):
-        await run(scenario, channel)
+        await run_timer(scenario, channel)
     tries, channel.raises = channel.tries, None
     for _ in range(3):
-        await run(scenario, channel)
+        await run_timer(scenario, channel)
 
     assert tries == 1
     assert channel.codes == {"code_0", "code_1"}
 
 
-async def test_one_notification_that_is_rejected_holds_up_no_other(scenario: Scenario) -> None:
+async def test_rejected_notification_does_not_block_others(scenario: Scenario) -> None:
     """The app sends the others, and tries the rejected one less often."""
     no = PlatformError("too long", code="Http413", status=413)
     channel = Receiver(raises=no, rejects="code_0")
-    await report(scenario, *(f"code_{number}" for number in range(6)))
+    await raise_alerts(scenario, *(f"code_{number}" for number in range(6)))
 
     for _ in range(60):
-        await run(scenario, channel)
+        await run_timer(scenario, channel)
 
     assert channel.codes == {f"code_{number}" for number in range(1, 6)}
     assert channel.tries < 5 + 15
@@ -286,18 +290,18 @@ async def test_one_notification_that_is_rejected_holds_up_no_other(scenario: Sce
 # --- many causes ----------------------------------------------------------------------------------
 
 
-async def test_a_thousand_causes_at_once_become_a_digest(scenario: Scenario) -> None:
+async def test_thousand_causes_are_sent_as_a_digest(scenario: Scenario) -> None:
     """A run sends a few notifications, and one of them counts the others."""
     channel, log = Receiver(), Receiver(name="log")
     scenario.build.http_flow("Orders")
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()  # a plan
-    await report(scenario, *(f"code_{number}" for number in range(1_000)))
+    await raise_alerts(scenario, *(f"code_{number}" for number in range(1_000)))
 
-    await run(scenario, channel, log)
+    await run_timer(scenario, channel, log)
     for _ in range(60):
-        await run(scenario, channel, log)
+        await run_timer(scenario, channel, log)
 
     for one in (channel, log):
         kinds = Counter(told.pending_action.kind for told in one.accepted)
@@ -313,7 +317,7 @@ async def test_a_thousand_causes_at_once_become_a_digest(scenario: Scenario) -> 
         assert digest.next_command == "cmkflow status"
 
 
-async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
+async def test_causes_of_a_rejected_digest_are_sent_in_the_next_run(
     scenario: Scenario,
 ) -> None:
     """The causes in a rejected digest are sent in the next run."""
@@ -325,9 +329,9 @@ async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
             self.accepted.append(notification)
 
     channel = Choosy(raises=ServiceUnavailable("out"))
-    await report(scenario, *(f"code_{number}" for number in range(30)))
-    await run(scenario, channel)
+    await raise_alerts(scenario, *(f"code_{number}" for number in range(30)))
+    await run_timer(scenario, channel)
     channel.raises = None
-    await run(scenario, channel)
+    await run_timer(scenario, channel)
 
     assert len(channel.codes) == len(channel.accepted) == 30

@@ -98,7 +98,7 @@ async def test_pages_report_flows_whose_owner_has_left(scenario: Scenario) -> No
 
 
 async def test_plan_page_lists_flows_of_one_owner_and_finds_owners(scenario: Scenario) -> None:
-    """Each line shows its owner in its details; the search finds owners too."""
+    """Each line shows its owner in its details. The search also matches owners."""
     chosen = await read_plan_page(scenario, owner="Lee")
     found = await read_plan_page(scenario, search="lee wong")
 
@@ -109,7 +109,7 @@ async def test_plan_page_lists_flows_of_one_owner_and_finds_owners(scenario: Sce
 
 
 async def test_approval_of_a_filtered_plan_includes_the_other_flows(scenario: Scenario) -> None:
-    """The bar says so; a filter is no choice of flows."""
+    """The bar shows how many flows are not listed. A filter does not change the approval."""
     page = await read_plan_page(scenario, owner="Ana")
 
     assert "Approve <span" in page.text
@@ -153,7 +153,7 @@ async def test_answers_have_owners_and_filter_by_owner(scenario: Scenario) -> No
 async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
     scenario: Scenario,
 ) -> None:
-    """The text of their plan has no owner, so that its version stays the approved one."""
+    """The text of their plan has no owner, so the plan version does not change."""
     tables = scenario.services.tables
     job = await scenario.environment_job()
     old = [replace(one, owner=None) for one in await tables.plan_items.all(job.id)]
@@ -168,7 +168,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
     assert '"owner"' not in plan_text(job, old)
 
 
-async def test_filter_by_owner_of_many_flows_reads_the_store_as_often_as_of_few(
+async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its list has pages of a hundred flows, and each link keeps the owner."""

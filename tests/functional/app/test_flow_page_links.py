@@ -35,7 +35,7 @@ async def read_flow_page(scenario: Scenario, title: str) -> Reply:
     ],
 )
 async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str) -> None:
-    """The link is beside the retry."""
+    """The link to the fix is beside the retry."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.http_flow("Orders")
@@ -57,8 +57,8 @@ async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str
     assert "dashboard" in link or link.endswith("=") or f'id="{anchor}"' in page.text
 
 
-async def test_caller_in_another_environment_is_shown_with_the_name_of_that_environment() -> None:
-    """The name is the one that the rows have; no page shows its id instead."""
+async def test_flow_page_names_the_environment_of_a_caller() -> None:
+    """The page shows the environment's name and not its id."""
     scenario = TwoEnvironments()
     called = scenario.build.http_flow("Orders")
     scenario.other.flow_caller(called, name="Close of day")

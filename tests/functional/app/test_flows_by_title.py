@@ -34,7 +34,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def give(scenario: Scenario, what: str, flow: str) -> Reply:
+async def send_request(scenario: Scenario, what: str, flow: str) -> Reply:
     """Send a request about one flow."""
     identity, flows = scenario.remediation.id, {"flow_ids": [flow]}
     environment = scenario.build.environment.id
@@ -72,28 +72,30 @@ BEFORE = ["start", "approve", "exclude", "page", "retry"]
 AFTER = ["page", "delete", "keep", "archive", "retry", "rollback"]
 
 
-async def approved(scenario: Scenario) -> None:
+async def approve_plan(scenario: Scenario) -> None:
     """Let every flow be migrated."""
     await scenario.approve(run=timedelta(days=60))
     provide(scenario.services)
 
 
 @pytest.mark.parametrize("what", BEFORE)
-async def test_a_title_is_as_good_as_an_id_before_the_work(scenario: Scenario, what: str) -> None:
-    """Requests before the migration accept a title, in any case."""
-    assert (await give(scenario, what, "returns")).status in {200, 202}
+async def test_requests_before_the_migration_accept_a_title(scenario: Scenario, what: str) -> None:
+    """Requests before the migration accept a title in any case."""
+    assert (await send_request(scenario, what, "returns")).status in {200, 202}
 
 
 @pytest.mark.parametrize("what", AFTER)
-async def test_a_title_is_as_good_as_an_id_after_the_work(scenario: Scenario, what: str) -> None:
+async def test_requests_after_the_migration_accept_a_title(scenario: Scenario, what: str) -> None:
     """Requests about jobs, deletions and archives accept a title."""
-    await approved(scenario)
+    await approve_plan(scenario)
 
-    assert (await give(scenario, what, "Returns")).status in {200, 202}
+    assert (await send_request(scenario, what, "Returns")).status in {200, 202}
 
 
 @pytest.mark.parametrize("what", [*BEFORE, *AFTER[1:4], AFTER[5]])
-async def test_a_title_of_several_flows_is_refused_with_each(scenario: Scenario, what: str) -> None:
+async def test_title_of_several_flows_is_rejected_with_their_ids(
+    scenario: Scenario, what: str
+) -> None:
     """A title of several flows is rejected with their ids, and so is a title of no flow."""
     ids = {
         flow.workflow_id
@@ -101,27 +103,27 @@ async def test_a_title_of_several_flows_is_refused_with_each(scenario: Scenario,
         if flow.name == "Orders"
     }
     if what not in BEFORE:
-        await approved(scenario)
+        await approve_plan(scenario)
 
-    several = await give(scenario, what, "Orders")
-    none = await give(scenario, what, "Retuns")
+    several = await send_request(scenario, what, "Orders")
+    none = await send_request(scenario, what, "Retuns")
 
     assert (several.status, none.status) == (404, 404)
     assert {one["id"] for one in several.document["suggestions"]} == ids
     assert [one["name"] for one in none.document["suggestions"]] == ["Returns"]
 
 
-async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
+async def test_rows_and_responses_contain_the_id(scenario: Scenario) -> None:
     """A request stores the id, because the title may change."""
     (returns,) = [
         flow.workflow_id
         for flow in scenario.build.environment.flows.values()
         if flow.name == "Returns"
     ]
-    started = await give(scenario, "start", "Returns")
-    excluded = await give(scenario, "exclude", "Returns")
-    await give(scenario, "approve", "Returns")
-    again = await give(scenario, "approve", "Returns")
+    started = await send_request(scenario, "start", "Returns")
+    excluded = await send_request(scenario, "exclude", "Returns")
+    await send_request(scenario, "approve", "Returns")
+    again = await send_request(scenario, "approve", "Returns")
 
     assert started.document["flow_ids"] == [returns]
     assert excluded.document["settings"]["excluded_flows"] == [returns]
@@ -129,7 +131,7 @@ async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
     assert again.status == 202, "an answer that got lost is given again"
 
 
-async def test_the_same_key_with_the_same_title_is_the_same_order(scenario: Scenario) -> None:
+async def test_same_key_and_title_return_the_same_remediation(scenario: Scenario) -> None:
     """The same key with another title is rejected."""
     environment = scenario.build.environment.id
     body = {"mode": "dry_run", "environment_ids": [environment], "flow_ids": ["Returns"]}
@@ -146,42 +148,42 @@ async def test_the_same_key_with_the_same_title_is_the_same_order(scenario: Scen
     assert first.document["id"] == again.document["id"]
 
 
-def ids_of(scenario: Scenario, title: str) -> list[str]:
+def find_ids(scenario: Scenario, title: str) -> list[str]:
     """Return the ids of the flows that have exactly this title."""
     flows = scenario.build.environment.flows.values()
     return [flow.workflow_id for flow in flows if flow.name == title]
 
 
-async def test_a_title_in_the_same_case_goes_before_one_in_another(scenario: Scenario) -> None:
+async def test_title_in_the_same_case_has_precedence(scenario: Scenario) -> None:
     """A title that matches two flows only without regard to case is rejected with both."""
     scenario.build.http_flow("RETURNS")
 
-    exact = await give(scenario, "exclude", "RETURNS")
-    neither = await give(scenario, "exclude", "returns")
+    exact = await send_request(scenario, "exclude", "RETURNS")
+    neither = await send_request(scenario, "exclude", "returns")
 
-    assert exact.document["settings"]["excluded_flows"] == ids_of(scenario, "RETURNS")
+    assert exact.document["settings"]["excluded_flows"] == find_ids(scenario, "RETURNS")
     assert neither.status == 404
     candidates = {one["id"] for one in neither.document["suggestions"]}
-    assert candidates == {*ids_of(scenario, "RETURNS"), *ids_of(scenario, "Returns")}
+    assert candidates == {*find_ids(scenario, "RETURNS"), *find_ids(scenario, "Returns")}
 
 
-async def test_a_title_that_a_flow_without_a_row_has_too_is_refused_with_both(
+async def test_title_shared_with_a_flow_without_a_row_is_rejected_with_both_ids(
     scenario: Scenario,
 ) -> None:
-    """Otherwise the list would keep one of them safe, and the other would be copied."""
+    """Otherwise the app would exclude one of the flows and copy the other."""
     scenario.world.assumptions.my_flows_have_rows = False
     scenario.build.mail_flow("Returns")
 
-    title = await give(scenario, "exclude", "Returns")
-    identity = await give(scenario, "exclude", ids_of(scenario, "Returns")[0])
+    title = await send_request(scenario, "exclude", "Returns")
+    identity = await send_request(scenario, "exclude", find_ids(scenario, "Returns")[0])
 
     assert (title.status, identity.status) == (404, 200)
     assert len(title.document["suggestions"]) == 2
 
 
-async def test_a_flow_that_is_named_twice_is_ordered_once(scenario: Scenario) -> None:
+async def test_flow_named_by_title_and_id_is_included_once(scenario: Scenario) -> None:
     """A flow that is named by its title and its id is one flow of the request."""
-    (returns,) = ids_of(scenario, "Returns")
+    (returns,) = find_ids(scenario, "Returns")
     body = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "tuesday"}
 
@@ -194,18 +196,18 @@ async def test_a_flow_that_is_named_twice_is_ordered_once(scenario: Scenario) ->
     assert all(one.document["flow_ids"] == [returns] for one in replies)
 
 
-async def test_an_excluded_flow_that_is_gone_stays_excluded(scenario: Scenario) -> None:
+async def test_deleted_flow_stays_excluded(scenario: Scenario) -> None:
     """The id of a deleted flow may be sent again with the rest of the list, in any case."""
-    (returns,) = ids_of(scenario, "Returns")
-    await give(scenario, "exclude", returns)
+    (returns,) = find_ids(scenario, "Returns")
+    await send_request(scenario, "exclude", returns)
     del scenario.build.environment.flows[returns]
 
-    again = await give(scenario, "exclude", returns.upper())
+    again = await send_request(scenario, "exclude", returns.upper())
 
     assert again.document["settings"]["excluded_flows"] == [returns]
 
 
-async def test_pages_tell_flows_with_the_same_title_apart(scenario: Scenario) -> None:
+async def test_pages_show_ids_of_flows_with_the_same_title(scenario: Scenario) -> None:
     """Their lines show the beginning of the id; the line of a flow with its own title does not."""
     flows = scenario.build.environment.flows.values()
     short = {flow.workflow_id[:8] for flow in flows if flow.name == "Orders"}

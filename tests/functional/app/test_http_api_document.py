@@ -23,8 +23,8 @@ ENDPOINTS = http_api_tables.documented_endpoints()
 TEXT = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
 
 
-def test_the_tables_are_what_the_code_says() -> None:
-    """`python -m tests.http_api_tables` writes them."""
+def test_tables_match_the_code() -> None:
+    """`python -m tests.http_api_tables` writes the tables."""
     assert http_api_tables.with_all_tables(TEXT) == TEXT
 
 
@@ -49,7 +49,7 @@ def test_every_member_of_a_request_is_documented(request_kind: type[RequestModel
 
 
 @pytest.mark.parametrize("decision", ["approve", "cancel", "retry", "rollback"])
-def test_a_decision_answers_with_the_members_that_are_documented(decision: str) -> None:
+def test_members_of_decision_responses_are_documented(decision: str) -> None:
     """The documented members are exactly those of the answer."""
     section = TEXT.partition("### Decisions")[2].partition("\n### ")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE)
@@ -72,7 +72,7 @@ def test_a_decision_answers_with_the_members_that_are_documented(decision: str) 
         DeletionState,
     ],
 )
-def test_every_word_of_the_api_is_documented(kind: type[StrEnum]) -> None:
+def test_every_state_and_mode_is_documented(kind: type[StrEnum]) -> None:
     """Each state and mode in an answer is in the document."""
     assert [word for word in kind if f"`{word}`" not in TEXT] == []
 

@@ -30,14 +30,14 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def put(scenario: Scenario, body: object) -> Reply:
+async def change_settings(scenario: Scenario, body: object) -> Reply:
     """Change the environment's settings."""
     return await call(
         environments_api.update_environment_settings, body, id=scenario.build.environment.id
     )
 
 
-async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scenario) -> None:
+async def test_environment_without_stored_settings_is_read_only(scenario: Scenario) -> None:
     """An environment without stored settings shows the defaults."""
     link = scenario.build.link()
 
@@ -59,7 +59,7 @@ async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scen
     }
 
 
-async def test_environments_are_listed_page_by_page(scenario: Scenario) -> None:
+async def test_pages_list_each_environment_once(scenario: Scenario) -> None:
     """Each environment is on one page, in the order of ids, and an unknown page is rejected."""
     for name in ("Fabrikam", "Adatum"):
         Builder(scenario.world, name=name)
@@ -76,16 +76,18 @@ async def test_environments_are_listed_page_by_page(scenario: Scenario) -> None:
     assert refused.status == 404
 
 
-async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
+async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
     """Two changes of different settings add up, and both are kept."""
     orders, returns = (scenario.build.http_flow(name) for name in ("Orders", "Returns"))
     excluded = [orders.workflow_id.upper()]
-    await put(scenario, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"})
-    reply = await put(
+    await change_settings(
+        scenario, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"}
+    )
+    reply = await change_settings(
         scenario,
         {"approval_policy": "required", "max_flows": 5, "pilot_flows": [returns.flow_name]},
     )
-    odd = await put(scenario, {"writable_firewalls": ["nsg-erp"]})
+    odd = await change_settings(scenario, {"writable_firewalls": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=scenario.build.environment.id)
     (kept,) = await scenario.services.tables.environment_settings.all()
@@ -104,17 +106,17 @@ async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("setting", ["excluded_flows", "pilot_flows"])
-async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
+async def test_unknown_flow_in_a_list_is_rejected_with_suggestions(
     scenario: Scenario, setting: str
 ) -> None:
     """A mistyped flow would be copied. A deleted flow may stay in the list."""
     flow = scenario.build.http_flow("Orders")
-    kept = await put(scenario, {setting: [flow.workflow_id]})
+    kept = await change_settings(scenario, {setting: [flow.workflow_id]})
     slip = flow.workflow_id[:-1]
 
-    refused = await put(scenario, {setting: [flow.workflow_id, slip], "max_flows": 5})
+    refused = await change_settings(scenario, {setting: [flow.workflow_id, slip], "max_flows": 5})
     del scenario.build.environment.flows[flow.workflow_id]
-    after = await put(scenario, {setting: [flow.workflow_id], "max_flows": 7})
+    after = await change_settings(scenario, {setting: [flow.workflow_id], "max_flows": 7})
 
     assert (kept.status, refused.status, after.status) == (200, 404, 200)
     assert slip in refused.document["detail"]
@@ -123,18 +125,20 @@ async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
     assert after.document["settings"]["max_flows"] == 7
 
 
-async def test_a_flow_is_excluded_while_the_flow_service_is_out(scenario: Scenario) -> None:
+async def test_flow_can_be_excluded_during_an_outage_of_the_flow_service(
+    scenario: Scenario,
+) -> None:
     """The flow is found in Dataverse, so that the flow service is not needed."""
     flow = scenario.build.http_flow("Orders")
     out: Any = Failing(ServiceUnavailable("out"))
     provide(replace(scenario.services, flow_reports=out))
 
-    reply = await put(scenario, {"excluded_flows": [flow.workflow_id]})
+    reply = await change_settings(scenario, {"excluded_flows": [flow.workflow_id]})
 
     assert reply.status == 200
 
 
-async def test_the_flows_of_an_environment_are_listed_by_name(scenario: Scenario) -> None:
+async def test_flows_of_an_environment_are_listed_by_name(scenario: Scenario) -> None:
     """The list has each flow of Dataverse and the flow service once, with the id for requests."""
     flows = [scenario.build.http_flow(name) for name in ("Returns", "Orders")]
     flows.append(scenario.build.mail_flow("Mail"))
@@ -162,11 +166,11 @@ async def test_the_flows_of_an_environment_are_listed_by_name(scenario: Scenario
         (b"", "", "Give at least one of"),
     ],
 )
-async def test_a_bad_change_says_which_field_and_what_is_allowed(
+async def test_invalid_change_is_rejected_with_field_and_message(
     scenario: Scenario, body: Any, field: str, says: str
 ) -> None:
     """The answer is 400 with a problem document, and nothing is stored."""
-    reply = await put(scenario, body)
+    reply = await change_settings(scenario, body)
 
     assert reply.status == 400
     assert reply.media_type == "application/problem+json"
@@ -178,9 +182,9 @@ async def test_a_bad_change_says_which_field_and_what_is_allowed(
     assert await scenario.services.tables.environment_settings.all() == []
 
 
-async def test_what_was_sent_is_not_repeated(scenario: Scenario) -> None:
-    """A secret pasted into the wrong member does not come back, and so stays out of logs."""
-    reply = await put(
+async def test_error_does_not_repeat_the_request_body(scenario: Scenario) -> None:
+    """A secret in the wrong member is not in the answer, and so not in logs."""
+    reply = await change_settings(
         scenario, {"approval_policy": "hunter2", "hunter2": 1, "max_flows": "hunter2"}
     )
 
@@ -189,7 +193,7 @@ async def test_what_was_sent_is_not_repeated(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("bad", ["a/b", "a%2fb", "..", "", "a#b", "x" * 81, "a b"])
-async def test_an_id_that_is_none_is_refused(scenario: Scenario, bad: str) -> None:
+async def test_invalid_id_is_rejected(scenario: Scenario, bad: str) -> None:
     """An invalid id is used neither in the store nor in a URL of the platform."""
     reply = await call(environments_api.show_environment, id=bad)
 
@@ -197,7 +201,7 @@ async def test_an_id_that_is_none_is_refused(scenario: Scenario, bad: str) -> No
     assert reply.document["errors"][0]["field"] == "id"
 
 
-async def test_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
+async def test_unknown_environment_is_not_found(scenario: Scenario) -> None:
     """Reading and changing it are both answered 404."""
     shown = await call(environments_api.show_environment, id=NOWHERE)
     changed = await call(
@@ -209,7 +213,7 @@ async def test_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
     assert await scenario.services.tables.environment_settings.all() == []
 
 
-async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(scenario: Scenario) -> None:
+async def test_service_outage_is_answered_503_with_retry_after(scenario: Scenario) -> None:
     """The answer is 503 with Retry-After, as a problem document."""
 
     async def fail(environment_id: str) -> None:
@@ -225,8 +229,10 @@ async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(scenario:
     assert reply.document["type"].endswith(":unavailable")
 
 
-async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(scenario: Scenario) -> None:
-    """The answer is 429, which programs wait for by themselves."""
+async def test_exhausted_request_budget_is_answered_429_with_retry_after(
+    scenario: Scenario,
+) -> None:
+    """The answer is 429, after which clients retry automatically."""
 
     async def fail(environment_id: str) -> None:
         raise ThrottledError(f"no call for {environment_id}", retry_after=timedelta(seconds=23))
@@ -240,7 +246,7 @@ async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(scenario: 
     assert reply.document["type"].endswith(":throttled")
 
 
-async def test_a_defect_tells_nothing_of_itself(
+async def test_internal_error_is_answered_without_its_text(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The answer is 500 without the exception's text, which is in the log."""
@@ -258,7 +264,7 @@ async def test_a_defect_tells_nothing_of_itself(
     assert "details of the inside" in caplog.text
 
 
-async def test_an_unknown_query_parameter_is_refused(scenario: Scenario) -> None:
+async def test_unknown_query_parameter_is_rejected(scenario: Scenario) -> None:
     """A misspelled filter must not return everything. The function key is no parameter."""
     reply = await call(environments_api.list_environments, query={"environmnt": "a"})
 
@@ -266,8 +272,10 @@ async def test_an_unknown_query_parameter_is_refused(scenario: Scenario) -> None
     assert reply.document["errors"][0]["field"] == "environmnt"
 
 
-async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenario) -> None:
-    """The settings contain issue and reason, and only jobs blocked by it are retried."""
+async def test_ignored_issue_is_stored_and_jobs_blocked_by_it_are_retried(
+    scenario: Scenario,
+) -> None:
+    """The settings contain the issue and the justification. Other blocked jobs are not retried."""
     scenario.build.http_flow("Orders")
     scenario.build.link()
     await scenario.opt_in(maintenance_window="")
@@ -309,7 +317,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenar
     assert states == {blocked.id: FlowJobState.COPIED, "other": FlowJobState.BLOCKED}
 
 
-async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
+async def test_signature_of_a_pasted_trigger_url_is_not_stored(
     scenario: Scenario,
 ) -> None:
     """The app removes the signature from a pasted URL and keeps the rest of the text."""
@@ -337,7 +345,7 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
     assert "remediations" in rows
 
 
-async def test_the_kill_switch_is_off_until_somebody_turns_it(scenario: Scenario) -> None:
+async def test_kill_switch_is_off_until_a_person_turns_it_on(scenario: Scenario) -> None:
     """The app stores who changed the kill switch, when, and why."""
     before = await call(kill_switch_api.show_kill_switch)
     turned = await call(
@@ -358,8 +366,13 @@ async def test_the_kill_switch_is_off_until_somebody_turns_it(scenario: Scenario
     assert after.document["changed_at"]
 
 
-async def test_who_is_signed_in_counts_more_than_who_is_named(scenario: Scenario) -> None:
-    """The signed-in person counts. Without a sign-in and a name, the request is rejected."""
+async def test_signed_in_person_has_precedence_over_the_name_in_the_body(
+    scenario: Scenario,
+) -> None:
+    """The app records the signed-in person.
+
+    Without a sign-in and a name, the request is rejected.
+    """
     signed = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "changed_by": "somebody", "justification": "odd runs"},
@@ -375,7 +388,7 @@ async def test_who_is_signed_in_counts_more_than_who_is_named(scenario: Scenario
     assert (await call(kill_switch_api.show_kill_switch)).document["is_on"] is True
 
 
-async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(
+async def test_invalid_character_in_the_principal_name_is_replaced(
     scenario: Scenario,
 ) -> None:
     """A row stores valid Unicode only, so an invalid character in the name becomes a "?" here."""
@@ -388,7 +401,7 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(
     assert (signed.status, signed.document["changed_by"]) == (200, "admin?@contoso.example")
 
 
-async def test_health_counts_what_waits_for_a_person(scenario: Scenario) -> None:
+async def test_health_counts_poison_messages_and_shows_the_kill_switch(scenario: Scenario) -> None:
     """Health counts the poison message and shows the kill switch."""
     await scenario.fakes.messages.send(QueueMessage(queue=POISON, message_id="p", body={}))
     await call(
@@ -405,7 +418,7 @@ async def test_health_counts_what_waits_for_a_person(scenario: Scenario) -> None
 
 
 async def test_health_is_503_while_the_broker_does_not_answer(scenario: Scenario) -> None:
-    """A monitor sees it without reading the answer."""
+    """A monitor detects the outage by the status code."""
 
     async def fail(queue: str, *, dead_letters: bool = False) -> int:
         raise ServiceUnavailable(f"queue {queue} cannot be reached")

@@ -32,7 +32,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def start(scenario: Scenario, *, key: str | None = None, **body: Any) -> Reply:
+async def start_remediation(scenario: Scenario, *, key: str | None = None, **body: Any) -> Reply:
     """Start a remediation of the environment, `apply` unless said, and let it plan."""
     order = {"mode": "apply", "environment_ids": [scenario.build.environment.id], **body}
     headers = {IDEMPOTENCY_KEY: key} if key is not None else {}
@@ -42,33 +42,33 @@ async def start(scenario: Scenario, *, key: str | None = None, **body: Any) -> R
     return reply
 
 
-async def approve(identity: str, **body: Any) -> Reply:
+async def approve_plans(identity: str, **body: Any) -> Reply:
     """Approve every plan of a remediation as it is shown."""
     plans = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"] for plan in plans], **body}
     return await call(remediation_actions_api.approve_remediation, order, id=identity)
 
 
-async def shown(reply: Reply, **query: str) -> Any:
+async def show_remediation(reply: Reply, **query: str) -> Any:
     """Return the detail of the remediation that an answer names."""
     identity = reply.document["id"]
     return (await call(remediations_api.show_remediation, id=identity, query=query)).document
 
 
-async def test_a_remediation_is_started_planned_approved_and_followed(scenario: Scenario) -> None:
+async def test_api_starts_approves_and_shows_a_remediation(scenario: Scenario) -> None:
     """The API starts, approves and completes a remediation, and no answer has a trigger URL."""
     scenario.world.traffic.beat(
         scenario.world
     )  # a run shows the plan which trigger URL to look for
-    started = await start(scenario)
+    started = await start_remediation(scenario)
     identity = started.document["id"]
-    planned = await shown(started)
+    planned = await show_remediation(started)
     plan = await call(remediations_api.show_plan, id=identity)
-    approved = await approve(identity, approved_by="admin")
+    approved = await approve_plans(identity, approved_by="admin")
     await scenario.run(timedelta(hours=1))
-    running = await shown(started)
+    running = await show_remediation(started)
     await scenario.run(timedelta(days=30))
-    ended = await shown(started, include_history="true")
+    ended = await show_remediation(started, include_history="true")
 
     assert started.status == 202
     assert started.headers["Location"] == f"/api/remediations/{identity}"
@@ -111,12 +111,12 @@ async def test_a_remediation_is_started_planned_approved_and_followed(scenario: 
         assert "signature" not in str(answer)
 
 
-async def test_the_same_key_starts_the_same_remediation(scenario: Scenario) -> None:
+async def test_same_idempotency_key_returns_the_same_remediation(scenario: Scenario) -> None:
     """A repeated request changes nothing, and another request with the same key is rejected."""
-    first = await start(scenario, key="monday")
-    again = await start(scenario, key="monday")
-    other = await start(scenario, key="monday", mode="assess")
-    new = await start(scenario, key="tuesday", mode="assess")
+    first = await start_remediation(scenario, key="monday")
+    again = await start_remediation(scenario, key="monday")
+    other = await start_remediation(scenario, key="monday", mode="assess")
+    new = await start_remediation(scenario, key="tuesday", mode="assess")
 
     assert first.document["id"] == again.document["id"] != new.document["id"]
     assert other.status == 409
@@ -124,10 +124,10 @@ async def test_the_same_key_starts_the_same_remediation(scenario: Scenario) -> N
     assert len((await call(remediations_api.list_remediations)).document["items"]) == 2
 
 
-async def test_without_a_key_each_order_is_its_own(scenario: Scenario) -> None:
+async def test_requests_without_a_key_start_separate_remediations(scenario: Scenario) -> None:
     """Requests without a key start separate remediations, which name the person."""
-    first = await start(scenario, mode="assess", started_by="night shift")
-    second = await start(scenario, mode="assess", started_by="night shift")
+    first = await start_remediation(scenario, mode="assess", started_by="night shift")
+    second = await start_remediation(scenario, mode="assess", started_by="night shift")
 
     assert first.document["id"] != second.document["id"]
     assert first.document["idempotency_key"].startswith("night shift ")
@@ -144,9 +144,11 @@ async def test_without_a_key_each_order_is_its_own(scenario: Scenario) -> None:
         ({"flow": ["a"]}, "flow"),
     ],
 )
-async def test_a_bad_order_says_which_field(scenario: Scenario, body: Any, field: str) -> None:
-    """Nothing is started."""
-    reply = await start(scenario, **body)
+async def test_invalid_request_is_rejected_with_its_field(
+    scenario: Scenario, body: Any, field: str
+) -> None:
+    """No remediation is started."""
+    reply = await start_remediation(scenario, **body)
 
     assert reply.status == 400
     assert reply.document["errors"][0]["field"] == field
@@ -154,29 +156,29 @@ async def test_a_bad_order_says_which_field(scenario: Scenario, body: Any, field
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 201, "a\x00b"])
-async def test_a_key_that_is_none_is_refused(scenario: Scenario, key: str) -> None:
-    """Nothing is started under a key that would be cut or lost."""
-    reply = await start(scenario, key=key)
+async def test_invalid_idempotency_key_is_rejected(scenario: Scenario, key: str) -> None:
+    """No remediation is started with a key that would be shortened or lost."""
+    reply = await start_remediation(scenario, key=key)
 
     assert reply.status == 400
     assert reply.document["errors"][0]["field"] == "Idempotency-Key"
 
 
-async def test_an_order_for_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
-    """The answer says which one."""
-    reply = await start(scenario, environment_ids=[NOWHERE])
+async def test_request_for_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
+    """The answer names the unknown environment."""
+    reply = await start_remediation(scenario, environment_ids=[NOWHERE])
 
     assert reply.status == 404
     assert NOWHERE in reply.document["detail"]
 
 
-async def test_an_environment_that_was_not_opted_in_is_not_written(scenario: Scenario) -> None:
+async def test_apply_is_rejected_for_a_read_only_environment(scenario: Scenario) -> None:
     """The mode apply is rejected with a fix, and a dry run is not."""
     scenario.mode = ApprovalPolicy.READ_ONLY
     await scenario.opt_in()
 
-    refused = await start(scenario)
-    allowed = await start(scenario, mode="dry_run")
+    refused = await start_remediation(scenario)
+    allowed = await start_remediation(scenario, mode="dry_run")
 
     assert refused.status == 409
     assert refused.document["reason_code"] == "environment_read_only"
@@ -185,9 +187,9 @@ async def test_an_environment_that_was_not_opted_in_is_not_written(scenario: Sce
 
 
 async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scenario) -> None:
-    """Limit, mode, environment, origin and state narrow the list."""
-    await start(scenario, mode="assess", key="first")
-    await start(scenario, mode="dry_run", key="second")
+    """The filters are mode, environment, start source and state."""
+    await start_remediation(scenario, mode="assess", key="first")
+    await start_remediation(scenario, mode="dry_run", key="second")
 
     async def ids(**query: str) -> list[str]:
         reply = await call(remediations_api.list_remediations, query=query)
@@ -202,10 +204,10 @@ async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scena
     assert await ids(state="completed") == ["second", "first"]
 
 
-async def test_remediations_are_listed_page_by_page(scenario: Scenario) -> None:
+async def test_pages_list_each_remediation_once(scenario: Scenario) -> None:
     """Each remediation is on one page, and the last page has no next one."""
     for key in ("first", "second", "third"):
-        await start(scenario, mode="dry_run", key=key)
+        await start_remediation(scenario, mode="dry_run", key=key)
     seen, after = [], ""
     for _ in range(3):
         reply = await call(remediations_api.list_remediations, query={"limit": "1", "after": after})
@@ -217,10 +219,10 @@ async def test_remediations_are_listed_page_by_page(scenario: Scenario) -> None:
     assert after == ""
 
 
-async def test_a_list_goes_on_where_it_was_though_that_has_changed(scenario: Scenario) -> None:
+async def test_next_page_follows_a_remediation_that_changed_its_state(scenario: Scenario) -> None:
     """A remediation that changed its state in between does not hide others on the next page."""
     for key in ("first", "second", "third"):
-        await start(scenario, key=key)
+        await start_remediation(scenario, key=key)
     query = {"limit": "1", "state": "awaiting_approval"}
     page = (await call(remediations_api.list_remediations, query=query)).document
     ended = await call(remediation_actions_api.cancel_remediation, id=page["next"])
@@ -231,9 +233,9 @@ async def test_a_list_goes_on_where_it_was_though_that_has_changed(scenario: Sce
     assert [one["remediation"]["idempotency_key"] for one in reply.document["items"]] == ["second"]
 
 
-async def test_a_page_after_what_is_not_there_is_refused(scenario: Scenario) -> None:
+async def test_page_after_an_unknown_remediation_is_rejected(scenario: Scenario) -> None:
     """An empty answer would mean that there are no more remediations."""
-    await start(scenario, mode="dry_run", key="only")
+    await start_remediation(scenario, mode="dry_run", key="only")
 
     reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
 
@@ -244,7 +246,7 @@ async def test_a_page_after_what_is_not_there_is_refused(scenario: Scenario) -> 
 @pytest.mark.parametrize(
     "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
 )
-async def test_a_bad_filter_is_refused(scenario: Scenario, query: dict[str, str]) -> None:
+async def test_invalid_filter_is_rejected(scenario: Scenario, query: dict[str, str]) -> None:
     """An empty answer would mean that there are no remediations."""
     reply = await call(remediations_api.list_remediations, query=query)
 
@@ -254,7 +256,7 @@ async def test_a_bad_filter_is_refused(scenario: Scenario, query: dict[str, str]
 
 async def test_approval_needs_a_name(scenario: Scenario) -> None:
     """The name comes from App Service or from `approved_by`. Without it, nothing is approved."""
-    identity = (await start(scenario)).document["id"]
+    identity = (await start_remediation(scenario)).document["id"]
 
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"]]}
@@ -270,32 +272,32 @@ async def test_approval_needs_a_name(scenario: Scenario) -> None:
     assert job.approved_by == "admin@contoso.example"
 
 
-async def test_approving_twice_is_refused_with_a_reason(scenario: Scenario) -> None:
+async def test_second_approval_is_rejected_with_a_reason(scenario: Scenario) -> None:
     """The error says that no plan awaits approval."""
-    identity = (await start(scenario)).document["id"]
+    identity = (await start_remediation(scenario)).document["id"]
 
-    await approve(identity, approved_by="a")
-    reply = await approve(identity, approved_by="b")
+    await approve_plans(identity, approved_by="a")
+    reply = await approve_plans(identity, approved_by="b")
 
     assert reply.status == 409
     assert reply.document["reason_code"] == "nothing_to_approve"
 
 
-async def test_cancelling_ends_a_plan_that_waits(scenario: Scenario) -> None:
+async def test_cancel_of_a_plan_that_awaits_approval(scenario: Scenario) -> None:
     """The remediation is cancelled and nothing was written."""
-    started = await start(scenario)
+    started = await start_remediation(scenario)
 
     reply = await call(remediation_actions_api.cancel_remediation, id=started.document["id"])
 
     assert reply.status == 202
-    assert (await shown(started))["progress"]["state"] == "cancelled"
+    assert (await show_remediation(started))["progress"]["state"] == "cancelled"
 
 
-async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
+async def test_blocked_environment_is_shown_with_fix_and_can_be_retried(
     scenario: Scenario,
 ) -> None:
     """The environment shows the reason and the fix, and continues after a retry."""
-    started = await start(scenario)
+    started = await start_remediation(scenario)
     table = scenario.services.tables.environment_jobs
     (kept,) = [one async for one in table.query(started.document["id"])]
     blocked = stop_with_reason(
@@ -308,9 +310,9 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
     )
     await table.replace(kept, blocked)
 
-    stuck = await shown(started)
+    stuck = await show_remediation(started)
     reply = await call(remediation_actions_api.retry_remediation, id=started.document["id"])
-    after = await shown(started)
+    after = await show_remediation(started)
 
     assert stuck["progress"]["state"] == "blocked"
     assert stuck["environment_jobs"][0]["fix"] == "Do this."
@@ -326,7 +328,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 
 
-async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(scenario: Scenario) -> None:
+async def test_request_for_an_unknown_flow_is_rejected_with_suggestions(scenario: Scenario) -> None:
     """The error suggests similar flows.
 
     A repeated request under its key does not need its flows.
@@ -353,9 +355,9 @@ async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(scenario: Sc
 
 async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
     """The original is on and the caller has its old value. An unknown flow is not found."""
-    started = await start(scenario)
+    started = await start_remediation(scenario)
     identity = started.document["id"]
-    await approve(identity, approved_by="admin")
+    await approve_plans(identity, approved_by="admin")
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
 
@@ -396,9 +398,9 @@ async def test_an_unknown_remediation_is_not_found(scenario: Scenario, handler: 
     assert (await call(handler, id="a/b")).status == 400
 
 
-async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(scenario: Scenario) -> None:
+async def test_browser_is_redirected_to_the_plan_page(scenario: Scenario) -> None:
     """The Accept header decides, unless the query has another format."""
-    identity = (await start(scenario)).document["id"]
+    identity = (await start_remediation(scenario)).document["id"]
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
     page = await call(remediations_api.show_plan, id=identity, headers=browser)
@@ -415,9 +417,9 @@ async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(scenario: Scena
     assert unknown.status == 400
 
 
-async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(scenario: Scenario) -> None:
+async def test_approval_of_an_outdated_plan_version_is_rejected(scenario: Scenario) -> None:
     """The answer is 409 with a fix. An approval without a version is rejected."""
-    identity = (await start(scenario)).document["id"]
+    identity = (await start_remediation(scenario)).document["id"]
     order = remediation_actions_api.approve_remediation
 
     stale = await call(order, {"approved_by": "a", "versions": ["0" * 16]}, id=identity)
@@ -430,9 +432,9 @@ async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(scenario: Sce
     assert {none.status, empty.status, wrong.status} == {400}
 
 
-async def test_a_plan_can_be_narrowed_to_one_environment(scenario: Scenario) -> None:
+async def test_plans_are_filtered_by_environment(scenario: Scenario) -> None:
     """Another environment has no plan in this remediation."""
-    identity = (await start(scenario)).document["id"]
+    identity = (await start_remediation(scenario)).document["id"]
 
     here = await call(
         remediations_api.show_plan,

@@ -43,29 +43,29 @@ async def set_limit(scenario: Scenario, limit: int, **headers: str) -> Reply:
     )
 
 
-async def shown(scenario: Scenario, **headers: str) -> Reply:
+async def show_environment(scenario: Scenario, **headers: str) -> Reply:
     """Return the environment's answer."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     environment = scenario.build.environment.id
     return await call(environments_api.show_environment, id=environment, headers=sent)
 
 
-async def test_a_change_of_what_was_seen_is_made_and_its_tag_is_the_next(
+async def test_change_with_the_current_etag_returns_the_next_etag(
     scenario: Scenario,
 ) -> None:
     """A client can use the ETag of the answer for its next change."""
-    seen = (await shown(scenario)).headers[ETAG]
+    seen = (await show_environment(scenario)).headers[ETAG]
 
     first = await set_limit(scenario, 7, If_Match=seen)
     second = await set_limit(scenario, 8, If_Match=first.headers[ETAG])
 
     assert (first.status, second.status) == (200, 200)
-    assert second.headers[ETAG] == (await shown(scenario)).headers[ETAG] != seen
+    assert second.headers[ETAG] == (await show_environment(scenario)).headers[ETAG] != seen
 
 
-async def test_a_change_of_what_somebody_else_changed_is_refused(scenario: Scenario) -> None:
-    """The answer says what to do, and nothing is changed."""
-    seen = (await shown(scenario)).headers[ETAG]
+async def test_change_with_an_outdated_etag_is_rejected(scenario: Scenario) -> None:
+    """The answer contains a fix, and nothing is changed."""
+    seen = (await show_environment(scenario)).headers[ETAG]
     await set_limit(scenario, 7)
 
     refused = await set_limit(scenario, 8, If_Match=f'"other", {seen}')
@@ -73,15 +73,15 @@ async def test_a_change_of_what_somebody_else_changed_is_refused(scenario: Scena
     assert refused.status == 412
     assert refused.document["type"].endswith("precondition-failed")
     assert "Read the item again" in refused.document["fix"]
-    assert (await shown(scenario)).document["settings"]["max_flows"] == 7
+    assert (await show_environment(scenario)).document["settings"]["max_flows"] == 7
     assert (await set_limit(scenario, 9, If_Match="*")).status == 200
 
 
-async def test_a_change_between_the_look_and_the_write_is_seen(
+async def test_etag_is_compared_at_the_moment_of_the_write(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The app compares the ETag at the moment of the write."""
-    seen = (await shown(scenario)).headers[ETAG]
+    seen = (await show_environment(scenario)).headers[ETAG]
     table = type(scenario.services.tables.environment_settings)
     change = table.change
 
@@ -95,30 +95,30 @@ async def test_a_change_between_the_look_and_the_write_is_seen(
     assert (await set_limit(scenario, 8, If_Match=seen)).status == 412
 
 
-async def test_what_is_known_is_not_sent_again(scenario: Scenario) -> None:
-    """304 without a body, until something is different."""
-    seen = (await shown(scenario)).headers[ETAG]
+async def test_unchanged_resource_is_answered_304(scenario: Scenario) -> None:
+    """The answer is 304 without a body until the settings change."""
+    seen = (await show_environment(scenario)).headers[ETAG]
 
-    same = await shown(scenario, If_None_Match=seen)
-    packed = await shown(scenario, If_None_Match=f'"other", W/{seen}')
+    same = await show_environment(scenario, If_None_Match=seen)
+    packed = await show_environment(scenario, If_None_Match=f'"other", W/{seen}')
     await set_limit(scenario, 7)
-    other = await shown(scenario, If_None_Match=seen)
+    other = await show_environment(scenario, If_None_Match=seen)
 
     assert (same.status, same.text, same.headers[ETAG]) == (304, "", seen)
     assert packed.status == 304
     assert other.status == 200
 
 
-async def test_a_weak_tag_lets_nothing_be_changed(scenario: Scenario) -> None:
+async def test_change_with_a_weak_etag_is_rejected(scenario: Scenario) -> None:
     """A weak ETag does not identify exact content (RFC 9110, 13.1.1), so it permits no change."""
-    seen = (await shown(scenario)).headers[ETAG]
+    seen = (await show_environment(scenario)).headers[ETAG]
 
     assert (await set_limit(scenario, 7, If_Match=f"W/{seen}")).status == 412
     assert (await set_limit(scenario, 7, If_Match=f'"other", {seen}')).status == 200
 
 
-async def test_the_kill_switch_is_turned_as_it_was_seen(scenario: Scenario) -> None:
-    """An ETag must be the current one, also if the switch was never changed."""
+async def test_kill_switch_change_requires_the_current_etag(scenario: Scenario) -> None:
+    """A change with an ETag requires the current one, also if the switch was never changed."""
     order = {"is_on": True, "changed_by": "admin", "justification": "a look"}
     untouched = await call(kill_switch_api.show_kill_switch)
 
@@ -137,7 +137,7 @@ async def test_the_kill_switch_is_turned_as_it_was_seen(scenario: Scenario) -> N
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/jsonp"])
-async def test_a_body_of_another_kind_is_not_read(scenario: Scenario, kind: str) -> None:
+async def test_body_of_another_content_type_is_rejected(scenario: Scenario, kind: str) -> None:
     """The content type decides, whatever the body contains."""
     headers = {"Content-Type": kind}
 
@@ -147,15 +147,15 @@ async def test_a_body_of_another_kind_is_not_read(scenario: Scenario, kind: str)
     assert "application/json" in refused.document["fix"]
 
 
-async def test_a_body_that_no_route_takes_is_too_large(scenario: Scenario) -> None:
+async def test_too_large_body_is_answered_413(scenario: Scenario) -> None:
     """The app stops reading a body that is too large for any route."""
     body = b'{"mode": "' + b"x" * MAX_BODY_BYTES + b'"}'
 
     assert (await call(remediations_api.start_remediation, body)).status == 413
 
 
-async def test_a_number_is_whole_however_it_is_written(scenario: Scenario) -> None:
-    """JSON has one kind of number."""
+async def test_whole_number_with_decimal_point_is_accepted(scenario: Scenario) -> None:
+    """JSON has only one type of number."""
     environment = scenario.build.environment.id
 
     changed = await call(
@@ -165,7 +165,7 @@ async def test_a_number_is_whole_however_it_is_written(scenario: Scenario) -> No
     assert changed.document["settings"]["max_flows"] == 5
 
 
-async def test_a_number_is_no_time(scenario: Scenario) -> None:
+async def test_number_is_not_accepted_as_a_time(scenario: Scenario) -> None:
     """A number could only be seconds since 1970, which is not accepted as a time."""
     refused = await call(
         assessments_api.show_assessment,
@@ -186,8 +186,8 @@ async def test_a_number_is_no_time(scenario: Scenario) -> None:
         {"max_flows": 1.5},
     ],
 )
-async def test_a_body_is_taken_as_it_is_written(scenario: Scenario, body: object) -> None:
-    """No text is a number, no number a switch, and null does not mean left out."""
+async def test_members_of_another_type_are_rejected(scenario: Scenario, body: object) -> None:
+    """The app converts no text to a number and no number to a Boolean value, and rejects null."""
     environment = scenario.build.environment.id
 
     assert (
@@ -195,7 +195,7 @@ async def test_a_body_is_taken_as_it_is_written(scenario: Scenario, body: object
     ).status == 400
 
 
-async def test_a_plan_is_approved_as_it_was_seen(scenario: Scenario) -> None:
+async def test_approval_requires_the_etag_of_the_plan(scenario: Scenario) -> None:
     """The ETag of a waiting plan stays the same, and another one is rejected first."""
     scenario.build.http_flow("Orders")
     await scenario.order()
@@ -204,8 +204,8 @@ async def test_a_plan_is_approved_as_it_was_seen(scenario: Scenario) -> None:
     plan = await call(remediations_api.show_plan, id=identity)
     await scenario.run(timedelta(hours=12))
     provide(scenario.services)
-    [shown] = plan.document["items"]
-    order: dict[str, object] = {"versions": [shown["version"]], "approved_by": "Ada"}
+    [show_environment] = plan.document["items"]
+    order: dict[str, object] = {"versions": [show_environment["version"]], "approved_by": "Ada"}
 
     async def approved(tag: str, order: dict[str, object]) -> tuple[int, str]:
         headers = {IF_MATCH: tag}

@@ -1,4 +1,4 @@
-"""The Network page: changed ranges, the firewalls that miss them, and what to do."""
+"""The Network page shows changed address ranges, the firewalls that miss them, and the fixes."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ from shared.reason import Reason
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.fakes.fault_injection import Failing
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -33,7 +33,7 @@ NOTHING: Mapping[str, str] = {}
 HERE = "/api/dashboard/network"
 
 
-def erp(*sources: str) -> Firewall:
+def build_erp_firewall(*sources: str) -> Firewall:
     """Return the firewall in front of the system that the flows call."""
     rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
@@ -54,7 +54,7 @@ async def scenario() -> Scenario:
     for title in ("Orders", "Returns"):
         scenario.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.3.0.0/24"], NORTH: ["20.2.0.0/24"]}
-    scenario.world.firewalls = [erp("20.1.0.0/24")]
+    scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24")]
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
@@ -63,7 +63,9 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def network(query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING) -> str:
+async def show_page(
+    query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
+) -> str:
     """Return the text of the page."""
     reply: Reply = await call(network_page_api.show_network_page, query=query, headers=headers)
     assert reply.status == 200, reply.text
@@ -77,7 +79,7 @@ async def check_daily(scenario: Scenario, date: str) -> None:
     provide(scenario.services)
 
 
-async def publish(scenario: Scenario, prefixes: dict[str, list[str]], date: str) -> None:
+async def publish_list(scenario: Scenario, prefixes: dict[str, list[str]], date: str) -> None:
     """Let Microsoft publish a new list, and the app read it."""
     scenario.world.service_tags.update(prefixes)
     scenario.world.service_tags_edition += 1
@@ -105,7 +107,7 @@ async def add_issues(scenario: Scenario, *names: str) -> None:
 
 async def test_firewall_that_blocks_flows_is_shown_once_with_its_fix(scenario: Scenario) -> None:
     """The page says how many flows it blocks and ranges it misses, and leads to the fix."""
-    page = await network()
+    page = await show_page()
 
     [job] = await scenario.services.tables.environment_jobs.all()
     assert "1 firewall blocks 2 flows</h1>" in page
@@ -129,7 +131,7 @@ async def test_overview_and_status_count_firewalls_and_flows_like_the_network_pa
 
     assert f'<a href="{HERE}">1 firewall blocks 2 flows</a>' in overview
     assert (status["blocking_firewall_count"], status["firewall_blocked_flow_count"]) == (1, 2)
-    scenario.world.firewalls = [erp("PowerPlatformPlex")]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.retry(run=timedelta(hours=6))
     provide(scenario.services)
     assert "1 firewall blocks" not in (await call(dashboard_api.show_status_page)).text
@@ -139,9 +141,9 @@ async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scen
     """Each list has its number, its date, and how many ranges were added and removed."""
     await check_daily(scenario, "before")
     added = [f"30.0.{number}.0/24" for number in range(0, 200, 2)]
-    await publish(scenario, {WEST: ["20.1.0.0/24", *added]}, "after")
+    await publish_list(scenario, {WEST: ["20.1.0.0/24", *added]}, "after")
 
-    page = await network()
+    page = await show_page()
 
     assert "100 ranges added, 1 removed, first read 2026-" in page
     assert "no earlier list to compare with" in page
@@ -151,11 +153,11 @@ async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scen
     assert "last read 2026-" in page
 
 
-async def test_page_says_what_was_not_read(scenario: Scenario) -> None:
-    """Nothing is claimed of a list that was not read; a failed reading is named with its fix."""
+async def test_page_reports_lists_and_firewalls_that_were_not_read(scenario: Scenario) -> None:
+    """The page shows nothing about an unread list, and names a failed read with its fix."""
     empty = Scenario()
     provide(empty.services)
-    nothing = await network()
+    nothing = await show_page()
     assert "No firewall was read yet" in nothing
     assert "not read yet" in nothing
     assert "The app has not read Microsoft's service tag list yet." in nothing
@@ -171,20 +173,20 @@ async def test_page_says_what_was_not_read(scenario: Scenario) -> None:
     )
     await scenario.services.tables.alerts.upsert(alert)
     provide(scenario.services)
-    page = await network()
+    page = await show_page()
     assert alert.message in page
     assert "<code>CMK_SUBSCRIPTION_IDS</code>" in page
 
 
-async def test_list_that_was_not_read_for_days_is_not_called_current(scenario: Scenario) -> None:
-    """The daily check reads it each day; otherwise the page says since when it has not."""
-    scenario.world.firewalls = [erp("PowerPlatformPlex")]
+async def test_page_shows_when_an_outdated_list_was_last_read(scenario: Scenario) -> None:
+    """If the daily check has not read the list for days, the page shows since when."""
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.retry(run=timedelta(hours=6))
     await check_daily(scenario, "read")
-    current = await network()
+    current = await show_page()
     scenario.world.clock.advance(timedelta(days=3))
     provide(scenario.services)
-    page = await network()
+    page = await show_page()
 
     assert "No firewall is known to block a flow</h1>" in current
     assert "the only one that the app has read." in current
@@ -193,8 +195,8 @@ async def test_list_that_was_not_read_for_days_is_not_called_current(scenario: S
     assert "<code>cmkflow network tag-changes --refresh</code>" in page
 
 
-async def test_unknown_geography_is_named_as_not_known(scenario: Scenario) -> None:
-    """It is not counted as a firewall."""
+async def test_unknown_geography_is_shown_separately(scenario: Scenario) -> None:
+    """An unknown geography is not counted as a firewall."""
     table = scenario.services.tables.environment_jobs
     [job] = await table.all()
     lacking = FirewallIssueSummary(
@@ -207,7 +209,7 @@ async def test_unknown_geography_is_named_as_not_known(scenario: Scenario) -> No
     )
     await table.upsert(replace(job, firewall_issues=(*job.firewall_issues, lacking)))
 
-    page = await network()
+    page = await show_page()
 
     assert "<h2>Not known: geography:atlantis</h2>" in page
     assert "Check the firewalls manually." in page
@@ -221,18 +223,18 @@ async def test_firewalls_are_filtered_by_address_and_paged(scenario: Scenario) -
     def names(page: str) -> list[str]:
         return re.findall(r'<th scope="row">(\S+?)<span class="sub">', page)
 
-    first = await network()
+    first = await show_page()
     assert names(first)[:2] == ["erp", "vault-00"]
     assert len(names(first)) == FIREWALLS_ON_PAGE
     assert "1 to 25 of 31" in first
-    blocking = await network({"status": "blocking"})
+    blocking = await show_page({"status": "blocking"})
     assert names(blocking) == ["erp"]
     assert "1 firewall of 31" in blocking
-    vaults = await network({"search": "key vault"})
+    vaults = await show_page({"search": "key vault"})
     assert f'href="{HERE}?search=key+vault&start=25#firewalls"' in vaults
-    rest = await network({"search": "key vault", "start": "25"})
+    rest = await show_page({"search": "key vault", "start": "25"})
     assert names(rest) == [f"vault-{number}" for number in range(25, 30)]
-    assert "No firewall matches the filter." in await network({"search": "nowhere"})
+    assert "No firewall matches the filter." in await show_page({"search": "nowhere"})
     assert (await call(network_page_api.show_network_page, query={"status": "odd"})).status == 400
 
 
@@ -240,7 +242,7 @@ async def test_firewalls_are_exported_with_the_filter(scenario: Scenario) -> Non
     """A CSV file has a line for each matching firewall; JSON comes from the API."""
     await add_issues(scenario, "=vault", "other")
 
-    page = await network({"search": "=vault"})
+    page = await show_page({"search": "=vault"})
     assert f'href="{HERE}?search=%3Dvault&export=csv"' in page
     assert 'href="/api/network/firewalls?search=%3Dvault"' in page
     query = {"search": "=vault", "export": "csv"}
@@ -262,24 +264,24 @@ async def test_firewall_is_listed_while_its_flows_are_tried_again(scenario: Scen
     """The daily check retries blocked flows; until their copies are verified, nothing is known."""
     await check_daily(scenario, "retried")
 
-    page = await network()
+    page = await show_page()
     assert "1 firewall misses address ranges, no flow is blocked</h1>" in page
     assert ">Contoso</a>: 2 flows<" in page
-    scenario.world.firewalls = [erp("PowerPlatformPlex")]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
-    assert "No firewall is known to block a flow</h1>" in await network()
+    assert "No firewall is known to block a flow</h1>" in await show_page()
 
 
-async def test_unreadable_row_costs_only_itself_and_is_shown(scenario: Scenario) -> None:
+async def test_unreadable_row_does_not_hide_other_rows(scenario: Scenario) -> None:
     """Lists and firewalls of other rows are still shown."""
     await check_daily(scenario, "before")
-    await publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]}, "after")
+    await publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]}, "after")
     rows = scenario.fakes.store.rows
     first = min(name for name in rows if name[0] == "servicetaglistversions")
     rows[first] = replace(rows[first], columns={**rows[first].columns, "data0": "{"})
 
-    page = await network()
+    page = await show_page()
 
     assert "This version of the app cannot read 1 row" in page
     assert "List 372" in page
@@ -287,28 +289,31 @@ async def test_unreadable_row_costs_only_itself_and_is_shown(scenario: Scenario)
     assert "1 firewall misses address ranges, no flow is blocked</h1>" in page
 
 
-async def test_read_only_person_sees_the_page(scenario: Scenario) -> None:
-    """The page changes nothing, so a reader sees all of it; without a role nobody does."""
+async def test_reader_can_open_the_page(scenario: Scenario) -> None:
+    """The page changes nothing, so the role reader is enough.
+
+    A person without a role sees nothing.
+    """
     reader = signed_in("ada@contoso.example", [Role.READER])
     nobody = signed_in("bob@contoso.example", [])
 
-    assert "1 firewall blocks 2 flows" in await network(headers=reader)
+    assert "1 firewall blocks 2 flows" in await show_page(headers=reader)
     rejected = await call(network_page_api.show_network_page, headers=nobody)
     assert rejected.status == 403
 
 
 async def test_page_reads_stored_rows_only(scenario: Scenario) -> None:
-    """It works while Azure does not answer."""
+    """The page can be opened while Azure does not answer."""
     out: Any = Failing(ServiceUnavailable("out"))
     services = scenario.services
     provide(replace(services, service_tags=out, environments=out, firewalls={"app_service": out}))
 
-    assert "1 firewall blocks 2 flows" in await network()
+    assert "1 firewall blocks 2 flows" in await show_page()
 
 
-async def test_live_page_gets_only_what_changed(scenario: Scenario) -> None:
-    """A browser sends the hashes of its sections; a later list changes only some of them."""
-    page = await network()
+async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
+    """A browser sends the hashes of its sections. A later list changes only some sections."""
+    page = await show_page()
     known = " ".join(re.findall(r'data-live="(\w+)"', page))
     headers = {"Live-Sections": known}
     same = await call(network_page_api.show_network_page, headers=headers)
@@ -324,7 +329,7 @@ async def test_live_page_gets_only_what_changed(scenario: Scenario) -> None:
 
 async def test_command_lists_firewalls_like_the_page(scenario: Scenario) -> None:
     """Each firewall is one line with its missing ranges and blocked flows."""
-    async with served_app() as app:
+    async with serve_app() as app:
         shown = await app.run("network", "firewalls")
         none = await app.run("network", "firewalls", "--search", "nowhere")
 

@@ -1,4 +1,4 @@
-"""Each link in a notification leads to the place where a person does what it asks for."""
+"""Each link in a notification leads to the page where a person carries out its fix."""
 
 import re
 from datetime import timedelta
@@ -12,10 +12,10 @@ from shared.bootstrap import provide
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.reason import Reason
-from tests.functional.app.test_notification_per_reason import CATALOGUE, tenant_with
-from tests.functional.app.test_notification_per_reason import told as read_messages
-from tests.functional.cli.cli_app import KEY, served_app
-from tests.functional.cli.test_cli_network import guarded
+from tests.functional.app.test_notification_per_reason import CATALOGUE, build_tenant_with
+from tests.functional.app.test_notification_per_reason import read_notifications as read_messages
+from tests.functional.cli.cli_app import KEY, serve_app
+from tests.functional.cli.test_cli_network import build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: A kind, its reason code, and the end of the path and the query of its link.
@@ -35,7 +35,7 @@ ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 @pytest.fixture
 async def scenario() -> Scenario:
     """The scenario of the catalogue."""
-    return await tenant_with("Stock", "Payroll")
+    return await build_tenant_with("Stock", "Payroll")
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,18 @@ async def test_every_link_opens_the_page_about_its_message(
     """The link opens a page with the anchor in the link and the subject of the notification."""
     await CATALOGUE[cause, code](scenario)
     provide(scenario.services)
-    async with served_app() as app:
+    async with serve_app() as app:
         (one,) = [
             one
             for one in await read_messages(scenario, urlsplit(app.url).netloc)
             if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
         ]
-        page = await read(one.link)
+        page = await read_page(one.link)
 
     link = urlsplit(one.link)
     if link.fragment:
         assert f'id="{link.fragment}"' in page
-    for text in subjects(one.pending_action, scenario):
+    for text in list_expected_texts(one.pending_action, scenario):
         assert text in page
     if place := PLACES.get((cause, code)):
         path, names = place
@@ -86,7 +86,7 @@ async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scena
     )
     await scenario.services.tables.flow_jobs.upsert(blocked)
     provide(scenario.services)
-    one, page = await follow(scenario)
+    one, page = await follow_link(scenario)
 
     listed = page.partition('id="flows"')[2].partition("</section>")[0]
     assert one.link_title == "Open the flows"
@@ -97,12 +97,12 @@ async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scena
 
 async def test_link_of_flows_behind_one_firewall_opens_its_fix() -> None:
     """The page shows the firewall fix, and the message is one sentence without address ranges."""
-    scenario = await guarded()
+    scenario = await build_guarded_scenario()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
     provide(scenario.services)
 
-    one, page = await follow(scenario)
+    one, page = await follow_link(scenario)
 
     fix = page.partition(f'id="{urlsplit(one.link).fragment}"')[2]
     assert one.link_title == "Open the firewall fix"
@@ -111,18 +111,18 @@ async def test_link_of_flows_behind_one_firewall_opens_its_fix() -> None:
     assert not re.search(r"\d+\.\d+\.\d+", f"{one.pending_action.title}{one.pending_action.fix}")
 
 
-async def follow(scenario: Scenario) -> tuple[Notification, str]:
+async def follow_link(scenario: Scenario) -> tuple[Notification, str]:
     """Return the notification about blocked flows and the page that it links to."""
-    async with served_app() as app:
+    async with serve_app() as app:
         (one,) = [
             one
             for one in await read_messages(scenario, urlsplit(app.url).netloc)
             if one.pending_action.kind is PendingActionKind.FLOWS_BLOCKED
         ]
-        return one, await read(one.link)
+        return one, await read_page(one.link)
 
 
-async def read(link: str) -> str:
+async def read_page(link: str) -> str:
     """Return a page as a person with a function key gets it."""
     async with (
         aiohttp.ClientSession(headers={"x-functions-key": KEY}) as session,
@@ -132,7 +132,7 @@ async def read(link: str) -> str:
         return unescape(await answer.text())
 
 
-def subjects(action: PendingAction, scenario: Scenario) -> list[str]:
+def list_expected_texts(action: PendingAction, scenario: Scenario) -> list[str]:
     """Return the texts that the page has to show."""
     if action.kind in {PendingActionKind.DIGEST, PendingActionKind.REMEDIATION_COMPLETED}:
         return [action.environment_name]

@@ -1,4 +1,4 @@
-"""For each cause, the notification says what it is, what to do, and where to look."""
+"""The notification about each cause contains its title, reason, fix, next command and link."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group
 from tests.fakes import definition_builder as define
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.deleting.deletion_scenario import at_its_date, order, original, retired
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -80,7 +80,7 @@ class Out:
         raise ServiceUnavailable(f"no answer of {SIGNED}")
 
 
-def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
+def arrange_flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
     """Return an arrangement in which a flow has this reason."""
 
     async def arrange(scenario: Scenario) -> None:
@@ -96,7 +96,7 @@ def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
     return arrange
 
 
-def notice_with(code: str) -> Arrange:
+def arrange_alert_with(code: str) -> Arrange:
     """Return an arrangement with an alert of this code."""
 
     async def arrange(scenario: Scenario) -> None:
@@ -109,7 +109,7 @@ def notice_with(code: str) -> Arrange:
     return arrange
 
 
-async def gap(scenario: Scenario) -> None:
+async def deny_calls_of_copy(scenario: Scenario) -> None:
     """Let a firewall deny the calls of the copy."""
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
     scenario.world.firewalls = [
@@ -127,7 +127,7 @@ async def gap(scenario: Scenario) -> None:
     assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
 
 
-async def environment(scenario: Scenario) -> None:
+async def block_environment_job(scenario: Scenario) -> None:
     """Block the environment job."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.all()
@@ -143,18 +143,18 @@ async def environment(scenario: Scenario) -> None:
     await scenario.services.tables.environment_jobs.upsert(blocked)
 
 
-async def needs_changes(scenario: Scenario) -> None:
+async def plan_flow_that_needs_changes(scenario: Scenario) -> None:
     """Plan a flow that its maker has to change first."""
     scenario.build.admin_list_flow("List of flows")
     await scenario.order()
 
 
-async def plan(scenario: Scenario) -> None:
+async def create_plan(scenario: Scenario) -> None:
     """Let a plan await approval."""
     await scenario.order()
 
 
-async def lapsing(scenario: Scenario) -> None:
+async def create_expiring_plan(scenario: Scenario) -> None:
     """Let a plan await approval until its last day."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.all()
@@ -164,7 +164,7 @@ async def lapsing(scenario: Scenario) -> None:
     )
 
 
-async def finished(scenario: Scenario) -> None:
+async def complete_remediation(scenario: Scenario) -> None:
     """Complete a remediation that does not migrate one flow."""
     await scenario.opt_in(max_flows=1)
     await scenario.order()
@@ -177,7 +177,7 @@ async def finished(scenario: Scenario) -> None:
     pytest.fail("the work has no end")
 
 
-async def deletion(scenario: Scenario) -> None:
+async def block_deletion(scenario: Scenario) -> None:
     """Let a retired original be on again at the date of its deletion."""
     await retired(scenario)
     await order(scenario)
@@ -185,7 +185,7 @@ async def deletion(scenario: Scenario) -> None:
     await at_its_date(scenario)
 
 
-async def messages(scenario: Scenario) -> None:
+async def add_poison_message(scenario: Scenario) -> None:
     """Put a message into the poison queue."""
     counted = scenario.fakes.messages.count
 
@@ -196,7 +196,7 @@ async def messages(scenario: Scenario) -> None:
     scenario.fakes.messages.count = count  # type: ignore[method-assign]
 
 
-async def channel(scenario: Scenario) -> None:
+async def disable_channel(scenario: Scenario) -> None:
     """Let another channel be out for hours."""
     await scenario.order()
     services = replace(scenario.services, channels=(Out(),))
@@ -205,7 +205,7 @@ async def channel(scenario: Scenario) -> None:
         scenario.world.clock.advance(timedelta(hours=1))
 
 
-async def kill_switch(scenario: Scenario) -> None:
+async def turn_kill_switch_on(scenario: Scenario) -> None:
     """Turn the kill switch on."""
     flag = KillSwitch(
         name=KILL_SWITCH,
@@ -217,26 +217,26 @@ async def kill_switch(scenario: Scenario) -> None:
     await scenario.services.tables.kill_switch.upsert(flag)
 
 
-async def digest(scenario: Scenario) -> None:
+async def raise_many_alerts(scenario: Scenario) -> None:
     """Raise more alerts than one run sends separately."""
     for number in range(MOST_IN_A_RUN + 5):
-        await notice_with(f"code_{number}")(scenario)
+        await arrange_alert_with(f"code_{number}")(scenario)
 
 
-async def sweep(scenario: Scenario) -> None:
+async def omit_daily_check(scenario: Scenario) -> None:
     """Let no daily check be completed for more than a day."""
     await notify(replace(scenario.services, channels=(Heard("another"),)))
     scenario.world.clock.advance(timedelta(hours=27))
 
 
-async def wake_up(scenario: Scenario) -> None:
+async def delete_wake_ups(scenario: Scenario) -> None:
     """Delete the wake-ups, and let the row of a plan be overdue."""
-    await plan(scenario)
+    await create_plan(scenario)
     await scenario.services.tables.wake_ups.clear("wake_up")
     scenario.world.clock.advance(timedelta(days=8))
 
 
-def noticed() -> list[str]:
+def list_alert_codes() -> list[str]:
     """Return every code for which the app raises an alert."""
     source = "".join(path.read_text() for path in sorted(SHARED.rglob("*.py")))
     named = re.findall(r"\btell\(\s*[\w.]*services, Reason\.([A-Z_]+)", source)
@@ -244,32 +244,35 @@ def noticed() -> list[str]:
 
 
 CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
-    (PendingActionKind.BOTH_OFF, Reason.BOTH_OFF): flow_with(Reason.BOTH_OFF),
-    (PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES): gap,
-    (PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE): flow_with(
+    (PendingActionKind.BOTH_OFF, Reason.BOTH_OFF): arrange_flow_with(Reason.BOTH_OFF),
+    (PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES): deny_calls_of_copy,
+    (PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE): arrange_flow_with(
         Reason.OWNER_UNAVAILABLE, FlowJobState.BLOCKED
     ),
-    (PendingActionKind.FLOWS_BLOCKED, Reason.INTERNAL_ERROR): flow_with(
+    (PendingActionKind.FLOWS_BLOCKED, Reason.INTERNAL_ERROR): arrange_flow_with(
         Reason.INTERNAL_ERROR, FlowJobState.FAILED
     ),
-    (PendingActionKind.ENVIRONMENT_BLOCKED, Reason.PLATFORM_MIGRATION_STALLED): environment,
-    (PendingActionKind.PLAN_AWAITING_APPROVAL, ""): plan,
-    (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): flow_with(Reason.LATE_CALLER),
-    (PendingActionKind.DELETION_BLOCKED, Reason.RETIRED_ORIGINAL_ON): deletion,
-    (PendingActionKind.NEEDS_CHANGES, ""): needs_changes,
+    (
+        PendingActionKind.ENVIRONMENT_BLOCKED,
+        Reason.PLATFORM_MIGRATION_STALLED,
+    ): block_environment_job,
+    (PendingActionKind.PLAN_AWAITING_APPROVAL, ""): create_plan,
+    (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): arrange_flow_with(Reason.LATE_CALLER),
+    (PendingActionKind.DELETION_BLOCKED, Reason.RETIRED_ORIGINAL_ON): block_deletion,
+    (PendingActionKind.NEEDS_CHANGES, ""): plan_flow_that_needs_changes,
     **{
-        (PendingActionKind.ALERT, code): notice_with(code)
-        for code in noticed()
+        (PendingActionKind.ALERT, code): arrange_alert_with(code)
+        for code in list_alert_codes()
         if code != Reason.BOTH_OFF  # its flow tells it
     },
-    (PendingActionKind.UNPROCESSED_MESSAGES, ""): messages,
-    (PendingActionKind.CHANNEL_FAILING, "out"): channel,
-    (PendingActionKind.KILL_SWITCH_ON, Reason.KILL_SWITCH_ON): kill_switch,
-    (PendingActionKind.WAKE_UP, ""): wake_up,
-    (PendingActionKind.DAILY_CHECK_MISSING, ""): sweep,
-    (PendingActionKind.PLAN_EXPIRES_SOON, ""): lapsing,
-    (PendingActionKind.REMEDIATION_COMPLETED, ""): finished,
-    (PendingActionKind.DIGEST, ""): digest,
+    (PendingActionKind.UNPROCESSED_MESSAGES, ""): add_poison_message,
+    (PendingActionKind.CHANNEL_FAILING, "out"): disable_channel,
+    (PendingActionKind.KILL_SWITCH_ON, Reason.KILL_SWITCH_ON): turn_kill_switch_on,
+    (PendingActionKind.WAKE_UP, ""): delete_wake_ups,
+    (PendingActionKind.DAILY_CHECK_MISSING, ""): omit_daily_check,
+    (PendingActionKind.PLAN_EXPIRES_SOON, ""): create_expiring_plan,
+    (PendingActionKind.REMEDIATION_COMPLETED, ""): complete_remediation,
+    (PendingActionKind.DIGEST, ""): raise_many_alerts,
 }
 #: These are about an environment.
 THERE = (
@@ -286,10 +289,10 @@ THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_
 @pytest.fixture
 async def scenario() -> Scenario:
     """A tenant of one linked environment with two flows, opted in."""
-    return await tenant_with("Stock")
+    return await build_tenant_with("Stock")
 
 
-async def tenant_with(*titles: str) -> Scenario:
+async def build_tenant_with(*titles: str) -> Scenario:
     """Return a tenant of one linked environment with `Orders` and these flows, opted in."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
@@ -300,7 +303,9 @@ async def tenant_with(*titles: str) -> Scenario:
     return scenario
 
 
-async def told(scenario: Scenario, website_host: str = "app.example") -> list[Notification]:
+async def read_notifications(
+    scenario: Scenario, website_host: str = "app.example"
+) -> list[Notification]:
     """Return the notifications of the next runs of an app with this host name."""
     settings = scenario.settings.model_copy(
         update={
@@ -319,25 +324,25 @@ async def told(scenario: Scenario, website_host: str = "app.example") -> list[No
     return heard.told
 
 
-def test_the_catalogue_has_every_cause() -> None:
+def test_catalogue_contains_every_cause() -> None:
     """The catalogue has each kind of action required and each code of an alert."""
     assert {cause for cause, _ in CATALOGUE} == set(PendingActionKind)
-    assert len(noticed()) > 10
+    assert len(list_alert_codes()) > 10
 
 
 @pytest.mark.parametrize(
     ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
 )
-async def test_every_cause_is_told_with_all_that_a_person_needs(
+async def test_notification_about_every_cause_is_complete(
     scenario: Scenario, cause: PendingActionKind, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What, how many, where, why, what to do, the next command, a link; and no URL of a flow.
+    """A notification has a title, count, place, reason, fix, next command and link.
 
-    A card has no id: its button leads to the page.
+    It has no trigger URL. A card has no id, because its button leads to the page.
     """
     await CATALOGUE[cause, code](scenario)
 
-    heard = await told(scenario)
+    heard = await read_notifications(scenario)
 
     (one,) = [
         one
@@ -370,9 +375,9 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     line = next(
         record
         for record in caplog.records
-        if fields_of(record).get("correlation") == one.pending_action.id
+        if parse_fields(record).get("correlation") == one.pending_action.id
     )
-    assert (fields_of(line)["kind"], fields_of(line).get("reason_code", "")) == (cause, code)
+    assert (parse_fields(line)["kind"], parse_fields(line).get("reason_code", "")) == (cause, code)
     assert event["fix"] in line.getMessage()
     for text in (json.dumps(event), shown, line.getMessage(), repr(vars(line))):
         assert CANARY not in text
@@ -382,12 +387,12 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
 @pytest.mark.parametrize(
     ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
 )
-async def test_every_command_that_is_told_can_be_typed_as_it_stands(
+async def test_next_command_of_every_cause_succeeds(
     scenario: Scenario, cause: PendingActionKind, code: str
 ) -> None:
     """Each next command succeeds as it is written, with yes as the answer to its question."""
     await CATALOGUE[cause, code](scenario)
-    heard = await told(scenario)
+    heard = await read_notifications(scenario)
     (one,) = [
         one
         for one in heard
@@ -401,13 +406,13 @@ async def test_every_command_that_is_told_can_be_typed_as_it_stands(
     ):  # test_cli_operator.py signs in, on the local tenant
         command_tree()[tuple(words[:2])].make_context("sign-in", words[2:])
         return
-    async with served_app() as command_line:
+    async with serve_app() as command_line:
         done = await command_line.run(*words, answer="y\n")
 
     assert done.exit_code == 0, done.output
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, str]:
+def parse_fields(record: logging.LogRecord) -> dict[str, str]:
     """Return the fields at the end of a log line."""
     _, mark, fields = record.getMessage().partition(" | {")
     found: dict[str, str] = json.loads("{" + fields) if mark else {}

@@ -73,19 +73,21 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def with_channels(scenario: Scenario, *channels: Heard) -> Services:
+def build_services_with(scenario: Scenario, *channels: Heard) -> Services:
     """Return the services with these channels and the app's address."""
     settings = scenario.settings.model_copy(update={"website_host": "app.example"})
     return replace(scenario.services, channels=channels, settings=settings)
 
 
-async def look(scenario: Scenario, *channels: Heard, after: timedelta = timedelta(0)) -> int:
+async def notify_after(
+    scenario: Scenario, *channels: Heard, after: timedelta = timedelta(0)
+) -> int:
     """Let time pass, then send what is due."""
     scenario.world.clock.advance(after)
-    return await notify(with_channels(scenario, *channels))
+    return await notify(build_services_with(scenario, *channels))
 
 
-async def block(scenario: Scenario, *titles: str) -> None:
+async def block_flows(scenario: Scenario, *titles: str) -> None:
     """Block these flows for the same reason."""
     for title in titles:
         job = await scenario.job(title)
@@ -100,26 +102,28 @@ async def block(scenario: Scenario, *titles: str) -> None:
         await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
-async def under_way(scenario: Scenario) -> None:
+async def run_to_no_call_period(scenario: Scenario) -> None:
     """Let every flow come to its no-call period."""
     await scenario.order()
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
     await scenario.run(timedelta(hours=6))
 
 
-async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario) -> None:
+async def test_plan_is_reported_once_and_again_before_it_expires(scenario: Scenario) -> None:
     """A plan has one notification, and one more on its last day if it is not approved."""
     heard = Heard()
     await scenario.order()
 
     for _ in range(3):
-        await look(scenario, heard, after=timedelta(minutes=1))
+        await notify_after(scenario, heard, after=timedelta(minutes=1))
     (first,) = heard.told
     (plan,) = (await read_pending_actions(scenario.services)).items
     assert plan.expires_at is not None
-    await look(scenario, heard, after=plan.expires_at - scenario.services.now - timedelta(hours=23))
+    await notify_after(
+        scenario, heard, after=plan.expires_at - scenario.services.now - timedelta(hours=23)
+    )
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
-    await look(scenario, heard, after=timedelta(days=2))
+    await notify_after(scenario, heard, after=timedelta(days=2))
 
     assert first.pending_action.next_command == f"cmkflow approve {scenario.remediation.id}"
     page = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
@@ -132,15 +136,15 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario
     assert len({one.id for one in heard.told}) == len(heard.told)
 
 
-async def test_flows_that_block_for_one_reason_are_told_together(scenario: Scenario) -> None:
+async def test_flows_blocked_for_one_reason_share_a_notification(scenario: Scenario) -> None:
     """The first blocked flow waits a few minutes for the others."""
     heard = Heard()
-    await under_way(scenario)
-    await block(scenario, "Orders")
-    await look(scenario, heard)
-    await block(scenario, "Stock")
-    await look(scenario, heard, after=TOGETHER)
-    await look(scenario, heard, after=timedelta(minutes=1))
+    await run_to_no_call_period(scenario)
+    await block_flows(scenario, "Orders")
+    await notify_after(scenario, heard)
+    await block_flows(scenario, "Stock")
+    await notify_after(scenario, heard, after=TOGETHER)
+    await notify_after(scenario, heard, after=timedelta(minutes=1))
 
     (told,) = heard.told
     name = scenario.build.environment.display_name
@@ -150,95 +154,95 @@ async def test_flows_that_block_for_one_reason_are_told_together(scenario: Scena
     assert "canary" not in repr(told)
 
 
-async def test_what_still_waits_is_told_again_the_next_day(scenario: Scenario) -> None:
+async def test_notification_is_repeated_the_next_day(scenario: Scenario) -> None:
     """The second notification has another id and the same correlation id."""
     heard = Heard()
-    await under_way(scenario)
-    await block(scenario, "Orders")
-    await look(scenario, heard)
-    await look(scenario, heard, after=TOGETHER)
-    await look(scenario, heard, after=REPEATED_AFTER)
+    await run_to_no_call_period(scenario)
+    await block_flows(scenario, "Orders")
+    await notify_after(scenario, heard)
+    await notify_after(scenario, heard, after=TOGETHER)
+    await notify_after(scenario, heard, after=REPEATED_AFTER)
 
     first, again = heard.told
     assert first.id != again.id
     assert first.correlation_id == again.correlation_id
 
 
-async def test_what_has_grown_is_told_again_within_the_day(scenario: Scenario) -> None:
+async def test_notification_is_repeated_earlier_for_an_additional_flow(scenario: Scenario) -> None:
     """A later flow of the same cause is reported after some hours, in one notification."""
     heard = Heard()
-    await under_way(scenario)
-    await block(scenario, "Orders")
-    await look(scenario, heard)
-    await look(scenario, heard, after=TOGETHER)
-    await block(scenario, "Stock")
-    await look(scenario, heard, after=GROWN_AFTER - timedelta(minutes=1))
+    await run_to_no_call_period(scenario)
+    await block_flows(scenario, "Orders")
+    await notify_after(scenario, heard)
+    await notify_after(scenario, heard, after=TOGETHER)
+    await block_flows(scenario, "Stock")
+    await notify_after(scenario, heard, after=GROWN_AFTER - timedelta(minutes=1))
     assert len(heard.told) == 1
     for _ in range(3):
-        await look(scenario, heard, after=timedelta(minutes=1))
+        await notify_after(scenario, heard, after=timedelta(minutes=1))
 
     assert [one.pending_action.flows for one in heard.told] == [("Orders",), ("Orders", "Stock")]
 
 
-async def test_a_channel_that_is_out_is_asked_once_a_look(scenario: Scenario) -> None:
+async def test_channel_is_not_tried_during_the_pause_that_it_requests(scenario: Scenario) -> None:
     """While a channel asks for a pause, the app does not try it, and then sends everything."""
     busy = Heard(
         name="busy", is_out=True, says=ThrottledError("", retry_after=timedelta(minutes=9))
     )
-    await under_way(scenario)
-    await block(scenario, "Orders")
+    await run_to_no_call_period(scenario)
+    await block_flows(scenario, "Orders")
     job = await scenario.job("Stock")
     now = scenario.services.now
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "Why.", "Report it.", code="internal_error", now=now
     )
     await scenario.services.tables.flow_jobs.upsert(failed)
-    await look(scenario, busy)
+    await notify_after(scenario, busy)
     for _ in range(4):
-        await look(scenario, busy, after=TOGETHER / 2)
+        await notify_after(scenario, busy, after=TOGETHER / 2)
     tries, busy.is_out = busy.tries, False
     for _ in range(3):
-        await look(scenario, busy, after=timedelta(minutes=10))
+        await notify_after(scenario, busy, after=timedelta(minutes=10))
 
     assert tries == 1  # it asked for nine minutes, and the other cause waits with the first
     assert busy.causes == [PendingActionKind.FLOWS_BLOCKED, PendingActionKind.FLOWS_BLOCKED]
 
 
-async def test_what_is_settled_and_comes_back_is_told_anew(scenario: Scenario) -> None:
+async def test_cause_that_occurs_again_is_reported_again(scenario: Scenario) -> None:
     """If a cause ends and occurs again, a new notification is sent."""
     heard = Heard()
-    await under_way(scenario)
-    await block(scenario, "Orders")
-    await look(scenario, heard)
-    await look(scenario, heard, after=TOGETHER)
+    await run_to_no_call_period(scenario)
+    await block_flows(scenario, "Orders")
+    await notify_after(scenario, heard)
+    await notify_after(scenario, heard, after=TOGETHER)
     job = await scenario.job("Orders")
     await scenario.services.tables.flow_jobs.upsert(
         resume(job, "Retried.", now=scenario.services.now)
     )
-    await look(scenario, heard, after=timedelta(minutes=1))
+    await notify_after(scenario, heard, after=timedelta(minutes=1))
     assert await scenario.services.tables.notification_deliveries.all("notification_delivery") == []
-    await block(scenario, "Orders")
-    await look(scenario, heard, after=timedelta(minutes=1))
-    await look(scenario, heard, after=TOGETHER)
+    await block_flows(scenario, "Orders")
+    await notify_after(scenario, heard, after=timedelta(minutes=1))
+    await notify_after(scenario, heard, after=TOGETHER)
 
     assert heard.causes == [PendingActionKind.FLOWS_BLOCKED, PendingActionKind.FLOWS_BLOCKED]
 
 
-async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(scenario: Scenario) -> None:
+async def test_failing_channel_blocks_no_other_channel_and_is_reported(scenario: Scenario) -> None:
     """The app retries the channel, and health and the other channel report it."""
     heard, out = Heard(), Heard(name="out", is_out=True)
     await scenario.order()
 
-    await look(scenario, heard, out)
+    await notify_after(scenario, heard, out)
     assert heard.causes == [
         PendingActionKind.PLAN_AWAITING_APPROVAL
     ]  # one try that failed is no news
     for _ in range(3):
-        await look(scenario, heard, out, after=timedelta(minutes=1))
+        await notify_after(scenario, heard, out, after=timedelta(minutes=1))
     (failing,) = (await check_health(scenario.services)).failing_channels
     out.is_out = False
     for _ in range(70):
-        await look(scenario, heard, out, after=timedelta(minutes=1))
+        await notify_after(scenario, heard, out, after=timedelta(minutes=1))
 
     assert (failing.channel, failing.notification_count) == ("out", 1)
     assert "canary" not in failing.error
@@ -250,29 +254,31 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(scenario: Sce
     assert (await check_health(scenario.services)).failing_channels == ()
 
 
-async def test_an_answer_that_was_lost_repeats_the_same_id(scenario: Scenario) -> None:
+async def test_notification_whose_response_was_lost_is_repeated_with_the_same_id(
+    scenario: Scenario,
+) -> None:
     """The same id lets the receiver recognise a repeated notification."""
     mute = Heard(is_mute=True)
     await scenario.order()
-    await look(scenario, mute)
-    await look(scenario, mute, after=timedelta(minutes=5))
+    await notify_after(scenario, mute)
+    await notify_after(scenario, mute, after=timedelta(minutes=5))
 
     assert len(mute.told) == 2
     assert len({one.id for one in mute.told}) == 1
 
 
-async def test_two_looks_at_once_tell_it_once(scenario: Scenario) -> None:
+async def test_concurrent_invocations_send_a_notification_once(scenario: Scenario) -> None:
     """The invocation that loses the write of the row sends nothing."""
     heard = Heard()
     await scenario.order()
-    services = with_channels(scenario, heard)
+    services = build_services_with(scenario, heard)
     table = services.tables.notification_deliveries
     replaced = table.replace
 
     async def replaced_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
         """Let another invocation send everything first."""
         table.replace = replaced  # type: ignore[method-assign]
-        assert await notify(with_channels(scenario, heard)) == 1
+        assert await notify(build_services_with(scenario, heard)) == 1
         return await replaced(kept, item)  # type: ignore[arg-type]
 
     table.replace = replaced_meanwhile  # type: ignore[method-assign]
@@ -282,7 +288,7 @@ async def test_two_looks_at_once_tell_it_once(scenario: Scenario) -> None:
     assert heard.causes == [PendingActionKind.PLAN_AWAITING_APPROVAL]
 
 
-async def test_a_cause_that_another_look_finds_first_is_told_once(scenario: Scenario) -> None:
+async def test_cause_that_another_invocation_reports_first_is_sent_once(scenario: Scenario) -> None:
     """A cause that another invocation reports meanwhile is not treated as ended."""
     heard, tables = Heard(), scenario.services.tables
     store, scans = tables.notification_deliveries.store, 0
@@ -300,63 +306,63 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(scenario: Scen
                 raised_at=scenario.services.now,
             )
             await tables.alerts.insert(notice)
-            assert await look(scenario, heard) == 1
+            assert await notify_after(scenario, heard) == 1
         async for found in queried(table, *of, **options):
             yield found
 
     store.query = query  # type: ignore[method-assign]
-    await look(scenario, heard)
-    await look(scenario, heard, after=timedelta(minutes=1))
+    await notify_after(scenario, heard)
+    await notify_after(scenario, heard, after=timedelta(minutes=1))
 
     assert scans > 2
     assert heard.causes == [PendingActionKind.ALERT]
 
 
-async def test_who_was_out_when_the_work_ended_is_told_days_later(scenario: Scenario) -> None:
+async def test_recovered_channel_gets_the_completion_days_later(scenario: Scenario) -> None:
     """A channel that was out gets the notification about the completion once, days later."""
     heard, out = Heard(), Heard(name="out", is_out=True)
-    await under_way(scenario)
+    await run_to_no_call_period(scenario)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
-        await look(scenario, heard, out)
+        await notify_after(scenario, heard, out)
         ended = PendingActionKind.REMEDIATION_COMPLETED in heard.causes
         if ended:
             break
-    await look(scenario, heard, out, after=timedelta(days=3))
+    await notify_after(scenario, heard, out, after=timedelta(days=3))
     out.is_out = False
     for _ in range(6):
-        await look(scenario, heard, out, after=timedelta(hours=25))
+        await notify_after(scenario, heard, out, after=timedelta(hours=25))
 
     assert heard.causes.count(PendingActionKind.REMEDIATION_COMPLETED) == 1
     assert out.causes.count(PendingActionKind.REMEDIATION_COMPLETED) == 1
 
 
-async def test_a_long_text_is_told_in_short(scenario: Scenario) -> None:
+async def test_long_text_of_a_notification_is_shortened(scenario: Scenario) -> None:
     """The app shortens long texts, because Teams rejects more than 28 KB."""
     heard = Heard()
-    await under_way(scenario)
+    await run_to_no_call_period(scenario)
     job = replace(await scenario.job("Orders"), display_name="x" * 5_000)
     text = "Let in 10.0.0.0/8, " * 5_000
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, text, text, code="gap", now=scenario.services.now
     )
     await scenario.services.tables.flow_jobs.upsert(blocked)
-    await look(scenario, heard)
-    await look(scenario, heard, after=TOGETHER)
+    await notify_after(scenario, heard)
+    await notify_after(scenario, heard, after=TOGETHER)
 
     (told,) = heard.told
     assert len(json.dumps(build_cloud_event(told))) < 20 * 1024
     assert told.pending_action.message.endswith("…")
 
 
-async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
+async def test_completion_notification_counts_flows_not_migrated(scenario: Scenario) -> None:
     """One notification about the completion counts the flows that are not migrated."""
     heard = Heard()
     await scenario.opt_in(max_flows=2)
-    await under_way(scenario)
+    await run_to_no_call_period(scenario)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
-        await look(scenario, heard)
+        await notify_after(scenario, heard)
 
     (ended,) = [
         one
@@ -371,7 +377,7 @@ async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
     )
 
 
-async def test_without_a_channel_nothing_is_read(scenario: Scenario) -> None:
+async def test_app_without_channels_stores_no_deliveries(scenario: Scenario) -> None:
     """Without a channel, the app stores no deliveries."""
     assert scenario.mode is ApprovalPolicy.REQUIRED
     await scenario.order()
@@ -380,10 +386,10 @@ async def test_without_a_channel_nothing_is_read(scenario: Scenario) -> None:
     assert await scenario.services.tables.notification_deliveries.all("notification_delivery") == []
 
 
-async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) -> None:
+async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
     """A call soon after the callers were updated is ignored, but one a day later is reported."""
     heard = Heard()
-    await under_way(scenario)
+    await run_to_no_call_period(scenario)
     cut_over = (await scenario.job("Orders")).observation_started_at
     assert cut_over is not None
     orders = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
@@ -394,14 +400,14 @@ async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) ->
 
     called(timedelta(minutes=30))
     await scenario.run(timedelta(days=6, hours=12))
-    await look(scenario, heard)
-    await look(scenario, heard, after=TOGETHER)
+    await notify_after(scenario, heard)
+    await notify_after(scenario, heard, after=TOGETHER)
     assert PendingActionKind.LATE_CALLER not in heard.causes
     called(timedelta(days=1))
     await scenario.run(timedelta(hours=12))
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
     assert PendingActionKind.LATE_CALLER not in heard.causes  # others may follow
-    await look(scenario, heard, after=TOGETHER)
+    await notify_after(scenario, heard, after=TOGETHER)
     (told,) = [
         one.pending_action
         for one in heard.told
@@ -417,19 +423,19 @@ async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) ->
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
+async def test_signed_out_service_account_is_reported_by_the_daily_check(
     scenario: Scenario,
 ) -> None:
-    """The daily check uses the sign-in, so that a lost one is noticed early."""
+    """The daily check uses the sign-in, so that its loss is reported early."""
     heard = Heard()
     settings = scenario.settings.model_copy(update={"service_account_client_id": "operator"})
     await run_daily_check(replace(scenario.services, settings=settings), "2026-01-01")
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
     assert PendingActionKind.ALERT not in heard.causes
 
     scenario.world.is_operator_signed_out = True
     await run_daily_check(replace(scenario.services, settings=settings), "2026-01-02")
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
 
     (told,) = [
         one.pending_action
@@ -442,17 +448,17 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
     assert "Sign the service account in again" in told.fix
 
 
-async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -> None:
+async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario) -> None:
     """A retired original that is on again works beside its copy until a person decides."""
     heard = Heard()
-    await under_way(scenario)
+    await run_to_no_call_period(scenario)
     await scenario.run(timedelta(days=10))
     for flow in scenario.build.environment.flows.values():
         if flow.workflow_id == (await scenario.job("Orders")).original_id:
             flow.state = FlowState.ON
 
     await run_daily_check(scenario.services, "2026-01-20")
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
 
     (told,) = [
         one.pending_action
@@ -477,7 +483,7 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
         ("new_code", "Action required: new code", "cmkflow health"),
     ],
 )
-async def test_a_notice_is_told_with_what_it_is_about(
+async def test_alerts_with_one_code_share_a_notification(
     scenario: Scenario, code: str, title: str, command: str
 ) -> None:
     """Alerts with the same code share one notification, with the message of the first."""
@@ -488,7 +494,7 @@ async def test_a_notice_is_told_with_what_it_is_about(
             reason_code=code, row=row, message=f"Finding {number}.", raised_at=scenario.services.now
         )
         await scenario.services.tables.alerts.insert(notice)
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
     assert told.title == f"{title} (2)"
@@ -498,7 +504,9 @@ async def test_a_notice_is_told_with_what_it_is_about(
 
 
 @pytest.mark.parametrize("is_dead", [False, True])
-async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead: bool) -> None:
+async def test_poison_messages_and_dead_letters_are_reported(
+    scenario: Scenario, is_dead: bool
+) -> None:
     """Poison messages and dead letters are reported in the same way."""
     heard, bus = Heard(), scenario.fakes.messages
     counted = bus.count
@@ -508,7 +516,7 @@ async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead:
         return await counted(queue, dead_letters=dead_letters) + given_up
 
     bus.count = count  # type: ignore[method-assign]
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
     assert (told.kind, told.title) == (
@@ -518,15 +526,17 @@ async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead:
 
 
 @pytest.mark.parametrize("has_swept", [False, True])
-async def test_a_missing_sweep_is_told_after_26_hours(scenario: Scenario, has_swept: bool) -> None:
-    """The notification also says if no daily check was ever completed."""
+async def test_missing_daily_check_is_reported_after_26_hours(
+    scenario: Scenario, has_swept: bool
+) -> None:
+    """The notification also states if no daily check was ever completed."""
     heard = Heard()
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
     if has_swept:
         await run_daily_check(scenario.services, "2026-01-01")
-    await look(scenario, heard, after=timedelta(hours=25, minutes=59))
+    await notify_after(scenario, heard, after=timedelta(hours=25, minutes=59))
     assert PendingActionKind.DAILY_CHECK_MISSING not in heard.causes
-    await look(scenario, heard, after=timedelta(minutes=2))
+    await notify_after(scenario, heard, after=timedelta(minutes=2))
 
     (told,) = [
         one.pending_action
@@ -536,14 +546,14 @@ async def test_a_missing_sweep_is_told_after_26_hours(scenario: Scenario, has_sw
     assert told.message.startswith("The last daily check" if has_swept else "None completed")
 
 
-async def test_the_kill_switch_is_told(scenario: Scenario) -> None:
+async def test_kill_switch_is_reported(scenario: Scenario) -> None:
     """While the kill switch is on, no job continues."""
     heard = Heard()
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now
     )
     await scenario.services.tables.kill_switch.upsert(flag)
-    await look(scenario, heard)
+    await notify_after(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
     assert (told.kind, told.next_command) == (

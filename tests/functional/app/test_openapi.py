@@ -23,7 +23,7 @@ ENDPOINTS = list_endpoints()
 DOCUMENT: Any = json.loads(json.dumps(build_openapi_document(frozenset(SCHEMES))))
 
 
-def operations() -> dict[tuple[str, str], Any]:
+def list_operations() -> dict[tuple[str, str], Any]:
     """Return each operation by method and path, as they are declared."""
     return {
         (method.upper(), path.removeprefix("/")): operation
@@ -32,19 +32,19 @@ def operations() -> dict[tuple[str, str], Any]:
     }
 
 
-def references(value: Any) -> Iterator[str]:
+def list_references(value: Any) -> Iterator[str]:
     """Yield every reference below a value."""
     if isinstance(value, dict):
         if "$ref" in value:
             yield value["$ref"]
         for one in value.values():
-            yield from references(one)
+            yield from list_references(one)
     elif isinstance(value, list):
         for one in value:
-            yield from references(one)
+            yield from list_references(one)
 
 
-def resolved(reference: str) -> Any:
+def resolve_reference(reference: str) -> Any:
     """Return the value that a reference points to; raises `KeyError`."""
     value = DOCUMENT
     for part in reference.removeprefix("#/").split("/"):
@@ -52,7 +52,7 @@ def resolved(reference: str) -> Any:
     return value
 
 
-async def test_it_is_served_with_every_route_and_no_other() -> None:
+async def test_document_describes_exactly_the_routes() -> None:
     """The document is at the address in the documentation for generators of clients."""
     scenario = Scenario()
     provide(scenario.services)
@@ -66,20 +66,20 @@ async def test_it_is_served_with_every_route_and_no_other() -> None:
     assert reply.document == DOCUMENT
     # What counts in this app, and nothing else.
     assert without_key.document["security"] == [{SIGN_IN: []}]
-    assert operations().keys() == ENDPOINTS.keys()
+    assert list_operations().keys() == ENDPOINTS.keys()
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_can_be_resolved() -> None:
     """Each reference points to a schema or a response."""
-    assert all(resolved(one) for one in references(DOCUMENT))
+    assert all(resolve_reference(one) for one in list_references(DOCUMENT))
 
 
-def test_every_operation_has_an_id_of_its_own_its_role_and_its_parameters() -> None:
-    """Parameters of the path, the query and the headers, as the route declares them."""
-    ids = [operation["operationId"] for operation in operations().values()]
+def test_every_operation_has_a_unique_id_its_role_and_its_parameters() -> None:
+    """The operation has the parameters of path, query and headers that the route declares."""
+    ids = [operation["operationId"] for operation in list_operations().values()]
     assert len(ids) == len(set(ids))
     for key, declared in ENDPOINTS.items():
-        operation = operations()[key]
+        operation = list_operations()[key]
         names = {(one["in"], one["name"]) for one in operation["parameters"]}
         assert {name for place, name in names if place == "path"} == set(
             re.findall(r"\{(\w+)\}", declared.path)
@@ -94,24 +94,24 @@ def test_every_operation_has_an_id_of_its_own_its_role_and_its_parameters() -> N
         assert ("requestBody" in operation) == (declared.body is not NoBody)
 
 
-def test_every_answer_is_described() -> None:
-    """That of the route, and each problem it may end in."""
+def test_every_response_is_described() -> None:
+    """The document describes the response of each route and each problem that it can return."""
     statuses = {str(problem.status) for problem in PROBLEMS.values()}
     assert set(DOCUMENT["components"]["responses"]) == statuses
     used: set[str] = set()
     for key, declared in ENDPOINTS.items():
-        responses = operations()[key]["responses"]
+        responses = list_operations()[key]["responses"]
         kinds = set(responses[str(declared.status)]["content"])
         assert kinds | ({HTML} if "302" in responses else set()) == set(declared.media_types)
         used |= responses.keys()
     assert used == statuses | {"200", "202", "204", "302", "303", "304"}
 
 
-def test_no_member_that_may_be_left_out_is_said_to_be_null() -> None:
-    """Requests refuse it; answers say it where they say it."""
+def test_optional_members_of_requests_are_not_nullable() -> None:
+    """The API rejects null in requests. The schemas of responses allow null where it can occur."""
     bodies = [
-        resolved(operation["requestBody"]["content"]["application/json"]["schema"]["$ref"])
-        for operation in operations().values()
+        resolve_reference(operation["requestBody"]["content"]["application/json"]["schema"]["$ref"])
+        for operation in list_operations().values()
         if "requestBody" in operation
     ]
 
@@ -119,8 +119,8 @@ def test_no_member_that_may_be_left_out_is_said_to_be_null() -> None:
     assert '"null"' not in json.dumps(bodies)
 
 
-def test_what_the_source_says_of_a_member_is_said_here() -> None:
-    """Members that a model inherits are described, too."""
+def test_members_have_the_descriptions_of_the_source() -> None:
+    """Members that a model inherits are described too."""
     schemas = DOCUMENT["components"]["schemas"]
 
     assert (
@@ -131,7 +131,7 @@ def test_what_the_source_says_of_a_member_is_said_here() -> None:
     assert flows.startswith("Accept that polling originals")
 
 
-def test_no_two_routes_take_the_same_address() -> None:
+def test_no_two_routes_match_the_same_address() -> None:
     """The host takes the first by the function's name, not the one that fits best.
 
     github.com/Azure/azure-functions-host/issues/9876
@@ -152,16 +152,16 @@ def test_no_two_routes_take_the_same_address() -> None:
     assert both == []
 
 
-def test_the_settings_of_schemathesis_name_operations_of_the_document() -> None:
-    """An operation that was renamed would silently lose its exception."""
+def test_schemathesis_settings_name_existing_operations() -> None:
+    """An exception for a renamed operation would silently have no effect."""
     folder = Path(__file__).parents[2] / "third_party_clients" / "clients"
     settings = tomllib.loads((folder / "schemathesis.toml").read_text("utf-8"))
     named = {one["include-operation-id"] for one in settings["operations"]}
 
-    assert named <= {operation["operationId"] for operation in operations().values()}
+    assert named <= {operation["operationId"] for operation in list_operations().values()}
 
 
-def test_the_schema_refuses_every_text_that_is_empty_after_stripping() -> None:
+def test_schema_rejects_texts_of_white_space_only() -> None:
     """Pydantic strips characters that `\\s` of a schema's regular expressions does not match."""
     # What `\s` matches by ECMA-262, the dialect of a JSON schema.
     white_space = frozenset(

@@ -1,4 +1,4 @@
-"""The Overview page: a true headline, and one button for each action required."""
+"""The Overview page has an accurate headline and one button for each action required."""
 
 import re
 from collections.abc import Mapping
@@ -60,8 +60,8 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def start(scenario: Scenario, *, approve: bool = True) -> None:
-    """Start a remediation and let it run to the approval, or until it waits for no calls."""
+async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None:
+    """Start a remediation. With `approve`, approve its plan and run it until the no-call period."""
     await scenario.order()
     if approve:
         await approve_shown(scenario.services, scenario.remediation.id)
@@ -69,7 +69,7 @@ async def start(scenario: Scenario, *, approve: bool = True) -> None:
     provide(scenario.services)
 
 
-async def block(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
+async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
     """Block a flow."""
     job = stop_with_reason(
         await scenario.job(title), FlowJobState.BLOCKED, "Its owner has left.",
@@ -78,7 +78,7 @@ async def block(scenario: Scenario, title: str, code: str = "owner_unavailable")
     await scenario.services.tables.flow_jobs.upsert(job)
 
 
-async def stop(scenario: Scenario) -> None:
+async def turn_kill_switch_on(scenario: Scenario) -> None:
     """Turn the kill switch on."""
     await set_kill_switch(
         scenario.services, is_on=True, by="ada@contoso.example", reason="INC-4411 <b>"
@@ -86,7 +86,7 @@ async def stop(scenario: Scenario) -> None:
     scenario.world.clock.advance(timedelta(minutes=7))
 
 
-async def overview(
+async def show_page(
     headers: Mapping[str, str] = BROWSER, query: Mapping[str, str] = NOTHING
 ) -> Reply:
     """Return the page."""
@@ -95,18 +95,18 @@ async def overview(
     return reply
 
 
-def headline(page: Reply) -> str:
+def find_headline(page: Reply) -> str:
     """Return the first heading."""
     (found,) = re.findall(r"<h1[^>]*>(.*?)</h1>", page.text, re.DOTALL)
     return unescape(re.sub(r"<[^>]+>", "", found)).strip()
 
 
-def titles(page: Reply) -> list[str]:
+def list_titles(page: Reply) -> list[str]:
     """Return the titles of the actions required."""
     return [unescape(one) for one in re.findall(r"<div><h[23]>([^<]+)</h[23]>", page.text)]
 
 
-def form_of(page: Reply, action: str) -> dict[str, str]:
+def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:
     """Return the hidden fields of the form that posts there."""
     pattern = rf'<form method="post" action="{action}"[^>]*>(.*?)</form>'
     found = re.search(pattern, page.text, re.DOTALL)
@@ -115,7 +115,7 @@ def form_of(page: Reply, action: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in hidden}
 
 
-async def send(handler: Any, fields: Mapping[str, str], identity: str = "") -> Reply:
+async def send_form(handler: Any, fields: Mapping[str, str], identity: str = "") -> Reply:
     """Send a form of the page, and return the page that the redirect leads to."""
     headers = {"Content-Type": FORM, "Referer": "https://app.example/api/dashboard"}
     done = await call(
@@ -124,7 +124,7 @@ async def send(handler: Any, fields: Mapping[str, str], identity: str = "") -> R
     assert done.status == 303, done.text
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard"
-    return await overview(query=dict(parse_qsl(query)))
+    return await show_page(query=dict(parse_qsl(query)))
 
 
 async def put_environment(
@@ -155,14 +155,14 @@ async def put_environment(
     await services.tables.environment_jobs.upsert(job)
 
 
-async def test_plan_that_awaits_approval_leads_to_its_plan(scenario: Scenario) -> None:
+async def test_action_for_a_plan_links_to_the_plan(scenario: Scenario) -> None:
     """The page counts the flows of the plan and has one button to it."""
-    await start(scenario, approve=False)
+    await start_remediation(scenario, approve=False)
 
-    page = await overview()
+    page = await show_page()
 
-    assert headline(page) == "1 action required"
-    assert titles(page) == ["A plan for 3 flows awaits approval"]
+    assert find_headline(page) == "1 action required"
+    assert list_titles(page) == ["A plan for 3 flows awaits approval"]
     link = f'href="/api/dashboard/remediations/{scenario.remediation.id}/plan">Review plan'
     assert link in page.text
     assert "0 of 3 flows on your key" in page.text
@@ -172,21 +172,21 @@ async def test_plan_that_awaits_approval_leads_to_its_plan(scenario: Scenario) -
 
 
 async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None:
-    """The form says what it does, and retries only flows with this reason code."""
-    await start(scenario)
-    await block(scenario, "Orders")
-    await block(scenario, "Returns", code="sharing_rejected")
-    before = await overview()
+    """The form announces what it does, and retries only flows with this reason code."""
+    await start_remediation(scenario)
+    await block_flow(scenario, "Orders")
+    await block_flow(scenario, "Returns", code="sharing_rejected")
+    before = await show_page()
 
-    fields = form_of(before, f"/api/remediations/{scenario.remediation.id}/retry")
-    after = await send(
+    fields = read_hidden_fields(before, f"/api/remediations/{scenario.remediation.id}/retry")
+    after = await send_form(
         remediation_actions_api.retry_remediation, fields, identity=scenario.remediation.id
     )
 
-    assert headline(before) == "2 actions required"
+    assert find_headline(before) == "2 actions required"
     assert "Fix first: Name another owner." in before.text
     assert "Retried 1 job." in after.text
-    (left,) = titles(after)
+    (left,) = list_titles(after)
     retried = {
         "owner_unavailable": "1 flow blocked: sharing rejected",
         "sharing_rejected": "1 flow blocked: the owner is not available",
@@ -194,17 +194,17 @@ async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None
     assert left == retried[fields["reason_code"]]
 
 
-async def test_kill_switch_with_nothing_else_says_who_why_and_since_when(
+async def test_kill_switch_banner_names_person_reason_and_time(
     scenario: Scenario,
 ) -> None:
     """The banner has a form that turns the switch off, and no other action is required."""
-    await start(scenario)
-    await stop(scenario)
+    await start_remediation(scenario)
+    await turn_kill_switch_on(scenario)
 
-    page = await overview()
+    page = await show_page()
 
-    assert headline(page) == "No other action required"
-    assert titles(page) == []
+    assert find_headline(page) == "No other action required"
+    assert list_titles(page) == []
     assert "ada@contoso.example turned the kill switch on at" in page.text
     assert "7 min ago" in page.text
     assert "INC-4411 &lt;b&gt;" in page.text
@@ -214,29 +214,29 @@ async def test_kill_switch_with_nothing_else_says_who_why_and_since_when(
 
 
 async def test_kill_switch_is_turned_off_by_its_banner_and_on_again(scenario: Scenario) -> None:
-    """Each change is recorded with its justification, and the page says what is true now."""
-    await start(scenario)
-    await stop(scenario)
+    """Each change is recorded with its justification, and the page shows the new state."""
+    await start_remediation(scenario)
+    await turn_kill_switch_on(scenario)
 
-    assert form_of(await overview(), "/api/kill-switch/off") == {}
-    off = await send(
+    assert read_hidden_fields(await show_page(), "/api/kill-switch/off") == {}
+    off = await send_form(
         kill_switch_api.turn_kill_switch_off, {"changed_by": "Eve", "justification": "Fixed."}
     )
-    on = await send(
+    on = await send_form(
         kill_switch_api.turn_kill_switch_on, {"changed_by": "Eve", "justification": "Again."}
     )
 
     assert "The kill switch is off." in off.text
-    assert headline(off) == "No action required"
-    assert form_of(off, "/api/kill-switch/on") == {}
+    assert find_headline(off) == "No action required"
+    assert read_hidden_fields(off, "/api/kill-switch/on") == {}
     assert "Eve turned the kill switch on" in on.text
     switch = (await call(status_api.show_status)).document["health"]["kill_switch"]
     assert (switch["changed_by"], switch["justification"]) == ("Eve", "Again.")
 
 
 async def test_kill_switch_needs_a_justification(scenario: Scenario) -> None:
-    """A form without one changes nothing."""
-    await stop(scenario)
+    """A form without a justification changes nothing."""
+    await turn_kill_switch_on(scenario)
     provide(scenario.services)
 
     reply = await call(
@@ -246,86 +246,86 @@ async def test_kill_switch_needs_a_justification(scenario: Scenario) -> None:
     )
 
     assert reply.status == 400
-    assert "All changes are stopped" in (await overview()).text
+    assert "All changes are stopped" in (await show_page()).text
 
 
-async def test_unreadable_kill_switch_counts_as_on(scenario: Scenario) -> None:
+async def test_unreadable_kill_switch_is_treated_as_on(scenario: Scenario) -> None:
     """The page shows no name. Turning the switch off writes the row again."""
-    await stop(scenario)
+    await turn_kill_switch_on(scenario)
     rows = scenario.fakes.store.rows
     (name,) = [one for one in rows if one[0] == "killswitch"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})
     provide(scenario.services)
 
-    page = await overview()
+    page = await show_page()
 
     assert "The app cannot read the kill switch and treats it as on." in page.text
     assert "turned the kill switch on at" not in page.text
-    off = await send(
+    off = await send_form(
         kill_switch_api.turn_kill_switch_off, {"changed_by": "Eve", "justification": "Fixed."}
     )
     assert "All changes are stopped" not in off.text
 
 
-async def test_completed_remediation_with_flows_left_is_not_shown_as_done(
+async def test_headline_counts_flows_not_migrated_by_a_completed_remediation(
     scenario: Scenario,
 ) -> None:
     """No action is pending, but flows beyond the limit are still on Microsoft's key."""
     await scenario.opt_in(max_flows=1)
-    await start(scenario)
+    await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
     provide(scenario.services)
 
-    page = await overview()
+    page = await show_page()
 
-    assert titles(page) == []
-    assert headline(page) == "2 flows are not migrated"
+    assert list_titles(page) == []
+    assert find_headline(page) == "2 flows are not migrated"
     assert "1 of 3 flows on your key" in page.text
     assert "2 beyond the limit" in page.text
 
 
-async def test_everything_migrated_needs_no_action(scenario: Scenario) -> None:
-    """Only then the headline and the lead say so."""
-    await start(scenario)
+async def test_headline_is_no_action_required_if_all_flows_are_migrated(scenario: Scenario) -> None:
+    """The lead states that every flow is on your key."""
+    await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
     provide(scenario.services)
 
-    page = await overview()
+    page = await show_page()
 
-    assert headline(page) == "No action required"
+    assert find_headline(page) == "No action required"
     assert "Every flow that was found is on your key." in page.text
     assert "3 of 3 flows on your key" in page.text
 
 
-async def test_new_app_says_how_to_begin(scenario: Scenario) -> None:
-    """Nothing was started, so nothing is claimed about flows."""
-    page = await overview()
+async def test_new_app_links_to_the_environments(scenario: Scenario) -> None:
+    """No remediation was started, so the page shows no number of flows."""
+    page = await show_page()
 
-    assert headline(page) == "No remediation yet"
+    assert find_headline(page) == "No remediation yet"
     assert "flows on your key" not in page.text
     assert 'href="/api/dashboard/environments"' in page.text
 
 
 async def test_unreadable_rows_are_an_action(scenario: Scenario) -> None:
     """An unreadable row may require an action too."""
-    await start(scenario)
+    await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
     rows = scenario.fakes.store.rows
     (name,) = [one for one in rows if one[0] == "environmentjobs"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})
     provide(scenario.services)
 
-    page = await overview()
+    page = await show_page()
 
-    assert "No action required" not in headline(page)
+    assert "No action required" not in find_headline(page)
     assert "This version of the app cannot read 1 row" in page.text
 
 
-async def test_page_of_two_hundred_environments_shows_the_urgent_ones_and_counts_all(
+async def test_page_of_two_hundred_environments_shows_urgent_actions_and_all_totals(
     scenario: Scenario,
 ) -> None:
-    """The others are folded; every flow is in the totals."""
-    await start(scenario)
+    """The other environments are folded, and every flow is in the totals."""
+    await start_remediation(scenario)
     for number in range(1, 200):
         await put_environment(
             scenario.services,
@@ -340,24 +340,24 @@ async def test_page_of_two_hundred_environments_shows_the_urgent_ones_and_counts
     )
     provide(scenario.services)
 
-    page = await overview()
+    page = await show_page()
 
-    assert headline(page) == "200 actions required"
-    assert titles(page)[0] == "The remediation is blocked: key not applied"
+    assert find_headline(page) == "200 actions required"
+    assert list_titles(page)[0] == "The remediation is blocked: key not applied"
     assert "0 of 1,993 flows on your key" in page.text
     assert "180 more actions" in page.text
     assert "181 more environments" in page.text
     assert len(page.content) <= MOST_BYTES
 
 
-async def test_reader_sees_why_a_button_is_not_offered(scenario: Scenario) -> None:
+async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenario) -> None:
     """No form is on the page of a person who may change nothing."""
-    await start(scenario)
-    await block(scenario, "Orders")
-    await stop(scenario)
+    await start_remediation(scenario)
+    await block_flow(scenario, "Orders")
+    await turn_kill_switch_on(scenario)
     provide(scenario.services)
 
-    page = await overview(BROWSER | signed_in("rita@contoso.example", [Role.READER]))
+    page = await show_page(BROWSER | signed_in("rita@contoso.example", [Role.READER]))
 
     assert "<form" not in page.text
     assert page.text.count("This action requires the role operator.") == 4  # as title and as text
@@ -366,7 +366,7 @@ async def test_reader_sees_why_a_button_is_not_offered(scenario: Scenario) -> No
 async def test_person_without_roles_sees_the_fix_and_can_sign_out(
     scenario: Scenario,
 ) -> None:
-    """The page is a page, with its navigation."""
+    """The error page has the navigation of the dashboard."""
     page = await call(
         dashboard_api.show_status_page, headers=BROWSER | signed_in("nora@contoso.example", [])
     )
@@ -377,10 +377,10 @@ async def test_person_without_roles_sees_the_fix_and_can_sign_out(
     assert 'href="/.auth/logout"' in page.text
 
 
-async def test_session_can_be_ended_and_a_function_key_has_none(scenario: Scenario) -> None:
+async def test_only_pages_of_a_session_link_to_the_sign_out(scenario: Scenario) -> None:
     """The link is on each page of a signed-in person only."""
-    with_session = await overview(BROWSER | signed_in("ada@contoso.example"))
-    with_key = await overview()
+    with_session = await show_page(BROWSER | signed_in("ada@contoso.example"))
+    with_key = await show_page()
     failed_with_key = await call(dashboard_api.show_unknown_page, headers=BROWSER)
 
     assert 'href="/.auth/logout"' in with_session.text
@@ -388,12 +388,12 @@ async def test_session_can_be_ended_and_a_function_key_has_none(scenario: Scenar
     assert "logout" not in failed_with_key.text
 
 
-async def test_unknown_page_says_where_the_pages_are(scenario: Scenario) -> None:
+async def test_unknown_page_links_to_the_pages(scenario: Scenario) -> None:
     """The page has the status 404."""
     page = await call(dashboard_api.show_unknown_page, headers=BROWSER)
 
     assert (page.status, page.media_type) == (404, "text/html")
-    assert headline(page) == "Not found"
+    assert find_headline(page) == "Not found"
     assert "The dashboard has no page with this URL." in page.text
     for address in ("/api/dashboard", "/api/dashboard/environments", "/api/dashboard/remediations"):
         assert f'href="{address}"' in page.text
@@ -409,9 +409,9 @@ def test_unknown_page_is_the_last_route_that_the_host_tries() -> None:
     assert UNKNOWN_PAGE.name > max(names)
 
 
-async def test_headline_never_hides_a_flow_that_is_not_migrated(scenario: Scenario) -> None:
+async def test_headline_counts_every_flow_that_is_not_migrated(scenario: Scenario) -> None:
     """The headline counts each such flow, unless the app continues it or a person excluded it."""
-    await start(scenario)
+    await start_remediation(scenario)
     status = await show_status(scenario.services)
     settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
 
@@ -422,15 +422,15 @@ async def test_headline_never_hides_a_flow_that_is_not_migrated(scenario: Scenar
         assert (said.text, said.look == "done") == (expected, why in settled), why
 
 
-async def test_environment_that_is_being_planned_is_in_the_lead(scenario: Scenario) -> None:
+async def test_lead_counts_environments_that_are_planned(scenario: Scenario) -> None:
     """The number of flows is not known yet, so the page shows none."""
     await put_environment(
         scenario.services, 1, EnvironmentJobState.DISCOVERING, planned_at=None, not_migrated=None
     )
     provide(scenario.services)
 
-    page = await overview()
+    page = await show_page()
 
-    assert headline(page) == "No action required"
+    assert find_headline(page) == "No action required"
     assert "The app assesses or plans 1 environment." in page.text
     assert "The flows are not known yet" in page.text

@@ -1,4 +1,4 @@
-"""What `azd up` puts into Azure: the files that .funcignore leaves, with wheels for Linux."""
+"""`azd up` packs the files that .funcignore leaves, with wheels for Linux."""
 
 import asyncio
 import importlib.util
@@ -26,13 +26,13 @@ WORKER = ("azure-functions-runtime", "protobuf")
 NEEDED = {"function_app.py", "functions", "shared", "host.json", "requirements.txt"}
 
 
-def ignored() -> GitIgnoreSpec:
+def read_ignore_rules() -> GitIgnoreSpec:
     """Return the rules of .funcignore, which azd reads as a .gitignore."""
     return GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text().splitlines())
 
 
-def files() -> list[str]:
-    """Return what lies in the checkout, with new files but without what git ignores."""
+def list_files() -> list[str]:
+    """Return the files of the checkout, with new files but without the files that git ignores."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=True, text=True,
@@ -41,14 +41,14 @@ def files() -> list[str]:
 
 
 def copy_app(package: Path) -> None:
-    """Copy what azd packs into a folder, without the wheels."""
-    for name in ignored().match_files(files(), negate=True):
+    """Copy the files that azd packs into a folder, without the wheels."""
+    for name in read_ignore_rules().match_files(list_files(), negate=True):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, package / name)
 
 
-async def run(*command: str | Path) -> str:
-    """Return what a program prints; fails with what it says if it fails."""
+async def run_program(*command: str | Path) -> str:
+    """Return the output of a program. Fails with its error output."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -57,31 +57,33 @@ async def run(*command: str | Path) -> str:
     return out.decode()
 
 
-async def indexed(app: Path, *paths: Path) -> dict[str, Any]:
+async def index_package(app: Path, *paths: Path) -> dict[str, Any]:
     """Return the functions that the worker finds in an app, and the modules that it took."""
-    printed = await run(sys.executable, "-I", "-S", INDEXER, app, MESSAGES, *paths)
+    printed = await run_program(sys.executable, "-I", "-S", INDEXER, app, MESSAGES, *paths)
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
 
 
-def test_the_package_leaves_out_what_the_app_does_not_need() -> None:
+def test_package_contains_only_needed_files() -> None:
     """Whatever the repository holds is part of the app, or named in .funcignore."""
-    top = {Path(name).parts[0] for name in ignored().match_files(files(), negate=True)}
+    top = {
+        Path(name).parts[0] for name in read_ignore_rules().match_files(list_files(), negate=True)
+    }
 
     assert top == NEEDED | {"constraints.txt", ".funcignore"}
 
 
-def test_no_rule_for_the_repository_reaches_into_the_wheels() -> None:
+def test_ignore_rules_do_not_match_files_of_wheels() -> None:
     """Distributions have folders named `tests` and `build` too, and import from them."""
     rules = [line for line in (ROOT / ".funcignore").read_text().splitlines() if line[:1] != "#"]
 
     assert [rule for rule in rules if not rule.startswith("/")] == []
     for folder in ("tests", "build", "docs", "var", "infra", "local_cloud", "cmkflow"):
-        assert not ignored().match_file(str(WHEELS / "some" / folder / "module.py"))
+        assert not read_ignore_rules().match_file(str(WHEELS / "some" / folder / "module.py"))
 
 
 def test_azd_prepares_the_package_before_it_packs() -> None:
-    """On either family of systems, where the worker looks; and Azure builds nothing."""
+    """The hook runs on Windows and POSIX, and Azure builds nothing."""
     source = (ROOT / "azure.yaml").read_text()
 
     assert source.count("infra/prepare_package.py\n") == 2
@@ -91,8 +93,8 @@ def test_azd_prepares_the_package_before_it_packs() -> None:
     assert 'PYTHON = "3.13"' in PREPARE.read_text()
 
 
-def test_the_least_version_of_azd_is_documented() -> None:
-    """An older one would build in Azure, whatever azure.yaml says."""
+def test_minimum_version_of_azd_is_documented() -> None:
+    """An older version of azd would build in Azure."""
     (least,) = re.findall(r'azd: ">= ([\d.]+)"', (ROOT / "azure.yaml").read_text())
 
     assert f"{least} or later" in (ROOT / "docs/deployment.md").read_text()
@@ -109,7 +111,7 @@ def prepare() -> ModuleType:
     return module
 
 
-def values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
+def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
     """Return what two modules hold after both were edited, where nothing can be compiled anew."""
     ours, wheel = folder / "shared/answer.py", folder / WHEELS / "somebodys.py"
     for file in (ours, wheel):
@@ -124,10 +126,10 @@ def values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
     return [int(value) for value in done.stdout.split()]
 
 
-def test_every_module_is_packed_with_byte_code_that_no_time_of_a_file_undoes(
+def test_byte_code_of_every_module_is_validated_by_hash(
     prepare: ModuleType, tmp_path: Path
 ) -> None:
-    """What is mounted read-only would be compiled at every start."""
+    """Without byte code, a read-only package would be compiled at every start."""
     package = tmp_path / "package"
     copy_app(package)
     (package / WHEELS).mkdir(parents=True)
@@ -149,14 +151,14 @@ def test_every_module_is_packed_with_byte_code_that_no_time_of_a_file_undoes(
         assert str(tmp_path).encode() not in content, "names a folder of this machine"
     assert not stale.exists()
     # An edited checkout runs what was edited; what a wheel brought is not even compared.
-    assert values_after_an_edit(package, tmp_path) == [2, 1]
+    assert read_values_after_an_edit(package, tmp_path) == [2, 1]
 
 
-def test_without_the_python_of_azure_the_package_has_no_byte_code(
+def test_other_python_version_packs_no_byte_code(
     prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """Byte code of another Python is not read; the app works all the same."""
+    """Azure does not read byte code of another Python version. The app works without byte code."""
     monkeypatch.setattr(prepare, "PYTHON", "3.99")
     (tmp_path / "function_app.py").write_text("VALUE = 1")
 
@@ -170,20 +172,22 @@ def test_without_the_python_of_azure_the_package_has_no_byte_code(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),
     reason="the package has wheels for Linux on x86-64, which cannot be loaded here",
 )
-async def test_the_worker_finds_in_the_package_what_the_app_registers(tmp_path: Path) -> None:
-    """Microsoft's worker, with nothing to import from but the package and itself."""
+async def test_worker_indexes_the_same_functions_in_the_package(tmp_path: Path) -> None:
+    """Microsoft's worker imports only from the package and from its own folder."""
     package, worker = tmp_path / "package", tmp_path / "worker"
     copy_app(package)
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     constraints = ROOT / "constraints.txt"
     await asyncio.gather(
-        run(sys.executable, PREPARE, package),
-        run(*pip, "--target", worker, "--constraint", constraints, *WORKER),
+        run_program(sys.executable, PREPARE, package),
+        run_program(*pip, "--target", worker, "--constraint", constraints, *WORKER),
     )
 
     in_package, in_checkout = await asyncio.gather(
-        indexed(package, package, package / WHEELS, worker),
-        indexed(ROOT, ROOT, *map(Path, (path for path in sys.path if "site-packages" in path))),
+        index_package(package, package, package / WHEELS, worker),
+        index_package(
+            ROOT, ROOT, *map(Path, (path for path in sys.path if "site-packages" in path))
+        ),
     )
 
     assert len(in_package["functions"]) > 20

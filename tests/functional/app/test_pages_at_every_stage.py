@@ -14,7 +14,7 @@ _FAULT = re.compile(
 
 
 async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_texts() -> None:
-    """The names of the pictures differ."""
+    """No page contains a signature or a faulty text, and the names of the pages differ."""
     names = list[str]()
     async for pages in visit_stages(3):
         for page in pages:
@@ -25,7 +25,7 @@ async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_text
     assert len(names) == len(set(names))
 
 
-def test_stages_show_each_endpoint_that_answers_with_a_page() -> None:
+def test_stages_include_each_endpoint_with_a_page() -> None:
     """A page with a route outside the dashboard would be missing."""
     endpoints = list_endpoints().values()
     pages = {one.path for one in endpoints if one.method == "GET" and one.media_types[0] == HTML}

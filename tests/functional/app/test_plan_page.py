@@ -1,4 +1,4 @@
-"""The plan page: what it shows before an approval, and that the approval covers exactly that."""
+"""The plan page shows what awaits approval, and the approval covers exactly that."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.principal import Role
-from tests.functional.actions.test_repair_network import GROUP, guarded
+from tests.functional.actions.test_repair_network import GROUP, build_guarded_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.functional.scenarios.two_environments import TwoEnvironments
@@ -43,7 +43,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def shown(
+async def show_page(
     scenario: Scenario, headers: Mapping[str, str] | None = None, /, **query: str
 ) -> str:
     """Return the text of the plan page."""
@@ -54,7 +54,7 @@ async def shown(
     return page.text
 
 
-def ids(page: str) -> dict[str, str]:
+def list_ticked_flows(page: str) -> dict[str, str]:
     """Return the ids of the flows with a tick, by name."""
     found = re.findall(
         r'name="included_flow_ids\[\]" value="([^"]+)".*?<span class="vh">Include ([^<]+)<', page
@@ -62,7 +62,7 @@ def ids(page: str) -> dict[str, str]:
     return {unescape(name): flow for flow, name in found}
 
 
-async def send(scenario: Scenario, *fields: tuple[str, str]) -> Reply:
+async def send_form(scenario: Scenario, *fields: tuple[str, str]) -> Reply:
     """Send the form of the plan page."""
     there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
     headers = {"Accept": "text/html", "Referer": there, "Sec-Fetch-Site": "same-origin"}
@@ -74,7 +74,7 @@ async def send(scenario: Scenario, *fields: tuple[str, str]) -> Reply:
     )
 
 
-def hidden(page: str) -> list[tuple[str, str]]:
+def read_hidden_fields(page: str) -> list[tuple[str, str]]:
     """Return the hidden fields of the form that approves."""
     form = re.search(r'<form class="plan" method="post".*?</form>', page, re.DOTALL)
     assert form is not None
@@ -82,23 +82,23 @@ def hidden(page: str) -> list[tuple[str, str]]:
     return [(name, unescape(value)) for name, value in found]
 
 
-async def test_form_of_the_page_approves_the_ticked_flows_and_no_parent_of_another(
+async def test_form_approves_only_ticked_flows_with_ticked_children(
     scenario: Scenario,
 ) -> None:
     """Orders is not ticked, so its parent Close of day is not approved either."""
-    page = await shown(scenario)
-    flows = ids(page)
+    page = await show_page(scenario)
+    flows = list_ticked_flows(page)
     assert set(flows) == {"Orders", "Close of day", "Invoices", "Keyword"}
     ticked = [("included_flow_ids[]", one) for name, one in flows.items() if name != "Orders"]
 
-    done = await send(scenario, *hidden(page), *ticked, ("approved_by", "Ada"))
+    done = await send_form(scenario, *read_hidden_fields(page), *ticked, ("approved_by", "Ada"))
     await scenario.run(timedelta(minutes=30))
     provide(scenario.services)
 
     assert done.status == 303
     assert "completed_action=approve" in done.headers["Location"]
     assert set(await scenario.jobs()) == {"Invoices", "Keyword"}
-    after = unescape(await shown(scenario))
+    after = unescape(await show_page(scenario))
     assert "Approved by Ada" in after
     assert "without 1 flow" in after
     assert "<form" not in after.replace('<form id="finder"', "")
@@ -106,7 +106,9 @@ async def test_form_of_the_page_approves_the_ticked_flows_and_no_parent_of_anoth
 
 async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Scenario) -> None:
     """The form contains the plan without flows, as if its ticks were lost."""
-    done = await send(scenario, *hidden(await shown(scenario)), ("approved_by", "Ada"))
+    done = await send_form(
+        scenario, *read_hidden_fields(await show_page(scenario)), ("approved_by", "Ada")
+    )
 
     assert done.status == 400
     assert (await scenario.environment_job()).state == "awaiting_approval"
@@ -122,7 +124,7 @@ async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     [plan] = answer.document["items"]
     changes = sum(len(one["planned_changes"]) for one in plan["items"])
     outlooks = Counter(one["outlook"] for one in plan["outlooks"])
-    page = await shown(scenario)
+    page = await show_page(scenario)
 
     assert outlooks == {"no_pause": 4}
     assert f"You approve {changes} changes to 4 of the 4 flows" in unescape(page)
@@ -131,22 +133,22 @@ async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     assert sum(map(int, numbers)) == 4
 
 
-async def test_unknowns_are_named_with_what_could_happen(scenario: Scenario) -> None:
-    """The approver accepts them."""
-    page = unescape(await shown(scenario))
+async def test_unknowns_are_named_with_their_consequences(scenario: Scenario) -> None:
+    """The page names each unknown with its consequence. The approver accepts them."""
+    page = unescape(await show_page(scenario))
 
     assert "By approving you accept what the app cannot check" in page
     assert "data policies, the owner's right to other people's connections" in page
     assert "both can be off until a person acts" in page
 
 
-async def press(
+async def press_button(
     scenario: Scenario, page: str, button: str, ticked: Iterable[str], *, search: str = ""
 ) -> dict[str, str]:
     """Press a button that leads to another part of the plan; return the query of its address."""
     asked = re.search(rf'formaction="[^"?]+\?([^"]*)" formnovalidate>{button}', page)
     assert asked is not None, button
-    fields = [*hidden(page), *(("included_flow_ids[]", one) for one in ticked)]
+    fields = [*read_hidden_fields(page), *(("included_flow_ids[]", one) for one in ticked)]
     there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
     done = await call(
         plan_page_api.keep_plan_ticks,
@@ -165,19 +167,22 @@ async def press(
     return dict(parse_qsl(done.headers["Location"].partition("?")[2].partition("#")[0]))
 
 
-async def test_flow_that_is_not_ticked_stays_out_on_every_page(scenario: Scenario) -> None:
-    """It is excluded with its parent, also if the next page does not list it; no script runs."""
-    whole = await shown(scenario)
-    ticked = [flow for name, flow in ids(whole).items() if name != "Orders"]
-    query = await press(scenario, whole, "Find", ticked, search="invoices")
-    page = await shown(scenario, None, **query)
-    assert set(ids(page)) == {"Invoices"}
+async def test_flow_without_a_tick_is_excluded_on_every_page(scenario: Scenario) -> None:
+    """The flow is excluded with its parent, also if the next page does not list it.
+
+    No script runs.
+    """
+    whole = await show_page(scenario)
+    ticked = [flow for name, flow in list_ticked_flows(whole).items() if name != "Orders"]
+    query = await press_button(scenario, whole, "Find", ticked, search="invoices")
+    page = await show_page(scenario, None, **query)
+    assert set(list_ticked_flows(page)) == {"Invoices"}
     assert "You approve 2 flows," in page
     assert "1 flow not listed on this page" in page
     assert "2 flows are left out" in page
 
-    sent = [("included_flow_ids[]", one) for one in ids(page).values()]
-    await send(scenario, *hidden(page), *sent, ("approved_by", "Ada"))
+    sent = [("included_flow_ids[]", one) for one in list_ticked_flows(page).values()]
+    await send_form(scenario, *read_hidden_fields(page), *sent, ("approved_by", "Ada"))
     await scenario.run(timedelta(minutes=30))
 
     assert set(await scenario.jobs()) == {"Invoices", "Keyword"}
@@ -186,20 +191,20 @@ async def test_flow_that_is_not_ticked_stays_out_on_every_page(scenario: Scenari
 
 
 async def test_flow_that_is_ticked_again_is_included_again(scenario: Scenario) -> None:
-    """The button leads back to the whole list, where the flow has no tick yet."""
-    whole = await shown(scenario)
-    flows = ids(whole)
-    query = await press(scenario, whole, "Find", set(flows.values()) - {flows["Invoices"]})
-    page = await shown(scenario, None, **query)
+    """The button leads back to the whole list, in which the flow has no tick yet."""
+    whole = await show_page(scenario)
+    flows = list_ticked_flows(whole)
+    query = await press_button(scenario, whole, "Find", set(flows.values()) - {flows["Invoices"]})
+    page = await show_page(scenario, None, **query)
     invoices = page.partition(flows["Invoices"])[2].partition(">")[0]
     assert not invoices.endswith("checked")
 
-    again = await press(scenario, page, "Find", flows.values())
+    again = await press_button(scenario, page, "Find", flows.values())
 
     assert "leave_out" not in again
 
 
-async def test_thousand_of_two_thousand_flows_are_left_out_page_by_page(
+async def test_thousand_of_two_thousand_flows_are_excluded_page_by_page(
     scenario: Scenario,
 ) -> None:
     """The approval names exactly the flows that were ticked, on any of the twenty pages."""
@@ -213,17 +218,17 @@ async def test_thousand_of_two_thousand_flows_are_left_out_page_by_page(
         await table.upsert(replace(single, workflow_id=workflow_id, display_name=name))
     query, kept = dict[str, str](), set[str]()
     while True:
-        page = await shown(scenario, None, **query)
-        flows = ids(page)
+        page = await show_page(scenario, None, **query)
+        flows = list_ticked_flows(page)
         ticked = [flow for name, flow in flows.items() if name[-1] in "02468" or "Flow" not in name]
         kept.update(ticked)
         if ">Next</button>" not in page:
             break
-        query = await press(scenario, page, "Next", ticked)
+        query = await press_button(scenario, page, "Next", ticked)
 
-    done = await send(
+    done = await send_form(
         scenario,
-        *hidden(page),
+        *read_hidden_fields(page),
         *(("included_flow_ids[]", one) for one in ticked),
         ("approved_by", "Ada"),
         ("_search", "Flow 17"),
@@ -236,36 +241,36 @@ async def test_thousand_of_two_thousand_flows_are_left_out_page_by_page(
     assert (len(every - kept), len(kept)) == (1_000, 1_004)
 
 
-async def test_flows_left_out_of_another_version_are_included_and_the_page_says_so(
+async def test_flows_excluded_from_another_plan_version_are_included(
     scenario: Scenario,
 ) -> None:
-    """The approver has to look again at a plan that has changed."""
-    page = await shown(scenario, leave_out="0123456789abcdef.BQ")
+    """The page asks the approver to review the plan, because it has changed."""
+    page = await show_page(scenario, leave_out="0123456789abcdef.BQ")
 
     assert "The plan has changed since you left flows out." in page
     assert "You approve 4 flows," in page
 
 
-async def test_filters_and_search_show_some_flows_and_the_approval_still_covers_the_others(
+async def test_approval_of_a_filtered_page_covers_all_flows(
     scenario: Scenario,
 ) -> None:
-    """The bar says how many are not listed."""
+    """The bar shows how many flows are not listed."""
     for kind, search, flows in (
         ("cut_over", "", {"Close of day", "Keyword"}),
         ("", "keyword", {"Keyword"}),
         ("not_included", "", set[str]()),
     ):
-        page = await shown(scenario, filter=kind, search=search)
+        page = await show_page(scenario, filter=kind, search=search)
 
-        assert set(ids(page)) == flows
+        assert set(list_ticked_flows(page)) == flows
         assert "You approve 4 flows," in page
         assert f"{4 - len(flows)} flows not listed on this page" in page
 
 
-async def test_reader_and_starter_see_what_awaits_approval_and_why_they_may_not_approve(
+async def test_reader_and_starter_see_the_plan_without_a_form(
     scenario: Scenario,
 ) -> None:
-    """There is no form for a reader or for the person who started the remediation."""
+    """The page shows why a reader, or the person who started the remediation, cannot approve."""
     remediation = replace(scenario.remediation, started_by="Ada", started_by_id="id-Ada")
     await scenario.services.tables.remediations.upsert(remediation)
     reasons = {
@@ -273,30 +278,30 @@ async def test_reader_and_starter_see_what_awaits_approval_and_why_they_may_not_
         "Ada started this remediation and cannot approve it.": signed_in("Ada"),
     }
     for reason, headers in reasons.items():
-        page = await shown(scenario, headers)
+        page = await show_page(scenario, headers)
 
         assert reason in page
         assert "4 flows," in page
         assert "<form class" not in page
-        assert not ids(page)
+        assert not list_ticked_flows(page)
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_plan_of_a_read_only_environment_says_who_can_permit_changes(
+async def test_plan_of_a_read_only_environment_can_be_permitted_by_an_approver(
     scenario: Scenario, role: Role
 ) -> None:
-    """An approver permits them on this page, which then offers the approval; others see who can."""
+    """An approver can permit changes on this page. Other people see who can."""
     identity = scenario.build.environment.id
     await scenario.services.tables.environment_settings.upsert(
         EnvironmentSettings(environment_id=identity)
     )
     headers = signed_in("Ada", [role])
 
-    page = await shown(scenario, headers)
+    page = await show_page(scenario, headers)
 
     assert "This plan cannot be approved yet" in page
     assert "4 flows," in page
-    assert not ids(page)
+    assert not list_ticked_flows(page)
     action = f'action="/api/environments/{identity}/settings"'
     if role is not Role.APPROVER:
         assert action not in page
@@ -318,12 +323,12 @@ async def test_plan_of_a_read_only_environment_says_who_can_permit_changes(
     )
     assert action in page
     assert "/plan?completed_action=settings" in done.headers["Location"]
-    after = await shown(scenario, headers)
+    after = await show_page(scenario, headers)
     assert "read-only" not in after
-    assert len(ids(after)) == 4
+    assert len(list_ticked_flows(after)) == 4
 
 
-async def test_plan_of_an_environment_whose_settings_cannot_be_read_is_shown_without_a_form(
+async def test_plan_with_unreadable_environment_settings_has_no_form(
     scenario: Scenario,
 ) -> None:
     """The API would reject the approval."""
@@ -331,19 +336,19 @@ async def test_plan_of_an_environment_whose_settings_cannot_be_read_is_shown_wit
     [name] = [name for name, row in rows.items() if row.table == "environmentsettings"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{garbage"})
 
-    page = await shown(scenario)
+    page = await show_page(scenario)
 
     assert "The app cannot read the settings of the environment." in page
-    assert not ids(page)
+    assert not list_ticked_flows(page)
 
 
 async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
-    """The API would reject it, even before the app has cancelled it."""
+    """The API would reject the approval, even before the app has cancelled the plan."""
     job = await scenario.environment_job()
     past = scenario.services.now - timedelta(minutes=1)
     await scenario.services.tables.environment_jobs.upsert(replace(job, approval_expires_at=past))
 
-    page = await shown(scenario)
+    page = await show_page(scenario)
 
     assert "This plan has expired. Start a new remediation." in page
     assert "Expired" in page
@@ -361,10 +366,10 @@ async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
     provide(scenario.services)
     first, second = (build.environment for build in scenario.builders)
 
-    every = await shown(scenario)
-    page = await shown(scenario, environment=second.id)
-    ticked = [("included_flow_ids[]", one) for one in ids(page).values()]
-    await send(scenario, *hidden(page), *ticked, ("approved_by", "Ada"))
+    every = await show_page(scenario)
+    page = await show_page(scenario, environment=second.id)
+    ticked = [("included_flow_ids[]", one) for one in list_ticked_flows(page).values()]
+    await send_form(scenario, *read_hidden_fields(page), *ticked, ("approved_by", "Ada"))
 
     assert "2 plans await approval" in every
     assert all(f"plan?environment={one.id}" in every for one in (first, second))
@@ -373,19 +378,19 @@ async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
         first.id: "awaiting_approval",
         second.id: "approved",
     }
-    exported = await shown(scenario, export="true")
+    exported = await show_page(scenario, export="true")
     assert exported.count("<h1") == 2
     assert "<form" not in exported
 
 
-async def test_firewall_is_shown_once_with_the_flows_it_blocks_and_a_link_to_its_fix() -> None:
-    """The link reads the firewall again and proposes a fix."""
-    scenario = await guarded(GROUP)
+async def test_firewall_is_shown_once_with_its_flows_and_a_link_to_its_fix() -> None:
+    """The linked page reads the firewall again and proposes a fix."""
+    scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     provide(scenario.services)
     [issue] = (await scenario.environment_job()).firewall_issues
 
-    page = await shown(scenario)
+    page = await show_page(scenario)
 
     assert "1 firewall does not allow the new addresses" in page
     [link] = re.findall(r'href="([^"]+\?firewall_fix=[^"]+)"', page)
@@ -406,8 +411,8 @@ async def test_plan_after_its_approval_shows_no_ticks(scenario: Scenario) -> Non
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
 
-    page = await shown(scenario)
+    page = await show_page(scenario)
 
     assert "You approve" not in page
-    assert not ids(page)
+    assert not list_ticked_flows(page)
     assert "What the plan does" in page

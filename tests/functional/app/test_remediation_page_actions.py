@@ -1,4 +1,4 @@
-"""The page of a remediation with rows that the app wrote: its causes and its forms."""
+"""The remediation page shows causes and forms for rows that the app wrote."""
 
 import re
 from datetime import timedelta
@@ -9,20 +9,24 @@ from functions import dashboard_api, remediations_api
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.use_cases.manage_firewall_fixes import apply_fix
-from tests.functional.actions.test_repair_network import GROUP, guarded, wish
+from tests.functional.actions.test_repair_network import (
+    GROUP,
+    build_fix_input,
+    build_guarded_scenario,
+)
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 
-async def page_of(scenario: Scenario) -> str:
+async def show_page(scenario: Scenario) -> str:
     """Return the page of the scenario's remediation."""
     reply = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     return unescape(reply.text)
 
 
-async def test_a_flow_that_a_firewall_blocks_leads_to_the_fix_of_that_firewall() -> None:
+async def test_blocked_flow_links_to_the_fix_of_its_firewall() -> None:
     """The page finds the firewalls of the cause in the messages of the jobs."""
-    scenario = await guarded(GROUP)
+    scenario = await build_guarded_scenario(GROUP)
     scenario.driver.use_cases = TRIGGERS
     await scenario.order()
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -31,7 +35,7 @@ async def test_a_flow_that_a_firewall_blocks_leads_to_the_fix_of_that_firewall()
     [job] = (await scenario.jobs()).values()
     [issue] = (await scenario.environment_job()).firewall_issues
 
-    page = await page_of(scenario)
+    page = await show_page(scenario)
 
     assert job.reason_code == "firewall_denies"
     assert "<h3>Firewall: 1 flow</h3>" in page
@@ -41,19 +45,19 @@ async def test_a_flow_that_a_firewall_blocks_leads_to_the_fix_of_that_firewall()
     assert f"<div>Firewall {issue.firewall_name}</div>" in page
 
 
-async def test_firewall_that_blocks_no_flow_any_more_is_not_shown_as_denying() -> None:
+async def test_fixed_firewall_is_not_shown_as_denying() -> None:
     """The issue is stored with the plan; the firewall is fixed and the flow retried afterwards."""
-    scenario = await guarded(GROUP)
+    scenario = await build_guarded_scenario(GROUP)
     scenario.driver.use_cases = TRIGGERS
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
     provide(scenario.services)
-    before = await page_of(scenario)
-    await apply_fix(scenario.services, wish(GROUP))
+    before = await show_page(scenario)
+    await apply_fix(scenario.services, build_fix_input(GROUP))
     await scenario.retry()
     provide(scenario.services)
 
-    after = await page_of(scenario)
+    after = await show_page(scenario)
 
     assert 'Denies calls of <a href="' in before
     assert "Denies calls" not in after
@@ -61,7 +65,7 @@ async def test_firewall_that_blocks_no_flow_any_more_is_not_shown_as_denying() -
 
 
 async def test_flows_that_need_changes_are_planned_again_from_their_form() -> None:
-    """The form starts a remediation of these flows only, and leads to it."""
+    """The form starts a remediation of these flows only, and redirects to its page."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.http_flow("Orders")
@@ -70,7 +74,7 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
-    page = await page_of(scenario)
+    page = await show_page(scenario)
     form = re.search(r'<form method="post" action="/api/remediations">(.*?)</form>', page, re.S)
     assert form is not None
     fields = re.findall(r'name="([^"]+)" value="([^"]*)"', form[1])

@@ -1,4 +1,4 @@
-"""Trigger URLs in texts that people may write: no signature is stored."""
+"""The app stores no signature of a trigger URL that a person enters in a text."""
 
 import logging
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ CANARY = "canary"
 HEX = "0123456789abcdef0123456789abcdef"
 
 
-def planted(edge: str) -> str:
-    """Return a trigger URL whose signature says where it was planted."""
+def build_planted_url(edge: str) -> str:
+    """Return a trigger URL whose signature names the place where a test puts it."""
     signature = f"{CANARY}-{edge}-".ljust(43, "0")
     return (
         f"https://prod-01.westeurope.logic.azure.com:443/workflows/{HEX}/triggers/manual/paths"
@@ -44,7 +44,7 @@ def planted(edge: str) -> str:
 
 @pytest.fixture(autouse=True)
 def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Log as the app does."""
+    """Log with the redaction filter of the app."""
     factory = logging.getLogRecordFactory()
     install_redaction()
     caplog.set_level("DEBUG")
@@ -54,49 +54,53 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant whose names and settings were given by somebody careless."""
+    """A tenant whose names and settings contain trigger URLs."""
     planted_settings = {
-        "teams_webhook": planted("teams"),
-        "webhook": planted("webhook"),
-        "event_grid_topic": planted("topic"),
-        "service_tags_file": planted("file"),
+        "teams_webhook": build_planted_url("teams"),
+        "webhook": build_planted_url("webhook"),
+        "event_grid_topic": build_planted_url("topic"),
+        "service_tags_file": build_planted_url("file"),
     }
     scenario = Scenario(settings=fake_settings(**planted_settings))
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.environment.display_name = planted("environment")
-    scenario.build.app_setting_caller(scenario.build.http_flow(planted("flow")))
+    scenario.build.environment.display_name = build_planted_url("environment")
+    scenario.build.app_setting_caller(scenario.build.http_flow(build_planted_url("flow")))
     scenario.build.link()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
 
 
-def resting(scenario: Scenario) -> str:
+def read_stored_text(scenario: Scenario) -> str:
     """Return everything that is stored: rows with their keys, and poison messages."""
     rows = [f"{name} {row.columns}" for name, row in scenario.fakes.store.rows.items()]
     parked = map(str, scenario.fakes.messages.waiting(POISON))
     return "\n".join([*rows, *parked])
 
 
-def logged(caplog: pytest.LogCaptureFixture) -> str:
+def format_log(caplog: pytest.LogCaptureFixture) -> str:
     """Return every record with its fields."""
     return "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
 
 
-def said(reply: Reply) -> str:
-    """Return all of an answer."""
+def format_reply(reply: Reply) -> str:
+    """Return status, headers and body of a response as one text."""
     return f"{reply.headers} {reply.text}"
 
 
-async def test_an_order_leaves_no_signature_behind(
+async def test_request_stores_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Names, keys and reasons of requests are stored without a signature."""
-    headers = signed_in(planted("principal")) | {
+    headers = signed_in(build_planted_url("principal")) | {
         "Idempotency-Key": f"change 4711, sig={CANARY}-key"
     }
     environment = scenario.build.environment.id
-    order = {"mode": "apply", "environment_ids": [environment], "started_by": planted("by")}
+    order = {
+        "mode": "apply",
+        "environment_ids": [environment],
+        "started_by": build_planted_url("by"),
+    }
 
     started = await call(remediations_api.start_remediation, order, headers=headers)
     await scenario.run(timedelta(minutes=30))
@@ -118,74 +122,79 @@ async def test_an_order_leaves_no_signature_behind(
         ),
         await call(
             kill_switch_api.set_kill_switch,
-            {"is_on": True, "changed_by": "x", "justification": planted("reason")},
+            {"is_on": True, "changed_by": "x", "justification": build_planted_url("reason")},
             headers=headers,
         ),
         await call(environments_api.list_environments),
     ]
 
     assert [reply.status for reply in replies] == [202, *[200] * 12]
-    rest = resting(scenario)
+    rest = read_stored_text(scenario)
     assert HEX in rest
-    for text in (rest, *map(said, replies), logged(caplog)):
+    for text in (rest, *map(format_reply, replies), format_log(caplog)):
         assert CANARY not in text
 
 
-async def test_an_event_leaves_no_signature_behind(
+async def test_event_stores_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No part of an event, such as its id, is stored with a signature."""
     event = {
         "specversion": "1.0",
-        "id": planted("id"),
+        "id": build_planted_url("id"),
         "type": "PowerPlatformCmk.EnvironmentPolicyLinked",
-        "source": planted("source"),
-        "subject": planted("subject"),
+        "source": build_planted_url("source"),
+        "subject": build_planted_url("subject"),
         "data": {
             "environmentId": scenario.build.environment.id,
-            "policyId": planted("policy"),
+            "policyId": build_planted_url("policy"),
             "linkStatus": "Linked",
-            "linkedSince": planted("since"),
+            "linkedSince": build_planted_url("since"),
         },
     }
     rotation = {
-        "id": planted("rotation"),
+        "id": build_planted_url("rotation"),
         "eventType": "Microsoft.KeyVault.KeyNewVersionCreated",
-        "topic": planted("topic"),
-        "subject": planted("key"),
-        "data": {"VaultName": planted("vault"), "ObjectName": planted("object")},
+        "topic": build_planted_url("topic"),
+        "subject": build_planted_url("key"),
+        "data": {
+            "VaultName": build_planted_url("vault"),
+            "ObjectName": build_planted_url("object"),
+        },
     }
 
-    await policy_events.on_policy_event(message_of(event, message_id=planted("message")))
-    await key_events.on_key_event(message_of(rotation, message_id=planted("message")))
+    await policy_events.on_policy_event(message_of(event, message_id=build_planted_url("message")))
+    await key_events.on_key_event(message_of(rotation, message_id=build_planted_url("message")))
     await scenario.run(timedelta(minutes=30))
 
     assert await scenario.services.tables.remediations.all()
-    assert CANARY not in resting(scenario)
-    assert CANARY not in logged(caplog)
+    assert CANARY not in read_stored_text(scenario)
+    assert CANARY not in format_log(caplog)
 
 
-async def test_a_parked_message_keeps_no_signature(
+async def test_poison_message_contains_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither in its body nor as its id, be it the message's own or the first one's."""
-    await key_events.on_key_event(message_of(planted("body"), message_id=planted("message")))
-    first = {FIRST: planted("first")}
-    await key_events.on_key_event(message_of({"id": planted("event")}, properties=first))
+    """Neither the body nor the id of a poison message contains a signature."""
+    await key_events.on_key_event(
+        message_of(build_planted_url("body"), message_id=build_planted_url("message"))
+    )
+    first = {FIRST: build_planted_url("first")}
+    await key_events.on_key_event(message_of({"id": build_planted_url("event")}, properties=first))
 
     parked = scenario.fakes.messages.waiting(POISON)
     assert len(parked) == 2
     assert all("sig:sha256" in str(one) for one in parked)
-    assert CANARY not in resting(scenario)
-    assert CANARY not in logged(caplog)
+    assert CANARY not in read_stored_text(scenario)
+    assert CANARY not in format_log(caplog)
 
 
-async def test_a_problem_repeats_no_signature(
+async def test_problem_contains_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The problem does not repeat a signature in an address, a member, a parameter or an id."""
-    path = quote(planted("path"), safe="")
-    url = planted("member")
+    path = quote(build_planted_url("path"), safe="")
+    url = build_planted_url("member")
     replies = [
         await call(remediations_api.show_remediation, id="none", path=f"remediations/{path}"),
         await call(remediations_api.show_remediation, id=url, path=f"remediations/{url}"),
@@ -194,5 +203,5 @@ async def test_a_problem_repeats_no_signature(
     ]
 
     assert [reply.status for reply in replies] == [404, 400, 400, 400]
-    for text in (*map(said, replies), logged(caplog)):
+    for text in (*map(format_reply, replies), format_log(caplog)):
         assert CANARY not in text

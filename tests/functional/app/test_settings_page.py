@@ -1,4 +1,4 @@
-"""The Settings page, `GET /api/settings` and `cmkflow settings`: values without secrets."""
+"""The Settings page, `GET /api/settings` and `cmkflow settings` show values without secrets."""
 
 import base64
 import csv
@@ -20,7 +20,7 @@ from shared.errors import UnusableSetting
 from shared.ports import UnusableChannel
 from shared.settings import Settings, name_setting
 from tests.fakes.services import fake_settings
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -42,13 +42,13 @@ TRIGGER_URL = (
 
 
 def configure(**changes: Any) -> Scenario:
-    """Return an app with these settings."""
+    """Provide the services of an app with these settings."""
     scenario = Scenario(settings=fake_settings(**changes))
     provide(scenario.services)
     return scenario
 
 
-async def settings_page(
+async def read_page(
     query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
 ) -> str:
     """Return the text of the page."""
@@ -63,22 +63,24 @@ async def read_items(query: Mapping[str, str] = NOTHING) -> dict[str, Any]:
     return {one["name"]: one for one in document["items"]}
 
 
-def names(page: str) -> list[str]:
+def list_names(page: str) -> list[str]:
     """Return the settings of the page in their order."""
     return re.findall(r'<th scope="row"><code>(\w+)</code>', page)
 
 
 async def test_page_shows_each_setting_with_value_default_and_meaning() -> None:
-    """Changed settings come first; the others are folded."""
+    """Changed settings come first, and the others are folded."""
     configure(no_call_period=timedelta(days=14), additional_required_tags=("LogicApps",))
 
-    page = await settings_page()
+    page = await read_page()
     items = await read_items()
 
-    assert set(names(page)) == {name_setting(one) for one in Settings.model_fields} == set(items)
+    assert (
+        set(list_names(page)) == {name_setting(one) for one in Settings.model_fields} == set(items)
+    )
     changed, default = page.split("settings at the default")
-    assert "CMK_NO_CALL_PERIOD" in names(changed)
-    assert "CMK_READ_LAG" in names(default)
+    assert "CMK_NO_CALL_PERIOD" in list_names(changed)
+    assert "CMK_READ_LAG" in list_names(default)
     assert "<code>P14D</code>" in changed
     assert "How long an original must receive no call" in changed
     assert items["CMK_NO_CALL_PERIOD"] == items["CMK_NO_CALL_PERIOD"] | {
@@ -94,7 +96,7 @@ async def test_secret_is_shown_only_as_set_or_not_set() -> None:
     """No secret is on the page or in the answer, and no signature in another setting."""
     configure(**SECRETS, event_grid_topic=TRIGGER_URL)
 
-    page, items = await settings_page(), await read_items()
+    page, items = await read_page(), await read_items()
 
     assert "canary" not in page
     assert "canary" not in json.dumps(items)
@@ -103,11 +105,11 @@ async def test_secret_is_shown_only_as_set_or_not_set() -> None:
         assert re.search(rf'<code>{name}</code>.*?<span class="dim">set</span>', page, re.DOTALL)
     configure()
     assert (await read_items())["CMK_WEBHOOK"]["is_set"] is False
-    assert '<span class="dim">not set</span>' in await settings_page()
+    assert '<span class="dim">not set</span>' in await read_page()
 
 
-async def test_setting_that_cannot_be_used_is_first_with_what_applies_instead() -> None:
-    """The page names the fix, and never the value, in which a secret may be."""
+async def test_unusable_setting_is_first_with_its_fix() -> None:
+    """The page names the fix and the effect, but not the value, because it may contain a secret."""
     scenario = configure(event_grid_topic="http://canary")
     error = UnusableSetting(
         "CMK_EVENT_GRID_TOPIC is not an HTTPS URL.", fix="Set it to an HTTPS URL."
@@ -115,10 +117,10 @@ async def test_setting_that_cannot_be_used_is_first_with_what_applies_instead() 
     unusable = UnusableChannel(name="event_grid", error=error)
     provide(replace(scenario.services, channels=(unusable,)))
 
-    page, items = await settings_page(), await read_items()
+    page, items = await read_page(), await read_items()
 
     assert "1 setting has a problem</h1>" in page
-    assert names(page)[0] == "CMK_EVENT_GRID_TOPIC"
+    assert list_names(page)[0] == "CMK_EVENT_GRID_TOPIC"
     assert "CMK_EVENT_GRID_TOPIC is not an HTTPS URL." in page
     assert "This channel sends no notification; the others do." in page
     assert "Set it to an HTTPS URL." in page
@@ -127,25 +129,25 @@ async def test_setting_that_cannot_be_used_is_first_with_what_applies_instead() 
     assert items["CMK_READ_LAG"]["status"] == "default"
 
 
-async def test_name_that_is_no_setting_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A misspelled name has no effect; its value is not shown."""
+async def test_unknown_setting_name_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelled name has no effect, and its value is not shown."""
     monkeypatch.setenv("CMK_NO_CALL_PERIODE", "canary")
     monkeypatch.setenv("CMK_DAILY_CHECK_SCHEDULE", "0 0 2 * * *")
     configure()
 
-    page = await settings_page()
+    page = await read_page()
 
-    assert names(page)[0] == "CMK_NO_CALL_PERIODE"
+    assert list_names(page)[0] == "CMK_NO_CALL_PERIODE"
     assert "CMK_DAILY_CHECK_SCHEDULE" not in page
     assert "The app has no setting of this name." in page
     assert "canary" not in page
 
 
 async def test_page_names_tenant_host_sign_in_and_build() -> None:
-    """What a person looks up first, and what the settings imply."""
+    """The page shows the values that a person needs first and their effects."""
     configure(WEBSITE_HOSTNAME="contoso-cmk.azurewebsites.net", function_key_roles=(Role.READER,))
 
-    page = await settings_page()
+    page = await read_page()
     build = (await call(settings_api.list_settings)).document["build"]
 
     for text in ("fakes", "contoso-cmk.azurewebsites.net", build):
@@ -164,23 +166,23 @@ async def test_page_names_tenant_host_sign_in_and_build() -> None:
         ({"search": "no_call", "status": "default"}, set()),
     ],
 )
-async def test_settings_are_filtered_by_address(query: dict[str, str], found: set[str]) -> None:
-    """The page, its download and the API take the same filter."""
+async def test_settings_are_filtered_by_query(query: dict[str, str], found: set[str]) -> None:
+    """The page, its download and the API accept the same filter."""
     configure(no_call_period=timedelta(days=14))
 
-    page = await settings_page(query)
+    page = await read_page(query)
 
     others = {"WEBSITE_AUTH_ENABLED", "CMK_FUNCTION_KEY_ROLES", "CMK_TENANT_ID"}
-    assert set(names(page)) - others == found
+    assert set(list_names(page)) - others == found
     assert ("No setting matches the filter." in page) is (not found)
-    assert set(await read_items(query)) == set(names(page))
+    assert set(await read_items(query)) == set(list_names(page))
     assert re.search(r'href="/api/settings\?\S+" download="settings.json"', page)
 
 
-async def test_setting_that_is_not_valid_is_named_to_a_reader(
+async def test_invalid_settings_are_named_to_a_reader_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app does not start with it. Each page names all of them, never a value."""
+    """The app does not start with invalid settings. The page names all of them, but no value."""
     for name, value in {
         "WEBSITE_AUTH_ENABLED": "True",
         "CMK_NO_CALL_PERIOD": "canary",
@@ -213,15 +215,15 @@ async def test_reader_sees_the_page_and_a_person_without_a_role_does_not() -> No
     reader = signed_in("ada@contoso.example", [Role.READER])
     nobody = signed_in("bob@contoso.example", [])
 
-    assert 'aria-current="page">Settings</a>' in await settings_page(headers=reader)
+    assert 'aria-current="page">Settings</a>' in await read_page(headers=reader)
     assert (await call(settings_page_api.show_settings_page, headers=nobody)).status == 403
     assert (await call(settings_api.list_settings, headers=nobody)).status == 403
 
 
 async def test_command_prints_settings_without_secrets() -> None:
-    """It takes the same filter and the formats of other commands."""
+    """The command accepts the same filter as the page and the formats of other commands."""
     configure(**SECRETS, no_call_period=timedelta(days=14))
-    async with served_app() as app:
+    async with serve_app() as app:
         shown = await app.run("settings", "--status", "changed")
         table = await app.run("settings", "-o", "csv")
 

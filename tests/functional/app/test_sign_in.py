@@ -1,4 +1,4 @@
-"""The app behind App Service authentication, as the local host plays it: browsers and programs.
+"""The local host plays App Service authentication in front of the app.
 
 Microsoft's worker runs the app, the local tenant's Entra signs people in and its tokens, and the
 keys they are verified with, go over the wire.
@@ -25,7 +25,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.endpoints import issue_application_token, issue_user_token
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
-from tests.functional.app.test_triggers_host import app_settings
+from tests.functional.app.test_triggers_host import build_app_settings
 from tests.functional.scenarios.app_calls import signed_in
 from tests.local_cloud.functions_host.functions_host_process import KEY, ROOT, running_host
 from tests.local_cloud.tenant.tenant_world import (
@@ -76,7 +76,7 @@ class SignedApp:
     session: aiohttp.ClientSession
 
     async def get(self, path: str = "api/kill-switch", **headers: str) -> tuple[int, Any]:
-        """Return status and document, or the address that it redirects to."""
+        """Return status and document, or status and target of a redirect."""
         async with self.session.get(
             f"{self.url}/{path}", headers=headers, allow_redirects=False
         ) as reply:
@@ -91,16 +91,16 @@ class SignedApp:
 
 
 @asynccontextmanager
-async def signed_app(
+async def run_signed_app(
     folder: Path, authentication: Any = AUTHENTICATION, *, key_roles: str = ""
 ) -> AsyncIterator[SignedApp]:
-    """Run the app as it ships: no function key counts, unless `key_roles` names its roles."""
+    """Run the deployed app. Function keys have no roles unless `key_roles` names some."""
     tenant, description = Tenant(), deepcopy(SEED)
     description["directory"]["applications"].append(REGISTRATION)
     description["directory"]["deviceCodeUsers"] = {API_CLIENT: ADMIN}
     seed(tenant, description)
     async with TenantServer(tenant) as server:
-        settings = app_settings(folder) | {
+        settings = build_app_settings(folder) | {
             "CMK_FUNCTION_KEY_ROLES": key_roles,
             "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(authentication),
             "CMK_TENANT_ID": description["directory"]["tenantId"],
@@ -122,8 +122,8 @@ async def signed_app(
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[SignedApp]:
-    """The app as it ships."""
-    async with signed_app(tmp_path) as app:
+    """The deployed app behind App Service authentication."""
+    async with run_signed_app(tmp_path) as app:
         yield app
 
 
@@ -134,7 +134,7 @@ SENT = OPENED | {"Sec-Fetch-Site": "same-origin", "Content-Type": FORM}
 
 
 async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> tuple[int, Any]:
-    """Follow every step as a browser does, choosing an account; return what it ends with."""
+    """Follow every redirect of a sign-in as a browser does, and return the last response."""
     async with app.session.get(f"{app.url}{path}", headers=OPENED) as page:
         text = await page.text()
         assert "choose who you are" in text, text
@@ -145,15 +145,15 @@ async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> t
         return reply.status, await reply.json(content_type=None)
 
 
-async def sign_out_link(app: SignedApp, url: str, **headers: str) -> str:
+async def find_sign_out_link(app: SignedApp, url: str, **headers: str) -> str:
     """Return the address of the link that ends the session; empty if the page has none."""
     async with app.session.get(url, headers=headers) as reply:
         found = re.search(r'href="([^"]+)">Sign out<', await reply.text())
         return unescape(found[1]) if found else ""
 
 
-async def test_a_browser_signs_in_and_comes_to_where_it_wanted(app: SignedApp) -> None:
-    """Sent to the page, back with a code, a session by cookie; without a secret of the app's."""
+async def test_browser_signs_in_and_returns_to_its_page(app: SignedApp) -> None:
+    """The session is a cookie, and the app needs no secret of its registration."""
     status, document = await sign_in(app, "maker@contoso.example")
 
     assert (status, document["is_on"]) == (200, False)
@@ -163,15 +163,15 @@ async def test_a_browser_signs_in_and_comes_to_where_it_wanted(app: SignedApp) -
     ) as reply:
         assert reply.status == 403  # a reader
     page = f"{app.url}/api/dashboard"
-    status, address = await app.get((await sign_out_link(app, page, **OPENED))[1:])
+    status, address = await app.get((await find_sign_out_link(app, page, **OPENED))[1:])
     assert status == 302
     assert address.startswith(f"{app.server.control_url}/sign-in/{TENANT_ID}/oauth2/v2.0/logout?")
     assert unquote(address).endswith(f"={app.url}/.auth/logout/complete")
     assert (await app.get())[0] == 401
 
 
-async def test_a_page_load_is_redirected_to_sign_in_and_back(app: SignedApp) -> None:
-    """The target is a path of the app, without the key that the address may hold."""
+async def test_page_load_is_redirected_to_the_sign_in(app: SignedApp) -> None:
+    """The target is a path of the app, without the function key of the address."""
     page = "/api/dashboard/remediations/1?state=blocked"
     targets = {
         "api/dashboard": "/api/dashboard",
@@ -186,8 +186,8 @@ async def test_a_page_load_is_redirected_to_sign_in_and_back(app: SignedApp) -> 
         assert dict(parse_qsl(address.query)) == {"post_login_redirect_uri": target}
 
 
-async def test_a_program_that_is_not_signed_in_gets_a_problem_document(app: SignedApp) -> None:
-    """It is not sent to a sign-in page, which it would take for its answer."""
+async def test_program_without_sign_in_gets_a_problem_document(app: SignedApp) -> None:
+    """A program is not redirected, because it would read the sign-in page as its answer."""
     script = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"}
     for headers in (
         {},
@@ -204,8 +204,8 @@ async def test_a_program_that_is_not_signed_in_gets_a_problem_document(app: Sign
             assert "cmkflow login" in (await reply.json(content_type=None))["fix"]
 
 
-async def test_a_page_that_keeps_itself_up_to_date_is_answered_401(app: SignedApp) -> None:
-    """A redirect would lead the script to another host; its page says that the session ended."""
+async def test_live_update_without_sign_in_is_answered_401(app: SignedApp) -> None:
+    """A redirect would lead the script to another host. The page shows that the session ended."""
     asked = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     async with app.session.get(
         f"{app.url}/api/dashboard", headers=asked, allow_redirects=False
@@ -213,8 +213,8 @@ async def test_a_page_that_keeps_itself_up_to_date_is_answered_401(app: SignedAp
         assert (reply.status, reply.content_type) == (401, "text/html")
 
 
-async def test_a_form_of_an_ended_session_is_kept_and_sent_again(app: SignedApp) -> None:
-    """Nothing is done before the person has signed in and sent it from the page that kept it."""
+async def test_form_of_an_ended_session_can_be_sent_again_after_sign_in(app: SignedApp) -> None:
+    """The app changes nothing before the person signs in and sends the form again."""
     url = f"{app.url}/api/remediations/abc/cancel"
     async with app.session.post(
         url, data="accept_replay=true&other=x", headers=SENT, allow_redirects=False
@@ -239,8 +239,8 @@ async def test_a_form_of_an_ended_session_is_kept_and_sent_again(app: SignedApp)
         assert "/api/dashboard/remediations/abc" in await reply.text()
 
 
-async def test_not_every_form_is_kept(app: SignedApp) -> None:
-    """The button of the page would carry out what another site wanted; and no page is so large."""
+async def test_form_of_another_site_and_large_form_are_not_repeated(app: SignedApp) -> None:
+    """A repeated form of another site would be carried out with one click."""
     fields = {"Sec-Fetch-Site": "same-origin"}
     for headers, body in (
         ({"Sec-Fetch-Site": "cross-site"}, "accept_replay=true"),
@@ -257,8 +257,8 @@ async def test_not_every_form_is_kept(app: SignedApp) -> None:
             assert len(text) < 10_000
 
 
-async def test_what_a_kept_form_says_is_text(app: SignedApp) -> None:
-    """Neither markup nor a trigger URL of it reaches the page."""
+async def test_repeated_form_contains_no_markup_and_no_signature(app: SignedApp) -> None:
+    """Markup and trigger URLs in the fields do not reach the page."""
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
     fields = {"justification": f'"><script>alert(1)</script> {url}', "issue": "a gap"}
     async with app.session.post(
@@ -271,10 +271,10 @@ async def test_what_a_kept_form_says_is_text(app: SignedApp) -> None:
     assert "sssss" not in text
 
 
-async def test_who_is_signed_in_as_nobody_is_not_sent_round_in_circles(app: SignedApp) -> None:
-    """An account without a role signs in, and is answered: no redirect leads back to sign in.
+async def test_account_without_a_role_is_not_redirected_to_the_sign_in(app: SignedApp) -> None:
+    """The app answers 403 instead of a redirect.
 
-    App Service answers below `/.auth/` itself: without a token store, most is not there.
+    Without a token store, App Service answers 404 to other paths below `/.auth/`.
     """
     await sign_in(app, "trainee@contoso.example")
 
@@ -287,8 +287,8 @@ async def test_who_is_signed_in_as_nobody_is_not_sent_round_in_circles(app: Sign
             assert reply.status == 404
 
 
-async def test_who_has_no_role_gets_no_answer(app: SignedApp) -> None:
-    """An account of the tenant alone opens nothing."""
+async def test_account_without_a_role_is_rejected(app: SignedApp) -> None:
+    """An account of the tenant needs a role of the app."""
     status, document = await sign_in(app, "trainee@contoso.example")
 
     assert status == 403
@@ -296,8 +296,8 @@ async def test_who_has_no_role_gets_no_answer(app: SignedApp) -> None:
     assert (await app.get(**app.token(UNLICENSED)))[0] == 403
 
 
-async def test_a_token_tells_who_orders(app: SignedApp) -> None:
-    """A program's request by a person's token; the body cannot say otherwise."""
+async def test_token_names_the_person_of_a_request(app: SignedApp) -> None:
+    """The app records the person of the token, whatever name the body contains."""
     async with app.session.put(
         f"{app.url}/api/kill-switch",
         json={"is_on": True, "changed_by": "somebody", "justification": "a drill"},
@@ -306,8 +306,8 @@ async def test_a_token_tells_who_orders(app: SignedApp) -> None:
         assert (await reply.json())["changed_by"] == "admin@contoso.example"
 
 
-async def test_a_managed_identity_is_a_machine_with_roles(app: SignedApp) -> None:
-    """It is assigned them like a person."""
+async def test_managed_identity_with_a_role_is_accepted(app: SignedApp) -> None:
+    """Roles are assigned to a managed identity as to a person."""
     token = issue_application_token(app.tenant, APP, f"api://{API_CLIENT}")
     async with app.session.put(
         f"{app.url}/api/kill-switch",
@@ -317,8 +317,8 @@ async def test_a_managed_identity_is_a_machine_with_roles(app: SignedApp) -> Non
         assert (await reply.json())["changed_by"].startswith("application ")
 
 
-async def test_what_a_sender_writes_of_itself_is_taken_away(app: SignedApp) -> None:
-    """With a session of a reader's, or with none, forged headers make nobody an approver."""
+async def test_forged_principal_headers_are_removed(app: SignedApp) -> None:
+    """Forged headers give no role, with the session of a reader or without a session."""
     forged = signed_in("admin@contoso.example")
     assert (await app.get(**forged))[0] == 401
 
@@ -330,9 +330,9 @@ async def test_what_a_sender_writes_of_itself_is_taken_away(app: SignedApp) -> N
         assert reply.status == 403
 
 
-async def test_a_function_key_is_one_way_in_and_signing_in_another(tmp_path: Path) -> None:
-    """Each by itself; the key has the roles of the setting, a person those of the registration."""
-    async with signed_app(tmp_path, key_roles="reader") as app:
+async def test_function_key_and_sign_in_have_separate_roles(tmp_path: Path) -> None:
+    """The function key has the roles of the setting, and a person those of the registration."""
+    async with run_signed_app(tmp_path, key_roles="reader") as app:
         key, change = (
             {"x-functions-key": KEY},
             {"is_on": True, "changed_by": "duty", "justification": "a drill"},
@@ -354,21 +354,21 @@ async def test_a_function_key_is_one_way_in_and_signing_in_another(tmp_path: Pat
         async with app.session.put(url, json=change, headers=app.token(ADMIN)) as reply:
             assert (await reply.json())["changed_by"] == "admin@contoso.example"
         page = f"{app.url}/api/dashboard/remediations"
-        assert await sign_out_link(app, page, **OPENED, **key) == ""
+        assert await find_sign_out_link(app, page, **OPENED, **key) == ""
         assert (await sign_in(app, "maker@contoso.example"))[0] == 200
         async with app.session.get(page, headers=OPENED) as reply:
             assert reply.status == 200
             text = await reply.text()
             assert '<b title="Roles: reader">maker@contoso.example</b>' in text
-        assert await sign_out_link(app, page, **OPENED) == "/.auth/logout"
+        assert await find_sign_out_link(app, page, **OPENED) == "/.auth/logout"
 
 
-async def test_forged_headers_reach_an_app_whose_platform_does_not_sign_in(
+async def test_app_ignores_forged_headers_without_app_service_authentication(
     tmp_path: Path,
 ) -> None:
-    """There nobody takes them away; the app takes them for nothing."""
+    """No platform removes the headers in this case, so the app ignores them."""
     off = AUTHENTICATION | {"platform": {"enabled": False}}
-    async with signed_app(tmp_path, off) as app:
+    async with run_signed_app(tmp_path, off) as app:
         forged = signed_in("admin@contoso.example")
 
         status, document = await app.get(**forged)
@@ -377,8 +377,8 @@ async def test_forged_headers_reach_an_app_whose_platform_does_not_sign_in(
         assert "Sign-in is not set up" in document["detail"]
 
 
-async def test_tokens_of_others_are_refused(app: SignedApp) -> None:
-    """For another audience, of another issuer's key, unsigned, or run out."""
+async def test_invalid_tokens_are_rejected(app: SignedApp) -> None:
+    """Tokens for another audience, of another key, without a signature or expired are rejected."""
     for_another = app.token(ADMIN, BAP_AUDIENCE)["Authorization"]
     claims = jwt.decode(
         app.token(ADMIN)["Authorization"].removeprefix("Bearer "),
@@ -401,8 +401,8 @@ async def test_tokens_of_others_are_refused(app: SignedApp) -> None:
             assert reply.content_type == "application/problem+json"
 
 
-async def test_signing_in_leads_to_no_other_host(app: SignedApp) -> None:
-    """It would be an open redirection, with the app's name on it."""
+async def test_sign_in_redirects_to_no_other_host(app: SignedApp) -> None:
+    """A redirect to another host would be an open redirect."""
     others = ("https://evil.example/", "//evil.example/", "/\\evil.example", "/%09/evil.example")
     for target in others:
         path = f"/.auth/login/aad?post_login_redirect_uri={target}"
@@ -420,8 +420,8 @@ async def sign_in_anywhere(app: SignedApp, path: str) -> tuple[int, str]:
         return ended.status, ended.headers["Location"]
 
 
-async def test_a_callback_that_this_browser_did_not_begin_signs_nobody_in(app: SignedApp) -> None:
-    """Else somebody could sign a victim in to their own account."""
+async def test_callback_without_the_cookie_of_the_sign_in_is_rejected(app: SignedApp) -> None:
+    """Otherwise an attacker could sign a victim in to the attacker's account."""
     async with app.session.get(f"{app.url}/.auth/login/aad", allow_redirects=False) as begun:
         page = begun.headers["Location"]
     async with app.session.get(f"{page}&account={MAKER}", allow_redirects=False) as chosen:

@@ -1,4 +1,4 @@
-"""`cmkflow login`, `logout` and `whoami` against the app as it ships, with Entra's tokens."""
+"""`cmkflow login`, `logout` and `whoami` use tokens of Entra with the deployed app."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from cmkflow.__main__ import app as command_line
 from cmkflow.api_client import ExitCode
 from tests.command_tree import command_tree
-from tests.functional.app.test_sign_in import API_CLIENT, SignedApp, signed_app
+from tests.functional.app.test_sign_in import API_CLIENT, SignedApp, run_signed_app
 from tests.local_cloud.tenant.tenant_world import TENANT_ID
 
 type Run = Callable[..., Awaitable[Result]]
@@ -21,14 +21,14 @@ type Run = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[SignedApp]:
-    """The app as it ships: no function key counts."""
-    async with signed_app(tmp_path) as app:
+    """The deployed app without roles for function keys."""
+    async with run_signed_app(tmp_path) as app:
         yield app
 
 
 @pytest.fixture
 def run(app: SignedApp, tmp_path: Path) -> Run:
-    """Return what runs `cmkflow` on this machine, with a home of its own."""
+    """Return a function that runs `cmkflow` with its own home folder."""
     server = app.server
     env = {
         "CMKFLOW_API": app.url,
@@ -52,8 +52,8 @@ def run(app: SignedApp, tmp_path: Path) -> Run:
     return run
 
 
-async def test_a_person_signs_in_orders_and_signs_out(run: Run, tmp_path: Path) -> None:
-    """By device code; tokens lie where their owner alone reads them, and go at the end."""
+async def test_person_signs_in_with_device_code_and_signs_out(run: Run, tmp_path: Path) -> None:
+    """Only the person can read the stored tokens, and the sign-out deletes them."""
     nobody = await run("health")
     login = await run("login", "--device-code")
     who = await run("whoami")
@@ -86,10 +86,8 @@ async def test_a_person_signs_in_orders_and_signs_out(run: Run, tmp_path: Path) 
     assert not any("refresh_token_" in text or '"secret"' in text for text in left)
 
 
-async def test_a_machine_signs_in_with_its_identity_and_keeps_no_token(
-    run: Run, tmp_path: Path
-) -> None:
-    """A pipeline's machine, say: an operator, who may not approve."""
+async def test_managed_identity_signs_in_and_stores_no_token(run: Run, tmp_path: Path) -> None:
+    """The identity of a pipeline has the role operator, so it cannot approve."""
     login = await run("login", "--managed-identity")
     shown = await run("kill-switch", "show")
     refused = await run(
@@ -109,8 +107,8 @@ async def test_a_machine_signs_in_with_its_identity_and_keeps_no_token(
     assert not any("eyJ" in text for text in kept)
 
 
-async def test_a_token_goes_to_the_app_that_it_is_for_and_to_no_other(run: Run) -> None:
-    """Somebody else's address gets nothing."""
+async def test_token_is_sent_only_to_the_app_of_its_sign_in(run: Run) -> None:
+    """The command sends no token to another address."""
     await run("login", "--device-code")
 
     other = await run("whoami", CMKFLOW_API="https://another.example")
@@ -123,7 +121,7 @@ NOTHING_SET = {"CMKFLOW_API": "", "CMKFLOW_TENANT_ID": "", "CMKFLOW_CLIENT_ID": 
 
 
 async def test_login_needs_only_the_address_of_the_app(run: Run, app: SignedApp) -> None:
-    """The app says the rest; later commands need no address."""
+    """The app supplies the sign-in configuration. Later commands need no address."""
     login = await run("login", app.url, "--device-code", **NOTHING_SET)
     who = await run("whoami", **NOTHING_SET)
     again = await run("login", "--device-code", **NOTHING_SET)
@@ -144,8 +142,8 @@ async def test_login_needs_only_the_address_of_the_app(run: Run, app: SignedApp)
     assert "eyJ" not in shown.output
 
 
-async def test_profiles_keep_the_apps_of_several_tenants_apart(run: Run, app: SignedApp) -> None:
-    """`--profile` names one; without it the last one that was used counts."""
+async def test_profile_selects_the_app_of_a_tenant(run: Run, app: SignedApp) -> None:
+    """Without `--profile`, the command uses the last profile."""
     stored = await run("configure", app.url, "--profile", "contoso", **NOTHING_SET)
     login = await run("login", "--profile", "contoso", "--device-code", **NOTHING_SET)
     other = await run("login", "--managed-identity", "--profile", "other")
@@ -169,8 +167,8 @@ async def test_profiles_keep_the_apps_of_several_tenants_apart(run: Run, app: Si
     assert named.exit_code == 0, named.output
 
 
-async def test_login_where_nothing_answers_ends_with_5(run: Run) -> None:
-    """Neither the app nor Entra: a script may try again."""
+async def test_login_without_a_response_exits_with_5(run: Run) -> None:
+    """If the app or Entra does not answer, a script may try again."""
     no_app = await run("login", "http://127.0.0.1:9", **NOTHING_SET)
     no_entra = await run("login", "--device-code", HTTPS_PROXY="http://127.0.0.1:9")
 
@@ -180,8 +178,8 @@ async def test_login_where_nothing_answers_ends_with_5(run: Run) -> None:
     assert "does not answer" in no_entra.stderr
 
 
-async def test_an_address_that_is_not_the_app_is_reported(run: Run, app: SignedApp) -> None:
-    """Both values may then be given."""
+async def test_login_at_an_address_of_another_program_is_rejected(run: Run, app: SignedApp) -> None:
+    """The fix names the settings with which a person can sign in instead."""
     login = await run("login", app.server.control_url, **NOTHING_SET)
 
     assert login.exit_code == ExitCode.ACTION_REQUIRED
@@ -189,23 +187,23 @@ async def test_an_address_that_is_not_the_app_is_reported(run: Run, app: SignedA
     assert "CMKFLOW_TENANT_ID" in login.stderr
 
 
-async def test_an_identity_that_is_not_there_is_told(run: Run) -> None:
-    """Nothing is kept of it."""
+async def test_login_with_a_missing_managed_identity_is_rejected(run: Run) -> None:
+    """The command stores nothing about the sign-in."""
     login = await run("login", "--managed-identity", IDENTITY_ENDPOINT="http://127.0.0.1:9/token")
 
     assert login.exit_code == ExitCode.ACTION_REQUIRED
     assert (await run("whoami")).exit_code == ExitCode.ACTION_REQUIRED
 
 
-async def test_nobody_signs_in_over_an_open_line(run: Run) -> None:
-    """A token must not be kept for an address where everybody on the way reads it."""
+async def test_login_requires_https(run: Run) -> None:
+    """The command sends no token over a connection without encryption."""
     login = await run("login", "--device-code", CMKFLOW_API="http://app.example")
 
     assert login.exit_code == ExitCode.USAGE_ERROR
 
 
-def test_no_command_wants_a_function_key() -> None:
-    """Whoever is signed in has none."""
+def test_no_command_requires_a_function_key() -> None:
+    """A signed-in person has no function key."""
     keys = {
         " ".join(words): option.required
         for words, command in command_tree().items()

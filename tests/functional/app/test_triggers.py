@@ -1,4 +1,4 @@
-"""The triggers: what they read from a message, and which use case they run."""
+"""Each trigger reads its message and runs its use case."""
 
 import json
 from datetime import timedelta
@@ -33,7 +33,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def test_a_whole_remediation_runs_through_the_triggers(scenario: Scenario) -> None:
+async def test_triggers_run_a_whole_remediation(scenario: Scenario) -> None:
     """Every message of a remediation runs through the app's functions until the retirement."""
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -64,7 +64,7 @@ async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -
     assert remediation.environment_ids == (scenario.build.environment.id,)
 
 
-async def test_each_event_of_a_list_is_reacted_to(scenario: Scenario) -> None:
+async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
     """Two link events in one message start two remediations."""
     scenario.build.link()
     events = [
@@ -88,7 +88,7 @@ async def test_each_event_of_a_list_is_reacted_to(scenario: Scenario) -> None:
     assert len(await scenario.services.tables.remediations.all()) == 2
 
 
-async def test_an_event_of_no_concern_is_completed(scenario: Scenario) -> None:
+async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
     """An event of another type starts nothing and is no poison message."""
     event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
 
@@ -98,7 +98,7 @@ async def test_an_event_of_no_concern_is_completed(scenario: Scenario) -> None:
     assert scenario.fakes.messages.waiting(POISON) == []
 
 
-async def test_the_sweep_starts_one_remediation_a_day(scenario: Scenario) -> None:
+async def test_daily_check_starts_one_remediation_per_day(scenario: Scenario) -> None:
     """Two daily checks on one day start one remediation, and one on the next day another."""
     scenario.build.link()
 
@@ -111,7 +111,7 @@ async def test_the_sweep_starts_one_remediation_a_day(scenario: Scenario) -> Non
     assert origins == [StartSource.DAILY_CHECK, StartSource.DAILY_CHECK]
 
 
-async def test_overdue_rows_get_their_message_again(scenario: Scenario) -> None:
+async def test_message_of_an_overdue_row_is_sent_again(scenario: Scenario) -> None:
     """The timer sends the message of a job again if it was lost."""
     scenario.build.link()
     order = Remediation(
@@ -146,7 +146,9 @@ async def test_overdue_rows_get_their_message_again(scenario: Scenario) -> None:
     ],
     ids=["bytes", "open", "list", "text", "one", "number", "slash", "empty", "deep"],
 )
-async def test_a_job_message_that_cannot_be_read_is_parked(scenario: Scenario, body: bytes) -> None:
+async def test_unreadable_job_message_becomes_a_poison_message(
+    scenario: Scenario, body: bytes
+) -> None:
     """The message is in the queue `poison`, with its body and a reason."""
     await flow_jobs.run_flow_job(message_of(body, message_id="m-7"))
 
@@ -162,7 +164,7 @@ async def test_a_job_message_that_cannot_be_read_is_parked(scenario: Scenario, b
     [b"no json", b"[]", b"{}", b'[{"id": "1"}]', b'{"id": "1", "eventType": 5}'],
     ids=["text", "nothing", "no event", "list without type", "type is a number"],
 )
-async def test_an_event_that_cannot_be_read_is_parked(scenario: Scenario, body: bytes) -> None:
+async def test_unreadable_event_becomes_a_poison_message(scenario: Scenario, body: bytes) -> None:
     """The message is in the queue `poison`, with its body."""
     await policy_events.on_policy_event(message_of(body))
 
@@ -171,7 +173,7 @@ async def test_an_event_that_cannot_be_read_is_parked(scenario: Scenario, body: 
     assert parked.body["body"] == body.decode()
 
 
-async def test_a_message_for_a_row_that_is_not_there_is_parked(scenario: Scenario) -> None:
+async def test_message_for_a_missing_row_becomes_a_poison_message(scenario: Scenario) -> None:
     """The message is in the queue `poison`, because a person has to act."""
     body = {"remediation": "r-1", "job": "j-1"}
 

@@ -1,4 +1,4 @@
-"""The app as Microsoft's worker sees it: accepted, indexed, guarded, and answering."""
+"""Microsoft's worker indexes the app and calls its functions."""
 
 import base64
 import json
@@ -34,8 +34,8 @@ OTHERS = {
 }
 
 
-def app_settings(folder: Path) -> dict[str, str]:
-    """Return what the app starts with, alone on this machine."""
+def build_app_settings(folder: Path) -> dict[str, str]:
+    """Return the settings with which the app starts alone on this machine."""
     return {
         "CMK_TENANT_ID": "tenant",
         "CMK_SUBSCRIPTION_IDS": "subscription",
@@ -51,12 +51,12 @@ def app_settings(folder: Path) -> dict[str, str]:
     }
 
 
-async def test_the_worker_indexes_every_function_and_every_route_wants_a_key(
+async def test_worker_indexes_every_function_and_every_route_requires_sign_in(
     tmp_path: Path,
 ) -> None:
-    """Microsoft's worker accepts the app; no route answers without a key, all do with one."""
+    """Microsoft's worker accepts the app, and each route with a role answers 401 without a key."""
     async with (
-        running_host(tmp_path, ROOT, **app_settings(tmp_path)) as host,
+        running_host(tmp_path, ROOT, **build_app_settings(tmp_path)) as host,
         aiohttp.ClientSession() as session,
     ):
         # None goes past the one place that asks who calls.
@@ -66,13 +66,13 @@ async def test_the_worker_indexes_every_function_and_every_route_wants_a_key(
             url = f"{host.url}/api/{path.replace('{id}', 'a')}"
             async with session.request(method, url) as reply:
                 assert reply.status == (401 if declared.role else 200), (method, path)
-        await _switch(host, session)
-        await _read(host, session)
+        await _turn_kill_switch_on(host, session)
+        await _read_problem(host, session)
         assert await host.stop() == 0
 
 
-async def _switch(host: HostProcess, session: aiohttp.ClientSession) -> None:
-    """A PUT reaches the store through the real request and response objects."""
+async def _turn_kill_switch_on(host: HostProcess, session: aiohttp.ClientSession) -> None:
+    """Check that a PUT reaches the store through the real request and response objects."""
     headers = {"x-functions-key": KEY}
     body = {"is_on": True, "changed_by": "duty", "justification": "a drill"}
     url = f"{host.url}/api/kill-switch"
@@ -85,8 +85,8 @@ async def _switch(host: HostProcess, session: aiohttp.ClientSession) -> None:
         assert reply.headers["Cache-Control"] == "no-store"
 
 
-async def _read(host: HostProcess, session: aiohttp.ClientSession) -> None:
-    """A problem document keeps its media type, and does not repeat the key of the query."""
+async def _read_problem(host: HostProcess, session: aiohttp.ClientSession) -> None:
+    """Check that a problem document keeps its media type and does not repeat the key."""
     url = f"{host.url}/api/remediations/00000000-0000-4000-8000-000000000000?code={KEY}"
 
     async with session.get(url) as reply:
@@ -97,8 +97,8 @@ async def _read(host: HostProcess, session: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.parametrize("name", ["host.json", "local.settings.sample.json"])
-def test_the_host_files_are_json(name: str) -> None:
-    """They are read by the Functions host, which reports little about a slip."""
+def test_host_files_are_valid_json(name: str) -> None:
+    """The Functions host reads these files and reports little about an error."""
     assert isinstance(json.loads((ROOT / name).read_text()), dict)
 
 

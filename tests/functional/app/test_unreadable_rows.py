@@ -27,7 +27,7 @@ from shared.queues import FLOW_JOBS, POISON
 from shared.reason import Reason
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call, message_of
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
@@ -48,7 +48,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def without_audit(scenario: Scenario) -> dict[Any, Any]:
+def list_rows_without_audit(scenario: Scenario) -> dict[Any, Any]:
     """Return all rows except the audit log, which also has rejected requests."""
     return {name: row for name, row in scenario.fakes.store.rows.items() if row.table != "auditlog"}
 
@@ -65,7 +65,7 @@ def downgrade_row(scenario: Scenario, name: RowName, state: str) -> None:
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
 
-def event(environment_id: object) -> dict[str, object]:
+def build_policy_event(environment_id: object) -> dict[str, object]:
     """Return the event of a policy link."""
     return {
         "specversion": "1.0",
@@ -77,14 +77,14 @@ def event(environment_id: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("environment_id", ["a/b", "", None, "x" * 81, "no-such-environment"])
-async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
+async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
     environment_id: object,
 ) -> None:
     """The poison message has the reason, and no remediation is started."""
     scenario = Scenario()
     provide(scenario.services)
 
-    await policy_events.on_policy_event(message_of(event(environment_id)))
+    await policy_events.on_policy_event(message_of(build_policy_event(environment_id)))
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "environment" in str(parked.body["reason"])
@@ -92,7 +92,7 @@ async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
     assert await send_due_and_overdue_messages(scenario.services) == 0
 
 
-async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
+async def test_unreadable_row_blocks_no_other_row(scenario: Scenario) -> None:
     """The timer sends the message of the other flow, and one notification a day names the row."""
     jobs = await scenario.jobs()
     downgrade(scenario, jobs["Orders"])
@@ -116,7 +116,7 @@ async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
     assert len(scenario.fakes.notices.told) == 2
 
 
-async def test_a_defect_with_one_row_holds_up_no_other(
+async def test_internal_error_with_one_row_blocks_no_other_row(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The notification has class and place of the error, but not its text, which may be secret."""
@@ -139,7 +139,7 @@ async def test_a_defect_with_one_row_holds_up_no_other(
     assert jobs["Invoices"].id in str(scenario.fakes.messages.waiting(FLOW_JOBS))
 
 
-async def test_a_row_that_is_gone_is_no_longer_counted(scenario: Scenario) -> None:
+async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None:
     """Health counts only alerts about rows that still exist."""
     job = await scenario.job("Orders")
     downgrade(scenario, job)
@@ -151,7 +151,7 @@ async def test_a_row_that_is_gone_is_no_longer_counted(scenario: Scenario) -> No
     assert (await call(health_api.show_health)).document["alert_counts"] == {}
 
 
-async def test_an_unreadable_row_is_shown_by_its_key(scenario: Scenario) -> None:
+async def test_unreadable_row_is_shown_with_its_key(scenario: Scenario) -> None:
     """The API and the command line show the row's key beside the readable rows."""
     jobs = await scenario.jobs()
     downgrade(scenario, jobs["Orders"])
@@ -159,7 +159,7 @@ async def test_an_unreadable_row_is_shown_by_its_key(scenario: Scenario) -> None
 
     listed = (await call(remediations_api.list_remediations)).document
     shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
-    async with served_app() as command_line:
+    async with serve_app() as command_line:
         told = await command_line.run("remediation", "show", scenario.remediation.id)
 
     assert [one["row"] for one in listed["unreadable_rows"]] == [row]
@@ -177,9 +177,7 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
-    scenario: Scenario, order: str
-) -> None:
+async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, order: str) -> None:
     """The request is carried out for the other flow, and the answer names the unreadable row."""
     jobs, table = await scenario.jobs(), scenario.services.tables.flow_jobs
     downgrade(scenario, jobs["Orders"])
@@ -189,7 +187,7 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     await table.change(*place, lambda job: job and replace(job, state=FlowJobState.BLOCKED))
 
     reply = await call(ORDERS[order], id=scenario.remediation.id)
-    async with served_app() as command_line:
+    async with serve_app() as command_line:
         group = ["remediation"] if order == "cancel" else []
         told = await command_line.run(*group, order, scenario.remediation.id, answer="y")
 
@@ -204,13 +202,13 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
 
 
 @pytest.mark.parametrize("order", ["retry", "rollback"])
-async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
+async def test_request_for_a_flow_with_an_unreadable_row_is_rejected(
     scenario: Scenario, order: str
 ) -> None:
     """The answer is 422 with the row's key and the fix, and nothing is changed."""
     jobs = await scenario.jobs()
     downgrade(scenario, jobs["Orders"])
-    before = without_audit(scenario)
+    before = list_rows_without_audit(scenario)
     flows = [job.original_id for job in jobs.values()]
 
     reply = await call(ORDERS[order], id=scenario.remediation.id, body={"flow_ids": flows})
@@ -218,10 +216,12 @@ async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
     assert reply.status == 422
     assert jobs["Orders"].id in reply.document["detail"]
     assert "Deploy the version" in reply.document["fix"]
-    assert without_audit(scenario) == before
+    assert list_rows_without_audit(scenario) == before
 
 
-async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(scenario: Scenario) -> None:
+async def test_cancel_with_an_unreadable_environment_job_cancels_flow_jobs(
+    scenario: Scenario,
+) -> None:
     """A cancel of the remediation still cancels the flow jobs."""
     job = await scenario.environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
@@ -233,8 +233,8 @@ async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(scenario:
     assert [one["row"] for one in reply.document["unreadable_rows"]] == [list(name)]
 
 
-async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: Scenario) -> None:
-    """The job is not rolled back, because its deletion cannot be cancelled. The other one is."""
+async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scenario) -> None:
+    """The app cannot cancel the deletion, so it rolls back only the other job."""
     job, table = await scenario.job("Orders"), scenario.services.tables.deletions
     deletion = Deletion(
         environment_id=job.environment_id,
@@ -260,7 +260,9 @@ async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: 
     assert (await scenario.job("Orders")).requested_command is None
 
 
-async def test_a_remediation_of_no_environment_is_shown_as_unreadable(scenario: Scenario) -> None:
+async def test_remediation_with_an_invalid_environment_id_is_shown_as_unreadable(
+    scenario: Scenario,
+) -> None:
     """The list names the unreadable remediation and shows the others."""
     name = scenario.services.tables.remediations.name_of(scenario.remediation)
     row = scenario.fakes.store.rows[name]
@@ -280,7 +282,7 @@ async def test_a_remediation_of_no_environment_is_shown_as_unreadable(scenario: 
     assert {one.row[2] for one in scenario.fakes.notices.told} == {"junk"}
 
 
-async def damage(scenario: Scenario, name: RowName, **columns: str) -> None:
+async def damage_row(scenario: Scenario, name: RowName, **columns: str) -> None:
     """Change columns of an existing row, or write a new unreadable row."""
     table, partition, key = name
     row = scenario.fakes.store.rows.get(name) or StoreRow(
@@ -289,14 +291,14 @@ async def damage(scenario: Scenario, name: RowName, **columns: str) -> None:
     await scenario.fakes.store.write(UpsertRow(replace(row, columns={**row.columns, **columns})))
 
 
-async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
-    """No flow is written, and health and status say why. A change writes the row again."""
+async def test_unreadable_kill_switch_is_treated_as_on() -> None:
+    """The app writes no flow, and health and status name the row. A change writes the row again."""
     scenario, name = (
         Scenario(mode=ApprovalPolicy.AUTOMATIC),
         ("killswitch", "kill_switch", "kill-switch"),
     )
     scenario.build.http_flow("Orders")
-    await damage(scenario, name, data0="{garbage")
+    await damage_row(scenario, name, data0="{garbage")
     await planned(scenario)
     provide(scenario.services)
     jobs = await scenario.jobs()
@@ -323,7 +325,7 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     assert not (await call(health_api.show_health)).document["kill_switch_on"]
 
 
-async def test_environment_job_of_another_version_does_not_stop_the_sweep(
+async def test_environment_job_of_another_version_does_not_stop_the_daily_check(
     scenario: Scenario,
 ) -> None:
     """The daily check completes, and a notification names the row and the fix."""
@@ -339,12 +341,12 @@ async def test_environment_job_of_another_version_does_not_stop_the_sweep(
     assert told.fix.startswith(f"Row {'/'.join(name)}: Deploy the version")
 
 
-async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
+async def test_daily_check_writes_an_unreadable_timer_row_again(
     scenario: Scenario,
 ) -> None:
     """Health and status name the row until the daily check has written it again."""
     name = ("timerruns", "timer", SWEEP)
-    await damage(scenario, name, data0="{garbage")
+    await damage_row(scenario, name, data0="{garbage")
 
     before = (await call(status_api.show_status)).document
     await run_daily_check(scenario.services, "today")
@@ -358,11 +360,11 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
     assert [told.row for told in scenario.fakes.notices.told] == [name]
 
 
-async def test_reminder_that_cannot_be_read_still_reminds(scenario: Scenario) -> None:
+async def test_unreadable_wake_up_still_wakes_its_job(scenario: Scenario) -> None:
     """The timer finds the job by the key of the wake-up, and writes the wake-up again."""
     before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
     for row in [row for row in scenario.fakes.store.rows.values() if row.table == "wakeups"]:
-        await damage(scenario, (row.table, row.partition, row.key), data0="{garbage")
+        await damage_row(scenario, (row.table, row.partition, row.key), data0="{garbage")
 
     await send_due_and_overdue_messages(scenario.services)
 
@@ -372,12 +374,12 @@ async def test_reminder_that_cannot_be_read_still_reminds(scenario: Scenario) ->
     assert [one async for one in scenario.services.tables.wake_ups.query("wake_up")]
 
 
-async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(scenario: Scenario) -> None:
-    """The daily check writes the columns as the item says, so that queries find the row."""
+async def test_daily_check_corrects_search_columns(scenario: Scenario) -> None:
+    """The daily check writes the columns again from the item, so that queries find the row."""
     job = await scenario.job("Orders")
     name = scenario.services.tables.flow_jobs.name_of(job)
     before = scenario.fakes.store.rows[name].columns
-    await damage(scenario, name, state="levitating", original_id="")
+    await damage_row(scenario, name, state="levitating", original_id="")
 
     await run_daily_check(scenario.services, "today")
 

@@ -16,7 +16,7 @@ from tests.fakes.test_world import World
 
 @dataclass(slots=True)
 class Assessed:
-    """A tenant of one environment and its assessment."""
+    """A tenant of one environment with its assessment."""
 
     world: World = field(default_factory=World)
     build: Builder = field(init=False)
@@ -29,7 +29,7 @@ class Assessed:
 
     @property
     def services(self) -> Services:
-        """The app's services on the fakes."""
+        """Return the app's services on the fakes."""
         return services_of(self.fakes.ports)
 
     async def assess(self, services: Services | None = None, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`ip-filter` policies of API Management: a caller has to pass each of them."""
+"""A caller has to pass each `ip-filter` policy of API Management."""
 
 import pytest
 
@@ -15,7 +15,7 @@ TAGS = tag_list({TAG: ["20.61.88.128/26", "2603:1061:2004:7800::/56"]})
 ALL, HALF, OTHER = "20.61.88.128-20.61.88.191", "20.61.88.128-20.61.88.159", "203.0.113.4"
 
 
-async def read(*resources: Json) -> dict[str, Firewall]:
+async def read_firewalls(*resources: Json) -> dict[str, Firewall]:
     """Return the firewalls by their names, without the name of the service."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
@@ -23,9 +23,9 @@ async def read(*resources: Json) -> dict[str, Firewall]:
     return {one.name.removeprefix("apis"): one for one in found}
 
 
-async def verdict(*inbound: str) -> str:
+async def read_verdict(*inbound: str) -> str:
     """Return the verdict on a service with these inbound policies."""
-    return judge_tag((await read(service(), policy(*inbound)))[""], TAG, TAGS).verdict
+    return judge_tag((await read_firewalls(service(), policy(*inbound)))[""], TAG, TAGS).verdict
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,16 @@ async def verdict(*inbound: str) -> str:
         (("<rewrite-uri template='@(1 < 2)' />",), "unknown"),
     ],
 )
-async def test_a_caller_has_to_pass_every_filter(inbound: tuple[str, ...], expected: str) -> None:
+async def test_verdict_requires_every_filter_to_allow_the_caller(
+    inbound: tuple[str, ...], expected: str
+) -> None:
     """A filter with an unreadable address or a condition makes the verdict unknown."""
-    assert await verdict(*inbound) == expected
+    assert await read_verdict(*inbound) == expected
 
 
-async def test_an_api_has_filters_of_its_own_beside_those_of_its_service() -> None:
+async def test_api_adds_its_filters_to_those_of_its_service() -> None:
     """An API without `<base />` has only its own filters. One without filters is no firewall."""
-    found = await read(
+    found = await read_firewalls(
         service(),
         policy(ip_filter(ALL)),
         *(api(name) for name in ("narrow", "alone", "plain", "silent")),
@@ -71,8 +73,8 @@ async def test_an_api_has_filters_of_its_own_beside_those_of_its_service() -> No
     assert {host for one in found.values() for host in one.hosts} == {HOST, "apis.azure-api.net"}
 
 
-async def test_a_service_without_public_access_lets_nobody_in() -> None:
+async def test_service_without_public_access_denies_every_caller() -> None:
     """Without public access the verdict is denied, whatever the policy allows."""
-    found = await read(service(publicNetworkAccess="Disabled"), policy(ip_filter(ALL)))
+    found = await read_firewalls(service(publicNetworkAccess="Disabled"), policy(ip_filter(ALL)))
 
     assert judge_tag(found[""], TAG, TAGS).verdict == "denied"

@@ -20,7 +20,9 @@ def tenant() -> Assessed:
     return Assessed()
 
 
-async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: Assessed) -> None:
+async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
+    tenant: Assessed,
+) -> None:
     """The assessment lists the flows on Microsoft's key, with the recommended change first."""
     tenant.build.http_flow("Orders")
     tenant.build.teams_flow("Alerts")
@@ -45,7 +47,7 @@ async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: A
     assert tenant.world.writes == []
 
 
-async def test_the_whole_chain_above_a_flow_is_shown(tenant: Assessed) -> None:
+async def test_parents_list_all_flows_that_keep_them_on_microsofts_key(tenant: Assessed) -> None:
     """A grandparent lists the flows between it and the flow with a Microsoft-key reason."""
     child = tenant.build.http_flow("Child")
     parent = tenant.build.parent("Parent", child)
@@ -59,7 +61,7 @@ async def test_the_whole_chain_above_a_flow_is_shown(tenant: Assessed) -> None:
     assert [one.label for one in tenant.flows["Child"].callers] == ["flow Parent"]
 
 
-async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assessed) -> None:
+async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed) -> None:
     """Without a flow run that shows the trigger URL, the list of callers says what is unknown."""
     orders = tenant.build.http_flow("Orders")
     tenant.build.http_flow("Silent")
@@ -75,10 +77,10 @@ async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assess
     assert "unknown" in tenant.flows["Silent"].callers_unknown_reason
 
 
-async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
-    """Flows left logic.azure.com: for sure where it is a known flow's URL, perhaps where it is not.
+async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None:
+    """A retired URL of a known flow is a problem, and of an unknown flow a warning.
 
-    The same place in another setting may hold the flow's present URL, and works.
+    A setting that also contains the current URL is not reported.
     """
     orders = tenant.build.http_flow("Orders")
     site = tenant.build.app_setting_caller(orders)
@@ -103,7 +105,7 @@ async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
     assert "OLD_URL" not in found[1].message
 
 
-async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Assessed) -> None:
+async def test_assessment_after_a_key_shows_only_flows_on_microsofts_key(tenant: Assessed) -> None:
     """After a key is applied, the assessment shows only flows on Microsoft's key."""
     tenant.build.http_flow("Orders")
     tenant.build.http_flow("Orders (CMK)").is_protected = True
@@ -120,7 +122,9 @@ async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Ass
     )
 
 
-async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant: Assessed) -> None:
+async def test_finding_about_movable_flows_of_a_linked_environment_names_a_support_ticket(
+    tenant: Assessed,
+) -> None:
     """The policy may be older than the support for flows, so the fix names a support ticket."""
     tenant.build.polling_flow("Messages")
     tenant.build.link(migrated=False)
@@ -143,7 +147,7 @@ class _SilentReports:
         raise ThrottledError
 
 
-async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
+async def test_rules_apply_without_the_microsoft_key_list(
     tenant: Assessed,
 ) -> None:
     """Without the Microsoft-key list, the findings are unknown, and the rules still apply."""
@@ -181,7 +185,7 @@ class _Reports:
         return counted
 
 
-async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
+async def test_no_request_is_sent_after_the_first_throttled_one(
     tenant: Assessed,
 ) -> None:
     """After the first throttled request the app sends no other, and a finding names each flow."""
@@ -201,7 +205,7 @@ async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
     assert len(texts) == len(names)
 
 
-async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
+async def test_runs_are_read_if_those_of_a_deleted_flow_cannot_be_read(
     tenant: Assessed,
 ) -> None:
     """If the runs of a deleted flow cannot be read, the runs of the other flow are."""
@@ -217,7 +221,9 @@ async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
     }
 
 
-async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> None:
+async def test_list_entry_without_dataverse_id_is_matched_by_reading_the_flow(
+    tenant: Assessed,
+) -> None:
     """The app finds the flow of a list entry without a Dataverse id by reading the flow."""
     tenant.build.http_flow("Orders")
     tenant.world.reports_are_bare = True
@@ -228,7 +234,7 @@ async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> No
     assert tenant.flows["Orders"].in_solution is True
 
 
-async def test_over_http_the_answer_holds_no_signature(tenant: Assessed) -> None:
+async def test_api_returns_the_assessment_without_a_signature(tenant: Assessed) -> None:
     """The API returns the whole assessment without a signature."""
     orders = tenant.build.http_flow("Orders")
     tenant.build.secret_caller(orders)

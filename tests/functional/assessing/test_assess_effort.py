@@ -1,4 +1,4 @@
-"""The estimate of an assessment, compared with a remediation on fakes."""
+"""The estimate of an assessment is close to the requests of a remediation on fakes."""
 
 from collections import Counter
 from dataclasses import replace
@@ -24,7 +24,7 @@ class _Counted:
         return getattr(self._port, name)
 
 
-async def test_the_calls_that_are_expected_of_a_flow_are_those_that_it_takes() -> None:
+async def test_estimated_requests_are_at_most_twice_the_actual_ones() -> None:
     """The estimate for ten flows is at least the number of requests, and less than twice that."""
     count: Counter[str] = Counter()
 

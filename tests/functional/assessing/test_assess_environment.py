@@ -21,7 +21,7 @@ def tenant() -> Assessed:
     return Assessed()
 
 
-async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> None:
+async def test_level_of_a_connection_depends_on_its_sign_in(tenant: Assessed) -> None:
     """A connection with OAuth is ok, with a password a warning, and else unknown."""
     for connector in ("shared_teams", "shared_sql", "shared_strange"):
         tenant.build.connection(connector, connector, owner=tenant.build.owner)
@@ -36,14 +36,14 @@ async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> N
     }
 
 
-async def test_an_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
+async def test_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
     """An application may get an empty list, so the finding is unknown."""
     await tenant.assess()
 
     assert tenant.finding(AssessmentTopic.CONNECTIONS, "connections").level is FindingLevel.UNKNOWN
 
 
-async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
+async def test_canvas_app_that_calls_a_flow_is_a_manual_caller(
     tenant: Assessed,
 ) -> None:
     """The app is a manual caller, and an app whose flow is unknown has an unknown finding."""
@@ -70,7 +70,7 @@ def _app(name: str, flow_id: str) -> CanvasApp:
     )
 
 
-async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None:
+async def test_solution_setting_machine_group_and_skill_are_reported(tenant: Assessed) -> None:
     """The findings name the solution setting, the hosted machine group and the skill."""
     environment = tenant.build.environment
     environment.creates_flows_in_solutions = False
@@ -93,7 +93,7 @@ async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None
     assert "Skill" in tenant.finding(AssessmentTopic.COPILOT, "copilot_skills").message
 
 
-async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed) -> None:
+async def test_findings_name_each_feature_without_data_under_the_key(tenant: Assessed) -> None:
     """The findings name all seven features in Microsoft's document of October 2024."""
     await tenant.assess()
 
@@ -111,7 +111,7 @@ async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed
     assert len(tenant.findings(AssessmentTopic.ANALYTICS)) == len(features)
 
 
-async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> None:
+async def test_power_apps_flow_outside_solutions_is_reported(tenant: Assessed) -> None:
     """The finding names only the flow outside a solution."""
     tenant.build.power_apps_v1_flow("Old form")
     tenant.build.power_apps_v1_flow("Settled form").in_solution = True
@@ -123,7 +123,9 @@ async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> No
     assert "Settled form" not in told
 
 
-async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Assessed) -> None:
+async def test_eligibility_checks_the_named_policy_and_the_number_of_environments(
+    tenant: Assessed,
+) -> None:
     """Geography and environment type are problems, and the twentieth environment is a warning."""
     world = tenant.world
     world.policies["p"] = EnterprisePolicy(
@@ -157,7 +159,9 @@ async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Asses
         await tenant.assess(policy="strange")
 
 
-async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> None:
+async def test_external_host_is_reported_with_its_flows_and_the_required_tag(
+    tenant: Assessed,
+) -> None:
     """The finding names a host without a known firewall, and the flows that call it."""
     tenant.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.61.88.128/26"]}
     for name in ("Orders", "Invoices"):
@@ -172,7 +176,7 @@ async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> Non
     assert "PowerPlatformPlex.WestEurope" in finding.fix
 
 
-async def test_the_key_is_looked_at_before_it_is_applied(tenant: Assessed) -> None:
+async def test_key_of_a_named_policy_is_checked_before_it_is_applied(tenant: Assessed) -> None:
     """The assessment checks the key of a named policy. Without one the finding is unknown."""
     put_sound_key(tenant.world, "/policies/cmk-eu", "system")
     versions = tenant.world.keys[VAULT_URL, KEY]

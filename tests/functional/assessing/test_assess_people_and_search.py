@@ -1,4 +1,4 @@
-"""An assessment of owners and co-owners, and assessments that share a caller search."""
+"""An assessment lists owners and co-owners, and assessments share a caller search."""
 
 from collections import Counter
 from dataclasses import replace
@@ -32,18 +32,18 @@ def build() -> Builder:
     return Builder(World())
 
 
-def services(build: Builder, **ports: Any) -> Services:
+def build_services(build: Builder, **ports: Any) -> Services:
     """Return the app's services on the tenant, with these ports replaced."""
     return replace(services_of(fakes_of(build.world).ports), **ports)
 
 
-def levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingLevel]:
+def list_levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingLevel]:
     """Return the levels of a topic's findings."""
     (section,) = (one for one in found.sections if one.topic is topic)
     return {one.level for one in section.findings}
 
 
-def share(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]) -> None:
+def share_flow(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]) -> None:
     """Share a flow in Dataverse."""
     flow.shares[DataversePrincipal(table=table, id=identity)] = rights
 
@@ -51,15 +51,15 @@ def share(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]) -> 
 # --- people ---------------------------------------------------------------------------------------
 
 
-async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None:
+async def test_co_owners_are_named_with_their_permission(build: Builder) -> None:
     """The assessment names users and teams, and says who may only read."""
     orders = build.http_flow("Orders")
     build.http_flow("Alone")
     team = build.world.add_team("Integration")
-    share(orders, USERS, build.world.add_user("Reviewer").user_id, frozenset({"ReadAccess"}))
-    share(orders, TEAMS, team.team_id, EDIT)
+    share_flow(orders, USERS, build.world.add_user("Reviewer").user_id, frozenset({"ReadAccess"}))
+    share_flow(orders, TEAMS, team.team_id, EDIT)
 
-    found = await assess(services(build), build.environment.id)
+    found = await assess(build_services(build), build.environment.id)
 
     flows = {flow.display_name: flow for flow in found.flows}
     assert flows["Orders"].co_owners == ("Integration (team)", "Reviewer: may read")
@@ -67,19 +67,19 @@ async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None
     assert (flows["Alone"].co_owners, flows["Alone"].co_owners_unknown_reason) == ((), "")
 
 
-async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) -> None:
+async def test_co_owners_of_a_flow_outside_solutions_are_unknown(build: Builder) -> None:
     """Dataverse lacks the co-owners of a flow outside solutions, so they are unknown."""
     build.power_apps_v1_flow("Form")
     build.http_flow("Orders")
 
-    found = await assess(services(build), build.environment.id)
+    found = await assess(build_services(build), build.environment.id)
 
     gaps = {flow.display_name: flow.co_owners_unknown_reason for flow in found.flows}
     assert "unknown: it is in no solution" in gaps["Form"]
     assert gaps["Orders"] == ""
 
 
-async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: Builder) -> None:
+async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: Builder) -> None:
     """If the app may not read shares, the flow says why its co-owners are unknown."""
     build.http_flow("Orders")
 
@@ -88,14 +88,14 @@ async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: B
             return dict.fromkeys(flows, PlatformError("no right", code="0x80040220", status=403))
 
     sharing: Any = Silent()
-    found = await assess(services(build, flow_sharing=sharing), build.environment.id)
+    found = await assess(build_services(build, flow_sharing=sharing), build.environment.id)
 
     (flow,) = found.flows
     assert "unknown: 0x80040220" in flow.co_owners_unknown_reason
     assert flow.owner == build.owner.name
 
 
-async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
+async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An assessment reads co-owners for a limited number of flows."""
@@ -103,7 +103,7 @@ async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
     for number in range(3):
         build.http_flow(f"Flow {number}")
 
-    found = await assess(services(build), build.environment.id)
+    found = await assess(build_services(build), build.environment.id)
 
     assert [bool(flow.co_owners_unknown_reason) for flow in found.flows] == [False, False, True]
 
@@ -113,7 +113,7 @@ async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None
     build.http_flow("Orders")
     build.power_apps_v1_flow("Form")
 
-    found = await assess(services(build), build.environment.id)
+    found = await assess(build_services(build), build.environment.id)
 
     texts = {flow.display_name: flow.run_only_users for flow in found.flows}
     assert all(text.startswith("Unknown") for text in texts.values())
@@ -141,7 +141,7 @@ class _CountedKind:
             yield caller
 
 
-def counted(there: Services, count: Counter[str], *failing: str) -> Services:
+def build_counted_services(there: Services, count: Counter[str], *failing: str) -> Services:
     """Return services whose searches are counted."""
     kinds: dict[str, Any] = {
         name: _CountedKind(kind, count, fails=name in failing)
@@ -150,14 +150,14 @@ def counted(there: Services, count: Counter[str], *failing: str) -> Services:
     return replace(there, callers=kinds)
 
 
-async def test_assessments_of_several_environments_share_one_search(build: Builder) -> None:
+async def test_assessments_of_several_environments_share_a_caller_search(build: Builder) -> None:
     """The second assessment uses the search of the first, and finds its own callers."""
     other = Builder(build.world, name="Other")
     build.flow_caller(build.http_flow("Orders"))
     other.app_setting_caller(other.http_flow("Invoices"))
     build.world.traffic.beat(build.world)
     count: Counter[str] = Counter()
-    there = counted(services(build), count)
+    there = build_counted_services(build_services(build), count)
 
     first = await assess(there, build.environment.id)
     second = await assess(there, other.environment.id, callers_since=first.callers_searched_at)
@@ -168,13 +168,13 @@ async def test_assessments_of_several_environments_share_one_search(build: Build
     assert second.callers_searched_at == first.callers_searched_at
 
 
-async def test_an_assessment_by_itself_searches_anew(build: Builder) -> None:
+async def test_assessment_without_a_search_time_searches_again(build: Builder) -> None:
     """An assessment without a time of a search searches again, and a removed caller is gone."""
     orders = build.http_flow("Orders")
     build.app_setting_caller(orders)
     build.world.traffic.beat(build.world)
     count: Counter[str] = Counter()
-    there = counted(services(build), count)
+    there = build_counted_services(build_services(build), count)
 
     before = await assess(there, build.environment.id)
     for site in build.world.sites.values():
@@ -187,22 +187,26 @@ async def test_an_assessment_by_itself_searches_anew(build: Builder) -> None:
     assert set(count.values()) == {2}
 
 
-async def test_a_kind_that_gave_no_answer_is_searched_again_by_the_next(build: Builder) -> None:
+async def test_next_assessment_searches_only_the_kind_that_did_not_answer(build: Builder) -> None:
     """The next assessment searches only the kind of caller that did not answer."""
     build.http_flow("Orders")
     count: Counter[str] = Counter()
-    there = services(build)
+    there = build_services(build)
 
-    first = await assess(counted(there, count, "key_vault_secret"), build.environment.id)
+    first = await assess(
+        build_counted_services(there, count, "key_vault_secret"), build.environment.id
+    )
     since = first.callers_searched_at
-    second = await assess(counted(there, count), build.environment.id, callers_since=since)
+    second = await assess(
+        build_counted_services(there, count), build.environment.id, callers_since=since
+    )
 
     assert "callers of kind key_vault_secret is incomplete" in first.flows[0].callers_unknown_reason
     assert "key_vault_secret" not in second.flows[0].callers_unknown_reason
     assert {kind: n for kind, n in count.items() if n > 1} == {"key_vault_secret": 2}
 
 
-async def test_a_child_call_of_another_environment_is_no_caller(build: Builder) -> None:
+async def test_parent_in_another_environment_is_no_caller(build: Builder) -> None:
     """A parent in another environment runs its own import of the flow, so it is no caller."""
     other = Builder(build.world, name="Other")
     build.world.assumptions.children_must_be_on = False
@@ -210,17 +214,17 @@ async def test_a_child_call_of_another_environment_is_no_caller(build: Builder) 
     other.parent("Elsewhere", orders)
     build.parent("Here", orders)
 
-    found = await assess(services(build), build.environment.id)
+    found = await assess(build_services(build), build.environment.id)
 
     callers = {flow.display_name: flow.callers for flow in found.flows}
     assert [one.label for one in callers["Orders"]] == ["flow Here"]
 
 
-async def test_over_http_an_answer_says_when_callers_were_searched(build: Builder) -> None:
+async def test_api_returns_and_accepts_the_time_of_the_caller_search(build: Builder) -> None:
     """A request with the time of the last search does not search. The time needs a zone."""
     build.http_flow("Orders")
     count: Counter[str] = Counter()
-    provide(counted(services(build), count))
+    provide(build_counted_services(build_services(build), count))
     identity = build.environment.id
 
     first = await call(show_assessment, id=identity)
@@ -246,12 +250,12 @@ class _SilentWorkflows:
         yield
 
 
-async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> None:
+async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Builder) -> None:
     """If flows cannot be read, no finding about flows is ok."""
     build.http_flow("Orders")
     silent: Any = _SilentWorkflows()
 
-    found = await assess(services(build, workflows=silent), build.environment.id)
+    found = await assess(build_services(build, workflows=silent), build.environment.id)
 
     assert found.flow_count is None
     assert "may be higher" in found.estimate.unknown_reason
@@ -262,13 +266,13 @@ async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> 
         AssessmentTopic.NETWORK,
         AssessmentTopic.COPILOT,
     ):
-        assert FindingLevel.UNKNOWN in levels(found, topic), topic
-    assert FindingLevel.OK not in levels(found, AssessmentTopic.PORTAL_WARNING) | levels(
+        assert FindingLevel.UNKNOWN in list_levels(found, topic), topic
+    assert FindingLevel.OK not in list_levels(found, AssessmentTopic.PORTAL_WARNING) | list_levels(
         found, AssessmentTopic.FLOWS
     )
 
 
-async def test_policies_that_could_not_be_read_are_not_called_missing(build: Builder) -> None:
+async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder) -> None:
     """If policies cannot be read, a named policy is unknown, not missing."""
     build.http_flow("Orders")
 
@@ -277,15 +281,15 @@ async def test_policies_that_could_not_be_read_are_not_called_missing(build: Bui
             raise ServiceUnavailable
 
     keys: Any = Silent()
-    found = await assess(services(build, keys=keys), build.environment.id, policy="cmk-eu")
+    found = await assess(build_services(build, keys=keys), build.environment.id, policy="cmk-eu")
 
-    assert FindingLevel.UNKNOWN in levels(found, AssessmentTopic.ELIGIBILITY)
+    assert FindingLevel.UNKNOWN in list_levels(found, AssessmentTopic.ELIGIBILITY)
 
 
-async def test_sources_that_tell_different_states_are_named(build: Builder) -> None:
+async def test_flow_with_different_states_in_its_sources_is_reported(build: Builder) -> None:
     """A finding names the flow whose state differs in Dataverse and on the Microsoft-key list."""
     orders = build.http_flow("Orders")
-    there = services(build)
+    there = build_services(build)
     reported = await there.flow_reports.read_microsoft_key_flows(
         build.environment.id, cannot_migrate_only=False
     )

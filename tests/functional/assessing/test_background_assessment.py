@@ -1,4 +1,4 @@
-"""Background assessments: progress, interruptions and result."""
+"""Background assessments show progress, survive interruptions and return a result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -120,7 +120,7 @@ class ACallAMinute:
         self._free_at = now + timedelta(minutes=1)
 
 
-def around(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
+def wrap_ports(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
     """Replace ports of the app by wrappers of them."""
 
     def change(those: Ports) -> Ports:
@@ -143,41 +143,43 @@ def scenario() -> Scenario:
     return scenario
 
 
-async def order(scenario: Scenario, request: AssessmentRequest = ONE) -> Remediation:
+async def start_background_assessment(
+    scenario: Scenario, request: AssessmentRequest = ONE
+) -> Remediation:
     """Start an assessment of the environment."""
     environment_id = scenario.build.environment.id
     return await scenario.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
 
 
-async def shown(scenario: Scenario, started: Remediation) -> AssessmentView:
+async def read_assessment(scenario: Scenario, started: Remediation) -> AssessmentView:
     """Return the state of the assessment."""
     return await show_assessment(scenario.services, started.id)
 
 
-def told(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
-    """Return the assessment without its times; fail if there is none."""
+def remove_times(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
+    """Return the assessment without its times. Fails if there is none."""
     assert found is not None
     return replace(found, assessed_at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
 
 
-async def at_once(scenario: Scenario) -> EnvironmentAssessment:
+async def assess_immediately(scenario: Scenario) -> EnvironmentAssessment:
     """Return the assessment that is made immediately."""
-    return told(await assess(scenario.services, scenario.build.environment.id))
+    return remove_times(await assess(scenario.services, scenario.build.environment.id))
 
 
-async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(
+async def test_background_assessment_equals_an_immediate_one(
     scenario: Scenario,
 ) -> None:
     """The result is that of an immediate assessment, and no page stays in the store."""
-    started = await order(scenario)
-    assert (await shown(scenario, started)).answer is None
+    started = await start_background_assessment(scenario)
+    assert (await read_assessment(scenario, started)).answer is None
 
     await scenario.run(HOUR)
 
-    found = await shown(scenario, started)
+    found = await read_assessment(scenario, started)
     assert found.job.state is EnvironmentJobState.COMPLETED
-    assert told(found.answer) == await at_once(scenario)
-    assert [flow.display_name for flow in told(found.answer).flows] == ["Orders"]
+    assert remove_times(found.answer) == await assess_immediately(scenario)
+    assert [flow.display_name for flow in remove_times(found.answer).flows] == ["Orders"]
     assert found.job.assessed is not None
     assert found.job.assessed.flows == len([*scenario.world.flows()])
     assert scenario.world.writes == []
@@ -200,7 +202,7 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
         )
     pages = SlowPages(scenario.fakes.ports.workflows, scenario.world.clock, a_minute=3)
     store = Noted(scenario.fakes.store)
-    around(scenario, flow_pages=lambda _: pages, store=lambda _: store)
+    wrap_ports(scenario, flow_pages=lambda _: pages, store=lambda _: store)
     seen: list[int] = []
 
     def look() -> None:
@@ -210,41 +212,41 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
                 seen.append(job.assessed.flows if job.assessed else 0)
 
     scenario.driver.meanwhile = look
-    started = await order(scenario)
+    started = await start_background_assessment(scenario)
     await scenario.run(DAY)
 
-    found = await shown(scenario, started)
-    assert told(found.answer).flow_count == 10_000
-    assert [flow.display_name for flow in told(found.answer).flows] == ["Orders"]
+    found = await read_assessment(scenario, started)
+    assert remove_times(found.answer).flow_count == 10_000
+    assert [flow.display_name for flow in remove_times(found.answer).flows] == ["Orders"]
     assert seen == sorted(seen)
     assert len(set(seen)) > 5, "the row says how far it is"
     assert pages.asked == ["", *(str(start) for start in range(500, 10_000, 500))]
     assert len(store.queries) + len(store.gets) + store.writes <= 50 * 10
 
 
-async def test_a_call_a_minute_is_enough(scenario: Scenario) -> None:
+async def test_assessment_completes_with_one_request_a_minute(scenario: Scenario) -> None:
     """With one request a minute, the app still reads each page and each flow's runs once."""
     for number in range(20):
         scenario.build.http_flow(f"Form {number}")
     scenario.world.report_page = SIZE
     reports = ACallAMinute(scenario.fakes.ports.flow_reports, scenario.world.clock)
-    around(scenario, flow_reports=lambda _: reports)
-    started = await order(scenario)
+    wrap_ports(scenario, flow_reports=lambda _: reports)
+    started = await start_background_assessment(scenario)
 
     await scenario.run(2 * HOUR)
 
-    found = told((await shown(scenario, started)).answer)
+    found = remove_times((await read_assessment(scenario, started)).answer)
     assert len(found.flows) == 21
     assert len(reports.asked) == len(set(reports.asked)) > 2 * 21 / SIZE
 
 
-async def test_a_thousand_flows_that_stay_take_fifty_questions_to_the_store() -> None:
+async def test_assessment_of_a_thousand_flows_needs_at_most_fifty_store_reads() -> None:
     """The app looks up the callers of all flows together."""
     scenario = Scenario()
     for number in range(1_000):
         scenario.build.http_flow(f"Flow {number}")
     store = Noted(scenario.fakes.store)
-    around(scenario, store=lambda _: store)
+    wrap_ports(scenario, store=lambda _: store)
     services = scenario.make(scenario.fakes.ports)
     environment = scenario.build.environment.id
 
@@ -255,26 +257,26 @@ async def test_a_thousand_flows_that_stay_take_fifty_questions_to_the_store() ->
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-async def test_a_process_that_dies_costs_one_page(scenario: Scenario, page: int) -> None:
-    """The next process reads the same page again, and the following ones."""
-    expected = await at_once(scenario)
+async def test_killed_process_repeats_one_page(scenario: Scenario, page: int) -> None:
+    """The next process reads the same page again, and then the remaining pages."""
+    expected = await assess_immediately(scenario)
     pages = FailingPages(scenario.fakes.ports.flow_pages, page, Killed())
-    around(scenario, flow_pages=lambda _: pages)
-    started = await order(scenario)
+    wrap_ports(scenario, flow_pages=lambda _: pages)
+    started = await start_background_assessment(scenario)
 
     await scenario.run(HOUR)
 
-    found = await shown(scenario, started)
-    assert told(found.answer) == expected
+    found = await read_assessment(scenario, started)
+    assert remove_times(found.answer) == expected
     assert len(pages.asked) == len(set(pages.asked)) + 1
 
 
-async def test_a_process_may_die_at_any_call(scenario: Scenario) -> None:
+async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenario) -> None:
     """After a kill at any request, there is one result and no page in the store."""
-    expected = await at_once(scenario)
+    expected = await assess_immediately(scenario)
     calls = Plan()
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=calls)
-    await order(scenario)
+    await start_background_assessment(scenario)
     await scenario.run(HOUR)
     assert calls.calls > 20
 
@@ -283,52 +285,60 @@ async def test_a_process_may_die_at_any_call(scenario: Scenario) -> None:
             plan = Plan(at=at, moment=moment)
             scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
             try:
-                started = await order(scenario)
+                started = await start_background_assessment(scenario)
             except Killed:
-                started = await order(scenario)
+                started = await start_background_assessment(scenario)
             await scenario.run(HOUR)
-            found = await shown(scenario, started)
-            assert told(found.answer) == expected, (at, moment)
+            found = await read_assessment(scenario, started)
+            assert remove_times(found.answer) == expected, (at, moment)
             assert await scenario.services.tables.discovery_pages.all(found.job.id) == []
     jobs = await scenario.services.tables.environment_jobs.all()
     assert {job.state for job in jobs} == {EnvironmentJobState.COMPLETED}
 
 
-async def test_who_asks_for_what_runs_gets_that(scenario: Scenario) -> None:
-    """The same request while an assessment runs returns that one. Another one starts a new one."""
-    first, second = await order(scenario), await order(scenario)
-    other = await order(scenario, AssessmentRequest(vault="v", key="k"))
+async def test_same_request_returns_the_running_assessment(scenario: Scenario) -> None:
+    """The same request returns the running assessment.
+
+    A different or later request starts another.
+    """
+    first, second = (
+        await start_background_assessment(scenario),
+        await start_background_assessment(scenario),
+    )
+    other = await start_background_assessment(scenario, AssessmentRequest(vault="v", key="k"))
     await scenario.run(HOUR)
-    later = await order(scenario)
+    later = await start_background_assessment(scenario)
 
     assert first.id == second.id
     assert len({first.id, other.id, later.id}) == 3
-    assert await jobs_of(scenario.services) == 3
+    assert await count_environment_jobs(scenario.services) == 3
 
 
-async def jobs_of(services: Services) -> int:
+async def count_environment_jobs(services: Services) -> int:
     """Return the number of environment jobs."""
     return len(await services.tables.environment_jobs.all())
 
 
-async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(scenario: Scenario) -> None:
+async def test_next_request_starts_an_assessment_whose_start_was_interrupted(
+    scenario: Scenario,
+) -> None:
     """If a process died after it stored the shared row only, the next request starts the job."""
     key = f"{scenario.build.environment.id}-{ONE.digest}"
     row = SharedSnapshot(topic="assessments", id=key, archive_name="assessment x")
     await scenario.services.tables.shared_snapshots.upsert(row)
 
-    started = await order(scenario)
+    started = await start_background_assessment(scenario)
     await scenario.run(HOUR)
 
     assert started.idempotency_key == "assessment x"
-    assert (await shown(scenario, started)).answer is not None
+    assert (await read_assessment(scenario, started)).answer is not None
 
 
-async def test_a_damaged_page_is_read_again(scenario: Scenario) -> None:
+async def test_list_with_a_damaged_page_is_read_again(scenario: Scenario) -> None:
     """If a stored page is damaged, the app reads the list again and completes the assessment."""
     pages = FailingPages(scenario.fakes.ports.flow_pages, 3, ThrottledError("later"))
-    around(scenario, flow_pages=lambda _: pages)
-    started = await order(scenario)
+    wrap_ports(scenario, flow_pages=lambda _: pages)
+    started = await start_background_assessment(scenario)
 
     def damage() -> None:
         for row in [*scenario.fakes.store.rows.values()]:
@@ -344,54 +354,58 @@ async def test_a_damaged_page_is_read_again(scenario: Scenario) -> None:
     await scenario.run(HOUR)
 
     assert damaged
-    assert told((await shown(scenario, started)).answer) == await at_once(scenario)
+    assert remove_times(
+        (await read_assessment(scenario, started)).answer
+    ) == await assess_immediately(scenario)
 
 
-async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(scenario: Scenario) -> None:
+async def test_list_with_an_expired_cursor_is_read_again(scenario: Scenario) -> None:
     """If a cursor expires, the app reads the list again."""
     refused = PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
     pages = FailingPages(scenario.fakes.ports.flow_pages, 2, refused)
-    around(scenario, flow_pages=lambda _: pages)
-    started = await order(scenario)
+    wrap_ports(scenario, flow_pages=lambda _: pages)
+    started = await start_background_assessment(scenario)
 
     await scenario.run(HOUR)
 
     assert pages.asked[:3] == ["", pages.asked[1], ""]
-    assert told((await shown(scenario, started)).answer) == await at_once(scenario)
+    assert remove_times(
+        (await read_assessment(scenario, started)).answer
+    ) == await assess_immediately(scenario)
 
 
-async def test_a_list_that_is_refused_is_left_out_and_told(scenario: Scenario) -> None:
+async def test_assessment_reports_a_list_that_cannot_be_read(scenario: Scenario) -> None:
     """If a list cannot be read, the assessment completes and gives the reason."""
     refused = PlatformError("No.", code="Forbidden", status=403)
     pages = FailingPages(scenario.fakes.ports.flow_pages, 1, refused)
-    around(scenario, flow_pages=lambda _: pages)
-    started = await order(scenario)
+    wrap_ports(scenario, flow_pages=lambda _: pages)
+    started = await start_background_assessment(scenario)
 
     await scenario.run(HOUR)
 
-    found = told((await shown(scenario, started)).answer)
+    found = remove_times((await read_assessment(scenario, started)).answer)
     assert found.flow_count is None
     assert "No." in str(found.sections)
 
 
-async def test_it_may_be_cancelled(scenario: Scenario) -> None:
+async def test_background_assessment_can_be_cancelled(scenario: Scenario) -> None:
     """The id of the assessment is that of its remediation."""
-    started = await order(scenario)
+    started = await start_background_assessment(scenario)
 
     await change_remediation.cancel(scenario.services, started.id)
     await scenario.run(HOUR)
 
-    found = await shown(scenario, started)
+    found = await read_assessment(scenario, started)
     assert found.job.state is EnvironmentJobState.CANCELLED
     assert found.answer is None
 
 
-async def test_what_cannot_be_assessed_is_refused_at_once(scenario: Scenario) -> None:
-    """An unknown environment, an unknown policy and another remediation are not found."""
+async def test_unknown_environment_policy_and_assessment_are_not_found(scenario: Scenario) -> None:
+    """An unknown environment or policy, and a remediation that is no assessment, are not found."""
     with pytest.raises(NotFound):
         await start_assessment(scenario.services, scenario.world.guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):
-        await order(scenario, AssessmentRequest(policy="no-such-policy"))
+        await start_background_assessment(scenario, AssessmentRequest(policy="no-such-policy"))
     await scenario.opt_in()
     await scenario.order()
     with pytest.raises(NotFound, match="No assessment"):
@@ -406,10 +420,10 @@ async def test_what_cannot_be_assessed_is_refused_at_once(scenario: Scenario) ->
     ],
 )
 @pytest.mark.parametrize("name", ["connections", "canvas_apps"])
-async def test_a_list_of_power_apps_that_is_never_returned_is_left_out(
+async def test_assessment_completes_without_an_unavailable_power_apps_list(
     scenario: Scenario, name: str, failure: Exception
 ) -> None:
-    """After several tries the assessment completes, and says that the list could not be read."""
+    """After several tries the assessment completes, with a finding about the unread list."""
     tries = 0
 
     class Failing:
@@ -418,13 +432,13 @@ async def test_a_list_of_power_apps_that_is_never_returned_is_left_out(
             tries += 1
             raise failure
 
-    around(scenario, **{name: lambda _: Failing()})
-    started = await order(scenario)
+    wrap_ports(scenario, **{name: lambda _: Failing()})
+    started = await start_background_assessment(scenario)
     await scenario.run(DAY)
 
-    found = await shown(scenario, started)
+    found = await read_assessment(scenario, started)
     assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
-    answer = told(found.answer)
+    answer = remove_times(found.answer)
     assert tries > 3
     assert [flow.display_name for flow in answer.flows] == ["Orders"]
     findings = [one for section in answer.sections for one in section.findings]
@@ -434,10 +448,10 @@ async def test_a_list_of_power_apps_that_is_never_returned_is_left_out(
     assert finding.fix
 
 
-async def test_a_list_that_repeats_its_pages_blocks_the_assessment_with_a_fix(
+async def test_list_that_repeats_a_page_blocks_the_assessment(
     scenario: Scenario,
 ) -> None:
-    """The list is read again some times, and no page is stored twice."""
+    """The app reads the list again several times, and then blocks the job with a fix."""
     cursors = {"": "a", "a": "b", "b": "a"}
     asked: list[str] = []
 
@@ -446,11 +460,11 @@ async def test_a_list_that_repeats_its_pages_blocks_the_assessment_with_a_fix(
             asked.append(cursor)
             return ResultPage(items=(), cursor=cursors[cursor])
 
-    around(scenario, flow_pages=lambda _: RepeatedPages())
-    started = await order(scenario)
+    wrap_ports(scenario, flow_pages=lambda _: RepeatedPages())
+    started = await start_background_assessment(scenario)
     await scenario.run(DAY)
 
-    job = (await shown(scenario, started)).job
+    job = (await read_assessment(scenario, started)).job
     assert job.state is EnvironmentJobState.BLOCKED
     assert "repeats a page" in job.message
     assert job.fix

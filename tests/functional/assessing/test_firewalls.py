@@ -1,4 +1,4 @@
-"""Firewalls as Azure Resource Manager shows them, converted to rules."""
+"""Firewalls of Azure Resource Manager are converted to rules."""
 
 import json
 import os
@@ -31,24 +31,24 @@ TAGS = tag_list(
 )
 
 
-def missing(*firewalls: Firewall, host: str | None = HOST) -> list[str]:
+def find_missing_tags(*firewalls: Firewall, host: str | None = HOST) -> list[str]:
     """Return the service tags that a European flow lacks."""
     found = find_required_issues(firewalls, "europe", [host], TAGS)
     return [tag for gap in found for tag in gap.missing_tags]
 
 
-def names(firewall: Firewall) -> list[str]:
+def list_rule_names(firewall: Firewall) -> list[str]:
     """Return the names of a firewall's rules."""
     return [rule.name for rule in firewall.rules]
 
 
-def test_rules_of_a_group_come_by_priority() -> None:
-    """The rule with the lowest number is first, wherever it is in the list."""
+def test_rules_of_a_group_are_in_the_order_of_priority() -> None:
+    """The rule with the lowest number is first, wherever the list contains it."""
     [firewall] = read_group(
         security_group(security_rule("second", 200), security_rule("first", 100, access="Deny"))
     )
 
-    assert names(firewall) == ["first", "second", "AllowVnetInBound", "DenyAllInBound"]
+    assert list_rule_names(firewall) == ["first", "second", "AllowVnetInBound", "DenyAllInBound"]
     assert firewall.rules[0].action is RuleAction.DENY
 
 
@@ -61,11 +61,11 @@ def test_rules_of_a_group_come_by_priority() -> None:
         {"destinationPortRange": None, "destinationPortRanges": ["80", "8080-8090"]},
     ],
 )
-def test_rules_about_other_traffic_are_left_out(properties: Json) -> None:
-    """Only inbound HTTPS counts."""
+def test_rules_for_other_traffic_are_ignored(properties: Json) -> None:
+    """Only rules for inbound HTTPS are evaluated."""
     [firewall] = read_group(security_group(security_rule("other", 100, **properties)))
 
-    assert "other" not in names(firewall)
+    assert "other" not in list_rule_names(firewall)
 
 
 @pytest.mark.parametrize(
@@ -77,34 +77,34 @@ def test_rules_about_other_traffic_are_left_out(properties: Json) -> None:
         {"destinationPortRange": "", "destinationPortRanges": ["80", "443"]},
     ],
 )
-def test_rules_that_include_https_count(properties: Json) -> None:
-    """A rule counts if its ports or protocols include HTTPS."""
+def test_rules_that_include_https_are_evaluated(properties: Json) -> None:
+    """A rule is evaluated if its ports or protocols include HTTPS."""
     [firewall] = read_group(security_group(security_rule("ours", 100, **properties)))
 
     assert firewall.rules[0].name == "ours"
     assert firewall.rules[0].is_certain
 
 
-def test_a_group_that_admits_the_old_ranges_only_is_a_gap() -> None:
+def test_group_that_allows_only_the_old_ranges_has_an_issue() -> None:
     """A group that allows only the old ranges has a firewall issue."""
     old = security_rule("flows", 100, sourceAddressPrefix="LogicApps")
     new = security_rule("plex", 110, sourceAddressPrefixes=[WEST, NORTH], sourceAddressPrefix="")
 
-    assert missing(*read_group(security_group(old))) == [NORTH, WEST]
-    assert missing(*read_group(security_group(old, new))) == []
+    assert find_missing_tags(*read_group(security_group(old))) == [NORTH, WEST]
+    assert find_missing_tags(*read_group(security_group(old, new))) == []
 
 
-def test_a_denying_rule_before_the_allowing_one_is_a_gap() -> None:
+def test_rule_that_denies_before_the_allowing_rule_is_an_issue() -> None:
     """A rule that denies has priority if its number is lower."""
     allow = security_rule("plex", 200, sourceAddressPrefix="PowerPlatformPlex")
     deny = security_rule("block", 100, sourceAddressPrefix="20.61.88.128/25", access="Deny")
     flows = security_rule("flows", 150, sourceAddressPrefix="LogicApps")
 
-    assert missing(*read_group(security_group(allow, deny, flows))) == [WEST]
+    assert find_missing_tags(*read_group(security_group(allow, deny, flows))) == [WEST]
 
 
-def test_each_destination_of_a_group_is_a_firewall_of_its_own() -> None:
-    """A rule for one destination says nothing about another one."""
+def test_each_destination_of_a_group_is_a_separate_firewall() -> None:
+    """A rule for one destination does not apply to another one."""
     firewalls = read_group(
         security_group(
             security_rule(
@@ -133,23 +133,26 @@ def test_each_destination_of_a_group_is_a_firewall_of_its_own() -> None:
     assert found[0].name.endswith("/networksecuritygroups/edge#10.9.0.4")
 
 
-def test_the_hosts_of_a_group_come_from_its_tag() -> None:
+def test_tag_names_the_hosts_of_a_group() -> None:
     """An administrator names the hosts behind a group in a tag."""
     group = security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
 
     [firewall] = read_group(group)
 
     assert firewall.hosts == {"api.contoso.example", "*.shop.example"}
-    assert missing(firewall) == [NORTH, WEST]
-    assert missing(firewall, host="eu.shop.example") == [NORTH, WEST]
-    assert missing(firewall, host="other.example") == []
+    assert find_missing_tags(firewall) == [NORTH, WEST]
+    assert find_missing_tags(firewall, host="eu.shop.example") == [NORTH, WEST]
+    assert find_missing_tags(firewall, host="other.example") == []
 
 
 @pytest.mark.parametrize("attached", ["subnets", "networkInterfaces", "by the interface"])
-async def test_hosts_of_public_addresses_stand_behind_the_group_of_their_interface(
+async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     attached: str,
 ) -> None:
-    """The group may be attached to the subnet or to the interface. Only rules for it count."""
+    """The group may be attached to the subnet or to the interface.
+
+    Only rules for the interface apply.
+    """
     subnet = {"id": "/subscriptions/s/virtualNetworks/n/subnets/Web"}
     address = resource(
         "Microsoft.Network/publicIPAddresses", "ip", properties={"ipAddress": "203.0.113.7"}
@@ -183,7 +186,7 @@ async def test_hosts_of_public_addresses_stand_behind_the_group_of_their_interfa
     [machine] = [one for one in found if one.hosts]
     assert machine.name == "edge → 10.0.0.4"
     assert machine.hosts == {"203.0.113.7"}
-    assert missing(machine, host="203.0.113.7") == [NORTH]
+    assert find_missing_tags(machine, host="203.0.113.7") == [NORTH]
 
 
 @pytest.mark.parametrize(
@@ -196,8 +199,8 @@ async def test_hosts_of_public_addresses_stand_behind_the_group_of_their_interfa
         {"access": "[parameters('access')]"},
     ],
 )
-def test_what_a_rule_leaves_open_is_a_doubt(properties: Json) -> None:
-    """Such a rule neither allows nor denies for certain."""
+def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
+    """An incomplete rule neither allows nor denies for certain."""
     rule = security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
     [firewall] = read_group(security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"}))
 
@@ -207,60 +210,60 @@ def test_what_a_rule_leaves_open_is_a_doubt(properties: Json) -> None:
     assert gap.is_certain == ("access" in properties)
 
 
-def test_a_site_claims_its_hosts_and_is_open_without_restrictions() -> None:
+def test_site_without_restrictions_has_no_issue() -> None:
     """An open site has its hosts and no firewall issue."""
     firewall = read_site(site(), web_config(restriction("Any", 2147483647)))
 
     assert firewall.hosts == {"orders-api.azurewebsites.net", "api.contoso.example"}
-    assert missing(firewall) == []
+    assert find_missing_tags(firewall) == []
 
 
-def test_a_site_with_a_rule_denies_all_others() -> None:
+def test_site_with_a_restriction_denies_other_addresses() -> None:
     """After the first restriction, the site denies all other addresses."""
     firewall = read_site(site(), web_config(restriction("203.0.113.0/24", 100)))
 
     assert firewall.default is RuleAction.DENY
-    assert missing(firewall) == [NORTH, WEST]
+    assert find_missing_tags(firewall) == [NORTH, WEST]
 
 
-def test_the_default_action_of_a_site_counts_as_written() -> None:
+def test_default_action_of_a_site_applies_to_other_addresses() -> None:
     """A site may deny some addresses and allow all others."""
     config = web_config(
         restriction("20.61.88.128/26", 100, "Deny"), ipSecurityRestrictionsDefaultAction="Allow"
     )
 
-    assert missing(read_site(site(), config)) == [WEST]
+    assert find_missing_tags(read_site(site(), config)) == [WEST]
 
 
-def test_a_site_lets_service_tags_and_lists_of_prefixes_in() -> None:
+def test_restrictions_of_a_site_accept_service_tags_and_prefix_lists() -> None:
     """A restriction names one tag, or several prefixes separated by commas."""
     config = web_config(
         restriction("PowerPlatformPlex.westeurope", 100, tag="ServiceTag"),
         restriction("4.207.189.192/27,4.207.189.224/27", 110),
     )
 
-    assert missing(read_site(site(), config)) == []
+    assert find_missing_tags(read_site(site(), config)) == []
 
 
-def test_restrictions_that_no_flow_can_match_let_nobody_in() -> None:
+def test_restrictions_to_subnets_or_headers_allow_no_flow() -> None:
     """No flow matches a restriction to a subnet or to a header."""
     config = web_config(
         {"vnetSubnetResourceId": "/subnets/s", "priority": 100, "action": "Allow", "name": "net"},
         restriction("AzureFrontDoor.Backend", 110, headers={"x-azure-fdid": ["1"]}),
     )
 
-    assert missing(read_site(site(), config)) == [NORTH, WEST]
+    assert find_missing_tags(read_site(site(), config)) == [NORTH, WEST]
 
 
-def test_a_site_closed_to_the_public_lets_nobody_in() -> None:
+def test_site_without_public_access_denies_every_address() -> None:
     """Without public access, restrictions do not matter."""
     config = web_config(restriction("Any", 100), publicNetworkAccess="Disabled")
 
-    assert missing(read_site(site(), config)) == [NORTH, WEST]
+    assert find_missing_tags(read_site(site(), config)) == [NORTH, WEST]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_a_firewall_opened_for_the_old_ranges_lacks_the_new_ones(kind: str) -> None:
+async def test_firewall_of_each_kind_lacks_new_ranges_until_a_rule_allows_them(kind: str) -> None:
     """A firewall of each kind lacks both new ranges until a rule allows them."""
     case, world = firewall_case(kind), World()
     read = build_firewall_kinds(fakes_of(world).ports.resources)[kind].read
@@ -270,15 +273,15 @@ async def test_a_firewall_opened_for_the_old_ranges_lacks_the_new_ones(kind: str
         world.resources = {path.lower(): one for path, one in resources.items()}
         [firewall] = [one for one in await read() if one.name == case.name]
         assert firewall.kind == kind
-        return missing(firewall)
+        return find_missing_tags(firewall)
 
     assert await lacking("LogicApps") == [NORTH, WEST]
     assert await lacking("LogicApps", WEST) == [NORTH]
     assert await lacking("LogicApps", WEST, NORTH) == []
 
 
-async def test_a_site_that_is_deleted_meanwhile_is_no_error() -> None:
-    """A site that is deleted between list and configuration is left out."""
+async def test_site_deleted_between_list_and_configuration_is_omitted() -> None:
+    """A site that is deleted between the two reads is omitted without an error."""
     world = World()
     world.resources = {one["id"].lower(): one for one in (site("living"), site("gone"))}
     world.resources[f"{site('living')['id']}/config/web".lower()] = web_config()
@@ -301,8 +304,8 @@ def _objects(value: object) -> Iterator[Mapping[str, object]]:
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_every_real_group_can_be_read() -> None:
-    """Templates with parameters and recorded answers are all read."""
+def test_every_collected_group_can_be_read() -> None:
+    """The app reads templates with parameters and recorded answers."""
     folder = Path(os.environ["FLOW_CORPUS"], "firewall")
     groups = [
         group
@@ -314,7 +317,7 @@ def test_every_real_group_can_be_read() -> None:
     firewalls = {str(group["name"]): read_group(group) for group in groups}
 
     assert len(groups) == 9
-    assert names(firewalls["c7n-nsg"][0])[-1] == "DenyAllInBound"
+    assert list_rule_names(firewalls["c7n-nsg"][0])[-1] == "DenyAllInBound"
     found = [
         gap
         for read in firewalls.values()
@@ -325,8 +328,8 @@ def test_every_real_group_can_be_read() -> None:
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_a_real_group_open_to_the_internet_is_no_gap() -> None:
-    """A bastion's group lets HTTPS in from the Internet before it denies the rest."""
+def test_group_that_allows_the_internet_has_no_issue() -> None:
+    """The group of a bastion allows HTTPS from the Internet before it denies the rest."""
     folder = Path(os.environ["FLOW_CORPUS"], "firewall", "azure-network-security")
     [path] = folder.glob("*DNS_Proxy_in_Hub_and_Spoke*")
     [group] = [
@@ -335,4 +338,4 @@ def test_a_real_group_open_to_the_internet_is_no_gap() -> None:
         if as_mapping(group.get("properties")).get("securityRules")
     ]
 
-    assert missing(*read_group(group)) == []
+    assert find_missing_tags(*read_group(group)) == []

@@ -1,4 +1,4 @@
-"""IP rules of Azure services: the allowed addresses and the default for all others."""
+"""IP rules of Azure services contain the allowed addresses and the default for all others."""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -29,7 +29,7 @@ ALL_OF_AZURE = "0.0.0.0"  # noqa: S104 – as these services write it
 HALF = "20.61.88.128/27"
 
 
-async def read(kind: str, *resources: Json) -> Firewall:
+async def read_firewall(kind: str, *resources: Json) -> Firewall:
     """Return the only firewall of a kind in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
@@ -37,14 +37,16 @@ async def read(kind: str, *resources: Json) -> Firewall:
     return firewall
 
 
-def verdict(firewall: Firewall, tag: str = WEST) -> str:
+def find_verdict(firewall: Firewall, tag: str = WEST) -> str:
     """Return the verdict on a tag."""
     return judge_tag(firewall, tag, TAGS).verdict
 
 
-async def test_ipv6_is_not_asked_of_what_has_no_ipv6_address() -> None:
+async def test_service_without_ipv6_needs_no_ipv6_rule() -> None:
     """A service without IPv6 addresses needs no IPv6 rule."""
-    found = judge_tag(await read("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS)
+    found = judge_tag(
+        await read_firewall("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS
+    )
 
     assert (found.verdict, found.by_version) == ("allowed", {"ipv4": Verdict.ALLOWED})
 
@@ -68,27 +70,27 @@ async def test_ipv6_is_not_asked_of_what_has_no_ipv6_address() -> None:
         ),
     ],
 )
-async def test_a_vault_lets_in_whom_its_rules_name(vault: Json, expected: str) -> None:
-    """A vault without rules allows everybody, and one without public access nobody."""
-    firewall = await read("key_vault", vault)
+async def test_vault_allows_the_addresses_of_its_rules(vault: Json, expected: str) -> None:
+    """A vault without rules allows every address, and one without public access none."""
+    firewall = await read_firewall("key_vault", vault)
 
-    assert verdict(firewall) == expected
+    assert find_verdict(firewall) == expected
     assert firewall.hosts == {HOST}
 
 
-async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -> None:
-    """Callers in the region of the account use private addresses, so the verdict is unknown."""
+async def test_verdict_for_callers_in_the_region_of_a_storage_account_is_unknown() -> None:
+    """Callers in the region of the account use private addresses. Rules do not apply to those."""
     rules = [{"value": RANGES[0], "action": "Allow"}]
-    own = await read("storage_account", storage_account.account(rules, "West Europe"))
-    other = await read("storage_account", storage_account.account(rules, "eastus"))
-    closed = await read("storage_account", storage_account.account(location="westeurope"))
+    own = await read_firewall("storage_account", storage_account.account(rules, "West Europe"))
+    other = await read_firewall("storage_account", storage_account.account(rules, "eastus"))
+    closed = await read_firewall("storage_account", storage_account.account(location="westeurope"))
 
     found = judge_tag(own, WEST, TAGS)
     assert (found.verdict, found.message) == (
         "unknown",
         "depends_on: rules do not apply to callers in westeurope",
     )
-    assert [verdict(one) for one in (other, closed)] == ["allowed", "denied"]
+    assert [find_verdict(one) for one in (other, closed)] == ["allowed", "denied"]
     assert other.hosts == {HOST, "t.example"}
 
 
@@ -103,11 +105,13 @@ async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -
         (cosmos_account.account(ipRules="[parameters('rules')]"), "unknown"),
     ],
 )
-async def test_a_cosmos_account_is_closed_by_its_first_rule(account: Json, expected: str) -> None:
-    """An account is also closed by its network filter. 0.0.0.0 allows all of Azure."""
-    firewall = await read("cosmos_account", account)
+async def test_cosmos_account_with_a_rule_denies_other_addresses(
+    account: Json, expected: str
+) -> None:
+    """A network filter also makes an account deny other addresses. 0.0.0.0 allows all of Azure."""
+    firewall = await read_firewall("cosmos_account", account)
 
-    assert verdict(firewall) == expected
+    assert find_verdict(firewall) == expected
     assert firewall.hosts == {HOST, f"eastus.{HOST}"}
 
 
@@ -118,7 +122,7 @@ async def test_a_cosmos_account_is_closed_by_its_first_rule(account: Json, expec
         ("event_hubs_namespace", event_hubs_namespace),
     ],
 )
-async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleType) -> None:
+async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: ModuleType) -> None:
     """For a denying default without a rule, Microsoft's documentation makes the verdict unknown."""
     case: Mapping[str, Json] = {
         "denied": build.rule_set("203.0.113.1"),
@@ -130,10 +134,10 @@ async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleT
     off = build.rule_set(RANGES[0], publicNetworkAccess="Disabled")
     namespace = build.namespace()
 
-    assert {word: verdict(await read(kind, namespace, one)) for word, one in case.items()} == {
-        word: word for word in case
-    }
-    assert [verdict(await read(kind, namespace, one)) for one in (networks, off)] == [
+    assert {
+        word: find_verdict(await read_firewall(kind, namespace, one)) for word, one in case.items()
+    } == {word: word for word in case}
+    assert [find_verdict(await read_firewall(kind, namespace, one)) for one in (networks, off)] == [
         "denied",
         "denied",
     ]
@@ -142,7 +146,7 @@ async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleT
 @pytest.mark.parametrize(
     ("kind", "build"), [("sql_server", sql_server), ("postgresql_server", postgresql_server)]
 )
-async def test_a_database_server_keeps_out_others_than_its_ranges(
+async def test_database_server_denies_addresses_outside_its_ranges(
     kind: str, build: ModuleType
 ) -> None:
     """A rule has a first and a last address. 0.0.0.0 allows all of Azure."""
@@ -151,25 +155,30 @@ async def test_a_database_server_keeps_out_others_than_its_ranges(
     azure = rule("AllowAllWindowsAzureIps", ALL_OF_AZURE, ALL_OF_AZURE)
     perimeter = server(publicNetworkAccess="SecuredByPerimeter")
 
-    found = judge_tag(await read(kind, server(), part), WEST, TAGS)
+    found = judge_tag(await read_firewall(kind, server(), part), WEST, TAGS)
 
     assert found.missing_prefixes == ("20.61.88.128/31",)
-    assert verdict(await read(kind, server())) == "denied"
-    assert verdict(await read(kind, server(), azure)) == "allowed"
-    assert verdict(await read(kind, server(publicNetworkAccess="Disabled"), azure)) == "denied"
-    assert verdict(await read(kind, perimeter, azure)) == "unknown"
-    assert verdict(await read(kind, server(), rule("?", "[first()]", "20.0.0.1"))) == ("unknown")
+    assert find_verdict(await read_firewall(kind, server())) == "denied"
+    assert find_verdict(await read_firewall(kind, server(), azure)) == "allowed"
+    assert (
+        find_verdict(await read_firewall(kind, server(publicNetworkAccess="Disabled"), azure))
+        == "denied"
+    )
+    assert find_verdict(await read_firewall(kind, perimeter, azure)) == "unknown"
+    assert find_verdict(
+        await read_firewall(kind, server(), rule("?", "[first()]", "20.0.0.1"))
+    ) == ("unknown")
 
 
-async def test_a_single_postgresql_server_is_read_too() -> None:
-    """The older resource type has another API version."""
+async def test_single_postgresql_server_is_read() -> None:
+    """The older resource type of PostgreSQL has another API version."""
     older = postgresql_server.server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
 
-    assert (await read("postgresql_server", older)).name == "orders-db"
+    assert (await read_firewall("postgresql_server", older)).name == "orders-db"
 
 
-async def test_a_flexible_server_has_its_access_elsewhere() -> None:
-    """The setting is among the properties of the network."""
+async def test_public_access_of_a_flexible_server_is_a_network_property() -> None:
+    """The setting of public access is among the properties of the network."""
     off = postgresql_server.server(network={"publicNetworkAccess": "Disabled"})
 
-    assert verdict(await read("postgresql_server", off)) == "denied"
+    assert find_verdict(await read_firewall("postgresql_server", off)) == "denied"

@@ -1,4 +1,4 @@
-"""What closes a gap, for every kind: each text names what is missing, and closes it."""
+"""The fix of each firewall kind names the missing addresses and allows them."""
 
 import json
 import re
@@ -42,7 +42,7 @@ _ADDRESS = re.compile(r"(?<![\w.])\d+\.\d+\.\d+\.\d+(?:/\d+)?(?![\w.])")
 
 
 class Estate:
-    """Resources as Azure Resource Manager answers, and what is read of them."""
+    """Resources of Azure Resource Manager and the firewalls that the app reads in them."""
 
     def __init__(self, resources: Mapping[str, Json], hosts: Sequence[str | None] = ()) -> None:
         """By path."""
@@ -52,23 +52,23 @@ class Estate:
         self._hosts = [*hosts] or ["api.contoso.example"]
 
     async def find_issues(self) -> list[FirewallIssue]:
-        """Return what firewalls lack for European flows."""
+        """Return the firewall issues for European flows."""
         kinds = build_firewall_kinds(fakes_of(self.world).ports.resources)
         found = [one for kind in kinds.values() for one in await kind.read()]
         return find_required_issues(found, "europe", self._hosts, TAGS)
 
     async def repair(self, gap: FirewallIssue) -> FirewallFix:
-        """Return what closes one."""
+        """Return the fix of an issue."""
         kinds = build_firewall_kinds(fakes_of(self.world).ports.resources)
         return no_fix_public_access_off(gap) or await kinds[gap.kind].propose_fix(gap)
 
     async def only_repair(self) -> FirewallFix:
-        """Return what closes the only one."""
+        """Return the fix of the only issue."""
         [gap] = await self.find_issues()
         return await self.repair(gap)
 
     def deploy(self, bicep: str) -> None:
-        """Do what a text says: resources as they are declared, parts in place of the same parts."""
+        """Deploy a Bicep text to the resources: replace resources, and parts with the same name."""
         for one in declared(bicep):
             provider, *kinds = one.type.split("/")
             path = "/".join(f"{kind}/{name}" for kind, name in zip(kinds, one.names, strict=True))
@@ -96,28 +96,28 @@ class Estate:
         policy["value"] = policy["value"].replace("</ip-filter>", f"{lines}</ip-filter>")
 
 
-def estate(kind: str) -> Estate:
-    """Return a firewall of a kind that lets the flows of today in."""
+def build_estate(kind: str) -> Estate:
+    """Return a firewall of a kind that allows the addresses which flows used before."""
     case = firewall_case(kind)
     return Estate(case.resources(case.sources(LET_IN, TAGS)))
 
 
-def found(tags: ServiceTagList, name: str) -> tuple[str, ...]:
+def list_prefixes(tags: ServiceTagList, name: str) -> tuple[str, ...]:
     """Return the prefixes of a tag."""
     entry = tags.find(name)
     assert entry is not None
     return entry.prefixes
 
 
-def named_in(text: str, before: str) -> set[str]:
-    """Return the addresses that a text names and that were not there."""
+def find_new_addresses(text: str, before: str) -> set[str]:
+    """Return the addresses that a text contains and the resources did not."""
     return set(_ADDRESS.findall(text)) - set(_ADDRESS.findall(before))
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_what_a_repair_says_closes_the_gap(kind: str) -> None:
-    """The Bicep is deployed on what is there: read again, the firewall lets everybody in."""
-    here = estate(kind)
+async def test_bicep_of_a_fix_removes_the_issue(kind: str) -> None:
+    """After the Bicep is deployed, the firewall has no issue."""
+    here = build_estate(kind)
     [gap] = await here.find_issues()
 
     repair = await here.repair(gap)
@@ -128,9 +128,9 @@ async def test_what_a_repair_says_closes_the_gap(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_a_repair_keeps_what_was_let_in(kind: str) -> None:
-    """Lists that are written as a whole hold what they held; a flow of today is not kept out."""
-    here = estate(kind)
+async def test_fix_keeps_the_allowed_addresses(kind: str) -> None:
+    """The fix keeps all entries of a list, so flows on the old addresses still pass."""
+    here = build_estate(kind)
     before = json.dumps(here.resources)
 
     here.deploy((await here.only_repair()).bicep)
@@ -141,27 +141,30 @@ async def test_a_repair_keeps_what_was_let_in(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_each_text_of_a_repair_names_what_is_missing_and_no_more(kind: str) -> None:
-    """The service tags where a rule takes one, else addresses; the same in each language."""
-    here = estate(kind)
+async def test_each_text_of_a_fix_contains_exactly_the_missing_addresses(kind: str) -> None:
+    """A rule has service tags if its kind accepts them, and otherwise addresses.
+
+    All languages agree.
+    """
+    here = build_estate(kind)
     [gap] = await here.find_issues()
     before = json.dumps(here.resources)
 
     repair = await here.repair(gap)
     texts = (repair.azure_cli, repair.bicep, repair.terraform)
 
-    found = [named_in(text, before) for text in texts]
-    assert found[0] == found[1] == found[2]
-    assert AddressRanges.of(found[0]) <= AddressRanges.of(gap.missing_prefixes)
-    if not found[0]:
+    list_prefixes = [find_new_addresses(text, before) for text in texts]
+    assert list_prefixes[0] == list_prefixes[1] == list_prefixes[2]
+    assert AddressRanges.of(list_prefixes[0]) <= AddressRanges.of(gap.missing_prefixes)
+    if not list_prefixes[0]:
         assert all(tag in text for tag in gap.missing_tags for text in texts)
         assert not any(tag in text for tag in LET_IN for text in texts[:1])
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_the_terraform_and_the_commands_of_a_repair_can_be_read(kind: str) -> None:
-    """By a parser of HCL, and as a shell splits words; every command says where it works."""
-    repair = await estate(kind).only_repair()
+async def test_terraform_and_commands_of_a_fix_can_be_parsed(kind: str) -> None:
+    """An HCL parser reads the Terraform, and each command names the resource that it changes."""
+    repair = await build_estate(kind).only_repair()
 
     assert hcl2.loads(repair.terraform) or kind == "api_management"  # comments alone
     commands = re.sub(r" \\\n", " ", repair.azure_cli).splitlines()
@@ -190,32 +193,32 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_no_text_of_a_repair_declares_what_nobody_uses(kind: str) -> None:
-    """A declaration that is not used makes the compiler warn."""
-    repair = await estate(kind).only_repair()
+async def test_texts_of_a_fix_contain_no_unused_declaration(kind: str) -> None:
+    """An unused declaration would cause a compiler warning."""
+    repair = await build_estate(kind).only_repair()
 
     assert not re.search(r"^(var|param|output) ", repair.bicep, re.MULTILINE)
     assert not re.search(r"^(locals|variable|output) ", repair.terraform, re.MULTILINE)
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_the_commands_of_a_case_need_no_extension(kind: str) -> None:
-    """Of the Azure CLI: a rule beside others, in a test below, does."""
-    repair = await estate(kind).only_repair()
+async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
+    """Only a rule beside existing ones needs an extension of the Azure CLI."""
+    repair = await build_estate(kind).only_repair()
 
     assert "az extension add" not in repair.azure_cli
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_a_repair_uses_the_command_of_its_kind(kind: str) -> None:
+async def test_fix_uses_the_command_of_its_kind(kind: str) -> None:
     """Options of the right names are held by the next test for the kinds that the app writes."""
-    repair = await estate(kind).only_repair()
+    repair = await build_estate(kind).only_repair()
 
     assert f"az {COMMANDS[kind]} \\\n" in repair.azure_cli
 
 
-async def test_a_rule_of_a_group_is_written_out_in_full() -> None:
-    """Each region is a rule for its tag, which stays right when Microsoft changes its addresses."""
+async def test_rule_of_a_group_contains_one_service_tag() -> None:
+    """Each region has a rule for its tag, because Microsoft may change the addresses of a tag."""
     group = security_group(security_rule("flows", 4096, sourceAddressPrefix="LogicApps"))
     [gap, *_] = await (here := Estate({group["id"]: group})).find_issues()
 
@@ -238,8 +241,8 @@ async def test_a_rule_of_a_group_is_written_out_in_full() -> None:
     )
 
 
-async def test_a_rule_comes_before_those_that_refuse() -> None:
-    """Rules that refuse other addresses stay where they are."""
+async def test_new_rule_precedes_rules_that_deny() -> None:
+    """Rules that deny other addresses are not moved."""
     group = security_group(
         security_rule("others", 101, access="Deny", sourceAddressPrefix="198.51.100.0/24"),
         security_rule("flows", 110, sourceAddressPrefix="LogicApps"),
@@ -255,8 +258,8 @@ async def test_a_rule_comes_before_those_that_refuse() -> None:
     assert await here.find_issues() == []
 
 
-async def test_a_group_without_a_free_priority_is_refused() -> None:
-    """Nothing fits between the first number and the rule that refuses."""
+async def test_group_without_a_free_priority_has_no_fix() -> None:
+    """No priority is free between the lowest number and the rule that denies."""
     refusing = security_rule("nobody", 101, access="Deny")
     first = security_rule("flows", 100, sourceAddressPrefix="LogicApps")
     group = security_group(first, refusing)
@@ -267,8 +270,8 @@ async def test_a_group_without_a_free_priority_is_refused() -> None:
     assert (repair.azure_cli, repair.bicep, repair.added_entries) == ("", "", None)
 
 
-async def test_a_rule_of_the_same_name_is_nobodys_to_replace() -> None:
-    """Somebody made it, or moved the one that was made, and had a reason."""
+async def test_fix_does_not_replace_a_rule_of_the_same_name() -> None:
+    """A person has created or moved the rule, so the app does not change it."""
     group = security_group(
         security_rule("flows", 100, sourceAddressPrefix="LogicApps"),
         security_rule("CMK-PPPlex.WestEurope", 200, access="Deny"),
@@ -282,8 +285,8 @@ async def test_a_rule_of_the_same_name_is_nobodys_to_replace() -> None:
     )
 
 
-async def test_a_rule_leads_to_what_the_gap_is_about() -> None:
-    """To one machine, or to an application security group: its neighbours stay as they are."""
+async def test_new_rule_allows_only_the_destination_of_the_issue() -> None:
+    """The destination is one machine or an application security group, and never all addresses."""
     asg = (
         "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/applicationSecurityGroups/a"
     )
@@ -307,8 +310,8 @@ async def test_a_rule_leads_to_what_the_gap_is_about() -> None:
     assert "*" not in leads
 
 
-async def test_the_scm_site_has_restrictions_of_its_own_or_those_of_the_site() -> None:
-    """What follows the site is opened with it."""
+async def test_fix_changes_the_restrictions_that_apply_to_the_scm_site() -> None:
+    """A scm site that uses the restrictions of the site is fixed with the site."""
     app = site()
     for follows in (True, False):
         config = web_config(
@@ -328,8 +331,8 @@ async def test_the_scm_site_has_restrictions_of_its_own_or_those_of_the_site() -
         assert await here.find_issues() == []
 
 
-async def test_a_function_app_has_commands_and_resources_of_its_own() -> None:
-    """The Azure CLI and Terraform tell web apps from function apps, Terraform systems too."""
+async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None:
+    """The Azure CLI and Terraform distinguish function apps from web apps."""
     app = site() | {"kind": "functionapp,linux"}
     config = web_config(restriction("LogicApps", 100, tag="ServiceTag"))
 
@@ -359,8 +362,8 @@ async def test_a_function_app_has_commands_and_resources_of_its_own() -> None:
         ),
     ],
 )
-async def test_a_full_list_is_refused(build: Any, there: int, most: int) -> None:
-    """With how many there are, how many there may be, and how many would be added."""
+async def test_full_list_has_no_fix(build: Any, there: int, most: int) -> None:
+    """The reason contains the number of rules, the maximum and the number of additional rules."""
     repair = await Estate({one["id"]: one for one in build(there)}).only_repair()
 
     assert re.match(
@@ -369,8 +372,8 @@ async def test_a_full_list_is_refused(build: Any, there: int, most: int) -> None
     )
 
 
-async def test_a_service_whose_public_access_is_off_is_opened_by_no_rule() -> None:
-    """A list that nobody reads is no repair."""
+async def test_service_without_public_access_has_no_fix() -> None:
+    """Rules have no effect while public access is off."""
     vault = key_vault.vault(publicNetworkAccess="Disabled")
 
     repair = await Estate({vault["id"]: vault}).only_repair()
@@ -378,7 +381,7 @@ async def test_a_service_whose_public_access_is_off_is_opened_by_no_rule() -> No
     assert repair.unavailable_reason.startswith("closed: public access to kv-orders is off")
 
 
-def behind_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
+def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
     """Return a firewall with a policy, and an IP group `flows` unless rules are given."""
     members = azure_firewall.ip_group("flows", "13.69.71.0/25")
     leading = azure_firewall.nat_rule("orders", sourceIpGroups=[members["id"]])
@@ -394,15 +397,15 @@ def behind_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
     return Estate({one["id"]: one for one in listed})
 
 
-async def test_an_ip_group_that_other_rules_use_is_not_widened() -> None:
-    """What is put into it would be let in, or kept out, by those too: a group of its own is not."""
+async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
+    """Added addresses would also apply to the other rules, so the fix uses a new group."""
     used = azure_firewall.network_rule(
         "admins", sourceIpGroups=[azure_firewall.ip_group("flows")["id"]]
     )
     other = azure_firewall.group(
         "edge-policy", "inside", 300, azure_firewall.collection("inside", 100, used)
     )
-    here = behind_firewall(other)
+    here = build_azure_firewall(other)
     gap = next(one for one in await here.find_issues() if one.part == azure_firewall.ADDRESS)
 
     repair = await here.repair(gap)
@@ -413,9 +416,9 @@ async def test_an_ip_group_that_other_rules_use_is_not_widened() -> None:
     assert repair.added_entries is None
 
 
-async def test_an_ip_group_of_another_firewall_too_is_not_widened() -> None:
-    """Azure tells of firewalls and policies that no reader of the app sees."""
-    here = behind_firewall()
+async def test_ip_group_of_another_firewall_is_not_extended() -> None:
+    """Azure also lists firewalls and policies that the app cannot read."""
+    here = build_azure_firewall()
     [group] = [one for one in here.resources.values() if one["type"].endswith("/ipGroups")]
     group["properties"]["firewallPolicies"] = [{"id": "/subscriptions/t/…/firewallPolicies/other"}]
 
@@ -424,9 +427,9 @@ async def test_an_ip_group_of_another_firewall_too_is_not_widened() -> None:
     assert "\naz network ip-group create" in repair.azure_cli
 
 
-async def test_a_rule_by_addresses_gets_a_rule_with_an_ip_group_beside_it() -> None:
-    """The rule that leads there is somebody's: it is left as it is."""
-    here = behind_firewall(rules=[azure_firewall.nat_rule("orders", "13.69.71.0/25")])
+async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() -> None:
+    """The fix does not change the existing rule."""
+    here = build_azure_firewall(rules=[azure_firewall.nat_rule("orders", "13.69.71.0/25")])
 
     repair = await here.only_repair()
 
@@ -439,7 +442,7 @@ async def test_a_rule_by_addresses_gets_a_rule_with_an_ip_group_beside_it() -> N
     assert "--rule-collection-group-name inbound" in repair.azure_cli
     made, group = declared(repair.bicep)
     assert AddressRanges.of(made.properties["ipAddresses"]) == AddressRanges.of(
-        one for tag in (WEST, NORTH) for one in found(TAGS, tag) if ":" not in one
+        one for tag in (WEST, NORTH) for one in list_prefixes(TAGS, tag) if ":" not in one
     )
     [collection] = group.properties["ruleCollections"]
     [rule] = collection["rules"]
@@ -448,8 +451,8 @@ async def test_a_rule_by_addresses_gets_a_rule_with_an_ip_group_beside_it() -> N
     hcl2.loads(repair.terraform)
 
 
-async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None:
-    """Of network rules the first decides: addresses behind it would change nothing."""
+async def test_destination_that_a_prior_rule_denies_has_no_fix() -> None:
+    """The first matching network rule decides, so added addresses would have no effect."""
     rules = [
         azure_firewall.collection(
             "refused", 100, azure_firewall.network_rule("nobody", "*"), action="Deny"
@@ -467,7 +470,7 @@ async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None
     here = Estate({one["id"]: one for one in listed}, [None])
     kinds = build_firewall_kinds(fakes_of(here.world).ports.resources)
     [firewall] = [one for one in await kinds["azure_firewall"].read() if "10.0.2.0" in one.id]
-    asked = {WEST: AddressRanges.of(found(TAGS, WEST))}
+    asked = {WEST: AddressRanges.of(list_prefixes(TAGS, WEST))}
     gap = find_firewall_issue(
         firewall, evaluate_rules(firewall, RuleSources(TAGS, ["PowerPlatformPlex"])), asked
     )

@@ -1,10 +1,10 @@
-"""Microsoft's compiler judges the Bicep of each kind's repair: types, API versions, syntax."""
+"""Microsoft's compiler checks the Bicep of each kind's fix."""
 
 import re
 from pathlib import Path
 
 from tests.bicep_compiler import diagnostics, needs_compiler
-from tests.functional.assessing.test_repairs import estate
+from tests.functional.assessing.test_repairs import build_estate
 from tests.kinds.cases import FIREWALL_KINDS
 
 #: A text that begins with a comment is a part that a person puts into a resource: the rest of that
@@ -13,9 +13,9 @@ _OF_A_PART = re.compile(r": Warning (BCP035|no-unused-vars|no-unused-params): ")
 
 
 @needs_compiler
-async def test_the_bicep_of_every_kind_of_repair_compiles(tmp_path: Path) -> None:
-    """One of each kind, in one run of the compiler, which says nothing of a whole resource."""
-    texts = {kind: (await estate(kind).only_repair()).bicep for kind in FIREWALL_KINDS}
+async def test_bicep_of_every_firewall_fix_compiles(tmp_path: Path) -> None:
+    """One run compiles a fix of each kind and reports nothing about complete resources."""
+    texts = {kind: (await build_estate(kind).only_repair()).bicep for kind in FIREWALL_KINDS}
     for kind, text in texts.items():
         (tmp_path / f"{kind}.bicep").write_text(text)
 

@@ -1,4 +1,4 @@
-"""A tenant in memory with an original and its callers, to find, change and restore them."""
+"""A tenant in memory with an original and callers that a test can find, change and revert."""
 
 from datetime import timedelta
 
@@ -13,8 +13,10 @@ from tests.fakes.services import kinds_on
 from tests.fakes.test_world import World
 
 
-async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerContent) -> None:
-    """Write a caller, then save the flows that read the value only when they are saved."""
+async def write_caller(
+    ports: Ports, kind: CallerKind, caller: Caller, value: CallerContent
+) -> None:
+    """Write a caller, and save the flows that read its value only when they are saved."""
     await kind.write(caller, value)
     if isinstance(kind, ReadOnSave):
         environment = await ports.environments.get(caller.environment_id or "")
@@ -53,7 +55,7 @@ class Tenant:
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
         new = self._rewritten(kind, value.text)
-        await write(self.ports, kind, caller, CallerContent(text=new, etag=value.etag))
+        await write_caller(self.ports, kind, caller, CallerContent(text=new, etag=value.etag))
         self.world.clock.advance(timedelta(seconds=max(self.world.assumptions.list_lag_seconds)))
         assert (await kind.read(caller)).text == new != value.text
         return value
@@ -68,7 +70,7 @@ class Tenant:
         ).edits
         value = await kind.read(caller)
         text = revert_edits(value.text, edits, signatures_in(old.text))
-        await write(self.ports, kind, caller, CallerContent(text=text, etag=value.etag))
+        await write_caller(self.ports, kind, caller, CallerContent(text=text, etag=value.etag))
 
     def _rewritten(self, kind: CallerKind, text: str) -> str:
         return replace_references(

@@ -1,4 +1,4 @@
-"""Copilot Studio agents are callers that nothing shows, so a person has to confirm them."""
+"""Copilot Studio agents are not shown by any API, so a person has to confirm them."""
 
 from datetime import timedelta
 
@@ -17,13 +17,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 LONG = timedelta(days=9)
 
 
-async def say(scenario: Scenario, name: str) -> None:
+async def confirm_agents(scenario: Scenario, name: str) -> None:
     """Record a person's confirmation with this name, and let time pass."""
     await ignore_issue(scenario.services, scenario.build.environment.id, name, "the makers")
     await scenario.run(LONG)
 
 
-def agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
+def add_agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
     """Add a flow that agents run, with a child on Microsoft's key."""
     child = scenario.build.http_flow("Lookup")
     actions = {"Run": child_flow_action(child.workflow_id)}
@@ -31,10 +31,10 @@ def agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
 
 
 @pytest.mark.parametrize("kind", ["VirtualAgent", "Skills"])
-async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: str) -> None:
+async def test_original_is_not_retired_before_its_agents_are_confirmed(kind: str) -> None:
     """Both flows stay on until a person confirms the agents, also in a rollback."""
     scenario = Scenario()
-    original = agents_flow(scenario, kind)
+    original = add_agents_flow(scenario, kind)
     await planned(scenario)
     item = (await scenario.plan())["Book"]
     await scenario.approve(run=LONG)
@@ -44,12 +44,12 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
 
     await scenario.retry(run=LONG)
     again = await scenario.job("Book")
-    await say(scenario, f"agents:{original.workflow_id}")
+    await confirm_agents(scenario, f"agents:{original.workflow_id}")
     retired = await scenario.job("Book")
     await scenario.roll_back(run=LONG)
     back = await scenario.job("Book")
     both_again = original.is_on, copy.is_on
-    await say(scenario, f"agents-back:{original.workflow_id}")
+    await confirm_agents(scenario, f"agents-back:{original.workflow_id}")
     settings = await scenario.services.tables.environment_settings.get(
         "environment", asked.environment_id
     )
@@ -71,16 +71,16 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
     assert settings.item.ignored_issues == {}
 
 
-async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
+async def test_agents_of_a_planned_flow_can_be_confirmed() -> None:
     """A confirmation is accepted only for a flow that agents run, once a plan contains it."""
     scenario = Scenario()
-    original = agents_flow(scenario, "Skills")
+    original = add_agents_flow(scenario, "Skills")
     with pytest.raises(IssueNotFound, match="No issue"):
-        await say(scenario, f"agents:{original.workflow_id}")
+        await confirm_agents(scenario, f"agents:{original.workflow_id}")
     await planned(scenario)
     child = next(one for one in scenario.build.environment.flows.values() if one.name == "Lookup")
     with pytest.raises(IssueNotFound, match="No issue"):
-        await say(scenario, f"agents:{child.workflow_id}")
+        await confirm_agents(scenario, f"agents:{child.workflow_id}")
 
     await ignore_issue(
         scenario.services,
@@ -93,10 +93,10 @@ async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
     assert (await scenario.job("Book")).state is FlowJobState.RETIRED
 
 
-async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
+async def test_rollback_needs_no_confirmation_if_no_agent_runs_the_copy() -> None:
     """No agent runs the copy yet, so the rollback requires no confirmation."""
     scenario = Scenario()
-    agents_flow(scenario, "VirtualAgent")
+    add_agents_flow(scenario, "VirtualAgent")
     await planned(scenario)
     await scenario.approve()
 
@@ -105,7 +105,7 @@ async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
     assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
 
 
-async def test_an_assessment_names_them() -> None:
+async def test_assessment_lists_agents_as_a_caller() -> None:
     """The assessment lists the agents as a caller, so that a person can find them in time."""
     tenant = Assessed()
     child = tenant.build.http_flow("Lookup")

@@ -1,4 +1,4 @@
-"""Every kind of caller is restored exactly, is shown without a signature, and may be deleted."""
+"""Callers of every kind can be reverted exactly and contain no signature in their texts."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def add_callers(tenant: Tenant) -> None:
     tenant.builder.parent("Parent", tenant.original)
 
 
-async def test_every_kind_is_put_back_byte_for_byte(tenant: Tenant) -> None:
+async def test_callers_of_every_kind_are_reverted_exactly(tenant: Tenant) -> None:
     """After all callers are moved and reverted, the tenant is as before and no call is lost."""
     add_callers(tenant)
     before = take_snapshot(tenant.world)
@@ -41,7 +41,7 @@ async def test_every_kind_is_put_back_byte_for_byte(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CALLER_KINDS if kind not in MOVED_KINDS])
-async def test_what_only_a_person_can_change_is_never_written(tenant: Tenant, kind: str) -> None:
+async def test_manual_caller_is_never_written(tenant: Tenant, kind: str) -> None:
     """A manual caller says what to do, and a write of it is rejected with the same text."""
     caller_case(kind).add(tenant.builder, tenant.original)
     [caller] = await tenant.found(kind)
@@ -55,7 +55,7 @@ async def test_what_only_a_person_can_change_is_never_written(tenant: Tenant, ki
     assert await tenant.read(caller) == value
 
 
-async def test_what_callers_show_holds_no_signature(tenant: Tenant) -> None:
+async def test_texts_of_callers_contain_no_signature(tenant: Tenant) -> None:
     """No signature may be in a caller's text, because rows and reports contain it."""
     add_callers(tenant)
     signatures = signatures_in(tenant.builder.url_of(tenant.original)).values()
@@ -67,7 +67,7 @@ async def test_what_callers_show_holds_no_signature(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("kind", CALLER_KINDS)
-async def test_a_place_that_is_gone_is_not_found(tenant: Tenant, kind: str) -> None:
+async def test_read_of_a_deleted_caller_raises_not_found(tenant: Tenant, kind: str) -> None:
     """Reading a caller that was deleted after the search raises NotFound."""
     case = caller_case(kind)
     case.add(tenant.builder, tenant.original)

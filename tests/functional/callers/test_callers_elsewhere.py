@@ -1,4 +1,4 @@
-"""A caller in another environment that is itself an original: only its copy is changed."""
+"""For a caller in another environment that is itself an original, only its copy is changed."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ LONG = timedelta(days=90)
 DAY = timedelta(days=1)
 
 
-def ready() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
+def build_two_environments() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
     """Return a scenario in which an original of the other environment calls one of this one."""
     scenario = TwoEnvironments()
     orders, shop = scenario.called_across()
@@ -45,9 +45,9 @@ async def assert_retired(scenario: TwoEnvironments) -> None:
     ]
 
 
-async def test_its_copy_calls_the_copy_and_the_original_stays_as_it_is() -> None:
+async def test_only_the_copy_of_a_caller_is_changed() -> None:
     """Only the caller's copy is changed, and the caller retires before the flow that it calls."""
-    scenario, orders, shop = ready()
+    scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()
 
@@ -71,9 +71,9 @@ async def test_its_copy_calls_the_copy_and_the_original_stays_as_it_is() -> None
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-async def test_two_remediations_of_one_environment_each_meet(is_first: bool) -> None:
+async def test_separate_remediations_of_two_environments_retire_both_flows(is_first: bool) -> None:
     """Both flows retire, whichever environment is remediated first."""
-    scenario, orders, shop = ready()
+    scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()
     first, then = (scenario.other, scenario.build) if is_first else (scenario.build, scenario.other)
@@ -90,9 +90,9 @@ async def test_two_remediations_of_one_environment_each_meet(is_first: bool) -> 
     assert_whole(scenario)
 
 
-async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile() -> None:
+async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
     """The called flow's job waits until the caller's plan is approved and its copy is changed."""
-    scenario, orders, shop = ready()
+    scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()
     row = EnvironmentSettings(
@@ -115,9 +115,9 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
     assert_whole(scenario)
 
 
-async def test_flows_that_call_one_another_across_environments_retire_and_come_back() -> None:
+async def test_call_loop_across_environments_is_retired_and_rolled_back() -> None:
     """Two flows in a call loop across environments both retire, and a rollback restores them."""
-    scenario, orders, shop = ready()
+    scenario, orders, shop = build_two_environments()
     scenario.let_call(orders, shop)
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
@@ -139,9 +139,9 @@ async def test_flows_that_call_one_another_across_environments_retire_and_come_b
 
 
 @pytest.mark.parametrize("days", [0, 1, 5, 12, 40])
-async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
+async def test_rollback_on_any_day_restores_both_environments(days: int) -> None:
     """A rollback on any day restores the flows of both environments exactly."""
-    scenario, _, _ = ready()
+    scenario, _, _ = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
     await scenario.order_of(scenario.build, scenario.other)
@@ -159,9 +159,9 @@ async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
     assert_whole(scenario)
 
 
-async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_copy() -> None:
+async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
     """Rolled back alone, the called flow's job names the caller whose copy still calls its copy."""
-    scenario, _, _ = ready()
+    scenario, _, _ = build_two_environments()
     await scenario.opt_in_both()
     await scenario.order_of(scenario.build, cause="here")
     here = scenario.remediation.id
@@ -190,14 +190,14 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
 @pytest.mark.parametrize(
     ("first", "code"), [("Shop", "parent_flow_not_ready"), ("Orders", "child_flow_not_ready")]
 )
-async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
+async def test_rollback_continues_after_the_other_environment_is_rolled_back(
     first: str, code: str
 ) -> None:
-    """By the copy of a retired caller, or by the called original that is stopped.
+    """The copy of a caller or an original that is off blocks the rollback once.
 
-    It is blocked once, not again every minute; the other's rollback lets it go on.
+    The rollback of the other environment lets the job continue.
     """
-    scenario, orders, _ = ready()
+    scenario, orders, _ = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
     builders = {"Orders": scenario.build, "Shop": scenario.other}
@@ -227,9 +227,9 @@ async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
     assert_whole(scenario)
 
 
-async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() -> None:
+async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None:
     """The copy stays on while a run of the caller's copy may still call it."""
-    scenario, orders, shop = ready()
+    scenario, orders, shop = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
     await scenario.order_of(scenario.build, cause="here")
@@ -255,9 +255,9 @@ async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() 
     assert_whole(scenario)
 
 
-async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_read_only() -> None:
+async def test_recorded_grant_is_not_made_in_a_read_only_environment() -> None:
     """A grant recorded before a kill is not made if its environment is read-only by then."""
-    scenario, orders, _ = ready()
+    scenario, orders, _ = build_two_environments()
     here, settings = scenario.build.environment.id, scenario.services.tables.environment_settings
     await settings.upsert(
         EnvironmentSettings(environment_id=here, approval_policy=ApprovalPolicy.AUTOMATIC)

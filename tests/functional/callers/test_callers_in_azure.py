@@ -1,4 +1,4 @@
-"""App settings and secrets that hold a URL: found, changed, or left to a person."""
+"""App settings and secrets with trigger URLs are changed, or a person has to change them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ def tenant() -> Tenant:
     return Tenant()
 
 
-async def test_one_setting_changes_and_all_others_stay(tenant: Tenant) -> None:
+async def test_write_of_one_setting_keeps_all_others(tenant: Tenant) -> None:
     """All settings are written at once, and the others are written as they were."""
     site = tenant.builder.app_setting_caller(tenant.original)
     site.settings |= {"AzureWebJobsStorage": "secret", "EMPTY": ""}
@@ -38,7 +38,7 @@ async def test_one_setting_changes_and_all_others_stay(tenant: Tenant) -> None:
     assert site.restarts == 1
 
 
-async def test_settings_of_one_app_are_written_at_once(tenant: Tenant) -> None:
+async def test_settings_of_one_app_are_written_together(tenant: Tenant) -> None:
     """The app restarts once, and a setting that was removed in between is not created again."""
     site = tenant.builder.app_setting_caller(tenant.original)
     tenant.builder.app_setting_caller(tenant.original, setting="ALSO")
@@ -61,7 +61,7 @@ async def test_settings_of_one_app_are_written_at_once(tenant: Tenant) -> None:
     assert (site.settings, site.restarts) == ({"FLOW_URL": f"{site.id}|FLOW_URL"}, 1)
 
 
-async def test_a_setting_that_reads_as_wanted_is_not_written_again(tenant: Tenant) -> None:
+async def test_setting_with_the_new_value_is_not_written_again(tenant: Tenant) -> None:
     """A repeated write of the same value does not restart the app."""
     site = tenant.builder.app_setting_caller(tenant.original)
     [caller] = await tenant.found("app_setting")
@@ -73,7 +73,7 @@ async def test_a_setting_that_reads_as_wanted_is_not_written_again(tenant: Tenan
     assert site.restarts == 1
 
 
-async def test_a_setting_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant) -> None:
+async def test_write_of_a_setting_that_changed_since_its_read_is_a_conflict(tenant: Tenant) -> None:
     """The hash of the read settings replaces the ETag that the platform does not have."""
     site = tenant.builder.app_setting_caller(tenant.original)
     [caller] = await tenant.found("app_setting")
@@ -86,7 +86,7 @@ async def test_a_setting_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant
     assert site.settings["FLOW_URL"] == "https://elsewhere.example"
 
 
-async def test_another_writer_of_the_same_app_is_noticed(tenant: Tenant) -> None:
+async def test_concurrent_write_of_the_same_app_is_a_conflict(tenant: Tenant) -> None:
     """The write fails if the settings that are read back are not those that were written."""
     site = tenant.builder.app_setting_caller(tenant.original)
     [caller] = await tenant.found("app_setting")
@@ -102,7 +102,7 @@ async def test_another_writer_of_the_same_app_is_noticed(tenant: Tenant) -> None
         await tenant.kinds["app_setting"].write(caller, CallerContent(text="x", etag=value.etag))
 
 
-async def test_a_setting_that_follows_its_secret_is_no_caller(tenant: Tenant) -> None:
+async def test_setting_that_refers_to_the_latest_secret_is_no_caller(tenant: Tenant) -> None:
     """The secret is the caller, and the app may use its old value for a day."""
     site = tenant.builder.app_setting_caller(tenant.original)
     secret = tenant.builder.secret_caller(tenant.original)
@@ -114,7 +114,7 @@ async def test_a_setting_that_follows_its_secret_is_no_caller(tenant: Tenant) ->
     assert tenant.kinds["key_vault_secret"].old_value_lifetime.days == 1
 
 
-async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant) -> None:
+async def test_setting_with_a_fixed_secret_version_is_a_manual_caller(tenant: Tenant) -> None:
     """A person has to change the setting, because it would not use a new version of the secret."""
     site = tenant.builder.app_setting_caller(tenant.original)
     secret = tenant.builder.secret_caller(tenant.original)
@@ -127,7 +127,7 @@ async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant)
     assert "a fixed version" in caller.manual_reason
 
 
-async def test_a_reference_to_an_unknown_vault_is_not_followed(tenant: Tenant) -> None:
+async def test_reference_to_an_unknown_vault_is_ignored(tenant: Tenant) -> None:
     """The app sends its token only to known vaults, whatever a setting contains."""
     site = tenant.builder.app_setting_caller(tenant.original)
     uri = "https://elsewhere.example/secrets/flow-url/1a2b"
@@ -147,7 +147,9 @@ async def test_a_reference_to_an_unknown_vault_is_not_followed(tenant: Tenant) -
         ("https://v.vault.azure.net/secrets/n", None),
     ],
 )
-def test_both_forms_of_a_reference_are_read(value: str, expected: tuple[str, str] | None) -> None:
+def test_both_forms_of_a_secret_reference_are_parsed(
+    value: str, expected: tuple[str, str] | None
+) -> None:
     """The app reads both forms in which App Service can refer to a secret."""
     reference = read_reference(value)
 
@@ -155,7 +157,7 @@ def test_both_forms_of_a_reference_are_read(value: str, expected: tuple[str, str
     assert reference is None or reference.vault == "v"
 
 
-async def test_a_secret_gets_a_version_and_keeps_the_rest(tenant: Tenant) -> None:
+async def test_write_of_a_secret_adds_a_version_and_keeps_its_properties(tenant: Tenant) -> None:
     """The content type, the tags and the old version stay."""
     secret = tenant.builder.secret_caller(tenant.original)
 
@@ -167,7 +169,7 @@ async def test_a_secret_gets_a_version_and_keeps_the_rest(tenant: Tenant) -> Non
     assert (secret.content_type, secret.tags) == ("text/uri", {"team": "integration"})
 
 
-async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> None:
+async def test_write_of_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> None:
     """The write is a conflict, and another writer's version stays the current one."""
     secret = tenant.builder.secret_caller(tenant.original)
     [caller] = await tenant.found("key_vault_secret")
@@ -203,8 +205,8 @@ class OneIsClosed(FakeSecrets):
         return await super().read(vault_url, name)
 
 
-async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: Tenant) -> None:
-    """The app names the closed vault, and still finds the callers in the other one."""
+async def test_search_reports_an_inaccessible_vault_after_searching_others(tenant: Tenant) -> None:
+    """The app names the inaccessible vault, and still finds the callers in the other one."""
     tenant.builder.secret_caller(tenant.original, name="b-open")
 
     secrets = OneIsClosed(tenant.builder.world)
@@ -221,7 +223,7 @@ async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: T
     assert len(found) == 1
 
 
-async def test_a_setting_pinned_in_a_closed_vault_is_not_searched_and_told(tenant: Tenant) -> None:
+async def test_search_reports_a_setting_with_an_unreadable_secret(tenant: Tenant) -> None:
     """The search names a setting whose secret it cannot read."""
     site = tenant.builder.app_setting_caller(tenant.original)
     uri = "https://a-closed.vault.azure.net/secrets/flow-url/1a2b"

@@ -1,11 +1,11 @@
-"""Flows and environment variables that hold a URL: found, changed, or left to a person."""
+"""Flows and environment variables with trigger URLs are changed, or a person has to change them."""
 
 import pytest
 
 from shared.domain.callers.caller import FILLED_IN, CallerContent
 from shared.errors import Conflict
 from tests.fakes.definition_builder import http_action
-from tests.functional.callers.called_tenant import Tenant, write
+from tests.functional.callers.called_tenant import Tenant, write_caller
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def tenant() -> Tenant:
     return Tenant()
 
 
-async def test_a_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> None:
+async def test_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> None:
     """The caller's content is the flow's whole definition."""
     holder = tenant.builder.flow_caller(tenant.original)
 
@@ -26,7 +26,7 @@ async def test_a_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> 
     assert caller.manual_reason == ""
 
 
-async def test_a_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
+async def test_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
     """A flow that runs a child flow is a caller of it."""
     parent = tenant.builder.parent("Parent", tenant.original)
 
@@ -37,7 +37,7 @@ async def test_a_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
     assert tenant.copy.workflow_id in parent.client_data
 
 
-async def test_a_flow_of_a_managed_solution_is_left_to_a_person(tenant: Tenant) -> None:
+async def test_flow_of_a_managed_solution_is_a_manual_caller(tenant: Tenant) -> None:
     """A person has to change the flow, because a write would detach it from its solution."""
     tenant.builder.flow_caller(tenant.original).is_managed = True
 
@@ -46,7 +46,7 @@ async def test_a_flow_of_a_managed_solution_is_left_to_a_person(tenant: Tenant) 
     assert "managed solution" in caller.manual_reason
 
 
-async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> None:
+async def test_flow_with_a_computed_signature_is_partly_manual(tenant: Tenant) -> None:
     """The app changes the URL that it can replace, and leaves the other one to a person."""
     other = tenant.builder.http_flow("Other")
     address = tenant.builder.url_of(tenant.original).partition("&sig=")[0]
@@ -66,7 +66,7 @@ async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> No
     assert reasons[tenant.original.trigger_url_id] == FILLED_IN
 
 
-async def test_an_environment_without_dataverse_has_no_callers(tenant: Tenant) -> None:
+async def test_environment_without_dataverse_has_no_callers(tenant: Tenant) -> None:
     """The search finds no callers and raises no error."""
     tenant.builder.environment.dataverse_url = None
 
@@ -74,7 +74,7 @@ async def test_an_environment_without_dataverse_has_no_callers(tenant: Tenant) -
     assert await tenant.found("environment_variable") == []
 
 
-async def test_flows_follow_an_environment_variable_at_once(tenant: Tenant) -> None:
+async def test_flows_use_a_changed_environment_variable_at_once(tenant: Tenant) -> None:
     """The app saves the flows that use the variable, so that the next call goes to the copy."""
     tenant.builder.variable_caller(tenant.original)
     before = tenant.runs_after_a_beat()
@@ -85,7 +85,7 @@ async def test_flows_follow_an_environment_variable_at_once(tenant: Tenant) -> N
     assert (before, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
 
 
-async def test_an_interrupted_write_of_a_variable_is_finished_by_the_same_write(
+async def test_repeated_write_of_a_variable_completes_an_interrupted_one(
     tenant: Tenant,
 ) -> None:
     """The same write saves the flows again if the value was already written."""
@@ -95,12 +95,12 @@ async def test_an_interrupted_write_of_a_variable_is_finished_by_the_same_write(
 
     stale = tenant.runs_after_a_beat()
     value = CallerContent(text=variable.value, etag="old")
-    await write(tenant.ports, tenant.kinds[caller.kind], caller, value)
+    await write_caller(tenant.ports, tenant.kinds[caller.kind], caller, value)
 
     assert (stale, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
 
 
-async def test_the_default_of_a_variable_is_a_place_of_its_own(tenant: Tenant) -> None:
+async def test_default_value_of_a_variable_is_a_separate_caller(tenant: Tenant) -> None:
     """The value and the default of a variable are two callers, changed separately."""
     variable, _ = tenant.builder.variable_caller(tenant.original)
     variable.default_value = f"{tenant.builder.url_of(tenant.original)}&from=default"
@@ -114,7 +114,7 @@ async def test_the_default_of_a_variable_is_a_place_of_its_own(tenant: Tenant) -
     assert variable.default_value == f"{tenant.builder.url_of(tenant.copy)}&from=default"
 
 
-async def test_a_variable_that_managed_flows_use_is_left_to_a_person(tenant: Tenant) -> None:
+async def test_variable_of_managed_flows_is_a_manual_caller(tenant: Tenant) -> None:
     """A person has to change the variable, because managed flows would keep the old value."""
     _, reader = tenant.builder.variable_caller(tenant.original)
     reader.is_managed = True
@@ -124,7 +124,9 @@ async def test_a_variable_that_managed_flows_use_is_left_to_a_person(tenant: Ten
     assert reader.name in caller.manual_reason
 
 
-async def test_a_variable_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant) -> None:
+async def test_write_of_a_variable_that_changed_since_its_read_is_a_conflict(
+    tenant: Tenant,
+) -> None:
     """The app does not overwrite a value that somebody else has written."""
     variable, _ = tenant.builder.variable_caller(tenant.original)
     [caller] = await tenant.found("environment_variable")

@@ -11,13 +11,15 @@ from tests.fakes.ports import fakes_of
 from tests.fakes.services import kinds_on
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
-from tests.functional.callers.called_tenant import write
+from tests.functional.callers.called_tenant import write_caller
 from tests.kinds.cases import MOVED_KINDS, caller_case
 
 
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("kind", MOVED_KINDS)
-async def test_the_same_write_finishes_what_a_dead_process_began(kind: str, moment: Moment) -> None:
+async def test_repeated_write_completes_the_write_of_a_killed_process(
+    kind: str, moment: Moment
+) -> None:
     """After a kill at any request, a second write brings every call to the copy."""
     at = 0
     struck = True
@@ -25,13 +27,13 @@ async def test_the_same_write_finishes_what_a_dead_process_began(kind: str, mome
         at += 1
         plan = Plan(at=at, moment=moment)
 
-        copy = await _moved_after_a_crash(kind, plan)
+        copy = await _move_after_a_crash(kind, plan)
 
         assert len(copy.runs) == 1, f"killed {moment} call {at}"
         struck = plan.has_struck
 
 
-async def _moved_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
+async def _move_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
     """Write a caller under a plan that kills, then without faults, and return the copy."""
     world = World()
     builder = Builder(world)
@@ -48,11 +50,11 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
         text = replace_references(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
         dying = ports.under(plan)
         new = CallerContent(text=text, etag=old.etag)
-        await write(dying, kinds_on(dying)[kind], caller, new)
+        await write_caller(dying, kinds_on(dying)[kind], caller, new)
     except Killed:
         value = await whole.read(caller)
         text = replace_references(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
-        await write(ports, whole, caller, CallerContent(text=text, etag=value.etag))
+        await write_caller(ports, whole, caller, CallerContent(text=text, etag=value.etag))
 
     world.traffic.beat(world)
     assert world.traffic.lost == []
@@ -60,7 +62,7 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
     return copy
 
 
-async def test_two_writers_of_one_setting_do_not_both_win() -> None:
+async def test_second_writer_of_a_setting_gets_a_conflict() -> None:
     """The second writer gets a conflict, because the value has changed since it was read."""
     world = World()
     builder = Builder(world)
@@ -75,7 +77,7 @@ async def test_two_writers_of_one_setting_do_not_both_win() -> None:
         await kind.write(caller, CallerContent(text="second", etag=value.etag))
 
 
-async def test_a_setting_is_not_written_if_another_one_has_changed_since_it_was_read() -> None:
+async def test_setting_is_not_written_if_another_setting_has_changed() -> None:
     """The write replaces all settings, so a change of any other setting is a conflict."""
     world = World()
     builder = Builder(world)

@@ -1,4 +1,4 @@
-"""Originals that call themselves or one another by URL, also in call loops."""
+"""Originals that call themselves or one another by URL are retired and rolled back."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ class Meanwhile:
         return await self._store.write(*operations)
 
 
-def with_call(flow: FakeFlow, url: str) -> str:
+def add_call(flow: FakeFlow, url: str) -> str:
     """Return the definition of a flow with one more action, which posts to the URL."""
     document = json.loads(flow.client_data)
     actions = document["properties"]["definition"]["actions"]
@@ -47,12 +47,15 @@ def with_call(flow: FakeFlow, url: str) -> str:
     return json.dumps(document)
 
 
-async def test_a_flow_that_calls_itself_by_url_retires() -> None:
-    """The copy calls itself; if it called the original, that would never have no calls."""
+async def test_flow_that_calls_itself_by_url_is_retired() -> None:
+    """The copy calls itself.
+
+    If the copy called the original, the no-call period would never end.
+    """
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     url = scenario.build.url_of(orders)
-    orders.client_data = with_call(orders, url)
+    orders.client_data = add_call(orders, url)
     await planned(scenario)
 
     await scenario.approve()
@@ -63,14 +66,14 @@ async def test_a_flow_that_calls_itself_by_url_retires() -> None:
     assert scenario.world.violations == []
 
 
-async def test_flows_that_call_one_another_by_url_all_retire() -> None:
+async def test_flows_in_a_call_loop_are_all_retired() -> None:
     """Three flows in a call loop, and a fourth that calls into it, all retire."""
     scenario = Scenario()
     flows = [scenario.build.http_flow(name) for name in ("A", "B", "C")]
     for flow, called in zip(flows, [*flows[1:], flows[0]], strict=True):
-        flow.client_data = with_call(flow, scenario.build.url_of(called))
+        flow.client_data = add_call(flow, scenario.build.url_of(called))
     outside = scenario.build.http_flow("Outside")
-    outside.client_data = with_call(outside, scenario.build.url_of(flows[0]))
+    outside.client_data = add_call(outside, scenario.build.url_of(flows[0]))
     scenario.build.app_setting_caller(outside)
     await planned(scenario)
 
@@ -84,12 +87,12 @@ async def test_flows_that_call_one_another_by_url_all_retire() -> None:
     assert scenario.world.traffic.lost == []
 
 
-async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
+async def test_call_loop_by_url_is_rolled_back_exactly() -> None:
     """Rolling back two flows that call each other restores both exactly."""
     scenario = Scenario()
     first, second = scenario.build.http_flow("A"), scenario.build.http_flow("B")
-    first.client_data = with_call(first, scenario.build.url_of(second))
-    second.client_data = with_call(second, scenario.build.url_of(first))
+    first.client_data = add_call(first, scenario.build.url_of(second))
+    second.client_data = add_call(second, scenario.build.url_of(first))
     scenario.build.app_setting_caller(scenario.build.http_flow("C"))
     await planned(scenario)
     before = take_snapshot(scenario.world)
@@ -104,11 +107,11 @@ async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
     assert differences(before, scenario.world) == []
 
 
-async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
+async def test_rollback_of_a_caller_includes_the_flow_that_it_calls() -> None:
     """A rollback of the caller also rolls back the flow that its original calls."""
     scenario = Scenario()
     called, caller = scenario.build.http_flow("Called"), scenario.build.http_flow("Caller")
-    caller.client_data = with_call(caller, scenario.build.url_of(called))
+    caller.client_data = add_call(caller, scenario.build.url_of(called))
     scenario.build.app_setting_caller(caller)
     await planned(scenario)
     before = take_snapshot(scenario.world)
@@ -122,11 +125,11 @@ async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
     assert_nothing_lost(scenario)
 
 
-async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() -> None:
+async def test_called_flow_is_retired_within_a_minute_after_its_caller() -> None:
     """The called flow waits for its caller and retires within a minute after it."""
     scenario = Scenario()
     orders, sales = scenario.build.http_flow("Orders"), scenario.build.http_flow("Sales")
-    sales.client_data = with_call(sales, scenario.build.url_of(orders))
+    sales.client_data = add_call(sales, scenario.build.url_of(orders))
     scenario.build.app_setting_caller(sales)
     await planned(scenario)
     await scenario.approve(run=timedelta(days=3))
@@ -143,12 +146,12 @@ async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() 
     assert ends["Orders"] - ends["Sales"] < timedelta(minutes=1)
 
 
-async def test_two_that_begin_to_wait_for_one_another_at_once_retire() -> None:
+async def test_jobs_that_wait_for_each_other_at_the_same_time_are_retired() -> None:
     """If two jobs start to wait for each other at the same time, both still retire."""
     scenario = Scenario()
     flows = [scenario.build.http_flow(name) for name in ("A", "B")]
     for flow, called in zip(flows, reversed(flows), strict=True):
-        flow.client_data = with_call(flow, scenario.build.url_of(called))
+        flow.client_data = add_call(flow, scenario.build.url_of(called))
     await planned(scenario)
     await scenario.approve(run=timedelta(hours=1))
     one, other = await scenario.job("A"), await scenario.job("B")

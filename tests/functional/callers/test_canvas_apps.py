@@ -1,4 +1,4 @@
-"""Canvas apps are manual callers: only their makers can make them run a copy."""
+"""Canvas apps are manual callers, because only their makers can make them run a copy."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 DAY = timedelta(days=1)
 
 
-def app_on(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
+def add_app(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
     """Add a canvas app that uses these flows."""
     app = CanvasApp(
         name="app-1",
@@ -36,30 +36,30 @@ def point_at(scenario: Scenario, *flow_ids: str) -> None:
     apps[0] = replace(apps[0], flow_ids=frozenset(flow_ids))
 
 
-async def applied(scenario: Scenario) -> None:
+async def run_remediation(scenario: Scenario) -> None:
     """Start and approve a remediation, and let time pass until nothing changes any longer."""
     await planned(scenario)
     await scenario.approve()
 
 
-def by_workflow_id(flow: FakeFlow) -> str:
+def get_workflow_id(flow: FakeFlow) -> str:
     """Return the flow's id in Dataverse."""
     return flow.workflow_id
 
 
-def by_flow_name(flow: FakeFlow) -> str:
+def get_flow_name(flow: FakeFlow) -> str:
     """Return the flow's name in the flow service."""
     return flow.flow_name.upper().lower()
 
 
-@pytest.mark.parametrize("name", [by_workflow_id, by_flow_name])
-async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object) -> None:
+@pytest.mark.parametrize("name", [get_workflow_id, get_flow_name])
+async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: object) -> None:
     """The job is blocked with a fix for the maker, and a retry after the change completes it."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
-    app_on(scenario, name(form))  # type: ignore[operator]  # one of the two functions above
+    add_app(scenario, name(form))  # type: ignore[operator]  # one of the two functions above
 
-    await applied(scenario)
+    await run_remediation(scenario)
     blocked = await scenario.job("Old form")
     was_on = form.is_on
     point_at(scenario, blocked.copy_id)
@@ -75,12 +75,12 @@ async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object
     assert scenario.world.workflow(blocked.environment_id, blocked.copy_id).in_solution
 
 
-async def test_the_sweep_goes_on_by_itself_once_the_app_was_changed() -> None:
+async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
     """The daily check continues the job after the app is changed, and does nothing before that."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
-    app_on(scenario, form.workflow_id)
-    await applied(scenario)
+    add_app(scenario, form.workflow_id)
+    await run_remediation(scenario)
     before = await scenario.job("Old form")
 
     await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))
@@ -94,14 +94,14 @@ async def test_the_sweep_goes_on_by_itself_once_the_app_was_changed() -> None:
     assert (await scenario.job("Old form")).state is FlowJobState.RETIRED
 
 
-async def test_an_app_on_a_v2_flow_that_is_copied_as_a_parent_is_found() -> None:
+async def test_plan_finds_the_canvas_app_of_a_copied_parent() -> None:
     """The plan finds the app of a parent that is copied only because of its child."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
     parent = scenario.build.parent("Form", child, trigger=define.request_trigger("PowerAppV2"))
-    app_on(scenario, parent.workflow_id)
+    add_app(scenario, parent.workflow_id)
 
-    await applied(scenario)
+    await run_remediation(scenario)
 
     jobs = await scenario.jobs()
     assert (jobs["Form"].state, jobs["Form"].reason_code) == (FlowJobState.BLOCKED, "manual_caller")
@@ -110,24 +110,24 @@ async def test_an_app_on_a_v2_flow_that_is_copied_as_a_parent_is_found() -> None
     assert child.is_on
 
 
-async def test_an_app_whose_document_cannot_be_read_is_named_in_the_plan() -> None:
+async def test_plan_names_an_unreadable_canvas_app() -> None:
     """The plan names the app, because it may use any flow."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("Old form")
-    app_on(scenario, gap="Cannot read the document of app Requests (NotFound).")
+    add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")
 
-    await applied(scenario)
+    await run_remediation(scenario)
 
     findings = (await scenario.environment_job()).findings
     assert any("canvas_app" in one and "app Requests" in one for one in findings)
 
 
-async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None:
+async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> None:
     """The copy stays on until the maker has changed the app back to the original."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
-    app_on(scenario, form.workflow_id)
-    await applied(scenario)
+    add_app(scenario, form.workflow_id)
+    await run_remediation(scenario)
     copy_id = (await scenario.job("Old form")).copy_id
     point_at(scenario, copy_id)
     await scenario.retry()
@@ -150,11 +150,11 @@ async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None
     assert not scenario.world.workflow(form.environment_id, copy_id).is_on
 
 
-async def test_an_app_is_never_written() -> None:
-    """The platform has no API for it, so a write is rejected and names the app."""
+async def test_canvas_app_is_never_written() -> None:
+    """The platform has no API to change a canvas app, so a write is rejected and names the app."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
-    app_on(scenario, form.workflow_id)
+    add_app(scenario, form.workflow_id)
     kind = scenario.services.callers["canvas_app"]
     [caller] = [one async for one in kind.find([scenario.build.environment.described()])]
 

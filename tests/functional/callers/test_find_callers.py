@@ -1,4 +1,4 @@
-"""The search for callers continues where a used-up request budget stopped it."""
+"""The search for callers continues where an exhausted request budget has stopped it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -55,12 +55,14 @@ class ScarceSettings:
         raise AssertionError(f"{site_id} was written")
 
 
-def rows(services: Services, number: int | None = 1) -> FencedRows[CallerSearchProgress]:
+def build_progress_rows(
+    services: Services, number: int | None = 1
+) -> FencedRows[CallerSearchProgress]:
     """Return the progress rows of the search, as the invocation with this lease has them."""
     return FencedRows(services.tables.caller_searches, "job", number)
 
 
-async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
+async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
     """However often the search stops, it reads every app once and names the unreadable one."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
@@ -76,7 +78,7 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
     while findings is None:
         settings.left = BUDGET
         try:
-            findings = await find_callers(services, request, rows(services))
+            findings = await find_callers(services, request, build_progress_rows(services))
         except ThrottledError:
             stops += 1
 
@@ -90,14 +92,14 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
 
 
 @pytest.mark.parametrize("numbers", [(1, 2), (None, None)])
-async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
+async def test_search_that_lost_its_lease_removes_its_progress(
     numbers: tuple[int | None, int | None],
 ) -> None:
     """The older search raises LeaseLost and removes its progress rows."""
     scenario = Scenario()
     services, here = scenario.services, scenario.build.environment.described()
     request = CallerSearchRequest(environment=here, everywhere=[here])
-    older, newer = (rows(services, number) for number in numbers)
+    older, newer = (build_progress_rows(services, number) for number in numbers)
 
     class Freezes(AppSettingCallers):
         """Lets another invocation search everything before it continues."""
@@ -117,7 +119,7 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
     assert await services.tables.caller_searches.all("job") == []
 
 
-async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> None:
+async def test_continued_search_reports_an_unreadable_app_once() -> None:
     """A search that reads the canvas apps again reports an unreadable app only once."""
     scenario = Scenario()
     gap = "Cannot read the document of app Requests (Refused)."
@@ -136,7 +138,7 @@ async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> 
     assert search.unreadable == [gap]
 
 
-async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
+async def test_daily_check_removes_abandoned_search_progress() -> None:
     """The daily check removes progress that is older than a day, and keeps a recent one."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -147,7 +149,7 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
     request = CallerSearchRequest(environment=here, everywhere=[here])
     settings.left = BUDGET
     with pytest.raises(ThrottledError):
-        await find_callers(services, request, rows(services))
+        await find_callers(services, request, build_progress_rows(services))
 
     await run_daily_check(scenario.services, "day-1")
     young = await services.tables.caller_searches.all("job")
@@ -158,9 +160,7 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
     assert await services.tables.caller_searches.all("job") == []
 
 
-async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_are_searched() -> (
-    None
-):
+async def test_search_names_an_unreadable_environment_and_searches_the_others() -> None:
     """The search names the environment that rejects the app, and finds the callers in the other."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")

@@ -40,7 +40,7 @@ class Saves:
         workflows.update = counted  # type: ignore[method-assign]
 
 
-def scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
+def build_scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
     """Return a scenario of one flow whose URL is in a variable that another flow uses."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -48,9 +48,9 @@ def scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
     return scenario, user, Saves(scenario, user)
 
 
-async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow() -> None:
+async def test_job_is_blocked_if_the_platform_does_not_keep_a_save() -> None:
     """The original is not retired while another flow calls it. A retry saves that flow again."""
-    scenario, user, saves = scenario_of_variable()
+    scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
     await planned(scenario)
     await scenario.approve(run=HOUR)
@@ -69,9 +69,9 @@ async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow(
 
 
 @pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
-async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
+async def test_job_waits_until_a_read_shows_the_save(lag: str) -> None:
     """While reads lag, the app saves the flow at most twice and then waits."""
-    scenario, user, saves = scenario_of_variable()
+    scenario, user, saves = build_scenario_of_variable()
     await planned(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))
 
@@ -88,9 +88,9 @@ async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
     assert_nothing_lost(scenario)
 
 
-async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -> None:
+async def test_flow_that_a_person_saved_is_not_saved_again() -> None:
     """After a person's save the flow uses the new value, so the app does not save it again."""
-    scenario, user, saves = scenario_of_variable()
+    scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
     await planned(scenario)
     await scenario.approve(run=HOUR)
@@ -107,9 +107,9 @@ async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -
     assert saves.count == tried + 1  # the person's
 
 
-async def test_a_flow_that_is_deleted_after_its_save_holds_nobody_up() -> None:
+async def test_job_continues_after_a_saved_flow_is_deleted() -> None:
     """The job continues, because a deleted flow cannot call the original."""
-    scenario, user, saves = scenario_of_variable()
+    scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
     await planned(scenario)
     await scenario.approve(run=timedelta(minutes=1))

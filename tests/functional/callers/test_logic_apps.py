@@ -1,4 +1,4 @@
-"""Test Logic Apps that hold a URL: found, changed as a whole, or left to a person."""
+"""Logic Apps with trigger URLs are written as a whole, or a person has to change them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,25 +17,25 @@ def tenant() -> Tenant:
     return Tenant()
 
 
-def change(tenant: Tenant, resource_id: str, **members: object) -> None:
+def change_resource(tenant: Tenant, resource_id: str, **members: object) -> None:
     """Replace members of a resource, as another writer does."""
     before = tenant.world.resources[resource_id.lower()]
     tenant.world.resources[resource_id.lower()] = {**before, **members}
 
 
-def properties_of(tenant: Tenant, resource_id: str) -> Mapping[str, Any]:
+def read_properties(tenant: Tenant, resource_id: str) -> Mapping[str, Any]:
     """Return the properties of a resource."""
     properties = tenant.world.resources[resource_id.lower()]["properties"]
     assert isinstance(properties, dict)
     return properties
 
 
-def with_other_tag(content: CallerContent) -> CallerContent:
+def replace_tag(content: CallerContent) -> CallerContent:
     """Return the content with another tag."""
     return replace(content, text=content.text.replace('"integration"', '"platform"'))
 
 
-async def test_only_the_url_changes(tenant: Tenant) -> None:
+async def test_write_of_a_logic_app_changes_only_the_url(tenant: Tenant) -> None:
     """A PUT replaces the whole resource, so it repeats tags, identity and state."""
     resource_id = tenant.builder.logic_app_caller(tenant.original)
     identity = {
@@ -43,8 +43,8 @@ async def test_only_the_url_changes(tenant: Tenant) -> None:
         "principalId": "set by Azure",
         "userAssignedIdentities": {"/subscriptions/s/id": {"clientId": "set by Azure"}},
     }
-    state = {**properties_of(tenant, resource_id), "state": "Disabled", "version": "set by Azure"}
-    change(tenant, resource_id, identity=identity, properties=state)
+    state = {**read_properties(tenant, resource_id), "state": "Disabled", "version": "set by Azure"}
+    change_resource(tenant, resource_id, identity=identity, properties=state)
 
     [caller] = await tenant.found("logic_app")
     await tenant.move(caller)
@@ -54,7 +54,7 @@ async def test_only_the_url_changes(tenant: Tenant) -> None:
     expected = {**state, "parameters": {"url0": url}}
     del expected["version"]
     assert after["properties"] == expected
-    assert [*properties_of(tenant, resource_id)] == [*expected], "the order is kept"
+    assert [*read_properties(tenant, resource_id)] == [*expected], "the order is kept"
     assert after["tags"] == {"team": "integration"}
     assert after["identity"] == {
         "type": "SystemAssigned, UserAssigned",
@@ -63,42 +63,42 @@ async def test_only_the_url_changes(tenant: Tenant) -> None:
     assert tenant.runs_after_a_beat() == (0, 1)
 
 
-async def test_an_edit_after_the_read_is_not_overwritten(tenant: Tenant) -> None:
+async def test_write_of_a_logic_app_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
     """Azure has no ETag for logic apps, so the write compares the whole resource."""
     resource_id = tenant.builder.logic_app_caller(tenant.original)
     [caller] = await tenant.found("logic_app")
     content = await tenant.read(caller)
-    change(tenant, resource_id, tags={"team": "sales"})
+    change_resource(tenant, resource_id, tags={"team": "sales"})
 
     with pytest.raises(Conflict):
-        await tenant.kinds["logic_app"].write(caller, with_other_tag(content))
+        await tenant.kinds["logic_app"].write(caller, replace_tag(content))
 
     assert tenant.world.resources[resource_id.lower()]["tags"] == {"team": "sales"}
 
 
-async def test_a_write_in_between_is_noticed(tenant: Tenant) -> None:
+async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> None:
     """The definition that is read back must be the one that was written."""
     resource_id = tenant.builder.logic_app_caller(tenant.original)
     [caller] = await tenant.found("logic_app")
     content = await tenant.read(caller)
-    others = properties_of(tenant, resource_id)
+    others = read_properties(tenant, resource_id)
 
     def overwrite(_: object) -> list[str]:
-        change(tenant, resource_id, properties={**others, "parameters": {}})
+        change_resource(tenant, resource_id, properties={**others, "parameters": {}})
         return []
 
     tenant.world.watchers.append(overwrite)
     with pytest.raises(Conflict, match="somebody else"):
-        await tenant.kinds["logic_app"].write(caller, with_other_tag(content))
+        await tenant.kinds["logic_app"].write(caller, replace_tag(content))
 
 
-async def test_a_logic_app_with_secure_parameters_is_changed_manually(tenant: Tenant) -> None:
+async def test_logic_app_with_secure_parameters_is_a_manual_caller(tenant: Tenant) -> None:
     """Azure does not return secure values: a write would remove them, and a URL may be in one."""
     resource_id = tenant.builder.logic_app_caller(tenant.original)
-    properties = properties_of(tenant, resource_id)
+    properties = read_properties(tenant, resource_id)
     declared = {**properties["definition"]["parameters"], "password": {"type": "SecureString"}}
     definition = {**properties["definition"], "parameters": declared}
-    change(tenant, resource_id, properties={**properties, "definition": definition})
+    change_resource(tenant, resource_id, properties={**properties, "definition": definition})
     callers = tenant.kinds["logic_app"].find([])
 
     caller = await anext(callers)

@@ -1,4 +1,4 @@
-"""Updating a thousand callers takes longer than a lease, and no caller is left out."""
+"""An update of a thousand callers takes longer than a lease, and no caller is skipped."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -41,8 +41,8 @@ class Crowded:
         await self._port.write(*arguments)  # type: ignore[attr-defined]
 
 
-async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> None:
-    """Two invocations write at the same time after the lease expires, and no caller is left out."""
+async def test_overlapping_invocations_update_and_revert_every_caller() -> None:
+    """Two invocations write at the same time after the lease expires, and no caller is skipped."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
     sites = [
@@ -52,7 +52,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     await planned(scenario)
     await scenario.approve(run=timedelta(0))
 
-    await deliver_twice(scenario, await scenario.until("Orders", FlowJobState.UPDATING_CALLERS))
+    await run_step_twice(scenario, await scenario.until("Orders", FlowJobState.UPDATING_CALLERS))
     await scenario.run(timedelta(hours=1))
     moved = [dict(site.settings) for site in sites]
     job = await scenario.job("Orders")
@@ -60,7 +60,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     while (await scenario.job("Orders")).rollback_stage is not RollbackStage.REVERT_CALLERS:
         await run_flow_job_step(scenario.services, job.environment_id, job.id)
-    await deliver_twice(scenario, await scenario.job("Orders"))
+    await run_step_twice(scenario, await scenario.job("Orders"))
     await scenario.run(timedelta(days=30))
 
     assert job.step is FlowJobState.CHECKING_FOR_CALLS
@@ -69,7 +69,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     assert [dict(site.settings) for site in sites] == before
 
 
-async def deliver_twice(scenario: Scenario, job: FlowJob) -> None:
+async def run_step_twice(scenario: Scenario, job: FlowJob) -> None:
     """Run a job's step, and in its middle let the lease expire and run the step again."""
 
     def begin() -> Awaitable[object]:

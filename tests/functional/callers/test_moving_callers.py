@@ -1,4 +1,4 @@
-"""Callers that are found late, restored, excluded, or changed by others at the same time."""
+"""Callers may be found late, restored, excluded, or changed by other people at the same time."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 HOUR = timedelta(hours=1)
 
 
-async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_end() -> None:
+async def test_setting_that_a_deployment_restores_is_updated_again() -> None:
     """If a deployment restores the old URL on the third day, the app updates the setting again."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -35,7 +35,7 @@ async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_e
     assert_nothing_lost(scenario)
 
 
-async def test_a_rollback_undoes_what_was_updated_twice() -> None:
+async def test_rollback_restores_a_caller_that_was_updated_twice() -> None:
     """The rollback restores the caller exactly after two updates."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -55,7 +55,7 @@ async def test_a_rollback_undoes_what_was_updated_twice() -> None:
     assert differences(before, scenario.world) == []
 
 
-async def test_settings_of_one_app_that_call_one_flow_restart_it_once() -> None:
+async def test_app_with_several_settings_for_one_flow_restarts_once() -> None:
     """The app writes the settings of one app together, and reverts each of them."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -77,7 +77,7 @@ async def test_settings_of_one_app_that_call_one_flow_restart_it_once() -> None:
     assert differences(before, scenario.world) == []
 
 
-async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() -> None:
+async def test_caller_found_by_a_later_search_is_updated() -> None:
     """A search during the no-call period finds a new app with the old URL, and it is updated."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -94,7 +94,7 @@ async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() ->
     assert_nothing_lost(scenario)
 
 
-async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> None:
+async def test_remediation_after_a_rollback_updates_callers_again() -> None:
     """The next remediation updates a caller that was reverted like any other caller."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -113,7 +113,7 @@ async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> Non
     assert_nothing_lost(scenario)
 
 
-async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person() -> None:
+async def test_caller_in_a_read_only_environment_is_a_manual_caller() -> None:
     """The caller is not written. The original stays on until the environment may be written."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -140,7 +140,7 @@ async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person()
     assert_nothing_lost(scenario)
 
 
-async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_there() -> None:
+async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> None:
     """The rollback does not write in an environment that is read-only by then."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -167,7 +167,7 @@ async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_
     assert caller.client_data == moved
 
 
-async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
+async def test_excluded_flow_is_a_manual_caller() -> None:
     """The flow is a manual caller: the original retires after its owner has changed it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -188,7 +188,7 @@ async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
     assert_nothing_lost(scenario)
 
 
-async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_the_url() -> None:
+async def test_caller_edited_before_the_write_keeps_its_edit() -> None:
     """A flow that somebody saves before the write keeps that edit and gets the new URL."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -209,7 +209,7 @@ async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_th
     assert_nothing_lost(scenario)
 
 
-async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
+async def test_job_names_a_caller_whose_save_the_platform_rejects() -> None:
     """The job is blocked and names the caller. A retry after the fix completes it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -235,7 +235,7 @@ async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
     assert_nothing_lost(scenario)
 
 
-async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
+async def test_jobs_that_write_one_app_lose_no_setting() -> None:
     """Two jobs update the settings of one app, and no other setting is lost."""
     scenario = Scenario()
     site = None
@@ -254,7 +254,7 @@ async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
     assert_nothing_lost(scenario)
 
 
-async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_meanwhile() -> None:
+async def test_job_waits_for_the_lease_of_an_app_without_a_grant() -> None:
     """The job waits without granting co-ownership, and continues when the lease is released."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -280,7 +280,7 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
     assert_nothing_lost(scenario)
 
 
-async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows_saved() -> None:
+async def test_value_and_default_of_a_variable_are_updated_and_its_flows_saved() -> None:
     """The app saves the flow that uses the variable, because only then it reads the new value."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -296,7 +296,7 @@ async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows
     assert_nothing_lost(scenario)
 
 
-async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_stops_it() -> None:
+async def test_rollback_during_the_caller_update_keeps_the_copy_on() -> None:
     """A rollback keeps the copy on, because a caller may still have read its URL."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")

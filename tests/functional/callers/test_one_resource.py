@@ -1,4 +1,4 @@
-"""Flows whose URLs are in one resource share one write, and each is rolled back separately."""
+"""Flows whose URLs are in one resource share one write and are rolled back separately."""
 
 import asyncio
 from collections import Counter
@@ -44,7 +44,7 @@ PROMPT = fake_settings().model_copy(
 )
 
 
-def one_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[FakeFlow]]:
+def add_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[FakeFlow]]:
     """Add an app whose settings hold the URLs of this number of flows."""
     flows = [scenario.build.http_flow(f"Flow {number}") for number in range(count)]
     for number, flow in enumerate(flows):
@@ -52,29 +52,29 @@ def one_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[Fake
     return site, flows
 
 
-def moved(before: Mapping[str, str], site: FakeSite) -> set[str]:
+def list_changed_settings(before: Mapping[str, str], site: FakeSite) -> set[str]:
     """Return the names of the settings whose value has changed."""
     return {name for name, value in before.items() if site.settings[name] != value}
 
 
-async def states(scenario: Scenario) -> set[FlowJobState]:
+async def list_steps(scenario: Scenario) -> set[FlowJobState]:
     """Return the steps that the jobs have reached."""
     return {job.step for job in (await scenario.jobs()).values()}
 
 
-async def test_an_app_that_calls_many_flows_restarts_once() -> None:
+async def test_app_that_calls_many_flows_restarts_once() -> None:
     """The last job writes the callers of all flows, and each job then continues separately."""
     scenario = Scenario(settings=PROMPT)
-    site, _ = one_app(scenario)
+    site, _ = add_app(scenario)
     before = dict(site.settings)
     await planned(scenario)
 
     await scenario.approve(run=DAY)
-    moving = (site.restarts, moved(before, site), await states(scenario))
+    moving = (site.restarts, list_changed_settings(before, site), await list_steps(scenario))
     await scenario.run(60 * DAY)
 
     assert moving == (1, {*before}, {FlowJobState.CHECKING_FOR_CALLS})
-    assert await states(scenario) == {FlowJobState.RETIRED}
+    assert await list_steps(scenario) == {FlowJobState.RETIRED}
     assert signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
@@ -90,14 +90,14 @@ LEAVES = {
 
 @pytest.mark.parametrize("how", LEAVES)
 @pytest.mark.parametrize("are_known", [True, False])
-async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
+async def test_callers_are_written_when_the_awaited_flow_stops(
     how: str, *, are_known: bool
 ) -> None:
     """When the fourth flow stops, the callers of the three waiting flows are written at once."""
     scenario = Scenario(
         settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(minutes=30)})
     )
-    site, flows = one_app(scenario, 4)
+    site, flows = add_app(scenario, 4)
     await (planned if are_known else planned_without_runs)(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=4 * MINUTE)
@@ -120,10 +120,10 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     ) == 3
 
 
-async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
+async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
     """If no run shows whose URLs an app holds, its jobs wait, but not for a single URL."""
     scenario = Scenario(settings=PROMPT)
-    site, flows = one_app(scenario, 3)
+    site, flows = add_app(scenario, 3)
     alone = scenario.build.app_setting_caller(scenario.build.http_flow("Alone"), site="alone")
     await planned_without_runs(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
@@ -138,7 +138,7 @@ async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
 
 
 @pytest.mark.parametrize("kind", MOVED_KINDS)
-async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind: str) -> None:
+async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
     """Each resource is written once, and rollbacks in any order restore it exactly."""
     scenario = Scenario(settings=PROMPT)
     flows = [scenario.build.http_flow(f"Flow {number}") for number in range(3)]
@@ -171,23 +171,23 @@ async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind
     await scenario.run(60 * DAY)
 
     assert {*written.values()} == {1}
-    assert await states(scenario) == {FlowJobState.ROLLED_BACK}
+    assert await list_steps(scenario) == {FlowJobState.ROLLED_BACK}
     assert differences(before, scenario.world) == []
 
 
-async def test_one_of_several_goes_back_and_the_others_stay() -> None:
+async def test_rollback_of_one_flow_changes_only_its_setting() -> None:
     """Only the setting of the flow that is rolled back changes."""
     scenario = Scenario(settings=PROMPT)
-    site, flows = one_app(scenario, 3)
+    site, flows = add_app(scenario, 3)
     before = dict(site.settings)
     await planned(scenario)
     await scenario.approve(run=DAY)
 
     await scenario.roll_back(flows[1].workflow_id)
 
-    assert moved(before, site) == {"URL_0", "URL_2"}
-    states = {title: job.state for title, job in (await scenario.jobs()).items()}
-    assert states == {
+    assert list_changed_settings(before, site) == {"URL_0", "URL_2"}
+    list_steps = {title: job.state for title, job in (await scenario.jobs()).items()}
+    assert list_steps == {
         "Flow 0": FlowJobState.RETIRED,
         "Flow 1": FlowJobState.ROLLED_BACK,
         "Flow 2": FlowJobState.RETIRED,
@@ -230,9 +230,11 @@ class Late:
 NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 
 
-async def gathering(scenario: Scenario, count: int = 3) -> tuple[FakeSite, list[FakeFlow], Late]:
+async def run_until_waiting_for_last(
+    scenario: Scenario, count: int = 3
+) -> tuple[FakeSite, list[FakeFlow], Late]:
     """Run until all flows of an app but the last wait for the last one."""
-    site, flows = one_app(scenario, count)
+    site, flows = add_app(scenario, count)
     await planned(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=2 * MINUTE)
@@ -241,41 +243,41 @@ async def gathering(scenario: Scenario, count: int = 3) -> tuple[FakeSite, list[
     return site, flows, late
 
 
-async def test_nobody_waits_for_longer_than_the_setting_says() -> None:
+async def test_jobs_write_without_a_late_flow_after_the_batch_wait() -> None:
     """After five minutes, the app writes without the late flow.
 
     The late flow's job writes later.
     """
     scenario = Scenario(settings=PROMPT)
-    site, flows, late = await gathering(scenario)
+    site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
 
     await scenario.run(4 * MINUTE)
-    early = (site.restarts, moved(before, site))
+    early = (site.restarts, list_changed_settings(before, site))
     late.comes(flows[-1])
     await scenario.run(DAY)
 
     assert early == (1, {"URL_0", "URL_1"})
-    assert (site.restarts, moved(before, site)) == (2, {"URL_0", "URL_1", "URL_2"})
+    assert (site.restarts, list_changed_settings(before, site)) == (2, {"URL_0", "URL_1", "URL_2"})
     assert_nothing_lost(scenario)
 
 
-async def test_who_comes_in_time_is_written_with_those_that_wait() -> None:
+async def test_flow_that_is_copied_in_time_is_part_of_the_batched_write() -> None:
     """When the last flow is copied in time, the app writes once, for all flows."""
     scenario = Scenario(settings=PROMPT)
-    site, flows, late = await gathering(scenario)
+    site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
 
     late.comes(flows[-1])
     await scenario.run(MINUTE)
 
-    assert (site.restarts, moved(before, site)) == (1, {"URL_0", "URL_1", "URL_2"})
+    assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_0", "URL_1", "URL_2"})
 
 
-async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> None:
+async def test_jobs_do_not_wait_for_a_job_with_a_later_check() -> None:
     """The other jobs do not wait for a job whose next check is later than their wait may last."""
     scenario = Scenario(settings=PROMPT)
-    site, flows = one_app(scenario, 3)
+    site, flows = add_app(scenario, 3)
     await planned(scenario)
     Late(scenario, ThrottledError("not yet", retry_after=20 * MINUTE), flows[-1])
 
@@ -284,23 +286,23 @@ async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> N
     assert site.restarts == 1
 
 
-async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
+async def test_jobs_write_at_once_if_the_batch_wait_is_zero() -> None:
     """With caller_batch_wait zero, the app writes for the jobs that are ready at once."""
     scenario = Scenario(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(0)}))
-    site, flows = one_app(scenario, 3)
+    site, flows = add_app(scenario, 3)
     before = dict(site.settings)
     await planned(scenario)
     Late(scenario, NOT_YET, flows[-1])
 
     await scenario.approve(run=MINUTE / 4)
 
-    assert moved(before, site) == {"URL_0", "URL_1"}
+    assert list_changed_settings(before, site) == {"URL_0", "URL_1"}
 
 
-async def test_what_needs_a_person_is_not_waited_for() -> None:
+async def test_jobs_do_not_wait_for_a_blocked_job() -> None:
     """The other jobs do not wait for a blocked job."""
     scenario = Scenario(settings=PROMPT)
-    site, flows = one_app(scenario, 3)
+    site, flows = add_app(scenario, 3)
     await planned(scenario)
     late = Late(scenario, NOT_YET, *flows)
     await scenario.approve(run=MINUTE)
@@ -314,7 +316,7 @@ async def test_what_needs_a_person_is_not_waited_for() -> None:
     assert site.restarts == 1
 
 
-async def exclude(scenario: Scenario, flow: FakeFlow) -> None:
+async def exclude_flow(scenario: Scenario, flow: FakeFlow) -> None:
     """Exclude a flow, as an administrator does."""
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id,
@@ -324,24 +326,24 @@ async def exclude(scenario: Scenario, flow: FakeFlow) -> None:
     await scenario.services.tables.environment_settings.upsert(settings)
 
 
-async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
+async def test_flow_excluded_while_it_waits_is_not_part_of_the_write() -> None:
     """The app writes for the other flows, and the caller of the excluded flow is unchanged."""
     scenario = Scenario(settings=PROMPT)
-    site, flows, late = await gathering(scenario)
+    site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
-    await exclude(scenario, flows[0])
+    await exclude_flow(scenario, flows[0])
 
     late.comes(flows[-1])
     await scenario.run(DAY)
 
-    assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
+    assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
     assert (await scenario.job("Flow 0")).reason_code == Reason.FLOW_EXCLUDED
 
 
-async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
+async def test_flow_whose_copy_is_off_is_not_part_of_the_write() -> None:
     """The app writes for the other flows, and no caller gets the URL of a copy that is off."""
     scenario = Scenario(settings=PROMPT)
-    site, flows, late = await gathering(scenario)
+    site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
     job = await scenario.job("Flow 0")
     scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
@@ -349,14 +351,14 @@ async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
     late.comes(flows[-1])
     await scenario.run(DAY)
 
-    assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
+    assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
     assert (await scenario.job("Flow 0")).reason_code == Reason.FLOW_STATE_NOT_CHANGED
 
 
-async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
+async def test_unreadable_job_row_does_not_block_the_batched_write() -> None:
     """The app writes for the other flows if a newer version of the app wrote the job's row."""
     scenario = Scenario(settings=PROMPT)
-    site, flows, late = await gathering(scenario)
+    site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
     job = await scenario.job("Flow 1")
     (name, row), *_ = (
@@ -370,14 +372,14 @@ async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
     late.comes(flows[-1])
     await scenario.run(MINUTE)
 
-    assert (site.restarts, moved(before, site)) == (1, {"URL_0", "URL_2"})
+    assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_0", "URL_2"})
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
+async def test_rollback_removes_a_flow_from_the_batched_write(*, is_late: bool) -> None:
     """A rollback excludes a flow while its job waits, and while another job is about to write."""
     scenario = Scenario(settings=PROMPT)
-    site, flows, late = await gathering(scenario)
+    site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
 
     async def roll_back() -> object:
@@ -391,7 +393,7 @@ async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
     late.comes(flows[-1])
     await scenario.run(5 * MINUTE)
 
-    assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
+    assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
     await scenario.run(60 * DAY)
     assert (await scenario.job("Flow 0")).state is FlowJobState.ROLLED_BACK
     assert site.restarts == 1
@@ -399,10 +401,10 @@ async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
 
 
 @pytest.mark.parametrize("is_later", [False, True])
-async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
+async def test_kill_switch_stops_the_batched_write(is_later: bool) -> None:
     """The switch stops the write also after the app has recorded what it will write."""
     scenario = Scenario(settings=PROMPT)
-    site, flows, late = await gathering(scenario)
+    site, flows, late = await run_until_waiting_for_last(scenario)
 
     async def stop(*, is_on: bool = True) -> object:
         return await set_kill_switch(scenario.services, is_on=is_on, by="tests", reason="now")
@@ -428,18 +430,18 @@ async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
         disturb(scenario, "app_settings", "read", stop)
     late.comes(flows[-1])
     await scenario.run(30 * MINUTE)
-    stopped = (site.restarts, await states(scenario))
+    stopped = (site.restarts, await list_steps(scenario))
     await stop(is_on=False)
     await scenario.run(DAY)
 
     assert stopped == (0, {FlowJobState.UPDATING_CALLERS})
-    assert (site.restarts, await states(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (site.restarts, await list_steps(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
-async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
+async def test_jobs_write_separately_if_the_batched_write_is_rejected() -> None:
     """If the platform rejects the common write, each job writes alone, and one is blocked."""
     scenario = Scenario(settings=PROMPT)
-    site, _ = one_app(scenario, 4)
+    site, _ = add_app(scenario, 4)
     before = dict(site.settings)
 
     class Refusing:
@@ -460,7 +462,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
     await scenario.approve(run=DAY)
 
     jobs = await scenario.jobs()
-    assert moved(before, site) == {"URL_0", "URL_1", "URL_3"}
+    assert list_changed_settings(before, site) == {"URL_0", "URL_1", "URL_3"}
     assert {title for title, job in jobs.items() if job.needs_action} == {"Flow 2"}
     assert "setting URL_2 of the app" in jobs["Flow 2"].message
     assert_nothing_lost(scenario)
@@ -470,10 +472,10 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
     ("mode", "written"),
     [(ApprovalPolicy.AUTOMATIC, {"HERE", "THERE"}), (ApprovalPolicy.READ_ONLY, {"HERE"})],
 )
-async def test_flows_of_two_environments_move_together(
+async def test_batched_write_omits_a_flow_of_a_read_only_environment(
     mode: ApprovalPolicy, written: set[str]
 ) -> None:
-    """A flow of an environment that is read-only by then is left out of the common write."""
+    """The app does not write the caller of a flow whose environment is read-only by then."""
     scenario = TwoEnvironments(settings=PROMPT)
     here = scenario.build.http_flow("Here")
     site = scenario.build.app_setting_caller(here, setting="HERE")
@@ -494,13 +496,13 @@ async def test_flows_of_two_environments_move_together(
     late.comes(here)
     await scenario.run(MINUTE)
 
-    assert (site.restarts, moved(before, site)) == (1, written)
+    assert (site.restarts, list_changed_settings(before, site)) == (1, written)
 
 
-async def test_two_that_come_at_the_same_moment_write_once() -> None:
+async def test_jobs_ready_at_the_same_moment_write_once() -> None:
     """When two invocations become ready at once, one takes the resource and writes for both."""
     scenario = Scenario(settings=PROMPT)
-    site, flows, _ = await gathering(scenario)
+    site, flows, _ = await run_until_waiting_for_last(scenario)
     order = scenario.remediation.id
     await change_remediation.roll_back(scenario.services, order, (flows[-1].workflow_id,))
     places = [(job.environment_id, job.id) for job in (await scenario.jobs()).values()]

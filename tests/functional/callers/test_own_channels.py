@@ -1,4 +1,4 @@
-"""The app's notification channel may itself be a flow that gets a new trigger URL."""
+"""The app's notification channel may be a flow that gets a new trigger URL."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def seen(scenario: Scenario, flow: FakeFlow) -> None:
+def add_run(scenario: Scenario, flow: FakeFlow) -> None:
     """Add a run that shows the flow's trigger URL id."""
     now = scenario.world.clock.now()
     run = FakeRun(run_id="r", started=now, ends=now, trigger_url_id=flow.trigger_url_id)
@@ -25,7 +25,7 @@ def seen(scenario: Scenario, flow: FakeFlow) -> None:
 
 
 @pytest.mark.parametrize("setting", ["webhook", "teams_webhook"])
-async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
+async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
     setting: str,
 ) -> None:
     """Assessment and plan name the setting to change, and contain no signature."""
@@ -36,7 +36,7 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
     )
     scenario.build.link()
     for flow in (channel, other):
-        seen(scenario, flow)
+        add_run(scenario, flow)
     address: dict[str, Any] = {setting: scenario.build.url_of(channel)}
     scenario.settings = scenario.settings.model_copy(update=address)
 
@@ -58,7 +58,7 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
     assert "sig=" not in repr((caller, planned))
 
 
-async def test_a_channel_that_is_no_flow_is_nobodys_caller() -> None:
+async def test_channel_that_is_no_flow_is_no_caller() -> None:
     """A webhook of another system and a flow without runs are not reported as a caller."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
@@ -80,7 +80,7 @@ def point_at(scenario: Scenario, address: str) -> None:
     scenario.renew()
 
 
-async def moved(scenario: Scenario) -> tuple[FakeFlow, str]:
+async def migrate_channel_flow(scenario: Scenario) -> tuple[FakeFlow, str]:
     """Return the flow behind the channel, after its remediation, and the URL of its copy."""
     channel = scenario.build.http_flow("Post to a channel")
     scenario.build.link()
@@ -98,12 +98,12 @@ async def moved(scenario: Scenario) -> tuple[FakeFlow, str]:
 
 
 @pytest.mark.parametrize("by_sweep", [False, True])
-async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_changes(
+async def test_flow_of_a_channel_is_not_retired_before_the_setting_changes(
     by_sweep: bool,
 ) -> None:
     """The job is blocked until the setting names the copy, so that no notification is lost."""
     scenario = Scenario()
-    channel, address = await moved(scenario)
+    channel, address = await migrate_channel_flow(scenario)
     held = await scenario.job("Post to a channel")
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     still = await scenario.job("Post to a channel")
@@ -132,10 +132,10 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
     assert (await scenario.job("Post to a channel")).state is FlowJobState.RETIRED
 
 
-async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> None:
+async def test_rollback_keeps_the_copy_on_while_a_channel_uses_it() -> None:
     """A rollback is blocked until the channel's setting names the original again."""
     scenario = Scenario()
-    channel, address = await moved(scenario)
+    channel, address = await migrate_channel_flow(scenario)
     point_at(scenario, address)
     await scenario.driver.call(lambda services: retry(services, scenario.remediation.id))
     await scenario.run(timedelta(days=30))

@@ -1,4 +1,4 @@
-"""Saves of calling flows that the platform rejects, removing connection references or not."""
+"""The platform may reject saves of calling flows and remove their connection references."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,8 @@ MAIL = "shared_office365"
 AUTHENTICATION = "@parameters('$authentication')"
 
 
-def caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
-    """Add a button flow in the older connector shape that posts to an address and sends a mail."""
+def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
+    """Add a button flow in the older connector format that posts to an address and sends a mail."""
     mail = define.connector_action(MAIL, "SendEmailV2")
     mail["inputs"]["authentication"] = AUTHENTICATION
     flow = scenario.build.flow(
@@ -35,50 +35,50 @@ def caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
     return flow
 
 
-def scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
+def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
     """Return a scenario of one flow with one such caller, on a platform that harms what it
     refuses.
     """
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
-    flow = caller(scenario, scenario.build.url_of(orders))
-    harmful(scenario, **assumptions)
+    flow = add_caller(scenario, scenario.build.url_of(orders))
+    enable_harmful_rejections(scenario, **assumptions)
     return scenario, flow
 
 
-def scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
+def build_scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
     """Return a scenario whose caller reads the URL from an environment variable."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.variable_caller(orders)
-    flow = caller(scenario, define.variable_expression("con_FlowUrl"), "User")
-    harmful(scenario, **assumptions)
+    flow = add_caller(scenario, define.variable_expression("con_FlowUrl"), "User")
+    enable_harmful_rejections(scenario, **assumptions)
     return scenario, flow
 
 
-def harmful(scenario: Scenario, **assumptions: Any) -> None:
+def enable_harmful_rejections(scenario: Scenario, **assumptions: Any) -> None:
     """Let rejected saves remove the connection references of a flow."""
     wanted = {"refused_saves_wipe_references": True, **assumptions}
     for name, value in wanted.items():
         setattr(scenario.world.assumptions, name, value)
 
 
-async def moved(scenario: Scenario) -> None:
+async def update_callers(scenario: Scenario) -> None:
     """Start and approve a remediation, and let it update the callers."""
     await planned(scenario)
     await scenario.approve(run=HOUR)
 
 
-SCENARIOS = pytest.mark.parametrize("make", [scenario_of_caller, scenario_of_variable])
+SCENARIOS = pytest.mark.parametrize("make", [build_scenario_of_caller, build_scenario_of_variable])
 
 
 @SCENARIOS
-async def test_a_flow_is_saved_in_the_shape_that_the_platform_demands(make: Any) -> None:
+async def test_flow_is_saved_in_the_format_that_the_platform_requires(make: Any) -> None:
     """The flow keeps its references, calls the copy, and calls the original after a rollback."""
     scenario, flow = make(older_host_shapes_refused=True)
     before = references_of(flow)
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
@@ -96,24 +96,24 @@ async def test_a_flow_is_saved_in_the_shape_that_the_platform_demands(make: Any)
 
 
 @SCENARIOS
-async def test_a_flow_is_converted_first_where_that_is_known_to_be_demanded(make: Any) -> None:
+async def test_flow_is_converted_first_if_the_requirement_is_recorded(make: Any) -> None:
     """The app converts the flow before its first save, so no save is rejected."""
     scenario, flow = make(older_host_shapes_refused=True)
     demand = ShapeDemand(environment_id=flow.environment_id, seen=scenario.services.now)
     await scenario.services.tables.shape_demands.upsert(demand)
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert flow.references_wiped == 0
 
 
 @SCENARIOS
-async def test_a_demand_that_was_seen_is_remembered(make: Any) -> None:
-    """The app records the environment's demand, so that it converts the next flow first."""
+async def test_format_requirement_of_an_environment_is_recorded(make: Any) -> None:
+    """The app records the requirement, so that it converts the next flow first."""
     scenario, flow = make(older_host_shapes_refused=True)
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     kept = await scenario.services.tables.shape_demands.get("shape", flow.environment_id)
     assert kept is not None
@@ -121,13 +121,13 @@ async def test_a_demand_that_was_seen_is_remembered(make: Any) -> None:
 
 
 @SCENARIOS
-async def test_what_a_refused_save_removed_is_restored(make: Any) -> None:
+async def test_references_removed_by_a_rejected_save_are_restored(make: Any) -> None:
     """The job is blocked, names the flow, and has restored its connection references."""
     scenario, flow = make()
     before = flow.client_data
     refuse_saves(scenario, flow, wipes=1)
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
@@ -137,12 +137,12 @@ async def test_what_a_refused_save_removed_is_restored(make: Any) -> None:
 
 
 @SCENARIOS
-async def test_what_cannot_be_restored_is_named(make: Any) -> None:
+async def test_fix_names_references_that_cannot_be_restored(make: Any) -> None:
     """The fix names the flow and the connection references that are missing in it."""
     scenario, flow = make()
     refuse_saves(scenario, flow, wipes=99)
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
@@ -152,13 +152,13 @@ async def test_what_cannot_be_restored_is_named(make: Any) -> None:
 
 
 @SCENARIOS
-async def test_what_a_dead_delivery_left_removed_is_restored_later(make: Any) -> None:
+async def test_references_are_restored_after_a_killed_invocation(make: Any) -> None:
     """If the process dies after the rejected save, the app restores the references later."""
     scenario, flow = make()
     before = references_of(flow)
     left = refuse_saves(scenario, flow, wipes=1, error=Killed())
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     assert left == []
     assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
@@ -167,12 +167,12 @@ async def test_what_a_dead_delivery_left_removed_is_restored_later(make: Any) ->
 
 
 @SCENARIOS
-async def test_a_refusal_that_passes_is_waited_for(make: Any) -> None:
+async def test_job_waits_if_a_save_is_rejected_temporarily(make: Any) -> None:
     """A save that is rejected because a row is not published yet succeeds some minutes later."""
     scenario, flow = make(unpublished_row_seconds=240)
     before = references_of(flow)
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
@@ -183,7 +183,7 @@ async def test_a_refusal_that_passes_is_waited_for(make: Any) -> None:
 
 
 @SCENARIOS
-async def test_a_refusal_that_should_pass_and_does_not_has_an_instruction(make: Any) -> None:
+async def test_job_is_blocked_with_a_fix_if_the_rejection_lasts(make: Any) -> None:
     """After some tries the job is blocked with the platform's code."""
     scenario, _ = make(unpublished_row_seconds=24 * 3600)
 
@@ -196,21 +196,21 @@ async def test_a_refusal_that_should_pass_and_does_not_has_an_instruction(make: 
 
 
 @SCENARIOS
-async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> None:
+async def test_fix_for_an_unknown_reference_is_a_new_import(make: Any) -> None:
     """The platform rejects every save of this flow, and the fix is to import it again."""
     scenario, flow = make()
     flow.stamped_reference = "new_sharedoffice365_1"
 
-    await moved(scenario)
+    await update_callers(scenario)
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "export, delete and import it" in job.fix
 
 
-async def test_a_caller_is_saved_for_its_owner() -> None:
+async def test_caller_is_saved_on_behalf_of_its_owner() -> None:
     """The app saves the flow on behalf of its owner, who may use its connection."""
-    scenario, flow = scenario_of_caller()
+    scenario, flow = build_scenario_of_caller()
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
@@ -222,9 +222,9 @@ async def test_a_caller_is_saved_for_its_owner() -> None:
 
 
 @pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
-async def test_a_flow_that_was_saved_a_moment_ago_takes_the_new_value_over(lag: str) -> None:
+async def test_flow_saved_recently_by_a_person_gets_the_new_value(lag: str) -> None:
     """While reads or lists lag behind a person's save, the app still saves the flow."""
-    scenario, flow = scenario_of_variable()
+    scenario, flow = build_scenario_of_variable()
     await planned(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))
     environment = scenario.build.environment.described()

@@ -1,4 +1,4 @@
-"""The app's HTTP functions on a real port, over fakes, for tests of the command line."""
+"""The app's HTTP functions listen on a real port over fakes, for tests of the command line."""
 
 import asyncio
 import functools
@@ -44,7 +44,7 @@ class CommandLine:
 
 
 @asynccontextmanager
-async def served_app() -> AsyncIterator[CommandLine]:
+async def serve_app() -> AsyncIterator[CommandLine]:
     """Serve every HTTP function of the app, as the host does."""
     routes = web.Application()
     for one in _functions():
@@ -59,7 +59,7 @@ async def served_app() -> AsyncIterator[CommandLine]:
 
 
 @asynccontextmanager
-async def delivered(driver: Driver) -> AsyncIterator[None]:
+async def deliver_messages(driver: Driver) -> AsyncIterator[None]:
     """Handle the messages in the app's queues, as the host does, while a command waits."""
 
     async def deliver() -> None:

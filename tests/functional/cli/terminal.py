@@ -30,7 +30,7 @@ class Screen:
         return [line.rstrip() for line in self.text.splitlines()]
 
 
-async def in_terminal(
+async def run_in_terminal(
     cli: CommandLine,
     *arguments: str,
     columns: int = 80,
@@ -38,9 +38,9 @@ async def in_terminal(
     interrupt_at: str = "",
     **variables: str,
 ) -> Screen:
-    """Run a command in front of the app, its input and output a terminal of this size.
+    """Run a command in a terminal of this size in front of the app.
 
-    It is interrupted once it has printed `interrupt_at`.
+    The command is interrupted after it has printed `interrupt_at`.
     """
     return await asyncio.to_thread(_run, cli, arguments, (columns, rows), variables, interrupt_at)
 

@@ -1,4 +1,4 @@
-"""The commands that talk to the API: against the app's own handlers, over fakes."""
+"""The commands that call the API use the app's own handlers over fakes."""
 
 import json
 import re
@@ -37,29 +37,31 @@ async def scenario() -> Scenario:
 
 
 async def pass_time(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work; the driver leaves its own services behind."""
+    """Let the app work, then provide the scenario's services again."""
     await scenario.run(time)
     provide(scenario.services)
 
 
-def document(result: Result) -> Any:
+def parse_output(result: Result) -> Any:
     """Return what a command with `-o json` printed."""
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
-async def started(scenario: Scenario, cli: CommandLine) -> str:
-    """Opt the environment in, order a remediation, let it plan; return its id."""
+async def start_planned_remediation(scenario: Scenario, cli: CommandLine) -> str:
+    """Permit changes, start a remediation and let it plan. Return its id."""
     environment = scenario.build.environment.id
     await cli.run("environment", "set", environment, "--approval-policy", "required")
     order = ("remediation", "start", environment, "--mode", "apply", "-o", "json")
-    identity: str = document(await cli.run(*order))["id"]
+    identity: str = parse_output(await cli.run(*order))["id"]
     await pass_time(scenario, timedelta(minutes=30))
     return identity
 
 
-async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: CommandLine) -> None:
-    """What is left out stays; an empty text empties a list."""
+async def test_environment_commands_list_show_and_change_settings(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """The command keeps settings without an option. An empty text empties a list."""
     environment = scenario.build.environment.id
     listed = await cli.run("environment", "list")
     (flow,) = scenario.build.environment.flows
@@ -81,7 +83,7 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
     assert environment in listed.stdout
     assert "read_only" in listed.stdout
     assert flow in first.stdout
-    settings = document(second)["settings"]
+    settings = parse_output(second)["settings"]
     assert (settings["approval_policy"], settings["max_flows"], settings["pilot_flows"]) == (
         "required",
         7,
@@ -90,14 +92,14 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
     assert "7 flows per remediation" in shown.stdout
 
 
-async def test_a_remediation_is_started_planned_approved_and_rolled_back(
+async def test_remediation_is_started_approved_and_rolled_back(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The whole scenario from the command line; no signature in anything it prints."""
+    """The whole scenario runs from the command line, and no output contains a signature."""
     scenario.world.traffic.beat(
         scenario.world
     )  # a run shows the plan which trigger URL to look for
-    identity = await started(scenario, cli)
+    identity = await start_planned_remediation(scenario, cli)
     outputs = [
         await cli.run("remediation", "list"),
         await cli.run("plan", "show", identity, "--full"),
@@ -127,11 +129,11 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     assert not any("sig=" in one.stdout for one in outputs)
 
 
-async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
+async def test_ids_and_next_commands_are_not_broken_over_lines(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Even on a narrow terminal: an id that is broken over lines cannot be copied."""
-    identity = await started(scenario, cli)
+    """A person could not copy an id that is broken over lines on a narrow terminal."""
+    identity = await start_planned_remediation(scenario, cli)
     listed = await cli.run("remediation", "list")
     waiting = await cli.run("remediation", "show", identity)
     plan = await cli.run("plan", "show", identity, "--full")
@@ -147,11 +149,11 @@ async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
         assert job.original_id in output.stdout
 
 
-async def test_what_needs_a_person_is_told_with_its_code(
+async def test_blocked_flow_is_shown_with_its_reason_code_and_next_command(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The code is what the runbook is sorted by; the command that comes after is there too."""
-    identity = await started(scenario, cli)
+    """The runbook is sorted by the reason code."""
+    identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
         "environment", "set", scenario.build.environment.id, "--approval-policy", "read_only"
@@ -167,11 +169,11 @@ async def test_what_needs_a_person_is_told_with_its_code(
     assert f"cmkflow retry {identity[:8]} --code environment_read_only" in text
 
 
-async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
+async def test_retry_while_the_kill_switch_is_on_reports_it(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Else somebody goes back to bed: the jobs are on their way, and nothing moves."""
-    identity = await started(scenario, cli)
+    """Otherwise a person would not know why the jobs do not continue."""
+    identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
         "environment", "set", scenario.build.environment.id, "--approval-policy", "read_only"
@@ -197,10 +199,8 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
     assert rolled.stdout == "1 job is cancelled or rolled back.\n"
 
 
-async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
-    scenario: Scenario, cli: CommandLine
-) -> None:
-    """It is the command that the other channels name."""
+async def test_health_names_a_failing_channel(scenario: Scenario, cli: CommandLine) -> None:
+    """Notifications about a failing channel name this command."""
     now = scenario.services.now
     row = NotificationDelivery(
         pending_action_id="a",
@@ -218,24 +218,24 @@ async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
     assert "teams, 1 waiting: No." in shown.stdout
 
 
-async def test_what_a_keys_holder_calls_themselves_is_nobodys_name(
+async def test_audit_log_names_the_function_key_beside_a_claimed_name(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Whoever has the function key can write any name: the trail says that it was the key."""
+    """A person with the function key can claim any name, so the audit log names the key."""
     await cli.run("kill-switch", "on", "--justification", "an audit")
     shown = await cli.run("audit", "list")
 
     assert "function key (admin@contoso.example)" in shown.stdout
 
 
-async def test_the_audit_log_names_who_did_what_and_what_changed(
+async def test_audit_log_names_person_action_and_change(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """One line per entry with names instead of ids, and the values before and after."""
+    """Each entry is one line with names instead of ids, and with the values before and after."""
     environment = scenario.build.environment
     await cli.run("environment", "set", environment.id, "--approval-policy", "required")
     start = ("remediation", "start", environment.id, "--mode", "apply", "-o", "json")
-    identity = document(await cli.run(*start))["id"]
+    identity = parse_output(await cli.run(*start))["id"]
     await cli.run("approve", identity, "--version", "0" * 16)
 
     shown = await cli.run("audit", "list")
@@ -272,7 +272,7 @@ async def test_the_audit_log_is_filtered_by_each_option(
     )
 
     async def found(*options: str) -> set[str]:
-        answer = document(await cli.run("audit", "list", *options, "-o", "json"))
+        answer = parse_output(await cli.run("audit", "list", *options, "-o", "json"))
         return {one["operation"] for one in answer["items"]}
 
     operations = {"start_remediation", "approve_remediation", "set_kill_switch"}
@@ -304,7 +304,7 @@ async def test_what_an_audit_list_lacks_is_a_warning_in_every_format(
     assert unreadable.startswith(f"Cannot read row {'/'.join(damaged)}: ")
     assert re.fullmatch(
         r"Only entries since [\d-]+ [\d:]+ UTC were searched\. "
-        rf"To search further back, add --after {document(exported)['next']}\.",
+        rf"To search further back, add --after {parse_output(exported)['next']}\.",
         cut,
     )
 
@@ -313,7 +313,7 @@ async def test_deletions_of_all_remediations_are_listed_and_filtered(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """Each with its environment and remediation; filters are for the list of all."""
-    identity = await started(scenario, cli)
+    identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await pass_time(scenario, timedelta(days=30))
     day = f"{scenario.services.now + timedelta(days=30):%Y-%m-%d}"
@@ -337,12 +337,15 @@ async def test_deletions_of_all_remediations_are_listed_and_filtered(
     assert "Use --state without a remediation." in wrong.stderr
 
 
-async def test_a_flow_is_shown_with_its_state_callers_and_history(
+async def test_flow_show_prints_state_callers_and_history(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Of the newest remediation that has it; a name that none has is not found."""
+    """The flow is that of the newest remediation which contains it.
+
+    An unknown name is not found.
+    """
     scenario.world.traffic.beat(scenario.world)
-    identity = await started(scenario, cli)
+    identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     environment = scenario.build.environment.id
     await cli.run("environment", "set", environment, "--approval-policy", "read_only")
@@ -350,7 +353,7 @@ async def test_a_flow_is_shown_with_its_state_callers_and_history(
     (job,) = (await scenario.jobs()).values()
 
     shown = await cli.run("flow", "show", "Orders")
-    as_json = document(await cli.run("flow", "show", job.original_id[:8], "-o", "json"))
+    as_json = parse_output(await cli.run("flow", "show", job.original_id[:8], "-o", "json"))
     unknown = await cli.run("flow", "show", "Ordres", "--remediation", identity)
 
     assert shown.exit_code == 0, shown.output
@@ -365,10 +368,10 @@ async def test_a_flow_is_shown_with_its_state_callers_and_history(
     assert "Did you mean Orders (" in unknown.stderr
 
 
-async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
+async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """What the app starts by itself is to be applied; *finished* alone would say that it was."""
+    """Otherwise the state completed would suggest that changes were applied."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.APPLY,
@@ -385,10 +388,10 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     assert "only mode assess" in shown.stdout
 
 
-async def test_one_order_is_one_remediation_however_often_it_is_given(
+async def test_repeated_start_with_a_name_returns_the_same_remediation(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """`--name` names it; the answer got lost, the command is run again."""
+    """A person may repeat the command with `--name` after a lost response."""
     order = (
         "remediation",
         "start",
@@ -400,21 +403,21 @@ async def test_one_order_is_one_remediation_however_often_it_is_given(
     )
     first, again = await cli.run(*order), await cli.run(*order)
 
-    assert document(first)["id"] == document(again)["id"]
-    assert document(first)["mode"] == "dry_run"
+    assert parse_output(first)["id"] == parse_output(again)["id"]
+    assert parse_output(first)["mode"] == "dry_run"
 
 
-async def test_a_job_is_retried_and_a_remediation_cancelled(
-    scenario: Scenario, cli: CommandLine
-) -> None:
-    """Cancelling asks first, and does nothing if the answer is no."""
-    identity = await started(scenario, cli)
+async def test_cancel_asks_before_it_changes_anything(scenario: Scenario, cli: CommandLine) -> None:
+    """If the answer is no, or nobody can answer, the command changes nothing."""
+    identity = await start_planned_remediation(scenario, cli)
     refused = await cli.run("remediation", "cancel", identity, answer="n\n")
     nobody = await cli.run("remediation", "cancel", identity)
     retried = await cli.run("retry", identity)
     cancelled = await cli.run("remediation", "cancel", identity, answer="y\n")
     await pass_time(scenario, timedelta(hours=1))
-    listed = document(await cli.run("remediation", "list", "--state", "cancelled", "-o", "json"))
+    listed = parse_output(
+        await cli.run("remediation", "list", "--state", "cancelled", "-o", "json")
+    )
 
     assert (refused.exit_code, nobody.exit_code) == (1, 2)
     assert "Nothing was changed." in refused.stderr
@@ -428,7 +431,7 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(
 
 
 @pytest.mark.usefixtures("scenario")
-async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
+async def test_kill_switch_commands_turn_and_show_it(cli: CommandLine) -> None:
     """With who and why; health shows it too."""
     before = await cli.run("kill-switch", "show")
     await cli.run("kill-switch", "on", "--justification", "change freeze")
@@ -444,8 +447,11 @@ async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
     assert "off. Writes are allowed" in after.stdout
 
 
-async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
-    """By its name, with a reason; nothing waits for it here. A misspelled one is told the right."""
+async def test_firewall_issue_is_ignored_by_name(scenario: Scenario, cli: CommandLine) -> None:
+    """The settings show the issue and its justification.
+
+    The error for a misspelled name suggests one.
+    """
     environment, gap = scenario.build.environment.id, "service_tag:powerplatformplex"
     wrong = await cli.run(
         "environment", "ignore", environment, gap[:-2], "--justification", "own proxy"
@@ -476,10 +482,10 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
         (("remediation", "show", ""), "use 1 to 80 letters"),
     ],
 )
-async def test_a_refusal_says_what_and_what_next(
+async def test_error_of_the_api_is_printed_to_stderr(
     scenario: Scenario, cli: CommandLine, arguments: tuple[str, ...], said: str
 ) -> None:
-    """Problem documents become text on stderr; `test_cli_scripts.py` has the exit codes."""
+    """The command prints the problem document as text to stderr."""
     environment = scenario.build.environment.id
     result = await cli.run(
         *(environment if one == "ENVIRONMENT" else one for one in arguments), "-o", "json"
@@ -489,8 +495,8 @@ async def test_a_refusal_says_what_and_what_next(
     assert said in result.stderr
 
 
-async def test_a_wrong_key_is_told(cli: CommandLine) -> None:
-    """The host answers 401 without a word; the command says where keys come from."""
+async def test_wrong_function_key_is_reported(cli: CommandLine) -> None:
+    """The host answers 401 without a text, and the command names the source of keys."""
     result = await cli.run("health", key="wrong")
 
     assert result.exit_code == 4
@@ -506,8 +512,8 @@ async def test_a_wrong_key_is_told(cli: CommandLine) -> None:
         ("file:///etc/hosts", "is not a valid URL", 2),
     ],
 )
-async def test_an_app_that_is_not_there_is_told(url: str, said: str, code: int) -> None:
-    """With what to look at; the key is not in the text."""
+async def test_unavailable_app_is_reported_without_the_key(url: str, said: str, code: int) -> None:
+    """The error names the setting to check, but not the key."""
     result = await CommandLine(url=url, key="secret-key").run("health")
 
     assert result.exit_code == code
@@ -525,8 +531,8 @@ async def test_an_app_that_is_not_there_is_told(url: str, said: str, code: int) 
         (web.Response(status=302, headers={"Location": "https://b.example/"}), "b.example"),
     ],
 )
-async def test_another_server_is_told_from_the_app(answer: web.Response, said: str) -> None:
-    """No redirection is followed: the key would go with it."""
+async def test_server_that_is_not_the_app_is_reported(answer: web.Response, said: str) -> None:
+    """The command follows no redirect, because it would send the key along."""
 
     async def handle(_: web.Request) -> web.Response:
         return answer

@@ -20,7 +20,7 @@ from tests.fakes.driver import Driver
 from tests.fakes.ports import fakes_of
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
-from tests.functional.cli.cli_app import CommandLine, delivered
+from tests.functional.cli.cli_app import CommandLine, deliver_messages
 
 NAME = "Orders <script>alert(1)</script>"
 
@@ -38,14 +38,14 @@ async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Builder]:
     fakes = fakes_of(world)
     provide(services_of(fakes.ports))
     monkeypatch.setattr("cmkflow.assess.LOOKS", (0.01,))
-    async with delivered(Driver(fakes=fakes)):
+    async with deliver_messages(Driver(fakes=fakes)):
         yield build
 
 
-async def test_the_table_names_flows_reasons_and_what_to_do(
+async def test_table_names_flows_reasons_and_recommendations(
     cli: CommandLine, build: Builder
 ) -> None:
-    """Names from the tenant are shown as they are, never as markup."""
+    """The table shows names from the tenant as plain text."""
     done = await cli.run("assess", "show", "--environment", build.environment.id)
 
     assert done.exit_code == 0, done.output
@@ -57,10 +57,10 @@ async def test_the_table_names_flows_reasons_and_what_to_do(
 
 
 @pytest.mark.usefixtures("build")
-async def test_the_page_is_self_contained_escaped_and_without_secrets(
+async def test_page_is_self_contained_and_contains_no_signature(
     cli: CommandLine, tmp_path: Path
 ) -> None:
-    """One file, no address outside, no script of a maker, no signature."""
+    """The page is one file without external addresses, and names in it are escaped."""
     file = tmp_path / "assessment.html"
 
     done = await cli.run("assess", "show", "--all", "--html", str(file))
@@ -74,8 +74,8 @@ async def test_the_page_is_self_contained_escaped_and_without_secrets(
     assert "paths/invoke" not in page
 
 
-async def test_json_is_one_document_of_all_environments(cli: CommandLine, build: Builder) -> None:
-    """As the API answered, under `items`."""
+async def test_json_output_contains_all_environments(cli: CommandLine, build: Builder) -> None:
+    """The assessments of the API are under `items`."""
     done = await cli.run("assess", "show", "--all", "-o", "json")
 
     (item,) = json.loads(done.stdout)["items"]
@@ -84,10 +84,10 @@ async def test_json_is_one_document_of_all_environments(cli: CommandLine, build:
 
 
 @pytest.mark.parametrize("output", ["json", "tsv", "csv"])
-async def test_programs_take_what_they_want_of_it(
+async def test_query_and_output_formats_apply_to_assessments(
     cli: CommandLine, build: Builder, output: str
 ) -> None:
-    """As of every other command; by the environment's name."""
+    """The command accepts the name of the environment and the options of other commands."""
     name = build.environment.display_name
     asked = ("--query", "items[].{name: display_name, flows: length(flows)}", "-o", output)
 
@@ -101,10 +101,10 @@ async def test_programs_take_what_they_want_of_it(
     assert done.stdout.rstrip("\n") == told[output]
 
 
-async def test_an_environment_that_is_not_there_ends_with_1_and_the_others_are_shown(
+async def test_unknown_environment_exits_with_1_and_others_are_shown(
     cli: CommandLine, build: Builder
 ) -> None:
-    """One slip in a list does not hide the rest."""
+    """An error in one of several environments does not hide the others."""
     strange = "00000000-0000-4000-8000-00000000dead"
     words = ("assess", "show", "--environment", strange, "--environment", build.environment.id)
     done = await cli.run(*words)
@@ -117,16 +117,14 @@ async def test_an_environment_that_is_not_there_ends_with_1_and_the_others_are_s
     assert json.loads(program.stdout) == [strange]
 
 
-async def test_it_has_to_be_said_which_environments(cli: CommandLine) -> None:
-    """Nothing, and both at once, are refused."""
+async def test_environments_are_required(cli: CommandLine) -> None:
+    """No environment, and `--all` together with one, are rejected."""
     assert (await cli.run("assess", "show")).exit_code == 2
     assert (await cli.run("assess", "show", "--all", "--environment", "x")).exit_code == 2
 
 
-async def test_several_environments_are_searched_for_callers_once(
-    cli: CommandLine, build: Builder
-) -> None:
-    """The second assessment uses the search of the first: the answers name one time."""
+async def test_several_environments_share_a_caller_search(cli: CommandLine, build: Builder) -> None:
+    """The second assessment uses the search of the first, so both have the same search time."""
     other = Builder(build.world, name="Second")
     other.http_flow("Invoices")
 
@@ -158,7 +156,7 @@ FLOW: dict[str, Any] = {
 }
 
 
-def assessment(**more: Any) -> dict[str, Any]:
+def build_unread_assessment(**more: Any) -> dict[str, Any]:
     """Return the assessment of an environment of which nothing could be read."""
     estimate = {
         "copies": 0,
@@ -183,9 +181,9 @@ def assessment(**more: Any) -> dict[str, Any]:
     } | more
 
 
-def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None:
-    """A number would look like good news."""
-    page = page_of([assessment(phase="unknown")])
+def test_page_of_an_unread_environment_shows_no_zero() -> None:
+    """A zero would suggest that no flow needs a copy."""
+    page = page_of([build_unread_assessment(phase="unknown")])
 
     assert "could not be read" in page
     assert "<dt>Work</dt><dd>unknown</dd>" in page
@@ -212,10 +210,10 @@ def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None
         ({}, "Unknown: the platform"),
     ],
 )
-def test_a_page_begins_with_whether_the_key_can_be_applied(
+def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
     found: dict[str, list[str]], answer: str
 ) -> None:
-    """By what decides about it: a firewall does not, and silence is no yes."""
+    """A firewall does not affect the answer, and a missing finding is no yes."""
     sections = [
         {
             "topic": topic,
@@ -224,12 +222,12 @@ def test_a_page_begins_with_whether_the_key_can_be_applied(
         for topic, levels in found.items()
     ]
 
-    page = page_of([assessment(sections=sections, flow_count=3)])
+    page = page_of([build_unread_assessment(sections=sections, flow_count=3)])
 
-    assert answer_of(page).startswith(answer)
+    assert find_answer(page).startswith(answer)
 
 
-def answer_of(page: str) -> str:
+def find_answer(page: str) -> str:
     """Return the answer to the question in the page's title, with the words after it."""
     said = re.search(
         r"<h1>Can the key be applied to [^<]+</h1>.*?<h2>.*?<span>([^<]+)</span></h2>\s*<p>([^<]*)",
@@ -240,41 +238,48 @@ def answer_of(page: str) -> str:
     return unescape(f"{said[1]} {said[2]}")
 
 
-def finding(level: str, code: str = "code", subject: str = "", message: str = "t") -> Any:
+def build_finding(level: str, code: str = "code", subject: str = "", message: str = "t") -> Any:
     """Return the finding of a check."""
     return {"level": level, "code": code, "subject": subject, "message": message, "fix": "Do it."}
 
 
-def section(topic: str, *findings: Any) -> dict[str, Any]:
+def build_section(topic: str, *findings: Any) -> dict[str, Any]:
     """Return a section."""
     return {"topic": topic, "findings": list(findings)}
 
 
-READY = (section("eligibility", finding("ok")), section("key", finding("ok")))
+READY = (
+    build_section("eligibility", build_finding("ok")),
+    build_section("key", build_finding("ok")),
+)
 
 
-def test_answer_says_what_the_key_leaves() -> None:
-    """Flows that stay, firewalls and other problems in one sentence; what is not sure after it."""
-    network = section(
+def test_answer_counts_flows_firewalls_and_problems() -> None:
+    """One sentence counts what is certain, and the next one what is not."""
+    network = build_section(
         "network",
-        *(finding("problem", "firewall", f"nsg-{number}") for number in range(4)),
-        finding("unknown", "firewall", "afw"),
-        finding("problem"),
-        finding("unknown"),
+        *(build_finding("problem", "firewall", f"nsg-{number}") for number in range(4)),
+        build_finding("unknown", "firewall", "afw"),
+        build_finding("problem"),
+        build_finding("unknown"),
     )
     flows = [FLOW | {"stays_on_microsoft_key": True}] * 32 + [
         FLOW | {"stays_on_microsoft_key": None}
     ]
 
-    before = page_of([assessment(sections=[*READY, network], flows=flows, flow_count=41)])
-    after = page_of([assessment(phase="after_key", sections=[], flows=flows[:1], flow_count=41)])
+    before = page_of(
+        [build_unread_assessment(sections=[*READY, network], flows=flows, flow_count=41)]
+    )
+    after = page_of(
+        [build_unread_assessment(phase="after_key", sections=[], flows=flows[:1], flow_count=41)]
+    )
 
-    assert answer_of(before).startswith(
+    assert find_answer(before).startswith(
         "Yes, but 32 flows stay on Microsoft's key, 4 firewalls deny the new addresses and 1 more "
         "problem must be fixed. Not sure: 1 flow may stay on Microsoft's key, 1 firewall may deny "
         "the new addresses and 1 fact is unknown."
     )
-    assert answer_of(after).startswith("The key is applied, but 1 flow stays on Microsoft's key.")
+    assert find_answer(after).startswith("The key is applied, but 1 flow stays on Microsoft's key.")
 
 
 RETIRED = FLOW | {
@@ -295,7 +300,7 @@ RETIRED = FLOW | {
         ),
         (
             [RETIRED],
-            [finding("unknown")],
+            [build_finding("unknown")],
             (
                 "Yes: no flow needs a remediation; 1 retired original remains on Microsoft's key. "
                 "Not sure: 1 fact is unknown."
@@ -303,7 +308,7 @@ RETIRED = FLOW | {
         ),
         (
             [RETIRED],
-            [finding("problem", "firewall", "nsg")],
+            [build_finding("problem", "firewall", "nsg")],
             (
                 "The key is applied, but 1 firewall denies the new addresses; no flow needs a "
                 "remediation; 1 retired original remains on Microsoft's key."
@@ -317,7 +322,7 @@ RETIRED = FLOW | {
                 RETIRED | {"remediation_status": "action_required"},
                 RETIRED | {"remediation_status": "unknown"},
             ],
-            [finding("problem", "flows_in_remediation"), finding("problem")],
+            [build_finding("problem", "flows_in_remediation"), build_finding("problem")],
             (
                 "The key is applied, but 1 flow stays on Microsoft's key, 1 flow needs an action "
                 "in a remediation, 1 flow is in progress in a remediation and 1 more problem must "
@@ -330,11 +335,13 @@ def test_answer_counts_retired_originals_apart(
     flows: list[Any], findings: list[Any], answer: str
 ) -> None:
     """An original with a working copy needs no remediation."""
-    sections = [section("network", *findings)] if findings else []
+    sections = [build_section("network", *findings)] if findings else []
 
-    page = page_of([assessment(phase="after_key", sections=sections, flows=flows, flow_count=60)])
+    page = page_of(
+        [build_unread_assessment(phase="after_key", sections=sections, flows=flows, flow_count=60)]
+    )
 
-    assert answer_of(page).startswith(answer)
+    assert find_answer(page).startswith(answer)
 
 
 def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
@@ -346,7 +353,7 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
         RETIRED | {"display_name": "Invoices", "remediation_status": "action_required"},
     ]
 
-    found = assessment(phase="after_key", flows=flows, flow_count=64)
+    found = build_unread_assessment(phase="after_key", flows=flows, flow_count=64)
     found["estimate"] = found["estimate"] | {"unknown_reason": ""}
 
     page = page_of([found])
@@ -370,16 +377,16 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
 
 
 def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:
-    """What the app could not read may be a problem."""
-    sections = [*READY, section("connections", finding("unknown"))]
+    """An unread fact may be a problem."""
+    sections = [*READY, build_section("connections", build_finding("unknown"))]
 
-    page = page_of([assessment(sections=sections, flow_count=3)])
+    page = page_of([build_unread_assessment(sections=sections, flow_count=3)])
 
-    assert answer_of(page).startswith("Yes, but 1 fact is unknown. ")
+    assert find_answer(page).startswith("Yes, but 1 fact is unknown. ")
 
 
-def test_to_dos_are_numbered_and_what_fails_today_is_the_first() -> None:
-    """Then the smallest effort comes first; each flow and firewall is named."""
+def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
+    """The smallest effort comes next, and each flow and firewall is named."""
     caller = {"kind": "app_setting", "label": "setting URL", "manual_reason": "", "is_broken": True}
     flow = FLOW | {"stays_on_microsoft_key": True, "recommendations": ["Copy it."]}
     flows = [
@@ -387,15 +394,15 @@ def test_to_dos_are_numbered_and_what_fails_today_is_the_first() -> None:
         flow | {"display_name": "Bought", "is_managed": True},
         flow | {"display_name": "V1", "microsoft_key_reasons": ["list_flows_as_admin_v1"]},
     ]
-    firewalls = [finding("problem", "firewall", name) for name in ("nsg-a", "nsg-b")]
+    firewalls = [build_finding("problem", "firewall", name) for name in ("nsg-a", "nsg-b")]
     sections = [
         *READY,
-        section("flows", finding("problem", "retired_url")),
-        section("network", *firewalls),
-        section("canvas_apps", finding("problem")),
-        section("connections", finding("unknown")),
+        build_section("flows", build_finding("problem", "retired_url")),
+        build_section("network", *firewalls),
+        build_section("canvas_apps", build_finding("problem")),
+        build_section("connections", build_finding("unknown")),
     ]
-    found = assessment(sections=sections, flows=flows, flow_count=5)
+    found = build_unread_assessment(sections=sections, flows=flows, flow_count=5)
     found["estimate"] = found["estimate"] | {"copies": 3, "no_call_days": 7}
 
     page = page_of([found])
@@ -420,10 +427,13 @@ def test_to_dos_are_numbered_and_what_fails_today_is_the_first() -> None:
 
 
 def test_problem_of_the_key_is_the_first_to_do() -> None:
-    """Before what fails today."""
-    sections = [READY[0], section("key", finding("problem", message="The key is disabled."))]
+    """The problem of the key precedes broken callers."""
+    sections = [
+        READY[0],
+        build_section("key", build_finding("problem", message="The key is disabled.")),
+    ]
 
-    page = page_of([assessment(sections=sections, flow_count=0)])
+    page = page_of([build_unread_assessment(sections=sections, flow_count=0)])
 
     assert "1. Fix 1 problem of the environment or the key" in page
     assert "The key is disabled. <b>Do it.</b>" in page
@@ -434,17 +444,22 @@ def test_flows_with_the_same_reason_and_recommendation_share_one_text() -> None:
     alike = FLOW | {"stays_on_microsoft_key": True, "recommendations": ["Copy it with care."]}
     flows = [alike | {"display_name": f"Flow {number}"} for number in range(12)]
 
-    page = page_of([assessment(flows=flows, flow_count=12)])
+    page = page_of([build_unread_assessment(flows=flows, flow_count=12)])
 
     assert page.count("Copy it with care.") == 1
     assert "No reason found: 12 flows" in page
 
 
-def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> None:
-    """The contents are fragments of the page, so that a reload keeps them."""
-    sections = [section("key", finding("problem"))]
+def test_each_environment_has_its_answer_and_every_link_has_a_target() -> None:
+    """The links are fragments of the page, so that a reload keeps the position."""
+    sections = [build_section("key", build_finding("problem"))]
 
-    page = page_of([assessment(sections=sections), assessment(phase="after_key", display_name="B")])
+    page = page_of(
+        [
+            build_unread_assessment(sections=sections),
+            build_unread_assessment(phase="after_key", display_name="B"),
+        ]
+    )
 
     assert page.index("No. Fix 1 problem") < page.index("The key is applied") < page.index("<h2")
     fragments = set(re.findall(r'href="#([^"]+)"', page))
@@ -452,8 +467,10 @@ def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> Non
     assert fragments <= set(re.findall(r'id="([^"]+)"', page))
 
 
-async def test_it_is_ordered_and_looked_at_later(cli: CommandLine, build: Builder) -> None:
-    """Without waiting; and whoever orders it twice gets the one that runs."""
+async def test_assessment_is_started_without_waiting_and_shown_later(
+    cli: CommandLine, build: Builder
+) -> None:
+    """With `--no-wait` the command prints the id, and `--resume` shows the assessment."""
     ordered = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = ordered.output.split()[-1]
     later = await cli.run("assess", "show", "--resume", identity)
@@ -464,10 +481,10 @@ async def test_it_is_ordered_and_looked_at_later(cli: CommandLine, build: Builde
     assert NAME in later.output
 
 
-async def test_who_stops_waiting_is_told_how_to_look_at_it_later(
+async def test_interrupted_wait_prints_the_command_to_resume(
     cli: CommandLine, build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C ends the waiting: the assessment goes on."""
+    """Ctrl-C ends only the wait, and the assessment continues."""
 
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -483,9 +500,7 @@ async def test_who_stops_waiting_is_told_how_to_look_at_it_later(
     assert NAME in later.output
 
 
-async def test_an_assessment_that_ended_without_an_answer_says_why(
-    cli: CommandLine, build: Builder
-) -> None:
+async def test_cancelled_assessment_exits_with_1(cli: CommandLine, build: Builder) -> None:
     """It was cancelled: exit code 1, as for any environment that could not be assessed."""
     done = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = done.output.split()[-1]
@@ -501,15 +516,15 @@ async def test_an_assessment_that_ended_without_an_answer_says_why(
 
 
 def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
-    """It shows what the flows have in common once."""
+    """The page shows a text that the flows share only once."""
     common = {"stays_on_microsoft_key": True, "message": "It starts from an HTTP request."}
     flows = [
         FLOW | common | {"workflow_id": f"w{number}", "display_name": f"Flow {number}"}
         for number in range(2_000)
     ]
 
-    page = page_of([assessment(flows=flows, flow_count=2_000)])
-    few = page_of([assessment(flows=flows[:20], flow_count=20)])
+    page = page_of([build_unread_assessment(flows=flows, flow_count=2_000)])
+    few = page_of([build_unread_assessment(flows=flows[:20], flow_count=20)])
 
     assert page.count("It starts from an HTTP request.") == 1
     assert page.count('<th scope="row">Flow ') == 2_000

@@ -1,4 +1,4 @@
-"""Names and beginnings of ids as arguments for environments, remediations and flows."""
+"""Commands accept names and beginnings of ids for environments, remediations and flows."""
 
 import json
 from datetime import timedelta
@@ -30,7 +30,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def test_every_command_takes_names(scenario: Scenario, cli: CommandLine) -> None:
+async def test_commands_accept_names(scenario: Scenario, cli: CommandLine) -> None:
     """Names of all three kinds work in any case, and the request contains ids."""
     name = scenario.build.environment.display_name.upper()
     excluded = await cli.run("environment", "set", name, "--exclude", "returns", "-o", "json")
@@ -51,14 +51,14 @@ async def test_every_command_takes_names(scenario: Scenario, cli: CommandLine) -
     assert again.exit_code == 0, again.output
 
 
-async def test_the_beginning_of_an_id_is_enough(scenario: Scenario, cli: CommandLine) -> None:
+async def test_commands_accept_the_beginning_of_an_id(scenario: Scenario, cli: CommandLine) -> None:
     """The beginning of an id, as tables print it, is enough."""
     shown = await cli.run("remediation", "show", scenario.remediation.id[:8], "-o", "json")
 
     assert json.loads(shown.stdout)["remediation"]["id"] == scenario.remediation.id
 
 
-async def test_every_page_of_a_list_is_read(
+async def test_name_is_found_on_any_page_of_a_list(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command finds each environment of several pages by its name."""
@@ -73,7 +73,9 @@ async def test_every_page_of_a_list_is_read(
     assert [json.loads(one.stdout)["id"] for one in shown] == [one.id for one in others]
 
 
-async def test_a_name_of_several_is_asked_back(scenario: Scenario, cli: CommandLine) -> None:
+async def test_ambiguous_name_is_rejected_with_the_matching_ids(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """The error lists the id of each match, and nothing is requested."""
     environment = scenario.build.environment
     words = ("environment", "set", environment.id, "--exclude", "Orders")
@@ -97,7 +99,7 @@ async def test_a_name_of_several_is_asked_back(scenario: Scenario, cli: CommandL
         ("approve", "REMEDIATION", "--except", "Retruns", "--yes"),
     ],
 )
-async def test_a_name_of_nobody_is_told_with_those_alike(
+async def test_unknown_name_is_rejected_with_suggestions(
     scenario: Scenario, cli: CommandLine, words: tuple[str, ...]
 ) -> None:
     """The error suggests similar names before the command asks or requests anything."""
@@ -110,7 +112,7 @@ async def test_a_name_of_nobody_is_told_with_those_alike(
     assert "Returns (" in result.stderr or "change-4711 (" in result.stderr
 
 
-async def test_a_gap_that_is_none_is_told_with_those_alike(
+async def test_unknown_issue_is_rejected_with_suggestions(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """A misspelled issue would be ignored silently, so the command suggests a similar one."""
@@ -134,9 +136,7 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(
     assert f"Did you mean {gap.name}?" in result.stderr
 
 
-async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
-    scenario: Scenario, cli: CommandLine
-) -> None:
+async def test_wrong_id_is_rejected_with_suggestions(scenario: Scenario, cli: CommandLine) -> None:
     """The API suggests similar ids, so that a script is protected, too."""
     (flow, *_) = scenario.build.environment.flows
     slip = flow[:-1] + ("0" if flow[-1] != "0" else "1")
@@ -147,7 +147,7 @@ async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
     assert f"Did you mean Orders ({flow})?" in result.stderr
 
 
-def test_no_parameter_takes_an_id_alone() -> None:
+def test_every_parameter_for_an_id_accepts_a_name() -> None:
     """The help of each such parameter says that it takes a name."""
     takers = {"environment", "environments", "remediation", "flows", "except_flows", "exclude"}
     found = [
@@ -161,9 +161,7 @@ def test_no_parameter_takes_an_id_alone() -> None:
     assert found == []
 
 
-async def test_a_name_in_the_same_case_goes_before_one_in_another(
-    scenario: Scenario, cli: CommandLine
-) -> None:
+async def test_name_in_the_same_case_has_precedence(scenario: Scenario, cli: CommandLine) -> None:
     """A name in the same case has precedence, as in the API."""
     environment = scenario.build.environment
     flow = scenario.build.http_flow("RETURNS")

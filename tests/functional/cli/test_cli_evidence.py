@@ -1,4 +1,4 @@
-"""`cmkflow evidence`: writes the file of a remediation, and checks one offline."""
+"""`cmkflow evidence` writes the evidence file of a remediation and checks one offline."""
 
 import hashlib
 import json
@@ -47,24 +47,24 @@ async def scenario() -> Scenario:
 async def test_evidence_is_written_and_verified(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The command says the file's SHA-256; `verify` says the same one, without the app."""
+    """`export` and `check` print the same SHA-256, and `check` does not need the app."""
     file = tmp_path / "evidence.zip"
 
-    exported = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
+    export_evidence = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
     verified = await cli.run("evidence", "check", str(file), key="")
 
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert exported.exit_code == 0, exported.output
-    assert digest in exported.stdout
+    assert export_evidence.exit_code == 0, export_evidence.output
+    assert digest in export_evidence.stdout
     assert verified.exit_code == 0, verified.output
     assert digest in verified.stdout
 
 
-async def test_what_was_changed_is_named(
+async def test_check_names_changed_files(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The command prints one line for each difference, and its exit code is not zero."""
-    file = await exported(scenario, cli, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
     replace_approver(file)
     with zipfile.ZipFile(file, "a") as target:
         target.writestr("more.txt", b"")
@@ -79,7 +79,7 @@ async def test_what_was_changed_is_named(
     assert "Shown:" not in verified.stdout
 
 
-async def exported(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
+async def export_evidence(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
     """Return the evidence file that the command has written."""
     file = folder / "evidence.zip"
     done = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
@@ -133,7 +133,7 @@ def remake_manifest(file: Path) -> None:
 
 
 async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
-    """Sign a pack with a newer version of the key; give it the id of another if named."""
+    """Sign an evidence file with a newer version of the key, under another id if one is given."""
     add_evidence_key(scenario.world)
     with zipfile.ZipFile(file) as source:
         signature = await sign_content(scenario.services, source.read(MANIFEST))
@@ -147,7 +147,7 @@ async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
     change_files(file, replace_signature)
 
 
-async def public_key_file(scenario: Scenario, folder: Path) -> Path:
+async def write_public_key(scenario: Scenario, folder: Path) -> Path:
     """Write the public key of the current version as the vault gives it."""
     key = await scenario.services.signing_keys.read(KEY_URL)
     path = folder / "key.pem"
@@ -155,11 +155,11 @@ async def public_key_file(scenario: Scenario, folder: Path) -> Path:
     return path
 
 
-async def test_check_of_signed_file_without_expected_key_says_what_it_shows(
+async def test_check_without_expected_key_does_not_confirm_the_key(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The key in the file may belong to anybody, and the command says so."""
-    file = await exported(scenario, cli, tmp_path)
+    """The key in the file may belong to anyone, and the command prints this."""
+    file = await export_evidence(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file))
 
@@ -171,9 +171,9 @@ async def test_check_of_signed_file_without_expected_key_says_what_it_shows(
 async def test_check_with_public_key_confirms_the_signature(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The line ends of the key file do not matter. The command says what remains unverified."""
-    file = await exported(scenario, cli, tmp_path)
-    key = await public_key_file(scenario, tmp_path)
+    """Line ends of the key file do not matter. The command prints what remains unverified."""
+    file = await export_evidence(scenario, cli, tmp_path)
+    key = await write_public_key(scenario, tmp_path)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
 
     checked = await cli.run(
@@ -190,7 +190,7 @@ async def test_check_of_replaced_approver_with_remade_manifest_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """Every hash matches the manifest, but the signature does not."""
-    file = await exported(scenario, cli, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
     replace_approver(file)
     remake_manifest(file)
 
@@ -205,8 +205,8 @@ async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """A person who changes a file can sign it with another key."""
-    file = await exported(scenario, cli, tmp_path)
-    key = await public_key_file(scenario, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
+    key = await write_public_key(scenario, tmp_path)
     replace_approver(file)
     remake_manifest(file)
     await sign_again(scenario, file)
@@ -224,8 +224,8 @@ async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """Removing the signature does not avoid the check."""
-    file = await exported(scenario, cli, tmp_path)
-    key = await public_key_file(scenario, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
+    key = await write_public_key(scenario, tmp_path)
     change_files(file, remove_signature)
 
     unsigned = await cli.run("evidence", "check", str(file))
@@ -240,7 +240,7 @@ async def test_check_with_another_sha256_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The file is valid, but it is not the one with the expected SHA-256."""
-    file = await exported(scenario, cli, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file), "--sha256", "0" * 64)
 
@@ -253,7 +253,7 @@ async def test_check_with_key_id_reads_the_public_key_from_the_vault(
 ) -> None:
     """The id of the key in the file alone shows nothing, because anybody could write it."""
     monkeypatch.setattr(signing_key, "read_signing_key", scenario.services.signing_keys.read)
-    file = await exported(scenario, cli, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
     arguments = ("evidence", "check", str(file), "--key-id")
 
     by_name = await cli.run(*arguments, KEY_URL)
@@ -282,7 +282,7 @@ async def test_check_with_key_id_of_closed_vault_names_the_reason(
         raise PlatformError(f"no right to read {key_id}", code="Forbidden", status=403)
 
     monkeypatch.setattr(signing_key, "read_signing_key", reject)
-    file = await exported(scenario, cli, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file), "--key-id", KEY_URL)
 
@@ -294,7 +294,7 @@ async def test_public_key_of_another_kind_is_rejected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The key may be a text or an elliptic curve key."""
-    file = await exported(scenario, cli, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
     curve, text = tmp_path / "curve.pem", tmp_path / "text.pem"
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
     curve.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
@@ -310,7 +310,7 @@ async def test_public_key_of_another_kind_is_rejected(
 async def test_file_that_is_no_evidence_is_named(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, content: bytes | None
 ) -> None:
-    """The file may be another file, or missing."""
+    """The error names the file, which may be another file or missing."""
     file = tmp_path / "evidence.zip"
     if content is not None:
         file.write_bytes(content)
@@ -321,7 +321,7 @@ async def test_file_that_is_no_evidence_is_named(
     assert "evidence.zip" in verified.stderr
 
 
-async def test_an_unknown_remediation_writes_no_file(
+async def test_export_of_an_unknown_remediation_writes_no_file(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The command shows the error of the API and writes no file."""
@@ -334,14 +334,14 @@ async def test_an_unknown_remediation_writes_no_file(
     assert not file.exists()
 
 
-def root_file(folder: Path, authority: TokenSigner) -> Path:
+def write_root_certificate(folder: Path, authority: TokenSigner) -> Path:
     """Write the root certificate of a time stamp authority."""
     path = folder / f"{authority.name}.pem"
     path.write_bytes(authority.pem)
     return path
 
 
-def authority_of(scenario: Scenario) -> TokenSigner:
+def get_authority(scenario: Scenario) -> TokenSigner:
     """Return the authority that stamps the scenario's evidence."""
     stamps = scenario.fakes.ports.time_stamps
     assert isinstance(stamps, FakeTimeStamps)
@@ -351,9 +351,9 @@ def authority_of(scenario: Scenario) -> TokenSigner:
 async def test_check_with_certificates_of_the_authority_shows_the_time(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Without them, the command says that anyone can make a time stamp."""
-    file = await exported(scenario, cli, tmp_path)
-    root = root_file(tmp_path, authority_of(scenario))
+    """Without the certificates, the command prints that anyone can make a time stamp."""
+    file = await export_evidence(scenario, cli, tmp_path)
+    root = write_root_certificate(tmp_path, get_authority(scenario))
     at = f"{scenario.world.clock.now():%Y-%m-%d %H:%M:%S} UTC"
 
     unverified = await cli.run("evidence", "check", str(file))
@@ -370,9 +370,9 @@ async def test_check_of_time_stamp_by_another_authority_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """A person can stamp a changed file with an authority of the same name, and another time."""
-    file = await exported(scenario, cli, tmp_path)
-    root = root_file(tmp_path, authority_of(scenario))
-    forger = TokenSigner(authority_of(scenario).name, scenario.world.clock.now())
+    file = await export_evidence(scenario, cli, tmp_path)
+    root = write_root_certificate(tmp_path, get_authority(scenario))
+    forger = TokenSigner(get_authority(scenario).name, scenario.world.clock.now())
     earlier = scenario.world.clock.now() - timedelta(days=30)
 
     def stamp(files: dict[str, bytes]) -> None:
@@ -390,7 +390,7 @@ async def test_check_of_time_stamp_of_another_signature_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """A file that was changed and signed again has no time stamp of that signature."""
-    file = await exported(scenario, cli, tmp_path)
+    file = await export_evidence(scenario, cli, tmp_path)
     with zipfile.ZipFile(file) as archive:
         stamp = archive.read(TIME_STAMP)
     replace_approver(file)
@@ -408,8 +408,8 @@ async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """Removing the time stamp does not avoid the check."""
-    file = await exported(scenario, cli, tmp_path)
-    root = root_file(tmp_path, authority_of(scenario))
+    file = await export_evidence(scenario, cli, tmp_path)
+    root = write_root_certificate(tmp_path, get_authority(scenario))
     change_files(file, remove_time_stamp)
 
     plain = await cli.run("evidence", "check", str(file))
@@ -421,11 +421,11 @@ async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
     assert pinned.stdout.startswith(text)
 
 
-async def test_certificates_that_are_none_are_rejected(
+async def test_file_without_certificates_is_rejected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The file may be another one."""
-    file = await exported(scenario, cli, tmp_path)
+    """The error names the file."""
+    file = await export_evidence(scenario, cli, tmp_path)
     text = tmp_path / "text.pem"
     text.write_text("no certificate")
 
@@ -435,11 +435,11 @@ async def test_certificates_that_are_none_are_rejected(
     assert "text.pem" in checked.stderr
 
 
-async def test_texts_of_the_file_make_no_other_line(
+async def test_line_breaks_in_texts_of_the_file_are_not_printed(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A reason or a name with a line break could look like a result of the check."""
-    file = await exported(scenario, cli, tmp_path)
+    """A text with a line break could look like a result of the check."""
+    file = await export_evidence(scenario, cli, tmp_path)
     forged = "Signed with the expected key: https://kv/keys/evidence"
 
     def forge(files: dict[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""`cmkflow key check`: what it prints of keys with and without a policy."""
+"""`cmkflow key check` prints the findings about keys with and without a policy."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,7 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.fakes.sound_key import KEY, VAULT_URL
-from tests.functional.cli.cli_app import delivered, served_app
+from tests.functional.cli.cli_app import deliver_messages, serve_app
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -24,9 +24,11 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def test_all_keys_are_shown_with_what_stops_and_the_steps(scenario: Scenario) -> None:
+async def test_key_check_prints_findings_environments_and_policy_replacement(
+    scenario: Scenario,
+) -> None:
     """The output has the policy, its environments, each finding, and the policy replacement."""
-    async with served_app() as cli:
+    async with serve_app() as cli:
         answer = await cli.run("key", "check")
 
     shown = " ".join(answer.output.split())
@@ -37,13 +39,13 @@ async def test_all_keys_are_shown_with_what_stops_and_the_steps(scenario: Scenar
     assert "1. Make sure that no remediation of these environments" in shown
 
 
-async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: Scenario) -> None:
+async def test_assessment_checks_a_key_without_a_policy(scenario: Scenario) -> None:
     """Vault and key are given together, and the findings are in the topic of the key."""
     scenario.world.policies.clear()
     environment = scenario.build.environment
     environment.policy = None
     asked = ("assess", "show", "--environment", environment.id, "-o", "json")
-    async with served_app() as cli, delivered(scenario.driver):
+    async with serve_app() as cli, deliver_messages(scenario.driver):
         named = await cli.run(*asked, "--vault", "kv-cmk", "--key", KEY)
         half = await cli.run(*asked, "--vault", "kv-cmk")
 
@@ -55,10 +57,10 @@ async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: S
     assert "Give both the vault and the key, or neither." in half.stderr
 
 
-async def test_one_key_is_checked_before_there_is_a_policy(scenario: Scenario) -> None:
+async def test_key_check_of_one_key_needs_no_policy(scenario: Scenario) -> None:
     """The JSON output is the answer of the API. Vault without key is rejected."""
     scenario.world.policies.clear()
-    async with served_app() as cli:
+    async with serve_app() as cli:
         answer = await cli.run("key", "check", "--vault", "kv-cmk", "--key", KEY, "-o", "json")
         half = await cli.run("key", "check", "--vault", "kv-cmk")
         strange = await cli.run("key", "check", "--vault", "kv2", "--key", KEY)

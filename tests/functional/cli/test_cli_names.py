@@ -1,4 +1,4 @@
-"""Names from the tenant in a terminal: every command shows them without control characters."""
+"""Every command prints names from the tenant without control characters."""
 
 import json
 import unicodedata
@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from shared.bootstrap import provide
-from tests.functional.cli.cli_app import CommandLine, delivered
+from tests.functional.cli.cli_app import CommandLine, deliver_messages
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -31,12 +31,12 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def steering(text: str) -> set[str]:
+def find_control_characters(text: str) -> set[str]:
     """Return the control characters of an output, except tabs of a pipe."""
     return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n", "\t"}
 
 
-async def test_no_command_lets_a_name_steer_the_terminal(
+async def test_commands_replace_control_characters_in_names(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """Plans, approvals, details and assessments replace control characters in names."""
@@ -46,20 +46,20 @@ async def test_no_command_lets_a_name_steer_the_terminal(
         await cli.run("approve", remediation, answer="y\n"),
         await cli.run("remediation", "show", remediation, "--full"),
     ]
-    async with delivered(scenario.driver):
+    async with deliver_messages(scenario.driver):
         results.append(await cli.run("assess", "show", "--environment", environment))
 
     for result in results[:1] + results[3:]:
         assert SHOWN in result.output
-    assert {one for result in results for one in steering(result.output)} == set()
+    assert {one for result in results for one in find_control_characters(result.output)} == set()
     lines = [line.strip() for result in results for line in result.output.splitlines()]
     assert not [line for line in lines if line.startswith(("To do: curl", "1. nothing"))]
 
 
-async def test_json_has_the_name_as_it_is(scenario: Scenario, cli: CommandLine) -> None:
+async def test_json_output_keeps_and_escapes_the_name(scenario: Scenario, cli: CommandLine) -> None:
     """JSON output escapes control characters, so it keeps the name."""
     result = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
 
     (plan,) = json.loads(result.stdout)["items"]
     assert plan["items"][0]["display_name"] == NAME
-    assert steering(result.stdout) == set()
+    assert find_control_characters(result.stdout) == set()

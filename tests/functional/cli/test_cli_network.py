@@ -1,4 +1,4 @@
-"""`cmkflow network`: lists that differ, without the app; changes that the app has seen."""
+"""`cmkflow network` compares service tag lists offline and shows changes that the app has read."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from shared.bootstrap import provide
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
-from tests.functional.cli.cli_app import served_app
-from tests.functional.cli.terminal import in_terminal
+from tests.functional.cli.cli_app import serve_app
+from tests.functional.cli.terminal import run_in_terminal
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
@@ -24,8 +24,8 @@ from tests.kinds.firewalls.network_security_group import security_group, securit
 WEST = "PowerPlatformPlex.WestEurope"
 
 
-def a_file(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -> str:
-    """Write a list as it is downloaded, with its byte order mark; return where it lies."""
+def write_list(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -> str:
+    """Write a list with its byte order mark, as a download has it. Return its path."""
     values = [
         {"name": name, "properties": {"addressPrefixes": listed}}
         for name, listed in prefixes.items()
@@ -37,22 +37,22 @@ def a_file(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -> st
 
 @pytest.fixture
 def editions(tmp_path: Path) -> tuple[str, ...]:
-    """Two lists, as options: a prefix more and a prefix less in Western Europe."""
-    before = a_file(tmp_path / "370.json", 370, {WEST: ["10.0.0.0/24", "10.1.0.0/24"]})
-    after = a_file(tmp_path / "371.json", 371, {WEST: ["10.0.0.0/24", "10.2.0.0/24"]})
+    """Two lists as options. The second one has one more and one fewer prefix in Western Europe."""
+    before = write_list(tmp_path / "370.json", 370, {WEST: ["10.0.0.0/24", "10.1.0.0/24"]})
+    after = write_list(tmp_path / "371.json", 371, {WEST: ["10.0.0.0/24", "10.2.0.0/24"]})
     return "--from", before, "--to", after
 
 
-def diff(*arguments: str) -> tuple[int, str, str]:
+def run_diff(*arguments: str) -> tuple[int, str, str]:
     """Return exit code, output and errors of `cmkflow network diff`."""
     done = CliRunner().invoke(app, ["network", "diff", *arguments])
     return done.exit_code, done.stdout, done.stderr
 
 
-def test_the_difference_of_two_lists_is_told_by_region(editions: tuple[str, ...]) -> None:
-    """An object for programs; for people a table, and the totals on stderr."""
-    _, lines, _ = diff(*editions, "--tag", "PowerPlatformPlex", "-o", "json")
-    _, shown, totals = diff(*editions)
+def test_diff_lists_changes_by_region(editions: tuple[str, ...]) -> None:
+    """JSON output is an object. A table has its totals on stderr."""
+    _, lines, _ = run_diff(*editions, "--tag", "PowerPlatformPlex", "-o", "json")
+    _, shown, totals = run_diff(*editions)
 
     assert json.loads(lines)["items"] == [
         {
@@ -66,50 +66,52 @@ def test_the_difference_of_two_lists_is_told_by_region(editions: tuple[str, ...]
     assert "10.2.0.0/24" in shown
 
 
-def test_equal_lists_differ_in_nothing(editions: tuple[str, ...]) -> None:
-    """No row at all; the totals say so."""
+def test_diff_of_equal_lists_is_empty(editions: tuple[str, ...]) -> None:
+    """The output has no row, and the totals report no change."""
     _, before, _, _ = editions
     same = ("--from", before, "--to", before)
 
-    code, rows, totals = diff(*same, "-o", "json")
+    code, rows, totals = run_diff(*same, "-o", "json")
 
     assert (code, json.loads(rows)) == (0, {"items": []})
     assert "nothing changed" in totals
-    assert diff(*same)[1].strip() == ""
+    assert run_diff(*same)[1].strip() == ""
 
 
-def test_what_cannot_be_compared_is_an_error_that_names_the_file(
+def test_diff_of_an_invalid_list_names_the_file_or_tag(
     editions: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """A file that is not there, no JSON, no list, a prefix nobody can read; a tag in no list."""
+    """The file may be missing, invalid or without a list, and the tag may be in neither list."""
     _, before, _, after = editions
     other = tmp_path / "other.json"
 
     for content in ("{", "{}", "[" * 100_000):
         other.write_text(content)
-        code, output, error = diff("--from", before, "--to", str(other))
+        code, output, error = run_diff("--from", before, "--to", str(other))
         assert (code, output, error.startswith(str(other))) == (1, "", True)
-    code, _, error = diff("--from", before, "--to", str(tmp_path / "gone.json"))
+    code, _, error = run_diff("--from", before, "--to", str(tmp_path / "gone.json"))
     assert (code, "gone.json" in error) == (1, True)
-    code, _, error = diff("--from", before, "--to", a_file(other, 372, {WEST: ["10.0.0.0/33"]}))
+    code, _, error = run_diff(
+        "--from", before, "--to", write_list(other, 372, {WEST: ["10.0.0.0/33"]})
+    )
     assert (code, WEST in error) == (1, True)
-    code, _, error = diff("--from", before, "--to", after, "--tag", "PowerPlatformFlex")
+    code, _, error = run_diff("--from", before, "--to", after, "--tag", "PowerPlatformFlex")
     assert (code, "PowerPlatformFlex" in error) == (1, True)
 
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_a_tag_that_an_older_answer_of_the_api_lacks_is_added_as_it_is_published(
+def test_diff_lists_all_prefixes_of_a_new_tag_as_added(
     tmp_path: Path,
 ) -> None:
-    """A recording of the API against a file; what one region has more than a changed copy."""
+    """A recorded response of the API is compared with a published file."""
     folder = Path(os.environ["FLOW_CORPUS"], "servicetags")
     [older] = folder.glob("arm_api_*.json")
     [newer] = folder.glob("ServiceTags_Public_*.json")
     document = json.loads(newer.read_bytes())
     published = {one["name"]: one["properties"]["addressPrefixes"] for one in document["values"]}
 
-    _, output, _ = diff("--from", str(older), "--to", str(newer), "-o", "json")
+    _, output, _ = run_diff("--from", str(older), "--to", str(newer), "-o", "json")
     added = {one["region"]: one["added"] for one in json.loads(output)["items"]}
 
     assert added.pop("") == ["2603:1061:2004::/48"]  # wider than all of its regions
@@ -118,8 +120,8 @@ def test_a_tag_that_an_older_answer_of_the_api_lacks_is_added_as_it_is_published
     }
 
 
-async def test_changes_that_the_app_saw_are_shown() -> None:
-    """The difference, the firewall that lacks it, and the remediation that calls through it."""
+async def test_tag_changes_shows_changes_and_affected_firewalls() -> None:
+    """The output has the change, the firewall that lacks it, and the affected remediation."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
@@ -130,7 +132,7 @@ async def test_changes_that_the_app_saw_are_shown() -> None:
     await scenario.order()
     await scenario.approve()
     provide(scenario.services)
-    async with served_app() as cli:
+    async with serve_app() as cli:
         none = await cli.run("network", "tag-changes")
         await run_daily_check(scenario.services, "first")
         first = await cli.run("network", "tag-changes")
@@ -159,8 +161,8 @@ def _firewall(*sources: str) -> Firewall:
     )
 
 
-async def guarded() -> Scenario:
-    """A flow behind a network security group that lacks the new addresses."""
+async def build_guarded_scenario() -> Scenario:
+    """Return a scenario of a flow behind a network security group that lacks the new addresses."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
     rule = security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
@@ -172,16 +174,16 @@ async def guarded() -> Scenario:
     return scenario
 
 
-async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
-    """What the gap is, what is done, and the change as it can be pasted."""
-    scenario = await guarded()
+async def test_network_fix_prints_the_change_in_the_requested_language() -> None:
+    """The output has the issue, the fix, and a text that a person can paste."""
+    scenario = await build_guarded_scenario()
     provide(scenario.services)
-    async with served_app() as cli:
+    async with serve_app() as cli:
         commands = await cli.run("network", "fix")
         bicep = await cli.run("network", "fix", "edge", "--language", "bicep")
         told = await cli.run("network", "fix", "-o", "json")
         unknown = await cli.run("network", "fix", "egde")
-        narrow = await in_terminal(cli, "network", "fix", columns=30)
+        narrow = await run_in_terminal(cli, "network", "fix", columns=30)
 
     assert (
         f"# allow {WEST} on edge, each with a rule\naz network nsg rule create" in commands.stdout
@@ -200,11 +202,11 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     assert narrow.lines == commands.stdout.splitlines()
 
 
-async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
-    """It shows the change and asks; `no` changes nothing; the table says what was done."""
-    scenario = await guarded()
+async def test_network_fix_is_applied_after_a_question_and_reverted() -> None:
+    """The command shows the change and asks. The answer no changes nothing."""
+    scenario = await build_guarded_scenario()
     provide(scenario.services)
-    async with served_app() as cli:
+    async with serve_app() as cli:
         refused = await cli.run("network", "fix", "edge", "--apply", answer="n\n")
         untouched = "cmk-" not in json.dumps([*scenario.world.resources.values()])
         made = await cli.run("network", "fix", "edge", "--apply", answer="y\n")
@@ -231,9 +233,9 @@ async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
         (("--apply",), "Name the resource to change."),
     ],
 )
-async def test_a_repair_wants_to_know_what_is_meant(options: tuple[str, ...], said: str) -> None:
-    """Before anything is asked of the app."""
-    async with served_app() as cli:
+async def test_network_fix_rejects_ambiguous_options(options: tuple[str, ...], said: str) -> None:
+    """The command rejects the options before it sends a request."""
+    async with serve_app() as cli:
         result = await cli.run("network", "fix", *options)
 
     assert result.exit_code == 1

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 async def sign_in(ca_file: str, *arguments: str) -> tuple[int | None, str]:
-    """Run the command as a process and return its exit code and all it printed."""
+    """Run the command as a process and return its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cmkflow", "service-account", "sign-in"),
         *("--tenant", OPERATOR.tenant_id, "--client-id", OPERATOR.client_id, *arguments),
@@ -30,10 +30,10 @@ async def sign_in(ca_file: str, *arguments: str) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-async def test_the_app_finds_the_operator_after_the_sign_in(
+async def test_app_gets_a_token_after_the_service_account_sign_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Device code, token cache in the vault, and the app's credential gets a token from it."""
+    """The command uses a device code, and the app reads the token cache from the vault."""
     async with adapters(monkeypatch) as app:
         code, printed = await sign_in(
             app.world.server.ca_file,
@@ -48,8 +48,10 @@ async def test_the_app_finds_the_operator_after_the_sign_in(
     assert token.token
 
 
-async def test_without_a_signed_in_account_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody used `az login` here, and a secret must be named by its URL."""
+async def test_sign_in_without_an_azure_account_or_secret_url_is_rejected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No account is signed in to the Azure CLI here, and a secret needs a URL."""
     async with adapters(monkeypatch) as app:
         no_account = await sign_in(
             app.world.server.ca_file, "--token-cache-secret", OPERATOR.cache_secret

@@ -1,4 +1,4 @@
-"""`cmkflow plan`: shows what the app will do, and approves what it has shown."""
+"""`cmkflow plan` shows what the app will do, and `cmkflow approve` approves the plan shown."""
 
 import json
 import re
@@ -29,7 +29,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def version_of(scenario: Scenario, cli: CommandLine) -> str:
+async def read_version(scenario: Scenario, cli: CommandLine) -> str:
     """Return the version that `plan show -o json` prints."""
     shown = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
     (plan,) = json.loads(shown.stdout)["items"]
@@ -42,10 +42,13 @@ async def pass_time(scenario: Scenario, time: timedelta) -> None:
     provide(scenario.services)
 
 
-async def test_a_plan_is_shown_with_its_version_at_the_head(
+async def test_plan_show_prints_version_totals_and_flows(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Totals, and one line per flow; `--full` and `--flow` show callers and numbered changes."""
+    """Each flow is one line.
+
+    With `--full` or `--flow`, the output has callers and numbered changes.
+    """
     shown = await cli.run("plan", "show", scenario.remediation.id)
 
     full = await cli.run("plan", "show", scenario.remediation.id, "--full")
@@ -54,7 +57,7 @@ async def test_a_plan_is_shown_with_its_version_at_the_head(
     lines = [line.strip() for line in shown.stdout.splitlines()]
     assert re.fullmatch(r"Plan: Contoso · #[0-9a-f]{8} +Awaiting approval", lines[0])
     assert lines[1] == "2 flows"
-    assert f"version {await version_of(scenario, cli)}" in lines[2]
+    assert f"version {await read_version(scenario, cli)}" in lines[2]
     assert "Orders\tCopy\t1" in shown.stdout
     assert "make the service account co-owner" not in shown.stdout
     assert f"cmkflow approve {scenario.remediation.id[:8]}" in shown.stderr
@@ -67,9 +70,7 @@ async def test_a_plan_is_shown_with_its_version_at_the_head(
     assert "Invoices" not in one.stdout
 
 
-async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
-    scenario: Scenario, cli: CommandLine
-) -> None:
+async def test_approve_shows_the_plan_and_asks(scenario: Scenario, cli: CommandLine) -> None:
     """A no approves nothing. A yes approves the printed version."""
     refused = await cli.run("approve", scenario.remediation.id, answer="n\n")
     before = (await scenario.environment_job()).approved_version
@@ -85,12 +86,10 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     assert "Approve 2 flows?" in approved.stderr
 
 
-async def test_a_script_approves_a_version_or_what_is_there_now(
-    scenario: Scenario, cli: CommandLine
-) -> None:
+async def test_approve_accepts_a_version_or_yes(scenario: Scenario, cli: CommandLine) -> None:
     """A version that is not shown is rejected. `--yes` prints the approved version."""
     stale = await cli.run("approve", scenario.remediation.id, "--version", "0" * 16)
-    version = await version_of(scenario, cli)
+    version = await read_version(scenario, cli)
     taken = await cli.run("approve", scenario.remediation.id, "--yes")
 
     assert stale.exit_code == 4
@@ -99,9 +98,9 @@ async def test_a_script_approves_a_version_or_what_is_there_now(
     assert version in taken.stderr
 
 
-async def test_flows_are_left_out_of_an_approval(scenario: Scenario, cli: CommandLine) -> None:
+async def test_approve_excludes_flows(scenario: Scenario, cli: CommandLine) -> None:
     """The command excludes the flows of `--except` from the approved version."""
-    version = await version_of(scenario, cli)
+    version = await read_version(scenario, cli)
     flow = (await scenario.plan())["Orders"].workflow_id
 
     await cli.run(
@@ -112,7 +111,7 @@ async def test_flows_are_left_out_of_an_approval(scenario: Scenario, cli: Comman
     assert set(await scenario.jobs()) == {"<b>Invoices</b>"}
 
 
-async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> None:
+async def test_approval_question_counts_only_included_flows(cli: CommandLine) -> None:
     """The question does not count excluded flows and the flows that run them."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -134,7 +133,7 @@ async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> N
     assert set(await scenario.jobs()) == {"Invoices"}
 
 
-async def test_what_changed_after_the_approval_is_shown_first(
+async def test_flow_changed_after_the_approval_is_shown_first(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """The plan shows the changed flow first, and only this flow is approved again."""
@@ -157,7 +156,7 @@ async def test_what_changed_after_the_approval_is_shown_first(
     assert "No plan awaits approval" in nothing.stderr
 
 
-async def test_a_plan_is_written_as_a_page(
+async def test_plan_show_writes_a_page(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The page loads nothing, shows names as text, and has every planned change."""
@@ -179,9 +178,7 @@ async def test_a_plan_is_written_as_a_page(
     assert all(text in unescape(page) for text in [*item["planned_changes"], *item["unknowns"]])
 
 
-async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
-    scenario: Scenario, cli: CommandLine
-) -> None:
+async def test_trigger_hosts_of_copies_are_listed(scenario: Scenario, cli: CommandLine) -> None:
     """The plan shows the expected hosts, then those of the copies, but never a trigger URL."""
     identity = scenario.remediation.id
     planned = await cli.run("plan", "show", identity, "--full")

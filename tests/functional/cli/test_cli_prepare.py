@@ -1,4 +1,4 @@
-"""Mode prepare on the command line: started, shown as a difference, approved, rolled back."""
+"""The command line starts, shows, approves and rolls back a remediation in mode prepare."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
 from tests.fakes.definitions import facts_of
-from tests.functional.callers.test_canvas_apps import app_on
+from tests.functional.callers.test_canvas_apps import add_app
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.preparing.prepare_scenario import input_flow
 from tests.functional.scenarios.app_calls import TRIGGERS
@@ -35,7 +35,7 @@ async def pass_time(scenario: Scenario) -> str:
     return max(remediations, key=lambda one: one.created_at).id
 
 
-async def test_a_named_flow_is_shown_approved_converted_and_put_back(
+async def test_prepare_converts_a_named_flow_and_rolls_it_back(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """The plan prints the difference before an approval is needed."""
@@ -60,12 +60,12 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
     assert (kind, facts_of(app.client_data).trigger_kind) == ("PowerAppV2", "PowerApp")
 
 
-async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
+async def test_plan_requires_no_change_of_the_app_of_an_added_flow(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """There is no copy for the app, so the plan names it without a fix for its maker."""
     form = scenario.build.power_apps_v1_flow("Old form")
-    app_on(scenario, form.workflow_id)
+    add_app(scenario, form.workflow_id)
 
     await cli.run("remediation", "start", scenario.build.environment.id, *_MODE)
     identity = await pass_time(scenario)
@@ -80,7 +80,7 @@ async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
         assert "PowerAppV2" not in text
 
 
-async def test_an_environment_of_mode_assess_is_refused_with_the_command(
+async def test_prepare_of_a_read_only_environment_is_rejected(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """The error names the command that permits writes."""

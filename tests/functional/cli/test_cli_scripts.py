@@ -1,4 +1,4 @@
-"""The command line for scripts: answers as rows, queries, exit codes."""
+"""The command line has rows, queries and exit codes for scripts."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def test_a_query_picks_what_a_script_needs(scenario: Scenario, cli: CommandLine) -> None:
+async def test_query_selects_values(scenario: Scenario, cli: CommandLine) -> None:
     """A query returns JSON, or one value in each line."""
     query = ("--query", "items[].remediation.id")
 
@@ -46,8 +46,8 @@ async def test_a_query_picks_what_a_script_needs(scenario: Scenario, cli: Comman
     assert as_tsv.stdout == f"{scenario.remediation.id}\n"
 
 
-async def test_rows_have_names_in_csv(scenario: Scenario, cli: CommandLine) -> None:
-    """Nested values are JSON in a row."""
+async def test_csv_output_has_a_header(scenario: Scenario, cli: CommandLine) -> None:
+    """Nested values in a row are JSON."""
     result = await cli.run("environment", "list", "--output", "csv")
 
     (row,) = csv.DictReader(io.StringIO(result.stdout))
@@ -55,7 +55,7 @@ async def test_rows_have_names_in_csv(scenario: Scenario, cli: CommandLine) -> N
     assert json.loads(row["settings"])["approval_policy"] == "required"
 
 
-async def test_no_name_is_a_formula_in_csv(scenario: Scenario, cli: CommandLine) -> None:
+async def test_csv_output_contains_no_formula(scenario: Scenario, cli: CommandLine) -> None:
     """A spreadsheet must not run a flow's name as a formula. Numbers are unchanged."""
     scenario.build.environment.display_name = "=HYPERLINK(A1)"
     query = ("--query", "items[].[display_name, settings.max_flows, `-1`]")
@@ -70,7 +70,7 @@ async def test_no_name_is_a_formula_in_csv(scenario: Scenario, cli: CommandLine)
     assert tabs.stdout == "=HYPERLINK(A1)\t100\t-1\n"
 
 
-async def test_a_query_that_is_none_is_wrong_use(scenario: Scenario, cli: CommandLine) -> None:
+async def test_invalid_query_is_a_usage_error(scenario: Scenario, cli: CommandLine) -> None:
     """The error says where the query is invalid."""
     result = await cli.run("remediation", "list", "--query", "items[?")
 
@@ -88,7 +88,7 @@ async def test_a_query_that_is_none_is_wrong_use(scenario: Scenario, cli: Comman
         (("remediation", "list"), 0),
     ],
 )
-async def test_the_exit_code_says_what_happened(
+async def test_exit_codes_differ_by_outcome(
     scenario: Scenario, cli: CommandLine, words: tuple[str, ...], code: int
 ) -> None:
     """The exit codes for not found, rejected and action required differ."""
@@ -100,7 +100,7 @@ async def test_the_exit_code_says_what_happened(
     assert result.exit_code == code, result.output
 
 
-def test_where_nobody_answers_the_exit_code_is_5() -> None:
+def test_exit_code_is_5_if_the_app_does_not_answer() -> None:
     """A script can try again."""
     env = {"CMKFLOW_API": "http://127.0.0.1:9", "CMKFLOW_KEY": "key"}
 
@@ -110,8 +110,8 @@ def test_where_nobody_answers_the_exit_code_is_5() -> None:
     assert "Cannot connect to" in result.stderr
 
 
-def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app answers only after the command has said that it waits."""
+def test_command_reports_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app answers only after the command has printed that it waits."""
     said = threading.Event()
 
     class Slow(BaseHTTPRequestHandler):
@@ -144,7 +144,7 @@ def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "has not answered for" in heard[0]
 
 
-def test_a_field_of_tsv_stays_one_field() -> None:
+def test_tabs_in_values_are_replaced_in_tsv() -> None:
     """A name may contain a tab, which would start another field."""
     rows = [{"name": "a\tb\nc", "count": 2, "none": None}, {"name": "d", "count": 0, "none": None}]
 
@@ -152,7 +152,7 @@ def test_a_field_of_tsv_stays_one_field() -> None:
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
-def test_help_is_short_too(option: str) -> None:
+def test_short_help_option_is_accepted(option: str) -> None:
     """Each level accepts the short option."""
     for words in ([], ["remediation"], ["remediation", "start"]):
         result = CliRunner().invoke(app, [*words, option])
@@ -160,7 +160,7 @@ def test_help_is_short_too(option: str) -> None:
         assert "Usage" in result.stdout
 
 
-def test_it_says_its_version() -> None:
+def test_version_option_prints_the_version() -> None:
     """The version helps in a bug report."""
     result = CliRunner().invoke(app, ["--version"])
 

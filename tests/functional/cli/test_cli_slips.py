@@ -1,4 +1,4 @@
-"""Empty values from a shell, and a function key that would be sent without TLS."""
+"""Empty values and a function key without TLS are rejected."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.command_tree import command_tree, is_group
-from tests.functional.cli.cli_app import CommandLine, delivered, served_app
+from tests.functional.cli.cli_app import CommandLine, deliver_messages, serve_app
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -66,7 +66,7 @@ async def scenario() -> Scenario:
 @pytest.fixture
 async def cli(scenario: Scenario) -> AsyncIterator[CommandLine]:
     """The command line in front of the app."""
-    async with served_app() as served:
+    async with serve_app() as served:
         yield served
 
 
@@ -92,7 +92,7 @@ def _etags(scenario: Scenario) -> dict[Any, Any]:
 
 
 @pytest.mark.parametrize(("command", "parameter"), _texts())
-async def test_an_empty_text_is_told_and_does_nothing(
+async def test_empty_value_is_rejected_without_a_request(
     command: str,
     parameter: str,
     scenario: Scenario,
@@ -114,13 +114,13 @@ async def test_an_empty_text_is_told_and_does_nothing(
 
 
 @pytest.mark.parametrize("command", ["plan show REMEDIATION", "assess show --all"])
-async def test_a_page_that_cannot_be_written_is_told(
+async def test_error_names_a_page_that_cannot_be_written(
     command: str, scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The error names the file and the reason."""
     words = command.replace("REMEDIATION", scenario.remediation.id).split()
 
-    async with delivered(scenario.driver):
+    async with deliver_messages(scenario.driver):
         result = await cli.run(*words, "--html", str(tmp_path / "none" / "page.html"))
 
     assert result.exit_code == 2
@@ -128,10 +128,10 @@ async def test_a_page_that_cannot_be_written_is_told(
 
 
 @pytest.mark.parametrize("identity", ["..", ".", "a/b", "%2e%2e", "a?b", "a b", "x" * 81])
-async def test_what_is_no_id_goes_nowhere(
+async def test_text_that_is_no_id_is_not_part_of_an_address(
     identity: str, scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The command searches for it among the names, and never uses it as part of an address."""
+    """The command searches for the text among the names."""
     result = await cli.run("remediation", "show", identity)
 
     assert result.exit_code == 3
@@ -139,8 +139,8 @@ async def test_what_is_no_id_goes_nowhere(
     assert "cmkflow remediation list" in result.stderr
 
 
-async def test_an_empty_id_goes_nowhere(scenario: Scenario, cli: CommandLine) -> None:
-    """An empty id would make the address that of the list."""
+async def test_empty_id_is_rejected(scenario: Scenario, cli: CommandLine) -> None:
+    """An empty id would change the address to that of the list."""
     result = await cli.run("remediation", "show", "")
 
     assert result.exit_code == 2
@@ -156,7 +156,7 @@ async def test_an_empty_id_goes_nowhere(scenario: Scenario, cli: CommandLine) ->
         "http://[::2]:80/api",
     ],
 )
-async def test_the_key_goes_to_no_other_machine_in_the_clear(url: str) -> None:
+async def test_key_is_not_sent_over_http_to_another_machine(url: str) -> None:
     """The command does not send the key over HTTP, because others could read it."""
     result = await CommandLine(url=url).run("health")
 
@@ -166,7 +166,7 @@ async def test_the_key_goes_to_no_other_machine_in_the_clear(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://[", "ftp://app.example", "app.example", ""])
-async def test_what_is_no_address_is_told(url: str) -> None:
+async def test_invalid_address_is_rejected(url: str) -> None:
     """The error has an example of an address."""
     result = await CommandLine(url=url).run("health")
 
@@ -175,7 +175,7 @@ async def test_what_is_no_address_is_told(url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
-async def test_on_this_machine_http_is_enough(host: str) -> None:
+async def test_http_is_accepted_for_this_machine(host: str) -> None:
     """The local host accepts only HTTP."""
     result = await CommandLine(url=f"http://{host}:9").run("health")
 
@@ -191,7 +191,7 @@ async def test_on_this_machine_http_is_enough(host: str) -> None:
         ("https://" + "x" * 80 + ".example", "canary"),
     ],
 )
-async def test_what_no_call_can_carry_is_told(url: str, key: str) -> None:
+async def test_key_with_invalid_characters_is_rejected(url: str, key: str) -> None:
     """The error names the problem, but not the key."""
     result = await CommandLine(url=url, key=key).run("health")
 

@@ -1,4 +1,4 @@
-"""What commands look like: in terminals of two widths, in a pipe, in a pager, while they watch."""
+"""Commands print differently in terminals of two widths, in a pipe and in a pager."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
 from shared.use_cases import change_remediation
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.cli.terminal import in_terminal
+from tests.functional.cli.terminal import run_in_terminal
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.firewalls.network_security_group import security_group
@@ -25,7 +25,7 @@ STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation under way: one flow is blocked, two wait until they are quiet."""
+    """A remediation in progress with one blocked flow and two flows in the no-call period."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flows = [scenario.build.http_flow(title) for title in ("Invoices", LONG, "Orders")]
@@ -45,15 +45,15 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def test_a_list_that_goes_on_says_how(scenario: Scenario, cli: CommandLine) -> None:
-    """Fifty of them look like all there are; a pipe has rows alone."""
+async def test_list_prints_how_to_show_its_next_page(scenario: Scenario, cli: CommandLine) -> None:
+    """Only a terminal shows the hint. A pipe gets rows only."""
     identity = scenario.remediation.id
     await scenario.order(cause="change-4712")
     provide(scenario.services)
 
-    first = await in_terminal(cli, "remediation", "list", "--limit", "1")
+    first = await run_in_terminal(cli, "remediation", "list", "--limit", "1")
     after = STYLE.sub("", first.lines[-1]).removeprefix("More: add --after ")
-    rest = await in_terminal(cli, "remediation", "list", "--after", after)
+    rest = await run_in_terminal(cli, "remediation", "list", "--after", after)
     piped = await cli.run("remediation", "list", "--limit", "1")
 
     assert identity[:8] not in first.text
@@ -62,10 +62,8 @@ async def test_a_list_that_goes_on_says_how(scenario: Scenario, cli: CommandLine
 
 
 @pytest.mark.parametrize("columns", [80, 160])
-async def test_every_answer_fits_the_terminal(
-    scenario: Scenario, cli: CommandLine, columns: int
-) -> None:
-    """No line is longer, and no id is broken or cut: a short one is taken by every command."""
+async def test_output_fits_the_terminal(scenario: Scenario, cli: CommandLine, columns: int) -> None:
+    """No line is longer than the terminal, and no id is broken or shortened to an invalid one."""
     identity, environment = scenario.remediation.id, scenario.build.environment
     commands = [
         ("status",),
@@ -79,7 +77,7 @@ async def test_every_answer_fits_the_terminal(
         ("kill-switch", "show"),
     ]
 
-    screens = {one: await in_terminal(cli, *one, columns=columns) for one in commands}
+    screens = {one: await run_in_terminal(cli, *one, columns=columns) for one in commands}
 
     assert {one: screen.exit_code for one, screen in screens.items() if screen.exit_code} == {}
     for screen in screens.values():
@@ -95,11 +93,11 @@ async def test_every_answer_fits_the_terminal(
 async def test_remediation_show_states_problems_first_with_their_next_commands(
     scenario: Scenario, cli: CommandLine, columns: int
 ) -> None:
-    """One entry for all flows with a reason; `--full` has two lines for each flow."""
+    """All flows with one reason are one entry. With `--full`, each flow has two lines."""
     words = ("remediation", "show", scenario.remediation.id)
 
-    short = await in_terminal(cli, *words, columns=columns)
-    full = await in_terminal(cli, *words, "--full", columns=columns)
+    short = await run_in_terminal(cli, *words, columns=columns)
+    full = await run_in_terminal(cli, *words, "--full", columns=columns)
 
     lines = [STYLE.sub("", line) for line in short.lines]
     first = lines.index("Blocked: environment_read_only (1)")
@@ -120,8 +118,10 @@ async def test_remediation_show_states_problems_first_with_their_next_commands(
     assert set(names[2:]) == {"Invoices", LONG}
 
 
-async def test_a_pipe_has_a_line_a_row_and_whole_ids(scenario: Scenario, cli: CommandLine) -> None:
-    """Tabs between values, a heading, no colours, and nothing is cut."""
+async def test_pipe_output_has_one_line_per_row_and_whole_ids(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """The lines have tabs between values, a heading and no colours."""
     shown = await cli.run("remediation", "show", scenario.remediation.id, "--full")
     listed = await cli.run("remediation", "list")
 
@@ -133,12 +133,12 @@ async def test_a_pipe_has_a_line_a_row_and_whole_ids(scenario: Scenario, cli: Co
     assert "\x1b" not in shown.stdout + listed.stdout
 
 
-async def test_no_color_leaves_the_colours_out(scenario: Scenario, cli: CommandLine) -> None:
-    """https://no-color.org: what is bold stays bold."""
+async def test_no_color_removes_colours(scenario: Scenario, cli: CommandLine) -> None:
+    """Bold text remains bold (https://no-color.org)."""
     words = ("remediation", "show", scenario.remediation.id)
 
-    coloured = await in_terminal(cli, *words)
-    plain = await in_terminal(cli, *words, NO_COLOR="1")
+    coloured = await run_in_terminal(cli, *words)
+    plain = await run_in_terminal(cli, *words, NO_COLOR="1")
 
     assert COLOUR.search(coloured.text)
     assert not COLOUR.search(plain.text)
@@ -147,20 +147,20 @@ async def test_no_color_leaves_the_colours_out(scenario: Scenario, cli: CommandL
     ]
 
 
-async def test_what_is_longer_than_the_terminal_goes_to_the_pager(
+async def test_output_longer_than_the_terminal_uses_the_pager(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """And nothing else does: neither what fits, nor what is printed for programs."""
+    """Short output and output for programs do not use the pager."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
     pager.chmod(0o755)
     words = ("plan", "show", scenario.remediation.id)
 
-    low = await in_terminal(cli, *words, rows=10, PAGER=str(pager))
-    high = await in_terminal(cli, *words, rows=200, PAGER=str(pager))
-    told = await in_terminal(cli, *words, "--no-pager", rows=10, PAGER=str(pager))
-    program = await in_terminal(cli, *words, "-o", "json", rows=10, PAGER=str(pager))
-    missing = await in_terminal(cli, *words, rows=10, PAGER=str(tmp_path / "none"))
+    low = await run_in_terminal(cli, *words, rows=10, PAGER=str(pager))
+    high = await run_in_terminal(cli, *words, rows=200, PAGER=str(pager))
+    told = await run_in_terminal(cli, *words, "--no-pager", rows=10, PAGER=str(pager))
+    program = await run_in_terminal(cli, *words, "-o", "json", rows=10, PAGER=str(pager))
+    missing = await run_in_terminal(cli, *words, rows=10, PAGER=str(tmp_path / "none"))
 
     assert low.text.startswith("|"), low.text
     assert [line.removeprefix("|") for line in low.lines] == high.lines == told.lines
@@ -169,14 +169,16 @@ async def test_what_is_longer_than_the_terminal_goes_to_the_pager(
 
 
 @pytest.mark.parametrize("command", ["inspect", "network check", "network diff"])
-async def test_offline_commands_use_the_pager_too(
+async def test_offline_commands_use_the_pager(
     cli: CommandLine, tmp_path: Path, command: str
 ) -> None:
-    """Long output uses the pager also if the command needs no app."""
+    """Long output uses the pager, also if the command needs no app."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
     pager.chmod(0o755)
-    old, new = (service_tags(tmp_path, name, octet) for name, octet in (("old", 1), ("new", 2)))
+    old, new = (
+        write_service_tags(tmp_path, name, octet) for name, octet in (("old", 1), ("new", 2))
+    )
     (tmp_path / "rules").mkdir()
     (tmp_path / "flows").mkdir()
     for number in range(20):
@@ -193,14 +195,14 @@ async def test_offline_commands_use_the_pager_too(
         "network diff": ("network", "diff", "--from", str(old), "--to", str(new)),
     }[command]
 
-    low = await in_terminal(cli, *words, rows=5, PAGER=str(pager))
-    told = await in_terminal(cli, *words, "--no-pager", rows=5, PAGER=str(pager))
+    low = await run_in_terminal(cli, *words, rows=5, PAGER=str(pager))
+    told = await run_in_terminal(cli, *words, "--no-pager", rows=5, PAGER=str(pager))
 
     assert low.text.startswith("|"), low.text
     assert [line.removeprefix("|") for line in low.lines] == told.lines
 
 
-def service_tags(folder: Path, name: str, octet: int) -> Path:
+def write_service_tags(folder: Path, name: str, octet: int) -> Path:
     """Write a list of service tags as Microsoft publishes it."""
     tags = [
         {
@@ -219,10 +221,10 @@ def service_tags(folder: Path, name: str, octet: int) -> Path:
     return file
 
 
-async def watched(
+async def watch_in_a_pipe(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch, *words: str
 ) -> tuple[int, list[list[str]]]:
-    """Watch in a pipe while ten days pass between two looks; return exit code and fields."""
+    """Watch in a pipe while ten days pass between two reads. Return exit code and fields."""
     loop = asyncio.get_running_loop()
 
     async def pass_time() -> None:
@@ -237,11 +239,11 @@ async def watched(
     return result.exit_code, [line.split("\t") for line in result.stdout.splitlines()]
 
 
-async def test_watching_in_a_pipe_tells_each_change_and_ends(
+async def test_watch_in_a_pipe_prints_each_change_and_exits_with_4(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here with 4: two flows are done, and one waits for a person."""
-    code, lines = await watched(scenario, cli, monkeypatch, scenario.remediation.id)
+    """Two flows are retired, and one requires an action."""
+    code, lines = await watch_in_a_pipe(scenario, cli, monkeypatch, scenario.remediation.id)
 
     of_flow = [what for _, name, what in lines if name.endswith(f" {LONG}")]
     assert code == 4
@@ -253,21 +255,23 @@ async def test_watching_in_a_pipe_tells_each_change_and_ends(
     assert len(lines) == len({(name, what) for _, name, what in lines})
 
 
-async def test_watching_what_is_done_ends_with_0(scenario: Scenario, cli: CommandLine) -> None:
-    """In a terminal it leaves the last picture."""
+async def test_watch_of_a_completed_remediation_exits_with_0(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """The terminal keeps the last output."""
     await cli.run("rollback", scenario.remediation.id, "--yes")
     await scenario.run(timedelta(days=30))
     provide(scenario.services)
 
-    screen = await in_terminal(cli, "watch", scenario.remediation.id)
+    screen = await run_in_terminal(cli, "watch", scenario.remediation.id)
 
     assert screen.exit_code == 0, screen.text
     assert "rolled_back" in screen.text
 
 
-async def test_watching_ends_when_it_is_interrupted(scenario: Scenario, cli: CommandLine) -> None:
-    """With the exit code that says so, and no traceback."""
-    screen = await in_terminal(cli, "watch", interrupt_at="Ctrl-C to stop")
+async def test_interrupted_watch_exits_with_130(scenario: Scenario, cli: CommandLine) -> None:
+    """The command prints no traceback."""
+    screen = await run_in_terminal(cli, "watch", interrupt_at="Ctrl-C to stop")
 
     assert screen.exit_code == 130
     assert STYLE.sub("", screen.lines[-1]) == "Stopped watching. The app continues its work."
@@ -277,10 +281,10 @@ async def test_watching_ends_when_it_is_interrupted(scenario: Scenario, cli: Com
 async def test_an_interrupted_question_changes_nothing_and_prints_one_line(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """With the exit code of an interrupt."""
+    """The command exits with the code of an interrupt."""
     words = ("remediation", "cancel", scenario.remediation.id)
 
-    screen = await in_terminal(cli, *words, interrupt_at="[y/N]")
+    screen = await run_in_terminal(cli, *words, interrupt_at="[y/N]")
 
     assert screen.exit_code == 130
     assert screen.lines[-1] == "Interrupted. Nothing was changed."

@@ -1,4 +1,4 @@
-"""The documents' `cmkflow` and curl commands, as they stand there, on the app in memory.
+"""The `cmkflow` and curl commands of the documents succeed with the app in memory.
 
 What stands for something, such as ENVIRONMENT, is filled in. A command has to succeed at one stage
 of a remediation: `approve` while the plan waits, `deletion schedule` when all is done.
@@ -32,7 +32,7 @@ from shared.use_cases.start_assessment import start_assessment
 from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
 from tests.fakes import definition_builder as define
-from tests.functional.cli.cli_app import delivered, served_app
+from tests.functional.cli.cli_app import deliver_messages, serve_app
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import Json
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
@@ -143,7 +143,7 @@ def _write_evidence(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", _commands(), ids=str)
-async def test_a_documented_command_succeeds(
+async def test_documented_command_succeeds(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command succeeds as it is written, with yes as the answer to its question."""
@@ -162,9 +162,9 @@ async def test_a_documented_command_succeeds(
     async def attempt(scenario: Scenario) -> str:
         words = _filled_in(command.words[1:], scenario)
         async with AsyncExitStack() as running:
-            cli = await running.enter_async_context(served_app())
+            cli = await running.enter_async_context(serve_app())
             if words[0] == "assess":  # it waits for the app's work
-                await running.enter_async_context(delivered(scenario.driver))
+                await running.enter_async_context(deliver_messages(scenario.driver))
                 ordered = await start_assessment(
                     scenario.services, scenario.build.environment.id, AssessmentRequest(), _ANYBODY
                 )
@@ -178,8 +178,8 @@ async def test_a_documented_command_succeeds(
 
 
 @pytest.mark.parametrize("command", _calls(), ids=str)
-async def test_a_documented_call_succeeds(command: Command) -> None:
-    """What curl would send, with the ids of the examples replaced by those of the scenario."""
+async def test_documented_curl_call_succeeds(command: Command) -> None:
+    """The ids in the example are replaced by those of the scenario."""
 
     async def attempt(scenario: Scenario) -> str:
         ids = {
@@ -189,7 +189,7 @@ async def test_a_documented_call_succeeds(command: Command) -> None:
             "$ENVIRONMENT": scenario.build.environment.id,
             "$REMEDIATION": scenario.remediation.id,
         }
-        async with served_app() as cli:
+        async with serve_app() as cli:
             text = command.text.replace("$APP", cli.url.rstrip("/"))
             # Here a key stands for who is signed in.
             text = text.replace("Authorization: Bearer $TOKEN", f"x-functions-key: {cli.key}")

@@ -20,7 +20,7 @@ CONNECTOR = "/providers/Microsoft.PowerApps/apis/shared_office365"
 HOUR = timedelta(hours=1)
 
 
-def mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
+def add_mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
     """Add an HTTP flow that sends mail over a connection that it embeds."""
     return scenario.build.flow(
         "Orders",
@@ -38,7 +38,7 @@ def change_entry(flow: FakeFlow, **members: Any) -> None:
     flow.client_data = json.dumps(document)
 
 
-def reference(scenario: Scenario, name: str, connection: str = "mail-1") -> ConnectionReference:
+def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> ConnectionReference:
     """Add a connection reference that somebody made."""
     row = ConnectionReference(
         reference_id=scenario.world.guid(),
@@ -51,7 +51,7 @@ def reference(scenario: Scenario, name: str, connection: str = "mail-1") -> Conn
     return row
 
 
-async def approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
+async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
     """Apply the key, plan, approve, and return the job after a while."""
     scenario.build.link()
     await scenario.opt_in()
@@ -60,34 +60,34 @@ async def approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
     return await scenario.job("Orders")
 
 
-def entry_of(scenario: Scenario, job: FlowJob) -> Any:
+def read_entry(scenario: Scenario, job: FlowJob) -> Any:
     """Return the copy's entry of `connectionReferences`."""
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
     return json.loads(copy.client_data)["properties"]["connectionReferences"]["shared_office365"]
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
-async def test_an_embedded_connection_gets_a_reference_of_the_owner(*, in_solution: bool) -> None:
+async def test_embedded_connection_gets_a_reference_of_the_owner(*, in_solution: bool) -> None:
     """It leads to the same connection; the copy is on and names it; the job's notes tell."""
     scenario = Scenario()
-    mail_flow(scenario, in_solution=in_solution)
+    add_mail_flow(scenario, in_solution=in_solution)
 
-    job = await approved(scenario, run=timedelta(days=60))
+    job = await run_approved(scenario, run=timedelta(days=60))
 
     assert job.state is FlowJobState.RETIRED, job.history
     (row,) = scenario.build.environment.connection_references.values()
     assert (row.connector_id, row.connection_id) == (CONNECTOR, "mail-1")
     assert row.owner_id == scenario.build.owner.user_id
-    assert entry_of(scenario, job)["connection"] == {
+    assert read_entry(scenario, job)["connection"] == {
         "connectionReferenceLogicalName": row.logical_name
     }
     assert any(row.logical_name in note and "mail-1" in note for note in job.notes)
 
 
-async def test_the_plan_names_the_references_that_will_be_made() -> None:
+async def test_plan_names_the_connection_references_to_create() -> None:
     """A dry run shows them first, before the copy."""
     scenario = Scenario()
-    mail_flow(scenario)
+    add_mail_flow(scenario)
     scenario.build.link()
     await scenario.opt_in()
 
@@ -98,65 +98,65 @@ async def test_the_plan_names_the_references_that_will_be_made() -> None:
     assert "connection reference for the connection mail-1" in item.planned_changes[0]
 
 
-async def test_a_reference_that_leads_to_the_connection_is_used_again() -> None:
+async def test_existing_reference_of_the_owner_is_used() -> None:
     """However it spells the connector; of several the owner's, and nothing is made."""
     scenario = Scenario()
-    mail_flow(scenario)
-    reference(scenario, "cr1_other", "mail-2")
-    reference(scenario, "cr1_first")
-    mine = reference(scenario, "cr1_mine")
+    add_mail_flow(scenario)
+    add_reference(scenario, "cr1_other", "mail-2")
+    add_reference(scenario, "cr1_first")
+    mine = add_reference(scenario, "cr1_mine")
     mine = replace(mine, owner_id=scenario.build.owner.user_id)
     scenario.build.environment.connection_references["cr1_mine"] = mine
 
-    job = await approved(scenario)
+    job = await run_approved(scenario)
 
-    assert entry_of(scenario, job)["connection"] == {"connectionReferenceLogicalName": "cr1_mine"}
+    assert read_entry(scenario, job)["connection"] == {"connectionReferenceLogicalName": "cr1_mine"}
     assert len(scenario.build.environment.connection_references) == 3
     assert job.notes == ()
 
 
-async def test_a_flow_that_names_references_is_copied_byte_for_byte() -> None:
+async def test_flow_with_references_is_copied_exactly() -> None:
     """Nothing of its definition changes, and no reference is looked up or made."""
     scenario = Scenario()
-    orders = mail_flow(scenario)
-    reference(scenario, "cr1_mail")
+    orders = add_mail_flow(scenario)
+    add_reference(scenario, "cr1_mail")
     change_entry(orders, connection={"connectionReferenceLogicalName": "cr1_mail"})
 
-    job = await approved(scenario)
+    job = await run_approved(scenario)
 
     copy = scenario.world.workflow(orders.environment_id, job.copy_id)
     assert copy.client_data == orders.client_data
     assert copy.is_on
 
 
-async def test_a_connection_of_whoever_runs_the_flow_gets_an_unbound_reference() -> None:
+async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
     """The maker's own connection is not bound: the caller brings one."""
     scenario = Scenario()
-    orders = mail_flow(scenario)
+    orders = add_mail_flow(scenario)
     change_entry(orders, runtimeSource="invoker")
 
-    job = await approved(scenario)
+    job = await run_approved(scenario)
 
     (row,) = scenario.build.environment.connection_references.values()
     assert row.connection_id == ""
-    entry = entry_of(scenario, job)
+    entry = read_entry(scenario, job)
     assert entry["runtimeSource"] == "invoker"
     assert entry["connection"] == {"connectionReferenceLogicalName": row.logical_name}
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
 @pytest.mark.parametrize("is_disabled", [True, False])
-async def test_no_reference_is_made_where_the_owner_cannot_be_acted_for(
+async def test_no_reference_is_created_if_the_owner_is_unavailable(
     *, is_disabled: bool, in_solution: bool
 ) -> None:
     """There would be no copy to use it: the job says so before anything is written."""
     scenario = Scenario()
-    mail_flow(scenario, in_solution=in_solution)
+    add_mail_flow(scenario, in_solution=in_solution)
     scenario.build.share_connections()
     scenario.world.may_act_on_behalf = is_disabled
     scenario.build.owner.is_disabled = is_disabled
 
-    job = await approved(scenario)
+    job = await run_approved(scenario)
 
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert "Contoso maker" in job.message
@@ -168,28 +168,28 @@ async def test_no_reference_is_made_where_the_owner_cannot_be_acted_for(
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_the_app_names_a_connection_that_the_owner_may_not_use() -> None:
+async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection() -> None:
     """It needs the connection shared with it."""
     scenario = Scenario()
-    mail_flow(scenario)
+    add_mail_flow(scenario)
     scenario.build.share_connections()
     connection = scenario.build.environment.connections["mail-1"]
     connection.owner_id = scenario.world.add_user("Colleague").user_id
 
-    await approved(scenario)
+    await run_approved(scenario)
 
     (row,) = scenario.build.environment.connection_references.values()
     assert row.owner_id == scenario.world.application.user_id
 
 
-async def test_a_connection_that_nobody_here_may_use_blocks_with_its_name_and_owner() -> None:
+async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> None:
     """The instruction says who has to share it; once that is done, a retry goes on."""
     scenario = Scenario()
-    mail_flow(scenario)
+    add_mail_flow(scenario)
     colleague = scenario.world.add_user("Colleague")
     scenario.build.environment.connections["mail-1"].owner_id = colleague.user_id
 
-    job = await approved(scenario)
+    job = await run_approved(scenario)
 
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
     assert "mail-1 (shared_office365) of Colleague" in job.message
@@ -203,14 +203,14 @@ async def test_a_connection_that_nobody_here_may_use_blocks_with_its_name_and_ow
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None:
+async def test_custom_connector_needs_an_existing_reference() -> None:
     """The job is blocked until there is one; then it is found and used."""
     scenario = Scenario()
-    orders = mail_flow(scenario)
+    orders = add_mail_flow(scenario)
     api = {"name": "shared_office365", "logicalName": "new_5Foffice365"}
     change_entry(orders, api=api)
 
-    job = await approved(scenario)
+    job = await run_approved(scenario)
 
     (finding,) = (await scenario.environment_job()).findings
     assert finding.startswith("Orders embeds the connection mail-1")
@@ -223,19 +223,19 @@ async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None
     )
     assert "mail-1" in job.fix
 
-    reference(scenario, "new_mail")
+    add_reference(scenario, "new_mail")
     await scenario.retry()
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert entry_of(scenario, job)["connection"] == {"connectionReferenceLogicalName": "new_mail"}
+    assert read_entry(scenario, job)["connection"] == {"connectionReferenceLogicalName": "new_mail"}
 
 
-async def test_a_reference_of_ours_that_was_bound_elsewhere_blocks() -> None:
+async def test_changed_reference_of_the_app_blocks_the_job() -> None:
     """It is never changed: somebody may have had a reason."""
     scenario = Scenario()
-    orders = mail_flow(scenario)
-    await approved(scenario, run=timedelta(days=60))
+    orders = add_mail_flow(scenario)
+    await run_approved(scenario, run=timedelta(days=60))
     (name,) = scenario.build.environment.connection_references
     kept = scenario.build.environment.connection_references[name]
     scenario.build.connection("mail-2", "shared_office365", owner=scenario.build.owner)
@@ -251,12 +251,10 @@ async def test_a_reference_of_ours_that_was_bound_elsewhere_blocks() -> None:
 
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("at", range(1, 12))
-async def test_a_process_that_dies_while_it_binds_makes_one_reference(
-    at: int, moment: Moment
-) -> None:
+async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> None:
     """Whichever call of the copying step is the last one, the next delivery goes on from there."""
     scenario = Scenario()
-    mail_flow(scenario)
+    add_mail_flow(scenario)
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
@@ -274,11 +272,11 @@ async def test_a_process_that_dies_while_it_binds_makes_one_reference(
     assert len(job.notes) == 1
 
 
-async def test_a_rollback_leaves_the_reference_and_says_so() -> None:
+async def test_rollback_keeps_the_reference_and_notes_it() -> None:
     """The copy is gone; the note still names the reference."""
     scenario = Scenario()
-    mail_flow(scenario)
-    await approved(scenario, run=timedelta(days=60))
+    add_mail_flow(scenario)
+    await run_approved(scenario, run=timedelta(days=60))
 
     await scenario.roll_back()
 

@@ -76,14 +76,14 @@ ACTIONS = {
 }
 
 
-def settled_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
+def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
     """Add a flow with everything set, over a connection that it embeds."""
     actions = json.loads(json.dumps(ACTIONS))
     connections = {"mail-1": "shared_office365"}
     return scenario.build.flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
 
 
-async def copied(scenario: Scenario) -> FlowJob:
+async def run_to_retirement(scenario: Scenario) -> FlowJob:
     """Apply the key and let the flow be copied and proven, and retired."""
     scenario.build.link()
     await scenario.opt_in()
@@ -92,61 +92,61 @@ async def copied(scenario: Scenario) -> FlowJob:
     return await scenario.job("Orders")
 
 
-def definition_of(flow: FakeFlow) -> dict[str, Any]:
+def read_definition(flow: FakeFlow) -> dict[str, Any]:
     """Return a flow's definition."""
     document = json.loads(flow.client_data)
     definition: dict[str, Any] = document["properties"]["definition"]
     return definition
 
 
-async def test_everything_of_a_definition_survives_in_the_copy() -> None:
+async def test_copy_has_the_complete_definition() -> None:
     """Authentication, allowed users, path, method, schema, concurrency, retries, options, texts."""
     scenario = Scenario()
-    original = settled_flow(scenario)
-    before = definition_of(original)
+    original = add_complete_flow(scenario)
+    before = read_definition(original)
 
-    job = await copied(scenario)
+    job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
-    assert definition_of(copy) == before
-    assert definition_of(copy)["triggers"]["manual"] == TRIGGER
+    assert read_definition(copy) == before
+    assert read_definition(copy)["triggers"]["manual"] == TRIGGER
 
 
 @pytest.mark.parametrize("is_on", [True, False])
-async def test_a_copy_is_on_exactly_if_the_original_was(*, is_on: bool) -> None:
+async def test_copy_is_on_only_if_the_original_was(*, is_on: bool) -> None:
     """A flow that is off is copied off, and stays so."""
     scenario = Scenario()
-    settled_flow(scenario, is_on=is_on)
+    add_complete_flow(scenario, is_on=is_on)
 
-    job = await copied(scenario)
+    job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
     assert (copy.state is FlowState.ON) == is_on
 
 
-async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> None:
+async def test_older_formats_are_converted_if_the_platform_rejects_them() -> None:
     """Only hosts and the platform's own authentication change; the job ends as any other."""
     scenario = Scenario()
-    original = settled_flow(scenario)
-    before = definition_of(original)
+    original = add_complete_flow(scenario)
+    before = read_definition(original)
     scenario.world.assumptions.older_host_shapes_refused = True
 
-    job = await copied(scenario)
+    job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    after = definition_of(scenario.world.workflow(job.environment_id, job.copy_id))
+    after = read_definition(scenario.world.workflow(job.environment_id, job.copy_id))
     for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
         action["inputs"]["host"]["connectionReferenceName"] = "shared_office365"
         del action["inputs"]["authentication"]
     assert after == before
 
 
-async def test_a_later_delivery_takes_up_the_converted_copy() -> None:
+async def test_next_invocation_uses_the_converted_copy() -> None:
     """It was written, but the flow service did not show it: nothing is written again."""
     scenario = Scenario()
-    settled_flow(scenario)
+    add_complete_flow(scenario)
     scenario.world.assumptions.older_host_shapes_refused = True
     scenario.build.link()
     await scenario.opt_in()
@@ -163,15 +163,15 @@ async def test_a_later_delivery_takes_up_the_converted_copy() -> None:
     assert scenario.world.workflow(job.environment_id, job.copy_id).version == version
 
 
-async def test_what_is_refused_in_both_shapes_is_for_a_person() -> None:
+async def test_definition_rejected_in_both_formats_blocks_the_job() -> None:
     """The same code has other causes: the job is blocked with the platform's own words."""
     scenario = Scenario()
-    original = settled_flow(scenario)
+    original = add_complete_flow(scenario)
     original.client_data = original.client_data.replace(AUTHENTICATION, "@parameters('own')")
     turn_on(scenario.world, original, scenario.build.owner)
     scenario.world.assumptions.older_host_shapes_refused = True
 
-    job = await copied(scenario)
+    job = await run_to_retirement(scenario)
 
     assert (job.state, job.reason_code) == (
         FlowJobState.BLOCKED,

@@ -17,7 +17,7 @@ from tests.functional.copying.sharing_scenario import copy_of, scenario_of_a_tea
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
+async def test_copy_keeps_owner_description_shares_and_solution() -> None:
     """Owner, description, shares and solution of the copy are those of the original."""
     scenario, original = scenario_of_a_team()
     before = dict(original.shares)
@@ -39,7 +39,7 @@ async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
 
 
 @pytest.mark.parametrize("moment", Moment)
-async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment: Moment) -> None:
+async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -> None:
     """After a kill at any request, the next process shares the copy and makes no second one."""
     at, struck = 0, True
     while struck:
@@ -65,7 +65,7 @@ async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment:
 
 
 @pytest.mark.parametrize(("is_shared", "most"), [(False, 15), (True, 27)])
-async def test_the_calls_for_sharing_a_copy_are_few(*, is_shared: bool, most: int) -> None:
+async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) -> None:
     """Plan, copy and retirement look twice each, the last at the owner too; people take 11 more.
 
     Two loans take eight: the operator's row, a look at the original, both given, taken back and
@@ -91,7 +91,7 @@ async def test_the_calls_for_sharing_a_copy_are_few(*, is_shared: bool, most: in
     assert len(calls) == most, Counter(calls)
 
 
-async def test_what_is_there_already_is_not_written_again() -> None:
+async def test_existing_shares_are_not_written_again() -> None:
     """The app writes each share and each solution membership once in a remediation."""
     scenario, _ = scenario_of_a_team()
     scenario.world.assumptions.shares_let_people_ask = False
@@ -105,7 +105,7 @@ async def test_what_is_there_already_is_not_written_again() -> None:
     assert writes["add to solution"] == 1
 
 
-async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
+async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> None:
     """The app and the service account with a grant get no share of the copy."""
     scenario, original = scenario_of_a_team()
     scenario.build.share(original, scenario.world.application)
@@ -130,7 +130,7 @@ async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
     assert copy.co_owners == {}
 
 
-async def test_an_operator_that_is_a_co_owner_by_right_is_carried_over() -> None:
+async def test_service_account_that_a_person_made_co_owner_keeps_its_share() -> None:
     """A service account that a person made a co-owner is a co-owner of the copy, too."""
     scenario, original = scenario_of_a_team()
     scenario.build.share(original, scenario.world.operator)
@@ -143,7 +143,7 @@ async def test_an_operator_that_is_a_co_owner_by_right_is_carried_over() -> None
     assert user_row(scenario.world.operator) in copy.shares
 
 
-async def test_other_rights_on_the_copy_are_replaced() -> None:
+async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
     """The app replaces the rights of a co-owner of the copy when those on the original change."""
     scenario, original = scenario_of_a_team()
     reader = scenario.world.add_user("Reader")
@@ -160,7 +160,7 @@ async def test_other_rights_on_the_copy_are_replaced() -> None:
     assert copy.shares[user_row(reader)] == rights_of("CanEdit")
 
 
-async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() -> None:
+async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> None:
     """The app adds the new co-owner and solution, and a note names the co-owner who was removed."""
     scenario, original = scenario_of_a_team()
     await scenario.opt_in()
@@ -185,9 +185,7 @@ async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() 
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
-async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
-    *, in_solution: bool
-) -> None:
+async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution: bool) -> None:
     """The app shares the copy with the new owner, and a note asks to change the copy's owner."""
     scenario = Scenario()
     original = scenario.build.flow("Orders", define.http_trigger(), {}, in_solution=in_solution)
@@ -208,7 +206,7 @@ async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
 
 
-async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> None:
+async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() -> None:
     """The app finds co-owners by their Entra ids, and a note names the one without a row."""
     scenario = Scenario()
     flow = scenario.build.power_apps_v1_flow("App flow")
@@ -235,7 +233,7 @@ async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> No
     assert "add it to the environment" in note
 
 
-async def test_a_flow_without_any_row_keeps_its_sharing_too() -> None:
+async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
     """If Dataverse has no row of the flow, the app finds its owner and co-owners by Entra id."""
     scenario = Scenario()
     scenario.world.assumptions.my_flows_have_rows = False
@@ -254,7 +252,7 @@ async def test_a_flow_without_any_row_keeps_its_sharing_too() -> None:
     assert copy.shares == {user_row(person): rights_of("CanEdit")}
 
 
-async def test_built_in_and_managed_solutions_are_left_alone() -> None:
+async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:
     """The app adds the copy only to solutions that can be changed."""
     scenario, original = scenario_of_a_team()
     for name in ("Default", "Active", "Basic"):
@@ -275,7 +273,7 @@ async def test_built_in_and_managed_solutions_are_left_alone() -> None:
     assert joined == ["OrdersSolution"]
 
 
-async def test_the_plan_names_co_owners_and_solutions() -> None:
+async def test_plan_names_co_owners_and_solutions() -> None:
     """The plan of a dry run lists the shares and the solution as planned changes."""
     scenario, _ = scenario_of_a_team()
     scenario.build.power_apps_v1_flow("App flow")
@@ -290,7 +288,7 @@ async def test_the_plan_names_co_owners_and_solutions() -> None:
     assert len(scenario.world.writes) == before
 
 
-async def test_a_rollback_takes_nothing_from_the_original() -> None:
+async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
     """The original has the same shares and solution as before, and the copy keeps its own."""
     scenario, original = scenario_of_a_team()
     before = dict(original.shares)

@@ -15,7 +15,7 @@ from tests.functional.copying.sharing_scenario import copy_of, scenario_of_a_tea
 from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
-async def test_a_note_goes_when_what_it_names_is_settled() -> None:
+async def test_note_is_removed_when_its_cause_is_fixed() -> None:
     """A note about a co-owner who is missing in the environment is removed when that is fixed."""
     scenario = Scenario()
     flow = scenario.build.power_apps_v1_flow("App flow")
@@ -38,7 +38,7 @@ async def test_a_note_goes_when_what_it_names_is_settled() -> None:
     assert not [note for note in job.notes if late.entra_id in note]
 
 
-async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
+async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     """The original stays on until the copy is shared with a co-owner who was added meanwhile."""
     scenario, original = scenario_of_a_team()
     await scenario.opt_in()
@@ -64,7 +64,7 @@ async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     assert len(copy_of(scenario, job).shares) == 3
 
 
-async def test_nothing_is_shared_while_writes_are_stopped() -> None:
+async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
     """With the kill switch on, the app adds no share and no solution membership."""
     scenario, _ = scenario_of_a_team()
     await scenario.opt_in()
@@ -84,7 +84,7 @@ async def test_nothing_is_shared_while_writes_are_stopped() -> None:
     assert job.copy_id not in solution_named(scenario, "OrdersSolution").flows
 
 
-async def test_a_co_owner_who_is_disabled_is_named_and_stops_nothing() -> None:
+async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
     """The app does not share the copy with a disabled co-owner, and a note names that person."""
     scenario, original = scenario_of_a_team()
     leaver = scenario.world.add_user("Leaver")
@@ -101,7 +101,7 @@ async def test_a_co_owner_who_is_disabled_is_named_and_stops_nothing() -> None:
     assert [note for note in job.notes if leaver.user_id in note and "disabled" in note]
 
 
-async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
+async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
     """The copy stays off until a retry can share it."""
     scenario, original = scenario_of_a_team()
     scenario.world.may_share = False
@@ -121,7 +121,7 @@ async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
     assert copy_of(scenario, job).shares == original.shares
 
 
-async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
+async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
     """The fix names the solution. A retry succeeds after a person has added the copy to it."""
     scenario, _ = scenario_of_a_team()
     scenario.world.may_change_solutions = False
@@ -146,7 +146,7 @@ async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
         ("delegate", "for its owner, Contoso maker", "prvActOnBehalfOfAnotherUser"),
     ],
 )
-async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
+async def test_unavailable_owner_blocks_the_job_with_a_fix(
     wrong: str, says: str, remedy: str
 ) -> None:
     """The app makes no copy until the problem is fixed and the job is retried."""
@@ -199,7 +199,7 @@ async def scenario_killed_before_activation(*, is_disabled: bool) -> Scenario:
 
 
 @pytest.mark.parametrize(("is_disabled", "says"), [(True, "is disabled"), (False, "is not a user")])
-async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
+async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     *, is_disabled: bool, says: str
 ) -> None:
     """Neither may use the connection then: who has to do what is said; a retry goes on."""
@@ -229,7 +229,7 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
 
 
-async def test_a_rollback_turns_the_copy_off_whose_owner_has_left() -> None:
+async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
     """It needs no connection: the app does it itself."""
     scenario, original = scenario_of_a_team()
     await scenario.opt_in()
@@ -245,7 +245,7 @@ async def test_a_rollback_turns_the_copy_off_whose_owner_has_left() -> None:
     assert original.is_on
 
 
-async def test_run_only_users_are_left_to_a_person_in_plan_and_job() -> None:
+async def test_plan_and_job_note_run_only_users() -> None:
     """No interface reads that list: whoever approves is told, and whoever looks at the job."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("App flow")

@@ -14,7 +14,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit, plan
 HOUR = timedelta(hours=1)
 
 
-async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -> None:
+async def test_original_edited_before_its_copy_blocks_until_a_retry() -> None:
     """The job is blocked because the original was edited. A retry copies the new version."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -33,7 +33,7 @@ async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -
     assert "Extra" in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
 
 
-async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
+async def test_retry_after_an_edit_reads_the_new_hosts() -> None:
     """After the retry, the job knows the host that the edited original calls."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -48,7 +48,7 @@ async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
     assert (await scenario.job("Orders")).http_hosts == ("erp.contoso.example",)
 
 
-async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places() -> None:
+async def test_original_edited_after_its_copy_blocks_the_retirement() -> None:
     """The message names the place of the difference, and the original stays on until a retry."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -69,7 +69,7 @@ async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places
     assert "Extra" in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
 
 
-async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so() -> None:
+async def test_edited_original_is_copied_again_if_the_setting_permits() -> None:
     """With the setting `copy_again`, the app copies the edited original without a person."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(
@@ -89,7 +89,7 @@ async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so(
     assert scenario.world.traffic.lost == []
 
 
-async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> None:
+async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() -> None:
     """The app writes the copy on behalf of the owner, who may use the new connection."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(
@@ -119,7 +119,7 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
 
 
 @pytest.mark.parametrize("choice", list(OnOriginalEdited))
-async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdited) -> None:
+async def test_edit_of_the_copy_is_kept_until_a_retry(choice: OnOriginalEdited) -> None:
     """The app keeps an edit of the copy until a retry, which copies the original again."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"on_original_edited": choice})
@@ -148,7 +148,7 @@ async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdite
     assert "Extra" in copy.client_data
 
 
-async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -> None:
+async def test_edited_self_starting_flow_blocks_the_cutover() -> None:
     """The copy is not turned on until a retry has copied the edited original."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
@@ -171,7 +171,7 @@ async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -
     assert scenario.world.violations == []
 
 
-async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
+async def test_edited_original_after_a_cutover_needs_a_person() -> None:
     """The fix says that a person has to edit the copy, too, and a retry confirms it."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
@@ -188,7 +188,7 @@ async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
     assert (await scenario.job("Keyword")).state is FlowJobState.RETIRED
 
 
-async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> None:
+async def test_copy_edited_before_its_verification_blocks_the_job() -> None:
     """The job is blocked, and the caller keeps the original's URL."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")

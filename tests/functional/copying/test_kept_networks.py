@@ -150,7 +150,7 @@ class Network:
         return await find_required_gaps(self.services, environment, [HOST], waived)
 
 
-async def test_flows_that_are_proven_within_the_age_share_one_reading() -> None:
+async def test_verifications_share_a_snapshot_of_the_network() -> None:
     """Verifications share one snapshot, and read again when it is older than its maximum age."""
     network = Network()
 
@@ -165,7 +165,7 @@ async def test_flows_that_are_proven_within_the_age_share_one_reading() -> None:
     assert len(network.archive.contents) == 1
 
 
-async def test_a_gap_in_what_is_kept_is_looked_for_anew() -> None:
+async def test_snapshot_with_an_issue_is_read_again() -> None:
     """A person may have just changed the firewall, so the app reads it again."""
     network = Network()
     network.opened(is_open=False)
@@ -178,7 +178,7 @@ async def test_a_gap_in_what_is_kept_is_looked_for_anew() -> None:
     assert network.firewalls.reads == 2
 
 
-async def test_a_gap_that_stands_open_is_told_as_it_is_now() -> None:
+async def test_issue_is_read_again_before_it_is_reported() -> None:
     """The app reads again before it reports a firewall issue."""
     network = Network()
     network.opened(is_open=False)
@@ -189,7 +189,7 @@ async def test_a_gap_that_stands_open_is_told_as_it_is_now() -> None:
     assert network.firewalls.reads == 2
 
 
-async def test_a_waived_gap_needs_no_second_reading() -> None:
+async def test_ignored_issue_needs_no_second_read() -> None:
     """An ignored issue blocks no flow, so the app does not read again."""
     network = Network()
     network.opened(is_open=False)
@@ -199,7 +199,7 @@ async def test_a_waived_gap_needs_no_second_reading() -> None:
     assert network.firewalls.reads == 1
 
 
-async def test_who_comes_while_another_reads_waits_for_that() -> None:
+async def test_concurrent_verifications_share_one_read() -> None:
     """Sixteen verifications at the same time read the firewalls once."""
     network = Network()
 
@@ -209,7 +209,7 @@ async def test_who_comes_while_another_reads_waits_for_that() -> None:
     assert network.firewalls.reads == 1
 
 
-async def test_a_kind_that_cannot_be_read_ends_the_reading_of_the_others() -> None:
+async def test_throttled_kind_stops_reads_of_other_kinds() -> None:
     """After one kind is throttled, no read of another kind starts."""
     network = Network()
     kinds = [CountedFirewalls() for _ in range(2 * SIDE_BY_SIDE)]
@@ -225,7 +225,7 @@ async def test_a_kind_that_cannot_be_read_ends_the_reading_of_the_others() -> No
     assert sum(one.reads for one in kinds) == begun <= SIDE_BY_SIDE
 
 
-async def test_a_process_decodes_and_walks_a_reading_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each process reads and evaluates a snapshot once, however many flows it verifies."""
     archive = CountedArchive()
     network = Network(archive=archive)
@@ -254,7 +254,7 @@ async def test_a_process_decodes_and_walks_a_reading_once(monkeypatch: pytest.Mo
     assert await proofs() == (0, 1)  # for the proof that read it: nothing has changed
 
 
-async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
+async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> None:
     """A verification waits at most READING_TAKES for a reader that died, then it reads."""
     network = Network()
     began = network.services.now
@@ -266,7 +266,7 @@ async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
     assert network.firewalls.reads == 1
 
 
-async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
+async def test_verifications_do_not_queue_behind_failing_readers() -> None:
     """If no firewall can be read, all verifications end with the error and do not queue up."""
     network = Network(firewalls=BrokenFirewalls())
     began = network.services.now
@@ -278,7 +278,7 @@ async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"not whole", b'{"firewalls": [{}], "tags": []}'])
-async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None) -> None:
+async def test_missing_or_invalid_snapshot_is_read_again(content: bytes | None) -> None:
     """The app reads the network again if the stored snapshot is missing or invalid."""
     network = Network()
     await network.find_issues()
@@ -291,7 +291,7 @@ async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None
     assert network.firewalls.reads == 2
 
 
-async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
+async def test_invalid_snapshot_row_is_written_again() -> None:
     """The app writes an invalid snapshot row again."""
     network = Network()
     await network.find_issues()
@@ -306,7 +306,7 @@ async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
 @pytest.mark.parametrize(
     "error", [ServiceUnavailable("the archive takes nothing now"), OSError("full")]
 )
-async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> None:
+async def test_full_archive_does_not_stop_verifications(error: Exception) -> None:
     """If the archive takes nothing, each verification reads, and none waits."""
     network = Network(archive=FullArchive(error))
     began = network.services.now
@@ -317,7 +317,7 @@ async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> N
     assert network.services.now == began
 
 
-async def test_other_subscriptions_are_another_network() -> None:
+async def test_other_subscriptions_need_another_snapshot() -> None:
     """Other subscriptions and another service tag file each need another snapshot."""
     network = Network()
     await network.find_issues()
@@ -329,7 +329,7 @@ async def test_other_subscriptions_are_another_network() -> None:
     assert network.firewalls.reads == 3
 
 
-async def test_an_age_of_nothing_has_each_proof_read() -> None:
+async def test_each_verification_reads_the_network_if_the_maximum_age_is_zero() -> None:
     """With a maximum age of zero, each verification reads the network."""
     network = Network(settings=Settings(tenant_id="fakes", network_snapshot_max_age=timedelta()))
 
@@ -339,7 +339,7 @@ async def test_an_age_of_nothing_has_each_proof_read() -> None:
     assert network.firewalls.reads == 2
 
 
-async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
+async def test_verifications_use_the_snapshot_of_the_plan() -> None:
     """A plan always reads the network, and verifications use the snapshot of the plan."""
     network = Network()
     await network.find_issues()
@@ -352,7 +352,7 @@ async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
     assert network.firewalls.reads == 2
 
 
-async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() -> None:
+async def test_older_snapshot_does_not_replace_a_newer_one() -> None:
     """A snapshot whose read began earlier does not replace one whose read began later."""
     network = Network()
     await network.find_issues()
@@ -369,7 +369,7 @@ async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() 
     assert await NetworkReading(services).cached() == newer
 
 
-async def test_answers_that_arrive_together_are_stored_once() -> None:
+async def test_responses_that_arrive_together_are_stored_once() -> None:
     """Further answers arrive while a batch is stored, and none is stored twice or left out."""
     services = Scenario().services
     store = services.tables.resource_answers.store

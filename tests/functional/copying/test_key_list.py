@@ -95,7 +95,7 @@ async def states(scenario: Scenario) -> set[FlowJobState]:
     return {job.step for job in (await scenario.jobs()).values()}
 
 
-async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
+async def test_copies_made_together_are_verified_with_one_list() -> None:
     """Twelve copies need one list, which the app reads when it can show all of them."""
     scenario = Scenario()
     flows(scenario, 12)
@@ -109,7 +109,7 @@ async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
     assert (lists.reads, await states(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
-async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None:
+async def test_copy_on_the_list_is_blocked_and_a_retry_reads_again() -> None:
     """A copy on the list is blocked, and a retry reads the list again."""
     scenario = Scenario()
     flows(scenario, 2)
@@ -128,7 +128,7 @@ async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None
     assert (await scenario.job("Flow 0")).step is FlowJobState.CHECKING_FOR_CALLS
 
 
-async def test_a_younger_copy_waits_for_the_next_list() -> None:
+async def test_newer_copy_waits_for_the_next_list() -> None:
     """Copies made after a list wait some minutes for the next one, which verifies all of them."""
     scenario = Scenario()
     families(scenario, 3)
@@ -145,7 +145,7 @@ async def test_a_younger_copy_waits_for_the_next_list() -> None:
     assert (lists.reads, await states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
 
 
-async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
+async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
     """A job that waits for a list reserves no requests, so that other jobs can use them."""
     scenario, asked = Scenario(), Asked()
     make = scenario.driver.make
@@ -167,7 +167,7 @@ async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
     assert (between, len(asked.needs)) == ([], 3)
 
 
-async def test_where_calls_are_few_a_list_is_read_as_soon_as_nobody_else_would_use_them() -> None:
+async def test_list_is_read_after_a_minute_if_no_other_job_needs_requests() -> None:
     """If no other job uses the requests, the app reads the next list after a minute."""
     scenario = Scenario()
     limit = BudgetLimit(name="flow-service", calls=10, window=timedelta(minutes=1))

@@ -12,7 +12,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 @pytest.mark.parametrize("reached", [FlowJobState.COPYING, FlowJobState.VERIFIED])
-async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
+async def test_original_that_a_person_turns_on_loses_no_call(
     reached: FlowJobState,
 ) -> None:
     """The app then turns the copy on and updates its callers, and no call is lost."""
@@ -36,7 +36,7 @@ async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
     assert scenario.world.traffic.lost == []
 
 
-async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_along() -> None:
+async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
     """After a kill, the next invocation turns the copy off, because the original is off by then."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -59,7 +59,7 @@ async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_
     assert not copy.is_on
 
 
-async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off() -> None:
+async def test_self_starting_flow_turned_off_before_the_cutover_stays_off() -> None:
     """The copy stays off, because its original was turned off."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
@@ -78,7 +78,7 @@ async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off
     assert pairs_on_together(scenario.world) == []
 
 
-async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> None:
+async def test_copy_deleted_before_its_verification_blocks_the_job() -> None:
     """The job is blocked because the copy has changed, and a rollback still succeeds."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -96,7 +96,7 @@ async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> N
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted: bool) -> None:
+async def test_callers_are_not_updated_if_the_copy_is_off_or_deleted(*, is_deleted: bool) -> None:
     """The job is blocked before it updates callers, and no call is lost."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -130,9 +130,7 @@ async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted:
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
-    *, is_deleted: bool
-) -> None:
+async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted: bool) -> None:
     """The original stays on. A rollback, or a retry with the copy on, completes the job."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -165,7 +163,7 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
 
 
 @pytest.mark.parametrize("was_stopped", [True, False])
-async def test_a_self_starting_original_stays_on_whose_copy_is_deleted_before_the_swap(
+async def test_self_starting_original_is_on_if_its_copy_is_deleted_before_the_cutover(
     *, was_stopped: bool
 ) -> None:
     """The original is on again also if the process died after it turned the original off."""

@@ -92,7 +92,7 @@ def slow(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
     return access
 
 
-async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
+async def test_existing_co_ownership_is_never_revoked() -> None:
     """The app waits until the existing co-ownership takes effect, and never revokes it."""
     scenario = Scenario()
     original = scenario.build.http_flow("Orders")
@@ -111,7 +111,7 @@ async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
     assert original.co_owners == {scenario.world.operator.entra_id: "CanEdit"}
 
 
-async def test_a_loan_that_comes_late_is_returned() -> None:
+async def test_grant_with_a_delayed_effect_is_revoked() -> None:
     """The grant stays until it takes effect, and the app then revokes it."""
     scenario = Scenario()
     original = scenario.build.http_flow("Orders")
@@ -164,9 +164,7 @@ async def frozen_at_a_loan(scenario: Scenario, *, is_heard: bool) -> tuple[Pause
 
 
 @by_either_service
-async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
-    *, is_heard: bool
-) -> None:
+async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool) -> None:
     """The timer revokes a late grant, although the job is blocked and nobody retries it."""
     scenario = Scenario()
     soon = {"read_back_timeout": timedelta(minutes=1)}
@@ -193,7 +191,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 
 
 @by_either_service
-async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_heard: bool) -> None:
+async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) -> None:
     """The app revokes a late grant within an hour, long before the job's next step."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -214,7 +212,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days() -> None:
+async def test_failed_revoke_is_repeated_after_minutes() -> None:
     """After the kill switch stopped the revoke, the app tries it again some minutes later."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -247,7 +245,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
 
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
-async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
+async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
     """One notification says that the service account is still a co-owner."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
@@ -268,7 +266,7 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
 
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
-async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) -> None:
+async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
     """The app revokes the grant after the migration, and nobody is notified."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
@@ -292,7 +290,7 @@ async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) ->
     assert [one.reason_code for one in scenario.fakes.notices.told] == []
 
 
-async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_still_listed() -> None:
+async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
     """A revoked grant of the plan may still be listed, but the job grants and revokes its own."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -311,7 +309,7 @@ async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_sti
     assert orders.co_owners == {}
 
 
-async def test_a_loan_of_the_plan_is_not_carried_over_to_the_copy() -> None:
+async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
     """If the plan's grant is not revoked yet, the copy is not shared with the service account."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -338,7 +336,7 @@ async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
 
 
 @by_either_service
-async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed(
+async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
     *, is_heard: bool
 ) -> None:
     """If a late read still lists a revoked co-ownership, the app grants and revokes its own."""
@@ -392,7 +390,7 @@ async def retry_by_order(scenario: Scenario, job: FlowJob) -> None:
 
 
 @pytest.mark.parametrize("go_on", [retry_by_order, wake_for_its_code])
-async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_returned(
+async def test_retry_during_the_revoke_of_grants_is_kept(
     go_on: Callable[[Scenario, FlowJob], Awaitable[None]],
 ) -> None:
     """A retry is kept although the timer has leased the row at that moment."""
@@ -460,7 +458,7 @@ class BusyOnce:
         shares.update(before)
 
 
-async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -> None:
+async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> None:
     """The app also revokes the share that an earlier invocation made before it was throttled."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
@@ -493,7 +491,7 @@ class IgnoredReturns(KeptRights):
 
 @pytest.mark.parametrize("in_solution", [True, False])
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
-async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again(
+async def test_revoke_without_effect_is_reported_and_repeated(
     port: str, *, in_solution: bool
 ) -> None:
     """A notification is sent, and the app revokes the co-ownership again."""
@@ -519,7 +517,7 @@ async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again
 
 
 @pytest.mark.parametrize("owns", [True, False])
-async def test_the_operator_is_never_taken_off_a_flow_that_it_owns(*, owns: bool) -> None:
+async def test_service_account_is_never_removed_from_its_own_flow(*, owns: bool) -> None:
     """The app checks the owner before it revokes, because the platform may accept the write."""
     scenario, permits = Scenario(), list[str]()
     flow = scenario.build.http_flow("Orders")

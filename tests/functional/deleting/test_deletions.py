@@ -36,7 +36,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 # --- what is ordered -----------------------------------------------------------------------------
 
 
-async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
+async def test_original_is_deleted_on_its_date() -> None:
     """The original is deleted on its date, and not a day earlier. Its job stays retired."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -61,7 +61,7 @@ async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
     assert scenario.world.workflow(orders.environment_id, job.copy_id).is_on
 
 
-async def test_a_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
+async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
     """The flow service deletes the flow, because its Dataverse row may not be changed."""
     scenario = await retired_scenario(
         lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
@@ -75,7 +75,7 @@ async def test_a_flow_outside_solutions_is_deleted_by_the_flow_service() -> None
     assert [w.what for w in scenario.world.writes][-1] == "delete flow"
 
 
-async def test_only_a_retired_original_can_be_ordered() -> None:
+async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
     """Before its retirement, an original cannot be deleted. A flow without a job is not found."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -94,7 +94,7 @@ async def test_only_a_retired_original_can_be_ordered() -> None:
     assert (none.value.code, named.value.code) == ("original_not_retired", "original_not_retired")
 
 
-async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() -> None:
+async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None:
     """The error names the first possible date, seven days after the retirement."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -121,7 +121,7 @@ async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() 
     )
 
 
-async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
+async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> None:
     """If one of two flows is excluded, neither deletion is scheduled."""
     scenario = await retired_scenario(lambda s: (s.build.http_flow("A"), s.build.http_flow("B")))
     excluded = original(scenario, "B").workflow_id
@@ -134,7 +134,7 @@ async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
     assert await deletions(scenario) == {}
 
 
-async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
+async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
     """The request is rejected, and an earlier deletion is blocked on its date."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -152,7 +152,7 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
     assert deletes(scenario) == []
 
 
-async def test_what_is_deleted_cannot_be_ordered_again() -> None:
+async def test_deleted_original_cannot_be_scheduled_again() -> None:
     """A named original is rejected as already deleted, and no other original is left."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -169,7 +169,7 @@ async def test_what_is_deleted_cannot_be_ordered_again() -> None:
     )
 
 
-async def test_what_may_be_ordered_says_what_it_ends() -> None:
+async def test_list_of_possible_deletions_names_their_consequences() -> None:
     """The list shows what each deletion ends, and where the definition is archived."""
     scenario = await retired_scenario()
 
@@ -188,7 +188,7 @@ async def test_what_may_be_ordered_says_what_it_ends() -> None:
 # --- what it waits for ---------------------------------------------------------------------------
 
 
-async def test_nothing_is_deleted_before_all_run_summaries_are_archived() -> None:
+async def test_original_is_deleted_after_all_run_summaries_are_archived() -> None:
     """If one timer run cannot archive all flow runs, a later one deletes the original."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -206,7 +206,7 @@ async def test_nothing_is_deleted_before_all_run_summaries_are_archived() -> Non
     assert orders.is_deleted
 
 
-async def test_an_archive_made_earlier_is_continued() -> None:
+async def test_existing_archive_is_continued_before_a_deletion() -> None:
     """The app adds later flow runs in another part, and archives none twice."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -228,7 +228,7 @@ async def test_an_archive_made_earlier_is_continued() -> None:
     assert orders.is_deleted
 
 
-async def test_with_the_kill_switch_on_nothing_is_deleted_and_then_it_is() -> None:
+async def test_deletion_waits_while_the_kill_switch_is_on() -> None:
     """The deletion names the kill switch, and is made after the switch is off."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -244,7 +244,7 @@ async def test_with_the_kill_switch_on_nothing_is_deleted_and_then_it_is() -> No
     assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
-async def test_a_delete_waits_for_the_maintenance_window() -> None:
+async def test_deletion_waits_for_the_maintenance_window() -> None:
     """The app deletes nothing before the maintenance window opens."""
     scenario = await retired_scenario()
     opens = scenario.world.clock.now() + timedelta(hours=30)
@@ -260,7 +260,7 @@ async def test_a_delete_waits_for_the_maintenance_window() -> None:
     assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
-async def test_a_run_that_still_goes_is_not_ended() -> None:
+async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
     """The deletion waits until the flow run has ended, and archives its end."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -278,7 +278,7 @@ async def test_a_run_that_still_goes_is_not_ended() -> None:
     assert orders.is_deleted
 
 
-async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None:
+async def test_deletion_waits_while_no_policy_is_applied() -> None:
     """While no policy is applied, the app deletes nothing, and the deletion names the reason."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -297,7 +297,7 @@ async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None
 # --- what becomes of it --------------------------------------------------------------------------
 
 
-async def test_a_cancelled_delete_is_never_made() -> None:
+async def test_cancelled_deletion_is_not_made() -> None:
     """The deletion names who cancelled it, and the original can be scheduled again."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -314,7 +314,7 @@ async def test_a_cancelled_delete_is_never_made() -> None:
     )
 
 
-async def test_a_rollback_cancels_the_delete_of_its_original() -> None:
+async def test_rollback_cancels_the_deletion_of_its_original() -> None:
     """If a later remediation retires the flow again, the old deletion is still cancelled."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -333,7 +333,7 @@ async def test_a_rollback_cancels_the_delete_of_its_original() -> None:
     assert deletes(scenario) == []
 
 
-async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_names_it() -> None:
+async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_original() -> None:
     """The app reads the list again a day later while it still names the original."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -354,7 +354,7 @@ async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_n
     assert (left.is_on_microsoft_key_list, left.next_check_at) == (False, None)
 
 
-async def test_the_sweep_takes_a_deleted_original_as_settled() -> None:
+async def test_daily_check_ignores_a_deleted_original() -> None:
     """The daily check neither reports a deleted original nor plans it again."""
     scenario = await retired_scenario()
     await order(scenario)

@@ -44,7 +44,7 @@ async def ordered_anew(scenario: Scenario) -> None:
     await at_its_date(scenario)
 
 
-async def test_an_original_that_is_on_again_is_not_deleted() -> None:
+async def test_original_that_is_on_again_is_not_deleted() -> None:
     """A person turns the original off and schedules its deletion again."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -73,9 +73,7 @@ async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again
     after = await read_pending_actions(scenario.services)
 
     assert action.kind is PendingActionKind.DELETION_BLOCKED
-    assert (
-        action.title == "2 deletions of retired originals blocked in Contoso: retired original on"
-    )
+    assert action.title == "2 deletions of retired originals blocked: retired original on"
     assert action.flows == ("Orders", "Returns")
     assert action.fix.endswith("then schedule the deletion again.")
     assert action.next_command == f"cmkflow deletion list {scenario.remediation.id}"
@@ -87,7 +85,7 @@ def _build_orders_and_returns(scenario: Scenario) -> None:
     scenario.build.http_flow("Returns")
 
 
-async def test_an_edit_since_the_copy_is_accepted_by_a_new_order_and_archived() -> None:
+async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
     """The edit blocks the first deletion. The second one archives the edited definition."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -110,7 +108,7 @@ def _edit(flow: FakeFlow) -> None:
 
 
 @pytest.mark.parametrize("what", ["off", "gone"])
-async def test_without_a_copy_that_works_nothing_is_deleted(what: str) -> None:
+async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None:
     """The deletion is blocked if the copy is off or deleted."""
     scenario = await retired_scenario()
     job = await scenario.job("Orders")
@@ -123,7 +121,7 @@ async def test_without_a_copy_that_works_nothing_is_deleted(what: str) -> None:
     assert what in row.message
 
 
-async def test_a_flow_that_was_off_is_deleted_although_its_copy_is_off() -> None:
+async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> None:
     """An original that was off before the remediation is deleted although its copy is off."""
     scenario = await retired_scenario(lambda s: s.build.off_flow("Idle"))
     await order(scenario)
@@ -133,7 +131,7 @@ async def test_a_flow_that_was_off_is_deleted_although_its_copy_is_off() -> None
     assert original(scenario, "Idle").is_deleted
 
 
-async def test_a_caller_that_holds_the_old_url_again_keeps_the_original() -> None:
+async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
     """The message names the setting, and the deletion succeeds after a person has changed it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -153,7 +151,7 @@ async def test_a_caller_that_holds_the_old_url_again_keeps_the_original() -> Non
     assert orders.is_deleted
 
 
-async def test_a_caller_that_came_since_is_found_before_the_delete() -> None:
+async def test_deletion_is_blocked_by_a_new_caller() -> None:
     """The search before the deletion finds an app that no remediation has found."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -165,7 +163,7 @@ async def test_a_caller_that_came_since_is_found_before_the_delete() -> None:
     assert "new-app" in row.message
 
 
-async def test_one_search_is_enough_for_all_that_go_on_one_day() -> None:
+async def test_deletions_on_one_day_share_a_caller_search() -> None:
     """Three deletions on one day share one search for callers."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     await order(scenario)
@@ -179,7 +177,7 @@ async def test_one_search_is_enough_for_all_that_go_on_one_day() -> None:
     assert plan.trace.count("FakeEnvironments.list") == 1
 
 
-async def test_an_original_of_a_managed_solution_is_left_to_where_it_is_made() -> None:
+async def test_original_of_a_managed_solution_is_not_deleted() -> None:
     """The deletion is blocked if the original has become part of a managed solution."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -188,7 +186,7 @@ async def test_an_original_of_a_managed_solution_is_left_to_where_it_is_made() -
     await blocked_at_its_date(scenario, "managed_solution")
 
 
-async def test_an_original_that_was_excluded_since_the_order_is_not_touched() -> None:
+async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
     """The deletion is blocked if the original was excluded after it was scheduled."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -197,7 +195,7 @@ async def test_an_original_that_was_excluded_since_the_order_is_not_touched() ->
     await blocked_at_its_date(scenario, "flow_excluded")
 
 
-async def test_an_archive_that_does_not_give_the_definition_back_stops_the_delete() -> None:
+async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -> None:
     """The deletion is blocked if the archive returns another definition."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -207,7 +205,7 @@ async def test_an_archive_that_does_not_give_the_definition_back_stops_the_delet
     await blocked_at_its_date(scenario, "archive_failed")
 
 
-async def test_an_original_that_somebody_else_deleted_is_noted_as_gone() -> None:
+async def test_deletion_by_another_person_is_recorded() -> None:
     """The app records the deletion by another person, without a date for a restore."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -224,7 +222,7 @@ async def test_an_original_that_somebody_else_deleted_is_noted_as_gone() -> None
 # --- families ------------------------------------------------------------------------------------
 
 
-async def test_a_family_is_deleted_from_the_top() -> None:
+async def test_parents_are_deleted_before_their_children() -> None:
     """Parents are deleted before their children, whatever the order of the rows."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
@@ -237,7 +235,7 @@ async def test_a_family_is_deleted_from_the_top() -> None:
     assert deletes(scenario) == [original(scenario, title).workflow_id for title in titles]
 
 
-async def test_a_child_alone_is_blocked_by_the_original_that_runs_it() -> None:
+async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
     """The fix names the parent, whose original also has to be deleted."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     child = original(scenario, "Billing child")
@@ -248,7 +246,7 @@ async def test_a_child_alone_is_blocked_by_the_original_that_runs_it() -> None:
     assert "Billing parent" in row.fix
 
 
-async def test_a_parent_that_no_longer_runs_it_is_in_nobodys_way() -> None:
+async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> None:
     """A parent that was edited and no longer runs the child does not block its deletion."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     child, parent = original(scenario, "Billing child"), original(scenario, "Billing parent")
@@ -260,7 +258,7 @@ async def test_a_parent_that_no_longer_runs_it_is_in_nobodys_way() -> None:
     assert child.is_deleted
 
 
-async def test_flows_that_call_one_another_are_deleted_together() -> None:
+async def test_flows_that_call_one_another_are_deleted_together_by_url() -> None:
     """Two originals that hold each other's trigger URLs are both deleted."""
     scenario = Scenario()
     first = scenario.build.http_flow("First")
@@ -283,7 +281,7 @@ async def test_flows_that_call_one_another_are_deleted_together() -> None:
     assert {row.state for row in rows.values()} == {DeletionState.DELETED}, rows
 
 
-async def test_one_list_tells_of_all_that_were_deleted() -> None:
+async def test_one_read_of_the_list_confirms_several_deletions() -> None:
     """One read of the list is enough for three deleted originals."""
 
     def build(scenario: Scenario) -> None:

@@ -60,7 +60,7 @@ async def shown(scenario: Scenario) -> Any:
     return (await call(deletions_api.list_deletions, id=scenario.remediation.id)).document
 
 
-async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Scenario) -> None:
+async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scenario) -> None:
     """The signed-in person is the approver, whatever the body contains."""
     flow = original(scenario, "Orders")
     body = {"delete_at": day(scenario), "flow_ids": [flow.workflow_id], "approved_by": "somebody"}
@@ -86,7 +86,7 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Sce
     assert deletes(scenario) == [flow.workflow_id]
 
 
-async def test_a_time_with_its_zone_is_taken_as_it_is(scenario: Scenario) -> None:
+async def test_date_requires_a_time_zone(scenario: Scenario) -> None:
     """A time without a time zone, or a text that is no date, is rejected."""
     moment = (scenario.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
     body = {"delete_at": f"{moment.isoformat()}+02:00", "approved_by": "tests"}
@@ -106,7 +106,7 @@ async def test_a_time_with_its_zone_is_taken_as_it_is(scenario: Scenario) -> Non
     assert [one.status for one in answers] == [400] * 6
 
 
-async def test_nobody_and_too_early_are_refused(scenario: Scenario) -> None:
+async def test_request_without_name_or_with_too_early_date_is_rejected(scenario: Scenario) -> None:
     """The status is 400 without a name, 409 for too early a date, and 404 for an unknown flow."""
     nobody = await call(
         deletions_api.schedule_deletions, {"delete_at": day(scenario)}, id=scenario.remediation.id
@@ -126,7 +126,7 @@ async def test_nobody_and_too_early_are_refused(scenario: Scenario) -> None:
     assert early.document["reason_code"] == "deletion_date_too_early"
 
 
-async def test_a_delete_is_cancelled_over_http(scenario: Scenario) -> None:
+async def test_deletions_are_cancelled_over_http(scenario: Scenario) -> None:
     """A request cancels one deletion or all of them, and returns their number."""
     identity = scenario.remediation.id
     order = {"delete_at": day(scenario), "approved_by": "tests"}
@@ -143,7 +143,7 @@ async def test_a_delete_is_cancelled_over_http(scenario: Scenario) -> None:
     assert deletes(scenario) == []
 
 
-async def test_the_command_names_what_goes_and_asks(scenario: Scenario, cli: CommandLine) -> None:
+async def test_command_lists_originals_and_asks(scenario: Scenario, cli: CommandLine) -> None:
     """The command lists the originals and asks. After a no, it schedules nothing."""
     order = ("deletion", "schedule", scenario.remediation.id, "--date", day(scenario))
 
@@ -187,7 +187,9 @@ async def test_an_impossible_date_is_rejected_before_the_question(
     assert (await shown(scenario))["items"] == []
 
 
-async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: CommandLine) -> None:
+async def test_commands_cancel_list_and_reject_deletions(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """The commands cancel, list and reject deletions, and list the earliest possible dates."""
     identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date", day(scenario), "--yes", "--flow")
@@ -207,9 +209,7 @@ async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: Comman
     assert "Archived: 2 definitions" in remediation.stdout
 
 
-async def test_ordering_again_replaces_the_date_after_saying_so(
-    scenario: Scenario, cli: CommandLine
-) -> None:
+async def test_new_schedule_replaces_the_date(scenario: Scenario, cli: CommandLine) -> None:
     """A new schedule replaces the earlier date, for one named original and for all."""
     identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date")

@@ -75,7 +75,7 @@ async def due_scenario() -> Scenario:
     return scenario
 
 
-async def test_the_calls_of_a_delete_are_fewer_than_those_that_are_interrupted() -> None:
+async def test_deletion_makes_fewer_requests_than_are_interrupted() -> None:
     """A deletion makes fewer requests than the number at which the next test interrupts it."""
     scenario = await due_scenario()
     plan = Plan()
@@ -89,7 +89,7 @@ async def test_the_calls_of_a_delete_are_fewer_than_those_that_are_interrupted()
 
 @pytest.mark.parametrize("failure", [Killed, ServiceUnavailable])
 @pytest.mark.parametrize("moment", Moment)
-async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
+async def test_deletion_completes_after_a_failure_at_any_request(
     moment: Moment, failure: type[BaseException]
 ) -> None:
     """After a kill or failure at any request, the original is archived and deleted once."""
@@ -115,7 +115,7 @@ async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
     assert struck > 15
 
 
-async def test_two_rounds_at_once_delete_once() -> None:
+async def test_concurrent_timers_delete_once() -> None:
     """A second timer does not touch a deletion that the first one is making."""
     scenario = await due_scenario()
 
@@ -130,7 +130,7 @@ async def test_two_rounds_at_once_delete_once() -> None:
     assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
-async def test_a_cancel_before_the_intent_holds() -> None:
+async def test_deletion_cancelled_during_its_checks_is_not_made() -> None:
     """A deletion that is cancelled during its checks is not made."""
     scenario = await due_scenario()
 
@@ -145,7 +145,7 @@ async def test_a_cancel_before_the_intent_holds() -> None:
     assert (await scenario.job("Orders")).leased_until is None
 
 
-async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:
+async def test_rollback_during_the_checks_cancels_the_deletion() -> None:
     """A rollback that is requested during the checks cancels the deletion."""
     scenario = await due_scenario()
     orders = original(scenario, "Orders")
@@ -163,7 +163,7 @@ async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:
     assert orders.is_on
 
 
-async def test_the_kill_switch_in_the_middle_of_the_checks_stops_the_delete() -> None:
+async def test_kill_switch_during_the_checks_stops_the_deletion() -> None:
     """The app reads the kill switch again right before it deletes the original."""
     scenario = await due_scenario()
 
@@ -177,7 +177,7 @@ async def test_the_kill_switch_in_the_middle_of_the_checks_stops_the_delete() ->
     assert "kill switch" in (await deletions(scenario))["Orders"].message
 
 
-async def test_an_edit_in_the_middle_of_the_checks_is_not_deleted_unseen() -> None:
+async def test_original_edited_during_the_checks_is_not_deleted() -> None:
     """The platform deletes only the version that the app has read."""
     scenario = await due_scenario()
     orders = original(scenario, "Orders")
@@ -193,7 +193,7 @@ async def test_an_edit_in_the_middle_of_the_checks_is_not_deleted_unseen() -> No
     assert not orders.is_deleted
 
 
-async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted_unseen() -> None:
+async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted() -> None:
     """The app reads the flow again before it deletes it, because this request names no version."""
     scenario = await retired_scenario(
         lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
@@ -216,7 +216,7 @@ async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted
     assert deletes(scenario) == []
 
 
-async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
+async def test_deletion_whose_request_failed_can_be_cancelled() -> None:
     """After a failed request, the app finds that the flow still exists, and allows a cancel."""
     scenario = await due_scenario()
 
@@ -244,7 +244,7 @@ async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
 # --- undone --------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_flow_outside_solutions_is_restored_by_a_rollback() -> None:
+async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     """The app restores the flow from the recycle bin, and everything is as before."""
     scenario = Scenario()
     scenario.build.flow("Button", define.http_trigger(), in_solution=False)
@@ -268,7 +268,7 @@ async def test_a_deleted_flow_outside_solutions_is_restored_by_a_rollback() -> N
     assert (await deletions(scenario))["Button"].state is DeletionState.CANCELLED
 
 
-async def test_a_deleted_flow_of_a_solution_is_restored_by_a_person() -> None:
+async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
     """The fix names the last day for a restore. A retry succeeds after a person's restore."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
@@ -291,7 +291,7 @@ async def test_a_deleted_flow_of_a_solution_is_restored_by_a_person() -> None:
     assert orders.is_on
 
 
-async def test_when_it_can_no_longer_be_restored_the_job_is_retired_again() -> None:
+async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> None:
     """A rollback after the last day for a restore changes nothing."""
     scenario = await retired_scenario()
     await order(scenario)
@@ -309,7 +309,7 @@ async def test_when_it_can_no_longer_be_restored_the_job_is_retired_again() -> N
 
 
 @pytest.mark.parametrize("moment", Moment)
-async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) -> None:
+async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) -> None:
     """After a kill at any request, the original is restored exactly once."""
     for number in range(1, 20):
         scenario = Scenario()
@@ -334,7 +334,7 @@ async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) ->
         assert len(restores) == 1
 
 
-async def test_a_rollback_waits_out_a_delete_that_may_be_under_way() -> None:
+async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     """The rollback waits, because the deletion in flight could delete the restored original."""
     scenario = Scenario()
     scenario.build.flow("Button", define.http_trigger(), in_solution=False)
@@ -364,7 +364,7 @@ async def test_a_rollback_waits_out_a_delete_that_may_be_under_way() -> None:
     assert button.is_on
 
 
-async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restored_it() -> None:
+async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restore() -> None:
     """The child's job is blocked without using messages, until its parents are restored."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     titles = ("Billing grandparent", "Billing parent")

@@ -29,7 +29,7 @@ async def hidden_scenario() -> Scenario:
     return scenario
 
 
-async def test_a_loan_of_a_look_that_died_is_returned_though_the_original_is_kept() -> None:
+async def test_grant_of_a_killed_check_is_revoked_after_a_cancelled_deletion() -> None:
     """After a kill and a cancelled deletion, the timer revokes the grant within hours."""
     scenario = await hidden_scenario()
     orders = original(scenario, "Orders")

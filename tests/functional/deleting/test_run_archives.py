@@ -17,7 +17,7 @@ from shared.use_cases.archive_runs import archive_runs, show_run_archives
 from tests.fakes.crash import Killed, Moment, Plan, interrupting
 from tests.fakes.services import services_of
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -70,7 +70,7 @@ def _kept_runs(scenario: Scenario) -> list[str]:
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
 
 
-async def test_every_run_is_kept_once_in_parts(scenario: Scenario) -> None:
+async def test_every_run_is_archived_once(scenario: Scenario) -> None:
     """The app archives 450 runs in nine parts of one page, each run once."""
     archives = {one.display_name: one for one in await _archive_all(scenario)}
 
@@ -84,7 +84,7 @@ async def test_every_run_is_kept_once_in_parts(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("number", range(1, 25, 3))
-async def test_an_archive_goes_on_after_a_kill(
+async def test_archive_completes_after_a_kill(
     scenario: Scenario, number: int, moment: Moment
 ) -> None:
     """After a kill at any request, each run is archived exactly once."""
@@ -99,7 +99,7 @@ async def test_an_archive_goes_on_after_a_kill(
     assert len(kept) == len(set(kept)) == RUNS
 
 
-async def test_a_part_that_stood_before_a_kill_counts_as_it_is(scenario: Scenario) -> None:
+async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenario) -> None:
     """After a kill, a longer page adds only the runs that the existing part lacks."""
     plan, ports = Plan(at=1, moment=Moment.AFTER), scenario.fakes.ports
     dying = services_of(replace(ports, archive=interrupting(ports.archive, plan)))
@@ -114,7 +114,7 @@ async def test_a_part_that_stood_before_a_kill_counts_as_it_is(scenario: Scenari
     assert len(kept) == len(set(kept)) == archives["Orders"].runs == RUNS
 
 
-async def test_an_archive_ends_although_every_cursor_expires(scenario: Scenario) -> None:
+async def test_archive_completes_although_every_cursor_expires(scenario: Scenario) -> None:
     """If every cursor expires, the app continues where the last part ended."""
     scenario.world.cursors_expired = True
 
@@ -124,7 +124,7 @@ async def test_an_archive_ends_although_every_cursor_expires(scenario: Scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
-async def test_more_runs_than_a_page_may_have_begun_at_one_moment(scenario: Scenario) -> None:
+async def test_runs_with_the_same_start_are_archived_across_pages(scenario: Scenario) -> None:
     """A system may send all its queued requests at the same moment."""
     busy = next(flow for flow in scenario.world.flows() if flow.name == "Idle")
     started = scenario.world.clock.now() - timedelta(hours=2)
@@ -142,7 +142,7 @@ async def test_more_runs_than_a_page_may_have_begun_at_one_moment(scenario: Scen
     assert archives["Idle"].runs == 3 * scenario.world.run_page
 
 
-async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
+async def test_archive_at_the_limit_contains_the_newest_runs(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the limit, the archive is marked as truncated and contains the newest runs."""
@@ -155,7 +155,7 @@ async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
     assert _kept_runs(scenario)[0] == "run-00000"
 
 
-async def test_a_copy_waits_for_no_archive(scenario: Scenario) -> None:
+async def test_originals_are_retired_without_an_archive(scenario: Scenario) -> None:
     """If nobody requests an archive, the app makes none, and the originals are retired."""
     await scenario.run(timedelta(days=60))
 
@@ -163,7 +163,7 @@ async def test_a_copy_waits_for_no_archive(scenario: Scenario) -> None:
     assert (await show_run_archives(scenario.services, scenario.remediation.id)).archives == ()
 
 
-async def test_the_report_names_the_day_on_which_the_supports_window_closes(
+async def test_report_names_the_end_of_the_support_window(
     scenario: Scenario,
 ) -> None:
     """The support window closes thirty days after the end of the platform migration."""
@@ -175,7 +175,7 @@ async def test_the_report_names_the_day_on_which_the_supports_window_closes(
     assert timedelta(days=29) < left <= timedelta(days=30)
 
 
-async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
+async def test_exhausted_budget_returns_the_time_to_retry_the_archive(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer says when to send the request again."""
@@ -194,16 +194,16 @@ async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
     assert not reply.document["is_completed"]
 
 
-async def test_a_flow_of_another_remediation_is_refused(scenario: Scenario) -> None:
+async def test_archive_of_an_unknown_flow_is_rejected(scenario: Scenario) -> None:
     """An unknown flow is an error, because an empty archive would look like no runs."""
     with pytest.raises(FlowNotFound):
         await archive_runs(scenario.services, scenario.remediation.id, ["nobody"])
 
 
-async def test_the_command_archives_all_and_shows_it(scenario: Scenario) -> None:
+async def test_command_archives_all_runs(scenario: Scenario) -> None:
     """The create command repeats its request until the archive is complete, and list shows it."""
     provide(scenario.services)
-    async with served_app() as command_line:
+    async with serve_app() as command_line:
         done = await command_line.run("run-archive", "create", scenario.remediation.id)
         listed = await command_line.run(
             "run-archive", "list", scenario.remediation.id, "-o", "json"

@@ -36,7 +36,7 @@ async def waiting(scenario: Scenario) -> dict[str, datetime | None]:
     }
 
 
-async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
+async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine) -> None:
     """Jobs, health and an alert name the time, and no 24 hours have too many requests."""
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
@@ -107,7 +107,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
     return scenario
 
 
-async def test_an_undo_does_not_wait_for_the_next_day() -> None:
+async def test_rollback_does_not_wait_for_the_next_day() -> None:
     """A rollback uses the requests that are reserved for it."""
     scenario = await on_a_day_that_is_over(FlowJobState.MONITORING)
 
@@ -116,7 +116,7 @@ async def test_an_undo_does_not_wait_for_the_next_day() -> None:
     assert (await scenario.job("Mail")).state is FlowJobState.ROLLED_BACK
 
 
-async def test_a_swap_under_way_does_not_wait_for_the_next_day() -> None:
+async def test_cutover_in_progress_does_not_wait_for_the_next_day() -> None:
     """A cutover uses reserved requests, so that both flows are not off for a day."""
     scenario = await on_a_day_that_is_over(FlowJobState.CUTTING_OVER)
 

@@ -82,7 +82,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def test_a_defect_in_a_step_ends_as_failed_with_its_place(scenario: Scenario) -> None:
+async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario) -> None:
     """The job fails after five invocations without a dead letter, and the other flow is retired."""
     raising = broken(scenario, "app_settings", "write", lambda: ZeroDivisionError("sig=secret"))
 
@@ -103,7 +103,7 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(scenario: Scenar
     )
 
 
-async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scenario) -> None:
+async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario) -> None:
     """A retry ends the alert, and the job continues where it was."""
     mended: list[bool] = []
     broken(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
@@ -122,7 +122,7 @@ async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scena
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_defect_while_an_environment_is_read_ends_its_job(scenario: Scenario) -> None:
+async def test_environment_job_fails_after_five_internal_errors(scenario: Scenario) -> None:
     """An environment job fails after five invocations, too, and a retry continues it."""
     mended: list[bool] = []
     raising = broken(
@@ -148,7 +148,9 @@ async def test_a_defect_while_an_environment_is_read_ends_its_job(scenario: Scen
     assert {one.state for one in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
 
 
-async def test_a_defect_in_mid_swap_brings_the_original_back(scenario: Scenario) -> None:
+async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
+    scenario: Scenario,
+) -> None:
     """A job whose flows are both off does not fail before the original is on again."""
     left = iter(range(2 * TRIES))
     flows = {flow.name: flow for flow in scenario.world.flows()}
@@ -170,7 +172,7 @@ async def test_a_defect_in_mid_swap_brings_the_original_back(scenario: Scenario)
     ("deaths", "state"),
     [(6, FlowJobState.RETIRED), (7, FlowJobState.FAILED), (999, FlowJobState.FAILED)],
 )
-async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_a_row(
+async def test_job_fails_after_six_killed_invocations_in_a_row(
     scenario: Scenario, deaths: int, state: FlowJobState
 ) -> None:
     """One death stores the copy. The job survives five more in a row, but not six."""
@@ -185,7 +187,7 @@ async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_
     assert len(scenario.fakes.notices.told) == (state is FlowJobState.FAILED)
 
 
-async def test_deaths_with_a_saved_change_between_are_no_defect(scenario: Scenario) -> None:
+async def test_job_survives_killed_invocations_that_store_a_change(scenario: Scenario) -> None:
     """The job never fails if it stores a change between two deaths of its process."""
     for number in range(12):
         orders = next(flow for flow in scenario.world.flows() if flow.name == "Orders")
@@ -199,7 +201,7 @@ async def test_deaths_with_a_saved_change_between_are_no_defect(scenario: Scenar
     assert scenario.fakes.notices.told == []
 
 
-async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(scenario: Scenario) -> None:
+async def test_discovery_survives_killed_invocations_that_store_a_page(scenario: Scenario) -> None:
     """Each stored page counts as a change, although the job's row stays the same."""
     for number in range(8 * SIZE):
         scenario.build.http_flow(f"Flow {number}")

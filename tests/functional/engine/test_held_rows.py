@@ -34,7 +34,7 @@ async def held_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
     return scenario, await FLOW.claim(scenario.services, kept)
 
 
-async def test_what_is_remembered_is_written_with_the_next_write() -> None:
+async def test_staged_change_is_stored_with_the_next_write() -> None:
     """Staging a change writes nothing; the next write of the row stores it."""
     scenario, held = await held_scenario()
 
@@ -46,7 +46,7 @@ async def test_what_is_remembered_is_written_with_the_next_write() -> None:
     assert (await scenario.job("Orders")).copy_host == "copy.example"
 
 
-async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
+async def test_staged_changes_are_stored_before_a_platform_write() -> None:
     """A process that dies in a platform write has stored everything that was staged before it."""
     scenario, held = await held_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
@@ -57,7 +57,7 @@ async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
     assert (await scenario.job("Orders")).copy_host == "copy.example"
 
 
-async def test_the_row_tells_of_a_write_before_it_begins() -> None:
+async def test_intent_is_stored_before_a_platform_write() -> None:
     """The row has the intent and the staged change before the platform write begins."""
     scenario, held = await held_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
@@ -69,7 +69,7 @@ async def test_the_row_tells_of_a_write_before_it_begins() -> None:
     assert (job.copy_host, job.past_grants) == ("copy.example", ("flow",))
 
 
-async def test_what_is_remembered_takes_no_order_back() -> None:
+async def test_staged_change_keeps_a_cancel_request() -> None:
     """A staged change keeps a cancel request that the step has not read."""
     scenario, held = await held_scenario()
     looked_at = held.job
@@ -83,7 +83,7 @@ async def test_what_is_remembered_takes_no_order_back() -> None:
     assert (job.copy_host, job.requested_command) == ("copy.example", JobCommand.CANCEL)
 
 
-async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
+async def test_staged_change_is_not_stored_without_the_lease() -> None:
     """An invocation without the lease cannot store its staged change."""
     scenario, held = await held_scenario()
     held.stage(replace(held.job, copy_host="copy.example"))
@@ -122,7 +122,7 @@ class Slow:
 
 
 @pytest.mark.parametrize("is_ordered", [True, False])
-async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
+async def test_change_staged_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
     """A change that is staged while the lease is being renewed is stored by the next write."""
     scenario, held = await held_scenario()
     slow: Any = Slow(scenario.fakes.store)

@@ -32,7 +32,7 @@ def with_note(job: FlowJob) -> FlowJob | None:
     return replace(job, notes=(*job.notes, "seen"), next_check_at=job.history[0].changed_at)
 
 
-async def test_a_row_that_has_changed_meanwhile_is_read_again() -> None:
+async def test_row_that_has_changed_is_read_again() -> None:
     """The change is kept, and each row gets the command once."""
     scenario = await many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
@@ -50,7 +50,7 @@ async def test_a_row_that_has_changed_meanwhile_is_read_again() -> None:
             if job.id == row.item.id} == {1}  # fmt: skip
 
 
-async def test_rows_that_the_command_does_not_change_are_left_out() -> None:
+async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
     """They get no message, and are not returned."""
     scenario = await many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
@@ -63,7 +63,7 @@ async def test_rows_that_the_command_does_not_change_are_left_out() -> None:
     assert {job.id for job in done} == {row.item.id for row in rows[5:]}
 
 
-async def test_reopened_jobs_that_the_index_still_names_are_not_counted_twice() -> None:
+async def test_reopened_jobs_in_the_index_are_counted_once() -> None:
     """The counts are those that a comparison finds."""
     scenario = await many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs

@@ -87,7 +87,7 @@ async def begun_scenario(called: int = 2, self_starting: int = 2) -> tuple[Scena
     return scenario, outage
 
 
-async def ends_well(scenario: Scenario) -> None:
+async def assert_completes(scenario: Scenario) -> None:
     """Let a month pass, and require that all flows are retired and no call is lost."""
     await scenario.run(timedelta(days=30))
     states = {title: (job.state, job.message) for title, job in (await scenario.jobs()).items()}
@@ -104,17 +104,19 @@ async def ends_well(scenario: Scenario) -> None:
     [timedelta(0), timedelta(minutes=1), timedelta(days=7, minutes=-1)],
     ids=["at the order", "in the middle", "before retiring"],
 )
-async def test_a_day_without_one_service_needs_no_person(service: str, after: timedelta) -> None:
+async def test_outage_of_one_service_for_a_day_needs_no_person(
+    service: str, after: timedelta
+) -> None:
     """All flows are retired without a person, whichever service is out and whenever."""
     scenario, outage = await begun_scenario()
     await scenario.run(after)
 
     outage.begin(service)
 
-    await ends_well(scenario)
+    await assert_completes(scenario)
 
 
-async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> None:
+async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None:
     """During a cutover both flows may be off for the day; afterwards the cutover completes."""
     scenario, outage = await begun_scenario(called=0, self_starting=3)
 
@@ -126,13 +128,13 @@ async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> 
 
     scenario.world.watchers.append(look)
 
-    await ends_well(scenario)
+    await assert_completes(scenario)
 
     assert outage.calls_out
 
 
 @pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
-async def test_a_day_without_one_service_during_a_rollback_needs_no_person(service: str) -> None:
+async def test_outage_of_one_service_during_a_rollback_needs_no_person(service: str) -> None:
     """All flows are rolled back without a person."""
     scenario, outage = await begun_scenario()
     await scenario.run(timedelta(days=2))
@@ -150,7 +152,7 @@ async def test_a_day_without_one_service_during_a_rollback_needs_no_person(servi
     assert scenario.world.traffic.lost == []
 
 
-async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
+async def test_unavailable_service_gets_few_requests() -> None:
     """Health shows the outage, one notification is sent, and the service gets few requests."""
     scenario, outage = await begun_scenario(called=12, self_starting=0)
     outage.begin("FakeWorkflows", "FakeFlowReports", lasts=2 * DAY)
@@ -164,10 +166,10 @@ async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
     assert all(one.reason_code == Reason.SERVICE_OUTAGE for one in scenario.fakes.notices.told)
     assert max(outage.calls_out.values()) < 160
 
-    await ends_well(scenario)
+    await assert_completes(scenario)
 
 
-async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
+async def test_fault_of_one_flow_does_not_block_others() -> None:
     """The flow's job is blocked after its tries. The others complete, and a retry succeeds."""
     scenario, _ = await begun_scenario(called=3, self_starting=0)
     bad = next(flow for flow in scenario.world.flows() if flow.name == "Called 0")
@@ -191,7 +193,7 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     assert (await scenario.job("Called 0")).state is FlowJobState.RETIRED
 
 
-async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() -> None:
+async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
     """The daily check retries a job that an outage has blocked, but not one that still tries."""
     scenario, _ = await begun_scenario(called=1, self_starting=0)
     [flow] = [flow for flow in scenario.world.flows() if flow.name == "Called 0"]
@@ -217,7 +219,7 @@ async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() 
 @pytest.mark.parametrize(
     ("refusals", "state"), [(2, FlowJobState.RETIRED), (99, FlowJobState.BLOCKED)]
 )
-async def test_refused_tokens_are_tried_again_before_they_block(
+async def test_rejected_token_is_retried_before_the_job_is_blocked(
     refusals: int, state: FlowJobState
 ) -> None:
     """The app tries a rejected token again, and is blocked with the platform's code in the end."""

@@ -58,7 +58,7 @@ async def change(scenario: Scenario, job: FlowJob) -> None:
     await FLOW.change(scenario.services, place, lambda one: one and resume(one, "Now.", now=now))
 
 
-async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> None:
+async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() -> None:
     """No message is in the queue for days, and the jobs continue at the time that the row names."""
     scenario = await quiet_scenario(3)
     due = {job.next_check_at for job in (await scenario.jobs()).values()}
@@ -71,7 +71,7 @@ async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> No
     assert {job.history[-1].changed_at for job in jobs} == due
 
 
-async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
+async def test_timer_reads_no_row_that_is_not_due() -> None:
     """The timer reads no flow job that is not due."""
     scenario = await quiet_scenario(3)
     read: list[str] = []
@@ -92,7 +92,7 @@ async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
 
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 12))
-async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
+async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Moment) -> None:
     """Once the request is stored, the job continues within minutes without its message."""
     scenario = await quiet_scenario()
     driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
@@ -109,7 +109,7 @@ async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Mom
 
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 14))
-async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
+async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment) -> None:
     """Once the remediation is stored, each environment gets its job within minutes."""
     scenario = TwoEnvironments()
     scenario.prepare()
@@ -134,7 +134,7 @@ async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Mome
     assert {(job.environment_id, job.state) for job in jobs} == set(finished)
 
 
-async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
+async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
     """The job continues although minutes passed between writing the wake-up and the row."""
     scenario = await quiet_scenario()
     job = await scenario.job("Flow 0")
@@ -152,7 +152,7 @@ async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
     assert (await scenario.job("Flow 0")).message_number > job.message_number
 
 
-async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
+async def test_retired_job_has_no_wake_ups() -> None:
     """Retired jobs have no wake-ups left."""
     scenario = await quiet_scenario(2)
     await scenario.run(timedelta(days=9))
@@ -161,7 +161,7 @@ async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
     assert await scenario.services.tables.wake_ups.all("wake_up") == []
 
 
-async def test_reminders_of_one_row_become_one() -> None:
+async def test_job_retried_repeatedly_has_one_wake_up() -> None:
     """A job that was retried five times has one wake-up."""
     scenario = await quiet_scenario()
     for _ in range(5):
@@ -173,7 +173,7 @@ async def test_reminders_of_one_row_become_one() -> None:
     assert len(await reminders(scenario, await scenario.job("Flow 0"))) == 1
 
 
-async def test_a_long_queue_gets_few_messages_more() -> None:
+async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
     """The timer sends a job whose message is still in the queue at most seven more in two hours."""
     scenario = await quiet_scenario()
     await change(scenario, await scenario.job("Flow 0"))
@@ -186,7 +186,7 @@ async def test_a_long_queue_gets_few_messages_more() -> None:
     assert 1 <= scenario.fakes.messages.sent - before <= 7
 
 
-async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
+async def test_job_continues_in_time_after_a_long_stop() -> None:
     """After the app was stopped for a day, the job continues when the maintenance window opens."""
     scenario = await quiet_scenario()
     due = (await scenario.job("Flow 0")).next_check_at
@@ -201,7 +201,7 @@ async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
     assert (job.state, job.history[-1].changed_at) == (FlowJobState.RETIRED, opens)
 
 
-async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
+async def test_daily_check_writes_missing_wake_ups() -> None:
     """The daily check writes the wake-ups that rows of an earlier version lack."""
     scenario = await quiet_scenario(2)
     await scenario.services.tables.wake_ups.clear("wake_up")
@@ -212,7 +212,7 @@ async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     assert [job.state for job in (await scenario.jobs()).values()] == [FlowJobState.RETIRED] * 2
 
 
-async def test_overdue_rows_without_a_reminder_are_counted() -> None:
+async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
     """Health and status count the rows without a wake-up until the daily check has written them."""
     scenario = await quiet_scenario(2)
     before = await check_health(scenario.services)
@@ -236,7 +236,7 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
     assert PendingActionKind.WAKE_UP not in [one.kind for one in after.pending_actions]
 
 
-async def test_two_timers_at_once_lose_no_reminder() -> None:
+async def test_concurrent_timers_lose_no_wake_up() -> None:
     """If a second timer writes old wake-ups back, the job still completes."""
     scenario = await quiet_scenario()
     scenario.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
@@ -252,7 +252,7 @@ async def test_two_timers_at_once_lose_no_reminder() -> None:
     assert (await scenario.job("Flow 0")).state is FlowJobState.RETIRED
 
 
-async def test_health_tells_that_the_timer_stands_still() -> None:
+async def test_health_counts_overdue_rows() -> None:
     """Health counts the rows that are overdue, also if their wake-ups cannot be read."""
     scenario = await quiet_scenario(2)
     healthy = await check_health(scenario.services)

@@ -57,7 +57,7 @@ class OneTurn(PlentyOfCalls):
         yield
 
 
-async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> None:
+async def test_job_in_the_request_queue_sends_no_request() -> None:
     """The row names the reason and the time, and the job completes afterwards."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -91,7 +91,7 @@ async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> No
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_line_that_stands_still_is_told() -> None:
+async def test_long_pause_of_the_request_queue_is_reported() -> None:
     """While the flow service asks for a pause of two hours, health and a notification say so."""
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
@@ -119,7 +119,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
     assert (await check_health(services)).alert_counts == {}
 
 
-async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> None:
+async def test_job_continues_after_jobs_before_it_in_the_queue_are_cancelled() -> None:
     """The timer continues the last job as soon as the jobs before it are cancelled."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
@@ -144,14 +144,14 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
     ).waiting == 0
 
 
-def outside_solutions(scenario: Scenario, name: str) -> None:
+def add_flow_outside_solutions(scenario: Scenario, name: str) -> None:
     """Add a self-starting flow that only the flow service can turn on and off."""
     trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
     connections = {"shared-teams-1": "shared_teams"}
     scenario.build.flow(name, trigger, in_solution=False, connections=connections)
 
 
-async def with_an_hours_writes_made(scenario: Scenario) -> None:
+async def use_up_writes_of_the_hour(scenario: Scenario) -> None:
     """Use up the writes of an hour, except the reserve."""
     budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, HOURLY)
     other = RequestDemand(job_id="other", requests=1, priority="1")
@@ -163,30 +163,30 @@ async def with_an_hours_writes_made(scenario: Scenario) -> None:
         await budget.reserve(other).__aenter__()
 
 
-async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
+async def test_cutover_uses_the_reserve_of_writes() -> None:
     """A cutover uses the reserve, so that both flows are not off until the hour is over."""
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
-    outside_solutions(scenario, "Mail")
+    add_flow_outside_solutions(scenario, "Mail")
     await planned(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Mail", FlowJobState.CUTTING_OVER)
-    await with_an_hours_writes_made(scenario)
+    await use_up_writes_of_the_hour(scenario)
 
     await scenario.run(HOUR / 12)
 
     assert (await scenario.job("Mail")).step is FlowJobState.MONITORING
 
 
-async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
+async def test_rollback_uses_the_reserve_of_writes() -> None:
     """A rollback uses the reserve."""
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
-    outside_solutions(scenario, "Mail")
+    add_flow_outside_solutions(scenario, "Mail")
     await planned(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Mail", FlowJobState.MONITORING)
-    await with_an_hours_writes_made(scenario)
+    await use_up_writes_of_the_hour(scenario)
 
     await scenario.roll_back(run=HOUR / 6)
 

@@ -40,7 +40,7 @@ async def scenario_of_one(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Re
     return scenario, reads
 
 
-async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
+async def test_kill_switch_is_read_before_each_write_and_settings_are_cached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The app reads the kill switch before each write, and caches the environment's settings."""
@@ -53,7 +53,7 @@ async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
     assert reads.tables.count("environments") <= 12
 
 
-async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
+async def test_read_only_environment_stops_an_invocation_within_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ten seconds later the invocation writes nothing more in the read-only environment."""

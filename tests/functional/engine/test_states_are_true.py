@@ -43,7 +43,7 @@ def look(scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: 
             wrong.append(f"{title} is {reached}, and its copy is on: {copy and copy.is_on}")
 
 
-async def test_each_state_says_what_is_on() -> None:
+async def test_each_state_matches_the_flows() -> None:
     """The table is correct after every step, until the flows are retired and rolled back."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"invocation_time_limit": timedelta(0)})

@@ -74,7 +74,9 @@ async def in_health(scenario: Scenario) -> dict[str, int]:
     return (await check_health(scenario.services)).alert_counts
 
 
-async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Scenario) -> None:
+async def test_changed_ranges_are_reported_with_firewall_and_remediation(
+    scenario: Scenario,
+) -> None:
     """One notification names prefixes, firewall and remediation. The alert ends with the fix."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
@@ -110,7 +112,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Sce
     assert await in_health(scenario) == {}
 
 
-async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -> None:
+async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
     """The app counts the approved flows of a plan that has no flow jobs yet."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
@@ -134,7 +136,7 @@ async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -
     )
 
 
-async def test_a_gap_that_is_waived_is_not_open(scenario: Scenario) -> None:
+async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
     """After one notification, ignoring the issue ends the alert."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     [notice] = await told(scenario)
@@ -148,7 +150,7 @@ async def test_a_gap_that_is_waived_is_not_open(scenario: Scenario) -> None:
     assert await in_health(scenario) == {}
 
 
-async def test_a_change_elsewhere_is_kept_and_not_told(scenario: Scenario) -> None:
+async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> None:
     """Other regions, other tags and the same addresses as one prefix cause no notification."""
     publish(
         scenario,
@@ -164,7 +166,7 @@ async def test_a_change_elsewhere_is_kept_and_not_told(scenario: Scenario) -> No
     assert await in_health(scenario) == {}
 
 
-async def test_a_tag_beside_is_told_of_and_opens_no_gap(scenario: Scenario) -> None:
+async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scenario) -> None:
     """A tag that no flow requires is in the notification, but is no firewall issue."""
     publish(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
@@ -182,7 +184,7 @@ class Deaf:
         raise ServiceUnavailable("nobody is there")
 
 
-async def test_who_died_before_telling_tells_at_the_next_look(scenario: Scenario) -> None:
+async def test_next_daily_check_reports_a_recorded_change(scenario: Scenario) -> None:
     """The next daily check sends the notification about a change that is already recorded."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     scenario.world.clock.advance(DAY)
@@ -209,7 +211,7 @@ class Silent:
 
 
 @pytest.mark.parametrize("is_broken", [False, True])
-async def test_a_list_that_is_not_read_for_a_week_is_told(
+async def test_list_that_was_not_read_for_a_week_is_reported(
     scenario: Scenario, is_broken: bool
 ) -> None:
     """After a week without a valid list, a notification is sent."""
@@ -229,7 +231,7 @@ async def test_a_list_that_is_not_read_for_a_week_is_told(
     assert "could not be read" in notice.message
 
 
-async def test_a_list_that_nobody_refreshes_is_told(scenario: Scenario) -> None:
+async def test_list_without_changes_for_ninety_days_is_reported(scenario: Scenario) -> None:
     """A notification is sent when the list has not changed for ninety days."""
     assert await told(scenario, after=timedelta(days=89)) == []
 

@@ -71,7 +71,7 @@ def scenario() -> Scenario:
     return scenario
 
 
-async def test_more_flows_that_changed_than_a_minute_has_calls_are_held_for_approval(
+async def test_many_changed_flows_await_approval_with_few_requests_a_minute(
     scenario: Scenario,
 ) -> None:
     """Twelve edited flows await another approval, although reading them takes several minutes."""
@@ -89,7 +89,7 @@ async def test_more_flows_that_changed_than_a_minute_has_calls_are_held_for_appr
     assert (job.state, job.awaiting_approval_count) == (EnvironmentJobState.AWAITING_APPROVAL, 12)
 
 
-async def test_a_flow_is_retired_with_five_calls_a_minute(scenario: Scenario) -> None:
+async def test_flow_is_retired_with_five_requests_a_minute(scenario: Scenario) -> None:
     """The flow is retired although reading two URLs takes more requests than a minute allows."""
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -106,7 +106,9 @@ async def test_a_flow_is_retired_with_five_calls_a_minute(scenario: Scenario) ->
     assert [flow.co_owners for flow in scenario.world.flows() if flow.co_owners] == []
 
 
-async def test_many_callers_drain_with_five_calls_a_minute(scenario: Scenario) -> None:
+async def test_flow_with_many_callers_is_retired_with_five_requests_a_minute(
+    scenario: Scenario,
+) -> None:
     """The flow is retired although the runs of eight calling flows have to be read."""
     orders = scenario.build.http_flow("Orders")
     for number in range(8):
@@ -121,7 +123,7 @@ async def test_many_callers_drain_with_five_calls_a_minute(scenario: Scenario) -
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
 
 
-async def test_a_plan_of_many_flows_without_runs_is_made_with_five_calls_a_minute(
+async def test_plan_of_many_flows_is_completed_with_five_requests_a_minute(
     scenario: Scenario,
 ) -> None:
     """The plan is completed because it reads the runs of each flow only once."""

@@ -33,7 +33,7 @@ def calls(scenario: Scenario) -> tuple[int, int]:
     return trace.count(WHOLE), trace.count(AGAIN)
 
 
-async def test_no_definition_is_read_again_where_nothing_has_changed() -> None:
+async def test_unchanged_definitions_are_not_read_again() -> None:
     """If nothing has changed after three days and a daily check, no definition is read again."""
     scenario = await waiting()
     scenario.world.clock.advance(timedelta(days=3))
@@ -46,7 +46,7 @@ async def test_no_definition_is_read_again_where_nothing_has_changed() -> None:
     assert await scenario.services.tables.discovery_pages.all() == []
 
 
-async def test_what_has_changed_is_read_at_once() -> None:
+async def test_changed_flows_are_read_in_one_request() -> None:
     """An edit, a new caller and a deleted flow take one read, and the other flows continue."""
     scenario = await waiting()
     flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
@@ -64,7 +64,7 @@ async def test_what_has_changed_is_read_at_once() -> None:
     assert "no longer stays" in plan["Flow 1"].message
 
 
-async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> None:
+async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
     """The app compares a second approval with what it read after the first one."""
     scenario = await waiting()
     flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
@@ -82,7 +82,7 @@ async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> No
     assert (await scenario.job("Flow 0")).state is not FlowJobState.PLANNED
 
 
-async def test_a_flow_that_has_moved_by_itself_is_gone_from_the_plan() -> None:
+async def test_flow_that_the_platform_migrated_is_not_copied() -> None:
     """A flow that the platform has migrated is not copied, although its row has not changed."""
     scenario = await waiting()
     moved, *_ = scenario.build.environment.live_flows()
@@ -94,7 +94,7 @@ async def test_a_flow_that_has_moved_by_itself_is_gone_from_the_plan() -> None:
     assert calls(scenario)[0] == 0
 
 
-async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> None:
+async def test_daily_check_deletes_pages_of_a_cancelled_plan() -> None:
     """The daily check deletes the pages of a cancelled plan after a day."""
     scenario = await waiting()
     table, job = scenario.services.tables.discovery_pages, await scenario.environment_job()
@@ -108,7 +108,7 @@ async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> 
     assert await table.all(job.id) == []
 
 
-async def test_a_plan_that_waits_for_nobody_keeps_nothing() -> None:
+async def test_dry_run_stores_no_pages() -> None:
     """The app keeps no pages for a dry run, which is never approved."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")

@@ -132,7 +132,7 @@ def tenant() -> Tenant:
 
 
 @pytest.mark.parametrize("page", range(1, PAGES + 1))
-async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
+async def test_discovery_after_a_kill_reads_only_the_remaining_pages(
     tenant: Tenant, page: int
 ) -> None:
     """After a kill at page N, the next process reads page N and all later ones, once each."""
@@ -149,7 +149,7 @@ async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
     assert len(resumed.flows_on_microsoft_key) == FLOWS
 
 
-async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) -> None:
+async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant: Tenant) -> None:
     """After a kill at any request, the next process finds the same flows."""
     whole = await tenant.discover(tenant.services, reconcile=True)
     rows = await tenant.services.tables.discovery_pages.all(JOB)
@@ -172,7 +172,7 @@ async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) ->
             assert await tenant.services.tables.discovery_pages.all(JOB) == rows
 
 
-async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenant) -> None:
+async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> None:
     """The older discovery raises LeaseLost and leaves no rows."""
     environment = await tenant.environment()
 
@@ -187,7 +187,7 @@ async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenan
     assert await tenant.services.tables.discovery_pages.all(JOB) == []
 
 
-async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
+async def test_throttled_discovery_continues_with_the_same_page(tenant: Tenant) -> None:
     """After it is throttled at the third page, the next invocation starts with the third page."""
     with pytest.raises(ThrottledError):
         await tenant.discover(tenant.made(fails_at=3, failure=ThrottledError()))
@@ -197,7 +197,7 @@ async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
     assert len(found.flows_on_microsoft_key) == FLOWS
 
 
-async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant) -> None:
+async def test_discovery_reads_a_source_again_after_its_cursor_expired(tenant: Tenant) -> None:
     """If a cursor has expired, the app reads all pages of that source again."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
@@ -212,7 +212,9 @@ async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant)
     assert len(found.flows_on_microsoft_key) == FLOWS
 
 
-async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: Tenant) -> None:
+async def test_discovery_after_a_kill_while_pages_are_deleted_finds_every_flow(
+    tenant: Tenant,
+) -> None:
     """After a kill while the app deletes pages, the next discovery still finds every flow."""
     whole = await tenant.discover(tenant.services)
     for at in range(1, 3 * PAGES):
@@ -231,7 +233,7 @@ async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: 
         assert found.children == whole.children
 
 
-async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenant) -> None:
+async def test_other_errors_of_a_page_are_raised(tenant: Tenant) -> None:
     """The error is raised, and the pages that were read before it are kept."""
     no = PlatformError("no", code="0x80040220", status=403)
     with pytest.raises(PlatformError):
@@ -241,7 +243,9 @@ async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenan
     assert sum(part.source is DiscoverySource.DATAVERSE for part in parts) == 2
 
 
-async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
+async def test_interrupted_discovery_reads_all_pages_again_after_half_an_hour(
+    tenant: Tenant,
+) -> None:
     """After more than half an hour, the app reads all pages again."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
@@ -251,7 +255,7 @@ async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
     assert len(tenant.pages.asked) == PAGES
 
 
-async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tenant) -> None:
+async def test_daily_check_deletes_old_discovery_pages(tenant: Tenant) -> None:
     """The daily check deletes pages that are older than a day, and keeps recent ones."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
@@ -264,7 +268,7 @@ async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tena
     assert await tenant.services.tables.discovery_pages.all(JOB) == []
 
 
-async def test_a_daily_check_in_the_middle_of_a_long_discovery_removes_nothing(
+async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
     tenant: Tenant,
 ) -> None:
     """The daily check keeps old pages of a discovery in progress, which then continues."""
@@ -283,7 +287,7 @@ async def test_a_daily_check_in_the_middle_of_a_long_discovery_removes_nothing(
     assert len(tenant.pages.asked) == PAGES - 3
 
 
-async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant: Tenant) -> None:
+async def test_flows_without_a_dataverse_row_are_read_once_despite_kills(tenant: Tenant) -> None:
     """The app reads each flow that Dataverse lacks once, with a request of the small budget."""
     world = tenant.scenario.world
     world.assumptions.my_flows_have_rows = False
@@ -316,7 +320,7 @@ async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant
     assert len(found.flows_on_microsoft_key) == FLOWS + 3
 
 
-async def test_the_rows_are_gone_when_the_plan_is_made() -> None:
+async def test_completed_plan_leaves_no_discovery_page() -> None:
     """No discovery page is left when the plan exists."""
     scenario = Scenario()
     for number in range(FLOWS_IN_A_ROW + 1):

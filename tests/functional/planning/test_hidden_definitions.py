@@ -40,7 +40,7 @@ def hidden_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> tuple[Sce
     return scenario, flow
 
 
-async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
+async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
     """The app is a co-owner only while it reads the flow, and the flow is retired."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
@@ -58,7 +58,7 @@ async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
-async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> None:
+async def test_dry_run_does_not_read_a_hidden_definition(mode: RemediationMode) -> None:
     """Assessment and dry run grant nothing, and the plan says what would be needed."""
     scenario, _ = hidden_scenario()
     await scenario.opt_in()
@@ -72,7 +72,7 @@ async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> No
     assert scenario.world.writes == []
 
 
-async def test_the_kill_switch_stops_the_co_ownership_and_not_the_plan() -> None:
+async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> None:
     """The app grants no co-ownership, and plans the other flow."""
     scenario, _ = hidden_scenario()
     scenario.build.http_flow("Orders")
@@ -88,7 +88,7 @@ async def test_the_kill_switch_stops_the_co_ownership_and_not_the_plan() -> None
     assert scenario.world.writes == []
 
 
-async def test_an_operator_who_is_its_co_owner_needs_no_loan() -> None:
+async def test_service_account_that_is_a_co_owner_needs_no_grant() -> None:
     """A service account that is a co-owner reads the flow in a dry run, too, and stays co-owner."""
     scenario, flow = hidden_scenario()
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
@@ -109,7 +109,7 @@ class NoOperator:
         raise JobBlocked("No operator is set up.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
 
 
-async def test_without_an_operator_it_is_unknown_and_told() -> None:
+async def test_plan_names_a_missing_service_account() -> None:
     """The plan lists the flow as needing changes, and names the missing service account."""
     scenario, _ = hidden_scenario()
     scenario.around = lambda ports: replace(ports, flow_access=cast("Any", NoOperator()))
@@ -122,7 +122,7 @@ async def test_without_an_operator_it_is_unknown_and_told() -> None:
     assert "No operator is set up" in item.message
 
 
-async def test_rights_that_come_late_are_waited_for() -> None:
+async def test_plan_waits_until_a_grant_takes_effect() -> None:
     """The app waits until the grant takes effect, reads the flow, and revokes the grant."""
     scenario, flow = hidden_scenario()
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, 0, definitions=3)
@@ -140,7 +140,7 @@ async def test_rights_that_come_late_are_waited_for() -> None:
 
 
 @pytest.mark.parametrize("call", ["grant", "revoke"])
-async def test_a_migration_is_waited_for(call: str) -> None:
+async def test_plan_waits_during_a_platform_migration(call: str) -> None:
     """During a platform migration the job waits, and it reads the flow afterwards."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
@@ -161,7 +161,7 @@ async def test_a_migration_is_waited_for(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["grant", "read_definition", "revoke"])
-async def test_a_process_that_dies_lends_nothing_for_good(call: str) -> None:
+async def test_grant_of_a_killed_invocation_is_revoked(call: str) -> None:
     """After a kill at any of these requests, the next invocation revokes the grant."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
@@ -174,7 +174,7 @@ async def test_a_process_that_dies_lends_nothing_for_good(call: str) -> None:
     assert flow.co_owners == {}
 
 
-async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
+async def test_timer_revokes_the_grant_of_a_cancelled_job() -> None:
     """After a cancel during a grant, the app revokes the grant."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
@@ -192,7 +192,7 @@ async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
     assert flow.co_owners == {}
 
 
-async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> None:
+async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> None:
     """While the service account is a co-owner, the job's row always shows the grant."""
     scenario, flow = hidden_scenario()
     scenario.settings = scenario.settings.model_copy(
@@ -220,9 +220,7 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
 
 
 @pytest.mark.parametrize("is_approved", [False, True])
-async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
-    *, is_approved: bool
-) -> None:
+async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool) -> None:
     """The app revokes a late grant within hours, while the plan waits or flow jobs run."""
     scenario, flow = hidden_scenario(
         ApprovalPolicy.AUTOMATIC if is_approved else ApprovalPolicy.REQUIRED
@@ -249,7 +247,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
     assert (job.state, job.has_grants) == (planned.state, False)
 
 
-async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> None:
+async def test_daily_check_revokes_a_late_grant_of_a_plan() -> None:
     """The daily check revokes a co-ownership that was granted after the plan was completed."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()

@@ -64,7 +64,7 @@ def change(scenario: Scenario, **changes: Any) -> None:
     versions[0] = replace(versions[0], **changes)
 
 
-async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_copied(
+async def test_new_key_version_is_checked_at_once_and_a_day_later(
     scenario: Scenario,
 ) -> None:
     """Both checks start a remediation of the environment, which changes no migrated flow."""
@@ -90,7 +90,7 @@ async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_cop
     assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
 
 
-async def test_a_key_that_nears_its_expiry_is_verified_and_not_looked_at_again(
+async def test_key_that_expires_soon_is_checked_once(
     scenario: Scenario,
 ) -> None:
     """Only a new version needs a second check, because it takes a day to be used everywhere."""
@@ -100,7 +100,7 @@ async def test_a_key_that_nears_its_expiry_is_verified_and_not_looked_at_again(
     assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
 
 
-async def test_a_key_of_no_watched_policy_is_of_no_concern(scenario: Scenario) -> None:
+async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario) -> None:
     """An event of a key that no policy uses starts nothing and is no poison message."""
     await key_events.on_key_event(message_of(key_event(key="another")))
 
@@ -109,7 +109,7 @@ async def test_a_key_of_no_watched_policy_is_of_no_concern(scenario: Scenario) -
     assert scenario.fakes.messages.waiting(POISON) == []
 
 
-async def test_a_finding_is_told_once_and_ends_when_it_is_gone(scenario: Scenario) -> None:
+async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: Scenario) -> None:
     """The app sends one notification for a warning and one when it becomes a problem."""
     notices = scenario.fakes.notices
     now = scenario.world.clock.now()
@@ -133,7 +133,7 @@ async def test_a_finding_is_told_once_and_ends_when_it_is_gone(scenario: Scenari
     assert (sound.level, await told(scenario)) == ("ok", [])
 
 
-async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
+async def test_unreadable_key_is_reported_on_the_second_day(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the second day without an answer there is a warning, and earlier alerts stay."""
@@ -159,7 +159,7 @@ async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
     assert await told(scenario) == []
 
 
-async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_unknown(
+async def test_deleted_key_is_a_problem_and_inaccessible_key_is_unknown(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deleted key is a problem, but a key that the app may not read is unknown."""
@@ -177,7 +177,7 @@ async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_u
     assert {one.code: one.level for one in hidden.findings}["key_enabled"] == "unknown"
 
 
-async def test_a_policy_that_is_nowhere_to_be_seen_is_told(scenario: Scenario) -> None:
+async def test_missing_policy_is_reported(scenario: Scenario) -> None:
     """There is an alert if the policy of an environment is missing."""
     scenario.world.policies.clear()
 
@@ -186,7 +186,7 @@ async def test_a_policy_that_is_nowhere_to_be_seen_is_told(scenario: Scenario) -
     assert await told(scenario) == [("key_problem", "policy_watched")]
 
 
-async def test_a_key_without_a_policy_is_checked_and_nobody_is_told(scenario: Scenario) -> None:
+async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenario) -> None:
     """The app checks a key that no policy uses yet, and creates no alert."""
     scenario.world.policies.clear()
     change(scenario, size=4096)
@@ -197,7 +197,7 @@ async def test_a_key_without_a_policy_is_checked_and_nobody_is_told(scenario: Sc
     assert await told(scenario) == []
 
 
-async def test_a_key_is_looked_at_when_its_policy_is_written_deleted_or_linked(
+async def test_key_is_checked_after_an_event_of_its_policy(
     scenario: Scenario,
 ) -> None:
     """Each of these events starts a check of the key."""
@@ -232,9 +232,7 @@ async def test_a_key_is_looked_at_when_its_policy_is_written_deleted_or_linked(
 
 
 @pytest.mark.parametrize("below", ["", "/providers/Microsoft.Authorization/roleAssignments/r"])
-async def test_a_change_of_the_vault_or_of_roles_there_is_looked_at(
-    scenario: Scenario, below: str
-) -> None:
+async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, below: str) -> None:
     """A change of another vault has no effect. This one shows that the policy lost its rights."""
     vault = f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv{below}"
     link = scenario.build.environment.policy

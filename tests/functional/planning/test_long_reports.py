@@ -55,7 +55,7 @@ async def kept(scenario: Scenario) -> int:
     return len(await scenario.services.tables.discovery_pages.all())
 
 
-async def test_a_plan_is_made_by_one_call_a_minute(
+async def test_plan_is_completed_with_one_request_a_minute(
     scenario: Scenario, report: WatchedReport
 ) -> None:
     """A plan needs two reports of five pages, so ten requests in ten minutes."""
@@ -76,7 +76,7 @@ async def test_a_plan_is_made_by_one_call_a_minute(
 
 
 @pytest.mark.parametrize("pages", range(2 * PAGES))
-async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
+async def test_interrupted_read_continues_with_the_next_page(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
     """The next read continues with the next page, and the discovery reads no page again."""
@@ -95,7 +95,7 @@ async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
     assert report.answered == {True: WHOLE, False: WHOLE}
 
 
-async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
+async def test_list_is_read_again_after_its_cursor_expired(
     scenario: Scenario, report: WatchedReport
 ) -> None:
     """If a cursor expires, the app reads that list again, but not the other one."""
@@ -117,7 +117,7 @@ async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
     assert report.readings(cannot_migrate_only=False) == [WHOLE[:2], WHOLE]
 
 
-async def test_while_the_migration_goes_on_a_look_ends_with_the_first_flow_that_is_left(
+async def test_check_during_a_platform_migration_reads_one_page(
     report: WatchedReport,
 ) -> None:
     """A check during the migration reads one page. After too long, the job names all flows."""
@@ -142,7 +142,7 @@ async def test_while_the_migration_goes_on_a_look_ends_with_the_first_flow_that_
     assert await kept(scenario) == 0
 
 
-async def test_readers_share_the_pages_of_a_report(
+async def test_several_readers_complete_a_report_together(
     scenario: Scenario, report: WatchedReport
 ) -> None:
     """Three readers are throttled at different pages, and the fourth completes the report."""
@@ -157,9 +157,7 @@ async def test_readers_share_the_pages_of_a_report(
     assert await kept(scenario) == 0
 
 
-async def test_who_is_overtaken_leaves_the_report_to_the_other(
-    scenario: Scenario, report: WatchedReport
-) -> None:
+async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: WatchedReport) -> None:
     """The overtaken reader raises an error, and the other reader has every page."""
     home, found = scenario.build.environment.id, set[str]()
 
@@ -175,7 +173,7 @@ async def test_who_is_overtaken_leaves_the_report_to_the_other(
     assert await names(scenario) == found
 
 
-async def test_what_a_reader_made_of_a_report_is_stored_before_its_pages_go(
+async def test_complete_report_is_stored_before_its_pages_are_deleted(
     scenario: Scenario, report: WatchedReport
 ) -> None:
     """If a reader fails after it has the whole report, the next one reads no page again."""
@@ -190,7 +188,7 @@ async def test_what_a_reader_made_of_a_report_is_stored_before_its_pages_go(
     assert report.answered[False] == WHOLE
 
 
-async def test_pages_of_long_ago_are_not_gone_on_with(
+async def test_report_with_old_pages_is_read_again(
     scenario: Scenario, report: WatchedReport
 ) -> None:
     """If the stored pages are too old, the app reads all pages again."""
@@ -205,7 +203,7 @@ async def test_pages_of_long_ago_are_not_gone_on_with(
 
 
 @pytest.mark.parametrize("pages", range(PAGES))
-async def test_who_asks_for_names_waits_for_calls_between_pages(
+async def test_read_of_names_waits_between_pages(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
     """Reading names waits between pages, but raises an error if even the first is throttled."""
@@ -219,7 +217,7 @@ async def test_who_asks_for_names_waits_for_calls_between_pages(
     assert report.answered[False] == WHOLE
 
 
-async def test_copies_are_proven_by_a_list_that_takes_several_deliveries(
+async def test_copies_are_verified_with_a_list_read_by_several_invocations(
     scenario: Scenario, report: WatchedReport
 ) -> None:
     """At two requests a minute, several invocations together read a list that verifies copies."""

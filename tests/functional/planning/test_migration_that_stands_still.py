@@ -23,7 +23,7 @@ async def scenario_that_stands_still() -> tuple[Scenario, FakeFlow]:
     return scenario, stuck
 
 
-async def test_a_migration_is_waited_for_as_long_as_it_may_take() -> None:
+async def test_job_waits_four_days_for_a_platform_migration() -> None:
     """The job waits for four days, and the plan is made when the migration ends."""
     scenario, _ = await scenario_that_stands_still()
     await scenario.run(4 * DAY - timedelta(hours=2))
@@ -37,7 +37,7 @@ async def test_a_migration_is_waited_for_as_long_as_it_may_take() -> None:
     assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
-async def test_a_migration_that_stands_still_blocks_with_the_flows_and_what_to_do() -> None:
+async def test_job_is_blocked_if_the_platform_migration_does_not_continue() -> None:
     """The job is blocked, names the flow and writes nothing. A retry waits again."""
     scenario, stuck = await scenario_that_stands_still()
 
@@ -60,7 +60,7 @@ async def test_a_migration_that_stands_still_blocks_with_the_flows_and_what_to_d
     assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
-async def test_flows_that_are_excluded_are_not_waited_for() -> None:
+async def test_job_does_not_wait_for_excluded_flows() -> None:
     """After the flow is excluded, a retry plans and copies the other one."""
     scenario, stuck = await scenario_that_stands_still()
     scenario.build.environment.is_migrating = False
@@ -75,7 +75,7 @@ async def test_flows_that_are_excluded_are_not_waited_for() -> None:
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_an_edited_flow_that_does_not_move_blocks_the_next_remediation_after_days() -> None:
+async def test_wait_for_an_edited_flow_ends_after_days() -> None:
     """The platform may not migrate an edited flow. The wait ends and names that flow."""
     scenario = Scenario()
     scenario.world.assumptions.edited_flows_migrate = False

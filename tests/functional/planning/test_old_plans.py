@@ -36,7 +36,7 @@ class KilledError(BaseException):
     """Raised when the process dies."""
 
 
-async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
+async def build_idle_scenario(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
     """Return a scenario with a retired original and a flow that needs changes."""
     scenario = Scenario(
         mode=ApprovalPolicy.AUTOMATIC, settings=fake_settings(plans_kept=plans_kept)
@@ -50,19 +50,19 @@ async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
     return scenario
 
 
-async def days(scenario: Scenario, number: int) -> None:
+async def run_days(scenario: Scenario, number: int) -> None:
     """Let this number of days pass, each with a daily check."""
     for _ in range(number):
         await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
         await scenario.run(DAY)
 
 
-def rows(scenario: Scenario) -> Counter[str]:
+def count_rows(scenario: Scenario) -> Counter[str]:
     """Return the number of rows in each table."""
     return Counter(table for table, _, _ in scenario.fakes.store.rows)
 
 
-async def planned_on(services: Services, cause: str) -> EnvironmentJob:
+async def find_environment_job(services: Services, cause: str) -> EnvironmentJob:
     """Return the environment job of the remediation with this idempotency key."""
     remediations = await services.tables.remediations.all("remediation")
     (found,) = [one for one in remediations if one.idempotency_key.startswith(cause)]
@@ -70,23 +70,23 @@ async def planned_on(services: Services, cause: str) -> EnvironmentJob:
     return job
 
 
-async def test_after_a_while_quiet_days_add_no_row() -> None:
+async def test_days_without_changes_add_no_rows() -> None:
     """No table has more rows after 15 further days in which nothing happens."""
-    scenario = await quiet()
-    await days(scenario, 15)
-    before = rows(scenario)
+    scenario = await build_idle_scenario()
+    await run_days(scenario, 15)
+    before = count_rows(scenario)
 
-    await days(scenario, 15)
+    await run_days(scenario, 15)
 
-    assert rows(scenario) == before
+    assert count_rows(scenario) == before
 
 
-async def test_a_retired_original_has_no_line_in_later_plans() -> None:
+async def test_later_plans_count_retired_originals_without_listing_them() -> None:
     """A finding counts retired originals. A plan for a named original lists it."""
-    scenario = await quiet()
+    scenario = await build_idle_scenario()
     await run_daily_check(scenario.services, "quiet")
     await scenario.run(DAY)
-    job = await planned_on(scenario.services, "quiet")
+    job = await find_environment_job(scenario.services, "quiet")
     items = await scenario.services.tables.plan_items.all(job.id)
     assert [item.display_name for item in items] == ["Managed"]
     assert any("1 retired original is not listed" in finding for finding in job.findings)
@@ -99,9 +99,9 @@ async def test_a_retired_original_has_no_line_in_later_plans() -> None:
     assert "Its copy has replaced it" in item.message
 
 
-async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
+async def test_plan_lists_a_retired_original_that_is_on_again() -> None:
     """The plan lists the original, and there is an alert about it."""
-    scenario = await quiet()
+    scenario = await build_idle_scenario()
     original = (await scenario.job("Orders")).original_id
     (flow,) = [one for one in scenario.world.flows() if one.workflow_id == original]
     flow.state = FlowState.ON
@@ -117,13 +117,13 @@ async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
     assert original in {item.workflow_id for item in (await scenario.plan()).values()}
 
 
-async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() -> None:
+async def test_automatic_plan_is_reduced_to_a_summary_and_then_deleted() -> None:
     """A summary stays for some days after the rows are deleted, and then it is deleted, too."""
-    scenario = await quiet()
+    scenario = await build_idle_scenario()
     await run_daily_check(scenario.services, "first")
     await scenario.run(DAY)
-    first = await planned_on(scenario.services, "first")
-    await days(scenario, 4)
+    first = await find_environment_job(scenario.services, "first")
+    await run_days(scenario, 4)
 
     tables = scenario.services.tables
     assert await tables.plan_items.all(first.id) == []
@@ -133,19 +133,19 @@ async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() 
     assert "Only this summary is kept" in shown.environment_job.findings[-1]
     assert (await show_remediation(scenario.services, first.remediation_id)).needs_changes == ()
 
-    await days(scenario, 8)
+    await run_days(scenario, 8)
 
     assert await tables.remediations.get("remediation", first.remediation_id) is None
     assert first.id not in {name[1] for name in scenario.fakes.store.rows}
 
 
-async def test_what_somebody_ordered_keeps_its_summary_and_what_was_done_all_of_it() -> None:
+async def test_requested_plan_keeps_its_summary_and_plan_with_jobs_is_kept() -> None:
     """A plan with flow jobs is kept whole, and a plan that a person requested as a summary."""
-    scenario = await quiet()
+    scenario = await build_idle_scenario()
     done = scenario.remediation
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
     looked = scenario.remediation
-    await days(scenario, 15)
+    await run_days(scenario, 15)
 
     plans = {one.id: (await show_plan(scenario.services, one.id))[0] for one in (done, looked)}
 
@@ -155,16 +155,16 @@ async def test_what_somebody_ordered_keeps_its_summary_and_what_was_done_all_of_
     assert plans[looked.id].environment_job.plan_kept is PlanKept.SUMMARY
 
 
-async def test_a_plan_that_is_current_or_undecided_stays() -> None:
+async def test_current_plan_of_an_environment_is_kept() -> None:
     """The last plan of an environment is kept, also after its policy is removed."""
-    scenario = await quiet()
-    await days(scenario, 5)
+    scenario = await build_idle_scenario()
+    await run_days(scenario, 5)
     last = max(
         await scenario.services.tables.environment_jobs.all(), key=lambda job: str(job.ended_at)
     )
     scenario.build.unlink()
 
-    await days(scenario, 20)
+    await run_days(scenario, 20)
 
     items = await scenario.services.tables.plan_items.all(last.id)
     assert [item.display_name for item in items] == ["Managed"]
@@ -172,15 +172,15 @@ async def test_a_plan_that_is_current_or_undecided_stays() -> None:
 
 async def superseded_scenario() -> Scenario:
     """Return a scenario with old plans, of which the app deletes each in a different way."""
-    scenario = await quiet(plans_kept=400 * DAY)
+    scenario = await build_idle_scenario(plans_kept=400 * DAY)
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
-    await days(scenario, 6)
+    await run_days(scenario, 6)
     scenario.settings = fake_settings(plans_kept=2 * DAY)
     scenario.renew()
     return scenario
 
 
-async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
+async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
     """After a kill at any write, the next run deletes the same rows as one without a kill."""
     scenario = await superseded_scenario()
     store = scenario.fakes.store
@@ -223,7 +223,7 @@ async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
     assert writes > 10
 
 
-async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
+async def test_removal_of_plans_takes_limited_time_per_run() -> None:
     """Each run takes limited time and deletes a part of the old plans."""
     scenario = await superseded_scenario()
     clock, delete = scenario.world.clock, MemoryStore.write
@@ -242,7 +242,7 @@ async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
     assert len(left) > 3
 
 
-async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
+async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
     """The remediation of an unreadable row is kept, and the others are deleted."""
     scenario = await superseded_scenario()
     store = scenario.fakes.store
@@ -253,18 +253,18 @@ async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
     name = scenario.services.tables.environment_jobs.name_of(first)
     row = store.rows[name]
     store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
-    before = rows(scenario)["environmentjobs"]
+    before = count_rows(scenario)["environmentjobs"]
 
     await delete_old_plans(scenario.services)
 
     assert name in store.rows
     assert ("remediations", "remediation", name[1]) in store.rows
-    assert rows(scenario)["environmentjobs"] < before - 1
+    assert count_rows(scenario)["environmentjobs"] < before - 1
 
 
-async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> None:
+async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
     """The app indexes the ids of older plans once, and does not overwrite a newer id."""
-    scenario = await quiet()
+    scenario = await build_idle_scenario()
     services = scenario.services
     job = await scenario.environment_job()
     items = {item.display_name: item for item in await services.tables.plan_items.all(job.id)}
@@ -292,14 +292,14 @@ async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> No
 
 
 @pytest.mark.parametrize("past", [0, 40])
-async def test_a_plan_asks_the_store_the_same_however_long_the_past_is(past: int) -> None:
+async def test_store_requests_of_a_plan_do_not_depend_on_old_plans(past: int) -> None:
     """The number of store requests for a plan does not grow with the number of old plans."""
-    assert await queries_of_a_plan(past) == await queries_of_a_plan(1)
+    assert await count_plan_queries(past) == await count_plan_queries(1)
 
 
-async def queries_of_a_plan(past: int) -> int:
+async def count_plan_queries(past: int) -> int:
     """Return the number of store requests of a plan after this number of old plans."""
-    scenario = await quiet(plans_kept=400 * DAY)
+    scenario = await build_idle_scenario(plans_kept=400 * DAY)
     tables, job = scenario.services.tables, await scenario.environment_job()
     items = await tables.plan_items.all(job.id)
     for number in range(past):
@@ -333,9 +333,9 @@ async def queries_of_a_plan(past: int) -> int:
     return asked.total()
 
 
-async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> None:
+async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
     """The app deletes the indexed ids of deleted flows, and keeps those of the others."""
-    scenario = await quiet(plans_kept=10 * DAY)
+    scenario = await build_idle_scenario(plans_kept=10 * DAY)
     tables, environment = scenario.services.tables, scenario.build.environment.id
     stays = next(f for f in scenario.build.environment.flows.values() if f.name == "Managed")
     plans = await tables.environment_jobs.all()
@@ -351,14 +351,14 @@ async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> 
     jobs = await scenario.jobs()
     assert len(await tables.expected_caller_updates.all()) > 0
 
-    await days(scenario, 12)
+    await run_days(scenario, 12)
 
     assert [one.workflow_id for one in await tables.known_urls.all()] == [stays.workflow_id]
     assert await tables.expected_caller_updates.all() == []
     assert {job.id for job in (await scenario.jobs()).values()} == {job.id for job in jobs.values()}
 
 
-async def test_a_job_in_progress_keeps_its_place_among_those_that_come() -> None:
+async def test_expected_caller_update_of_a_job_in_progress_is_kept() -> None:
     """The app keeps the expected caller update of a job in progress."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.flow("Orders", define.http_trigger(), {})

@@ -18,7 +18,7 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 HOUR = timedelta(hours=1)
 
 
-async def shown(services: Services, remediation_id: str) -> PlanView:
+async def show_only_plan(services: Services, remediation_id: str) -> PlanView:
     """Return the plan of the only environment."""
     (plan,) = await show_plan(services, remediation_id)
     return plan
@@ -33,7 +33,7 @@ async def approve_version(scenario: Scenario, version: str, *except_flows: str) 
 
 
 @pytest.mark.parametrize(("flows", "text"), [(1, "1 flow awaits"), (2, "2 flows await")])
-async def test_history_says_how_many_flows_await_approval(flows: int, text: str) -> None:
+async def test_history_counts_flows_that_await_approval(flows: int, text: str) -> None:
     """The noun and the verb agree with the number."""
     scenario = Scenario()
     for number in range(flows):
@@ -48,12 +48,12 @@ async def test_history_says_how_many_flows_await_approval(flows: int, text: str)
 # --- versions -------------------------------------------------------------------------------------
 
 
-async def test_a_version_that_is_not_the_plans_is_refused() -> None:
+async def test_approval_of_another_plan_version_is_rejected() -> None:
     """The error names the plan's version, and nothing is approved."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
-    version = (await shown(scenario.services, scenario.remediation.id)).version
+    version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
 
     with pytest.raises(JobBlocked) as refusal:
         await approve_version(scenario, "0" * 16)
@@ -63,12 +63,12 @@ async def test_a_version_that_is_not_the_plans_is_refused() -> None:
     assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
-async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says_how() -> None:
+async def test_approval_of_an_outdated_plan_version_names_the_change() -> None:
     """If the plan has changed since, the error names the change, and nothing is written."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
-    version = (await shown(scenario.services, scenario.remediation.id)).version
+    version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
     edit(orders)
     await approve_version(scenario, version)
     await scenario.run(HOUR)
@@ -81,19 +81,19 @@ async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says
     assert scenario.world.writes == []
 
 
-async def test_an_unchanged_plan_keeps_its_version() -> None:
+async def test_unchanged_plan_keeps_its_version() -> None:
     """The version of a plan is the same three days later."""
     scenario = Scenario()
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     await planned(scenario)
-    version = (await shown(scenario.services, scenario.remediation.id)).version
+    version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
 
     await scenario.run(timedelta(days=3))
 
-    assert (await shown(scenario.services, scenario.remediation.id)).version == version
+    assert (await show_only_plan(scenario.services, scenario.remediation.id)).version == version
 
 
-async def test_one_environment_is_approved_at_a_time() -> None:
+async def test_plans_of_environments_are_approved_separately() -> None:
     """The plan of the other environment, with its own version, still awaits approval."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
@@ -118,7 +118,7 @@ async def test_one_environment_is_approved_at_a_time() -> None:
     }
 
 
-async def test_two_remediations_that_are_approved_together_share_one_job() -> None:
+async def test_two_approved_remediations_of_a_flow_share_one_job() -> None:
     """The second remediation uses the job of the first one, and both complete."""
     scenario = Scenario()
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
@@ -145,7 +145,7 @@ async def test_two_remediations_that_are_approved_together_share_one_job() -> No
 # --- exceptions -----------------------------------------------------------------------------------
 
 
-async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
+async def test_parents_of_an_excluded_flow_are_excluded() -> None:
     """If the child is excluded, parent and grandparent are not copied, but another flow is."""
     scenario = Scenario()
     child, parent, grandparent = scenario.build.family("Billing")
@@ -164,12 +164,12 @@ async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
     assert plan[grandparent.name].planned_changes == ()
 
 
-async def test_an_exception_that_excepts_nothing_is_rejected() -> None:
+async def test_exclusion_of_an_unknown_flow_is_rejected() -> None:
     """If a mistyped flow were ignored, the flow that was meant would be copied."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
-    version = (await shown(scenario.services, scenario.remediation.id)).version
+    version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
 
     with pytest.raises(NotFound, match="orders-flow"):
         await approve_version(scenario, version, "orders-flow")
@@ -180,11 +180,11 @@ async def test_an_exception_that_excepts_nothing_is_rejected() -> None:
 # --- choices --------------------------------------------------------------------------------------
 
 
-async def choose(
+async def approve_chosen_flows(
     scenario: Scenario, *included: str, offered: tuple[str, ...] | None = None, version: str = ""
 ) -> None:
     """Approve only these flows of a plan, by workflow id, as the plan page does."""
-    plan = await shown(scenario.services, scenario.remediation.id)
+    plan = await show_only_plan(scenario.services, scenario.remediation.id)
     approval = ApprovalInput(
         versions=(version or plan.version,),
         approved_by="tests",
@@ -201,7 +201,9 @@ async def test_approval_of_chosen_flows_excludes_the_others_and_what_runs_them()
     sales = scenario.build.http_flow("Orders")
     await planned(scenario)
 
-    await choose(scenario, child.workflow_id, grandparent.workflow_id, sales.workflow_id)
+    await approve_chosen_flows(
+        scenario, child.workflow_id, grandparent.workflow_id, sales.workflow_id
+    )
     await scenario.run(HOUR)
 
     assert set(await scenario.jobs()) == {"Orders", child.name}
@@ -218,7 +220,9 @@ async def test_approval_of_offered_flows_includes_those_that_were_not_offered() 
     scenario.build.http_flow("Receipts")
     await planned(scenario)
 
-    await choose(scenario, sales.workflow_id, offered=(sales.workflow_id, invoices.workflow_id))
+    await approve_chosen_flows(
+        scenario, sales.workflow_id, offered=(sales.workflow_id, invoices.workflow_id)
+    )
     await scenario.run(HOUR)
 
     assert set(await scenario.jobs()) == {"Orders", "Receipts"}
@@ -229,15 +233,15 @@ async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_
     scenario = Scenario()
     sales, invoices = (scenario.build.http_flow(name) for name in ("Orders", "Invoices"))
     await planned(scenario)
-    version = (await shown(scenario.services, scenario.remediation.id)).version
-    await choose(scenario, sales.workflow_id, version=version)
+    version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
+    await approve_chosen_flows(scenario, sales.workflow_id, version=version)
 
-    await choose(scenario, sales.workflow_id, version=version)
+    await approve_chosen_flows(scenario, sales.workflow_id, version=version)
     await scenario.run(HOUR)
-    await choose(scenario, sales.workflow_id, version=version)
+    await approve_chosen_flows(scenario, sales.workflow_id, version=version)
     for other in ((invoices.workflow_id,), (sales.workflow_id, invoices.workflow_id)):
         with pytest.raises(JobBlocked) as rejection:
-            await choose(scenario, *other, version=version)
+            await approve_chosen_flows(scenario, *other, version=version)
         assert rejection.value.code == "nothing_to_approve"
 
     assert (await scenario.environment_job()).approval_count == 1
@@ -250,8 +254,8 @@ async def test_choice_of_an_unknown_flow_or_of_none_is_rejected() -> None:
     await planned(scenario)
 
     with pytest.raises(NotFound, match="no-such-flow"):
-        await choose(scenario, "no-such-flow")
+        await approve_chosen_flows(scenario, "no-such-flow")
     with pytest.raises(JobBlocked, match="includes no flow"):
-        await choose(scenario, parent.workflow_id)
+        await approve_chosen_flows(scenario, parent.workflow_id)
 
     assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 NOW = timedelta(0)
 
 
-async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only() -> None:
+async def test_edited_flow_and_its_parents_need_a_second_approval() -> None:
     """The other flow is copied. The edited flow and its parents are, after a second approval."""
     scenario = Scenario()
     child, _, _ = scenario.build.family("Billing")
@@ -49,7 +49,7 @@ async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only()
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
-async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None:
+async def test_second_approval_does_not_start_jobs_in_progress_again() -> None:
     """The job of the unchanged flow continues, and its history has one entry for planned."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -68,7 +68,7 @@ async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None
     assert (await scenario.job("Invoices")).step is FlowJobState.CHECKING_FOR_CALLS
 
 
-async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
+async def test_flow_with_a_new_caller_needs_a_second_approval() -> None:
     """The app does not write a new caller before a second approval."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -90,7 +90,7 @@ async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
     assert site.settings["FLOW_URL"] != old
 
 
-async def test_a_caller_that_is_gone_holds_nothing() -> None:
+async def test_flow_with_fewer_callers_needs_no_second_approval() -> None:
     """A flow with fewer callers than approved needs no second approval."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -105,7 +105,7 @@ async def test_a_caller_that_is_gone_holds_nothing() -> None:
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() -> None:
+async def test_caller_that_awaits_approval_is_not_changed() -> None:
     """The flow that it calls waits until the edited caller is approved again."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -129,9 +129,7 @@ async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() ->
 
 
 @pytest.mark.parametrize("is_renamed", [True, False])
-async def test_a_flow_that_is_renamed_or_turned_off_waits_for_an_approval(
-    *, is_renamed: bool
-) -> None:
+async def test_renamed_flow_or_flow_turned_off_needs_a_second_approval(*, is_renamed: bool) -> None:
     """The plan names the change, and the app creates no flow job."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -150,7 +148,7 @@ async def test_a_flow_that_is_renamed_or_turned_off_waits_for_an_approval(
     assert await scenario.jobs() == {}
 
 
-async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
+async def test_deleted_flow_needs_no_change() -> None:
     """The plan says that the flow needs no change, and the other flow completes."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -169,7 +167,7 @@ async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
-async def test_a_flow_that_is_new_is_not_added() -> None:
+async def test_new_flow_is_not_added_to_an_approved_plan() -> None:
     """The app copies only the approved flow, and the new flows do not count for the flow limit."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -186,7 +184,7 @@ async def test_a_flow_that_is_new_is_not_added() -> None:
     assert set(await scenario.plan()) == {"Orders"}
 
 
-async def test_a_plan_of_which_all_has_changed_waits_as_a_whole() -> None:
+async def test_plan_with_only_changed_flows_awaits_approval_again() -> None:
     """The job awaits approval again, with a new expiry."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -204,7 +202,7 @@ async def test_a_plan_of_which_all_has_changed_waits_as_a_whole() -> None:
     assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
 
 
-async def test_a_change_that_nobody_approves_in_time_is_left() -> None:
+async def test_changed_flow_is_not_migrated_after_its_approval_expired() -> None:
     """The flow is not migrated, and the remediation completes with the other one."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -222,7 +220,7 @@ async def test_a_change_that_nobody_approves_in_time_is_left() -> None:
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
-async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
+async def test_cancel_includes_flows_that_await_a_second_approval() -> None:
     """The job in progress is rolled back, and the changed flow can no longer be approved."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -267,7 +265,7 @@ async def _interrupted(at: int | None, moment: Moment) -> tuple[Scenario, Plan]:
 
 
 @pytest.mark.parametrize("moment", Moment)
-async def test_killed_at_any_call_the_same_flows_are_held_and_dispatched(moment: Moment) -> None:
+async def test_same_flows_await_approval_after_a_kill_at_any_request(moment: Moment) -> None:
     """After a kill at any request, the same flows await approval and the same flow has a job."""
     _, plan = await _interrupted(None, moment)
     for at in range(1, plan.calls + 1):

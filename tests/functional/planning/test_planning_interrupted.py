@@ -13,7 +13,7 @@ from tests.fakes.services import fake_settings
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
+async def test_plan_is_completed_within_minutes_after_a_kill() -> None:
     """After a kill at any request, the plan is completed within five minutes."""
     at, struck = 0, True
     while struck:
@@ -34,7 +34,7 @@ async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
     assert at > 50
 
 
-async def test_a_lease_is_renewed_while_a_step_reads() -> None:
+async def test_lease_is_renewed_during_a_step() -> None:
     """A second invocation after the end of the first lease does not get the row."""
     scenario = Scenario(settings=fake_settings(job_lease_duration=timedelta(milliseconds=30)))
     table = scenario.services.tables.environment_jobs

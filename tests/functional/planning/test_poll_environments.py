@@ -34,7 +34,7 @@ def events(scenario: Scenario) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("moment", Moment)
-async def test_a_link_has_one_event_id_whenever_the_poll_dies(moment: Moment) -> None:
+async def test_event_of_a_link_keeps_its_id_after_a_kill(moment: Moment) -> None:
     """After a kill at any request, a later poll sends the event with the same id."""
     at, struck = 0, True
     while struck:
@@ -54,7 +54,7 @@ async def test_a_link_has_one_event_id_whenever_the_poll_dies(moment: Moment) ->
     assert at > 1
 
 
-async def test_a_link_that_came_and_went_and_came_again_is_a_new_one() -> None:
+async def test_repeated_link_is_a_new_event() -> None:
     """A link that is removed and applied again is a new event."""
     scenario = Scenario()
     link = scenario.build.link()
@@ -77,7 +77,7 @@ async def test_a_link_that_came_and_went_and_came_again_is_a_new_one() -> None:
     assert len({str(one["id"]) for one in told}) == 3
 
 
-async def test_a_status_that_comes_back_under_one_policy_is_told_again() -> None:
+async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> None:
     """The link time is the same in all events, so no second remediation is started."""
     scenario = Scenario()
     scenario.build.link()
@@ -96,7 +96,7 @@ async def test_a_status_that_comes_back_under_one_policy_is_told_again() -> None
     assert len({str(one["data"]["linkedSince"]) for one in told}) == 1  # type: ignore[index]
 
 
-async def test_a_new_name_is_stored_without_an_event() -> None:
+async def test_new_environment_name_is_stored_without_an_event() -> None:
     """Only a link and its status are events; pages show the name."""
     scenario = Scenario()
     scenario.build.link()

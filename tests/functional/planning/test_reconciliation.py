@@ -7,7 +7,7 @@ from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.use_cases.start_remediation import start_manual_remediation
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -42,7 +42,7 @@ def _scenario() -> Scenario:
     return scenario
 
 
-async def test_what_only_the_full_list_shows_is_found_only_on_request() -> None:
+async def test_flow_without_dataverse_row_is_found_only_by_a_full_comparison() -> None:
     """Only a comparison of all flows finds a flow that Dataverse lacks."""
     assert LACKING not in await _findings(_scenario(), reconcile=False)
     found = await _findings(_scenario(), reconcile=True)
@@ -50,7 +50,7 @@ async def test_what_only_the_full_list_shows_is_found_only_on_request() -> None:
     assert f"1 flow is {LACKING}: Mine" in found
 
 
-async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
+async def test_daily_check_does_not_compare_all_flows() -> None:
     """The daily check does not compare all flows, because the list needs much of the budget."""
     scenario = _scenario()
     settings = EnvironmentSettings(
@@ -68,7 +68,7 @@ async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
     assert (await start_manual_remediation(scenario.services, order)).compare_all_flows is False
 
 
-async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
+async def test_full_comparison_is_requested_over_http_and_by_the_command_line() -> None:
     """The same key without the comparison is another request, and is rejected."""
     scenario = _scenario()
     provide(scenario.services)
@@ -77,7 +77,7 @@ async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
 
     started = await call(start_remediation, {**order, "compare_all_flows": True}, headers=headers)
     other = await call(start_remediation, order, headers=headers)
-    async with served_app() as cli:
+    async with serve_app() as cli:
         words = (
             "remediation",
             "start",

@@ -17,15 +17,15 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 RIDDLE = request_trigger("NobodyKnows")
 
 
-def riddle(scenario: Scenario) -> FakeFlow:
+def add_flow_with_unknown_trigger(scenario: Scenario) -> FakeFlow:
     """Add a flow with an unknown trigger and a child on Microsoft's key."""
     return scenario.build.parent("Riddle", scenario.build.http_flow("Orders"), trigger=RIDDLE)
 
 
-async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
+async def test_flow_with_an_unknown_trigger_is_cut_over_only_if_named() -> None:
     """The plan says that the trigger is unknown. If a person names the flow, it is cut over."""
     scenario = Scenario()
-    flow = riddle(scenario)
+    flow = add_flow_with_unknown_trigger(scenario)
     await planned(scenario)
     unnamed = (await scenario.plan())["Riddle"]
 
@@ -43,16 +43,16 @@ async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
     assert (await scenario.job("Riddle")).state is FlowJobState.RETIRED
 
 
-async def test_a_flow_that_is_off_waits_for_a_person_too() -> None:
+async def test_flow_with_an_unknown_trigger_that_is_off_needs_a_person() -> None:
     """A flow that is off needs a person, too, because it may be turned on later."""
     scenario = Scenario()
-    turn_off(scenario.world, riddle(scenario))
+    turn_off(scenario.world, add_flow_with_unknown_trigger(scenario))
     await planned(scenario)
 
     assert (await scenario.plan())["Riddle"].action is PlannedAction.NEEDS_CHANGES
 
 
-async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
+async def test_job_is_blocked_if_the_trigger_becomes_unknown() -> None:
     """If an accepted edit makes the trigger unknown, the job is blocked."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -70,7 +70,7 @@ async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
     assert (await scenario.job("Orders")).reason_code == "trigger_changed"
 
 
-async def test_an_assessment_does_not_know_whether_it_moves() -> None:
+async def test_assessment_of_a_flow_with_an_unknown_trigger_is_unknown() -> None:
     """The assessment does not know whether the flow and its parent stay on Microsoft's key."""
     tenant = Assessed()
     flow = tenant.build.flow("Riddle", RIDDLE)

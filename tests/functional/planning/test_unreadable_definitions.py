@@ -28,7 +28,7 @@ class Abyss:
         return await self._reports.get_flow(environment_id, flow_name)
 
 
-async def test_one_that_nests_too_deep_stops_no_other() -> None:
+async def test_too_deeply_nested_definition_does_not_stop_the_plan() -> None:
     """The plan names the flow and plans the others."""
     scenario = Scenario()
     abyss = scenario.build.http_flow("Abyss")

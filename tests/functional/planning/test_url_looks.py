@@ -20,14 +20,14 @@ MANY = MOST_LOOKS + 3
 DARK = "Who calls it by its trigger URL"
 
 
-def watched() -> Scenario:
+def build_recorded_scenario() -> Scenario:
     """Return a scenario that records its requests."""
     scenario = Scenario()
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(trace=[]))
     return scenario
 
 
-def looks(scenario: Scenario) -> int:
+def count_run_reads(scenario: Scenario) -> int:
     """Return the number of flows whose runs were read, and reset it."""
     trace = scenario.driver.plan.trace
     assert trace is not None
@@ -36,7 +36,7 @@ def looks(scenario: Scenario) -> int:
     return count
 
 
-def called(scenario: Scenario, count: int) -> None:
+def add_called_flows(scenario: Scenario, count: int) -> None:
     """Add flows with a calling app setting, and let each be called."""
     for number in range(count):
         scenario.build.app_setting_caller(
@@ -45,14 +45,14 @@ def called(scenario: Scenario, count: int) -> None:
     scenario.world.traffic.beat(scenario.world)
 
 
-def shown(plan: dict[str, PlanItem]) -> set[str]:
+def list_flows_with_callers(plan: dict[str, PlanItem]) -> set[str]:
     """Return the titles of the flows whose callers the plan shows."""
     return {title for title, item in plan.items() if item.callers}
 
 
-async def test_no_flow_is_looked_at_where_no_caller_holds_a_url() -> None:
+async def test_no_runs_are_read_if_no_caller_has_a_trigger_url() -> None:
     """If no caller holds a trigger URL, the app reads no runs."""
-    scenario = watched()
+    scenario = build_recorded_scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.system("shop", scenario.build.url_of(orders))
     scenario.world.traffic.beat(scenario.world)
@@ -60,13 +60,13 @@ async def test_no_flow_is_looked_at_where_no_caller_holds_a_url() -> None:
     await planned(scenario)
 
     item = (await scenario.plan())["Orders"]
-    assert (looks(scenario), item.is_complete, item.was_run_checked) == (0, True, False)
+    assert (count_run_reads(scenario), item.is_complete, item.was_run_checked) == (0, True, False)
     assert not any(DARK in one for one in item.unknowns)
 
 
-async def test_looks_end_when_each_url_has_its_flow() -> None:
+async def test_run_reads_end_when_each_trigger_url_has_a_flow() -> None:
     """The app stops reading runs when each trigger URL has a flow."""
-    scenario = watched()
+    scenario = build_recorded_scenario()
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.world.traffic.beat(scenario.world)
     for number in range(5):
@@ -75,51 +75,55 @@ async def test_looks_end_when_each_url_has_its_flow() -> None:
     await planned(scenario)
 
     plan = await scenario.plan()
-    assert shown(plan) == {"Orders"}
-    assert looks(scenario) == sum(item.was_run_checked for item in plan.values())
+    assert list_flows_with_callers(plan) == {"Orders"}
+    assert count_run_reads(scenario) == sum(item.was_run_checked for item in plan.values())
     assert not any(DARK in one for item in plan.values() for one in item.unknowns)
     assert (await scenario.environment_job()).findings == ()
 
 
-async def test_a_plan_to_approve_looks_at_ten_flows_and_names_the_callers_of_the_others() -> None:
+async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
     """A plan reads the runs of ten flows. The other callers are updated, too."""
-    scenario = watched()
-    called(scenario, MANY)
+    scenario = build_recorded_scenario()
+    add_called_flows(scenario, MANY)
 
     await planned(scenario)
-    plan, job, count = await scenario.plan(), await scenario.environment_job(), looks(scenario)
+    plan, job, count = (
+        await scenario.plan(),
+        await scenario.environment_job(),
+        count_run_reads(scenario),
+    )
     await scenario.approve()
 
     dark = {title for title, item in plan.items() if any(DARK in one for one in item.unknowns)}
-    assert count == len(shown(plan)) == MOST_LOOKS
-    assert dark == plan.keys() - shown(plan)
+    assert count == len(list_flows_with_callers(plan)) == MOST_LOOKS
+    assert dark == plan.keys() - list_flows_with_callers(plan)
     [finding] = job.findings
     assert all(f"F{title.partition(' ')[2]}" in finding for title in dark)
     assert {one.state for one in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
     assert scenario.world.traffic.lost == []
 
 
-async def test_a_dry_run_looks_at_all_and_spares_the_plan_after_it_every_look() -> None:
+async def test_plan_after_a_dry_run_reads_no_runs() -> None:
     """A dry run reads the runs of all flows, and the next plan reads none."""
-    scenario = watched()
-    called(scenario, MANY)
+    scenario = build_recorded_scenario()
+    add_called_flows(scenario, MANY)
     scenario.build.link()
     scenario.build.share_connections()
     await scenario.opt_in()
 
     await scenario.order(RemediationMode.DRY_RUN)
-    dry, count = await scenario.plan(), looks(scenario)
+    dry, count = await scenario.plan(), count_run_reads(scenario)
     await scenario.order(cause="order-2")
 
-    assert (len(shown(dry)), count) == (MANY, MANY)
-    assert shown(await scenario.plan()) == dry.keys()
-    assert looks(scenario) == 0
+    assert (len(list_flows_with_callers(dry)), count) == (MANY, MANY)
+    assert list_flows_with_callers(await scenario.plan()) == dry.keys()
+    assert count_run_reads(scenario) == 0
 
 
 @pytest.mark.parametrize("is_new", [True, False])
-async def test_only_a_url_that_no_approval_has_seen_is_looked_up_after_it(is_new: bool) -> None:
+async def test_only_new_trigger_urls_are_matched_after_an_approval(is_new: bool) -> None:
     """After an approval, the app reads runs only for a trigger URL that the approval lacks."""
-    scenario = watched()
+    scenario = build_recorded_scenario()
     flows = [scenario.build.http_flow(f"Flow {number}") for number in range(MANY)]
     last = max(flows, key=lambda flow: flow.workflow_id)
     scenario.build.system("shop", scenario.build.url_of(last))

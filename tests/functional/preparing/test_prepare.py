@@ -16,8 +16,12 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 HOUR = timedelta(hours=1)
 
 
-async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
-    """Only the Power Apps (V1) flow is planned. HTTP waits for the key, List flows for its name."""
+async def test_prepare_plans_only_changes_that_are_possible_before_the_key() -> None:
+    """The plan changes only the Power Apps (V1) flow.
+
+    The HTTP flow waits for the key, and the flow that lists flows as admin has to be named with
+    `--flow`.
+    """
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("App")
     scenario.build.http_flow("Orders")
@@ -41,7 +45,7 @@ async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
     assert "PowerAppV2" in plan["App"].conversion_preview
 
 
-async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> None:
+async def test_approved_flow_is_added_to_a_solution() -> None:
     """The app changes nothing else, and the flow leaves the Microsoft-key list."""
     scenario = Scenario()
     app = scenario.build.power_apps_v1_flow("App")
@@ -59,7 +63,7 @@ async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> 
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
-async def test_forty_five_flows_take_three_calls() -> None:
+async def test_flows_are_added_in_requests_of_twenty() -> None:
     """The app adds at most twenty flows in a request."""
     scenario = Scenario()
     flows = [scenario.build.power_apps_v1_flow(f"App {number}") for number in range(45)]
@@ -74,7 +78,7 @@ async def test_forty_five_flows_take_three_calls() -> None:
     assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
 
 
-async def test_a_linked_environment_is_not_prepared() -> None:
+async def test_prepare_of_a_linked_environment_is_blocked() -> None:
     """The job is blocked, and the fix is the mode apply."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("App")
@@ -88,7 +92,7 @@ async def test_a_linked_environment_is_not_prepared() -> None:
     assert "mode apply" in job.fix
 
 
-async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
+async def test_prepare_of_a_read_only_environment_is_rejected() -> None:
     """A read-only environment rejects the remediation."""
     scenario = Scenario(mode=ApprovalPolicy.READ_ONLY)
     scenario.build.power_apps_v1_flow("App")
@@ -101,7 +105,7 @@ async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
     assert scenario.world.writes == []
 
 
-async def test_a_key_that_is_applied_meanwhile_stops_what_has_not_begun() -> None:
+async def test_no_flow_is_added_after_a_key_is_applied() -> None:
     """The app adds no flow to a solution after a key is applied."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("App")
@@ -114,7 +118,7 @@ async def test_a_key_that_is_applied_meanwhile_stops_what_has_not_begun() -> Non
     assert asked(scenario) == []
 
 
-async def test_parents_wait_for_the_flows_that_they_run() -> None:
+async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
     """A parent leaves the Microsoft-key list together with its child, and needs no change."""
     scenario = Scenario()
     child = scenario.build.power_apps_v1_flow("Child")
@@ -129,7 +133,7 @@ async def test_parents_wait_for_the_flows_that_they_run() -> None:
     assert await listed(scenario) == set()
 
 
-async def test_managed_and_excluded_flows_are_left_and_the_limit_holds() -> None:
+async def test_prepare_respects_managed_flows_exclusions_and_the_flow_limit() -> None:
     """Managed and excluded flows are not changed, and the flow limit holds, as for copies."""
     scenario = Scenario()
     managed = scenario.build.admin_list_flow("Managed")

@@ -17,7 +17,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 HOUR = timedelta(hours=1)
 
 
-async def test_a_rollback_writes_the_definition_back() -> None:
+async def test_rollback_restores_the_definition() -> None:
     """The definition is restored exactly. The history says that the flow stays in the solution."""
     scenario = Scenario()
     app = input_flow(scenario)
@@ -34,7 +34,7 @@ async def test_a_rollback_writes_the_definition_back() -> None:
     assert differences(before, scenario.world) == []
 
 
-async def test_a_rollback_takes_no_old_read_for_a_definition_that_was_written_back() -> None:
+async def test_rollback_writes_the_definition_although_reads_lag() -> None:
     """The app writes the old definition although reads do not show the conversion yet."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
@@ -52,7 +52,7 @@ async def test_a_rollback_takes_no_old_read_for_a_definition_that_was_written_ba
 
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
-async def test_a_conversion_that_is_frozen_is_waited_for(
+async def test_rollback_reverts_a_late_conversion(
     undo: Callable[[Services, str], Awaitable[object]],
 ) -> None:
     """The rollback reverts a conversion that is written after the rollback was requested."""
@@ -84,7 +84,7 @@ class _BeforeUpdate(Pause):
         return Pause.enter(self, name)
 
 
-async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:
+async def test_rollback_leaves_the_flow_in_its_solution() -> None:
     """The history says that the flow stays in the solution."""
     scenario = Scenario()
     app = scenario.build.power_apps_v1_flow("App")
@@ -98,7 +98,7 @@ async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:
     assert app.in_solution
 
 
-async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None:
+async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
     """The job is blocked, because the old definition would overwrite the edit."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
@@ -116,7 +116,7 @@ async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None
     assert "Extra" in admin.client_data
 
 
-async def test_cancelling_leaves_what_is_done_as_it_is() -> None:
+async def test_cancel_does_not_revert_a_prepared_flow() -> None:
     """The cancel does not revert a flow that is already prepared."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")

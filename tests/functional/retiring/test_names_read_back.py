@@ -49,7 +49,7 @@ async def renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
     return scenario, left
 
 
-async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
+async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
     """The job is blocked with its own code, no call is lost, and a retry writes the name."""
     scenario, left = await renamed_scenario(times=99)
 
@@ -66,7 +66,7 @@ async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_name_that_is_not_kept_once_is_given_again(times: int) -> None:
+async def test_ignored_name_is_written_again(times: int) -> None:
     """The app writes the name again, and the job completes without a person."""
     scenario, left = await renamed_scenario(times)
 

@@ -30,7 +30,7 @@ LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
 
 
 @pytest.mark.parametrize("lag", LAGS)
-async def test_reads_that_lag_only_take_time(lag: float) -> None:
+async def test_cutover_completes_although_reads_lag(lag: float) -> None:
     """The cutover completes without a notification, however long reads lag."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
 
@@ -47,7 +47,7 @@ async def test_reads_that_lag_only_take_time(lag: float) -> None:
     assert pair.scenario.fakes.notices.told == []
 
 
-async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
+async def test_job_waits_until_the_write_is_visible() -> None:
     """The job waits and says that the write is accepted but not yet visible."""
     pair = await about_to_swap(read_lag_seconds=(60.0, 60.0))
 
@@ -59,7 +59,7 @@ async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
 
 
 @pytest.mark.parametrize("lag", LAGS)
-async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: float) -> None:
+async def test_original_is_turned_on_if_its_copy_cannot_be_turned_on(lag: float) -> None:
     """If the copy cannot be turned on, the app turns the original on, whatever reads show."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     pair.refuse(pair.copy)
@@ -94,7 +94,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_told(
+async def test_rejected_start_leaves_a_flow_on_or_is_reported(
     code: str,
 ) -> None:
     """Either the original is on again, or one notification says that both are off."""
@@ -120,7 +120,7 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
 @pytest.mark.parametrize(
     ("times", "lag"), [(times, lag) for times in (1, 2, 3) for lag in LAGS if times * lag <= 120]
 )
-async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: float) -> None:
+async def test_activation_without_effect_is_repeated(times: int, lag: float) -> None:
     """The app repeats an activation that the platform accepts without effect."""
     pair = await about_to_swap(activations_that_do_not_stick=times, read_lag_seconds=(lag, lag))
 
@@ -130,7 +130,7 @@ async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: 
     assert pair.on == (False, True)
 
 
-async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on() -> None:
+async def test_job_is_blocked_with_original_on_if_the_copy_never_turns_on() -> None:
     """After the deadline the job is blocked and the original is on."""
     pair = await about_to_swap()
 
@@ -147,7 +147,7 @@ async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on()
 
 
 @pytest.mark.parametrize("lag", LAGS)
-async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> None:
+async def test_both_off_is_reported_at_once(lag: float) -> None:
     """Row, health and one notification say that both are off, and the app keeps trying for days."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     pair.refuse(pair.copy, pair.original)
@@ -181,7 +181,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert (await check_health(pair.scenario.services)).alert_counts == {}
 
 
-async def test_it_is_the_first_line_of_every_list() -> None:
+async def test_both_off_is_first_in_every_list() -> None:
     """A job with both flows off is first among the flow jobs and among the alerts."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
@@ -202,7 +202,7 @@ async def test_it_is_the_first_line_of_every_list() -> None:
     assert list(health.alert_counts) == [Reason.BOTH_OFF, Reason.INTERNAL_ERROR]
 
 
-async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> None:
+async def test_copy_turned_off_during_monitoring_is_reported() -> None:
     """The job is blocked and one notification says that both are off. The app turns none on."""
     pair = await about_to_swap()
     await pair.run(timedelta(hours=1))
@@ -219,7 +219,7 @@ async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> Non
     assert pair.on == (True, False)
 
 
-async def test_a_person_who_turns_the_original_on_ends_it() -> None:
+async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
     """The app writes nothing more, and the job is blocked with the code of the platform."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
@@ -233,7 +233,7 @@ async def test_a_person_who_turns_the_original_on_ends_it() -> None:
     assert pair.on == (True, False)
 
 
-async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone() -> None:
+async def test_original_that_a_person_turned_on_stays_on() -> None:
     """The app does not turn off an original that a person has turned on."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
@@ -246,7 +246,7 @@ async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone()
     assert pair.switched(pair.original)[-1] is FlowState.ON
 
 
-async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
+async def test_job_continues_after_a_person_turns_the_copy_on() -> None:
     """The job continues as if the app had turned the copy on, and retires the original."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
@@ -271,7 +271,9 @@ async def unlink(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("stop", [stop_writes, forbid_writes, unlink])
-async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: Any) -> None:
+async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutover(
+    stop: Any,
+) -> None:
     """The original is turned on again, the copy stays off, and the job names what stops writes."""
     pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
@@ -291,7 +293,7 @@ async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: An
     assert pair.switched(pair.copy) == []
 
 
-async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on_after_it() -> None:
+async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None:
     """The platform rejects writes during a migration, so the original is turned on after it."""
     pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
@@ -307,7 +309,7 @@ async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on
     assert pair.on == (True, False)
 
 
-async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None:
+async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
     """After minutes one notification says that both are off. The flow is on when the service is."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
@@ -324,7 +326,7 @@ async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None
 
 
 @pytest.mark.parametrize("lag", LAGS)
-async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(lag: float) -> None:
+async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(lag: float) -> None:
     """The copy is turned on again, and the rollback succeeds later, in a retry."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(days=10))
@@ -343,7 +345,9 @@ async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(la
 
 
 @pytest.mark.parametrize("lag", LAGS)
-async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(lag: float) -> None:
+async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_lag(
+    lag: float,
+) -> None:
     """The app writes although reads still show the original as on and the kill switch is on."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     pair.refuse(pair.copy, error=ServiceUnavailable("no answer"))
@@ -358,7 +362,7 @@ async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(l
 
 
 @pytest.mark.parametrize("lag", LAGS)
-async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag: float) -> None:
+async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: float) -> None:
     """The original is turned on although reads still show it as on, and no call is lost."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -377,7 +381,7 @@ async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag:
     assert scenario.world.traffic.lost == []
 
 
-async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
+async def test_original_stays_on_if_a_migration_rejects_turning_it_off() -> None:
     """The platform rejects turning off the original, so it stays on and nobody is notified."""
     pair = await about_to_swap()
     pair.scenario.build.environment.is_migrating = True

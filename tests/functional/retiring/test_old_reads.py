@@ -27,7 +27,7 @@ async def undo(pair: Pair) -> None:
     ("lag", "seconds"), [(170.0, 61), (170.0, 169), (240.0, 150), (240.0, 200)]
 )
 @pytest.mark.parametrize("give_up", [stop_writes, undo])
-async def test_the_way_back_is_a_write_also_where_reads_lag_longer_than_is_assumed(
+async def test_original_is_turned_on_although_reads_lag_for_minutes(
     lag: float, seconds: int, give_up: Any
 ) -> None:
     """The app turns the original on although reads, minutes late, show it as on."""
@@ -61,7 +61,7 @@ async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
 
 
 @pytest.mark.parametrize("is_rolled_back", [False, True])
-async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
+async def test_daily_check_reports_both_off_after_an_old_read(
     is_rolled_back: bool,
 ) -> None:
     """The daily check finds both off, notifies, and a flow is turned on once that is possible."""
@@ -79,7 +79,7 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
     assert any(pair.on)
 
 
-async def test_the_undo_of_a_pair_that_is_off_writes_whatever_reads_and_switches_say() -> None:
+async def test_rollback_of_both_off_ignores_reads_and_kill_switch() -> None:
     """The rollback turns the original on although reads show it as on and the kill switch is on."""
     pair = await believed_too_early()
     pair.refusals.clear()
@@ -95,7 +95,7 @@ async def test_the_undo_of_a_pair_that_is_off_writes_whatever_reads_and_switches
     assert pair.on == (True, False)
 
 
-async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_person() -> None:
+async def test_retry_turns_on_the_original_that_this_job_turned_off() -> None:
     """The app first turns the original on again, and keeps in mind that it was on."""
     pair = await believed_too_early()
 
@@ -116,7 +116,7 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
     ],
     ids=["the copy alone gets no answer", "reads lag too long"],
 )
-async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
+async def test_cutover_that_would_fail_again_is_not_repeated(
     assumptions: dict[str, object], error: Exception | None, code: Reason
 ) -> None:
     """The app turns the original off only once, and the job is then blocked with a fix."""
@@ -132,7 +132,7 @@ async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
     assert pair.switched(pair.original).count(FlowState.OFF) == 1
 
 
-async def test_a_copy_that_this_job_stopped_is_not_taken_for_one_that_came_late() -> None:
+async def test_late_read_of_a_copy_that_the_job_turned_off_is_ignored() -> None:
     """A late read shows the copy as on, but the app knows that it has turned it off."""
     pair = await about_to_swap(is_outside=True, read_lag_seconds=(170.0, 170.0))
     await pair.run(timedelta(seconds=151))

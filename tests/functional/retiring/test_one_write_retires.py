@@ -41,7 +41,7 @@ BOTH, OFF, NAME = (FlowState.OFF, True), (FlowState.OFF, False), (None, True)
 @pytest.mark.parametrize(
     ("takes_both", "writes"), [(True, [BOTH]), (False, [BOTH, OFF, NAME])], ids=str
 )
-async def test_what_goes_off_has_its_name_by_then(
+async def test_original_is_turned_off_and_renamed_separately_if_one_write_is_rejected(
     *, takes_both: bool, writes: list[tuple[FlowState | None, bool]]
 ) -> None:
     """If the platform rejects the common write, the app turns the original off, then renames it."""

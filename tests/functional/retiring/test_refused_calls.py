@@ -90,7 +90,7 @@ async def states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
     }
 
 
-async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
+async def test_blocked_call_stops_retirements_for_its_host(
     scenario: Scenario,
 ) -> None:
     """The message names flow, action, host and firewall, and one notification is sent."""
@@ -114,7 +114,7 @@ async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
     ) == 1
 
 
-async def test_jobs_go_on_when_a_later_run_got_through(scenario: Scenario) -> None:
+async def test_jobs_continue_after_a_later_call_succeeds(scenario: Scenario) -> None:
     """The daily check continues the jobs after a later call succeeds, and deletes the alert."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
@@ -131,7 +131,7 @@ async def test_jobs_go_on_when_a_later_run_got_through(scenario: Scenario) -> No
     assert await scenario.services.tables.alerts.all("alert") == []
 
 
-async def test_a_success_settles_nothing_while_a_gap_is_known(scenario: Scenario) -> None:
+async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario: Scenario) -> None:
     """A firewall may allow some of the calls only. A person can ignore the issue by its name."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
@@ -154,7 +154,7 @@ async def test_a_success_settles_nothing_while_a_gap_is_known(scenario: Scenario
     assert {state for state, _ in (await states(scenario)).values()} == {FlowJobState.RETIRED}
 
 
-async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
+async def test_daily_check_reads_one_copy_of_each_host(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The copies of a host take turns, but one with a blocked call is read every day."""
@@ -184,7 +184,7 @@ async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
 
 
 @pytest.mark.parametrize("later", [True, False])
-async def test_a_time_out_counts_unless_a_later_run_got_through(
+async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
     scenario: Scenario, later: bool
 ) -> None:
     """If a firewall dropped the packets, it would drop the later call, too."""
@@ -204,7 +204,7 @@ async def test_a_time_out_counts_unless_a_later_run_got_through(
         assert "Every firewall that this app reads allows PowerPlatformPlex." in reason
 
 
-async def test_what_another_action_failed_for_stops_nothing(scenario: Scenario) -> None:
+async def test_failure_for_another_reason_stops_no_retirement(scenario: Scenario) -> None:
     """A run that fails for another reason than a firewall does not stop the retirement."""
     run = await called(scenario, "Orders")
     run.failed, run.failed_action, run.error = True, "Call", "404 NotFound"
@@ -214,7 +214,7 @@ async def test_what_another_action_failed_for_stops_nothing(scenario: Scenario) 
     assert (await states(scenario))["Orders"][0] is FlowJobState.RETIRED
 
 
-async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_before_it(
+async def test_fix_for_a_blocked_external_host_names_the_service_tag(
     scenario: Scenario,
 ) -> None:
     """The message names the host, and the fix the service tag that its owner has to allow."""
@@ -229,7 +229,7 @@ async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_be
     assert "Ask its owner to allow inbound HTTPS from PowerPlatformPlex.WestEurope" in (job.fix)
 
 
-async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(scenario: Scenario) -> None:
+async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenario) -> None:
     """The other flow of the host is retired, because the rolled back copy does not count."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
@@ -242,7 +242,7 @@ async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(scenario: Scenar
     assert (await states(scenario))["Invoices"][0] is FlowJobState.RETIRED
 
 
-async def test_a_refused_call_stands_for_longer_than_runs_are_kept(scenario: Scenario) -> None:
+async def test_blocked_call_remains_recorded_after_its_run_is_deleted(scenario: Scenario) -> None:
     """Without a later call, the jobs stay blocked and the alert stays for 40 days."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
@@ -257,7 +257,7 @@ async def test_a_refused_call_stands_for_longer_than_runs_are_kept(scenario: Sce
     assert [one.reason_code for one in notices] == ["outbound_call_blocked"]
 
 
-async def test_who_died_before_telling_tells_at_the_next_look(
+async def test_next_daily_check_reports_a_recorded_blocked_call(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next daily check sends the notification about a blocked call that is already recorded."""

@@ -118,7 +118,7 @@ async def about_to(scenario: Scenario, state: FlowJobState) -> None:
 
 
 @pytest.mark.parametrize("cause", ALL)
-async def test_a_swap_that_a_look_foretells_to_fail_never_begins(cause: Cause) -> None:
+async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
     """The original is never turned off, and the job names the issue and its fix."""
     scenario = Scenario()
     flow = self_starting(scenario, cause)
@@ -137,7 +137,7 @@ async def test_a_swap_that_a_look_foretells_to_fail_never_begins(cause: Cause) -
     assert FlowState.OFF not in switches
 
 
-async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
+async def test_expired_licence_can_be_ignored_by_name() -> None:
     """If a person ignores the issue, the app cuts over, and turns a flow on when it is licensed."""
     scenario = Scenario()
     flow = self_starting(scenario, let_licence_lapse)
@@ -154,7 +154,7 @@ async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
     assert flow.is_on
 
 
-async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> None:
+async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
     """The original stays on, because a rollback could not turn it on again."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Flow")
@@ -173,7 +173,7 @@ async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> No
     assert (await scenario.job("Flow")).state is FlowJobState.RETIRED
 
 
-async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> None:
+async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None:
     """Before a rollback turns the copy off, it checks whether the original can be turned on."""
     scenario = Scenario()
     flow = self_starting(scenario, let_licence_lapse)
@@ -188,7 +188,7 @@ async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> N
     assert not flow.is_on
 
 
-async def test_one_list_of_connections_serves_several_flows(
+async def test_flows_share_one_list_of_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Four flows share the list of connections, which is the same for all of them."""
@@ -216,7 +216,7 @@ async def test_one_list_of_connections_serves_several_flows(
     assert 1 <= lists < len(names)
 
 
-async def test_what_the_app_is_not_shown_stops_nothing() -> None:
+async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> None:
     """The cutover starts although the app can read neither the connections nor the licence."""
     scenario = Scenario()
     self_starting(scenario, let_licence_lapse)
@@ -227,7 +227,7 @@ async def test_what_the_app_is_not_shown_stops_nothing() -> None:
     await scenario.until("Flow", FlowJobState.CUTTING_OVER)
 
 
-async def test_the_plan_says_what_no_look_can_tell() -> None:
+async def test_plan_lists_unknowns_about_a_restart() -> None:
     """The plan lists more unknowns for a flow in no solution, and none for a flow that is off."""
     scenario = Scenario()
     scenario.build.http_flow("In a solution")

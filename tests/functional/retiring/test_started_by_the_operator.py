@@ -16,7 +16,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
-async def test_where_no_application_may_turn_a_flow_on_the_operator_does(
+async def test_service_account_turns_on_a_flow_that_an_application_cannot(
     *, is_stopped: bool
 ) -> None:
     """The service account turns on a flow without a row, also with the kill switch on."""
@@ -52,7 +52,7 @@ class Unset:
         await NoServiceAccount().read_object_id()
 
 
-async def test_without_an_operator_its_owner_is_asked_to() -> None:
+async def test_fix_without_a_service_account_asks_the_owner_to_turn_the_flow_on() -> None:
     """Without a service account, the fix asks the flow's owner to turn it on."""
     pair = await about_to_swap(is_outside=True, applications_activate=False)
     pair.refuse(pair.copy)

@@ -120,7 +120,7 @@ async def retired() -> tuple[Scenario, Services]:
 
 
 @pytest.mark.parametrize("is_bare", [False, True])
-async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: bool) -> None:
+async def test_original_without_a_row_that_is_on_again_is_reported(is_bare: bool) -> None:
     """The app asks the flow service about an original that has no row in Dataverse."""
     _, services = await retired()
     if is_bare:
@@ -131,7 +131,9 @@ async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: b
     assert result.retired_originals_on == ("Old form",)
 
 
-async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFixture) -> None:
+async def test_throttled_flow_service_does_not_stop_the_daily_check(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The daily check logs how many originals it has not checked, and starts the remediation."""
     scenario, services = await retired()
     services = replace(services, flow_pages=Lists(services, is_busy=True))
@@ -148,7 +150,7 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize(
     "silent", [ThrottledError("used up"), PlatformError("no", code="403", status=403)]
 )
-async def test_an_environment_that_gives_no_answer_holds_up_no_other(
+async def test_unreachable_environment_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture, silent: CmkflowError
 ) -> None:
     """The daily check reports the original of the other environment and logs the failure."""
@@ -175,7 +177,7 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
     assert len(await services.tables.remediations.all()) == before + 2
 
 
-async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
+async def test_unreachable_vault_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The daily check logs that it has not checked the key, and starts the remediation."""
@@ -190,7 +192,7 @@ async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
     assert len(await scenario.services.tables.remediations.all()) == before + 1
 
 
-async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
+async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
     """The daily check reports only originals that are on."""
     scenario, services = await retired()
     form = next(one for one in scenario.world.flows() if one.name.startswith("Old form"))
@@ -203,7 +205,7 @@ async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported(
     assert off == gone == ()
 
 
-async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> None:
+async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval() -> None:
     """The daily check starts a new remediation only after the waiting plan has expired."""
     scenario = Scenario()
     scenario.build.flow("Orders", define.http_trigger(), {})
@@ -224,7 +226,7 @@ async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> 
     assert states == {EnvironmentJobState.CANCELLED, EnvironmentJobState.AWAITING_APPROVAL}
 
 
-async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -> None:
+async def test_daily_check_starts_a_remediation_beside_one_for_a_single_flow() -> None:
     """The daily check starts its own remediation, because the other one is for one flow only."""
     scenario = Scenario()
     flow = scenario.build.flow("Orders", define.http_trigger(), {})
@@ -252,7 +254,7 @@ async def rolled_back() -> Scenario:
     return scenario
 
 
-async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> None:
+async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() -> None:
     """The daily check turns off a copy whose job is rolled back, and notifies once a day."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")
@@ -271,7 +273,7 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
     assert (after.state, after.leased_until) == (FlowJobState.ROLLED_BACK, None)
 
 
-async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_and_told() -> None:
+async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
     """The copy stays on, because its original is off and neither would run."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")
@@ -283,7 +285,7 @@ async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_an
     assert "the copy stays on" in scenario.fakes.notices.told[0].message
 
 
-async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
+async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
     """The copy is off, so nobody is notified, also after a later job is cancelled."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")
@@ -304,7 +306,7 @@ async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
 
 
 @pytest.mark.parametrize("sleep", [timedelta(minutes=9), timedelta(days=2)])
-async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
+async def test_copy_created_after_the_rollback_is_reported(
     sleep: timedelta,
 ) -> None:
     """Somebody is notified only if the copy is created after the rollback has completed."""
@@ -329,7 +331,7 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
     assert told == [("orphaned_copy", True)] * is_late
 
 
-async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() -> None:
+async def test_orphaned_copy_stays_on_while_the_kill_switch_is_on() -> None:
     """With the kill switch on, the app only notifies. The next daily check turns the copy off."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")

@@ -42,7 +42,7 @@ class Late:
         await self._settings.write(site_id, settings)  # type: ignore[attr-defined]
 
 
-async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_back_too() -> None:
+async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
     """A write that takes effect after the caller was reverted is reverted as well."""
     scenario = Scenario(
         settings=Scenario().settings.model_copy(update={"no_call_period": 30 * MINUTE})
@@ -77,7 +77,7 @@ async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_bac
     assert scenario.world.violations == []
 
 
-async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
+async def test_rollback_does_not_wait_if_no_write_is_in_flight() -> None:
     """If no write is in flight, the rollback takes no longer than reads may lag."""
     scenario = Scenario()
     scenario.build.keyword_flow("Keyword")
@@ -96,7 +96,7 @@ def around(late: Late) -> Callable[[Ports], Ports]:
     return lambda ports: replace(ports, app_settings=late)
 
 
-async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_goes_off() -> None:
+async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_off() -> None:
     """A write of all settings by another job restores the copy's URL, which is reverted again."""
     scenario = Scenario()
     site = scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
@@ -117,7 +117,7 @@ async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_g
     assert differences(before, scenario.world) == []
 
 
-async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -> None:
+async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() -> None:
     """After a kill between turning off a child and storing that, all dependent flows roll back.
 
     The row of the child still says that its original is on, so its parent could not be turned on.

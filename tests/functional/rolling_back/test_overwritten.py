@@ -44,7 +44,7 @@ def told(scenario: Scenario) -> list[str]:
 
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
-async def test_settings_that_a_person_changed_meanwhile_are_told_of(ordered: timedelta) -> None:
+async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta) -> None:
     """A frozen invocation overwrites settings that a person changed, and reports them.
 
     The rollback reads the settings before or after that write.
@@ -71,7 +71,7 @@ async def test_settings_that_a_person_changed_meanwhile_are_told_of(ordered: tim
     assert not any("top-secret" in str(row.columns) for row in scenario.fakes.store.rows.values())
 
 
-async def test_they_are_told_of_without_a_rollback_too() -> None:
+async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
     """If the job is not rolled back, it reports the overwritten setting, and then retires."""
     scenario = make_scenario(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
     [site] = scenario.world.sites.values()
@@ -89,7 +89,7 @@ async def test_they_are_told_of_without_a_rollback_too() -> None:
     assert f"{site.id}|TIMEOUT" in cause
 
 
-async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
+async def test_unchanged_settings_are_not_reported() -> None:
     """The URLs are reverted, a later change of a person stays, and nothing is reported."""
 
     def build(scenario: Scenario) -> None:
@@ -119,7 +119,7 @@ async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
         assert told(scenario) == []
 
 
-async def test_a_secret_of_which_a_person_changed_the_rest_is_told_of() -> None:
+async def test_overwritten_secret_of_a_person_is_reported() -> None:
     """The URL is reverted, and the notification names the secret but not the password."""
     scenario, secret = secret_scenario()
     url = secret.value
@@ -136,9 +136,7 @@ async def test_a_secret_of_which_a_person_changed_the_rest_is_told_of() -> None:
 
 
 @pytest.mark.parametrize("is_rolled_back", [True, False])
-async def test_a_version_that_came_after_the_later_delivery_is_told_of(
-    *, is_rolled_back: bool
-) -> None:
+async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -> None:
     """The app finds the overwritten version in the vault, although the secret reads as before."""
     scenario, secret = secret_scenario()
     await freeze(scenario, "FakeSecrets.write")
@@ -159,7 +157,9 @@ async def test_a_version_that_came_after_the_later_delivery_is_told_of(
 
 
 @pytest.mark.parametrize("afterwards", [(), ("newer", "newest")])
-async def test_versions_that_a_person_replaces_are_not_told_of(afterwards: tuple[str, ...]) -> None:
+async def test_secret_versions_that_a_person_replaces_are_not_reported(
+    afterwards: tuple[str, ...],
+) -> None:
     """The app reports neither versions before the freeze nor changes after the late write."""
     scenario, secret = secret_scenario()
     change_password(scenario, secret, "older")
@@ -175,7 +175,7 @@ async def test_versions_that_a_person_replaces_are_not_told_of(afterwards: tuple
     assert told(scenario) == []
 
 
-async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
+async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
     """A late write of all settings reverts the setting of another job, which writes it again.
 
     The jobs do not share their writes, so that the frozen one writes for one job only.

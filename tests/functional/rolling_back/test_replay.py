@@ -11,7 +11,7 @@ from shared.errors import JobBlocked
 from shared.use_cases import change_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import FakeFlow
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
@@ -19,7 +19,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 HOUR = timedelta(hours=1)
 
 
-def polling_parent(scenario: Scenario) -> FakeFlow:
+def add_polling_parent(scenario: Scenario) -> FakeFlow:
     """Add a flow that polls Teams and runs a child on Microsoft's key, so that it is cut over."""
     child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
     trigger = define.connector_trigger("shared_teams", "OnNewChannelMessage")
@@ -28,10 +28,10 @@ def polling_parent(scenario: Scenario) -> FakeFlow:
     return scenario.build.flow("Poll", trigger, actions, connections=connections)
 
 
-async def swapped() -> tuple[Scenario, FakeFlow]:
+async def build_cut_over_scenario() -> tuple[Scenario, FakeFlow]:
     """Return a scenario whose polling original has been off for a while."""
     scenario = Scenario()
-    poll = polling_parent(scenario)
+    poll = add_polling_parent(scenario)
     await planned(scenario)
     await scenario.approve(run=timedelta(hours=5))
     assert not poll.is_on
@@ -39,9 +39,9 @@ async def swapped() -> tuple[Scenario, FakeFlow]:
 
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
-async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: object) -> None:
+async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) -> None:
     """The error names the flow and since when it is off, and no flow is rolled back."""
-    scenario, poll = await swapped()
+    scenario, poll = await build_cut_over_scenario()
     before = await scenario.jobs()
 
     with pytest.raises(JobBlocked, match=r"Poll \(since 20.* UTC, \d+ (h|min)\)") as caught:
@@ -56,9 +56,9 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
     assert after["Poll"].state is not FlowJobState.ROLLING_BACK
 
 
-async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_job() -> None:
+async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
     """The answer and the notes of the job name the flow and since when it is off."""
-    scenario, poll = await swapped()
+    scenario, poll = await build_cut_over_scenario()
     sent = (await scenario.job("Poll")).original_write
 
     done = await change_remediation.roll_back(
@@ -75,9 +75,9 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
     assert poll.is_on
 
 
-async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_replays() -> None:
+async def test_api_requires_consent_to_the_replay_and_lists_the_flows() -> None:
     """Without accept_replay the answer is 409 with the code, with it 202 with the flows."""
-    scenario, poll = await swapped()
+    scenario, poll = await build_cut_over_scenario()
     provide(scenario.services)
     identity = scenario.remediation.id
 
@@ -92,10 +92,10 @@ async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_repl
     assert [one["workflow_id"] for one in accepted.document["replays"]] == [poll.workflow_id]
 
 
-async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() -> None:
+async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
     """The rollback stops before it turns the original on, until the replay is accepted."""
     scenario = Scenario()
-    poll = polling_parent(scenario)
+    poll = add_polling_parent(scenario)
     await planned(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Poll", FlowJobState.CUTTING_OVER)
@@ -116,7 +116,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     assert poll.is_on
 
 
-async def test_a_rollback_of_called_flows_asks_nothing() -> None:
+async def test_rollback_of_called_flows_needs_no_consent() -> None:
     """Called flows and webhooks have no backlog, so the rollback needs no consent."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -130,13 +130,13 @@ async def test_a_rollback_of_called_flows_asks_nothing() -> None:
     assert done.flow_count == 2
 
 
-async def test_the_command_line_names_the_flows_and_takes_the_word_for_it() -> None:
+async def test_command_requires_the_option_that_accepts_the_replay() -> None:
     """The error names the option that accepts the replay. With it, the output lists the flows."""
-    scenario, _ = await swapped()
+    scenario, _ = await build_cut_over_scenario()
     provide(scenario.services)
     order = ("rollback", scenario.remediation.id, "--yes")
 
-    async with served_app() as cli:
+    async with serve_app() as cli:
         refused = await cli.run(*order)
         accepted = await cli.run(*order, "--accept-replay")
 

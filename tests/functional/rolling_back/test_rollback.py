@@ -20,7 +20,7 @@ def begin_run(scenario: Scenario, flow: FakeFlow) -> None:
 
 
 @on_both_platforms
-async def test_a_retired_flow_is_rolled_back_to_the_byte(profile: Profile) -> None:
+async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
     """After the rollback all callers are as before, the original is on and the copy is off."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.http_flow("Orders")
@@ -44,7 +44,7 @@ async def test_a_retired_flow_is_rolled_back_to_the_byte(profile: Profile) -> No
     assert differences(before, scenario.world) == []
 
 
-async def test_a_copy_stays_on_while_a_run_of_a_caller_from_before_goes_on() -> None:
+async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> None:
     """The run read the copy's URL when it started, and may call it days later."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
@@ -65,7 +65,7 @@ async def test_a_copy_stays_on_while_a_run_of_a_caller_from_before_goes_on() -> 
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
-async def test_a_copy_stays_on_while_a_run_of_its_parents_copy_goes_on() -> None:
+async def test_copy_stays_on_while_a_run_of_its_parents_copy_continues() -> None:
     """A run of the parent's copy may call the child's copy after the parent's copy is off."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child")

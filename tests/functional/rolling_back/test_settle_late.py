@@ -14,13 +14,13 @@ from tests.functional.rolling_back.frozen_delivery import MINUTE, freeze, make_s
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def lent(scenario: Scenario) -> list[str]:
+def list_granted_flows(scenario: Scenario) -> list[str]:
     """Return the flows of which the service account is a co-owner."""
     return [flow.name for flow in scenario.world.flows() if is_lent(scenario.world, flow)]
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its original", "its copy"])
-async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) -> None:
+async def test_daily_check_revokes_a_late_grant(number: int) -> None:
     """The daily check revokes a co-ownership that was granted after the rollback completed."""
     scenario = make_scenario(
         lambda scenario: scenario.build.secret_caller(scenario.build.http_flow("Orders"))
@@ -28,17 +28,17 @@ async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) 
     await freeze(scenario, "FakeFlowSharing.grant", number, sleeps=60 * MINUTE)
     await scenario.roll_back(run=timedelta(hours=3))
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
-    assert lent(scenario) != []
+    assert list_granted_flows(scenario) != []
 
     await scenario.driver.call(lambda s: run_daily_check(s, "today"))
 
-    assert lent(scenario) == []
+    assert list_granted_flows(scenario) == []
     assert Reason.GRANT_NOT_REVOKED not in [
         told.reason_code for told in scenario.fakes.notices.told
     ]
 
 
-async def test_job_that_was_made_late_is_cancelled() -> None:
+async def test_daily_check_cancels_a_late_flow_job() -> None:
     """The daily check cancels a flow job that was stored after the rollback completed."""
     scenario = make_scenario(lambda scenario: scenario.build.keyword_flow("Orders"))
     await scenario.opt_in()
@@ -61,7 +61,7 @@ async def test_job_that_was_made_late_is_cancelled() -> None:
     assert [flow.name for flow in scenario.world.flows()] == ["Orders"]
 
 
-async def test_sweep_leaves_what_goes_on_alone() -> None:
+async def test_daily_check_does_not_change_a_job_in_progress() -> None:
     """The daily check does not change a job in progress, which completes."""
     scenario = make_scenario(
         lambda scenario: scenario.build.secret_caller(scenario.build.http_flow("Orders"))
