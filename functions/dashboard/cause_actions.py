@@ -64,7 +64,7 @@ def start_again(
         ),
         does=[
             f"The app plans {format_count(len(flows), 'flow')} again, in a new remediation.",
-            "A flow that still needs changes is not changed.",
+            "The plan may include changes that the app makes only in flows that a request names.",
             "The approval policy of the environment decides whether the plan awaits approval.",
         ],
     )

@@ -106,8 +106,8 @@ def _build_cause(
             message = jobs[0].message or message
         fixes = {fix}
     if code == NEEDS_CHANGES:
-        message = "The app changes nothing of these flows before their makers have changed them."
-        fix = "Change each flow, then start a new remediation for it."
+        message = "This remediation changes nothing of these flows."
+        fix = "Follow the fix of each flow, then start a new remediation for it."
     if firewalls:
         message = _describe(firewalls)
         fix = "Fix each firewall or ignore it, then retry the flows."

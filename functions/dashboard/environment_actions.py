@@ -78,7 +78,7 @@ def retry_pending(one: PendingAction, principal: Principal) -> PageAction:
     )
     return page_action(
         "retry",
-        "Retry",
+        "After the fix: Retry",
         one.remediation_id,
         principal,
         fields=tuple((name, value) for name, value in fields if value),

@@ -12,17 +12,15 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.html_pages import format_span
 
 _REASON = NotMigratedReason
-#: Looks of flows that are not migrated, by reason; the others are not in progress.
+#: Looks in a bar of flows that are not migrated and require a person; the others leave it empty.
 _LOOKS = {
     _REASON.BLOCKED: "person",
     _REASON.FAILED: "person",
     _REASON.NEEDS_CHANGES: "wait",
-    _REASON.AWAITING_APPROVAL: "wait",
-    _REASON.IN_PROGRESS: "work",
 }
 #: Order of looks in the table, and of the parts of a bar.
 _ORDER = ("person", "wait", "work", "over", "done")
-_BAR = ("done", "person", "wait", "work", "over")
+_BAR = ("done", "over", "wait", "person")
 #: What the jobs that only read have done, once they are complete.
 _READ_ONLY = {
     RemediationMode.DRY_RUN: "Dry run completed",

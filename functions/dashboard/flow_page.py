@@ -14,6 +14,7 @@ from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
@@ -47,6 +48,7 @@ def flow_page(
     records = [one.record for one in detail.callers]
     retry, firewalls = _retry(job, actions), _find_firewall_issues(flow)
     denying = denying_firewalls(job, flow.environment_job.firewall_issues)
+    past = [one for one in firewalls if job and job.is_verified and one not in denying]
     made = completed_changes(item, job, records) if item else ()
     return render_page(
         "flow",
@@ -63,7 +65,11 @@ def flow_page(
         fix=_fix(flow, denying),
         fix_link=find_fix_link(flow, f"/api/dashboard/remediations/{detail.remediation.id}"),
         linked_flows={*detail.parents, *(one.original_id for one in detail.dependent_flows)},
-        firewalls=firewalls,
+        firewalls=[one for one in firewalls if one not in past],
+        past_firewalls=past,
+        is_replaced=job is not None
+        and job.state is FlowJobState.RETIRED
+        and job.migration_method.has_copy,
         denying=denying,
         reasons=_format_reasons(item),
         planned=list(zip(item.planned_changes, made, strict=True)) if item else [],

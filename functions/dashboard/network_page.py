@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from functions.csv_file import build_csv
 from functions.dashboard.overview import Headline
+from functions.dashboard.page_actions import BLOCKED_AGAIN, PageAction, page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.plans.incomplete_firewalls import (
@@ -16,7 +17,9 @@ from shared.domain.plans.incomplete_firewalls import (
     select_firewalls,
 )
 from shared.domain.plans.pending_actions import format_count
+from shared.domain.principal import Principal
 from shared.html_pages import format_span
+from shared.reason import Reason
 from shared.use_cases.show_network import NetworkStatus
 from shared.use_cases.show_status import SWEEP_IS_MISSING
 
@@ -24,6 +27,8 @@ HERE = "/api/dashboard/network"
 #: Number of firewalls on one page, and of address ranges in one list of them.
 FIREWALLS_ON_PAGE = 25
 MOST_RANGES = 60
+#: Number of remediations whose flows the page offers to retry.
+_MOST_RETRIES = 5
 #: Number of lists before a fold.
 LISTS_SHOWN = 6
 #: Look and icon of each status, and its words in a filter.
@@ -93,6 +98,7 @@ def network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoic
         choice=choice,
         matching=len(found),
         size=FIREWALLS_ON_PAGE,
+        retries=_list_retries(status, view.principal),
         statuses=[(one, words, counts[one]) for one, (_, _, words) in _STATUSES.items()],
         lists=lists[:LISTS_SHOWN],
         older_lists=lists[LISTS_SHOWN:],
@@ -123,6 +129,8 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
         blocks = "blocks" if blocking == 1 else "block"
         flows = format_count(status.blocked_flow_count, "flow")
         text = f"{format_count(blocking, 'firewall')} {blocks} {flows}"
+        what = "the firewall" if blocking == 1 else "each firewall"
+        lead = f"Fix {what} or ignore it, then retry its flows."
         return Headline(look="person", text=text, lead=lead)
     if incomplete := kinds.count(FirewallStatus.INCOMPLETE):
         misses = "misses" if incomplete == 1 else "miss"
@@ -136,6 +144,31 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
     if status.firewalls_read_at is None:
         return Headline(look="over", text="No firewall was read yet", lead=lead)
     return Headline(look="done", text="No firewall is known to block a flow", lead=lead)
+
+
+def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageAction]:
+    """Return the retry of the flows that firewalls block, for each remediation."""
+    names: dict[str, str] = {
+        place.remediation_id: _name(place) for one in status.firewalls for place in one.environments
+    }
+    counts = {
+        one: number for one, number in status.blocked_flows_by_remediation.items() if one in names
+    }
+    retries = list[PageAction]()
+    for remediation_id, number in list(counts.items())[:_MOST_RETRIES]:
+        flows = format_count(number, "flow")
+        title = f"Retry {flows}" + (f" of {names[remediation_id]}" if len(counts) > 1 else "")
+        who = "it" if number == 1 else "they"
+        does = [
+            "First fix each firewall, or ignore it.",
+            f"{flows}: retried from the step where {who} stopped.",
+            BLOCKED_AGAIN,
+        ]
+        fields = (("reason_code", str(Reason.FIREWALL_DENIES)),)
+        retries.append(
+            page_action("retry", title, remediation_id, principal, fields=fields, does=does)
+        )
+    return retries
 
 
 def _find_age_of_unread_list(view: PageContext, status: NetworkStatus) -> timedelta | None:

@@ -1,7 +1,7 @@
 """Build the page on which a plan is read and approved."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import urlencode
 
@@ -192,9 +192,10 @@ class ShownPlan:
     @cached_property
     def permission(self) -> PageAction:
         """Return the action that permits changes after an approval."""
-        return set_policy(
+        action = set_policy(
             self.job.environment_id, self.title, self.view.principal, ApprovalPolicy.REQUIRED
         )
+        return replace(action, title=f"Permit changes in {self.title}")
 
     @property
     def is_offered(self) -> bool:

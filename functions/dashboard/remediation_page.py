@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from functions.dashboard.cause_actions import retry_cause
 from functions.dashboard.causes import cause_title, find_causes
 from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
 from functions.dashboard.display_state import display_state_for
@@ -127,7 +128,9 @@ def remediation_page(
         history_kind=choice.history.kind,
         history_size=ENTRIES_ON_PAGE,
         history_length=HISTORY_LENGTH,
-        visible=[one for one in actions if one.action.endswith("/retry")],
+        visible=[retry]
+        if (retry := retry_cause(shown, choice.flows.reason_code, view.principal))
+        else [one for one in actions if one.action.endswith("/retry")],
         menu=[one for one in actions if not one.action.endswith("/retry")],
         started=format_start_source(shown.remediation),
         issues=issues,

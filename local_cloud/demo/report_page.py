@@ -13,15 +13,17 @@ type Json = dict[str, Any]
 #: Number of steps of the demo that are not folded.
 _FIRST_NOTES = 8
 #: How a flow ended: the look, and the words for one and for many flows; in the order of the page.
-ENDS: dict[str, tuple[str, str]] = {
-    "needs_changes": ("person", "need changes by their makers first"),
-    "blocked": ("person", "are blocked"),
-    "failed": ("person", "failed"),
-    "retired": ("done", "are migrated to a copy"),
-    "prepared": ("done", "were prepared before the key"),
-    "moved": ("done", "were moved by the platform"),
-    "rolled_back": ("over", "are rolled back"),
-}
+ENDS: dict[str, tuple[str, str, str]] = {
+    "needs_changes": (
+        "person", "needs changes by its maker first", "need changes by their makers first",
+    ),
+    "blocked": ("person", "is blocked", "are blocked"),
+    "failed": ("person", "failed", "failed"),
+    "retired": ("done", "is migrated to a copy", "are migrated to a copy"),
+    "prepared": ("done", "was prepared before the key", "were prepared before the key"),
+    "moved": ("done", "was moved by the platform", "were moved by the platform"),
+    "rolled_back": ("over", "is rolled back", "are rolled back"),
+}  # fmt: skip
 _PEOPLE = ("needs_changes", "blocked", "failed")
 
 
@@ -42,10 +44,8 @@ def render_report_page(document: Json) -> str:
     order = [*ENDS, *(state for state in ends if state not in ENDS)]
     values = {
         "report": document,
-        "ends": [
-            (*ENDS.get(state, ("wait", state)), ends[state]) for state in order if ends[state]
-        ],
-        "looks": {state: look for state, (look, _) in ENDS.items()},
+        "ends": [_describe_end(state, ends[state]) for state in order if ends[state]],
+        "looks": {state: look for state, (look, _, _) in ENDS.items()},
         "groups": group_flows(flow for flow in flows if flow["state"] in _PEOPLE),
         "environments": _group_by_environment(flows),
         "open": sum(ends[state] for state in _PEOPLE),
@@ -54,6 +54,12 @@ def render_report_page(document: Json) -> str:
         "style": read_style(),
     }
     return render_template(Path(__file__).with_name("report.html.j2"), values)
+
+
+def _describe_end(state: str, number: int) -> tuple[str, str, int]:
+    """The look and the words of flows that ended in a state, and their number."""
+    look, one, many = ENDS.get(state, ("wait", state, state))
+    return look, one if number == 1 else many, number
 
 
 def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:

@@ -21,8 +21,8 @@ from shared.reason import Reason
 
 KIND = "canvas_app"
 BY_ITS_MAKER = (
-    "Ask its maker to open the app in Power Apps Studio, remove the original, add its copy (the "
-    "flow of the same name that ends in (CMK)), and publish the app."
+    "Ask its maker to open the app in Power Apps Studio, remove the original, add its copy, the "
+    "flow of the same name that ends in (CMK), and publish the app."
 )
 
 

@@ -3,7 +3,8 @@
 Reads stored rows only.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +51,8 @@ class NetworkStatus:
     unknowns: tuple[IncompleteFirewall, ...]
     #: Number of flows that a firewall blocks.
     blocked_flow_count: int
+    #: Number of flows that a firewall blocks, by the id of their remediation.
+    blocked_flows_by_remediation: Mapping[str, int]
     #: When all firewalls were last read; None: never.
     firewalls_read_at: datetime | None
     #: Since when a reading of the firewalls is incomplete; None: none is.
@@ -85,6 +88,11 @@ async def show_network(services: Services) -> NetworkStatus:
         firewalls=firewalls,
         unknowns=tuple(one for one in found if not one.is_firewall),
         blocked_flow_count=count_flows_behind(firewalls, known.flow_jobs),
+        blocked_flows_by_remediation=Counter(
+            job.remediation_id
+            for job in known.flow_jobs
+            if job.reason_code == Reason.FIREWALL_DENIES
+        ),
         firewalls_read_at=snapshot.read_at if snapshot else None,
         incomplete_since=snapshot.goes_on_since if snapshot else None,
         alerts=tuple(one for one in alerts if one.reason_code == Reason.ADDRESS_RANGES_OUTDATED),

@@ -8,7 +8,7 @@ KIND = "agent"
 LABEL = "agents of Copilot Studio that run it"
 BY_THEIR_MAKERS = (
     "Their makers open each agent that runs it in Copilot Studio, replace the original by its "
-    "copy (the flow of the same name that ends in (CMK)), and publish the agent."
+    "copy, the flow of the same name that ends in (CMK), and publish the agent."
 )
 
 

@@ -129,7 +129,7 @@ _POWER_APPS_V1_OUTSIDE_SOLUTION = MicrosoftKeyRule(
 _LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
     title="List flows as Admin (V1)",
     holds=_lists_flows_v1,
-    text="It uses the action List flows as Admin (V1): change it to V2 or delete it.",
+    text="It uses the action List flows as Admin (V1).",
     in_doubt="",
     before=(
         (

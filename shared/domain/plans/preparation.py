@@ -53,8 +53,8 @@ def require_explicit_selection(item: PlanItem) -> PlanItem:
         item,
         action=PlannedAction.NEEDS_CHANGES,
         fix=(
-            "Read the proposed change. To let the app make it, name the flow in a new "
-            f"remediation (--flow {item.workflow_id}). Or make it yourself."
+            "Make the proposed change yourself, or let the app make it. For the app: name the "
+            f"flow in a new remediation (--flow {item.workflow_id})."
         ),
     )
 

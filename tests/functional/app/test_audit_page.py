@@ -312,7 +312,7 @@ async def test_page_explains_a_missing_key_and_a_missing_entry() -> None:
     page = await show_page()
 
     assert "No request has changed anything yet." in page.text
-    assert "no key is configured" in page.text
+    assert "Entries are not sealed (optional: set" in page.text
 
 
 async def test_export_contains_no_formula(scenario: Scenario) -> None:

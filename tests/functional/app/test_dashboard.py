@@ -358,7 +358,7 @@ async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_o
     assert stopped is not None
     assert stopped[1] == "No calls"
     assert page.text.index("Name another owner.") < page.text.index("Original and copy</h2>")
-    assert '<summary class="button primary">Retry</summary>' in page.text
+    assert '<summary class="button ">Retry</summary>' in page.text
 
 
 async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_off(
@@ -379,7 +379,10 @@ async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_of
 
 
 async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> None:
-    """The page links to the fix if the issue or the message of the job names the flow."""
+    """The page links to the fix if the message of the job names the firewall.
+
+    A firewall that the plan named is past for a flow with a verified copy.
+    """
     await run_until_no_call_period(scenario)
     environment_job = await scenario.environment_job()
     issue = FirewallIssueSummary(
@@ -407,16 +410,35 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
     other = await show_flow_page(scenario, "<b>Invoices</b>")
 
     link = "?firewall_fix=erp%20%26%20more&amp;environment="
-    assert f'<a class="button" href="/api/dashboard/remediations/{scenario.remediation.id}' in (
-        named.text
-    )
-    assert link in named.text
-    assert link in blocked.text
+    assert "firewall_fix" not in named.text
+    assert (
+        "<b>erp</b>. When planned: 1 address range missing. It does not block the remediation of "
+        "this flow."
+    ) in named.text
+    assert f'href="/api/dashboard/remediations/{scenario.remediation.id}{link}' in blocked.text
     assert ">Show fix for erp</a>" in blocked.text
     assert "firewall_fix" not in other.text
     listed = await show_remediation_page(scenario)
     assert "1 firewall denies 1 address range of the copies." in listed.text
     assert "<div>Firewall erp<" in (await show_remediation_page(scenario, state="blocked")).text
+
+
+async def test_page_of_a_retired_flow_shows_that_its_copy_has_replaced_it(
+    scenario: Scenario,
+) -> None:
+    """A flow in progress is not replaced yet, and a note for a person is something to do."""
+    await run_until_no_call_period(scenario)
+    replaced = "The copy on your key has replaced the original."
+    before = await show_flow_page(scenario, "Orders")
+    retired = replace(await scenario.job("Orders"), state=FlowJobState.RETIRED, message="")
+    await scenario.services.tables.flow_jobs.upsert(retired)
+    after = await show_flow_page(scenario, "Orders")
+    await scenario.services.tables.flow_jobs.upsert(replace(retired, notes=("Check it.",)))
+    checked = await show_flow_page(scenario, "Orders")
+
+    assert replaced not in before.text
+    assert f"{replaced} Nothing to do." in after.text
+    assert f"{replaced}</p>" in checked.text
 
 
 async def test_flow_page_counts_pending_callers_after_other_callers_were_updated(

@@ -223,6 +223,8 @@ async def test_report_lists_excluded_flows_with_the_reason(
     page = read_files(await export_evidence(scenario))["report.html"]
 
     assert "1 of 2 flows migrated, 1 not migrated." in page
+    assert "migrated or prepared" not in page
+    assert "This report is a record. It asks for nothing." in page
     assert "1 flow excluded from the approval" in page
     assert re.search(r"Approved version \w+ for Contoso, excluding 1 flow<", page)
     results = re.findall(r'<caption class="vh">([^<]+)</caption>.*?</table>', page, re.DOTALL)

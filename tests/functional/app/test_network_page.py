@@ -111,6 +111,7 @@ async def test_firewall_that_blocks_flows_is_shown_once_with_its_fix(scenario: S
 
     [job] = await scenario.services.tables.environment_jobs.all()
     assert "1 firewall blocks 2 flows</h1>" in page
+    assert "Fix the firewall or ignore it, then retry its flows." in page
     assert "2 ranges missing" in page
     assert ">Contoso</a>: 2 flows blocked" in page
     assert "20.2.0.0/24" in page
@@ -120,6 +121,18 @@ async def test_firewall_that_blocks_flows_is_shown_once_with_its_fix(scenario: S
         "#firewall-fix"
     )
     assert f'href="{fix}"' in page
+
+
+async def test_flows_that_firewalls_block_are_retried_from_the_page(scenario: Scenario) -> None:
+    """One button for each remediation retries the flows with this reason, and no others."""
+    page = await show_page()
+
+    [job] = await scenario.services.tables.environment_jobs.all()
+    assert '<summary class="button ">Retry 2 flows</summary>' in page
+    [form] = re.findall(
+        rf'action="/api/remediations/{job.remediation_id}/retry".*?</form>', page, re.S
+    )
+    assert 'name="reason_code" value="firewall_denies"' in form
 
 
 async def test_overview_and_status_count_firewalls_and_flows_like_the_network_page(
@@ -150,7 +163,7 @@ async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scen
     assert page.count("<code>30.0.") <= 2 * MOST_RANGES
     assert f"and {100 - MOST_RANGES} others" in page
     assert ">erp</a> misses 100 added ranges" in page
-    assert "last read 2026-" in page
+    assert "last read less than 1 min ago, 2026-" in page
 
 
 async def test_page_reports_lists_and_firewalls_that_were_not_read(scenario: Scenario) -> None:
@@ -320,7 +333,7 @@ async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> 
     await check_daily(scenario, "first list")
     changed = await call(network_page_api.show_network_page, headers=headers)
 
-    assert len(known.split()) == 5
+    assert len(known.split()) == 6
     assert same.status == 204
     assert changed.status == 200
     assert 'id="lists" data-live=' in changed.text

@@ -129,6 +129,7 @@ async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     assert outlooks == {"no_pause": 4}
     assert f"You approve {changes} changes to 4 of the 4 flows" in unescape(page)
     assert f"You approve 4 flows, {changes} changes,</b> in Contoso." in page
+    assert "You can approve now.</b> To leave out a flow, untick it" in page
     numbers = re.findall(r'<b class="num">.*?</svg>(\d+)</b>', page)
     assert sum(map(int, numbers)) == 4
 
@@ -281,6 +282,7 @@ async def test_reader_and_starter_see_the_plan_without_a_form(
         page = await show_page(scenario, headers)
 
         assert reason in page
+        assert "You can approve now" not in page
         assert "4 flows," in page
         assert "<form class" not in page
         assert not list_ticked_flows(page)
@@ -308,6 +310,7 @@ async def test_plan_of_a_read_only_environment_can_be_permitted_by_an_approver(
         assert "An approver can permit changes on the page" in page
         return
     assert "is read-only." in page.partition('class="approve"')[2]
+    assert ">Permit changes in Contoso</summary>" in page
     there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
     done = await call(
         environments_api.change_environment_settings,

@@ -83,7 +83,7 @@ def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
     text = page(tmp_path, RETIRED, blocked("A"), blocked("B"), unknown)
 
     numbers = re.findall(r'<b class="num">.*?</svg>(\d+)</b><span>([^<]+)<', text)
-    assert numbers == [("2", "are blocked"), ("1", "are migrated to a copy"), ("1", "paused")]
+    assert numbers == [("2", "are blocked"), ("1", "is migrated to a copy"), ("1", "paused")]
 
 
 def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None:
