@@ -7,6 +7,7 @@ of a remediation: `approve` while the plan waits, `deletion schedule` when all i
 import base64
 import hashlib
 import json
+import re
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
@@ -21,16 +22,18 @@ import pytest
 from local_cloud.tenant.azure.key_material import private_key, sign_digest
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
 from shared.bootstrap import provide
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.evidence_file import EvidenceFile
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.signature import Signature, format_signature
 from shared.signatures import public_key_of
 from shared.time_stamps import build_query
+from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
 from shared.use_cases.start_assessment import start_assessment
 from tests.command_tree import command_tree
-from tests.documented_commands import Command, documented_commands
+from tests.documented_commands import ROOT, Command, documented_commands
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import deliver_messages, serve_app
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -76,7 +79,7 @@ def _calls() -> list[Command]:
     return [one for one in documented_commands() if "$APP/api/" in one.text]
 
 
-async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]]) -> None:
+async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]], declared: str = "") -> None:
     """Run a command while a plan waits, then after the retirement. Return "" for success."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {
@@ -87,6 +90,10 @@ async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]]) -> None:
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.build.link(name="cmk-eu")
     await scenario.opt_in()
+    if declared:
+        flow = CalledFlow(environment_id=scenario.build.environment.id, flow_id="Orders")
+        caller = DeclaredCaller(name=declared, owner="Alex", contact="alex", flows=(flow,))
+        await declare_callers(scenario.services, [caller])
     await scenario.order()
     provide(scenario.services)
     if while_planned := await attempt(scenario):
@@ -142,6 +149,13 @@ def _write_evidence(folder: Path) -> None:
     (folder / "evidence.pem").write_text(signature.public_key)
 
 
+def _write_callers(file: Path, environment_id: str) -> None:
+    """Write the example of the document, with the environment of the scenario."""
+    page = (ROOT / "docs/callers.md").read_text()
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file.write_text(re.sub(r"environment_id: [^,]+", f"environment_id: {environment_id}", example))
+
+
 @pytest.mark.parametrize("command", _commands(), ids=str)
 async def test_documented_command_succeeds(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -163,6 +177,8 @@ async def test_documented_command_succeeds(
         words = _filled_in(command.words[1:], scenario)
         async with AsyncExitStack() as running:
             cli = await running.enter_async_context(serve_app())
+            if words[0] == "caller":
+                _write_callers(tmp_path / "callers.yaml", scenario.build.environment.id)
             if words[0] == "assess":  # it waits for the app's work
                 await running.enter_async_context(deliver_messages(scenario.driver))
                 ordered = await start_assessment(
@@ -174,7 +190,8 @@ async def test_documented_command_succeeds(
         is_done = done.exit_code == 0 or "Nothing was retried." in done.output
         return "" if is_done else done.output
 
-    await _succeeds(attempt)
+    is_confirmed = command.words[1:3] == ("caller", "confirm")
+    await _succeeds(attempt, declared=command.words[3] if is_confirmed else "")
 
 
 @pytest.mark.parametrize("command", _calls(), ids=str)
