@@ -54,7 +54,7 @@ OPERATOR = ServiceAccountSettings(
 )
 
 
-def description() -> dict[str, Any]:
+def build_description() -> dict[str, Any]:
     """Return the seed of the Power Platform tests, with the resources that Azure adapters read."""
     full = deepcopy(SEED)
     http_flow = full["environments"][0]["flows"][0]
@@ -102,7 +102,7 @@ class Adapters(PlatformPorts):
         await self.operator.sign_in(flow_service.SCOPE, lambda _: None)
 
 
-def trusting_transport(ca_file: str) -> PlainTransport:
+def build_trusting_transport(ca_file: str) -> PlainTransport:
     """Return the product's transport, with a trust that aiohttp would read when it is imported.
 
     By the connector, which keeps connections: `connection_verify` would make one for each call.
@@ -116,25 +116,29 @@ def trusting_transport(ca_file: str) -> PlainTransport:
 
 
 @asynccontextmanager
-async def adapters(
+async def run_adapters(
     monkeypatch: pytest.MonkeyPatch, described: dict[str, Any] | None = None
 ) -> AsyncIterator[Adapters]:
     """Start a tenant, and direct all requests to it by environment variables alone."""
     tenant = Tenant()
-    seed(tenant, described or description())
+    seed(tenant, described or build_description())
     async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:
         monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
         monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
         monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
-        http = HttpClient(trusting_transport(server.ca_file))
+        http = HttpClient(build_trusting_transport(server.ca_file))
         credential = application_credential(APP_CLIENT)
-        yield _built(TenantWorld(tenant=tenant, server=server, session=session), http, credential)
+        yield _build_adapters(
+            TenantWorld(tenant=tenant, server=server, session=session), http, credential
+        )
         await http.close()
         await credential.close()
 
 
-def _built(world: TenantWorld, http: HttpClient, credential: AsyncTokenCredential) -> Adapters:
+def _build_adapters(
+    world: TenantWorld, http: HttpClient, credential: AsyncTokenCredential
+) -> Adapters:
     settings = Settings(
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.adapter_world import adapters
+from tests.contract.adapter_world import run_adapters
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ async def test_proxy_certificates_and_identity_come_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The app has no setting for the platform's address."""
-    async with adapters(monkeypatch) as app:
+    async with run_adapters(monkeypatch) as app:
         printed = await run(LIST_ENVIRONMENTS, SSL_CERT_FILE=app.world.server.ca_file)
 
     assert ENVIRONMENT in printed.split()

@@ -40,7 +40,7 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             await blobs.close()
 
 
-async def test_what_was_kept_comes_back(archive: Archive) -> None:
+async def test_stored_content_is_read_back(archive: Archive) -> None:
     """The content is the same byte for byte, under a name with folders."""
     content = bytes(range(256)) * 100
 
@@ -49,7 +49,7 @@ async def test_what_was_kept_comes_back(archive: Archive) -> None:
     assert await archive.get("env-1/flow-2/1.json") == content
 
 
-async def test_the_first_content_stays(archive: Archive) -> None:
+async def test_second_put_does_not_replace_the_content(archive: Archive) -> None:
     """A step that runs twice does not replace the original by its own result."""
     first = await archive.put("a", b"original")
 
@@ -59,13 +59,13 @@ async def test_the_first_content_stays(archive: Archive) -> None:
     assert await archive.get("a") == b"original"
 
 
-async def test_what_was_not_kept_is_not_found(archive: Archive) -> None:
+async def test_missing_content_is_not_found(archive: Archive) -> None:
     """A missing name raises its own error."""
     with pytest.raises(NotFound):
         await archive.get("nothing/here")
 
 
-async def test_a_folder_holds_no_readable_text(tmp_path: Path) -> None:
+async def test_archive_folder_contains_no_readable_text(tmp_path: Path) -> None:
     """Nobody can read a definition's signature from the disk."""
     archive = FolderArchive(tmp_path, KEY)
 
@@ -75,7 +75,7 @@ async def test_a_folder_holds_no_readable_text(tmp_path: Path) -> None:
     assert b"secret" not in file.read_bytes()
 
 
-async def test_a_sealed_file_opens_with_its_key_and_name_only(tmp_path: Path) -> None:
+async def test_sealed_file_is_readable_only_with_its_key_and_name(tmp_path: Path) -> None:
     """Another key, another name and a changed byte raise another error than a missing file."""
     archive = FolderArchive(tmp_path, KEY)
     await archive.put("a", b"text")
@@ -90,14 +90,14 @@ async def test_a_sealed_file_opens_with_its_key_and_name_only(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["../a", "a/../b", "/a", "a//b", "", "a b", "a\n", "x" * 201])
-async def test_a_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
+async def test_name_outside_the_folder_is_rejected(tmp_path: Path, name: str) -> None:
     """A name with a path outside the folder is an error."""
     with pytest.raises(ValueError, match="is not a valid name"):
         await FolderArchive(tmp_path, KEY).put(name, b"")
 
 
 @pytest.mark.parametrize("key", ["", "short", "!" * 44, base64.urlsafe_b64encode(b"x").decode()])
-def test_a_key_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
+def test_invalid_archive_key_is_rejected(tmp_path: Path, key: str) -> None:
     """An archive with an invalid key is not opened."""
     with pytest.raises(ValueError, match="archive key"):
         FolderArchive(tmp_path, key)

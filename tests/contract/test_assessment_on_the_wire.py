@@ -9,19 +9,19 @@ from shared.adapters.power_apps.canvas_app_document import find_flow_ids
 from shared.callers.canvas_app import CanvasAppCallers
 from shared.domain.callers.caller import Caller
 from shared.errors import InvalidInput, JobBlocked
-from tests.contract.adapter_world import Adapters, adapters
-from tests.contract.ports.described_tenant import APP_OF_FLOW, description
+from tests.contract.adapter_world import Adapters, run_adapters
+from tests.contract.ports.described_tenant import APP_OF_FLOW, build_description
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a separate tenant for this test."""
-    async with adapters(monkeypatch, description()) as made:
+    async with run_adapters(monkeypatch, build_description()) as made:
         yield made
 
 
-async def test_a_connector_that_is_not_shown_leaves_the_answer_open(app: Adapters) -> None:
+async def test_unreadable_connector_leaves_the_sign_in_unknown(app: Adapters) -> None:
     """A rejected read proves neither OAuth nor another sign-in."""
     app.world.tenant.faults.add(
         Fault(route="power_apps.get_connector", kind=FaultKind.FAIL, status=403, code="Forbidden")
@@ -32,7 +32,7 @@ async def test_a_connector_that_is_not_shown_leaves_the_answer_open(app: Adapter
     assert None in {one.uses_oauth for one in found}
 
 
-async def test_a_search_finds_apps_and_names_those_it_cannot_read(
+async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
     app: Adapters,
 ) -> None:
     """An app is a caller that its maker must change; one without a document is a gap."""
@@ -53,7 +53,7 @@ async def test_a_search_finds_apps_and_names_those_it_cannot_read(
     assert HTTP_FLOW in (await kind.read(caller)).text
 
 
-def test_a_document_that_is_none_is_unreadable() -> None:
+def test_invalid_document_is_unreadable() -> None:
     """The error says no more than that the document is unreadable."""
     with pytest.raises(InvalidInput):
         find_flow_ids(b"PK\x03\x04 no archive")

@@ -9,18 +9,18 @@ from local_cloud.tenant.azure.state import VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import rotate
 from local_cloud.tenant.core.faults import Fault
 from shared.errors import NotFound, PlatformError, ThrottledError
-from tests.contract.adapter_world import VAULT_URL, Adapters, adapters
+from tests.contract.adapter_world import VAULT_URL, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import VAULT_ID
 
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a separate tenant for this test."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         yield made
 
 
-async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
+async def test_key_reads_raise_the_errors_of_the_product(app: Adapters) -> None:
     """Microsoft's SDK reads keys with the app's pipeline, which counts, retries and translates."""
     faults = app.world.tenant.faults
     vault = await app.keys.read_vault(VAULT_ID)
@@ -51,7 +51,7 @@ async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
     ],
     ids=["by its rules", "to the public"],
 )
-async def test_the_keys_of_a_closed_vault_are_read_all_the_same(
+async def test_keys_of_a_vault_behind_a_firewall_are_read(
     app: Adapters, closed: dict[str, object]
 ) -> None:
     """Azure Resource Manager shows each version with its type, size, operations and dates."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 DAY = timedelta(days=1)
@@ -14,27 +14,27 @@ DAY = timedelta(days=1)
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a tenant with one run in a page."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         made.world.platform.assumptions.run_page = 1
         yield made
 
 
-def calls(app: Adapters) -> int:
+def count_requests_for_runs(app: Adapters) -> int:
     """Return the requests for runs so far."""
     return app.world.tenant.calls.routes["flow_service.admin_list_runs"]
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-async def test_no_call_is_made_for_runs_beyond_the_limit(app: Adapters, limit: int) -> None:
+async def test_no_request_is_sent_for_runs_beyond_the_limit(app: Adapters, limit: int) -> None:
     """After the last needed page, no further page is read."""
     since = app.world.tenant.clock.now() - DAY
 
     runs = await app.flow_reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
 
-    assert len(runs) == calls(app) == limit
+    assert len(runs) == count_requests_for_runs(app) == limit
 
 
-async def test_a_page_of_runs_is_one_call(app: Adapters) -> None:
+async def test_page_of_runs_is_read_with_one_request(app: Adapters) -> None:
     """This applies to the first page and to later ones."""
     now = app.world.tenant.clock.now()
 
@@ -44,4 +44,4 @@ async def test_a_page_of_runs_is_one_call(app: Adapters) -> None:
     )
 
     assert first.cursor
-    assert calls(app) == 2
+    assert count_requests_for_runs(app) == 2

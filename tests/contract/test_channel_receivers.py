@@ -46,7 +46,7 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
+async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
     """Run a receiver, and a channel to it for each path."""
     receiver, app = Receiver(), web.Application()
     app.router.add_post("/{status}/{way}", receiver.answer)
@@ -78,15 +78,15 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_beginning_of_a_long_answer_is_enough() -> None:
     """After a 200, the app does not read the 300 MB that follow."""
-    async with receiving() as (receiver, channel):
+    async with run_receiver() as (receiver, channel):
         await send(channel, f"{receiver.url}/200/long")
 
         assert LONGEST_ANSWER < receiver.written < BUFFERS
 
 
-async def test_a_long_refusal_is_a_refusal() -> None:
+async def test_long_rejection_is_read_from_its_beginning() -> None:
     """The beginning of the answer gives the reason."""
-    async with receiving() as (receiver, channel):
+    async with run_receiver() as (receiver, channel):
         with pytest.raises(CmkflowError, match="Webhook"):
             await send(channel, f"{receiver.url}/400/long")
 
@@ -94,9 +94,9 @@ async def test_a_long_refusal_is_a_refusal() -> None:
 
 
 @pytest.mark.parametrize("way", ["slow", "never"])
-async def test_a_slow_receiver_ends_as_no_answer(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_receiver_causes_a_timeout(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte from time to time does not extend the time limit."""
     monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
-    async with receiving() as (receiver, channel):
+    async with run_receiver() as (receiver, channel):
         with pytest.raises(ServiceUnavailable, match=r"^Webhook: timeout$"):
             await send(channel, f"{receiver.url}/200/{way}")

@@ -10,7 +10,7 @@ from local_cloud.tenant.seed.environment import seed_flow
 from shared.concurrency import run_concurrently
 from shared.domain.flow import WorkflowSummary
 from shared.errors import CmkflowError, NotFound, ServiceUnavailable, ThrottledError
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, definition
 
 MANY = 230
@@ -20,7 +20,7 @@ LISTS = "dataverse.list_workflows"
 GONE = "f0000000-0000-4000-8000-00000000dead"
 
 
-def id_of(number: int) -> str:
+def build_id(number: int) -> str:
     """Return the id of one of many flows."""
     return f"fb000000-0000-4000-8000-{number:012d}"
 
@@ -28,13 +28,13 @@ def id_of(number: int) -> str:
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a tenant of many flows."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         for number in range(MANY):
             seed_flow(
                 made.world.tenant,
                 made.world.environment,
                 {
-                    "workflowEntityId": id_of(number),
+                    "workflowEntityId": build_id(number),
                     "displayName": f"Flow {number}",
                     "definition": definition(BUTTON),
                     "owner": MAKER,
@@ -45,9 +45,9 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         yield made
 
 
-async def test_many_flows_are_a_few_calls(app: Adapters) -> None:
+async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
     """Ten batches run at a time; solutions are read with filters of 25 flows, ten in a batch."""
-    environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
+    environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
     held = await app.solutions.read_solution_ids(environment, ids)
@@ -58,16 +58,16 @@ async def test_many_flows_are_a_few_calls(app: Adapters) -> None:
     assert app.world.tenant.calls.routes[BATCHES] == 10 + 1
 
 
-async def test_rows_beyond_a_page_are_read_on(app: Adapters) -> None:
+async def test_next_pages_of_a_batched_read_are_read(app: Adapters) -> None:
     """The answer to a read of a batch may have a next page."""
-    environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
+    environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
     whole = await app.solutions.read_solution_ids(environment, ids)
     app.world.platform.assumptions.dataverse_page = 10
 
     assert await app.solutions.read_solution_ids(environment, ids) == whole
 
 
-async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> None:
+async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
     """They may come from nested tasks; one that fails or is cancelled does not affect the
     others.
     """
@@ -76,18 +76,20 @@ async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> N
 
     async def within() -> dict[str, frozenset[str]]:
         async with run_concurrently() as reads:
-            return await reads.create_task(app.solutions.read_solution_ids(environment, [id_of(0)]))
+            return await reads.create_task(
+                app.solutions.read_solution_ids(environment, [build_id(0)])
+            )
 
-    row = asyncio.create_task(app.workflows.get(environment, id_of(0)))
+    row = asyncio.create_task(app.workflows.get(environment, build_id(0)))
     held = asyncio.create_task(within())
-    shares = asyncio.create_task(app.flow_sharing.list(environment, id_of(0)))
+    shares = asyncio.create_task(app.flow_sharing.list(environment, build_id(0)))
     gone = asyncio.create_task(app.workflows.get(environment, GONE))
-    impatient = asyncio.create_task(app.workflows.get(environment, id_of(1)))
+    impatient = asyncio.create_task(app.workflows.get(environment, build_id(1)))
     asyncio.get_running_loop().call_later(0, impatient.cancel)
     await asyncio.wait({row, held, shares, gone, impatient})
 
     assert (await row).name == "Flow 0"
-    assert (await held)[id_of(0)]
+    assert (await held)[build_id(0)]
     assert await shares == []
     assert isinstance(gone.exception(), NotFound)
     assert impatient.cancelled()
@@ -95,29 +97,29 @@ async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> N
     assert calls.batched.total() == 5
 
 
-async def test_a_read_by_itself_is_no_batch(app: Adapters) -> None:
+async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
     """Consecutive reads are not combined either."""
     environment, calls = await app.environment(), app.world.tenant.calls
     calls.reset()
 
-    await app.workflows.get(environment, id_of(0))
-    await app.flow_sharing.list_each(environment, [id_of(0)])
+    await app.workflows.get(environment, build_id(0))
+    await app.flow_sharing.list_each(environment, [build_id(0)])
 
     assert BATCHES not in calls.routes
     assert calls.routes.total() == 2
 
 
-async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> None:
+async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapters) -> None:
     """One flow is missing, and another is throttled."""
     app.world.tenant.faults.add(
         Fault(route=SHARES, status=429, headers={"Retry-After": "7"}, skip=2)
     )
 
     found = await app.flow_sharing.list_each(
-        await app.environment(), [HTTP_FLOW, GONE, PARENT_FLOW, id_of(1)]
+        await app.environment(), [HTTP_FLOW, GONE, PARENT_FLOW, build_id(1)]
     )
 
-    assert found[HTTP_FLOW] == found[id_of(1)] == []
+    assert found[HTTP_FLOW] == found[build_id(1)] == []
     assert isinstance(found[GONE], NotFound)
     throttled = found[PARENT_FLOW]
     assert isinstance(throttled, ThrottledError)
@@ -125,9 +127,9 @@ async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> 
     assert throttled.retry_after.total_seconds() == 7
 
 
-async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
+async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> None:
     """A filter has 25 flows; if it fails, each of its flows has the error as its result."""
-    environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
+    environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
     whole = await app.workflows.read_summaries(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
     app.world.tenant.faults.add(Fault(route=LISTS, status=429, headers={"Retry-After": "7"}))
@@ -143,11 +145,11 @@ async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
     assert all(found[one] == whole[one] for one in ids[25:])
 
 
-async def test_a_batch_without_an_answer_leaves_the_other_batches_alone(app: Adapters) -> None:
+async def test_failed_batch_does_not_affect_other_batches(app: Adapters) -> None:
     """Each of the ten is retried, and one of them still has no answer."""
     app.world.tenant.faults.add(Fault(route=BATCHES, kind=FaultKind.DROP_BEFORE, times=1))
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
-    ids = [id_of(number) for number in range(MANY)]
+    ids = [build_id(number) for number in range(MANY)]
 
     found = await app.flow_sharing.list_each(await app.environment(), ids)
 

@@ -12,18 +12,18 @@ from tests.fakes.test_world import World
 PORTS = get_type_hints(Ports)
 
 
-def methods_of(protocol: type) -> list[str]:
+def list_methods(protocol: type) -> list[str]:
     """Return the public methods of a protocol."""
     return [name for name in vars(protocol) if not name.startswith("_")]
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Ports)])
-def test_a_fake_has_the_signatures_of_its_port(name: str) -> None:
+def test_signatures_of_a_fake_equal_those_of_its_port(name: str) -> None:
     """Names, kinds and defaults of all parameters are equal."""
     protocol = PORTS[name]
     fake = type(getattr(fakes_of(World()).ports, name))
 
-    for method in methods_of(protocol):
+    for method in list_methods(protocol):
         asked = inspect.signature(getattr(protocol, method)).parameters.values()
         given = inspect.signature(getattr(fake, method)).parameters.values()
         assert [(one.name, one.kind, one.default) for one in given] == [

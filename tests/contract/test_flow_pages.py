@@ -10,7 +10,7 @@ from shared.adapters.flow_service.pages import NestedBudget
 from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.errors import PlatformError, ServiceUnavailable, ThrottledError
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
@@ -21,13 +21,13 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a tenant with two flows in a page."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         made.world.platform.assumptions.flow_page = 2
         made.world.platform.assumptions.dataverse_page = 2
         yield made
 
 
-async def test_a_page_is_one_call(app: Adapters) -> None:
+async def test_page_is_read_with_one_request(app: Adapters) -> None:
     """Each page has two rows until the list ends."""
     environment = await app.environment()
 
@@ -41,7 +41,7 @@ async def test_a_page_is_one_call(app: Adapters) -> None:
     assert app.world.tenant.calls.routes["dataverse.list_workflows"] == calls
 
 
-async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> None:
+async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
     """The request contains the access token, so a changed row must not choose its host."""
     environment = await app.environment()
     app.world.tenant.calls.reset()
@@ -55,7 +55,7 @@ async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> N
     assert app.world.tenant.calls.routes.total() == 0
 
 
-async def test_a_cursor_that_has_expired_is_refused_with_400(app: Adapters) -> None:
+async def test_expired_cursor_is_rejected_with_400(app: Adapters) -> None:
     """Dataverse answers an unknown paging cookie in this way."""
     environment = await app.environment()
     first = await app.flow_pages.read_workflows(environment)
@@ -67,7 +67,7 @@ async def test_a_cursor_that_has_expired_is_refused_with_400(app: Adapters) -> N
     assert caught.value.status == 400
 
 
-async def test_a_share_takes_from_the_whole_and_never_more_than_its_own() -> None:
+async def test_nested_budget_uses_the_whole_budget_within_its_own_limit() -> None:
     """It takes two of five requests and leaves three for work that cannot wait."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
@@ -84,7 +84,7 @@ async def test_a_share_takes_from_the_whole_and_never_more_than_its_own() -> Non
         await whole.take()
 
 
-async def test_a_pause_that_the_service_asks_for_stops_both() -> None:
+async def test_pause_of_the_nested_budget_stops_both_budgets() -> None:
     """Both use the same service."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))

@@ -13,7 +13,7 @@ from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.network.firewall import Firewall
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
 from shared.firewalls import build_firewall_kinds
-from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
+from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.case import HOST
 from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
@@ -28,11 +28,11 @@ COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a separate tenant for this test."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         yield made
 
 
-async def callers_of(app: Adapters) -> tuple[str, list[Caller]]:
+async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
     """Add a caller of each kind; return the URL and every caller of the HTTP flow."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
     for kind in CALLER_KINDS:
@@ -50,16 +50,16 @@ async def callers_of(app: Adapters) -> tuple[str, list[Caller]]:
 
 async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
     """Each caller names the same original, and a manual caller has its reason."""
-    _, found = await callers_of(app)
+    _, found = await add_and_find_callers(app)
 
     assert sorted(caller.kind for caller in found) == sorted(CALLER_KINDS)
     assert [caller.workflow_id for caller in found if caller.kind == "flow"] == [PARENT_FLOW]
     assert {caller.kind for caller in found if not caller.manual_reason} == set(MOVED_KINDS)
 
 
-async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) -> None:
+async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters) -> None:
     """The adapters keep every other byte."""
-    url, found = await callers_of(app)
+    url, found = await add_and_find_callers(app)
     old_id = find_trigger_urls(url)[0].url.trigger_url_id
     urls = {old_id: url.replace(old_id, COPY_ID)}
 
@@ -102,7 +102,7 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_the_tenant_refuses_whom_the_app_says_it_does(app: Adapters, kind: str) -> None:
+async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, kind: str) -> None:
     """The copy's call and the app's check agree before and after a rule for the new ranges."""
     case, copy = firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
     tags, azure = await app.service_tags.get_list(), app.world.tenant.part(Azure)
@@ -119,7 +119,7 @@ async def test_the_tenant_refuses_whom_the_app_says_it_does(app: Adapters, kind:
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_a_subscription_without_a_service_has_no_firewall_of_it(
+async def test_subscription_without_a_provider_has_no_firewall_of_its_kind(
     app: Adapters, kind: str
 ) -> None:
     """Azure rejects the list of an unregistered provider, which is not an error here."""

@@ -30,7 +30,7 @@ TABLES = {
 }
 
 
-def documented() -> list[str]:
+def read_documented_queries() -> list[str]:
     """Return the queries of the documents."""
     pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
     return [
@@ -40,7 +40,7 @@ def documented() -> list[str]:
     ]
 
 
-def diagnostics(queries: Sequence[str]) -> list[list[str]]:
+def run_parser(queries: Sequence[str]) -> list[list[str]]:
     """Return the parser's diagnostics of each query."""
     assert KUSTO_NPM
     done = subprocess.run(
@@ -56,15 +56,15 @@ def diagnostics(queries: Sequence[str]) -> list[list[str]]:
 
 def test_every_query_parses_and_binds() -> None:
     """Tables, columns, functions and types are those of Application Insights."""
-    queries = [*(one.asks for one in log_alerts().values()), *documented()]
+    queries = [*(one.asks for one in log_alerts().values()), *read_documented_queries()]
 
     assert len(queries) > 6
-    assert [one for one in zip(queries, diagnostics(queries), strict=True) if one[1]] == []
+    assert [one for one in zip(queries, run_parser(queries), strict=True) if one[1]] == []
 
 
 def test_the_parser_finds_a_wrong_column_and_a_wrong_operator() -> None:
     """Without this test, a query without diagnostics would prove nothing."""
-    column, operator = diagnostics(["traces | where nothing == 1", "traces | wher true"])
+    column, operator = run_parser(["traces | where nothing == 1", "traces | wher true"])
 
     assert "'nothing'" in column[0]
     assert operator

@@ -19,7 +19,7 @@ from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest,
 from shared.domain.environment import Environment
 from shared.errors import CmkflowError, ServiceUnavailable
 from shared.ports import ResultPage
-from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
+from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 ADAPTERS = Path(__file__).parents[2] / "shared" / "adapters"
@@ -48,13 +48,13 @@ async def read_all[T](items: AsyncIterator[T]) -> list[T]:
     return [item async for item in items]
 
 
-def pages_of(app: Adapters) -> ResourceManager:
+def get_page_reader(app: Adapters) -> ResourceManager:
     """Return the reader of pages of Azure resources."""
     assert isinstance(app.resource_writer, ResourceManager)
     return app.resource_writer
 
 
-def in_environment(read: Callable[[Adapters, Environment], Awaitable[object]]) -> Read:
+def build_environment_read(read: Callable[[Adapters, Environment], Awaitable[object]]) -> Read:
     """Return a read of a list of an environment's Dataverse."""
 
     async def read_there(app: Adapters) -> object:
@@ -83,29 +83,31 @@ LISTS: dict[str, list[Read]] = {
     ],
     "azure/service_tags.py": [lambda app: app.service_tags.get_list()],
     "dataverse/connection_references.py": [
-        in_environment(lambda app, env: app.connection_references.find(env, ["office-maker"])),
+        build_environment_read(
+            lambda app, env: app.connection_references.find(env, ["office-maker"])
+        ),
     ],
     "dataverse/environment_variables.py": [
-        in_environment(lambda app, env: app.environment_variables.list(env)),
+        build_environment_read(lambda app, env: app.environment_variables.list(env)),
     ],
     "dataverse/machine_groups.py": [
-        in_environment(lambda app, env: app.machine_groups.read_hosted_groups(env)),
+        build_environment_read(lambda app, env: app.machine_groups.read_hosted_groups(env)),
     ],
     "dataverse/organization.py": [
-        in_environment(lambda app, env: app.organization.creates_flows_in_solutions(env)),
-        in_environment(lambda app, env: app.organization.names(env, [HTTP_FLOW])),
+        build_environment_read(lambda app, env: app.organization.creates_flows_in_solutions(env)),
+        build_environment_read(lambda app, env: app.organization.names(env, [HTTP_FLOW])),
     ],
     "dataverse/principals.py": [
-        in_environment(lambda app, env: app.principals.read_users(env, [HTTP_FLOW])),
-        in_environment(lambda app, env: app.principals.read_teams(env, [HTTP_FLOW])),
+        build_environment_read(lambda app, env: app.principals.read_users(env, [HTTP_FLOW])),
+        build_environment_read(lambda app, env: app.principals.read_teams(env, [HTTP_FLOW])),
     ],
     "dataverse/solutions.py": [
-        in_environment(lambda app, env: app.solutions.read_solution_ids(env, [HTTP_FLOW])),
-        in_environment(lambda app, env: app.solutions.get(env, [HTTP_FLOW])),
+        build_environment_read(lambda app, env: app.solutions.read_solution_ids(env, [HTTP_FLOW])),
+        build_environment_read(lambda app, env: app.solutions.get(env, [HTTP_FLOW])),
     ],
     "dataverse/workflows.py": [
-        in_environment(lambda app, env: read_all(app.workflows.list(env))),
-        in_environment(read_summaries),
+        build_environment_read(lambda app, env: read_all(app.workflows.list(env))),
+        build_environment_read(read_summaries),
     ],
     "flow_service/access.py": [
         lambda app: app.flow_access.read_permissions(ENVIRONMENT, HTTP_FLOW)
@@ -115,7 +117,9 @@ LISTS: dict[str, list[Read]] = {
         lambda app: app.flow_reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=LONG_AGO),
     ],
     "flow_service/pages.py": [
-        in_environment(lambda app, env: app.flow_pages.read_workflows_by_id(env, [HTTP_FLOW])),
+        build_environment_read(
+            lambda app, env: app.flow_pages.read_workflows_by_id(env, [HTTP_FLOW])
+        ),
     ],
     "power_apps/canvas_apps.py": [lambda app: app.canvas_apps.list_with_flows(ENVIRONMENT)],
     "power_apps/connections.py": [
@@ -139,10 +143,10 @@ async def read_workflow_summaries(app: Adapters, cursor: str) -> ResultPage[Any]
 #: Reads of one page, whose cursor is stored, by their module. They take the cursor.
 PAGES: dict[str, list[Callable[[Adapters, str], Awaitable[ResultPage[Any]]]]] = {
     "azure/resource_manager.py": [
-        lambda app, cursor: pages_of(app).list_page(
+        lambda app, cursor: get_page_reader(app).list_page(
             SITES, SITES_VERSION, f"0 {cursor}" if cursor else ""
         ),
-        lambda app, cursor: pages_of(app).read_children_page(
+        lambda app, cursor: get_page_reader(app).read_children_page(
             SITE_ID, "slots", SITES_VERSION, cursor
         ),
     ],
@@ -168,7 +172,7 @@ PAGES: dict[str, list[Callable[[Adapters, str], Awaitable[ResultPage[Any]]]]] = 
 }
 
 
-def first_page_of(read: Callable[[Adapters, str], Awaitable[object]]) -> Read:
+def build_first_page_read(read: Callable[[Adapters, str], Awaitable[object]]) -> Read:
     """Return the read of the first page."""
     return lambda app: read(app, "")
 
@@ -180,7 +184,9 @@ def name_each[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
 
 def list_all_reads() -> list[tuple[str, Read]]:
     """Return every read of a list or of its first page."""
-    return name_each(LISTS) + [(name, first_page_of(read)) for name, read in name_each(PAGES)]
+    return name_each(LISTS) + [
+        (name, build_first_page_read(read)) for name, read in name_each(PAGES)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +277,7 @@ MALFORMED: dict[str, Callable[[Page], object]] = {
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a tenant."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         yield made
 
 
@@ -286,7 +292,7 @@ def test_every_module_that_reads_pages_is_listed() -> None:
     assert found - CLIENTS == LISTS.keys() | PAGES.keys()
 
 
-async def test_a_malformed_page_is_no_answer(
+async def test_malformed_page_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of the list is returned, and no other host gets a request."""
@@ -314,7 +320,7 @@ async def try_to(reading: Awaitable[object]) -> object:
         return err
 
 
-async def test_a_list_whose_pages_repeat_pages_ends(
+async def test_list_with_repeated_pages_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second page names the third, and the third names the second."""
@@ -332,7 +338,7 @@ async def test_a_list_whose_pages_repeat_pages_ends(
     assert wrong == []
 
 
-async def test_a_stored_cursor_that_leads_to_another_host_is_not_followed(
+async def test_stored_cursor_to_another_host_is_not_followed(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person can change a row, and the request has the access token."""

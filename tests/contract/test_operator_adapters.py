@@ -10,18 +10,18 @@ from shared.adapters.entra.identity import ServiceAccountCredential
 from shared.adapters.flow_service import service as flow_service
 from shared.adapters.flow_service.access import FlowServiceAccountFlows
 from shared.errors import JobBlocked
-from tests.contract.adapter_world import OPERATOR, Adapters, adapters
+from tests.contract.adapter_world import OPERATOR, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a separate tenant for this test."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         yield made
 
 
-async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_process(
+async def test_service_account_stays_signed_in_after_a_restart(
     app: Adapters,
 ) -> None:
     """Key Vault has the token cache; without it a person must sign in."""
@@ -39,7 +39,7 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
     assert (await next_process.get_token(flow_service.SCOPE)).token
 
 
-async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapters) -> None:
+async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> None:
     """A new process uses the stored refresh token until the tenant rejects it."""
     await app.sign_in()
     await app.flow_access.renew_sign_in()

@@ -17,7 +17,7 @@ type Answer = Callable[[bytes], bytes]
 
 
 @asynccontextmanager
-async def _served(answer: Answer) -> AsyncIterator[str]:
+async def _run_server(answer: Answer) -> AsyncIterator[str]:
     """Yield the address of a server that computes each answer's bytes from its request's bytes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,9 +29,9 @@ async def _served(answer: Answer) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
 
 
-async def _sent(answer: Answer, **of_request: Any) -> PlainResponse:
+async def _send_request(answer: Answer, **of_request: Any) -> PlainResponse:
     async with (
-        _served(answer) as url,
+        _run_server(answer) as url,
         PlainTransport(AioHttpTransport(use_env_settings=False)) as transport,
     ):
         response: PlainResponse = await transport.send(
@@ -49,14 +49,18 @@ def _answer(body: bytes, *headers: str, status: str = "200 OK", length: int | No
 async def test_a_packed_body_is_unpacked() -> None:
     packed = gzip.compress(b'{"n": 1}')
 
-    response = await _sent(lambda _: _answer(packed, "Content-Encoding: gzip"))
+    response = await _send_request(lambda _: _answer(packed, "Content-Encoding: gzip"))
 
     assert (response.status_code, response.content) == (200, b'{"n": 1}')
 
 
 async def test_an_error_status_and_a_redirection_are_answers() -> None:
-    throttled = await _sent(lambda _: _answer(b"no", "Retry-After: 7", status="429 Slow down"))
-    led = await _sent(lambda _: _answer(b"", "Location: http://127.0.0.1:1/", status="302 Found"))
+    throttled = await _send_request(
+        lambda _: _answer(b"no", "Retry-After: 7", status="429 Slow down")
+    )
+    led = await _send_request(
+        lambda _: _answer(b"", "Location: http://127.0.0.1:1/", status="302 Found")
+    )
 
     assert (throttled.status_code, throttled.headers["retry-after"]) == (429, "7")
     assert led.status_code == 302
@@ -70,8 +74,8 @@ async def test_a_request_without_a_body_names_no_type() -> None:
         heads.append(head.lower())
         return _answer(b"")
 
-    await _sent(record)
-    await _sent(record, json={"a": 1})
+    await _send_request(record)
+    await _send_request(record, json={"a": 1})
 
     assert [b"content-type" in head for head in heads] == [False, True]
 
@@ -79,4 +83,4 @@ async def test_a_request_without_a_body_names_no_type() -> None:
 @pytest.mark.parametrize("answer", [b"", _answer(b"half", length=400)])
 async def test_an_answer_that_breaks_off_raises_the_error_of_azure_core(answer: bytes) -> None:
     with pytest.raises(ServiceRequestError):
-        await _sent(lambda _: answer)
+        await _send_request(lambda _: answer)

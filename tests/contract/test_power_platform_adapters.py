@@ -10,7 +10,7 @@ from local_cloud.tenant.core.faults import Fault, FaultKind
 from shared.adapters.flow_service.wire import FlowEntity
 from shared.domain.flow import FlowState
 from shared.errors import AlreadyExists, NotFound, ServiceUnavailable, ThrottledError
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 from tests.local_cloud.tenant.drafted_flow import draft
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
@@ -27,7 +27,7 @@ from tests.local_cloud.tenant.tenant_world import (
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return all adapters on a separate tenant for this test."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         yield made
 
 

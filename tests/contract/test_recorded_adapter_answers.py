@@ -32,14 +32,14 @@ RUNS = frozenset({"Microsoft.ProcessSimple/environments/flows/runs"})
 PERMISSIONS = frozenset({"/providers/Microsoft.ProcessSimple/environments/flows/permissions"})
 
 
-def corpus() -> Path:
+def find_corpus() -> Path:
     """Return the folder with the recorded answers."""
     return Path(os.environ["FLOW_CORPUS"])
 
 
-def recorded(types: frozenset[str]) -> Iterator[dict[str, object]]:
+def read_recorded_items(types: frozenset[str]) -> Iterator[dict[str, object]]:
     """Yield every recorded item of some types, from lists and single answers."""
-    for file in sorted((corpus() / "api").rglob("*.json")):
+    for file in sorted((find_corpus() / "api").rglob("*.json")):
         document = json.loads(file.read_text(encoding="utf-8"))
         listed = document.get("value") if isinstance(document, dict) else document
         for item in listed if isinstance(listed, list) else [document]:
@@ -49,7 +49,7 @@ def recorded(types: frozenset[str]) -> Iterator[dict[str, object]]:
 
 def read_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
     """Read every recorded item of some types, and check their minimum number."""
-    read = [read_wire(model, item) for item in recorded(types)]
+    read = [read_wire(model, item) for item in read_recorded_items(types)]
     assert len(read) >= least
     return read
 
@@ -100,7 +100,7 @@ def test_every_recorded_permission_reads() -> None:
 
 def test_the_published_service_tags_read() -> None:
     """The list has all regions, with IPv4 and IPv6."""
-    [file] = (corpus() / "servicetags").glob("ServiceTags_Public_*.json")
+    [file] = (find_corpus() / "servicetags").glob("ServiceTags_Public_*.json")
 
     tags = read_service_tags(json.loads(file.read_bytes()))
 
@@ -113,7 +113,7 @@ def test_the_published_service_tags_read() -> None:
 
 def test_the_recorded_service_tags_of_the_api_read() -> None:
     """The API's answer contains the same list."""
-    file = corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
+    file = find_corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
 
     tags = read_service_tags(json.loads(file.read_bytes()))
 

@@ -35,7 +35,9 @@ async def messages(bus: LocalServiceBus) -> AsyncIterator[ServiceBusMessages]:
     await adapter.close()
 
 
-def message(number: int, *, queue: str = "flow-jobs", due: datetime | None = None) -> QueueMessage:
+def build_message(
+    number: int, *, queue: str = "flow-jobs", due: datetime | None = None
+) -> QueueMessage:
     """Return a message of the app."""
     return QueueMessage(
         queue=queue,
@@ -46,7 +48,7 @@ def message(number: int, *, queue: str = "flow-jobs", due: datetime | None = Non
     )
 
 
-async def received(bus: LocalServiceBus, queue: str) -> list[ServiceBusReceivedMessage]:
+async def receive_messages(bus: LocalServiceBus, queue: str) -> list[ServiceBusReceivedMessage]:
     """Receive the messages in a queue."""
     async with (
         build_client_by_connection_string(bus.connection_string) as client,
@@ -59,10 +61,10 @@ async def test_messages_arrive_with_id_body_and_properties(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
     """Each message is in its queue, as JSON."""
-    await messages.send(message(1), message(2, queue="poison"))
+    await messages.send(build_message(1), build_message(2, queue="poison"))
 
-    [job] = await received(bus, "flow-jobs")
-    [parked] = await received(bus, "poison")
+    [job] = await receive_messages(bus, "flow-jobs")
+    [parked] = await receive_messages(bus, "poison")
 
     assert job.message_id == "job-1/copying/1"
     assert parked.message_id == "job-1/copying/2"
@@ -89,7 +91,7 @@ async def test_dead_letters_are_counted_apart(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
     """A dead letter counts there and no longer in the queue."""
-    await messages.send(message(1))
+    await messages.send(build_message(1))
     async with (
         build_client_by_connection_string(bus.connection_string) as client,
         client.get_queue_receiver("flow-jobs") as receiver,
@@ -108,10 +110,10 @@ async def test_a_broker_that_is_gone_is_unavailable() -> None:
     with LocalServiceBus(QUEUES) as bus:
         used = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
         unused = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
-        await used.send(message(1))
+        await used.send(build_message(1))
 
     for adapter in (used, unused):
         with pytest.raises(ServiceUnavailable):
-            await adapter.send(message(2))
+            await adapter.send(build_message(2))
         await adapter.close()
     gc.collect()

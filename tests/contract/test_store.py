@@ -50,7 +50,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield sqlite
             await sqlite.close()
         case _:
-            tables = TableServiceClient.from_connection_string(azurite())
+            tables = TableServiceClient.from_connection_string(get_azurite_address())
             # The table of callers is that of every process, so one test at a time has it.
             with (Path(gettempdir()) / "azurite-tables.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -60,7 +60,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             await tables.close()
 
 
-def azurite() -> str:
+def get_azurite_address() -> str:
     """Return where Azurite answers."""
     connection = os.environ.get("AZURITE_CONNECTION_STRING")
     if connection is None:
@@ -68,7 +68,7 @@ def azurite() -> str:
     return connection
 
 
-def row(key: str = "k", partition: str = "p", **columns: Scalar) -> StoreRow:
+def build_row(key: str = "k", partition: str = "p", **columns: Scalar) -> StoreRow:
     """Return a row that is not stored."""
     return with_columns(columns, key, partition)
 
@@ -78,7 +78,7 @@ def with_columns(columns: Mapping[str, Scalar], key: str = "k", partition: str =
     return StoreRow(table=JOBS, partition=partition, key=key, columns=columns)
 
 
-async def keys(store: Store, *where: Condition, partition: str | None = None) -> list[str]:
+async def list_keys(store: Store, *where: Condition, partition: str | None = None) -> list[str]:
     """Return the keys that a query yields, in its order."""
     return [found.key async for found in store.query(JOBS, partition, where=where)]
 
@@ -111,10 +111,10 @@ async def test_a_row_that_was_never_stored_is_none(store: Store) -> None:
 
 async def test_a_second_insert_is_refused(store: Store) -> None:
     """An insert never overwrites."""
-    await store.write(InsertRow(row(n=1)))
+    await store.write(InsertRow(build_row(n=1)))
 
     with pytest.raises(AlreadyExists):
-        await store.write(InsertRow(row(n=2)))
+        await store.write(InsertRow(build_row(n=2)))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -123,7 +123,7 @@ async def test_a_second_insert_is_refused(store: Store) -> None:
 
 async def test_a_replace_needs_the_present_etag(store: Store) -> None:
     """Of two writers who read the same row, one succeeds."""
-    [first] = await store.write(InsertRow(row(n=1)))
+    [first] = await store.write(InsertRow(build_row(n=1)))
     [second] = await store.write(ReplaceRow(replace(first, columns={"n": 2})))
 
     with pytest.raises(Conflict):
@@ -135,7 +135,7 @@ async def test_a_replace_needs_the_present_etag(store: Store) -> None:
 
 async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) -> None:
     """A replaced row has only the new columns."""
-    [first] = await store.write(InsertRow(row(old=1)))
+    [first] = await store.write(InsertRow(build_row(old=1)))
 
     await store.write(ReplaceRow(replace(first, columns={"new": 1})))
 
@@ -146,7 +146,7 @@ async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) 
 
 async def test_a_replace_of_a_row_that_is_gone_is_a_conflict(store: Store) -> None:
     """A late writer does not bring back what was deleted."""
-    [first] = await store.write(InsertRow(row()))
+    [first] = await store.write(InsertRow(build_row()))
     await store.write(DeleteRow(first))
 
     with pytest.raises(Conflict):
@@ -155,9 +155,9 @@ async def test_a_replace_of_a_row_that_is_gone_is_a_conflict(store: Store) -> No
 
 async def test_an_etag_never_comes_back(store: Store) -> None:
     """A row that is stored again rejects a write for the earlier row."""
-    [first] = await store.write(InsertRow(row(n=1)))
+    [first] = await store.write(InsertRow(build_row(n=1)))
     await store.write(DeleteRow(first))
-    await store.write(InsertRow(row(n=1)))
+    await store.write(InsertRow(build_row(n=1)))
 
     with pytest.raises(Conflict):
         await store.write(ReplaceRow(first))
@@ -165,8 +165,8 @@ async def test_an_etag_never_comes_back(store: Store) -> None:
 
 async def test_an_upsert_stores_over_anything(store: Store) -> None:
     """It creates, and it overwrites without asking."""
-    await store.write(UpsertRow(row(n=1)))
-    await store.write(UpsertRow(row(m=2)))
+    await store.write(UpsertRow(build_row(n=1)))
+    await store.write(UpsertRow(build_row(m=2)))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -175,8 +175,8 @@ async def test_an_upsert_stores_over_anything(store: Store) -> None:
 
 async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
     """A wrong ETag is a conflict, a missing row is not found, and no ETag deletes any version."""
-    [first] = await store.write(InsertRow(row(n=1)))
-    await store.write(UpsertRow(row(n=2)))
+    [first] = await store.write(InsertRow(build_row(n=1)))
+    await store.write(UpsertRow(build_row(n=2)))
 
     with pytest.raises(Conflict):
         await store.write(DeleteRow(first))
@@ -187,17 +187,19 @@ async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
 
 async def test_a_batch_is_done_whole_or_not_at_all(store: Store) -> None:
     """One rejected operation undoes the others."""
-    await store.write(InsertRow(row("b")))
+    await store.write(InsertRow(build_row("b")))
 
     with pytest.raises(AlreadyExists):
-        await store.write(InsertRow(row("a")), UpsertRow(row("c")), InsertRow(row("b")))
+        await store.write(
+            InsertRow(build_row("a")), UpsertRow(build_row("c")), InsertRow(build_row("b"))
+        )
 
-    assert await keys(store) == ["b"]
+    assert await list_keys(store) == ["b"]
 
 
 async def test_a_batch_returns_its_rows_in_order(store: Store) -> None:
     """Each row comes back with the ETag under which it can be replaced."""
-    written = await store.write(*(InsertRow(row(f"{n:03}")) for n in range(100)))
+    written = await store.write(*(InsertRow(build_row(f"{n:03}")) for n in range(100)))
 
     again = await store.write(*(ReplaceRow(done) for done in written))
 
@@ -209,19 +211,19 @@ async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -
     for partition in ("q", "p"):
         for start in range(0, 700, 100):
             await store.write(
-                *(InsertRow(row(f"{n:04}", partition)) for n in range(start, start + 100))
+                *(InsertRow(build_row(f"{n:04}", partition)) for n in range(start, start + 100))
             )
 
     found = [(r.partition, r.key) async for r in store.query(JOBS)]
 
     assert found == [(p, f"{n:04}") for p in ("p", "q") for n in range(700)]
-    assert len(await keys(store, partition="q")) == 700
+    assert len(await list_keys(store, partition="q")) == 700
 
 
 async def test_a_query_ends_before_a_key(store: Store) -> None:
     """That key, all later keys and other partitions are left out."""
-    await store.write(*(InsertRow(row(f"{n:04}", n=n % 2)) for n in range(10)))
-    await store.write(InsertRow(row("0001", "q", n=0)))
+    await store.write(*(InsertRow(build_row(f"{n:04}", n=n % 2)) for n in range(10)))
+    await store.write(InsertRow(build_row("0001", "q", n=0)))
     even = [Condition("n", "eq", 0)]
 
     found = [one.key async for one in store.query(JOBS, "p", where=even, before="0004")]
@@ -231,8 +233,8 @@ async def test_a_query_ends_before_a_key(store: Store) -> None:
 
 async def test_a_query_begins_after_a_key(store: Store) -> None:
     """That key, all earlier keys and other partitions are left out."""
-    await store.write(*(InsertRow(row(f"{n:04}", n=n % 2)) for n in range(10)))
-    await store.write(InsertRow(row("0009", "q", n=0)))
+    await store.write(*(InsertRow(build_row(f"{n:04}", n=n % 2)) for n in range(10)))
+    await store.write(InsertRow(build_row("0009", "q", n=0)))
     even = [Condition("n", "eq", 0)]
 
     found = store.query(JOBS, "p", where=even, before="0008", after="0002")
@@ -243,7 +245,7 @@ async def test_a_query_begins_after_a_key(store: Store) -> None:
 @pytest.mark.parametrize("page_size", [1, 3, 1000])
 async def test_a_query_in_small_pages_yields_the_same_rows(store: Store, page_size: int) -> None:
     """A reader that stops early asks for few rows at a time."""
-    await store.write(*(InsertRow(row(f"{n:04}")) for n in range(10)))
+    await store.write(*(InsertRow(build_row(f"{n:04}")) for n in range(10)))
 
     found = [one.key async for one in store.query(JOBS, "p", page_size=page_size)]
 
@@ -266,36 +268,36 @@ async def test_conditions_compare_text_numbers_and_truth(
 ) -> None:
     """Each comparison means the same for text and for numbers."""
     for n, key in enumerate("abc"):
-        await store.write(InsertRow(row(key, n=n, due=f"2026-01-0{n + 1}", mid=n == 1)))
+        await store.write(InsertRow(build_row(key, n=n, due=f"2026-01-0{n + 1}", mid=n == 1)))
 
-    by_number = await keys(store, Condition("n", op, 1))
-    by_text = await keys(store, Condition("due", op, "2026-01-02"), partition="p")
+    by_number = await list_keys(store, Condition("n", op, 1))
+    by_text = await list_keys(store, Condition("due", op, "2026-01-02"), partition="p")
 
     assert by_number == by_text == expected
-    assert await keys(store, Condition("mid", "eq", True)) == ["b"]
+    assert await list_keys(store, Condition("mid", "eq", True)) == ["b"]
 
 
 async def test_all_conditions_must_hold(store: Store) -> None:
     """Several conditions narrow each other, and a text with a quote is only a text."""
     await store.write(
-        InsertRow(row("a", n=1, s="it's")),
-        InsertRow(row("b", n=2, s="it's")),
-        InsertRow(row("c", n=2)),
+        InsertRow(build_row("a", n=1, s="it's")),
+        InsertRow(build_row("b", n=2, s="it's")),
+        InsertRow(build_row("c", n=2)),
     )
 
-    assert await keys(store, Condition("n", "ge", 2), Condition("s", "eq", "it's")) == ["b"]
+    assert await list_keys(store, Condition("n", "ge", 2), Condition("s", "eq", "it's")) == ["b"]
 
 
 async def test_a_row_without_the_column_fits_no_condition(store: Store) -> None:
     """A missing column is neither equal nor unequal to a value."""
-    await store.write(InsertRow(row("a")), InsertRow(row("b", n=5)))
+    await store.write(InsertRow(build_row("a")), InsertRow(build_row("b", n=5)))
 
-    assert await keys(store, Condition("n", "ne", 4)) == ["b"]
+    assert await list_keys(store, Condition("n", "ne", 4)) == ["b"]
 
 
 async def test_tables_are_apart(store: Store) -> None:
     """A row of one table is not seen in another."""
-    await store.write(InsertRow(row()))
+    await store.write(InsertRow(build_row()))
 
     assert await store.get(PLANS, "p", "k") is None
     assert [found async for found in store.query(PLANS)] == []
@@ -304,21 +306,21 @@ async def test_tables_are_apart(store: Store) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        row("a/b"),
-        row("a\\b"),
-        row("a#b"),
-        row("a?b"),
-        row("a\tb"),
-        row("a\x85b"),
-        row("k" * 513),
-        row(partition="p/q"),
-        row(text="x" * 32_769),
-        row(text="😀" * 16_385),
-        row(number=2**63),
+        build_row("a/b"),
+        build_row("a\\b"),
+        build_row("a#b"),
+        build_row("a?b"),
+        build_row("a\tb"),
+        build_row("a\x85b"),
+        build_row("k" * 513),
+        build_row(partition="p/q"),
+        build_row(text="x" * 32_769),
+        build_row(text="😀" * 16_385),
+        build_row(number=2**63),
         with_columns({f"c{n}": "x" * 32_768 for n in range(17)}),
         with_columns({f"c{n}": 1 for n in range(253)}),
         with_columns({"not-a-name": 1}),
-        row(RowKey="x"),
+        build_row(RowKey="x"),
         StoreRow(table="no_table", partition="p", key="k", columns={}),
     ],
     ids=lambda bad: f"{ascii(bad.key)[:8]}-{len(bad.columns)}",
@@ -331,7 +333,7 @@ async def test_what_tables_refuse_is_refused(store: Store, bad: StoreRow) -> Non
 
 async def test_the_largest_row_is_taken(store: Store) -> None:
     """Text of 64 KiB fits."""
-    await store.write(InsertRow(row(text="x" * 32_768, faces="😀" * 16_384)))
+    await store.write(InsertRow(build_row(text="x" * 32_768, faces="😀" * 16_384)))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -342,11 +344,11 @@ async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
     """Examples are no rows, too many, two partitions or tables, and one row twice."""
     batches: list[list[Operation]] = [
         [],
-        [UpsertRow(row(f"{n}")) for n in range(101)],
-        [UpsertRow(row("a", "p")), UpsertRow(row("b", "q"))],
-        [UpsertRow(row("a")), UpsertRow(replace(row("b"), table=PLANS))],
-        [UpsertRow(row("a")), DeleteRow(row("a"))],
-        [ReplaceRow(row("a"))],
+        [UpsertRow(build_row(f"{n}")) for n in range(101)],
+        [UpsertRow(build_row("a", "p")), UpsertRow(build_row("b", "q"))],
+        [UpsertRow(build_row("a")), UpsertRow(replace(build_row("b"), table=PLANS))],
+        [UpsertRow(build_row("a")), DeleteRow(build_row("a"))],
+        [ReplaceRow(build_row("a"))],
     ]
 
     for batch in batches:
@@ -356,7 +358,7 @@ async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
 
 async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None:
     """A counter that is read and replaced with its ETag loses no increment."""
-    await store.write(InsertRow(row(n=0)))
+    await store.write(InsertRow(build_row(n=0)))
 
     async def step() -> int:
         lost = 0
@@ -387,7 +389,7 @@ async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="4 MiB"):
         await store.write(*map(UpsertRow, rows))
 
-    assert await keys(store) == []
+    assert await list_keys(store) == []
 
 
 @pytest.mark.azurite
@@ -398,7 +400,7 @@ async def test_every_answer_of_a_storage_account_tells_the_time() -> None:
     async def time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:
         clock = StoreClock(wrong)
         async with TableServiceClient.from_connection_string(
-            azurite(), raw_response_hook=clock.record_time
+            get_azurite_address(), raw_response_hook=clock.record_time
         ) as service:
             assert clock.now() == wrong.now()
             with suppress(Conflict):
@@ -409,8 +411,8 @@ async def test_every_answer_of_a_storage_account_tells_the_time() -> None:
         return [one async for one in store.query(JOBS)]
 
     asked: list[Callable[[Store], Awaitable[object]]] = [
-        lambda store: store.write(UpsertRow(row("time"))),
-        lambda store: store.write(InsertRow(row("time"))),
+        lambda store: store.write(UpsertRow(build_row("time"))),
+        lambda store: store.write(InsertRow(build_row("time"))),
         lambda store: store.get(JOBS, "p", "time"),
         lambda store: store.get(JOBS, "p", "nothing"),
         listed,

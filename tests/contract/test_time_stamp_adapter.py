@@ -7,7 +7,7 @@ import pytest
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.time_stamps.endpoints import HOST
 from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 
 URL = f"https://{HOST}/"
 _ROUTE = "time_stamps.issue_time_stamp"
@@ -16,7 +16,7 @@ _ROUTE = "time_stamps.issue_time_stamp"
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Every adapter, on a tenant."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         yield made
 
 
@@ -33,7 +33,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         f"{URL}root.pem",
     ],
 )
-async def test_address_of_no_authority_is_an_error(app: Adapters, address: str) -> None:
+async def test_address_without_an_authority_raises_an_error(app: Adapters, address: str) -> None:
     """A setting may have any value."""
     with pytest.raises(CmkflowError):
         await app.time_stamps.stamp(address, b"a signature")

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from local_cloud.stack import Stack, StackOptions
-from tests.contract.ports.described_tenant import description
+from tests.contract.ports.described_tenant import build_description
 from tests.e2e.test_http_api_wire import SETTINGS, SIGNATURE
 from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
@@ -46,7 +46,7 @@ async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_wri
     tmp_path: Path,
 ) -> None:
     """Tokens, paging and addresses are real; the page has no signature, and nothing is written."""
-    options = StackOptions(folder=tmp_path, seed=description(), settings=SETTINGS)
+    options = StackOptions(folder=tmp_path, seed=build_description(), settings=SETTINGS)
     page = tmp_path / "assessment.html"
     async with Stack(options) as stack:
         app = await stack.start_app()

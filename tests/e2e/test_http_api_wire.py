@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from local_cloud.stack import Stack, StackOptions
-from tests.contract.adapter_world import OPERATOR, SUBSCRIPTION, description
+from tests.contract.adapter_world import OPERATOR, SUBSCRIPTION, build_description
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT, HTTP_FLOW, TENANT_ID
 
 NEVER = "0 0 0 1 1 *"
@@ -72,7 +72,7 @@ async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
     tmp_path: Path,
 ) -> None:
     """Tokens, paging, queues and state are real; answers, logs and state have no signature."""
-    options = StackOptions(folder=tmp_path, seed=description(), settings=SETTINGS)
+    options = StackOptions(folder=tmp_path, seed=build_description(), settings=SETTINGS)
     async with Stack(options) as stack:
         app = await stack.start_app()
         headers = {"x-functions-key": app.key}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.adapter_world import adapters, description
+from tests.contract.adapter_world import build_description, run_adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
 
@@ -23,7 +23,7 @@ KINDS = (
 
 def described() -> dict[str, Any]:
     """Return a tenant with many Azure resources that could be callers."""
-    seed = deepcopy(description())
+    seed = deepcopy(build_description())
     azure = seed["azure"]
     slots = [{"name": f"slot{number}"} for number in range(SLOTS)]
     azure["sites"] = [
@@ -61,7 +61,7 @@ async def test_a_search_takes_one_request_per_list_and_value_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Lists of one page. A vault that was there before has one secret more."""
-    async with adapters(monkeypatch, described()) as app:
+    async with run_adapters(monkeypatch, described()) as app:
         environments, calls = await app.environments.list(), {}
         for name in KINDS:
             before = app.http.calls.total()

@@ -22,7 +22,7 @@ from shared.services import Services
 from shared.steps.planning.discover_flows import discover, read_flows_still_to_move
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 from tests.fakes.ports import fakes_of
 from tests.fakes.services import kinds_on, services_of
 from tests.fakes.test_world import World
@@ -83,7 +83,7 @@ def _add(platform: Adapters, number: int, content: object, *, in_solution: bool)
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return the tenant and the adapters."""
-    async with adapters(monkeypatch) as platform:
+    async with run_adapters(monkeypatch) as platform:
         _fill(platform)
         yield platform
 

@@ -24,8 +24,8 @@ from tests.property.interrupted import (
     Interrupted,
     Order,
     Strike,
-    copied,
-    prepared,
+    build_copied,
+    build_prepared,
 )
 from tests.property.test_remediation_invariants import INGREDIENTS
 
@@ -41,7 +41,9 @@ PATTERNS = {"copying": sorted(INGREDIENTS), "preparing": sorted(PREPARED)}
 
 def build(pattern: str, strike: Strike) -> Interrupted:
     """Return the remediation of one pattern, which is copied or prepared."""
-    return prepared(pattern, strike) if pattern in PREPARED else copied([pattern], strike)
+    return (
+        build_prepared(pattern, strike) if pattern in PREPARED else build_copied([pattern], strike)
+    )
 
 
 def count_one(pattern: str, order: str, *, every: int, kills: bool) -> tuple[int, list[str]]:

@@ -27,8 +27,8 @@ from tests.property.test_remediation_invariants import (
     approve,
     check,
     make_scenario,
+    repeat_until_done,
     settle,
-    until_done,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -36,13 +36,13 @@ MINUTE = timedelta(minutes=1)
 type Order = Callable[[Services, str], Awaitable[object]]
 
 
-def _v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
+def _add_v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
     for name in names:
         scenario.build.power_apps_v1_flow(name)
     return []
 
 
-def _admin_flow(scenario: Scenario) -> FakeFlow:
+def _add_admin_flow(scenario: Scenario) -> FakeFlow:
     """Add a flow whose action has the shape that saves take on both platforms."""
     flow = scenario.build.admin_list_flow("Admin")
     flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
@@ -51,11 +51,11 @@ def _admin_flow(scenario: Scenario) -> FakeFlow:
 
 #: What is prepared for a key; each adds flows and returns those that are named to be converted.
 PREPARED: dict[str, Callable[[Scenario], list[FakeFlow]]] = {
-    "added": lambda scenario: _v1_flows(scenario, "App"),
-    "added together": lambda scenario: _v1_flows(scenario, "A", "B", "C"),
-    "action": lambda scenario: [_admin_flow(scenario)],
+    "added": lambda scenario: _add_v1_flows(scenario, "App"),
+    "added together": lambda scenario: _add_v1_flows(scenario, "A", "B", "C"),
+    "action": lambda scenario: [_add_admin_flow(scenario)],
     "trigger": lambda scenario: [input_flow(scenario)],
-    "both": lambda scenario: [input_flow(scenario), _admin_flow(scenario)],
+    "both": lambda scenario: [input_flow(scenario), _add_admin_flow(scenario)],
 }
 
 
@@ -108,7 +108,7 @@ class Interrupted:
         """
         scenario = self.scenario
         await scenario.opt_in()
-        await until_done(scenario, self.start)
+        await repeat_until_done(scenario, self.start)
         await approve(scenario)
         if not scenario.driver.plan.has_struck:
             await run_until_struck(scenario, self.lasts)
@@ -131,7 +131,7 @@ class Interrupted:
             assert differences(self.before, self.scenario.world) == []
 
 
-def copied(
+def build_copied(
     ingredients: list[str],
     strike: Strike,
     *,
@@ -141,21 +141,23 @@ def copied(
     """Build a tenant of these ingredients, whose flows are copied."""
     scenario = make_scenario(ingredients, seed, Plan(), 0.0, profile)
     return Interrupted(
-        _under(scenario, strike), scenario.order, FlowJobState.RETIRED, timedelta(days=10)
+        _with_strike(scenario, strike), scenario.order, FlowJobState.RETIRED, timedelta(days=10)
     )
 
 
-def prepared(
+def build_prepared(
     name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
 ) -> Interrupted:
     """Build a tenant whose flows are prepared for a key."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     named = [flow.workflow_id for flow in PREPARED[name](scenario)]
     start = partial(scenario.order, PREPARE, *named)
-    return Interrupted(_under(scenario, strike), start, FlowJobState.PREPARED, timedelta(hours=1))
+    return Interrupted(
+        _with_strike(scenario, strike), start, FlowJobState.PREPARED, timedelta(hours=1)
+    )
 
 
-def _under(scenario: Scenario, strike: Strike) -> Scenario:
+def _with_strike(scenario: Scenario, strike: Strike) -> Scenario:
     scenario.driver = Driver(
         fakes=scenario.fakes, make=scenario.make, plan=strike.plan(scenario.world)
     )

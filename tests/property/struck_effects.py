@@ -60,11 +60,11 @@ class Fault(StrEnum):
         return self in {Fault.REFUSED_FOR_DAYS, Fault.NOT_KEPT_FOR_DAYS}
 
 
-def _refusal() -> CmkflowError:
+def _build_refusal() -> CmkflowError:
     return PlatformError("not today", code="Strange", status=400)
 
 
-def _migrating() -> CmkflowError:
+def _build_migration_error() -> CmkflowError:
     return PlatformMigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
 
 
@@ -73,11 +73,11 @@ _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
     Fault.DIES_AFTER: (Moment.AFTER, Killed),
     Fault.UNANSWERED: (Moment.BEFORE, lambda: ServiceUnavailable("no answer")),
     Fault.ANSWER_LOST: (Moment.AFTER, lambda: ServiceUnavailable("no answer")),
-    Fault.REFUSED: (Moment.BEFORE, _refusal),
-    Fault.REFUSED_BUT_DONE: (Moment.AFTER, _refusal),
+    Fault.REFUSED: (Moment.BEFORE, _build_refusal),
+    Fault.REFUSED_BUT_DONE: (Moment.AFTER, _build_refusal),
     Fault.CONFLICT: (Moment.BEFORE, lambda: Conflict("changed")),
     Fault.CONFLICT_BUT_DONE: (Moment.AFTER, lambda: Conflict("changed")),
-    Fault.MIGRATING: (Moment.BEFORE, _migrating),
+    Fault.MIGRATING: (Moment.BEFORE, _build_migration_error),
 }
 
 
@@ -144,7 +144,7 @@ class Striker:
         if site == self.site and self.fault.lasts and not self.is_mended:
             self.has_struck = True
             if self.fault is Fault.REFUSED_FOR_DAYS:
-                raise _refusal()
+                raise _build_refusal()
             return
         if self.fault is Fault.NOT_KEPT and self._strikes(site):
             return
@@ -155,15 +155,15 @@ class Striker:
 
 
 @contextmanager
-def watched(striker: Striker) -> Iterator[None]:
+def install_striker(striker: Striker) -> Iterator[None]:
     """Put the striker before the permission and the request of each write."""
     before = Write.__init__
 
     def init(write: Write, **members: Any) -> None:
-        site = getattr(members["call"], "site", "") or _site(sys._getframe(1))
+        site = getattr(members["call"], "site", "") or _find_site(sys._getframe(1))
         for name in ("permit", "call"):
             if not hasattr(members[name], "site"):
-                members[name] = _guarded(getattr(striker, name), site, members[name])
+                members[name] = _wrap_with_guard(getattr(striker, name), site, members[name])
         before(write, **members)
 
     Write.__init__ = init  # type: ignore[method-assign, assignment]
@@ -173,7 +173,7 @@ def watched(striker: Striker) -> Iterator[None]:
         Write.__init__ = before  # type: ignore[method-assign]
 
 
-def _guarded(guard: Any, site: str, inner: Any) -> Any:
+def _wrap_with_guard(guard: Any, site: str, inner: Any) -> Any:
     def outer() -> Any:
         return guard(site, inner)
 
@@ -181,32 +181,34 @@ def _guarded(guard: Any, site: str, inner: Any) -> Any:
     return outer
 
 
-def _site(frame: Any) -> str:
+def _find_site(frame: Any) -> str:
     """Return the function that builds a write, not a helper that it calls."""
     while Path(frame.f_code.co_filename).name in {*HELPERS, "dataclasses.py", Path(__file__).name}:
         frame = frame.f_back
     if frame.f_code.co_filename.startswith("<"):  # a dataclass made anew
-        return _site(frame.f_back)
+        return _find_site(frame.f_back)
     path = Path(frame.f_code.co_filename)
     root = Path(effect.__file__).parents[3]
     name = frame.f_code.co_qualname.replace(".<locals>", "").replace(".<lambda>", "")
     return f"{path.relative_to(root)}:{name}"
 
 
-def all_sites() -> set[str]:
+def find_all_sites() -> set[str]:
     """Return every function of the app that builds a write."""
     found = set()
     for path in Path("shared").rglob("*.py"):
         if path.name not in HELPERS:
-            found |= {f"{path}:{name}" for name in _makers(ast.parse(path.read_text("utf-8")), "")}
+            found |= {
+                f"{path}:{name}" for name in _find_makers(ast.parse(path.read_text("utf-8")), "")
+            }
     return found
 
 
-def _makers(node: ast.AST, above: str) -> Iterator[str]:
+def _find_makers(node: ast.AST, above: str) -> Iterator[str]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield from _makers(child, f"{above}.{child.name}" if above else child.name)
+            yield from _find_makers(child, f"{above}.{child.name}" if above else child.name)
             continue
         if isinstance(child, ast.Call) and getattr(child.func, "id", "") in MAKERS:
             yield above
-        yield from _makers(child, above)
+        yield from _find_makers(child, above)

@@ -26,12 +26,12 @@ from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.preparing.prepare_scenario import PREPARE
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
 from tests.property.interrupted import PREPARED
-from tests.property.struck_effects import Fault, Striker, watched
+from tests.property.struck_effects import Fault, Striker, install_striker
 from tests.property.test_remediation_invariants import (
     approve,
     check,
     make_scenario,
-    until_done,
+    repeat_until_done,
 )
 
 DAYS = timedelta(days=1)
@@ -56,28 +56,28 @@ class Told:
     afterwards: Callable[[Striker], Awaitable[object]] | None = None
 
 
-def _of(*ingredients: str) -> tuple[Scenario, list[str]]:
+def _build_scenario(*ingredients: str) -> tuple[Scenario, list[str]]:
     return make_scenario(list(ingredients), 7, Plan(), 0.0, Profile.DOCUMENTED), []
 
 
-def _prepared(name: str) -> tuple[Scenario, list[str]]:
+def _build_prepared(name: str) -> tuple[Scenario, list[str]]:
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=7))
     flows = PREPARED[name](scenario)
     return scenario, [flow.workflow_id for flow in flows]
 
 
-def _copied_again() -> tuple[Scenario, list[str]]:
+def _build_copied_again() -> tuple[Scenario, list[str]]:
     """Return a scenario with the setting to copy a flow again after its original is edited."""
-    scenario, named = _of("app_setting")
+    scenario, named = _build_scenario("app_setting")
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )
     return scenario, named
 
 
-def _outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
+def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow outside solutions that no application may turn on."""
-    scenario, _ = _of()
+    scenario, _ = _build_scenario()
     flow = scenario.build.http_flow("Outside")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
     scenario.build.app_setting_caller(flow)
@@ -88,30 +88,30 @@ def _outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
     return scenario, []
 
 
-def _hidden() -> tuple[Scenario, list[str]]:
+def _build_hidden() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow whose definition the platform does not show to the app."""
     scenario, _ = hidden_scenario()
     return scenario, []
 
 
-async def _behind_a_firewall() -> tuple[Scenario, list[str]]:
+async def _build_behind_a_firewall() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow that calls a host whose firewall lacks the new addresses."""
     scenario = await build_guarded_scenario("network_security_group")
     scenario.build.share_connections()
     return scenario, []
 
 
-def _long_name() -> tuple[Scenario, list[str]]:
+def _build_long_name() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow whose name is longer than the platform allows now."""
-    scenario, _ = _of()
+    scenario, _ = _build_scenario()
     scenario.build.http_flow("N" * 120)
     scenario.build.migrate()
     return scenario, []
 
 
-def _of_a_colleague() -> tuple[Scenario, list[str]]:
+def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow on a connection that only the app may name."""
-    scenario, _ = _of()
+    scenario, _ = _build_scenario()
     flow = scenario.build.mail_flow("Mail")
     flow.in_solution = False
     colleague = scenario.world.add_user("Colleague")
@@ -152,19 +152,19 @@ async def _delete(striker: Striker) -> None:
             except BaseException as error:
                 if not was_killed(error):
                     raise
-        await _settled(striker, timedelta(hours=1))
+        await _let_time_pass(striker, timedelta(hours=1))
 
 
-async def _sweep(striker: Striker) -> None:
+async def _run_daily_checks(striker: Striker) -> None:
     """Turn unwanted copies on, and run the daily check on three days."""
     scenario = striker.scenario
     for job in (await scenario.jobs()).values():
         scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
     for day in ("first", "second", "third"):
-        await until_done(
+        await repeat_until_done(
             scenario, partial(scenario.driver.call, partial(run_daily_check, date=day))
         )
-        await _settled(striker, DAYS)
+        await _let_time_pass(striker, DAYS)
         assert scenario.fakes.notices.told
         striker.is_mended = True
     copies = [flow for flow in scenario.world.flows() if flow.made_by_app]
@@ -173,23 +173,28 @@ async def _sweep(striker: Striker) -> None:
 
 RETIRED, BACK = FlowJobState.RETIRED, FlowJobState.PREPARED
 TOLD: dict[str, Told] = {
-    "called": Told(build=partial(_of, "app_setting", "team", "v1"), ends=RETIRED),
-    "in flows": Told(build=partial(_of, "flow", "environment_variable"), ends=RETIRED),
-    "swapped": Told(build=partial(_of, "mail", "keyword", "off"), ends=RETIRED),
-    "family": Told(build=partial(_of, "family", "two in a secret"), ends=RETIRED),
-    "copied again": Told(build=_copied_again, ends=RETIRED, midway=_edit),
-    "outside": Told(build=partial(_outside, has_row=True), ends=RETIRED),
-    "without a row": Told(build=partial(_outside, has_row=False), ends=RETIRED),
-    "long name": Told(build=_long_name, ends=RETIRED),
-    "of a colleague": Told(build=_of_a_colleague, ends=RETIRED),
-    "hidden": Told(build=_hidden, ends=RETIRED, midway=_lend_for_the_plan),
+    "called": Told(build=partial(_build_scenario, "app_setting", "team", "v1"), ends=RETIRED),
+    "in flows": Told(build=partial(_build_scenario, "flow", "environment_variable"), ends=RETIRED),
+    "swapped": Told(build=partial(_build_scenario, "mail", "keyword", "off"), ends=RETIRED),
+    "family": Told(build=partial(_build_scenario, "family", "two in a secret"), ends=RETIRED),
+    "copied again": Told(build=_build_copied_again, ends=RETIRED, midway=_edit),
+    "outside": Told(build=partial(_build_outside, has_row=True), ends=RETIRED),
+    "without a row": Told(build=partial(_build_outside, has_row=False), ends=RETIRED),
+    "long name": Told(build=_build_long_name, ends=RETIRED),
+    "of a colleague": Told(build=_build_with_colleagues_connection, ends=RETIRED),
+    "hidden": Told(build=_build_hidden, ends=RETIRED, midway=_lend_for_the_plan),
     "deleted": Told(
-        build=partial(_outside, has_row=True), ends=RETIRED, at_the_end=_delete, lasts=12 * DAYS
+        build=partial(_build_outside, has_row=True),
+        ends=RETIRED,
+        at_the_end=_delete,
+        lasts=12 * DAYS,
     ),
-    "behind a firewall": Told(build=_behind_a_firewall, ends=RETIRED, opens_firewalls=True),
-    "swept": Told(build=partial(_of, "app_setting"), ends=RETIRED, afterwards=_sweep),
-    "added": Told(build=partial(_prepared, "added together"), ends=BACK, mode=PREPARE),
-    "converted": Told(build=partial(_prepared, "both"), ends=BACK, mode=PREPARE),
+    "behind a firewall": Told(build=_build_behind_a_firewall, ends=RETIRED, opens_firewalls=True),
+    "swept": Told(
+        build=partial(_build_scenario, "app_setting"), ends=RETIRED, afterwards=_run_daily_checks
+    ),
+    "added": Told(build=partial(_build_prepared, "added together"), ends=BACK, mode=PREPARE),
+    "converted": Told(build=partial(_build_prepared, "both"), ends=BACK, mode=PREPARE),
 }
 
 
@@ -198,28 +203,28 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
     built = told.build()
     scenario, named = await built if isawaitable(built) else built
     striker = Striker(scenario, site, fault)
-    with watched(striker):
+    with install_striker(striker):
         repaired = frozenset(scenario.world.resources) if told.opens_firewalls else frozenset[str]()
         await scenario.opt_in(writable_firewalls=repaired)
-        await until_done(scenario, lambda: scenario.order(told.mode, *named))
+        await repeat_until_done(scenario, lambda: scenario.order(told.mode, *named))
         await approve(scenario)
-        await _settled(striker, timedelta(hours=1))
+        await _let_time_pass(striker, timedelta(hours=1))
         if not await scenario.jobs():
-            return await _explained(striker)
+            return await _check_plan_without_a_job(striker)
         if told.midway:
-            await _settled(striker, 2 * DAYS)
+            await _let_time_pass(striker, 2 * DAYS)
             await told.midway(scenario)
-        await _to_its_end(striker, told.ends, told.lasts)
+        await _run_to_the_end(striker, told.ends, told.lasts)
         if told.at_the_end:
             await told.at_the_end(striker)
         if told.is_undone:
-            await until_done(
+            await repeat_until_done(
                 scenario,
                 lambda: scenario.driver.call(
                     lambda s: change_remediation.roll_back(s, scenario.remediation.id)
                 ),
             )
-            await _to_its_end(striker, FlowJobState.ROLLED_BACK, told.lasts)
+            await _run_to_the_end(striker, FlowJobState.ROLLED_BACK, told.lasts)
         if told.afterwards:
             await told.afterwards(striker)
     check(scenario)
@@ -228,42 +233,42 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
     return striker
 
 
-async def _explained(striker: Striker) -> Striker:
+async def _check_plan_without_a_job(striker: Striker) -> Striker:
     """Check that a plan without a job explains each flow, and that no co-ownership remains."""
     plan = await striker.scenario.plan()
     assert plan
     assert all(item.message and item.fix for item in plan.values())
     striker.is_mended = True
-    await _settled(striker, 2 * DAYS)
+    await _let_time_pass(striker, 2 * DAYS)
     check(striker.scenario)
     assert striker.wrong == []
     return striker
 
 
-async def _to_its_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> None:
+async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> None:
     """Let time pass, act where a person must, and check that each job ends."""
     scenario = striker.scenario
     for _ in range(RETRIES):
-        await _settled(striker, lasts)
+        await _let_time_pass(striker, lasts)
         jobs = (await scenario.jobs()).values()
         if striker.fault and striker.fault.lasts and striker.has_struck and not striker.is_mended:
-            _see_that_it_is_told(striker, list(jobs), end)
+            _check_notification(striker, list(jobs), end)
             striker.is_mended = True
         if all(job.state is end for job in jobs):
             break
         assert not [job for job in jobs if job.state is FlowJobState.FAILED], "a defect"
-        await until_done(
+        await repeat_until_done(
             scenario,
             lambda: scenario.driver.call(
                 lambda s: change_remediation.retry(s, scenario.remediation.id)
             ),
         )
-    await _settled(striker, 2 * DAYS)
+    await _let_time_pass(striker, 2 * DAYS)
     ended = {job.display_name: (job.state, job.message) for job in (await scenario.jobs()).values()}
     assert {state for state, _ in ended.values()} == {end}, ended
 
 
-def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
+def _check_notification(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
     """Check that a person was asked to act if it was necessary."""
     scenario = striker.scenario
     if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
@@ -273,7 +278,7 @@ def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -
     assert asked or waiting, [(job.state, job.reason_code, job.message) for job in jobs]
 
 
-async def _settled(striker: Striker, time: timedelta) -> None:
+async def _let_time_pass(striker: Striker, time: timedelta) -> None:
     """Let time pass; turn the kill switch off after an hour."""
     scenario = striker.scenario
     until = scenario.world.clock.now() + time

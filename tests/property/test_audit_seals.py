@@ -42,38 +42,40 @@ MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 logs = st.dictionaries(st.text(), st.text(), min_size=1, max_size=8)
 
 
-def entries_of(log: dict[str, str]) -> list[SealedEntry]:
+def build_entries(log: dict[str, str]) -> list[SealedEntry]:
     """Return the entries of a log."""
     return [SealedEntry(key=key, sha256=hash_text(text)) for key, text in log.items()]
 
 
-def removed(log: dict[str, str], key: str, text: str) -> None:
-    """Take an entry away."""
+def remove_entry(log: dict[str, str], key: str, text: str) -> None:
+    """Remove an entry."""
     del log[key]
 
 
-def changed(log: dict[str, str], key: str, text: str) -> None:
+def change_entry(log: dict[str, str], key: str, text: str) -> None:
     """Change the text of an entry."""
     log[key] += text or "x"
 
 
-def inserted(log: dict[str, str], key: str, text: str) -> None:
+def insert_entry(log: dict[str, str], key: str, text: str) -> None:
     """Add an entry."""
     log[key + text + "x"] = text
 
 
-def moved(log: dict[str, str], key: str, text: str) -> None:
+def move_entry(log: dict[str, str], key: str, text: str) -> None:
     """Give an entry another place in the order."""
     log[key + text + "x"] = log.pop(key)
 
 
-def exchanged(log: dict[str, str], key: str, text: str) -> None:
+def exchange_entries(log: dict[str, str], key: str, text: str) -> None:
     """Exchange the texts of two entries."""
     other = min(log.keys() - {key}, default=key)
     log[key], log[other] = log[other], log[key]
 
 
-@pytest.mark.parametrize("change", [removed, changed, inserted, moved, exchanged])
+@pytest.mark.parametrize(
+    "change", [remove_entry, change_entry, insert_entry, move_entry, exchange_entries]
+)
 @given(log=logs, data=st.data(), is_list_kept=st.booleans())
 def test_any_change_of_a_sealed_span_is_found(
     change: Callable[[dict[str, str], str, str], None],
@@ -82,7 +84,7 @@ def test_any_change_of_a_sealed_span_is_found(
     is_list_kept: bool,
 ) -> None:
     """With the list, each entry is named; without it, the difference is still found."""
-    entries = entries_of(log)
+    entries = build_entries(log)
     statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
     listed = format_entries(entries) if is_list_kept else None
     now = dict(log)
@@ -90,13 +92,13 @@ def test_any_change_of_a_sealed_span_is_found(
     assume(now != log)
 
     assert list(find_entry_differences(statement, listed, entries)) == []
-    assert list(find_entry_differences(statement, listed, entries_of(now))) != []
+    assert list(find_entry_differences(statement, listed, build_entries(now))) != []
 
 
 @given(log=logs)
-def test_a_list_of_entries_reads_as_it_was_written(log: dict[str, str]) -> None:
+def test_list_of_entries_is_parsed_as_it_was_formatted(log: dict[str, str]) -> None:
     """Keys may contain any character."""
-    entries = entries_of(log)
+    entries = build_entries(log)
 
     assert parse_entries(format_entries(entries)) == sorted(entries)
 
@@ -111,13 +113,13 @@ def is_valid(signature: Signature, content: bytes) -> bool:
     return signature.value == hashlib.sha256(content).hexdigest()
 
 
-def chain_of(days: list[dict[str, str]]) -> list[AuditSeal]:
+def build_chain(days: list[dict[str, str]]) -> list[AuditSeal]:
     """Return the seals of days, oldest first."""
     seals: list[AuditSeal] = []
     for number, log in enumerate(days, start=1):
         end = MIDNIGHT + timedelta(days=number)
         previous = seals[-1] if seals else None
-        statement = build_statement(previous, entries_of(log), ends_at=end, sealed_at=end)
+        statement = build_statement(previous, build_entries(log), ends_at=end, sealed_at=end)
         text = format_statement(statement)
         seals.append(AuditSeal(number=number, ends_at=end, text=text, signature=sign(text)))
     return seals
@@ -126,7 +128,7 @@ def chain_of(days: list[dict[str, str]]) -> list[AuditSeal]:
 @given(days=st.lists(logs, min_size=3, max_size=6), data=st.data())
 def test_any_change_of_the_chain_is_found(days: list[dict[str, str]], data: st.DataObject) -> None:
     """A seal that is removed, exchanged, changed or replaced is found."""
-    seals = chain_of(days)
+    seals = build_chain(days)
     place = data.draw(st.integers(1, len(seals) - 2))
     other = seals[place]
     statement = replace(other.statement, entry_count=other.statement.entry_count + 1)

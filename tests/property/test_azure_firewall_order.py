@@ -39,7 +39,7 @@ PROTOCOLS = st.sampled_from([["TCP"], ["UDP"], ["UDP", "Any"]])
 
 
 @st.composite
-def nat_rules(draw: st.DrawFn) -> Json:
+def draw_nat_rules(draw: st.DrawFn) -> Json:
     """Return a DNAT rule of one of two public addresses, or both."""
     return nat_rule(
         "nat",
@@ -53,7 +53,7 @@ def nat_rules(draw: st.DrawFn) -> Json:
 
 
 @st.composite
-def network_rules(draw: st.DrawFn) -> Json:
+def draw_network_rules(draw: st.DrawFn) -> Json:
     """Return a network rule to one machine, or to all of them."""
     return network_rule(
         "network",
@@ -65,13 +65,13 @@ def network_rules(draw: st.DrawFn) -> Json:
 
 
 @st.composite
-def groups(draw: st.DrawFn) -> list[Json]:
+def draw_groups(draw: st.DrawFn) -> list[Json]:
     """Return groups and collections with different priorities."""
 
     def collections() -> Iterator[Json]:
         for priority in draw(st.permutations(range(1, draw(st.integers(1, 4))))):
             action = draw(st.sampled_from(["Dnat", "Allow", "Deny"]))
-            rules = nat_rules() if action == "Dnat" else network_rules()
+            rules = draw_nat_rules() if action == "Dnat" else draw_network_rules()
             yield collection("c", priority, *draw(st.lists(rules, max_size=2)), action=action)
 
     return [
@@ -80,7 +80,7 @@ def groups(draw: st.DrawFn) -> list[Json]:
     ]
 
 
-def walked(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
+def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
     """Yield action and rule of one rule type in the order of Microsoft's page."""
     for policy in policies:
         for one in sorted(policy, key=lambda one: int(one["properties"]["priority"])):
@@ -99,10 +99,10 @@ def is_about(rule: Json, caller: str, destination: str) -> bool:
     )
     to = "*" in rule["destinationAddresses"] or destination in rule["destinationAddresses"]
     tcp = bool({"TCP", "Any"} & {*rule["ipProtocols"]})
-    return ports and to and tcp and any(holds(one, caller) for one in rule["sourceAddresses"])
+    return ports and to and tcp and any(contains(one, caller) for one in rule["sourceAddresses"])
 
 
-def holds(source: str, caller: str) -> bool:
+def contains(source: str, caller: str) -> bool:
     """Return whether a rule's source contains an address."""
     first, _, last = source.partition("-")
     if last:
@@ -110,13 +110,13 @@ def holds(source: str, caller: str) -> bool:
     return source == "*" or ip_address(caller) in ip_network(source, strict=False)
 
 
-def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
+def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str:
     """Return the result for a packet to a target: allowed, denied, or both."""
-    network = [*walked(policies, "NetworkRule")]
+    network = [*iterate_rules(policies, "NetworkRule")]
     if target not in PUBLIC:
         decided = (action for action, rule in network if is_about(rule, caller, target))
         return next(decided, "Deny")
-    nat = [rule for _, rule in walked(policies, "NatRule")]
+    nat = [rule for _, rule in iterate_rules(policies, "NatRule")]
     if not any(is_about(rule, caller, target) for rule in nat):
         return "Deny"
     anybody = [rule | {"sourceAddresses": ["*"]} for rule in nat]
@@ -129,7 +129,7 @@ def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
     return "Doubt" if denied else "Allow"
 
 
-def decided(firewall: Firewall, caller: str) -> str:
+def get_verdict(firewall: Firewall, caller: str) -> str:
     """Return the app's verdict on one address."""
     one = AddressRanges.of([caller])
     admission = evaluate_rules(firewall, RuleSources(ServiceTagList([]), []))
@@ -138,8 +138,8 @@ def decided(firewall: Firewall, caller: str) -> str:
     return answer
 
 
-@given(groups(), groups())
-def test_every_caller_meets_what_the_documents_say(base: list[Json], child: list[Json]) -> None:
+@given(draw_groups(), draw_groups())
+def test_verdict_equals_the_order_of_the_documents(base: list[Json], child: list[Json]) -> None:
     """The verdict is unknown if a rule denies what DNAT allowed, for any target machine."""
     reader = RuleReader(ip_groups={})
     reader.read_groups(base)
@@ -159,12 +159,12 @@ def test_every_caller_meets_what_the_documents_say(base: list[Json], child: list
         if target not in (*PUBLIC, *INSIDE):
             continue  # the firewall as a whole
         for caller in map(str, ip_network(CALLERS)):
-            said = decided(firewall, caller)
-            assert said == outcome([base, child], caller, target), (target, caller)
+            said = get_verdict(firewall, caller)
+            assert said == compute_outcome([base, child], caller, target), (target, caller)
 
     published = {
         address
-        for _, rule in walked([base, child], "NatRule")
+        for _, rule in iterate_rules([base, child], "NatRule")
         for address in rule["destinationAddresses"]
         if is_about(rule | {"sourceAddresses": ["*"]}, "8.0.0.0", address)
     }

@@ -32,7 +32,7 @@ OLD_IDS = ["a" * 32, "b" * 32, "c" * 32]
 
 
 @st.composite
-def old_urls(draw: st.DrawFn) -> str:
+def draw_old_urls(draw: st.DrawFn) -> str:
     """Return a URL as a caller may contain it, with its own path and parameter."""
     return CLASSIC.format(
         id=draw(st.sampled_from(OLD_IDS)),
@@ -43,19 +43,21 @@ def old_urls(draw: st.DrawFn) -> str:
 
 
 @st.composite
-def plain_texts(draw: st.DrawFn) -> str:
+def draw_plain_texts(draw: st.DrawFn) -> str:
     """Return text with URLs between blanks or quotes."""
-    pieces = draw(st.lists(st.one_of(NOISE, old_urls().map(lambda url: f' "{url}" ')), max_size=8))
+    pieces = draw(
+        st.lists(st.one_of(NOISE, draw_old_urls().map(lambda url: f' "{url}" ')), max_size=8)
+    )
     return " ".join(pieces)
 
 
 @st.composite
-def json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
+def draw_json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
     """Return a JSON document in any layout, with the child flows that it runs."""
     children = draw(st.lists(GUIDS, min_size=1, max_size=4))
     document = {
         "noise": draw(NOISE),
-        "uris": draw(st.lists(old_urls(), max_size=4)),
+        "uris": draw(st.lists(draw_old_urls(), max_size=4)),
         "actions": [
             {"inputs": {"host": {"workflowReferenceName": draw(st.sampled_from(children))}}}
             for _ in range(draw(st.integers(0, 4)))
@@ -69,15 +71,15 @@ def json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 
 @st.composite
-def replacements(draw: st.DrawFn) -> dict[str, str]:
+def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
     """Return new URLs for some of the old ids."""
     replaced = draw(st.sets(st.sampled_from(OLD_IDS)))
     new_id = HEX.filter(lambda one: one not in OLD_IDS)
     return {old: NEW.format(id=draw(new_id), sig=draw(SIGNATURE)) for old in sorted(replaced)}
 
 
-@given(plain_texts(), replacements())
-def test_undoing_a_rewrite_of_text_gives_the_same_bytes(text: str, urls: dict[str, str]) -> None:
+@given(draw_plain_texts(), draw_replacements())
+def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str, str]) -> None:
     """A rewrite of plain text is reverted exactly, from edits that were stored as JSON."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
@@ -87,8 +89,8 @@ def test_undoing_a_rewrite_of_text_gives_the_same_bytes(text: str, urls: dict[st
     assert not contains_reference(done.text, is_json=False, urls=urls)
 
 
-@given(json_texts(), replacements(), st.data())
-def test_undoing_a_rewrite_of_json_gives_the_same_bytes(
+@given(draw_json_texts(), draw_replacements(), st.data())
+def test_revert_of_a_json_edit_restores_the_same_bytes(
     document: tuple[str, list[str]], urls: dict[str, str], data: st.DataObject
 ) -> None:
     """A rewrite of JSON source is reverted exactly, with layout and escapes."""
@@ -102,8 +104,8 @@ def test_undoing_a_rewrite_of_json_gives_the_same_bytes(
     assert json.loads(done.text)["noise"] == json.loads(text)["noise"]
 
 
-@given(json_texts(), replacements())
-def test_edits_hold_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
+@given(draw_json_texts(), draw_replacements())
+def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
     """The stored edits contain neither the old nor the new signature."""
     text, _ = document
 
@@ -113,8 +115,8 @@ def test_edits_hold_no_signature(document: tuple[str, list[str]], urls: dict[str
     assert not any(secret in kept for secret in secrets.values())
 
 
-@given(plain_texts(), replacements())
-def test_an_undo_can_be_repeated(text: str, urls: dict[str, str]) -> None:
+@given(draw_plain_texts(), draw_replacements())
+def test_revert_can_be_repeated(text: str, urls: dict[str, str]) -> None:
     """A repeated invocation after the revert changes nothing more."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
     back = revert_edits(done.text, done.edits, signatures_in(text))

@@ -116,31 +116,31 @@ class Instances:
             self.writes.append(moment)
 
 
-def most_in(length: timedelta, made: list[datetime]) -> int:
+def count_most_requests(length: timedelta, made: list[datetime]) -> int:
     """Return the highest number of requests in any period of this length."""
     return max((sum(one - length < other <= one for other in made) for one in made), default=0)
 
 
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
-def test_no_24_hours_hold_more_calls_than_are_set(steps: list[Step], calls: int) -> None:
+def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls: int) -> None:
     """The limit holds in blocks or alone, after a crash, and with the part kept for rollbacks."""
     here = Instances(calls)
 
     asyncio.run(here.play(steps))
 
-    assert most_in(DAY, here.made) <= A_DAY
+    assert count_most_requests(DAY, here.made) <= A_DAY
     assert max(here.at_looks, default=0) <= A_DAY - RESERVE
-    assert most_in(HOUR, here.writes) <= AN_HOUR
-    assert most_in(HOUR / 60, here.made) <= calls
+    assert count_most_requests(HOUR, here.writes) <= AN_HOUR
+    assert count_most_requests(HOUR / 60, here.made) <= calls
 
 
 @settings(max_examples=100, deadline=None)
 @given(steps=st.lists(STEPS, min_size=40, max_size=120))
-def test_no_24_hours_hold_more_where_calls_are_leased_in_slices(steps: list[Step]) -> None:
+def test_daily_limit_holds_for_requests_in_slices(steps: list[Step]) -> None:
     """Urgent requests may leave one to others, within the limit."""
     here = Instances(200)
 
     asyncio.run(here.play(steps))
 
-    assert most_in(DAY, here.made) <= A_DAY
+    assert count_most_requests(DAY, here.made) <= A_DAY

@@ -33,20 +33,20 @@ hosts = st.one_of(
 )
 
 
-def _inputs(host: object, authentication: object, body: object) -> dict[str, object]:
+def _build_inputs(host: object, authentication: object, body: object) -> dict[str, object]:
     parts = {"host": host, "authentication": authentication, "body": body}
     return {name: part for name, part in parts.items() if part is not None}
 
 
 leaves = st.builds(
-    _inputs,
+    _build_inputs,
     hosts,
     authentications,
     st.one_of(st.none(), st.text(), st.fixed_dictionaries({"host": hosts})),
 ).map(lambda inputs: {"type": "OpenApiConnection", "inputs": inputs, "runAfter": {}})
 
 
-def _containers(actions: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def _build_containers(actions: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.dictionaries(st.sampled_from("abc"), actions, max_size=3)
     return st.one_of(
         some.map(lambda a: {"type": "Scope", "actions": a}),
@@ -56,7 +56,7 @@ def _containers(actions: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-actions = st.recursive(leaves, _containers, max_leaves=12)
+actions = st.recursive(leaves, _build_containers, max_leaves=12)
 documents = st.builds(
     lambda trigger, steps: {
         "properties": {
@@ -69,7 +69,7 @@ documents = st.builds(
 )
 
 
-def _inputs_of(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _find_inputs(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     definition = document["properties"]["definition"]
     yield definition["triggers"]["manual"]["inputs"]
     for _, action in walk_actions(definition["actions"]):
@@ -78,7 +78,7 @@ def _inputs_of(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @given(documents)
-def test_converting_twice_changes_no_byte_more_than_converting_once(
+def test_second_conversion_changes_nothing(
     document: dict[str, Any],
 ) -> None:
     """A later invocation finds a copy that already has the newer shape, and changes no byte."""
@@ -88,13 +88,13 @@ def test_converting_twice_changes_no_byte_more_than_converting_once(
 
 
 @given(documents)
-def test_nothing_but_host_and_authentication_of_connector_operations_changes(
+def test_conversion_changes_only_host_and_authentication(
     document: dict[str, Any],
 ) -> None:
     """Without these two members, both definitions are equal at any depth."""
     converted = json.loads(with_reference_hosts(json.dumps(document)))
 
-    pairs = list(zip(_inputs_of(document), _inputs_of(converted), strict=True))
+    pairs = list(zip(_find_inputs(document), _find_inputs(converted), strict=True))
     for before, after in pairs:
         host = before.get("host") or {}
         if "connection" in host or "connectionName" in host or "connectionReferenceName" in host:

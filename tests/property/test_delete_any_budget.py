@@ -36,7 +36,7 @@ from tests.property.test_lists_any_budget import MOST, Lists, expiries
 )
 @example(runs=MOST, page=1, calls=1, goes_on_for=8, expires=frozenset())
 @example(runs=5, page=2, calls=4, goes_on_for=None, expires=frozenset())
-def test_a_delete_waits_for_the_oldest_run_and_ends(
+def test_delete_waits_for_the_oldest_run_and_completes(
     runs: int, page: int, calls: int, goes_on_for: int | None, expires: frozenset[int]
 ) -> None:
     """A run that began long before the others may still be in progress.

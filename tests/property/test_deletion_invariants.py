@@ -26,21 +26,21 @@ from tests.property.test_remediation_invariants import (
     check,
     make_scenario,
     plans,
+    repeat_until_done,
     settle,
     tenants,
-    until_done,
 )
 
 DAY = timedelta(days=1)
 
 
-async def timers(services: Services) -> None:
+async def run_timers(services: Services) -> None:
     """Run the two timers of the app that deletes need."""
     await send_due_and_overdue_messages(services)
     await delete_originals(services)
 
 
-def deleted_unfit(world: World) -> list[str]:
+def find_wrong_delete(world: World) -> list[str]:
     """Return what is wrong with a delete: its copy is off, or a parent still exists."""
     write = world.writes[-1]
     if not write.what.startswith("delete "):
@@ -59,15 +59,15 @@ def deleted_unfit(world: World) -> list[str]:
 async def delete_under(scenario: Scenario, plan: Plan) -> str:
     """Retire all flows and schedule their deletion in three days; return the remediation."""
     await scenario.opt_in()
-    await until_done(scenario, scenario.order)
+    await repeat_until_done(scenario, scenario.order)
     await approve(scenario)
     await settle(scenario)
-    scenario.world.watchers.append(deleted_unfit)
-    scenario.driver.timer, scenario.driver.plan = timers, plan
+    scenario.world.watchers.append(find_wrong_delete)
+    scenario.driver.timer, scenario.driver.plan = run_timers, plan
     scenario.renew()
     date = scenario.world.clock.now() + 3 * DAY
     approval, identity = DeletionInput(delete_at=date, approved_by="tests"), scenario.remediation.id
-    await until_done(
+    await repeat_until_done(
         scenario, lambda: scenario.driver.call(lambda s: schedule_deletions(s, identity, approval))
     )
     return identity
@@ -80,7 +80,7 @@ async def delete_under(scenario: Scenario, plan: Plan) -> str:
     plan=plans,
     undo=st.none() | st.integers(-48, 24 * 30),
 )
-def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
+def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
     ingredients: list[str], seed: int, plan: Plan, undo: int | None
 ) -> None:
     """Each original is deleted once, or it is back; a message names what cannot be restored.
@@ -93,13 +93,13 @@ def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
         identity = await delete_under(scenario, plan)
         if undo is not None:
             await scenario.run(3 * DAY + timedelta(hours=undo))
-            await until_done(
+            await repeat_until_done(
                 scenario,
                 lambda: scenario.driver.call(lambda s: change_remediation.roll_back(s, identity)),
             )
         await settle(scenario)
         check(scenario)
-        await ended_well(scenario, is_undone=undo is not None)
+        await check_end(scenario, is_undone=undo is not None)
 
     asyncio.run(play())
 
@@ -113,7 +113,7 @@ def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
     sleep=sleeps,
     undo=st.none() | st.integers(0, 9),
 )
-def test_a_delete_that_is_paused_deletes_nothing_unfit(
+def test_paused_delete_deletes_no_needed_original(
     ingredients: list[str],
     seed: int,
     at: int,
@@ -137,12 +137,12 @@ def test_a_delete_that_is_paused_deletes_nothing_unfit(
             await change_remediation.roll_back(scenario.services, identity)
         await settle(scenario)
         check(scenario)
-        await ended_well(scenario, is_undone=undo is not None)
+        await check_end(scenario, is_undone=undo is not None)
 
     asyncio.run(play())
 
 
-async def ended_well(scenario: Scenario, *, is_undone: bool) -> None:
+async def check_end(scenario: Scenario, *, is_undone: bool) -> None:
     """Compare the rows with the tenant."""
     targets = [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
     assert len(targets) == len(set(targets))

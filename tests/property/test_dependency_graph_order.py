@@ -21,7 +21,9 @@ def _reaches(children: dict[str, frozenset[str]], start: str) -> set[str]:
 
 
 @given(_GRAPHS)
-def test_each_flow_stands_once_and_after_what_it_calls(children: dict[str, frozenset[str]]) -> None:
+def test_order_contains_each_flow_once_after_its_children(
+    children: dict[str, frozenset[str]],
+) -> None:
     """Children come first, except in a call loop, which has no first flow."""
     graph = DependencyGraph(children)
 
@@ -34,7 +36,7 @@ def test_each_flow_stands_once_and_after_what_it_calls(children: dict[str, froze
 
 
 @given(_GRAPHS)
-def test_cycles_are_exactly_the_flows_that_reach_themselves(
+def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
     children: dict[str, frozenset[str]],
 ) -> None:
     """The flows of a call loop reach one another, and no other flow reaches itself indirectly."""
@@ -48,7 +50,7 @@ def test_cycles_are_exactly_the_flows_that_reach_themselves(
 
 
 @given(_GRAPHS)
-def test_families_part_the_flows(children: dict[str, frozenset[str]]) -> None:
+def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]]) -> None:
     """Each flow is in one group, with all flows that it calls and that call it."""
     graph = DependencyGraph(children)
 
@@ -59,7 +61,7 @@ def test_families_part_the_flows(children: dict[str, frozenset[str]]) -> None:
 
 
 @given(_GRAPHS)
-def test_missing_children_are_named_with_their_callers(
+def test_missing_children_are_listed_with_their_callers(
     children: dict[str, frozenset[str]],
 ) -> None:
     """A called flow is either in the graph or among the missing flows."""
@@ -72,7 +74,7 @@ def test_missing_children_are_named_with_their_callers(
 
 
 @given(_GRAPHS)
-def test_ancestors_are_the_flows_that_reach(children: dict[str, frozenset[str]]) -> None:
+def test_ancestors_are_all_flows_that_reach_the_flow(children: dict[str, frozenset[str]]) -> None:
     """The search upwards from a flow finds what searches downwards find."""
     graph = DependencyGraph(children)
 

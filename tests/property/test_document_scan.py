@@ -53,7 +53,7 @@ _OTHER_WRITINGS = st.sampled_from(
     url=trigger_urls(),
     encoding=_ENCODINGS,
 )
-def test_a_known_trigger_url_is_found_in_every_writing(
+def test_known_trigger_url_is_found_in_every_encoding(
     before: str, after: str, write: Callable[[str], str], url: str, encoding: str
 ) -> None:
     """It is called replaceable only if the app would replace it there."""
@@ -79,7 +79,7 @@ def test_a_known_trigger_url_is_found_in_every_writing(
 )
 @example("%2F", "", 7, str, True, "utf-8")
 @example("\n\nc", "a", 2**100, str.upper, False, "utf-16")
-def test_a_known_id_alone_is_found_at_its_place(
+def test_known_id_is_found_at_its_offset(
     before: str,
     after: str,
     number: int,
@@ -119,7 +119,7 @@ _LOOKALIKES = st.lists(
 
 
 @given(text=_LOOKALIKES, sought=st.lists(HEX_IDS, max_size=3))
-def test_the_fast_search_finds_what_a_pattern_finds(text: str, sought: list[str]) -> None:
+def test_fast_search_equals_a_pattern_search(text: str, sought: list[str]) -> None:
     """Text that misleads the samples changes nothing."""
     data = text.join(["", *sought, ""]).encode()
     ids = {one.encode() for one in (*sought, "0" * 32)}

@@ -5,31 +5,31 @@ from functools import cache
 
 import pytest
 
-from tests.property.struck_effects import Fault, all_sites
+from tests.property.struck_effects import Fault, find_all_sites
 from tests.property.struck_scenarios import SCENARIOS
 
 
 @cache
-def effects_of(name: str) -> frozenset[str]:
+def find_effects(name: str) -> frozenset[str]:
     """Return the effects that a scenario reaches without a fault."""
-    return frozenset(asyncio.run(SCENARIOS[name]()).seen) & all_sites()
+    return frozenset(asyncio.run(SCENARIOS[name]()).seen) & find_all_sites()
 
 
 def test_the_scenarios_reach_every_effect() -> None:
     """A new effect needs a scenario in `struck_scenarios.py`."""
-    assert all_sites().difference(*map(effects_of, SCENARIOS)) == set()
+    assert find_all_sites().difference(*map(find_effects, SCENARIOS)) == set()
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_struck_effect_changes_no_end(name: str, fault: Fault) -> None:
+def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault) -> None:
     """Each job ends as without a fault, at most after a retry, and a rollback reverts it.
 
     What lasts is told to somebody. No call is lost, nothing is lent to the operator any more.
     """
     earlier = list(SCENARIOS)[: list(SCENARIOS).index(name)]
     wrong = []
-    for site in sorted(effects_of(name).difference(*map(effects_of, earlier))):
+    for site in sorted(find_effects(name).difference(*map(find_effects, earlier))):
         try:
             striker = asyncio.run(SCENARIOS[name](site, fault))
         except AssertionError as error:

@@ -51,7 +51,7 @@ _CHILDLESS: st.SearchStrategy[frozenset[int]] = st.just(frozenset())
 
 
 @st.composite
-def families(draw: st.DrawFn) -> Family:
+def draw_families(draw: st.DrawFn) -> Family:
     """Draw up to seven flows without call loops; a self-starting flow is never a child."""
     triggers = draw(st.lists(st.sampled_from(sorted(TRIGGERS)), min_size=1, max_size=7))
     children = []
@@ -82,14 +82,14 @@ async def remediate(scenario: Scenario) -> None:
     assert scenario.world.violations == []
 
 
-def when(job: FlowJob, state: FlowJobState) -> datetime:
+def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
     """Return when a job first had a state."""
     return min(change.changed_at for change in job.history if change.state == state)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(families(), st.sampled_from(Profile))
-def test_any_family_is_copied_bottom_up_and_retired_top_down(
+@given(draw_families(), st.sampled_from(Profile))
+def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
     family: Family, profile: Profile
 ) -> None:
     """Every flow that stays is planned once and retired, whatever flows it runs."""
@@ -106,20 +106,23 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         for parent, job in jobs.items():
             for child in family.graph.children_of(parent) & jobs.keys():
-                assert when(jobs[child], FlowJobState.VERIFIED) <= when(job, FlowJobState.COPYING)
-                assert when(job, FlowJobState.RETIRED) <= when(jobs[child], FlowJobState.RETIRED)
+                assert find_time_of_state(jobs[child], FlowJobState.VERIFIED) <= find_time_of_state(
+                    job, FlowJobState.COPYING
+                )
+                assert find_time_of_state(job, FlowJobState.RETIRED) <= find_time_of_state(
+                    jobs[child], FlowJobState.RETIRED
+                )
 
     asyncio.run(play())
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(families(), st.data())
-def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
+@given(draw_families(), st.data())
+def test_call_loop_blocks_only_its_flows_and_their_ancestors(
     family: Family, data: st.DataObject
 ) -> None:
-    """The plan names the call loop; every other flow is retired, and no job waits forever.
-
-    A flow that runs itself is no circle: its copy runs the copy.
+    """The plan reports the call loop; every other flow is retired, and no job waits forever. A flow
+    that runs itself is not a call loop, because its copy runs the copy.
     """
     graph = family.graph
     pairs = [

@@ -14,8 +14,8 @@ from tests.property.test_remediation_invariants import (
     approve,
     check,
     make_scenario,
+    repeat_until_done,
     settle,
-    until_done,
 )
 
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), writes_an_hour=300)
@@ -28,7 +28,7 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), w
     seed=st.integers(0, 10_000),
     unsettled=st.sampled_from([0.0, 0.3]),
 )
-def test_who_dies_in_the_line_or_with_calls_in_hand_stops_nobody(
+def test_job_that_dies_with_a_reservation_stops_no_other_job(
     at: int, moment: Moment, seed: int, unsettled: float
 ) -> None:
     """Every flow is retired, each co-ownership is revoked, and no minute has over five requests."""
@@ -38,7 +38,7 @@ def test_who_dies_in_the_line_or_with_calls_in_hand_stops_nobody(
         scenario = make_scenario(["two", "two in a flow", "app_setting"], seed, plan, unsettled)
         put_on_budget(scenario, LIMIT, meter)
         await scenario.opt_in()
-        await until_done(scenario, scenario.order)
+        await repeat_until_done(scenario, scenario.order)
         await scenario.run(timedelta(hours=2))
         await approve(scenario)
         await settle(scenario)

@@ -51,14 +51,14 @@ LISTS = [
 ]
 
 
-def allowed(firewall: Firewall) -> list[str]:
+def list_allowed_addresses(firewall: Firewall) -> list[str]:
     """Return the addresses that a firewall certainly allows; the others are unknown or denied."""
     admission = evaluate_rules(firewall, SOURCES)
     assert not AddressRanges.of(CALLERS) & admission.doubtful
     return [one for one in CALLERS if AddressRanges.of([one]) <= admission.allowed]
 
 
-def holds(source: str, caller: str) -> bool:
+def contains(source: str, caller: str) -> bool:
     """Return whether a source contains an address: a prefix, the tag, all, or a network's
     inside.
     """
@@ -66,13 +66,13 @@ def holds(source: str, caller: str) -> bool:
     return ip_address(caller) in ip_network(prefix.get(source.lower(), source), strict=False)
 
 
-def first(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
+def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
     """Return the addresses that the first matching rule allows."""
     return [
         caller
         for caller in CALLERS
         if next(
-            (access for access, sources in rules if any(holds(one, caller) for one in sources)),
+            (access for access, sources in rules if any(contains(one, caller) for one in sources)),
             default,
         )
         == "Allow"
@@ -80,7 +80,7 @@ def first(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
 
 
 @st.composite
-def security_rules(draw: st.DrawFn) -> list[Json]:
+def draw_security_rules(draw: st.DrawFn) -> list[Json]:
     """Return rules of different priorities, some for other traffic."""
     ports = st.sampled_from(["443", "*", "400-500", "80"])
     return [
@@ -98,8 +98,8 @@ def security_rules(draw: st.DrawFn) -> list[Json]:
     ]
 
 
-@given(security_rules())
-def test_a_network_security_group_decides_by_its_first_rule(rules: list[Json]) -> None:
+@given(draw_security_rules())
+def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> None:
     """The first rule for inbound HTTPS by priority decides; everything else is denied."""
     [firewall] = read_group(security_group(*rules))
 
@@ -110,8 +110,10 @@ def test_a_network_security_group_decides_by_its_first_rule(rules: list[Json]) -
         and one["properties"]["protocol"] != "Udp"
         and one["properties"]["destinationPortRange"] != "80"
     ]
-    expected = first([(one["access"], one["sourceAddressPrefixes"]) for one in about], "Deny")
-    assert allowed(firewall) == expected
+    expected = list_first_allowed(
+        [(one["access"], one["sourceAddressPrefixes"]) for one in about], "Deny"
+    )
+    assert list_allowed_addresses(firewall) == expected
 
 
 @given(
@@ -120,7 +122,7 @@ def test_a_network_security_group_decides_by_its_first_rule(rules: list[Json]) -
     st.booleans(),
     st.booleans(),
 )
-def test_a_site_decides_by_its_first_restriction(
+def test_first_access_restriction_of_a_site_decides(
     drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
 ) -> None:
     """The first by priority decides; one restriction denies all others; the scm site has
@@ -137,12 +139,14 @@ def test_a_site_decides_by_its_first_restriction(
     firewall = (read_scm_site if is_scm else read_site)(site(), config)
 
     rules = [(access, [source]) for source, access in reversed(drawn)]
-    assert allowed(firewall) == first(rules, default or ("Deny" if drawn else "Allow"))
+    assert list_allowed_addresses(firewall) == list_first_allowed(
+        rules, default or ("Deny" if drawn else "Allow")
+    )
 
 
 @pytest.mark.parametrize("kind", LISTS)
 @given(PREFIXES.filter(bool))
-def test_a_list_of_addresses_lets_in_whom_it_holds(kind: str, prefixes: list[str]) -> None:
+def test_address_list_allows_exactly_its_addresses(kind: str, prefixes: list[str]) -> None:
     """This holds for every kind with such a list, with the kind's test data."""
     world = World()
     resources = firewall_case(kind).resources(prefixes)
@@ -150,8 +154,8 @@ def test_a_list_of_addresses_lets_in_whom_it_holds(kind: str, prefixes: list[str
 
     [firewall] = asyncio.run(build_firewall_kinds(fakes_of(world).ports.resources)[kind].read())
 
-    expected = [one for one in CALLERS if any(holds(prefix, one) for prefix in prefixes)]
-    assert allowed(firewall) == expected
+    expected = [one for one in CALLERS if any(contains(prefix, one) for prefix in prefixes)]
+    assert list_allowed_addresses(firewall) == expected
 
 
 FILTER = st.tuples(st.sampled_from(["allow", "forbid"]), PREFIXES.filter(bool))
@@ -180,8 +184,8 @@ def test_a_call_passes_every_filter_of_api_management(
 
     def passes(caller: str, one: tuple[str, list[str]]) -> bool:
         action, prefixes = one
-        return any(holds(prefix, caller) for prefix in prefixes) == (action == "allow")
+        return any(contains(prefix, caller) for prefix in prefixes) == (action == "allow")
 
     applied = [*(common if has_base else []), *own]
     expected = [one for one in CALLERS if all(passes(one, each) for each in applied)]
-    assert allowed(firewall) == expected
+    assert list_allowed_addresses(firewall) == expected

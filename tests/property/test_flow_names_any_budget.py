@@ -70,7 +70,9 @@ class _Unnamed:
         return replace(row, unique_id=self._unique_id)
 
 
-def _services(scenario: Scenario, service: Rationed, unique_id: str | None = None) -> Services:
+def _build_services(
+    scenario: Scenario, service: Rationed, unique_id: str | None = None
+) -> Services:
     services = scenario.services
     workflows: Any = services.workflows
     if unique_id is not None:
@@ -83,7 +85,7 @@ def _services(scenario: Scenario, service: Rationed, unique_id: str | None = Non
     )
 
 
-def _scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
+def _build_scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
     scenario = Scenario()
     made = [scenario.build.http_flow(f"Flow {number}") for number in range(flows)]
     scenario.build.link()
@@ -101,18 +103,18 @@ def _scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
     expires=st.sets(st.integers(1, 8), max_size=2),
 )
 @example(flows=12, wanted=11, page=1, calls=3, unique_id="another", expires=set())
-def test_a_name_that_only_the_list_has_is_found(
+def test_name_that_only_the_list_contains_is_found(
     flows: int, wanted: int, page: int, calls: int, unique_id: str, expires: set[int]
 ) -> None:
     """A page that was searched is not searched again unless a cursor has expired."""
 
     async def play() -> None:
-        scenario, made = _scenario(flows)
+        scenario, made = _build_scenario(flows)
         scenario.world.report_page = page
         flow = made[wanted % flows]
         service = Rationed(set(expires))
         for _ in range(2 + (1 + len(expires)) * flows + len(expires)):
-            services = _services(scenario, service, unique_id)
+            services = _build_services(scenario, service, unique_id)
             service.left = calls
             try:
                 name = await read_flow_name(services, flow.environment_id, flow.workflow_id)
@@ -129,11 +131,11 @@ def test_a_name_that_only_the_list_has_is_found(
     asyncio.run(play())
 
 
-async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None:
+async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
     """Dataverse returns the name and the flow service confirms it, except in another state."""
-    scenario, made = _scenario(300)
+    scenario, made = _build_scenario(300)
     flow, service = made[-1], Rationed(left=4)
-    services = _services(scenario, service)
+    services = _build_services(scenario, service)
 
     name = await read_flow_name(services, flow.environment_id, flow.workflow_id)
     other = await read_flow_name(
@@ -145,11 +147,11 @@ async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None
     assert all(one == "get_flow" for one, _ in service.asked)
 
 
-async def test_a_flow_that_is_nowhere_has_no_name() -> None:
+async def test_missing_flow_has_no_name() -> None:
     """The list is read to its end, and no row is left."""
-    scenario, made = _scenario(3)
+    scenario, made = _build_scenario(3)
     service = Rationed(left=100)
-    services = _services(scenario, service)
+    services = _build_services(scenario, service)
 
     assert await read_flow_name(services, made[0].environment_id, "nobody") is None
     assert await services.tables.discovery_pages.all() == []

@@ -30,7 +30,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 
-async def both[T](services: Services, ask: Callable[[Services], Awaitable[T]]) -> tuple[T, T]:
+async def read_both_answers[T](
+    services: Services, ask: Callable[[Services], Awaitable[T]]
+) -> tuple[T, T]:
     """Return the answer from the index, then the answer from every row."""
     runs = services.tables.timer_runs
     kept = await runs.get("timer", COMPARED)
@@ -44,7 +46,7 @@ async def both[T](services: Services, ask: Callable[[Services], Awaitable[T]]) -
 
 async def check(scenario: Scenario) -> None:
     """Compare all that people see; the order of flows and environments does not count."""
-    fast, slow = await both(scenario.services, show_status)
+    fast, slow = await read_both_answers(scenario.services, show_status)
     assert fast.flows == slow.flows
     assert fast.not_migrated == slow.not_migrated
     assert fast.pending_actions == slow.pending_actions
@@ -53,24 +55,26 @@ async def check(scenario: Scenario) -> None:
     }
     assert sorted(map(repr, fast.ongoing)) == sorted(map(repr, slow.ongoing))
     assert fast.health == slow.health
-    listed = await both(scenario.services, lambda services: list_remediations(services, limit=3))
+    listed = await read_both_answers(
+        scenario.services, lambda services: list_remediations(services, limit=3)
+    )
     by_index, by_rows = ([(one.remediation, one.progress) for one in x.items] for x in listed)
     assert by_index == by_rows
 
 
-async def names(services: Services) -> Counter[NamedKind]:
+async def count_index_rows(services: Services) -> Counter[NamedKind]:
     """Return the number of index rows of each kind."""
     return Counter([row.kind for row in await services.tables.job_index.all()])
 
 
-async def settled(services: Services, scenario: Scenario) -> None:
+async def compare_twice(services: Services, scenario: Scenario) -> None:
     """Compare twice, with enough time between to count closed jobs."""
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(services)
 
 
-def new_scenario() -> Scenario:
+def build_scenario() -> Scenario:
     """Return a tenant of a few flows that are not planned yet."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
@@ -82,7 +86,7 @@ def new_scenario() -> Scenario:
     return scenario
 
 
-async def blocked_now(services: Services, job: FlowJob) -> None:
+async def block_job(services: Services, job: FlowJob) -> None:
     """Block a job with a reason that only a person can fix."""
 
     def stuck(job: FlowJob) -> FlowJob | None:
@@ -96,7 +100,7 @@ async def blocked_now(services: Services, job: FlowJob) -> None:
     await FLOW.order(services, (job.environment_id, job.id), stuck)
 
 
-async def one_deed(scenario: Scenario, draw: random.Random, number: int) -> None:
+async def do_random_action(scenario: Scenario, draw: random.Random, number: int) -> None:
     """Do a random action; raises what the app or a killed process raises."""
     ids = {flow.name: flow.workflow_id for flow in scenario.world.flows()}
     some = [ids[title] for title in draw.sample(FLOWS, draw.randint(1, 2))]
@@ -113,11 +117,11 @@ async def one_deed(scenario: Scenario, draw: random.Random, number: int) -> None
         case "block":
             job = draw.choice([*(await scenario.jobs()).values()] or [None])
             if job and not job.is_inactive:
-                await scenario.driver.call(lambda s: blocked_now(s, job))
+                await scenario.driver.call(lambda s: block_job(s, job))
         case "compare":
             await scenario.driver.call(compare_job_index)
         case "settle":
-            await settled(scenario.services, scenario)
+            await compare_twice(scenario.services, scenario)
         case _:
             await scenario.run(timedelta(days=draw.randint(1, 9)))
 
@@ -126,7 +130,7 @@ async def one_deed(scenario: Scenario, draw: random.Random, number: int) -> None
 async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
     """Remediations, actions, comparisons and time come in random order, with crashes."""
     draw = random.Random(seed)  # noqa: S311 -- no secret
-    scenario = new_scenario()
+    scenario = build_scenario()
     await scenario.opt_in()
     await compare_job_index(scenario.services)
     await scenario.order(cause="first")
@@ -138,7 +142,7 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
                 plan=Plan(at=draw.randint(1, 40), moment=draw.choice(list(Moment))),
             )
         try:
-            await one_deed(scenario, draw, number)
+            await do_random_action(scenario, draw, number)
         except CmkflowError:
             pass  # it cannot be done now
         except Killed:
@@ -150,24 +154,24 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
         await check(scenario)
 
 
-async def test_closed_jobs_are_counted_and_named_again() -> None:
+async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> None:
     """A retired job is only counted; after a rollback it is named again."""
-    scenario = new_scenario()
+    scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
     assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
-    await settled(scenario.services, scenario)
+    await compare_twice(scenario.services, scenario)
 
-    before = await names(scenario.services)
+    before = await count_index_rows(scenario.services)
     await check(scenario)
     job = await scenario.job("Orders")
-    await scenario.driver.call(lambda s: FLOW.order(s, (job.environment_id, job.id), _same))
+    await scenario.driver.call(lambda s: FLOW.order(s, (job.environment_id, job.id), _keep_row))
     await scenario.roll_back(job.original_id, run=timedelta(minutes=1))
-    under_way = await names(scenario.services)
+    under_way = await count_index_rows(scenario.services)
     await check(scenario)
     await scenario.run(timedelta(days=9))
-    await settled(scenario.services, scenario)
+    await compare_twice(scenario.services, scenario)
 
     assert before[NamedKind.FLOW_JOB] == 0
     assert under_way[NamedKind.FLOW_JOB] == 1
@@ -175,14 +179,14 @@ async def test_closed_jobs_are_counted_and_named_again() -> None:
     await check(scenario)
 
 
-def _same(job: FlowJob) -> FlowJob:
+def _keep_row(job: FlowJob) -> FlowJob:
     """Write the row unchanged, so that it stays counted."""
     return job
 
 
-async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> None:
+async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> None:
     """A writer that names the job again makes the removal of its name fail."""
-    scenario = new_scenario()
+    scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
@@ -217,18 +221,18 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
     await check(scenario)
 
 
-async def test_an_index_row_that_cannot_be_read_costs_nothing() -> None:
+async def test_unreadable_index_row_loses_no_job() -> None:
     """The row's key names its job; without counts, the jobs of the environment are read."""
-    scenario = new_scenario()
+    scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    await settled(scenario.services, scenario)
+    await compare_twice(scenario.services, scenario)
     rows = scenario.fakes.store.rows
     for name, row in list(rows.items()):
         if row.table == "jobindex":
             rows[name] = replace(row, columns={**row.columns, "data0": "{garbage"})
-    fast, slow = await both(scenario.services, show_status)
+    fast, slow = await read_both_answers(scenario.services, show_status)
 
     assert fast.flows == slow.flows == {"retired": 4}
     assert fast.environments == slow.environments

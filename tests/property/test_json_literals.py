@@ -24,7 +24,7 @@ _DOCUMENTS = st.recursive(
 
 
 @given(_DOCUMENTS, st.booleans(), st.sampled_from([None, 1]))
-def test_literals_around_matches_are_those_of_a_full_walk(
+def test_strings_around_matches_equal_those_of_a_full_parse(
     document: object, is_ascii: bool, indent: int | None
 ) -> None:
     """Values and places are the same, however the document is written."""

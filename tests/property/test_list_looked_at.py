@@ -62,7 +62,7 @@ class Service:
             raise ThrottledError("used up")
 
 
-async def _sweep(
+async def _run_check(
     services: Services, environment: Environment, names: frozenset[str], seen: set[str]
 ) -> int:
     async def found_on(name: str) -> None:
@@ -86,16 +86,16 @@ async def _look_daily(service: Service, calls: int, expires: set[int], deaths: l
         service.dies_at = deaths[day] if day < len(deaths) else 0
         service.read = []
         try:
-            missed = await _sweep(services, environment, names, seen)
+            missed = await _run_check(services, environment, names, seen)
         except KilledError:
             continue
         assert missed <= len(names)
         if not service.is_bare:
-            assert missed in {0, len(names) - len(_on(service, service.read))}
+            assert missed in {0, len(names) - len(_list_names(service, service.read))}
     assert seen == names - {"deleted"} - (service.refused if service.is_bare else frozenset())
 
 
-def _on(service: Service, cursors: list[str]) -> set[str]:
+def _list_names(service: Service, cursors: list[str]) -> set[str]:
     return {name for cursor in cursors for name in service.pages[int(cursor or 0)]}
 
 
@@ -107,7 +107,7 @@ def _on(service: Service, cursors: list[str]) -> set[str]:
     expires=st.sets(st.integers(0, 6), max_size=2),
     deaths=st.lists(st.integers(1, 4), max_size=3),
 )
-def test_each_flow_has_its_turn(
+def test_daily_check_reads_each_flow_of_the_list_in_turn(
     sizes: list[int],
     calls: int,
     is_bare: bool,

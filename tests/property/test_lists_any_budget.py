@@ -110,7 +110,7 @@ class _Watched:
         )
 
 
-def _let_run(scenario: Scenario, flow: FakeFlow, count: int) -> None:
+def _add_runs(scenario: Scenario, flow: FakeFlow, count: int) -> None:
     """Let a flow run every hour."""
     for number in range(count):
         started = scenario.world.clock.now() - timedelta(hours=number, seconds=1)
@@ -123,7 +123,7 @@ def _let_run(scenario: Scenario, flow: FakeFlow, count: int) -> None:
         flow.runs.append(run)
 
 
-async def _archive(scenario: Scenario) -> set[RunArchiveState]:
+async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
     """Ask until all is archived, as the command does; return the states of the archives."""
     until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
@@ -144,7 +144,7 @@ async def _archive(scenario: Scenario) -> set[RunArchiveState]:
 @example(runs=[10], page=1, calls=1, expires=frozenset())
 # The second cursor expires before another run is read: the page at the boundary is read again.
 @example(runs=[2], page=1, calls=1, expires=frozenset({1, 2}))
-def test_archives_of_runs_end_and_read_no_run_twice(
+def test_run_archives_complete_and_read_no_run_twice(
     runs: list[int], page: int, calls: int, expires: frozenset[int]
 ) -> None:
     """The remediation continues meanwhile; an expired cursor reads only the boundary run again."""
@@ -159,12 +159,12 @@ def test_archives_of_runs_end_and_read_no_run_twice(
         await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
         await scenario.run(timedelta(minutes=10))
         for flow, count in zip(flows, runs, strict=True):
-            _let_run(scenario, flow, count)
+            _add_runs(scenario, flow, count)
         lists.put_before(scenario)
         put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
         scenario.renew()
 
-        states = await _archive(scenario)
+        states = await _archive_runs(scenario)
 
         assert states == {RunArchiveState.COMPLETED}
         contents = scenario.fakes.archive.contents
@@ -189,7 +189,7 @@ def test_archives_of_runs_end_and_read_no_run_twice(
     expires=expiries,
 )
 @example(flows=MOST, page=1, calls=1, expires=frozenset())
-def test_an_ordered_assessment_ends_and_reads_no_page_twice(
+def test_assessment_completes_and_reads_no_page_twice(
     flows: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
     """After a cursor has expired, that list begins again, and no other."""
@@ -351,7 +351,7 @@ class FewReads:
 @LISTS
 @given(flows=st.integers(1, MOST), calls=st.integers(1, 6))
 @example(flows=MOST, calls=1)
-def test_an_ordered_assessment_searches_each_place_once(flows: int, calls: int) -> None:
+def test_assessment_searches_each_place_once(flows: int, calls: int) -> None:
     """No caller stays unknown because requests were missing, whatever the number of invocations."""
 
     async def play() -> None:
@@ -359,7 +359,7 @@ def test_an_ordered_assessment_searches_each_place_once(flows: int, calls: int) 
         made = [scenario.build.http_flow(f"Flow {number}") for number in range(flows)]
         for flow in made:
             scenario.build.app_setting_caller(flow, site=flow.name.replace(" ", "-"))
-            _let_run(scenario, flow, 1)
+            _add_runs(scenario, flow, 1)
         settings = FewReads(scenario.fakes.ports.app_settings, scenario.world.clock, calls)
         ports: Any = settings
         scenario.around = lambda those: replace(those, app_settings=ports)

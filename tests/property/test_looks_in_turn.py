@@ -56,7 +56,7 @@ class Rationed:
         self.seen.append(job_id)
 
 
-async def days_until_all_had_their_turn(
+async def run_daily_checks(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
     """Run the daily check; raises `AssertionError` if a flow waits longer than necessary."""
@@ -98,9 +98,9 @@ def _with(scenario: Scenario, workflows: Any) -> Any:
     refused=st.frozensets(st.integers(0, 39).map(lambda n: f"flow-{n:03}"), max_size=8),
     deaths=st.lists(st.integers(1, 4), max_size=3),
 )
-def test_each_flow_has_its_turn(
+def test_daily_check_reads_each_flow_in_turn(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
     """Flows that were not checked come first on the next day."""
     with patch.object(module, "_AT_A_TIME", AT_A_TIME):
-        asyncio.run(days_until_all_had_their_turn(flows, calls, refused, deaths))
+        asyncio.run(run_daily_checks(flows, calls, refused, deaths))

@@ -31,7 +31,7 @@ TRIGGERS: tuple[Trigger, ...] = (
 )
 
 
-def _real() -> Iterator[Any]:
+def _list_valid_messages() -> Iterator[Any]:
     """Yield valid messages: the app's own, and recorded events if there are some."""
     data = {"environmentId": "e", "policyId": "p", "linkStatus": "Linked", "linkedSince": "now"}
     key = {"VaultName": "vault", "ObjectName": "key"}
@@ -44,7 +44,7 @@ def _real() -> Iterator[Any]:
         yield json.loads(path.read_text())
 
 
-REAL = tuple(_real())
+REAL = tuple(_list_valid_messages())
 #: Half a character, control characters, what no key may hold: all of it can stand in JSON.
 texts = st.text(st.characters(categories=None), max_size=12) | st.sampled_from(
     ["a/b", "a\\b", "#", "?", "\ud800", "\x00", "..", "x" * 2000, "Linked", LINKED, NEW_VERSION]
@@ -60,7 +60,7 @@ values = st.recursive(
 
 
 @st.composite
-def bodies(draw: st.DrawFn) -> bytes:
+def draw_bodies(draw: st.DrawFn) -> bytes:
     """Draw bytes, JSON, or a real message with a few changes, sometimes cut off."""
     kind = draw(st.sampled_from(["bytes", "json", "mutated", "mutated", "mutated"]))
     if kind == "bytes":
@@ -69,12 +69,12 @@ def bodies(draw: st.DrawFn) -> bytes:
         return json.dumps(draw(values)).encode()
     document = draw(st.sampled_from(REAL))
     for _ in range(draw(st.integers(1, 3))):
-        document = _mutated(draw, document)
+        document = _mutate(draw, document)
     body = json.dumps(document).encode()
     return body[: draw(st.integers(0, len(body)))] if draw(st.integers(0, 9)) == 0 else body
 
 
-def _mutated(draw: st.DrawFn, value: Any) -> Any:
+def _mutate(draw: st.DrawFn, value: Any) -> Any:
     """Replace, drop or rename one place within a document."""
     if isinstance(value, dict) and value and draw(st.integers(0, 5)):
         name = draw(st.sampled_from(sorted(value)))
@@ -83,19 +83,19 @@ def _mutated(draw: st.DrawFn, value: Any) -> Any:
         if how == "drop":
             return rest
         new = draw(texts) if how == "rename" else name
-        return {**rest, new: _mutated(draw, value[name])}
+        return {**rest, new: _mutate(draw, value[name])}
     if isinstance(value, list) and value and draw(st.integers(0, 5)):
-        return [*value[:-1], _mutated(draw, value[-1])]
+        return [*value[:-1], _mutate(draw, value[-1])]
     return draw(values)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(TRIGGERS), bodies(), ids), min_size=AT_ONCE, max_size=AT_ONCE
+        st.tuples(st.sampled_from(TRIGGERS), draw_bodies(), ids), min_size=AT_ONCE, max_size=AT_ONCE
     )
 )
-def test_no_message_breaks_anything(messages: list[tuple[Trigger, bytes, str]]) -> None:
+def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, bytes, str]]) -> None:
     """Each message is ignored or stored with a reason, and the timer still works."""
 
     async def deliver() -> None:

@@ -42,7 +42,7 @@ TEXTS = st.one_of(
 
 
 @st.composite
-def actions(draw: st.DrawFn) -> PendingAction:
+def draw_actions(draw: st.DrawFn) -> PendingAction:
     """Return an action of any kind with any texts."""
     flows = draw(st.lists(TEXTS, max_size=7))
     return PendingAction(
@@ -76,7 +76,7 @@ WORST = PendingAction(
 
 @example([WORST])
 @example([WORST, WORST])
-@given(st.lists(actions(), min_size=1, max_size=3))
+@given(st.lists(draw_actions(), min_size=1, max_size=3))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_every_message_is_small_and_has_no_signature(
     caplog: pytest.LogCaptureFixture, pending: list[PendingAction]
@@ -121,7 +121,7 @@ def test_first_sentence_of_a_text_is_whole(sentences: list[str]) -> None:
     )
 
 
-def test_message_of_a_long_text_says_where_it_is_cut() -> None:
+def test_cut_text_ends_with_an_ellipsis() -> None:
     """The message shows that its text continues."""
     cut = first_sentences("word " * 100, 0, 50)
 

@@ -82,7 +82,7 @@ class Rationed(PagedResourceReader):
             return ResultPage(items=(), cursor="")
         first = int(cursor or 0)
         end = first + self.page_size
-        items = tuple(map(_site, range(first, min(end, self.apps))))
+        items = tuple(map(_build_site, range(first, min(end, self.apps))))
         return ResultPage(items=items, cursor=str(end) if end < self.apps else "")
 
     async def get(self, resource_id: str, api_version: str, suffix: str = "") -> Document:
@@ -103,13 +103,13 @@ class Rationed(PagedResourceReader):
         self.asked[name] += 1
 
 
-def _site(number: int) -> Document:
+def _build_site(number: int) -> Document:
     name = f"app-{number}"
     host = f"{name}.contoso.example"
     return {"id": f"/sites/{name}", "name": name, "properties": {"hostNames": [host]}}
 
 
-def _services(scenario: Scenario, azure: Rationed) -> Services:
+def _build_services(scenario: Scenario, azure: Rationed) -> Services:
     scenario.renew()
     return replace(
         scenario.services,
@@ -127,7 +127,7 @@ async def _is_complete(services: Services) -> bool:
 
 async def _read(scenario: Scenario, azure: Rationed, calls: int, host: str) -> bool:
     """Let one invocation read; return whether the reading has ended."""
-    services = _services(scenario, azure)
+    services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = calls
     try:
@@ -175,7 +175,7 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
         else:
             raise AssertionError(azure.asked)
         assert max(azure.asked.values()) == 1
-        snapshot = await NetworkReading(_services(scenario, azure)).cached()
+        snapshot = await NetworkReading(_build_services(scenario, azure)).cached()
         assert snapshot
         ids = {one.id for one in snapshot.firewalls if not one.id.endswith("#scm")}
         assert ids == {f"/sites/app-{number}" for number in range(apps) if number not in gone}
@@ -190,7 +190,7 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
     page_size=st.integers(1, 8),
     deaths=st.lists(st.integers(BATCH + 1, 30), max_size=4),
 )
-def test_a_process_that_dies_costs_no_more_than_a_batch(
+def test_killed_process_repeats_at_most_one_batch_of_requests(
     apps: int, page_size: int, deaths: list[int]
 ) -> None:
     """Stored answers are not read again. Others wait until the dead reader's lease ends."""
@@ -209,26 +209,26 @@ def test_a_process_that_dies_costs_no_more_than_a_batch(
                 killed += 1
                 scenario.world.clock.advance(timedelta(minutes=4))
         again = sum(count - 1 for count in azure.asked.values() if count)
-        assert again <= killed * (BATCH + network_snapshot_width())
+        assert again <= killed * (BATCH + get_max_parallel_requests())
 
     with patch.object(network_snapshot, "ANSWERS_AT_ONCE", BATCH):
         asyncio.run(play())
 
 
-def network_snapshot_width() -> int:
+def get_max_parallel_requests() -> int:
     """Return how many requests can be in progress in a process that dies."""
     from shared.concurrency import SIDE_BY_SIDE
 
     return SIDE_BY_SIDE
 
 
-async def test_a_flow_does_not_wait_for_firewalls_that_do_not_concern_it() -> None:
+async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
     """The flow's app is read first; the verdict needs none of the 1,000 others."""
     scenario = Scenario()
     scenario.build.link()
     scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
     azure = Rationed(1_000, 500)
-    services = _services(scenario, azure)
+    services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = 40
 
@@ -245,7 +245,7 @@ async def test_one_reader_at_a_time_makes_requests() -> None:
     scenario = Scenario()
     scenario.build.link()
     azure = Rationed(10, 5, left=1_000)
-    services = _services(scenario, azure)
+    services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     first = NetworkReading(services)
     async with first.open():

@@ -24,7 +24,7 @@ TAG, REGIONAL = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"
 SOURCES = st.one_of(V4, V6, st.sampled_from([TAG.lower(), REGIONAL.upper(), "*", "VirtualNetwork"]))
 
 
-def holds(prefixes: list[str], address: str) -> bool:
+def contains(prefixes: list[str], address: str) -> bool:
     """Return whether one of the prefixes contains an address."""
     return any(ip_address(address) in ip_network(one, strict=False) for one in prefixes)
 
@@ -36,12 +36,12 @@ def test_sets_of_addresses_add_and_subtract(left: list[str], right: list[str]) -
 
     both, either, only = (list(part.prefixes()) for part in (a & b, a | b, a - b))
 
-    assert (a <= b) == all(holds(right, one) for one in ADDRESSES if holds(left, one))
+    assert (a <= b) == all(contains(right, one) for one in ADDRESSES if contains(left, one))
     for address in ADDRESSES:
-        in_left, in_right = holds(left, address), holds(right, address)
-        assert holds(both, address) == (in_left and in_right)
-        assert holds(either, address) == (in_left or in_right)
-        assert holds(only, address) == (in_left and not in_right)
+        in_left, in_right = contains(left, address), contains(right, address)
+        assert contains(both, address) == (in_left and in_right)
+        assert contains(either, address) == (in_left or in_right)
+        assert contains(only, address) == (in_left and not in_right)
 
 
 WALLS = st.builds(
@@ -69,7 +69,7 @@ WALLS = st.builds(
     st.lists(WALLS, max_size=6),
     st.lists(st.sampled_from(["a.example", "c.b.example", "d.example", None]), max_size=2),
 )
-def test_a_firewall_has_the_gaps_that_it_has_alone(
+def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
     walls: list[Firewall], hosts: list[str | None]
 ) -> None:
     """Firewalls with the same rules are evaluated once, and each gap has its firewall's name."""
@@ -111,12 +111,12 @@ WORDS = st.one_of(
 
 
 @given(WORDS)
-def test_a_prefix_reads_as_the_standard_library_reads_it(word: str) -> None:
+def test_prefix_is_parsed_as_in_the_standard_library(word: str) -> None:
     """The faster code accepts what `ipaddress` accepts, with the same addresses."""
-    assert ours(word) == theirs(word)
+    assert parse_with_app(word) == parse_with_library(word)
 
 
-def ours(word: str) -> tuple[str, ...] | None:
+def parse_with_app(word: str) -> tuple[str, ...] | None:
     """Return the prefix that the app reads, or None if it rejects the text."""
     try:
         return AddressRanges.of([word]).prefixes()
@@ -124,7 +124,7 @@ def ours(word: str) -> tuple[str, ...] | None:
         return None
 
 
-def theirs(word: str) -> tuple[str, ...] | None:
+def parse_with_library(word: str) -> tuple[str, ...] | None:
     """Return the prefix that the standard library reads, or None if it rejects the text."""
     try:
         network = ip_network(word.strip(), strict=False)
@@ -134,7 +134,7 @@ def theirs(word: str) -> tuple[str, ...] | None:
 
 
 @st.composite
-def firewalls(draw: st.DrawFn) -> Firewall:
+def draw_firewalls(draw: st.DrawFn) -> Firewall:
     """Return a firewall with a few rules that may overlap."""
     rule = st.builds(
         FirewallRule,
@@ -152,30 +152,28 @@ def firewalls(draw: st.DrawFn) -> Firewall:
     )
 
 
-@given(firewalls(), PREFIXES)
-def test_the_first_rule_that_matches_an_address_decides_it(
-    firewall: Firewall, tag: list[str]
-) -> None:
+@given(draw_firewalls(), PREFIXES)
+def test_first_matching_rule_decides_for_an_address(firewall: Firewall, tag: list[str]) -> None:
     """A gap contains exactly the addresses that their first matching rule denies."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
 
     left = list(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
 
     for address in ADDRESSES:
-        is_refused = holds(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
-        assert holds(left, address) == is_refused
+        is_refused = contains(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
+        assert contains(left, address) == is_refused
 
 
 def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
     meanings = {TAG.lower(): tag, REGIONAL.lower(): tag, "virtualnetwork": []}
     for rule in firewall.rules:
         for source in rule.sources:
-            if source == "*" or holds(meanings.get(source.lower(), [source]), address):
+            if source == "*" or contains(meanings.get(source.lower(), [source]), address):
                 return rule.action
     return firewall.default
 
 
-@given(firewalls(), PREFIXES, st.integers(0, 6))
+@given(draw_firewalls(), PREFIXES, st.integers(0, 6))
 def test_an_uncertain_rule_never_makes_anything_covered(
     firewall: Firewall, tag: list[str], position: int
 ) -> None:
@@ -198,7 +196,7 @@ def test_an_uncertain_rule_never_makes_anything_covered(
     assert not without - with_it
 
 
-@given(firewalls(), PREFIXES, st.sampled_from([IPV4, IPV6, EVERYWHERE]))
+@given(draw_firewalls(), PREFIXES, st.sampled_from([IPV4, IPV6, EVERYWHERE]))
 def test_a_verdict_counts_addresses(
     firewall: Firewall, tag: list[str], version: AddressRanges
 ) -> None:
@@ -211,7 +209,7 @@ def test_a_verdict_counts_addresses(
     answers = {
         _decide(firewall, tag, address)
         for address in ADDRESSES
-        if holds(list(asked.prefixes()), address)
+        if contains(list(asked.prefixes()), address)
     }
     assert (
         verdict

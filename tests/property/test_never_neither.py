@@ -27,7 +27,7 @@ REFUSED = {
 }
 
 
-async def struck(refused: str, lag: float, plan: Plan) -> Pair:
+async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
     """Cut over while the process is interrupted, let all work end, and check."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
@@ -69,7 +69,7 @@ def plan_of(at: int, moment: Moment, *, sleeps: bool) -> Plan:
 @pytest.mark.parametrize("sleeps", [False, True])
 @pytest.mark.parametrize("refused", REFUSED)
 @pytest.mark.parametrize(("lag", "step"), [(0.0, 2), (30.0, 7)])
-async def test_whoever_dies_or_sleeps_one_of_the_two_is_on(
+async def test_original_or_copy_is_on_after_any_interruption(
     lag: float, step: int, refused: str, *, sleeps: bool
 ) -> None:
     """The interruption comes before or after every second request, or every seventh with lag."""
@@ -77,6 +77,6 @@ async def test_whoever_dies_or_sleeps_one_of_the_two_is_on(
     while has_struck and at <= LAST:
         for moment in Moment:
             plan = plan_of(at, moment, sleeps=sleeps)
-            await struck(refused, lag, plan)
+            await run_interrupted_cutover(refused, lag, plan)
             has_struck = plan.has_struck
         at += step

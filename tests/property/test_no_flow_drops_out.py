@@ -68,7 +68,7 @@ def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(_TENANTS, st.booleans())
-def test_a_plan_has_every_flow_that_the_platform_lists(tenant: _Tenant, opted_in: bool) -> None:
+def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> None:
     """Each flow has one item, and the counts of the actions agree with the items."""
     scenario = Scenario()
     build(scenario.build, tenant)

@@ -25,25 +25,25 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all members and items of a document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     found = []
     for key, one in inner:
         found.append((*path, key))
         if isinstance(one, dict | list):
-            found += places(one, (*path, key))
+            found += list_paths(one, (*path, key))
     return found
 
 
 @given(st.sampled_from(FIREWALL_KINDS), st.data())
-def test_an_odd_document_is_judged_or_cannot_be_told(kind: str, data: st.DataObject) -> None:
+def test_malformed_firewall_yields_a_verdict_or_unknown(kind: str, data: st.DataObject) -> None:
     """The test replaces any member of a firewall's resources except ids and types."""
     case = firewall_case(kind)
     sources = case.sources(["PowerPlatformPlex"], TAGS)
     documents = copy.deepcopy([*case.resources(sources).values()])
     for _ in range(data.draw(st.integers(1, 3))):
-        path = data.draw(st.sampled_from(places(documents)))
+        path = data.draw(st.sampled_from(list_paths(documents)))
         if len(path) == 1 or path[1] in ("id", "type"):
             continue
         owner: Any = documents

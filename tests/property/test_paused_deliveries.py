@@ -19,8 +19,8 @@ from tests.property.interrupted import (
     Interrupted,
     Order,
     Strike,
-    copied,
-    prepared,
+    build_copied,
+    build_prepared,
 )
 from tests.property.test_remediation_invariants import tenants
 
@@ -33,7 +33,7 @@ NEVER = Strike(at=0, moment=Moment.BEFORE, sleep=None)
 UNDO = [change_remediation.cancel, change_remediation.roll_back]
 
 
-def pauses(calls: int) -> st.SearchStrategy[Strike]:
+def draw_pauses(calls: int) -> st.SearchStrategy[Strike]:
     """Draw a pause at one of the first `calls` requests."""
     return st.builds(Strike, at=st.integers(1, calls), moment=moments, sleep=sleeps)
 
@@ -44,7 +44,7 @@ def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(ingredients=tenants, seed=seeds, pause=pauses(500), profile=profiles)
+@given(ingredients=tenants, seed=seeds, pause=draw_pauses(500), profile=profiles)
 # A list that does not show a connection reference yet that the job itself has made.
 @example(
     ingredients=["family", "keyword"],
@@ -52,27 +52,27 @@ def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -
     pause=Strike(at=9, moment=Moment.AFTER, sleep=timedelta(seconds=330)),
     profile=Profile.ADVERSARIAL,
 )
-def test_a_paused_delivery_changes_nothing(
+def test_paused_delivery_does_not_change_the_result(
     ingredients: list[str], seed: int, pause: Strike, profile: Profile
 ) -> None:
     """Each job is retired and no invariant breaks, wherever the invocation pauses."""
-    play(copied(ingredients, pause, seed=seed, profile=profile))
+    play(build_copied(ingredients, pause, seed=seed, profile=profile))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     ingredients=tenants,
     seed=seeds,
-    pause=pauses(500),
+    pause=draw_pauses(500),
     after=st.integers(0, 9),
     undo=st.sampled_from(UNDO),
     profile=profiles,
 )
-def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
+def test_rollback_during_a_paused_delivery_reverts_everything(
     ingredients: list[str], seed: int, pause: Strike, after: int, undo: Order, profile: Profile
 ) -> None:
     """A rollback during the pause restores every caller, turns copies off and ends co-ownership."""
-    play(copied(ingredients, pause, seed=seed, profile=profile), undo, after)
+    play(build_copied(ingredients, pause, seed=seed, profile=profile), undo, after)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -84,7 +84,7 @@ def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
     undo=st.sampled_from([None, *UNDO]),
     ordered=st.integers(0, 12),
 )
-def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
+def test_manual_secret_version_during_a_paused_delivery_is_kept_or_reported(
     seed: int, number: int, sleep: timedelta, after: int, undo: Order | None, ordered: int
 ) -> None:
     """A person's new version, which the paused invocation has not read, stays or is reported.
@@ -93,7 +93,7 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
     """
 
     async def tell() -> None:
-        interrupted = copied(["key_vault_secret"], NEVER, seed=seed)
+        interrupted = build_copied(["key_vault_secret"], NEVER, seed=seed)
         scenario = interrupted.scenario
         scenario.driver.plan = PauseBefore(
             call="FakeSecrets.write", number=number, sleeps=sleep, clock=scenario.world.clock
@@ -125,13 +125,13 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=seeds,
-    pause=pauses(150),
+    pause=draw_pauses(150),
     after=st.integers(0, 9),
     order=st.sampled_from([None, change_remediation.retry, *UNDO]),
     profile=profiles,
 )
-def test_a_delivery_that_is_paused_while_it_prepares_changes_nothing(
+def test_paused_preparation_does_not_change_the_result(
     name: str, seed: int, pause: Strike, after: int, order: Order | None, profile: Profile
 ) -> None:
     """Each flow is prepared, or its definition is unchanged."""
-    play(prepared(name, pause, seed=seed, profile=profile), order, after)
+    play(build_prepared(name, pause, seed=seed, profile=profile), order, after)

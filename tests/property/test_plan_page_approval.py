@@ -100,7 +100,7 @@ class Page:
         return int(self.data("flows-elsewhere")) - len(far) + len(on), changes + sum(on)
 
 
-def approved_by(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
+def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
     """Return the flows and changes that a form approves, or None if the API rejects it."""
     fields: dict[str, list[str]] = {}
     for name, value in sent:
@@ -127,7 +127,7 @@ def approved_by(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
 
 
 @st.composite
-def pages(draw: st.DrawFn) -> Page:
+def draw_pages(draw: st.DrawFn) -> Page:
     """Draw a plan of up to twelve flows, and one page of four rows."""
     ids = [f"f{number}" for number in range(draw(st.integers(1, 12)))]
     items = []
@@ -162,13 +162,13 @@ def pages(draw: st.DrawFn) -> Page:
         return Page(items, plan_page(READER, "r", [plan], choice))
 
 
-def ticked(page: Page, flows: Iterable[str]) -> Fields:
+def build_form(page: Page, flows: Iterable[str]) -> Fields:
     """Return the form with these ticks."""
     return [*page.hidden, *(("included_flow_ids[]", flow) for flow in flows)]
 
 
 @given(st.frozensets(st.integers(0, 300)), st.sets(st.integers(0, 300)))
-def test_flows_left_out_are_read_from_the_address_as_they_were_written(
+def test_excluded_flows_are_decoded_as_they_were_encoded(
     plan: frozenset[int], left_out: set[int]
 ) -> None:
     """Flows that do not await approval are dropped, and so is a text of another version."""
@@ -184,38 +184,36 @@ def test_flows_left_out_are_read_from_the_address_as_they_were_written(
 
 
 @given(st.text(alphabet="0123456789abcdef.-_AZ", max_size=40))
-def test_any_text_of_the_address_names_flows_that_await_approval_or_none(text: str) -> None:
+def test_decoded_flows_always_await_approval(text: str) -> None:
     """A changed address leaves out no other flow, and does not fail."""
     for value in (text, f"0123456789abcdef.{text}"):
         read = decode_left_out(value, "0123456789abcdef", ["a", "b", "c"])
         assert read is None or set(read) <= {"a", "b", "c"}
 
 
-@given(pages())
-def test_bar_of_a_page_with_all_ticks_names_what_the_api_approves(page: Page) -> None:
+@given(draw_pages())
+def test_bar_with_all_ticks_shows_the_approved_flows(page: Page) -> None:
     """The server's text and the script's numbers agree with the approval."""
-    approved = approved_by(page.items, ticked(page, page.ticks))
+    approved = find_approved(page.items, build_form(page, page.ticks))
 
     said = page.said_for_all_ticks()
     assert said == page.counted_by_script(page.ticks)
     assert approved == said or (approved, said[0]) == (None, 0)
 
 
-@given(pages(), st.data())
-def test_bar_of_a_page_with_some_ticks_names_what_the_api_approves(
-    page: Page, data: st.DataObject
-) -> None:
+@given(draw_pages(), st.data())
+def test_bar_with_some_ticks_shows_the_approved_flows(page: Page, data: st.DataObject) -> None:
     """A page that offers all flows is rejected if no flow is ticked."""
     flows = [flow for flow in page.ticks if data.draw(st.booleans())]
 
-    approved = approved_by(page.items, ticked(page, flows))
+    approved = find_approved(page.items, build_form(page, flows))
 
     counted = page.counted_by_script(flows)
     assert approved == counted or (approved, counted[0]) == (None, 0)
 
 
-@given(pages())
-def test_page_with_flows_left_out_shows_the_ticks_that_the_server_keeps(page: Page) -> None:
+@given(draw_pages())
+def test_page_with_excluded_flows_shows_the_stored_ticks(page: Page) -> None:
     """A flow that runs an excluded flow has no tick, or an empty one."""
     checked = [flow for flow, tick in page.ticks.items() if tick["checked"]]
     children = {one.workflow_id: set(one.children) for one in page.items if one.awaits_approval}
@@ -227,13 +225,13 @@ def test_page_with_flows_left_out_shows_the_ticks_that_the_server_keeps(page: Pa
     assert not out & set(checked)
 
 
-@given(pages(), st.data())
-def test_form_that_lost_fields_approves_nothing_more(page: Page, data: st.DataObject) -> None:
+@given(draw_pages(), st.data())
+def test_form_without_some_fields_approves_no_more_flows(page: Page, data: st.DataObject) -> None:
     """Any field may be lost; a form without a version or a choice is rejected."""
-    sent = ticked(page, page.ticks)
+    sent = build_form(page, page.ticks)
     kept = [one for one in sent if data.draw(st.booleans())]
 
-    rest = approved_by(page.items, kept)
+    rest = find_approved(page.items, kept)
 
     flows, changes = page.said_for_all_ticks()
     assert rest is None or (rest[0] <= flows and rest[1] <= changes)

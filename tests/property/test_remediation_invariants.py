@@ -153,7 +153,7 @@ def make_scenario(
     return scenario
 
 
-async def until_done(scenario: Scenario, order: Callable[[], Awaitable[object]]) -> None:
+async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[object]]) -> None:
     """Repeat an action until it is answered, as a person or the timer would."""
     try:
         await order()
@@ -166,7 +166,7 @@ async def until_done(scenario: Scenario, order: Callable[[], Awaitable[object]])
 async def approve(scenario: Scenario) -> None:
     """Approve the plan; a repetition finds that it is approved already."""
     with suppress(JobBlocked):
-        await until_done(
+        await repeat_until_done(
             scenario,
             lambda: scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id)),
         )
@@ -176,7 +176,9 @@ async def settle(scenario: Scenario) -> None:
     """Run the timer and let time pass until nothing changes any more."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
-        await until_done(scenario, lambda: scenario.driver.call(send_due_and_overdue_messages))
+        await repeat_until_done(
+            scenario, lambda: scenario.driver.call(send_due_and_overdue_messages)
+        )
 
 
 def check(scenario: Scenario) -> None:
@@ -197,7 +199,7 @@ def check(scenario: Scenario) -> None:
     unsettled=st.sampled_from([0.0, 0.3, 1.0]),
     profile=st.sampled_from(Profile),
 )
-def test_a_killed_process_and_doubled_messages_change_nothing(
+def test_killed_process_and_duplicate_messages_do_not_change_the_result(
     ingredients: list[str], seed: int, plan: Plan, unsettled: float, profile: Profile
 ) -> None:
     """The process is killed at any request, and each message comes twice."""
@@ -205,7 +207,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     async def play() -> None:
         scenario = make_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
         await scenario.opt_in()
-        await until_done(scenario, scenario.order)
+        await repeat_until_done(scenario, scenario.order)
         await approve(scenario)
         await settle(scenario)
         check(scenario)
@@ -235,7 +237,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     undo=change_remediation.roll_back,
     profile=Profile.ADVERSARIAL,  # renamed a moment ago, and reads show the name from before
 )
-def test_an_order_to_undo_at_any_moment_brings_everything_back(
+def test_rollback_at_any_moment_reverts_everything(
     ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo, profile: Profile
 ) -> None:
     """A rollback restores every caller byte for byte and turns every copy off."""
@@ -244,10 +246,10 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
         scenario = make_scenario(ingredients, seed, plan, 0.2, profile)
         before = take_snapshot(scenario.world)
         await scenario.opt_in()
-        await until_done(scenario, scenario.order)
+        await repeat_until_done(scenario, scenario.order)
         await approve(scenario)
         await scenario.run(timedelta(hours=hours))
-        await until_done(
+        await repeat_until_done(
             scenario, lambda: scenario.driver.call(lambda s: undo(s, scenario.remediation.id))
         )
         await settle(scenario)
@@ -291,7 +293,7 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
     unsettled=0.0,
     profile=Profile.ADVERSARIAL,  # the plan has lent the flow, and it is listed so for a while
 )
-def test_a_call_that_fails_changes_nothing_in_mode_auto(
+def test_failed_request_does_not_change_the_result_with_automatic_approval(
     ingredients: list[str],
     seed: int,
     at: int,
@@ -306,7 +308,7 @@ def test_a_call_that_fails_changes_nothing_in_mode_auto(
         scenario = make_scenario(ingredients, seed, plan, unsettled, profile)
         scenario.mode = ApprovalPolicy.AUTOMATIC
         await scenario.opt_in()
-        await until_done(scenario, scenario.order)
+        await repeat_until_done(scenario, scenario.order)
         await settle(scenario)
         check(scenario)
         jobs = await scenario.jobs()
@@ -335,7 +337,7 @@ edits = st.lists(
     on_drift=st.sampled_from(OnOriginalEdited),
     profile=st.sampled_from(Profile),
 )
-def test_edits_by_somebody_else_at_any_moment_lose_no_call(
+def test_manual_edits_at_any_moment_lose_no_call(
     ingredients: list[str],
     seed: int,
     plan: Plan,
@@ -353,7 +355,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
         scenario = make_scenario(ingredients, seed, plan, 0.2, profile)
         scenario.settings = scenario.settings.model_copy(update={"on_original_edited": on_drift})
         await scenario.opt_in()
-        await until_done(scenario, scenario.order)
+        await repeat_until_done(scenario, scenario.order)
         await approve(scenario)
         passed = 0
         for minute, edit, number in sorted(edits):
@@ -363,7 +365,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
         for _ in range(3):
             await settle(scenario)
             await approve(scenario)  # what was edited before it was dispatched
-            await until_done(
+            await repeat_until_done(
                 scenario,
                 lambda: scenario.driver.call(
                     lambda s: change_remediation.retry(s, scenario.remediation.id)
@@ -381,7 +383,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
             if job.state in {FlowJobState.BLOCKED, FlowJobState.FAILED}
         )
         if undo:
-            await until_done(
+            await repeat_until_done(
                 scenario,
                 lambda: scenario.driver.call(
                     lambda s: change_remediation.roll_back(s, scenario.remediation.id)

@@ -25,7 +25,7 @@ _AROUND = st.text(st.characters(exclude_characters="«»", codec="utf-8"), max_s
 )
 
 
-def _id_of(url: str) -> str:
+def _parse_id(url: str) -> str:
     found = parse_trigger_url(url)
     assert found is not None
     return found.trigger_url_id
@@ -38,45 +38,45 @@ def _id_of(url: str) -> str:
     old=trigger_urls(),
     new=trigger_urls(as_platform_gives=True),
 )
-def test_a_replacement_changes_the_url_only_and_can_be_taken_back(
+def test_replacement_changes_only_the_url_and_can_be_reverted(
     before: str, after: str, write: Callable[[str], str], old: str, new: str
 ) -> None:
     """The text around the URL stays, and the reverse replacement restores every byte."""
-    platform_url = old.split("?")[0].split("/invoke")[0] + "/invoke?" + _platform_query(old)
+    platform_url = old.split("?")[0].split("/invoke")[0] + "/invoke?" + _get_platform_query(old)
     text = f"{before}{write(old)} {after}"
 
-    changed = replace_trigger_urls(text, {_id_of(old): new})
+    changed = replace_trigger_urls(text, {_parse_id(old): new})
 
     assert changed.startswith(before)
     assert changed.endswith(f" {after}")
     assert [match.url for match in find_trigger_urls(changed)] == [parse_trigger_url(new)]
-    assert replace_trigger_urls(changed, {_id_of(new): platform_url}) == text
+    assert replace_trigger_urls(changed, {_parse_id(new): platform_url}) == text
 
 
-def _platform_query(url: str) -> str:
+def _get_platform_query(url: str) -> str:
     names = ("api-version=", "sp=", "sv=", "sig=")
     return "&".join(part for part in url.split("?")[1].split("&") if part.startswith(names))
 
 
 @given(write=WRITINGS, old=trigger_urls(signed=False), new=trigger_urls(as_platform_gives=True))
-def test_a_copy_that_wants_a_signature_gets_one_everywhere(
+def test_replacement_adds_the_signature_that_the_copy_needs(
     write: Callable[[str], str], old: str, new: str
 ) -> None:
     """An original that needed a token may get a copy with a signature, and the reverse."""
-    unsigned = old.split("/invoke")[0] + "/invoke?" + _platform_query(old)
+    unsigned = old.split("/invoke")[0] + "/invoke?" + _get_platform_query(old)
 
-    signed = replace_trigger_urls(old, {_id_of(old): new})
+    signed = replace_trigger_urls(old, {_parse_id(old): new})
 
     assert [match.url for match in find_trigger_urls(signed)] == [parse_trigger_url(new)]
-    assert replace_trigger_urls(signed, {_id_of(new): unsigned}) == old
-    written = replace_trigger_urls(write(signed), {_id_of(new): unsigned})
+    assert replace_trigger_urls(signed, {_parse_id(new): unsigned}) == old
+    written = replace_trigger_urls(write(signed), {_parse_id(new): unsigned})
     assert written == write(old)
 
 
 @given(
     before=_AROUND, write=WRITINGS, url=trigger_urls(), other=trigger_urls(as_platform_gives=True)
 )
-def test_urls_of_other_workflows_stay(
+def test_urls_of_other_workflows_are_not_changed(
     before: str, write: Callable[[str], str], url: str, other: str
 ) -> None:
     """A text without the original's id is unchanged."""
@@ -86,7 +86,7 @@ def test_urls_of_other_workflows_stay(
 
 
 @given(before=_AROUND, after=_AROUND, write=WRITINGS, url=trigger_urls())
-def test_a_mask_hides_the_signature_and_comes_off_exactly(
+def test_masked_signature_is_restored_exactly(
     before: str, after: str, write: Callable[[str], str], url: str
 ) -> None:
     """A masked text contains no signature, is not masked again, and is restored exactly."""
@@ -102,7 +102,7 @@ def test_a_mask_hides_the_signature_and_comes_off_exactly(
 
 
 @given(st.text(st.sampled_from("sigSIG=%23DdfF25u0026&?;\\\"': abc-_./~+\n")))
-def test_masks_come_off_any_text(text: str) -> None:
+def test_unmasking_restores_any_text(text: str) -> None:
     """Masking damages no text, however similar it is to a signature."""
     masked = mask_signatures(text)
 
@@ -116,7 +116,7 @@ def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], u
     redacted = redact(before + write(url))
 
     assert url.split("sig=")[1].split("&")[0] not in redacted
-    assert _id_of(url) in redacted
+    assert _parse_id(url) in redacted
 
 
 _JSON = st.recursive(
@@ -136,7 +136,7 @@ _JSON = st.recursive(
     escaped=st.sets(st.sampled_from("/&=:?ahw")),
     ids=st.tuples(st.uuids(), st.uuids()).filter(lambda ids: ids[0] != ids[1]),
 )
-def test_json_source_keeps_its_bytes(
+def test_replacement_in_json_keeps_all_other_bytes(
     around: object,
     old: str,
     new: str,
@@ -151,10 +151,10 @@ def test_json_source_keeps_its_bytes(
     written = "".join(f"\\u{ord(c):04x}" if c in escaped else c for c in old)
     text = source.replace("<1>", written).replace("<2>", child.upper())
 
-    changed = replace_in_json(text, urls={_id_of(old): new}, flow_ids={child: copy})
+    changed = replace_in_json(text, urls={_parse_id(old): new}, flow_ids={child: copy})
 
     head, tail = source.split("<1>")
     assert changed.startswith(head)
     assert changed.endswith(tail.replace("<2>", copy))
     uri = json.loads(changed)["uri"]
-    assert uri == replace_trigger_urls(old, {_id_of(old): new})
+    assert uri == replace_trigger_urls(old, {_parse_id(old): new})

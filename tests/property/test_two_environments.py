@@ -16,7 +16,7 @@ from tests.fakes.ports import fakes_of
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.test_world import World
 from tests.functional.scenarios.two_environments import TwoEnvironments
-from tests.property.test_remediation_invariants import check, plans, settle, until_done
+from tests.property.test_remediation_invariants import check, plans, repeat_until_done, settle
 
 
 def make_scenario(seed: int, plan: Plan) -> TwoEnvironments:
@@ -34,7 +34,7 @@ def make_scenario(seed: int, plan: Plan) -> TwoEnvironments:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), plan=plans, hours=st.integers(0, 24 * 20), undo=st.booleans())
-def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
+def test_killed_process_or_rollback_loses_no_call_across_environments(
     seed: int, plan: Plan, hours: int, undo: bool
 ) -> None:
     """Each job is retired, or every caller is restored and no copy is on."""
@@ -43,11 +43,11 @@ def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
         scenario = make_scenario(seed, plan)
         before = take_snapshot(scenario.world)
         await scenario.opt_in_both()
-        await until_done(scenario, lambda: scenario.order_of(scenario.build, scenario.other))
+        await repeat_until_done(scenario, lambda: scenario.order_of(scenario.build, scenario.other))
         ended = {FlowJobState.RETIRED}
         if undo:
             await scenario.run(timedelta(hours=hours))
-            await until_done(
+            await repeat_until_done(
                 scenario,
                 lambda: scenario.driver.call(
                     lambda s: change_remediation.roll_back(s, scenario.remediation.id)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.adapter_world import Adapters, adapters, description
+from tests.contract.adapter_world import Adapters, build_description, run_adapters
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, TENANT_ID
 
 INSTALLED = Path(os.environ.get("AZURE_CLI", "")).absolute()
@@ -63,12 +63,12 @@ async def signed_in(
     monkeypatch: pytest.MonkeyPatch, folder: Path, azure: Sequence[dict[str, Any]] = ()
 ) -> AsyncIterator[AzureCli]:
     """Serve a tenant with more Azure resources than usual, and sign the CLI in."""
-    described = description()
+    described = build_description()
     for part in azure:
         for member, value in part.items():
             there = described["azure"].get(member, [])
             described["azure"][member] = [*there, *value]
-    async with adapters(monkeypatch, described) as app:
+    async with run_adapters(monkeypatch, described) as app:
         cli = AzureCli(app=app, folder=folder)
         await cli.run(
             f"az login --service-principal --username {APP_CLIENT} --password {_SECRET}"

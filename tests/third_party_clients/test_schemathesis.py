@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from local_cloud.stack import AppAddress, Stack, StackOptions
-from tests.contract.adapter_world import description
+from tests.contract.adapter_world import build_description
 from tests.e2e.test_http_api_wire import SETTINGS, Client
 from tests.functional.app.test_sign_in import API_CLIENT, AUTHENTICATION, REGISTRATION
 from tests.local_cloud.tenant.tenant_world import APP, ENVIRONMENT
@@ -32,7 +32,7 @@ PLENTY = "1000000"
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
     """Return the app with a completed dry run, and a machine's token with every role."""
-    seed = description()
+    seed = build_description()
     roles = {APP: ["reader", "operator", "approver"]}
     seed["directory"]["applications"].append(REGISTRATION | {"appRoles": roles})
     settings = SETTINGS | {

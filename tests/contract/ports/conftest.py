@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contract.ports.sides import Side, side_of
+from tests.contract.ports.sides import Side, run_side
 
 
 @pytest.fixture(params=["fakes", "wire"])
@@ -12,5 +12,5 @@ async def side(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Side]:
     """Return a separate tenant for this test, with every port on it."""
-    async with side_of(request.param, monkeypatch) as made:
+    async with run_side(request.param, monkeypatch) as made:
         yield made

@@ -32,7 +32,7 @@ type Description = dict[str, Any]
 PLEX = {"powerplatformplex.westeurope": ["20.61.88.128/26"]}
 
 
-def world_of(description: Description) -> World:
+def build_world(description: Description) -> World:
     """Return a world with the description's people, flows and resources."""
     world = World()
     world.oauth_connectors["shared_office365"] = True
@@ -64,7 +64,7 @@ def migrate(world: World, environment: FakeEnvironment) -> None:
     Builder(world, environment=environment).migrate()
 
 
-def url_of(world: World, flow_id: str) -> str:
+def build_url(world: World, flow_id: str) -> str:
     """Return a flow's trigger URL."""
     [(environment, flow)] = [
         (environment, environment.flows[flow_id])
@@ -192,7 +192,7 @@ class _Filled:
             definition_id=self._world.guid(),
             schema_name=described["schemaName"],
             value_id=self._world.guid(),
-            value=_filled(self._world, described["value"]),
+            value=_fill_url(self._world, described["value"]),
         )
         self._environment.variables[variable.definition_id] = variable
 
@@ -209,10 +209,10 @@ class _Filled:
         )
 
 
-def _filled(world: World, text: str) -> str:
+def _fill_url(world: World, text: str) -> str:
     """Replace `{{trigger_url:FLOW}}` in a text by a trigger URL."""
     flow_id = text.removeprefix("{{trigger_url:").removesuffix("}}")
-    return url_of(world, flow_id)
+    return build_url(world, flow_id)
 
 
 def _add_azure(world: World, azure: Description) -> None:
@@ -289,18 +289,18 @@ def _add_vault(world: World, vault: Description) -> None:
     )
     for key in vault["keys"]:
         ages = sorted(version["createdDaysAgo"] for version in key["versions"])
-        world.keys[url, key["name"]] = [_key(world, key["name"], age) for age in ages]
+        world.keys[url, key["name"]] = [_build_key(world, key["name"], age) for age in ages]
     for secret in vault["secrets"]:
         world.secrets[url, secret["name"]] = FakeSecret(
             vault_url=url,
             name=secret["name"],
-            versions=[world.secret_version(_filled(world, secret["value"]))],
+            versions=[world.secret_version(_fill_url(world, secret["value"]))],
             content_type=secret["contentType"],
             tags=dict(secret["tags"]),
         )
 
 
-def _key(world: World, name: str, days: int) -> KeyVersion:
+def _build_key(world: World, name: str, days: int) -> KeyVersion:
     return KeyVersion(
         name=name,
         version=world.hex_id(),

@@ -31,9 +31,9 @@ APP_WITHOUT_FLOWS = "d0000000-0000-4000-8000-000000000003"
 SQL_SERVER = f"{RESOURCE_GROUP}/providers/Microsoft.Sql/servers/orders"
 
 
-def description() -> dict[str, Any]:
+def build_description() -> dict[str, Any]:
     """Return the tenant as a seed of the local tenant."""
-    full = deepcopy(adapter_world.description())
+    full = deepcopy(adapter_world.build_description())
     directory = full["directory"]
     directory["users"] += [
         {"id": OPERATOR, "name": "Operator", "upn": "op@contoso.example"},

@@ -20,9 +20,9 @@ from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.rows import Table
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 from tests.contract.ports import described_fakes
-from tests.contract.ports.described_tenant import description
+from tests.contract.ports.described_tenant import build_description
 from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
@@ -123,7 +123,7 @@ class _FakeHands:
         return self.world.workflow(ENVIRONMENT, flow_id).trigger_url_id
 
     async def url_of(self, flow_id: str) -> str:
-        return described_fakes.url_of(self.world, flow_id)
+        return described_fakes.build_url(self.world, flow_id)
 
     def make_managed(self, flow_id: str) -> None:
         self.world.workflow(ENVIRONMENT, flow_id).is_managed = True
@@ -232,13 +232,13 @@ class _TenantHands:
 
 
 @asynccontextmanager
-async def side_of(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
+async def run_side(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
     """Return one side: `fakes` or `wire`."""
     if name == "fakes":
-        world = described_fakes.world_of(description())
+        world = described_fakes.build_world(build_description())
         yield Side(ports=fakes_of(world).ports, hands=_FakeHands(world))
         return
-    async with adapters(monkeypatch, description()) as app:
+    async with run_adapters(monkeypatch, build_description()) as app:
         app.world.platform.assumptions.flow_page = SIZE
         app.world.platform.assumptions.dataverse_page = SIZE
         yield Side(ports=app, hands=_TenantHands(app))

@@ -9,7 +9,7 @@ from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import TRAINEE
 from tests.contract.ports.sides import Side
-from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
+from tests.contract.ports.test_workflows import COPY, TURN_ON, build_draft
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON,
     DAILY,
@@ -26,11 +26,11 @@ from tests.local_cloud.tenant.tenant_world import (
 TURN_OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
-async def created(side: Side, text: str = "", **more: Any) -> None:
+async def create_copy(side: Side, text: str = "", **more: Any) -> None:
     """Create the copy, by default with a definition that needs no connection."""
     text = text or client_data(definition(HTTP))
     await side.ports.workflows.create(
-        await side.environment(), draft(side, client_data=text, **more)
+        await side.environment(), build_draft(side, client_data=text, **more)
     )
 
 
@@ -41,26 +41,26 @@ async def change(side: Side, what: WorkflowUpdate, workflow_id: str = COPY) -> F
     return (await side.ports.workflows.get(environment, workflow_id)).state
 
 
-def using(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
+def build_definition_with(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
     """Return a definition that uses a connection reference."""
     return client_data(definition(trigger), bound(connection))
 
 
-async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -> None:
+async def test_app_can_turn_on_a_flow_with_a_connection_shared_with_it(side: Side) -> None:
     """The app turns such a flow on, off, and on again.
 
     See platform.md#flow-grants.
     """
-    await created(side, using("cr1_officeshared"))
+    await create_copy(side, build_definition_with("cr1_officeshared"))
 
     assert await change(side, TURN_ON) is FlowState.ON
     assert await change(side, TURN_OFF) is FlowState.OFF
     assert await change(side, TURN_ON) is FlowState.ON
 
 
-async def test_a_flow_that_its_owner_turned_on_may_be_cycled_by_the_app(side: Side) -> None:
+async def test_app_can_turn_a_flow_off_and_on_after_its_owner_turned_it_on(side: Side) -> None:
     """The flow itself then has the permission (platform.md#flow-grants)."""
-    await created(side, using("cr1_office"))
+    await create_copy(side, build_definition_with("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 
     assert await change(side, for_owner) is FlowState.ON
@@ -71,7 +71,7 @@ async def test_a_flow_that_its_owner_turned_on_may_be_cycled_by_the_app(side: Si
 async def test_acting_for_the_owner_may_not_reach_the_flow_service(side: Side) -> None:
     """If the header is lost, the app's own rights count."""
     side.hands.assumptions.impersonation_reaches_flow_service = False
-    await created(side, using("cr1_office"))
+    await create_copy(side, build_definition_with("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 
     with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
@@ -80,16 +80,16 @@ async def test_acting_for_the_owner_may_not_reach_the_flow_service(side: Side) -
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> None:
     """The platform saves the flow and rejects its start."""
-    await created(side, owner_id=side.hands.user_id(TRAINEE))
+    await create_copy(side, owner_id=side.hands.user_id(TRAINEE))
 
     with pytest.raises(PlatformError, match="MissingAdequateQuotaPolicy"):
         await change(side, TURN_ON)
 
 
-async def test_an_activation_may_answer_well_and_do_nothing(side: Side) -> None:
+async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
     """After a 200 the flow still reads as off; the next attempt works."""
     side.hands.assumptions.activations_that_do_not_stick = 1
-    await created(side)
+    await create_copy(side)
 
     assert await change(side, TURN_ON) is FlowState.OFF
     assert await change(side, TURN_ON) is FlowState.ON
@@ -98,7 +98,7 @@ async def test_an_activation_may_answer_well_and_do_nothing(side: Side) -> None:
 async def test_activation_may_change_the_flow_name(side: Side) -> None:
     """The flow service's list shows the flow with its Dataverse id."""
     side.hands.assumptions.activation_changes_flow_name = True
-    await created(side)
+    await create_copy(side)
     reports = side.ports.flow_reports
 
     await change(side, TURN_ON)
@@ -111,10 +111,10 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
     assert (await reports.get_flow(ENVIRONMENT, name)).workflow_id == COPY
 
 
-async def test_a_child_must_be_on_before_its_parent(side: Side) -> None:
+async def test_parent_cannot_be_turned_on_while_its_child_is_off(side: Side) -> None:
     """A parent's copy cannot be turned on while one of its children is off."""
     await change(side, TURN_OFF, HTTP_FLOW)
-    await created(side, client_data(definition(BUTTON, child_action(HTTP_FLOW))))
+    await create_copy(side, client_data(definition(BUTTON, child_action(HTTP_FLOW))))
 
     with pytest.raises(PlatformError, match="ChildFlowNeverPublished"):
         await change(side, TURN_ON)
@@ -123,16 +123,16 @@ async def test_a_child_must_be_on_before_its_parent(side: Side) -> None:
     assert await change(side, TURN_ON) is FlowState.ON
 
 
-async def test_a_refused_activation_leaves_the_definition_as_it_was(side: Side) -> None:
+async def test_rejected_activation_does_not_change_the_definition(side: Side) -> None:
     """An update changes everything or nothing."""
-    await created(side, using("cr1_office"))
-    both = WorkflowUpdate(client_data=using("cr1_office", HTTP), state=FlowState.ON)
+    await create_copy(side, build_definition_with("cr1_office"))
+    both = WorkflowUpdate(client_data=build_definition_with("cr1_office", HTTP), state=FlowState.ON)
 
     with pytest.raises(PlatformError):
         await change(side, both)
 
     row = await side.ports.workflows.get(await side.environment(), COPY)
-    assert (row.client_data, row.state) == (using("cr1_office"), FlowState.OFF)
+    assert (row.client_data, row.state) == (build_definition_with("cr1_office"), FlowState.OFF)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +143,14 @@ async def test_a_refused_activation_leaves_the_definition_as_it_was(side: Side) 
         ({"connectionReferenceLogicalName": "cr1_office"}, "ConnectionAuthorizationFailed"),
     ],
 )
-async def test_a_connection_that_is_missing_is_told_from_one_that_may_not_be_used(
+async def test_missing_connection_and_forbidden_connection_have_different_errors(
     side: Side, connection: Mapping[str, str], code: str
 ) -> None:
     """The errors differ for a reference without a connection and for a connection without
     access.
     """
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": "shared_x"}}
-    await created(side, client_data(definition(DAILY), {"shared_x": entry}))
+    await create_copy(side, client_data(definition(DAILY), {"shared_x": entry}))
 
     with pytest.raises(PlatformError, match=code):
         await change(side, TURN_ON)
@@ -161,7 +161,7 @@ async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool
     """The start is rejected, or the flow is suspended."""
     side.hands.assumptions.data_policy_refuses_activation = is_refused
     side.hands.block_connector("shared_office365")
-    await created(side, using("cr1_officeshared"))
+    await create_copy(side, build_definition_with("cr1_officeshared"))
 
     if is_refused:
         with pytest.raises(PlatformError, match="DlpViolation"):
@@ -170,16 +170,16 @@ async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool
         assert await change(side, TURN_ON) is FlowState.SUSPENDED
 
 
-async def test_a_definition_that_nobody_can_read_is_refused(side: Side) -> None:
+async def test_invalid_definition_is_rejected(side: Side) -> None:
     """The flow service validates each definition that is saved."""
     with pytest.raises(PlatformError, match="InvalidTemplate"):
         await change(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
 
 
-async def test_a_flow_that_was_never_on_has_no_url(side: Side) -> None:
+async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
     """A flow has a trigger URL only after its first activation."""
     await side.hands.sign_in()
-    await created(side)
+    await create_copy(side)
     await side.ports.flow_access.grant(ENVIRONMENT, COPY)
 
     with pytest.raises(PlatformError, match="WorkflowTriggerIsNotEnabled"):

@@ -18,7 +18,7 @@ from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
-async def test_connections_tell_how_they_sign_in(side: Side) -> None:
+async def test_list_of_connections_contains_their_sign_in(side: Side) -> None:
     """The connector's definition decides; the owner has a person's name."""
     found = {one.name: one for one in await side.ports.connections.list(ENVIRONMENT)}
 
@@ -61,7 +61,7 @@ async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> 
     return found
 
 
-async def test_connections_tell_what_is_wrong_with_them(side: Side) -> None:
+async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None:
     """A connection has the names of its errors; a working one has none."""
     assert await side.ports.connections.read_errors(ENVIRONMENT) == {
         "office-maker": "",
@@ -70,7 +70,7 @@ async def test_connections_tell_what_is_wrong_with_them(side: Side) -> None:
     }
 
 
-async def test_apps_name_their_flows_or_say_why_not(side: Side) -> None:
+async def test_canvas_apps_list_their_flows_or_the_reason_for_a_gap(side: Side) -> None:
     """An app without flows is left out; an app without a document is listed with a gap."""
     listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)
     found = {one.display_name: one for one in listed}
@@ -82,7 +82,7 @@ async def test_apps_name_their_flows_or_say_why_not(side: Side) -> None:
     assert "sig" not in str(found)
 
 
-async def test_an_app_is_read_alone_and_says_when_it_cannot_be(side: Side) -> None:
+async def test_single_canvas_app_is_read_or_raises_an_error(side: Side) -> None:
     """An app without flows has none; one without a document is unreadable, and never empty."""
     apps = side.ports.canvas_apps
 
@@ -104,7 +104,7 @@ async def test_only_hosted_groups_are_named(side: Side) -> None:
     ]
 
 
-async def test_the_organization_tells_its_setting_and_names(side: Side) -> None:
+async def test_organization_returns_its_setting_and_the_names_of_principals(side: Side) -> None:
     """People and teams are named by their rows, in any case; an unknown id is left out."""
     environment, organization = await side.environment(), side.ports.organization
     maker = side.hands.user_id(MAKER)
@@ -115,7 +115,7 @@ async def test_the_organization_tells_its_setting_and_names(side: Side) -> None:
     assert await organization.creates_flows_in_solutions(environment) is True
 
 
-async def test_an_environment_that_is_strange_is_not_found(side: Side) -> None:
+async def test_unknown_environment_is_not_found(side: Side) -> None:
     """An empty answer would look like an environment without connections."""
     with pytest.raises(NotFound):
         await side.ports.connections.list(STRANGER)

@@ -28,7 +28,7 @@ from tests.local_cloud.tenant.tenant_world import (
 API_VERSION = "2023-12-01"
 
 
-async def test_an_apps_settings_are_replaced_as_a_whole(side: Side) -> None:
+async def test_write_replaces_all_app_settings(side: Side) -> None:
     """A setting that the write leaves out is removed."""
     apps = side.ports.app_settings
     [site] = await apps.read_sites()
@@ -44,7 +44,7 @@ async def test_an_apps_settings_are_replaced_as_a_whole(side: Side) -> None:
     assert await apps.read(site.id) == {"ONLY": "this"}
 
 
-async def test_connection_strings_keep_their_type(side: Side) -> None:
+async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
     """Names begin with the type, and a string that the write leaves out is removed."""
     strings = side.ports.connection_strings
     [site] = await strings.read_sites()
@@ -79,7 +79,7 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
     assert await stores.read(url, "Colour", "") == listed["Colour", ""]
 
 
-async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Side) -> None:
+async def test_write_of_a_secret_keeps_its_content_type_and_tags(side: Side) -> None:
     """A new version keeps content type and tags."""
     vaults = [url async for url in side.ports.secrets.read_vaults()]
     names = [item async for item in side.ports.secrets.list(VAULT_URL)]
@@ -97,7 +97,7 @@ async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Si
     assert (after.content_type, after.tags) == ("text/uri", {"team": "orders"})
 
 
-async def test_a_secret_keeps_the_versions_before(side: Side) -> None:
+async def test_earlier_versions_of_a_secret_are_readable(side: Side) -> None:
     """Earlier versions are read from the second in which one was added."""
     secrets = side.ports.secrets
     began = await secrets.read(VAULT_URL, "orders-url")
@@ -114,7 +114,7 @@ async def test_a_secret_keeps_the_versions_before(side: Side) -> None:
     assert await secrets.read_values_since(VAULT_URL, "orders-url", side.hands.now()) == ["second"]
 
 
-async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
+async def test_missing_azure_resource_is_not_found(side: Side) -> None:
     """A missing site, resource, secret or key is not found."""
     ports, gone = side.ports, f"{SITE_ID}-gone"
 
@@ -134,7 +134,7 @@ async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
         await ports.keys.read_vault(f"{VAULT_ID}-gone")
 
 
-async def test_a_policy_names_its_vault_and_key(side: Side) -> None:
+async def test_policy_contains_its_vault_and_key(side: Side) -> None:
     """A policy without a key version follows the newest version."""
     [policy] = await side.ports.keys.read_policies()
 
@@ -156,7 +156,7 @@ async def test_a_vault_shows_its_protection(side: Side) -> None:
     assert vault.uses_rbac
 
 
-async def test_a_vault_is_found_by_its_name_too(side: Side) -> None:
+async def test_vault_is_found_by_its_name(side: Side) -> None:
     """The vault's name ignores case."""
     vault = await side.ports.keys.read_vault("KV-CMK")
 
@@ -165,7 +165,7 @@ async def test_a_vault_is_found_by_its_name_too(side: Side) -> None:
         await side.ports.keys.read_vault("kv-elsewhere")
 
 
-async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> None:
+async def test_role_assignments_of_a_vault_include_parent_and_child_scopes(side: Side) -> None:
     """Only the roles of one principal are returned; there may be none."""
     roles = await side.ports.keys.read_role_assignments(VAULT_ID, POLICY_IDENTITY)
     none = await side.ports.keys.read_role_assignments(
@@ -216,7 +216,7 @@ async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
     assert "properties" in web
 
 
-async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
+async def test_children_of_a_resource_are_listed(side: Side) -> None:
     """All items of one collection are returned, and none below a missing resource."""
     rules = await side.ports.resources.list_children(SQL_SERVER, "firewallRules", "2021-11-01")
 
@@ -246,7 +246,7 @@ class RememberedAnswers:
         raise NotImplementedError
 
 
-async def test_a_reading_that_resumes_reads_the_same(side: Side) -> None:
+async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
     """A second reading uses the stored answers, and a resource that is gone stays gone."""
     resources, answers = side.ports.resources, RememberedAnswers()
     gone = f"{SQL_SERVER}-gone"
@@ -271,7 +271,7 @@ async def test_a_reading_that_resumes_reads_the_same(side: Side) -> None:
     assert requests == len(answers.kept) >= 5
 
 
-async def test_what_the_app_may_do_in_a_resource_group_is_told(side: Side) -> None:
+async def test_permissions_in_a_resource_group_are_listed(side: Side) -> None:
     """The rights are patterns of actions, some of which are excluded again."""
     group = resource_group(SITE_ID)
     found = await side.ports.resources.list_children(
@@ -286,25 +286,25 @@ NETWORK_VERSION = "2023-09-01"
 IP_GROUP = f"{SITE_ID.partition('/providers/')[0]}/providers/Microsoft.Network/ipGroups/flows"
 
 
-def members(*addresses: str) -> dict[str, object]:
+def build_ip_group(*addresses: str) -> dict[str, object]:
     """Return the body of an IP group."""
     return {"location": "westeurope", "properties": {"ipAddresses": [*addresses]}}
 
 
-async def test_a_resource_is_made_replaced_by_its_etag_and_removed(side: Side) -> None:
+async def test_resource_is_created_replaced_by_its_etag_and_deleted(side: Side) -> None:
     """An old ETag changes nothing, and a create of an existing resource creates nothing."""
     writer, reader = side.ports.resource_writer, side.ports.resources
 
-    await writer.put(IP_GROUP, NETWORK_VERSION, members("198.51.100.1"), etag=None)
+    await writer.put(IP_GROUP, NETWORK_VERSION, build_ip_group("198.51.100.1"), etag=None)
     made = await reader.get(IP_GROUP, NETWORK_VERSION)
     with pytest.raises(AlreadyExists):
-        await writer.put(IP_GROUP, NETWORK_VERSION, members(), etag=None)
+        await writer.put(IP_GROUP, NETWORK_VERSION, build_ip_group(), etag=None)
     first = str(made["etag"])
-    await writer.put(IP_GROUP, NETWORK_VERSION, members("198.51.100.2"), etag=first)
+    await writer.put(IP_GROUP, NETWORK_VERSION, build_ip_group("198.51.100.2"), etag=first)
     with pytest.raises(Conflict):
-        await writer.put(IP_GROUP, NETWORK_VERSION, members("198.51.100.3"), etag=first)
+        await writer.put(IP_GROUP, NETWORK_VERSION, build_ip_group("198.51.100.3"), etag=first)
     replaced = await reader.get(IP_GROUP, NETWORK_VERSION)
-    await writer.put(IP_GROUP, NETWORK_VERSION, members(), etag="*")
+    await writer.put(IP_GROUP, NETWORK_VERSION, build_ip_group(), etag="*")
     await writer.delete(IP_GROUP, NETWORK_VERSION)
     await writer.delete(IP_GROUP, NETWORK_VERSION)
 
@@ -314,7 +314,7 @@ async def test_a_resource_is_made_replaced_by_its_etag_and_removed(side: Side) -
         await reader.get(IP_GROUP, NETWORK_VERSION)
 
 
-async def test_members_of_a_resource_are_changed_and_the_others_stay(side: Side) -> None:
+async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
     """A site's configuration has no ETag; that of a missing site is not found."""
     writer, reader = side.ports.resource_writer, side.ports.resources
     rule = {"name": "flows", "ipAddress": "198.51.100.0/24", "action": "Allow", "priority": 100}

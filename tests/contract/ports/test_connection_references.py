@@ -13,7 +13,7 @@ from tests.local_cloud.tenant.tenant_world import APP, MAKER
 REFERENCE = "d0000000-0000-4000-8000-000000000001"
 
 
-def draft(side: Side, connection: str = "office-maker") -> ConnectionReferenceDraft:
+def build_draft(side: Side, connection: str = "office-maker") -> ConnectionReferenceDraft:
     """Return a reference of the maker to one of their connections."""
     return ConnectionReferenceDraft(
         reference_id=REFERENCE,
@@ -27,12 +27,12 @@ def draft(side: Side, connection: str = "office-maker") -> ConnectionReferenceDr
 
 
 @pytest.mark.parametrize("by_entra_id", [False, True])
-async def test_a_reference_is_created_as_the_makers_and_reads_back(
+async def test_reference_is_created_for_the_maker_and_read_back(
     side: Side, *, by_entra_id: bool
 ) -> None:
     """The app acts for the maker, with either of the maker's ids."""
     references, environment = side.ports.connection_references, await side.environment()
-    made = draft(side)
+    made = build_draft(side)
     if by_entra_id:
         made = replace(made, owner_id=MAKER, owner_is_entra_id=True)
 
@@ -43,34 +43,34 @@ async def test_a_reference_is_created_as_the_makers_and_reads_back(
     assert row.owner_id == side.hands.user_id(MAKER)
 
 
-async def test_a_second_create_changes_nothing_and_says_so(side: Side) -> None:
+async def test_second_create_raises_already_exists_and_changes_nothing(side: Side) -> None:
     """The row keeps the values of the first create."""
     references, environment = side.ports.connection_references, await side.environment()
-    await references.create(environment, draft(side))
+    await references.create(environment, build_draft(side))
 
     with pytest.raises(AlreadyExists):
-        await references.create(environment, draft(side, "office-shared"))
+        await references.create(environment, build_draft(side, "office-shared"))
 
     row = await references.get(environment, REFERENCE)
     assert row.connection_id == "office-maker"
 
 
-async def test_whom_a_create_acts_for_is_checked_before_the_row(side: Side) -> None:
+async def test_owner_of_a_create_is_checked_before_the_row(side: Side) -> None:
     """A person without rights does not learn that a reference exists."""
     references, environment = side.ports.connection_references, await side.environment()
-    await references.create(environment, draft(side))
-    for_a_stranger = replace(draft(side), owner_id=STRANGER, owner_is_entra_id=True)
+    await references.create(environment, build_draft(side))
+    for_a_stranger = replace(build_draft(side), owner_id=STRANGER, owner_is_entra_id=True)
 
     with pytest.raises(PlatformError, match="0x80072560"):
         await references.create(environment, for_a_stranger)
 
 
-async def test_references_are_found_by_their_connection_however_it_is_spelled(
+async def test_references_are_found_by_their_connection_in_any_case(
     side: Side,
 ) -> None:
     """Other references are left out, and a quote in a name has no special meaning."""
     references, environment = side.ports.connection_references, await side.environment()
-    await references.create(environment, draft(side))
+    await references.create(environment, build_draft(side))
 
     found = await references.find(environment, ["OFFICE-MAKER", "o'brien"])
 
@@ -82,7 +82,7 @@ async def test_references_are_found_by_their_connection_however_it_is_spelled(
 async def test_references_are_found_by_their_logical_name(side: Side) -> None:
     """Other references are left out, and unknown names return nothing."""
     references, environment = side.ports.connection_references, await side.environment()
-    made = draft(side)
+    made = build_draft(side)
     await references.create(environment, made)
 
     found = await references.find_by_name(environment, [made.logical_name, "o'brien"])
@@ -91,10 +91,10 @@ async def test_references_are_found_by_their_logical_name(side: Side) -> None:
     assert await references.find_by_name(environment, ["o'brien"]) == []
 
 
-async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:
+async def test_reference_to_an_unusable_connection_is_rejected(side: Side) -> None:
     """The app cannot use the maker's own connection, but can use the shared one."""
     references, environment = side.ports.connection_references, await side.environment()
-    as_app = replace(draft(side), owner_id="")
+    as_app = replace(build_draft(side), owner_id="")
 
     with pytest.raises(PlatformError) as refused:
         await references.create(environment, as_app)
@@ -108,14 +108,14 @@ async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:
 async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
     """The person who runs the flow then provides the connection."""
     references, environment = side.ports.connection_references, await side.environment()
-    await references.create(environment, draft(side, ""))
+    await references.create(environment, build_draft(side, ""))
 
     row = await references.get(environment, REFERENCE)
 
     assert row.connection_id == ""
 
 
-async def test_a_reference_that_is_not_there_is_not_found(side: Side) -> None:
+async def test_missing_reference_is_not_found(side: Side) -> None:
     """After a crash before the create, nothing is found."""
     references, environment = side.ports.connection_references, await side.environment()
     with pytest.raises(NotFound):

@@ -8,7 +8,7 @@ from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 
-async def test_a_variable_is_read_and_written_by_the_etag_of_its_row(side: Side) -> None:
+async def test_variable_is_written_with_the_etag_of_its_row(side: Side) -> None:
     """Value and default are separate rows; a write with an old ETag is a conflict."""
     environment, variables = await side.environment(), side.ports.environment_variables
     [variable] = await variables.list(environment)
@@ -28,7 +28,7 @@ async def test_a_variable_is_read_and_written_by_the_etag_of_its_row(side: Side)
     assert (after.value, after.default_value) == ("new", "some")
 
 
-async def test_a_variable_that_is_not_there_is_not_found(side: Side) -> None:
+async def test_missing_variable_is_not_found(side: Side) -> None:
     """Neither its value nor its default is found."""
     environment, variables = await side.environment(), side.ports.environment_variables
 

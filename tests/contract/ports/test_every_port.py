@@ -12,7 +12,7 @@ from shared.ports import PlatformPorts
 _PORTS = get_type_hints(PlatformPorts)
 
 
-def _used() -> set[str]:
+def _find_used_names() -> set[str]:
     """Return the names of the attributes that the suites of this folder read."""
     return {
         node.attr
@@ -23,8 +23,8 @@ def _used() -> set[str]:
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields(PlatformPorts)])
-def test_a_port_has_a_suite_that_calls_each_of_its_methods(name: str) -> None:
+def test_every_method_of_a_port_is_called_by_a_suite(name: str) -> None:
     """The suite compares fakes and adapters."""
     methods = {one for one in vars(_PORTS[name]) if not one.startswith("_")}
 
-    assert {name, *methods} - _used() == set()
+    assert {name, *methods} - _find_used_names() == set()

@@ -28,13 +28,13 @@ async def signed_in(side: Side) -> None:
     await side.hands.sign_in()
 
 
-async def roles(side: Side, flow_name: str) -> dict[str, str]:
+async def read_roles(side: Side, flow_name: str) -> dict[str, str]:
     """Return the roles of all people."""
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, flow_name)
     return {one.principal_id: one.role for one in held}
 
 
-async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: Side) -> None:
+async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(side: Side) -> None:
     """Grant and revoke are repeatable; without the role the trigger URL is rejected."""
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     with pytest.raises(PlatformError, match="NoCoOwner"):
@@ -43,19 +43,21 @@ async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: 
     assert await access.grant(*flow)
     assert await access.grant(*flow)
     url = await access.trigger_url(*flow, "manual")
-    held = await roles(side, HTTP_FLOW)
+    held = await read_roles(side, HTTP_FLOW)
     await access.revoke(*flow)
     await access.revoke(*flow)
 
     assert url == await side.hands.url_of(HTTP_FLOW)
     assert await access.read_account_id() == OPERATOR
     assert held == {MAKER: "Owner", OPERATOR: "CanEdit"}
-    assert await roles(side, HTTP_FLOW) == {MAKER: "Owner"}
+    assert await read_roles(side, HTTP_FLOW) == {MAKER: "Owner"}
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
-async def test_a_share_lets_the_operator_ask_or_it_does_not(side: Side, *, is_heard: bool) -> None:
-    """No source says which; the role of the flow service works in both cases."""
+async def test_share_may_or_may_not_let_the_service_account_read_the_trigger_url(
+    side: Side, *, is_heard: bool
+) -> None:
+    """No source says if a share is enough. The role of the flow service works in both cases."""
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     operator = DataversePrincipal(table=USERS, id=side.hands.user_id(OPERATOR))
@@ -74,7 +76,7 @@ async def test_a_share_lets_the_operator_ask_or_it_does_not(side: Side, *, is_he
     assert await side.ports.flow_sharing.list(await side.environment(), HTTP_FLOW) == []
 
 
-async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
+async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None:
     """A button has no trigger URL, and a trigger with another name does not exist."""
     access = side.ports.flow_access
     await access.grant(ENVIRONMENT, BUTTON_FLOW)
@@ -86,8 +88,8 @@ async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
         await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "other")
 
 
-async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> None:
-    """Other flows are rejected, and the application sees everything but the definition."""
+async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Side) -> None:
+    """Other flows are rejected. The application reads all members except the definition."""
     side.hands.assumptions.definitions_hidden_from_administrators = True
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     lean = await side.ports.flow_reports.get_flow(*flow)
@@ -103,7 +105,7 @@ async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> 
     assert given == {"connectionReferences": {}, "definition": definition(HTTP)}
 
 
-async def test_the_operator_starts_its_flows_where_no_application_may(side: Side) -> None:
+async def test_service_account_can_start_flows_that_an_application_cannot(side: Side) -> None:
     """Other flows are rejected, with the platform's own error in both cases."""
     side.hands.assumptions.applications_activate = False
     access, switch = side.ports.flow_access, side.ports.flow_switch
@@ -121,7 +123,7 @@ async def test_the_operator_starts_its_flows_where_no_application_may(side: Side
     assert (await side.ports.flow_reports.get_flow(*flow)).state is FlowState.ON
 
 
-async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> None:
+async def test_renew_sign_in_keeps_the_service_account_signed_in(side: Side) -> None:
     """Afterwards the account can still read its own id, which is the same."""
     access = side.ports.flow_access
     before = await access.read_account_id()
@@ -131,7 +133,7 @@ async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> 
     assert await access.read_account_id() == before
 
 
-async def test_people_and_groups_are_told_apart(side: Side) -> None:
+async def test_permissions_distinguish_users_and_groups(side: Side) -> None:
     """The flow is outside solutions, so Dataverse has no share of it."""
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 

@@ -9,12 +9,12 @@ from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
-def without_owners(flows: list[Workflow]) -> list[Workflow]:
+def remove_owners(flows: list[Workflow]) -> list[Workflow]:
     """Return the flows as a list without owners has them."""
     return [replace(one, owner=None) for one in flows]
 
 
-async def test_pages_of_rows_are_the_list(side: Side) -> None:
+async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
     """The cursors lead to every flow once, with its definition."""
     environment, pages = await side.environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
@@ -25,10 +25,10 @@ async def test_pages_of_rows_are_the_list(side: Side) -> None:
         page = await pages.read_workflows(environment, page.cursor)
         found += page.items
 
-    assert without_owners(found) == whole
+    assert remove_owners(found) == whole
 
 
-async def test_pages_of_the_flow_service_are_its_list(side: Side) -> None:
+async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
     """The flows have no definition, as in `FlowReports`."""
     pages = side.ports.flow_pages
     whole = await side.ports.flow_reports.list_flows(ENVIRONMENT)
@@ -43,7 +43,7 @@ async def test_pages_of_the_flow_service_are_its_list(side: Side) -> None:
     assert len(found) > len(page.items)
 
 
-async def test_a_cursor_is_all_that_has_to_be_kept(side: Side) -> None:
+async def test_cursor_returns_the_same_page_again(side: Side) -> None:
     """A cursor returns the same page again and contains no signature."""
     environment, pages = await side.environment(), side.ports.flow_pages
     first = await pages.read_workflows(environment)
@@ -58,7 +58,7 @@ async def test_a_cursor_is_all_that_has_to_be_kept(side: Side) -> None:
     )
 
 
-async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Side) -> None:
+async def test_summaries_of_all_flows_are_read_without_definitions(side: Side) -> None:
     """Every flow is listed once, with the ETag of its row."""
     environment, pages = await side.environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
@@ -73,7 +73,7 @@ async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Si
     assert all(flow.etag for flow in found)
 
 
-async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
+async def test_flows_are_read_by_their_ids(side: Side) -> None:
     """A deleted flow is left out."""
     environment = await side.environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
@@ -82,11 +82,11 @@ async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
     ids = [gone, *(row.workflow_id for row in some)]
     found = await side.ports.flow_pages.read_workflows_by_id(environment, ids)
 
-    assert sorted(without_owners(found), key=str) == sorted(some, key=str)
+    assert sorted(remove_owners(found), key=str) == sorted(some, key=str)
     assert all(row.owner for row in found)
 
 
-async def test_each_flow_is_known_by_its_id_or_has_no_row(side: Side) -> None:
+async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
     """An id of another shape has no row, and does not affect the other ids."""
     environment = await side.environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
@@ -101,7 +101,7 @@ async def test_each_flow_is_known_by_its_id_or_has_no_row(side: Side) -> None:
     assert isinstance(found[odd], NotFound)
 
 
-async def test_page_names_the_owner_of_each_flow_until_the_owner_leaves(side: Side) -> None:
+async def test_page_contains_the_name_of_each_owner_until_the_owner_leaves(side: Side) -> None:
     """An owner without a user row stays known by the id in Dataverse."""
     environment, pages = await side.environment(), side.ports.flow_pages
     row_id = side.hands.user_id(MAKER)

@@ -10,7 +10,7 @@ from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
-from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
+from tests.contract.ports.test_workflows import COPY, TURN_ON, build_draft
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON,
     BUTTON_FLOW,
@@ -54,7 +54,7 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
     assert await side.ports.environments.get_cached(ENVIRONMENT) == after
 
 
-async def test_a_recent_reading_of_an_environment_may_be_old(side: Side) -> None:
+async def test_cached_environment_may_be_outdated(side: Side) -> None:
     """A cached reading does not show later changes; a new reading replaces it."""
     environments = side.ports.environments
     before = await environments.get(ENVIRONMENT)
@@ -66,7 +66,7 @@ async def test_a_recent_reading_of_an_environment_may_be_old(side: Side) -> None
     assert await environments.get_cached(ENVIRONMENT) == after
 
 
-async def test_what_does_not_exist_is_not_found(side: Side) -> None:
+async def test_missing_environment_or_flow_is_not_found(side: Side) -> None:
     """A missing environment or flow is not found."""
     with pytest.raises(NotFound):
         await side.ports.environments.get(STRANGER)
@@ -92,7 +92,7 @@ async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> No
         await ports.flow_placement.add_to_solution(STRANGER, [HTTP_FLOW])
 
 
-async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None:
+async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> None:
     """Before, one report names every flow on Microsoft's key, the other those that stay."""
     report = side.ports.flow_reports.read_microsoft_key_flows
 
@@ -109,7 +109,7 @@ async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None
 
 
 @pytest.mark.parametrize("moves", [True, False])
-async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -> None:
+async def test_edited_flow_no_longer_stays_on_microsofts_key(side: Side, *, moves: bool) -> None:
     """The flow moves under the key, or only the list of flows that have not moved names it."""
     side.hands.assumptions.edited_flows_migrate = moves
     report, workflows = side.ports.flow_reports.read_microsoft_key_flows, side.ports.workflows
@@ -129,12 +129,12 @@ async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -
     assert every == (stay if moves else STAYING)
 
 
-async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) -> None:
+async def test_parent_of_a_copy_on_your_key_does_not_stay(side: Side) -> None:
     """The same trigger would hold the parent back if the copy were on Microsoft's key."""
     await side.hands.link()
     await side.hands.migrate()
     environment, workflows = await side.environment(), side.ports.workflows
-    await workflows.create(environment, draft(side))
+    await workflows.create(environment, build_draft(side))
     rewired = WorkflowUpdate(client_data=client_data(definition(BUTTON, child_action(COPY))))
     await workflows.update(environment, COPY, TURN_ON, etag="*")
     await workflows.update(environment, PARENT_FLOW, rewired, etag="*")
@@ -145,7 +145,7 @@ async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) ->
     assert {flow.workflow_id for flow in stay.items} == STAYING - {PARENT_FLOW}
 
 
-async def test_every_flow_is_listed_lean(side: Side) -> None:
+async def test_list_of_flows_contains_no_definitions(side: Side) -> None:
     """Flows outside solutions have no id of Dataverse."""
     flows = {flow.flow_name: flow for flow in await side.ports.flow_reports.list_flows(ENVIRONMENT)}
 
@@ -156,7 +156,7 @@ async def test_every_flow_is_listed_lean(side: Side) -> None:
     assert flows[HTTP_FLOW].display_name == "Receive order"
 
 
-async def test_a_flow_reads_in_the_shape_of_dataverse(side: Side) -> None:
+async def test_definition_from_the_flow_service_has_the_dataverse_format(side: Side) -> None:
     """The definition from the flow service can be written as `clientdata`."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
 
@@ -166,7 +166,7 @@ async def test_a_flow_reads_in_the_shape_of_dataverse(side: Side) -> None:
     assert (detail.workflow_id, detail.is_managed) == (HTTP_FLOW, False)
 
 
-async def test_a_flow_in_no_solution_tells_its_description(side: Side) -> None:
+async def test_flow_outside_solutions_has_its_description(side: Side) -> None:
     """Dataverse has no row of the flow, so this is the only source."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
 
@@ -174,7 +174,7 @@ async def test_a_flow_in_no_solution_tells_its_description(side: Side) -> None:
     assert (detail.workflow_id, detail.in_solution) == (None, False)
 
 
-async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
+async def test_runs_since_a_time_are_listed_newest_first(side: Side) -> None:
     """Each run has the id of the trigger URL that started it."""
     runs, now = side.ports.flow_reports.read_runs, side.hands.now()
     day = timedelta(days=1)
@@ -190,7 +190,7 @@ async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
     assert not recent[0].is_running
 
 
-async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
+async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
     """The cursor alone continues the list, and a run at the limit is included."""
     reports, now = side.ports.flow_reports, side.hands.now()
     since = now - timedelta(days=1)
@@ -231,7 +231,7 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
         await reports.read_failed_actions(ENVIRONMENT, DAILY_FLOW, kept.run_id)
 
 
-async def test_runs_from_before_the_key_are_not_listed(side: Side) -> None:
+async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side) -> None:
     """This applies to a flow that moved; a flow that stays keeps its earlier runs."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
     moving = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
@@ -246,7 +246,7 @@ async def test_runs_from_before_the_key_are_not_listed(side: Side) -> None:
     assert await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since) == staying
 
 
-async def test_a_failed_run_tells_which_action_failed_and_why(side: Side) -> None:
+async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
     """The list shows the failure, the run its action and error; an unknown run is not found."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
     side.hands.refuse_call(HTTP_FLOW)
@@ -263,7 +263,7 @@ async def test_a_failed_run_tells_which_action_failed_and_why(side: Side) -> Non
         await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, "no-such-run")
 
 
-async def test_a_flow_tells_the_licence_it_runs_on(side: Side) -> None:
+async def test_licence_of_a_flow_is_read(side: Side) -> None:
     """The licence is the owner's; there is none after it is removed, while the flow still runs."""
     reports = side.ports.flow_reports
     before = await reports.read_licence(ENVIRONMENT, HTTP_FLOW)

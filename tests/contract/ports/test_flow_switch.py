@@ -8,7 +8,7 @@ from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.errors import NotFound, PlatformError, PlatformMigrationInProgress
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
-from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
+from tests.contract.ports.test_workflows import COPY, TURN_ON, build_draft
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
     DAILY_FLOW,
@@ -36,7 +36,7 @@ async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
 async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> None:
     """The flow service rejects a flow that was never on, and starts it after it was."""
     environment, switch = await side.environment(), side.ports.flow_switch
-    await side.ports.workflows.create(environment, draft(side))
+    await side.ports.workflows.create(environment, build_draft(side))
 
     with pytest.raises(PlatformError, match="CannotStartUnpublishedSolutionFlow"):
         await switch.start(ENVIRONMENT, COPY)
@@ -47,7 +47,7 @@ async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> N
     assert (await side.ports.workflows.get(environment, COPY)).state is FlowState.ON
 
 
-async def test_a_flow_that_does_not_exist_has_no_switch(side: Side) -> None:
+async def test_start_and_stop_of_a_missing_flow_raise_not_found(side: Side) -> None:
     """Neither a start nor a stop finds the flow."""
     with pytest.raises(NotFound):
         await side.ports.flow_switch.start(ENVIRONMENT, STRANGER)
@@ -73,7 +73,7 @@ async def test_a_flow_is_deleted_and_restored(side: Side) -> None:
     assert after.state is FlowState.OFF
 
 
-async def test_what_is_not_in_the_bin_cannot_be_restored(side: Side) -> None:
+async def test_flow_that_is_not_in_the_recycle_bin_cannot_be_restored(side: Side) -> None:
     """This applies to an existing flow, an unknown one, and one deleted 21 days ago."""
     await side.ports.flow_switch.delete(ENVIRONMENT, BUTTON_FLOW)
     side.hands.advance(timedelta(days=21))
@@ -83,7 +83,7 @@ async def test_what_is_not_in_the_bin_cannot_be_restored(side: Side) -> None:
             await side.ports.flow_switch.restore(ENVIRONMENT, name)
 
 
-async def test_nothing_is_switched_while_the_environment_migrates(side: Side) -> None:
+async def test_flow_cannot_be_stopped_during_the_platform_migration(side: Side) -> None:
     """The error names the migration, so that the app can wait for its end."""
     await side.hands.link()
 
@@ -91,7 +91,7 @@ async def test_nothing_is_switched_while_the_environment_migrates(side: Side) ->
         await side.ports.flow_switch.stop(ENVIRONMENT, DAILY_FLOW)
 
 
-async def test_a_flow_that_only_a_solution_was_missing_moves_under_the_key(side: Side) -> None:
+async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side: Side) -> None:
     """A Power Apps (V1) flow stays on Microsoft's key only while it is outside solutions."""
     report = side.ports.flow_reports.read_microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}

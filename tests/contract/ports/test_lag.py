@@ -7,9 +7,9 @@ import pytest
 from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
 from shared.errors import AlreadyExists, Conflict, NotFound, PlatformError
 from tests.contract.ports.sides import Side
-from tests.contract.ports.test_activation import TURN_OFF, created
+from tests.contract.ports.test_activation import TURN_OFF, create_copy
 from tests.contract.ports.test_connection_references import REFERENCE
-from tests.contract.ports.test_connection_references import draft as reference_draft
+from tests.contract.ports.test_connection_references import build_draft as reference_draft
 from tests.contract.ports.test_workflows import COPY, TURN_ON
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
@@ -23,7 +23,7 @@ def lagging(side: Side) -> None:
     side.hands.assumptions.list_lag_seconds = (60, 60)
 
 
-async def row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
+async def read_row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
     """Read one row; return None if there is none."""
     try:
         return await side.ports.workflows.get(await side.environment(), workflow_id)
@@ -31,50 +31,50 @@ async def row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
         return None
 
 
-async def listed(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
+async def list_flow(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
     """Return the list's entry of a flow."""
     rows = side.ports.workflows.list(await side.environment())
     return [one async for one in rows if one.workflow_id == workflow_id]
 
 
-async def test_a_created_flow_is_seen_late_and_listed_later(side: Side) -> None:
+async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> None:
     """If it is turned on before reads show it, the first read shows it on."""
-    await created(side)
-    soon = await row(side, COPY)
+    await create_copy(side)
+    soon = await read_row(side, COPY)
     await side.ports.workflows.update(await side.environment(), COPY, TURN_ON, etag="*")
     side.hands.advance(HALF)
-    later, early_list = await row(side, COPY), await listed(side, COPY)
+    later, early_list = await read_row(side, COPY), await list_flow(side, COPY)
     side.hands.advance(HALF)
 
     assert (soon, early_list) == (None, [])
     assert later is not None
     assert later.state is FlowState.ON
-    assert await listed(side, COPY) == [later]
+    assert await list_flow(side, COPY) == [later]
 
 
 @pytest.mark.parametrize("change", [TURN_OFF, WorkflowUpdate(name="Renamed")])
-async def test_a_changed_flow_reads_as_before_in_every_way(
+async def test_changed_flow_reads_as_before_until_the_delay_ends(
     side: Side, change: WorkflowUpdate
 ) -> None:
     """Its old ETag cannot be used for a write, and both services agree."""
-    environment, before = await side.environment(), await row(side)
+    environment, before = await side.environment(), await read_row(side)
     assert before is not None
     await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
 
-    assert await row(side) == before
+    assert await read_row(side) == before
     assert (await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)).state is before.state
     with pytest.raises(Conflict):
         await side.ports.workflows.update(environment, HTTP_FLOW, TURN_ON, etag=before.etag)
     side.hands.advance(HALF)
-    after = await row(side)
+    after = await read_row(side)
     assert after is not None
     assert (after.etag, after.name, after.state) != (before.etag, before.name, before.state)
-    assert await listed(side) == [before]
+    assert await list_flow(side) == [before]
     side.hands.advance(HALF)
-    assert await listed(side) == [after]
+    assert await list_flow(side) == [after]
 
 
-async def test_a_variable_is_listed_as_before_its_write(side: Side) -> None:
+async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: Side) -> None:
     """Its old ETag cannot be used for a write."""
     environment, variables = await side.environment(), side.ports.environment_variables
     [before] = await variables.list(environment)
@@ -89,7 +89,7 @@ async def test_a_variable_is_listed_as_before_its_write(side: Side) -> None:
     assert [one.value for one in await variables.list(environment)] == ["new"]
 
 
-async def test_a_connection_reference_is_seen_late_and_listed_later(side: Side) -> None:
+async def test_created_reference_is_readable_and_listed_with_a_delay(side: Side) -> None:
     """A second create fails at once."""
     environment, references = await side.environment(), side.ports.connection_references
     made = reference_draft(side)
@@ -106,19 +106,19 @@ async def test_a_connection_reference_is_seen_late_and_listed_later(side: Side) 
     assert await references.find_by_name(environment, [made.logical_name]) == [row]
 
 
-async def test_a_deleted_flow_reads_and_is_listed_on(side: Side) -> None:
+async def test_deleted_flow_is_readable_and_listed_until_the_delay_ends(side: Side) -> None:
     """Reads and the list show the flow until the delete becomes visible."""
-    before = await row(side)
+    before = await read_row(side)
     await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
 
-    assert await row(side) == before
+    assert await read_row(side) == before
     side.hands.advance(HALF)
-    assert (await row(side), await listed(side)) == (None, [before])
+    assert (await read_row(side), await list_flow(side)) == (None, [before])
     side.hands.advance(HALF)
-    assert await listed(side) == []
+    assert await list_flow(side) == []
 
 
-async def test_a_co_ownership_that_is_not_listed_yet_is_taken_back_all_the_same(
+async def test_co_ownership_can_be_revoked_before_it_is_listed(
     side: Side,
 ) -> None:
     """The grant was made a moment ago; a second revocation does nothing."""

@@ -54,55 +54,55 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
         await adapter.close()
 
 
-def message(number: int, *, queue: str = QUEUE, due: datetime | None = None) -> QueueMessage:
+def build_message(number: int, *, queue: str = QUEUE, due: datetime | None = None) -> QueueMessage:
     """Return a message of the app."""
     body = {"job": "job-1", "name": "ä"}
     return QueueMessage(queue=queue, message_id=f"job-1/copying/{number}", body=body, due=due)
 
 
-async def test_messages_arrive_with_id_and_body_each_in_its_queue(broker: Broker) -> None:
+async def test_messages_arrive_in_their_queue_with_id_and_body(broker: Broker) -> None:
     """Each queue delivers its messages in the order of sending."""
-    await broker.messages.send(message(1), message(2, queue="poison"), message(3))
+    await broker.messages.send(build_message(1), build_message(2, queue="poison"), build_message(3))
 
     body = {"job": "job-1", "name": "ä"}
     assert await broker.due(QUEUE) == [("job-1/copying/1", body), ("job-1/copying/3", body)]
     assert await broker.due("poison") == [("job-1/copying/2", body)]
 
 
-async def test_equal_ids_are_one_message(broker: Broker) -> None:
+async def test_message_with_an_equal_id_is_dropped(broker: Broker) -> None:
     """Duplicates are dropped within one call and between calls."""
-    await broker.messages.send(message(1), message(2), message(1))
-    await broker.messages.send(message(2), message(3))
+    await broker.messages.send(build_message(1), build_message(2), build_message(1))
+    await broker.messages.send(build_message(2), build_message(3))
 
     assert await broker.messages.count(QUEUE) == 3
 
 
-async def test_a_message_for_later_waits(broker: Broker) -> None:
+async def test_scheduled_message_is_counted_and_not_delivered(broker: Broker) -> None:
     """The message is counted but not delivered."""
     later = datetime.now(UTC) + timedelta(hours=1)
 
-    await broker.messages.send(message(1, due=later))
-    await broker.messages.send(message(2, due=later), message(3))
+    await broker.messages.send(build_message(1, due=later))
+    await broker.messages.send(build_message(2, due=later), build_message(3))
 
     assert await broker.messages.count(QUEUE) == 3
     assert [identity for identity, _ in await broker.due(QUEUE)] == ["job-1/copying/3"]
     assert await broker.messages.count(QUEUE, dead_letters=True) == 0
 
 
-async def test_what_is_too_large_is_a_refusal(broker: Broker) -> None:
+async def test_too_large_message_is_rejected(broker: Broker) -> None:
     """A retry would not help; the next message is sent."""
     large = QueueMessage(queue=QUEUE, message_id="1", body={"text": "x" * 300_000})
 
     with pytest.raises(PlatformError, match="MessageSizeExceeded"):
         await broker.messages.send(large)
-    await broker.messages.send(message(1))
+    await broker.messages.send(build_message(1))
 
     assert await broker.messages.count(QUEUE) == 1
 
 
-async def test_a_queue_that_does_not_exist_is_not_found(broker: Broker) -> None:
+async def test_missing_queue_is_not_found(broker: Broker) -> None:
     """This applies to counting and to sending."""
     with pytest.raises(NotFound):
-        await broker.messages.send(message(1, queue="nowhere"))
+        await broker.messages.send(build_message(1, queue="nowhere"))
     with pytest.raises(NotFound):
         await broker.messages.count("nowhere")

@@ -13,7 +13,7 @@ from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.domain.platform_errors import REFERENCE_NOT_FOUND
 from shared.errors import PlatformError
 from tests.contract.ports.sides import Side
-from tests.contract.ports.test_activation import change, created, using
+from tests.contract.ports.test_activation import build_definition_with, change, create_copy
 from tests.contract.ports.test_workflows import COPY
 from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
@@ -43,13 +43,13 @@ NEWER = {
 }
 
 
-def sending(actions: dict[str, Any], references: dict[str, Any] | None = None) -> str:
+def build_mail_definition(actions: dict[str, Any], references: dict[str, Any] | None = None) -> str:
     """Return a definition that sends mail with the app's connection."""
     references = bound("cr1_officeshared") if references is None else references
     return client_data(definition(HTTP, actions), references)
 
 
-async def references_of(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
+async def read_references(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
     """Return the connection references of a flow that a read shows."""
     row = await side.ports.workflows.get(await side.environment(), workflow_id)
     references: dict[str, Any] = json.loads(row.client_data)["properties"]["connectionReferences"]
@@ -66,12 +66,12 @@ async def test_a_refused_save_may_empty_the_connection_references(side: Side) ->
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.environment()
-    await created(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
     await change(side, WorkflowUpdate(state=FlowState.ON))
     before = await side.ports.workflows.get(environment, COPY)
 
     with pytest.raises(PlatformError, match="connectionReferenceName"):
-        await save(side, sending(OLDER))
+        await save(side, build_mail_definition(OLDER))
 
     after = await side.ports.workflows.get(environment, COPY)
     assert json.loads(after.client_data)["properties"]["connectionReferences"] == {}
@@ -79,55 +79,55 @@ async def test_a_refused_save_may_empty_the_connection_references(side: Side) ->
     assert side.hands.references_wiped(COPY) == 1
 
 
-async def test_a_save_with_the_references_brings_them_back(side: Side) -> None:
+async def test_save_with_the_references_restores_them(side: Side) -> None:
     """A save of the emptied definition is rejected again."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.environment()
-    await created(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
     with pytest.raises(PlatformError):
-        await save(side, sending(OLDER))
+        await save(side, build_mail_definition(OLDER))
     emptied = (await side.ports.workflows.get(environment, COPY)).client_data
 
     with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
         await save(side, emptied)
     with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
         await change(side, WorkflowUpdate(state=FlowState.ON))
-    await save(side, sending(NEWER))
+    await save(side, build_mail_definition(NEWER))
 
-    assert set(await references_of(side)) == {"shared_office365"}
+    assert set(await read_references(side)) == {"shared_office365"}
     assert await change(side, WorkflowUpdate(state=FlowState.ON)) is FlowState.ON
 
 
-async def test_a_connection_that_cannot_be_used_refuses_the_save_of_a_flow_that_is_on(
+async def test_save_of_a_flow_that_is_on_is_rejected_for_an_unusable_connection(
     side: Side,
 ) -> None:
     """The rejected save may also empty the flow's references."""
     side.hands.assumptions.refused_saves_wipe_references = True
-    await created(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
     await change(side, WorkflowUpdate(state=FlowState.ON))
 
     with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
-        await save(side, sending(NEWER, bound("cr1_office")))
+        await save(side, build_mail_definition(NEWER, bound("cr1_office")))
 
-    assert await references_of(side) == {}
+    assert await read_references(side) == {}
 
 
-async def test_a_refused_save_leaves_the_flow_where_the_platform_is_as_documented(
+async def test_rejected_save_changes_nothing_on_the_documented_platform(
     side: Side,
 ) -> None:
     """As documented, the save changes everything or nothing."""
     side.hands.assumptions.older_host_shapes_refused = True
-    await created(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
 
     with pytest.raises(PlatformError):
-        await save(side, sending(OLDER))
+        await save(side, build_mail_definition(OLDER))
 
-    assert set(await references_of(side)) == {"shared_office365"}
+    assert set(await read_references(side)) == {"shared_office365"}
     assert side.hands.references_wiped(COPY) == 0
 
 
-async def test_a_refused_save_of_a_flow_without_references_does_no_harm(side: Side) -> None:
+async def test_rejected_save_of_a_flow_without_references_changes_nothing(side: Side) -> None:
     """The flow has no references that could be emptied."""
     side.hands.assumptions.refused_saves_wipe_references = True
 
@@ -137,33 +137,37 @@ async def test_a_refused_save_of_a_flow_without_references_does_no_harm(side: Si
     assert side.hands.references_wiped(HTTP_FLOW) == 0
 
 
-async def test_an_operation_needs_its_reference_in_the_definition(side: Side) -> None:
+async def test_definition_without_the_reference_of_an_operation_is_rejected(side: Side) -> None:
     """A create is rejected like an update."""
     with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
-        await created(side, sending(NEWER, {}))
+        await create_copy(side, build_mail_definition(NEWER, {}))
 
 
 async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Side) -> None:
     """Every content is rejected, while another flow with the same definition is saved."""
-    await created(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
     side.hands.stamp(COPY, "new_sharedoffice365_1a2b3")
 
-    for text in (sending(NEWER), using("cr1_officeshared"), client_data(definition(HTTP))):
+    for text in (
+        build_mail_definition(NEWER),
+        build_definition_with("cr1_officeshared"),
+        client_data(definition(HTTP)),
+    ):
         with pytest.raises(
             PlatformError, match="'new_sharedoffice365_1a2b3' could not be found"
         ) as no:
             await save(side, text)
         assert no.value.code == REFERENCE_NOT_FOUND
     await side.ports.workflows.delete(await side.environment(), COPY)
-    await created(side, sending(NEWER))
-    await save(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
+    await save(side, build_mail_definition(NEWER))
 
 
-async def test_the_flow_service_may_show_a_shape_that_no_save_takes(side: Side) -> None:
+async def test_flow_service_may_return_a_format_that_no_save_accepts(side: Side) -> None:
     """Dataverse shows the definition in the shape in which it was saved."""
     side.hands.assumptions.flow_service_shows_runtime_shape = True
     side.hands.assumptions.older_host_shapes_refused = True
-    await created(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
     row = await side.ports.workflows.get(await side.environment(), COPY)
 
     shown = (await side.ports.flow_reports.get_flow(ENVIRONMENT, COPY)).client_data or ""
@@ -171,36 +175,36 @@ async def test_the_flow_service_may_show_a_shape_that_no_save_takes(side: Side) 
     operation = json.loads(shown)["properties"]["definition"]["actions"]["Send"]["inputs"]
     assert operation["authentication"] == "@parameters('$authentication')"
     assert operation["host"] == {"connectionName": "shared_office365", "operationId": "SendEmailV2"}
-    assert row.client_data == sending(NEWER)
+    assert row.client_data == build_mail_definition(NEWER)
     with pytest.raises(PlatformError, match="authentication"):
         await save(side, shown)
 
 
-async def test_a_save_that_is_refused_for_now_succeeds_later(side: Side) -> None:
+async def test_temporarily_rejected_save_succeeds_later(side: Side) -> None:
     """The delay runs from the first save of a flow that is on; one that is off is saved at once."""
     side.hands.assumptions.unpublished_row_seconds = 60
-    await created(side, sending(NEWER))
-    await save(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
+    await save(side, build_mail_definition(NEWER))
     await change(side, WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER)))
 
     for _ in range(2):
         with pytest.raises(PlatformError) as refused:
-            await save(side, sending(NEWER))
+            await save(side, build_mail_definition(NEWER))
         assert refused.value.code == "0x80040203"
         side.hands.advance(timedelta(seconds=29))
     side.hands.advance(timedelta(seconds=3))
-    await save(side, sending(NEWER))
+    await save(side, build_mail_definition(NEWER))
 
 
-async def test_reads_lag_behind_the_harm(side: Side) -> None:
+async def test_reads_show_emptied_references_with_a_delay(side: Side) -> None:
     """A read right after the rejection shows the earlier state."""
     side.hands.assumptions.refused_saves_wipe_references = True
-    await created(side, sending(NEWER))
+    await create_copy(side, build_mail_definition(NEWER))
     side.hands.assumptions.read_lag_seconds = (30.0, 30.0)
 
     with pytest.raises(PlatformError):
         await save(side, "{}")
 
-    assert set(await references_of(side)) == {"shared_office365"}
+    assert set(await read_references(side)) == {"shared_office365"}
     side.hands.advance(timedelta(seconds=31))
-    assert await references_of(side) == {}
+    assert await read_references(side) == {}

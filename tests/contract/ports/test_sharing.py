@@ -20,14 +20,14 @@ from tests.local_cloud.tenant.tenant_world import (
 )
 
 
-def row(side: Side, entra_id: str) -> DataversePrincipal:
-    """Return a person's row."""
+def build_principal(side: Side, entra_id: str) -> DataversePrincipal:
+    """Return the Dataverse principal of a person."""
     return DataversePrincipal(table=USERS, id=side.hands.user_id(entra_id))
 
 
-async def test_users_and_teams_get_rights_and_show_them(side: Side) -> None:
+async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
     """A second grant changes nothing, and a team need not have a group."""
-    user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
+    user = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanEdit"))
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
     )
@@ -40,10 +40,10 @@ async def test_users_and_teams_get_rights_and_show_them(side: Side) -> None:
     assert await side.ports.flow_sharing.list(await side.environment(), DAILY_FLOW) == []
 
 
-async def test_the_shares_of_many_flows_are_told_together(side: Side) -> None:
+async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
     """Each flow has its own list, and a missing flow is reported as missing."""
     where = await side.environment()
-    share = Share(principal=row(side, ADMIN), rights=rights_of("CanView"))
+    share = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
 
     found = await side.ports.flow_sharing.list_each(where, [HTTP_FLOW, STRANGER, DAILY_FLOW])
@@ -57,8 +57,8 @@ async def test_a_grant_adds_rights_and_a_modification_replaces_them(
     side: Side,
 ) -> None:
     """A copy that has other rights already therefore needs a modification."""
-    reader = Share(principal=row(side, ADMIN), rights=rights_of("CanView"))
-    sharer = Share(principal=row(side, ADMIN), rights=frozenset({"ShareAccess"}))
+    reader = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanView"))
+    sharer = Share(principal=build_principal(side, ADMIN), rights=frozenset({"ShareAccess"}))
     where = await side.environment(), HTTP_FLOW
 
     await side.ports.flow_sharing.grant(*where, reader)
@@ -71,9 +71,9 @@ async def test_a_grant_adds_rights_and_a_modification_replaces_them(
     assert one == reader
 
 
-async def test_a_share_is_taken_away_and_gone(side: Side) -> None:
+async def test_revoked_share_is_no_longer_listed(side: Side) -> None:
     """Revoking a missing share does nothing, and other shares stay."""
-    user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
+    user = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanEdit"))
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
     )
@@ -106,9 +106,9 @@ async def test_a_share_shows_as_co_ownership(side: Side) -> None:
     )
 
 
-async def test_what_cannot_be_shared_is_an_error(side: Side) -> None:
+async def test_impossible_share_raises_an_error(side: Side) -> None:
     """A disabled user, an unknown one and a missing flow are errors."""
-    disabled = Share(principal=row(side, UNLICENSED), rights=rights_of("CanView"))
+    disabled = Share(principal=build_principal(side, UNLICENSED), rights=rights_of("CanView"))
     nobody = Share(
         principal=DataversePrincipal(table=USERS, id=STRANGER), rights=rights_of("CanView")
     )
@@ -121,7 +121,7 @@ async def test_what_cannot_be_shared_is_an_error(side: Side) -> None:
         await side.ports.flow_sharing.list(await side.environment(), STRANGER)
 
 
-async def test_people_and_groups_are_found_by_what_entra_calls_them(
+async def test_users_and_teams_are_found_by_their_entra_ids(
     side: Side,
 ) -> None:
     """Unknown ids are left out; of a group's teams, the one with all members counts."""
@@ -134,33 +134,35 @@ async def test_people_and_groups_are_found_by_what_entra_calls_them(
         MAKER: False,
         UNLICENSED: True,
     }
-    assert (users[MAKER].principal, users[MAKER].name) == (row(side, MAKER), "Maker")
+    assert (users[MAKER].principal, users[MAKER].name) == (build_principal(side, MAKER), "Maker")
     assert teams == {GROUP: DataversePrincipal(table=TEAMS, id=GROUP_TEAM)}
 
 
-async def test_a_user_is_found_by_its_row_and_a_team_is_none(side: Side) -> None:
+async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
     """Either may own a flow."""
-    maker = await side.ports.principals.read_user(await side.environment(), row(side, MAKER).id)
+    maker = await side.ports.principals.read_user(
+        await side.environment(), build_principal(side, MAKER).id
+    )
 
     assert maker is not None
     assert maker.name == "Maker"
     assert await side.ports.principals.read_user(await side.environment(), OWN_TEAM) is None
 
 
-async def test_the_app_knows_its_own_user(side: Side) -> None:
+async def test_application_user_is_found(side: Side) -> None:
     """The app's user is not added to copies."""
-    assert await side.ports.principals.read_application_user(await side.environment()) == row(
-        side, APP
-    )
+    assert await side.ports.principals.read_application_user(
+        await side.environment()
+    ) == build_principal(side, APP)
 
 
-async def test_privileges_say_how_far_they_reach(side: Side) -> None:
+async def test_privilege_levels_are_read(side: Side) -> None:
     """The app may change and act for everybody; a maker may change own flows and act for nobody."""
     where = await side.environment()
 
     async def reach(entra_id: str, name: str) -> frozenset[str]:
         return await side.ports.principals.read_privilege_levels(
-            where, row(side, entra_id).id, name
+            where, build_principal(side, entra_id).id, name
         )
 
     assert await reach(APP, "prvWriteWorkflow") == {"Global"}
@@ -169,7 +171,7 @@ async def test_privileges_say_how_far_they_reach(side: Side) -> None:
     assert await reach(MAKER, "prvActOnBehalfOfAnotherUser") == set()
 
 
-async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
+async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> None:
     """Built-in and managed solutions are left out, and a second join changes nothing."""
     where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
     held = await side.ports.solutions.read_solution_ids(where, both)
@@ -183,7 +185,7 @@ async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
     assert held[DAILY_FLOW] == {found[0].id} < held[HTTP_FLOW]
 
 
-async def test_a_managed_solution_takes_nothing(side: Side) -> None:
+async def test_flow_cannot_be_added_to_a_managed_solution(side: Side) -> None:
     """The platform rejects the request."""
     held = await side.ports.solutions.read_solution_ids(await side.environment(), [HTTP_FLOW])
     solutions = await side.ports.solutions.get(await side.environment(), held[HTTP_FLOW])
@@ -193,7 +195,7 @@ async def test_a_managed_solution_takes_nothing(side: Side) -> None:
         await side.ports.solutions.add_flow(await side.environment(), bought, DAILY_FLOW)
 
 
-async def test_a_flow_in_no_solution_tells_its_description_and_co_owners(
+async def test_flow_outside_solutions_has_its_description_and_co_owners(
     side: Side,
 ) -> None:
     """Dataverse has no row of the flow, so this is the only source."""

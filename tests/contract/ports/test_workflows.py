@@ -32,12 +32,12 @@ COPY = "c0000000-0000-4000-8000-0000000000c0"
 TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
-def draft(side: Side, **more: Any) -> WorkflowDraft:
+def build_draft(side: Side, **more: Any) -> WorkflowDraft:
     """Return a copy of the HTTP flow, for its owner."""
-    return replace(draft_for(side.hands.user_id(MAKER)), **more)
+    return replace(build_draft_for(side.hands.user_id(MAKER)), **more)
 
 
-def draft_for(owner_id: str) -> WorkflowDraft:
+def build_draft_for(owner_id: str) -> WorkflowDraft:
     """Return a copy of the HTTP flow for a person."""
     return WorkflowDraft(
         workflow_id=COPY,
@@ -61,7 +61,7 @@ async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> Non
     assert rows[HTTP_FLOW] == await side.ports.workflows.get(environment, HTTP_FLOW)
 
 
-async def test_managed_flows_can_be_listed_alone(side: Side) -> None:
+async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
     """These are the flows of solutions that others maintain."""
     side.hands.make_managed(HTTP_FLOW)
     environment = await side.environment()
@@ -71,13 +71,13 @@ async def test_managed_flows_can_be_listed_alone(side: Side) -> None:
     assert [(row.workflow_id, row.is_managed) async for row in listed] == [(HTTP_FLOW, True)]
 
 
-async def test_a_copy_is_created_off_for_its_owner_and_once(side: Side) -> None:
+async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
     """The original's owner owns the copy from the start; a second create finds the first copy."""
     environment = await side.environment()
 
-    await side.ports.workflows.create(environment, draft(side))
+    await side.ports.workflows.create(environment, build_draft(side))
     with pytest.raises(AlreadyExists):
-        await side.ports.workflows.create(environment, draft(side, name="again"))
+        await side.ports.workflows.create(environment, build_draft(side, name="again"))
 
     copy = await side.ports.workflows.get(environment, COPY)
     assert (copy.owner_id, copy.state, copy.name) == (
@@ -85,14 +85,14 @@ async def test_a_copy_is_created_off_for_its_owner_and_once(side: Side) -> None:
         FlowState.OFF,
         "Receive order (CMK)",
     )
-    assert copy.client_data == draft(side).client_data
+    assert copy.client_data == build_draft(side).client_data
     assert copy.description == "copy"
 
 
-async def test_an_owner_without_a_row_is_named_by_its_entra_id(side: Side) -> None:
+async def test_owner_of_a_create_can_be_an_entra_id(side: Side) -> None:
     """A flow outside a solution names its owner by the Entra object id."""
     environment = await side.environment()
-    by_entra_id = draft(side, owner_id=MAKER, owner_is_entra_id=True)
+    by_entra_id = build_draft(side, owner_id=MAKER, owner_is_entra_id=True)
 
     await side.ports.workflows.create(environment, by_entra_id)
 
@@ -101,7 +101,7 @@ async def test_an_owner_without_a_row_is_named_by_its_entra_id(side: Side) -> No
 
 
 @pytest.mark.parametrize(("owner", "code"), [(UNLICENSED, "0x80040225"), (STRANGER, "0x80072560")])
-async def test_nobody_acts_for_who_is_disabled_or_strange(
+async def test_create_for_a_disabled_or_unknown_user_is_rejected(
     side: Side, owner: str, code: str
 ) -> None:
     """The create for a disabled or unknown user is rejected and leaves no row."""
@@ -109,7 +109,7 @@ async def test_nobody_acts_for_who_is_disabled_or_strange(
 
     with pytest.raises(PlatformError) as refused:
         await side.ports.workflows.create(
-            environment, draft(side, owner_id=owner, owner_is_entra_id=True)
+            environment, build_draft(side, owner_id=owner, owner_is_entra_id=True)
         )
 
     assert (refused.value.code, refused.value.status) == (code, 403)
@@ -117,11 +117,11 @@ async def test_nobody_acts_for_who_is_disabled_or_strange(
         await side.ports.workflows.get(environment, COPY)
 
 
-async def test_whom_a_call_acts_for_is_checked_before_the_row(side: Side) -> None:
+async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
     """A person without rights learns neither that the row exists nor that the ETag is old."""
     environment, workflows = await side.environment(), side.ports.workflows
-    await workflows.create(environment, draft(side))
-    for_a_stranger = draft(side, owner_id=STRANGER, owner_is_entra_id=True)
+    await workflows.create(environment, build_draft(side))
+    for_a_stranger = build_draft(side, owner_id=STRANGER, owner_is_entra_id=True)
     disabled = WorkflowUpdate(name="x", on_behalf_of=side.hands.user_id(UNLICENSED))
 
     with pytest.raises(PlatformError, match="0x80072560"):
@@ -132,7 +132,7 @@ async def test_whom_a_call_acts_for_is_checked_before_the_row(side: Side) -> Non
         await workflows.update(environment, STRANGER, disabled, etag="*")
 
 
-async def test_a_flow_goes_on_naming_an_owner_who_left(side: Side) -> None:
+async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
     """The row and the flow service name the owner, and the app cannot act for them."""
     environment, workflows = await side.environment(), side.ports.workflows
     before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.user_id(MAKER)
@@ -143,7 +143,7 @@ async def test_a_flow_goes_on_naming_an_owner_who_left(side: Side) -> None:
     assert (await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)).owner_id == MAKER
     assert await side.ports.principals.read_user(environment, owner) is None
     with pytest.raises(PlatformError, match="0x80072560"):
-        await workflows.create(environment, draft_for(owner))
+        await workflows.create(environment, build_draft_for(owner))
 
 
 async def test_a_change_needs_the_rows_etag(side: Side) -> None:
@@ -160,11 +160,11 @@ async def test_a_change_needs_the_rows_etag(side: Side) -> None:
     assert (await side.ports.workflows.get(environment, HTTP_FLOW)).name == "Renamed"
 
 
-async def test_a_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
+async def test_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
     """Without access to the flow's connections, the error has the flow service's code."""
     environment, update = await side.environment(), side.ports.workflows.update
     text = client_data(definition(HTTP), bound("cr1_office"))
-    await side.ports.workflows.create(environment, draft(side, client_data=text))
+    await side.ports.workflows.create(environment, build_draft(side, client_data=text))
 
     with pytest.raises(PlatformError) as caught:
         await update(environment, COPY, TURN_ON, etag="*")
@@ -184,7 +184,7 @@ async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
         await side.ports.workflows.update(await side.environment(), HTTP_FLOW, suspended, etag="*")
 
 
-async def test_a_row_is_deleted_only_as_it_was_read_and_once(side: Side) -> None:
+async def test_row_is_deleted_only_with_its_current_etag(side: Side) -> None:
     """Another version is a conflict; the right one is deleted, and a second delete does nothing."""
     environment, workflows = await side.environment(), side.ports.workflows
     row = await workflows.get(environment, HTTP_FLOW)
@@ -209,18 +209,18 @@ async def test_a_managed_flow_is_not_deleted(side: Side) -> None:
         await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
 
 
-async def test_nothing_is_written_while_the_environment_migrates(side: Side) -> None:
+async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> None:
     """Creating, changing and deleting report that a migration is in progress."""
     await side.hands.link()
     environment, workflows = await side.environment(), side.ports.workflows
 
     with pytest.raises(PlatformMigrationInProgress):
-        await workflows.create(environment, draft(side))
+        await workflows.create(environment, build_draft(side))
     with pytest.raises(PlatformMigrationInProgress):
         await workflows.update(environment, HTTP_FLOW, WorkflowUpdate(name="x"), etag="*")
 
 
-async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None:
+async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) -> None:
     """Such an environment has no rows to read."""
     other = await side.ports.environments.get(OTHER_REGION)
 
@@ -228,16 +228,16 @@ async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None
         _ = [row async for row in side.ports.workflows.list(other)]
 
 
-async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
+async def test_too_long_flow_name_is_rejected(side: Side) -> None:
     """The column takes 100 code units, which are fifty emoji (platform.md#long-names)."""
     environment = await side.environment()
     workflows = side.ports.workflows
 
     for name in ("x" * 101, "😀" * 51):
         with pytest.raises(PlatformError) as refused:
-            await workflows.create(environment, draft(side, name=name))
+            await workflows.create(environment, build_draft(side, name=name))
         assert refused.value.code == "0x80044331"
-    await workflows.create(environment, draft(side, name="😀" * 50))
+    await workflows.create(environment, build_draft(side, name="😀" * 50))
     with pytest.raises(PlatformError) as refused:
         await workflows.update(environment, COPY, WorkflowUpdate(name="x" * 101), etag="*")
 
@@ -245,12 +245,12 @@ async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
     assert (await workflows.get(environment, COPY)).name == "😀" * 50
 
 
-async def test_a_flow_of_agents_stays_one(side: Side) -> None:
+async def test_modern_flow_type_is_kept(side: Side) -> None:
     """`modernflowtype` 1 is a flow of Copilot Studio, 0 a plain one (platform.md#agent-flows)."""
     environment = await side.environment()
     workflows = side.ports.workflows
 
-    await workflows.create(environment, draft(side, modern_type=1))
+    await workflows.create(environment, build_draft(side, modern_type=1))
 
     assert (await workflows.get(environment, COPY)).modern_type == 1
     assert (await workflows.get(environment, HTTP_FLOW)).modern_type == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.flow_service import service as flow_service
-from tests.contract.adapter_world import OPERATOR, adapters
+from tests.contract.adapter_world import OPERATOR, run_adapters
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +34,7 @@ async def test_app_gets_a_token_after_the_service_account_sign_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The command uses a device code, and the app reads the token cache from the vault."""
-    async with adapters(monkeypatch) as app:
+    async with run_adapters(monkeypatch) as app:
         code, printed = await sign_in(
             app.world.server.ca_file,
             "--token-cache-secret",
@@ -52,7 +52,7 @@ async def test_sign_in_without_an_azure_account_or_secret_url_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No account is signed in to the Azure CLI here, and a secret needs a URL."""
-    async with adapters(monkeypatch) as app:
+    async with run_adapters(monkeypatch) as app:
         no_account = await sign_in(
             app.world.server.ca_file, "--token-cache-secret", OPERATOR.cache_secret
         )

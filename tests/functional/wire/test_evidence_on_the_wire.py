@@ -20,7 +20,7 @@ from shared.time_stamps import load_certificates
 from shared.use_cases.collect_evidence import read_evidence
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import start_remediation
-from tests.contract.adapter_world import trusting_transport
+from tests.contract.adapter_world import build_trusting_transport
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import orders, tenant_seed
 from tests.local_cloud.tenant.azure_world import Credential
@@ -67,7 +67,9 @@ async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
             signing_key, "AzureCliCredential", lambda: _Entered(Credential(scenario.tenant))
         )
         ca_file = scenario.server.ca_file
-        monkeypatch.setattr(signing_key, "default_transport", lambda: trusting_transport(ca_file))
+        monkeypatch.setattr(
+            signing_key, "default_transport", lambda: build_trusting_transport(ca_file)
+        )
         settings = scenario.services.settings.model_copy(
             update={"evidence_key": KEY_URL, "time_stamp_authority": f"https://{HOST}/"}
         )

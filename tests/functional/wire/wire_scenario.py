@@ -47,7 +47,7 @@ from shared.settings import Settings
 from shared.use_cases import change_remediation
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
-from tests.contract.adapter_world import trusting_transport
+from tests.contract.adapter_world import build_trusting_transport
 from tests.fakes.driver import USE_CASES, NeverEndsError, next_reminder
 from tests.fakes.messages import Delivered, Delivery, FakeMessages
 from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
@@ -228,7 +228,9 @@ async def wire_scenario(
     folder: Path,
     description: dict[str, Any],
     budgets: Mapping[str, int] = WIDE,
-    transport: Callable[[TenantServer], Any] = lambda server: trusting_transport(server.ca_file),
+    transport: Callable[[TenantServer], Any] = lambda server: build_trusting_transport(
+        server.ca_file
+    ),
 ) -> AsyncIterator[WireScenario]:
     """Serve a tenant and give the app's services on it, the operator signed in, mode automatic.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.power_platform import environments as admin_api
-from tests.contract.adapter_world import Adapters, adapters, description
+from tests.contract.adapter_world import Adapters, build_description, run_adapters
 from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
     HTTP_FLOW,
@@ -29,7 +29,7 @@ def flows_of(environment: str, host: str) -> str:
 
 def described() -> dict[str, Any]:
     """Return a tenant with another environment in the United Kingdom."""
-    full = deepcopy(description())
+    full = deepcopy(build_description())
     full["assumptions"]["global_flow_host_refuses"] = ["europe", "unitedkingdom"]
     first, *_ = full["environments"]
     flows = [
@@ -92,7 +92,7 @@ async def test_the_app_calls_each_environment_where_it_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The global host rejects both regions, and the app never sends a request to it."""
-    async with adapters(monkeypatch, described()) as app:
+    async with run_adapters(monkeypatch, described()) as app:
         app.world.tenant.calls.reset()
         found = await used(app)
         routes = app.world.tenant.calls.routes
@@ -108,7 +108,7 @@ async def test_where_no_host_is_told_the_regional_one_is_found(
 ) -> None:
     """The global host rejects each request and names the region; the app then uses its host."""
     monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
-    async with adapters(monkeypatch, described()) as app:
+    async with run_adapters(monkeypatch, described()) as app:
         app.world.tenant.calls.reset()
 
         assert await used(app) == [6, 1, 1, 1]

@@ -16,7 +16,7 @@ from azure.core.pipeline.transport import HttpRequest
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.dataverse.batch import LONGEST, MOST
 from shared.adapters.http.policies import proxies_to
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import Adapters, run_adapters
 from tests.local_cloud.tenant.dataverse_flow import WORKFLOWS
 from tests.local_cloud.tenant.tenant_world import (
     APP,
@@ -40,7 +40,7 @@ SHARED = "RetrieveSharedPrincipalsAndAccess(Target=@t)?@t={'@odata.id':'workflow
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """A tenant on the wire, and a transport that reaches it."""
-    async with adapters(monkeypatch) as made:
+    async with run_adapters(monkeypatch) as made:
         yield made
 
 

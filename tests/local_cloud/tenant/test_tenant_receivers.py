@@ -24,7 +24,7 @@ from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.settings import Settings
 from shared.tables import Tables
-from tests.contract.adapter_world import Adapters, adapters, description
+from tests.contract.adapter_world import Adapters, build_description, run_adapters
 from tests.fakes.memory_store import MemoryStore
 from tests.local_cloud.tenant.tenant_world import APP, APP_CLIENT
 
@@ -60,7 +60,7 @@ EVENT = build_cloud_event(NOTIFICATION)
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Return a tenant whose receivers know their secrets."""
     receivers = {"webhookSecret": SECRET, "channelSignature": SIGNATURE}
-    async with adapters(monkeypatch, description() | {"receivers": receivers}) as built:
+    async with run_adapters(monkeypatch, build_description() | {"receivers": receivers}) as built:
         yield built
 
 
