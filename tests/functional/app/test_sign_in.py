@@ -27,7 +27,7 @@ from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
 from tests.functional.app.test_triggers_host import build_app_settings
 from tests.functional.scenarios.app_calls import signed_in
-from tests.local_cloud.functions_host.functions_host_process import KEY, ROOT, running_host
+from tests.local_cloud.functions_host.functions_host_process import KEY, ROOT, run_host
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
     APP,
@@ -114,7 +114,7 @@ async def run_signed_app(
         }
         jar = aiohttp.CookieJar(unsafe=True)  # of an IP address too
         async with (
-            running_host(folder, ROOT, **settings) as host,
+            run_host(folder, ROOT, **settings) as host,
             aiohttp.ClientSession(cookie_jar=jar) as session,
         ):
             yield SignedApp(url=host.url, tenant=tenant, server=server, session=session)

@@ -13,7 +13,7 @@ from tests.local_cloud.functions_host.functions_host_process import (
     KEY,
     ROOT,
     HostProcess,
-    running_host,
+    run_host,
 )
 
 ENDPOINTS = list_endpoints()
@@ -56,7 +56,7 @@ async def test_worker_indexes_every_function_and_every_route_requires_sign_in(
 ) -> None:
     """Microsoft's worker accepts the app, and each route with a role answers 401 without a key."""
     async with (
-        running_host(tmp_path, ROOT, **build_app_settings(tmp_path)) as host,
+        run_host(tmp_path, ROOT, **build_app_settings(tmp_path)) as host,
         aiohttp.ClientSession() as session,
     ):
         # None goes past the one place that asks who calls.

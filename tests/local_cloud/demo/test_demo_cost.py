@@ -33,7 +33,7 @@ def report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Repor
     )
 
 
-def printed(one: Report) -> str:
+def print_platform_line(one: Report) -> str:
     """Return the line of the summary about the platform."""
     text = io.StringIO()
     print_summary(Console(file=text, width=200), one)
@@ -48,11 +48,11 @@ def documented(tmp_path: Path) -> dict[str, Any]:
     return read_documented(tmp_path)
 
 
-def test_the_adversarial_platform_is_told_beside_the_documented_one(
+def test_summary_compares_the_adversarial_platform_with_the_documented_one(
     documented: dict[str, Any],
 ) -> None:
     """The summary compares waits, requests and time of the same scenario on both platforms."""
-    told = printed(report(Profile.ADVERSARIAL, waits=5, documented=documented))
+    told = print_platform_line(report(Profile.ADVERSARIAL, waits=5, documented=documented))
 
     assert told == (
         "Platform as adversarial 5 waits, 50 platform calls, 5.0 s "
@@ -60,12 +60,14 @@ def test_the_adversarial_platform_is_told_beside_the_documented_one(
     )
 
 
-def test_another_scenario_is_no_measure(documented: dict[str, Any], tmp_path: Path) -> None:
+def test_summary_is_not_compared_with_another_scenario(
+    documented: dict[str, Any], tmp_path: Path
+) -> None:
     """The summary is not compared with a documented demo of other flows, or if there is none."""
     other = documented | {"flows": documented["flows"] * 2}
     missing = read_documented(tmp_path / "nowhere")
 
     for beside in (other, missing):
-        told = printed(report(Profile.ADVERSARIAL, waits=5, documented=beside))
+        told = print_platform_line(report(Profile.ADVERSARIAL, waits=5, documented=beside))
         assert "3 waits" not in told
         assert "5 waits" in told

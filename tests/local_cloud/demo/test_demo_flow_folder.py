@@ -13,12 +13,12 @@ from local_cloud.demo.flow_folder import read_folders
 WORKFLOW_ID = "0f8c5c1e-3a55-4f0e-9a1d-6a1f0c1b2d3e"
 
 
-def test_a_workflow_id_that_comes_again_goes_into_a_further_environment(tmp_path: Path) -> None:
+def test_second_export_of_a_flow_goes_into_another_environment(tmp_path: Path) -> None:
     """Two exports of one flow become that flow in two environments, and both are held back."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         file = tmp_path / folder / f"Orders-{WORKFLOW_ID.upper()}.json"
-        file.write_text(json.dumps(_client_data()), encoding="utf-16")
+        file.write_text(json.dumps(_build_client_data()), encoding="utf-16")
 
     found = read_folders([tmp_path], hold_all=True)
 
@@ -27,9 +27,9 @@ def test_a_workflow_id_that_comes_again_goes_into_a_further_environment(tmp_path
     assert all(each.flows[WORKFLOW_ID]["heldBack"] for each in found.environments)
 
 
-def test_the_connections_that_a_flow_names_are_made(tmp_path: Path) -> None:
+def test_connections_of_a_flow_are_created(tmp_path: Path) -> None:
     """Each connection is created by its reference or its name, and belongs to the flow's owner."""
-    (tmp_path / "flow.json").write_text(json.dumps(_client_data()))
+    (tmp_path / "flow.json").write_text(json.dumps(_build_client_data()))
 
     (environment,) = read_folders([tmp_path], hold_all=False).environments
     seed = environment.to_seed()
@@ -41,9 +41,9 @@ def test_the_connections_that_a_flow_names_are_made(tmp_path: Path) -> None:
     assert {each["owner"] for each in seed["connections"]} == {seed["flows"][0]["owner"]}
 
 
-def test_a_logic_app_stays_one(tmp_path: Path) -> None:
+def test_logic_app_becomes_an_azure_resource(tmp_path: Path) -> None:
     """A Logic App becomes an Azure resource, not a flow."""
-    definition = _client_data()["properties"]["definition"]
+    definition = _build_client_data()["properties"]["definition"]
     (tmp_path / "workflow.json").write_text(
         json.dumps({"definition": definition, "kind": "Stateful"})
     )
@@ -54,7 +54,7 @@ def test_a_logic_app_stays_one(tmp_path: Path) -> None:
     assert [app["type"] for app in found.logic_apps] == ["Microsoft.Logic/workflows"]
 
 
-def test_a_file_that_holds_no_flow_is_told_of(tmp_path: Path) -> None:
+def test_file_without_a_flow_is_reported(tmp_path: Path) -> None:
     """A named file that cannot be read as a flow is reported."""
     file = tmp_path / "flow.json"
     file.write_text("{")
@@ -76,7 +76,7 @@ def test_every_flow_of_the_corpus_can_be_seeded() -> None:
     assert found.logic_apps
 
 
-def _client_data() -> dict[str, Any]:
+def _build_client_data() -> dict[str, Any]:
     references = {
         "shared_office365": {
             "runtimeSource": "embedded",

@@ -40,7 +40,7 @@ BLOCKED = replace(
 )
 
 
-def test_the_table_of_ends_knows_every_flow_of_the_demo() -> None:
+def test_expected_ends_contain_every_flow_of_the_demo() -> None:
     """The table contains the expected end state of every flow of the demo."""
     table = json.loads(EXPECTED_ENDS.read_text())
 
@@ -49,7 +49,7 @@ def test_the_table_of_ends_knows_every_flow_of_the_demo() -> None:
         assert table[environment.title].keys() == titles
 
 
-def test_an_app_that_blocks_everything_fails_the_demo() -> None:
+def test_blocked_flow_with_another_expected_end_fails_the_demo() -> None:
     """A flow that should be retired but is blocked fails the demo, even with a good instruction."""
     table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.expectation()))}}
 
@@ -66,7 +66,7 @@ def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
     assert len(find_unexplained_ends([replace(BLOCKED, fix=""), waiting])) == 2
 
 
-def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
+def test_flow_with_both_off_at_the_end_fails_the_demo() -> None:
     """If a flow was on, the demo fails unless its original or its copy is on at the end."""
     off = replace(BLOCKED, was_on=True, original="off", copy="off")
     fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
@@ -78,7 +78,7 @@ def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
     assert find_flows_left_off([replace(off, original="deleted", copy="none")])
 
 
-def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
+def test_copy_without_its_co_owners_or_solution_fails_the_demo() -> None:
     """The demo fails if a copy lacks co-owners, the solution or the description of its original."""
     original = {"displayName": "Take orders", "owner": "maker", "description": "Orders"} | {
         "coOwners": {"colleague": "CanEdit"},
@@ -108,7 +108,7 @@ def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
         ),
     ],
 )
-def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
+def test_call_is_lost_by_its_status_and_its_recorded_runs(
     status: int, entries: list[dict[str, Any]], is_lost: bool
 ) -> None:
     """A call is lost unless it is accepted and starts exactly one run that causes no failure."""
@@ -117,13 +117,13 @@ def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
     call.status, call.is_over = status, True
 
     account.record_entries(
-        [_entry(**entry) for entry in entries], len(entries), account.list_ended_calls()
+        [_build_entry(**entry) for entry in entries], len(entries), account.list_ended_calls()
     )
 
     assert bool(account.list_losses(USER_AGENT)) is is_lost
 
 
-def test_a_call_that_is_under_way_is_not_lost_yet() -> None:
+def test_call_in_progress_is_not_lost() -> None:
     """The result after the call's end decides, not what was read while the call was in progress."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.record_call(call)
@@ -133,7 +133,7 @@ def test_a_call_that_is_under_way_is_not_lost_yet() -> None:
     assert account.list_losses(USER_AGENT) == []
 
 
-def _entry(**changes: object) -> dict[str, Any]:
+def _build_entry(**changes: object) -> dict[str, Any]:
     entry = {
         "by": USER_AGENT,
         "cause": "url",
@@ -146,7 +146,7 @@ def _entry(**changes: object) -> dict[str, Any]:
     return entry | changes
 
 
-def test_a_demo_in_which_nobody_is_told_fails() -> None:
+def test_demo_without_notifications_fails() -> None:
     """Each receiver must get the plan, a blocked flow and the end, although each was down
     at first.
     """

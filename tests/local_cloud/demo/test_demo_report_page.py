@@ -17,7 +17,7 @@ from tests.local_cloud.demo.test_demo_cost import report
 from tests.local_cloud.demo.test_demo_judgement import RETIRED
 
 
-def blocked(title: str) -> FlowResult:
+def build_blocked_flow(title: str) -> FlowResult:
     """Return a flow that a firewall blocks, and whose message names the firewall."""
     return replace(
         RETIRED,
@@ -29,7 +29,7 @@ def blocked(title: str) -> FlowResult:
     )
 
 
-def page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> str:
+def write_page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> str:
     """Return the report page of a demo with these flows."""
     made = report(Profile.DOCUMENTED, waits=1, documented={})
     outcome = replace(made.outcome, flows=list(flows), failures=list(failures))
@@ -37,9 +37,9 @@ def page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> 
     return (tmp_path / "report.html").read_text()
 
 
-def test_page_says_when_and_what_requires_an_action(tmp_path: Path) -> None:
+def test_page_shows_the_end_time_and_the_required_actions(tmp_path: Path) -> None:
     """The page does not report success while flows require an action."""
-    text = page(tmp_path, RETIRED, blocked("<b>ERP</b>"))
+    text = write_page(tmp_path, RETIRED, build_blocked_flow("<b>ERP</b>"))
 
     assert "2026-03-02 09:30 UTC" in text
     assert "Platform profile: documented" in text
@@ -49,26 +49,26 @@ def test_page_says_when_and_what_requires_an_action(tmp_path: Path) -> None:
     assert not re.search(r"<script|<link|https?://|\sstyle=", text)
 
 
-def test_page_of_a_failed_demo_lists_what_failed(tmp_path: Path) -> None:
+def test_page_of_a_failed_demo_lists_the_failures_first(tmp_path: Path) -> None:
     """The failures are listed before everything else."""
-    text = page(tmp_path, RETIRED, failures=("a call of the shop was lost",))
+    text = write_page(tmp_path, RETIRED, failures=("a call of the shop was lost",))
 
     assert "The demo failed: 1 check did not pass." in text
     assert text.index("a call of the shop was lost") < text.index("Flows that require an action")
 
 
-def test_page_of_a_demo_in_which_every_flow_is_migrated_needs_nobody(tmp_path: Path) -> None:
+def test_page_of_a_complete_demo_lists_no_required_action(tmp_path: Path) -> None:
     """The page answers in one sentence."""
-    text = page(tmp_path, RETIRED)
+    text = write_page(tmp_path, RETIRED)
 
     assert "<span>No call was lost.</span>" in text
     assert "None." in text
 
 
-def test_flows_with_the_same_reason_are_one_group() -> None:
+def test_flows_with_the_same_reason_are_grouped() -> None:
     """Twelve firewalls with the same fix are one group, and another fix is another group."""
-    alike = [asdict(blocked(f"Flow {number}")) for number in range(12)]
-    other = asdict(replace(blocked("Mail"), code="other", fix="Share the connection."))
+    alike = [asdict(build_blocked_flow(f"Flow {number}")) for number in range(12)]
+    other = asdict(replace(build_blocked_flow("Mail"), code="other", fix="Share the connection."))
 
     groups = group_flows([other, *alike])
 
@@ -80,7 +80,7 @@ def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
     """The page also counts flows in a state that it does not know."""
     unknown = replace(RETIRED, title="X", state="paused")
 
-    text = page(tmp_path, RETIRED, blocked("A"), blocked("B"), unknown)
+    text = write_page(tmp_path, RETIRED, build_blocked_flow("A"), build_blocked_flow("B"), unknown)
 
     numbers = re.findall(r'<b class="num">.*?</svg>(\d+)</b><span>([^<]+)<', text)
     assert numbers == [("2", "are blocked"), ("1", "is migrated to a copy"), ("1", "paused")]
@@ -88,7 +88,7 @@ def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
 
 def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None:
     """The page is shown without a date."""
-    page(tmp_path, RETIRED)
+    write_page(tmp_path, RETIRED)
     document = json.loads((tmp_path / "report.json").read_text())
 
     assert "2026" not in render_report_page(document | {"ended_at": ""})

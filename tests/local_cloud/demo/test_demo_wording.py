@@ -20,7 +20,7 @@ class CountingTenant:
         return {"routes": self.routes}
 
 
-def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
+def test_plan_is_formatted_in_the_order_of_its_actions() -> None:
     """Only the first number names the flows, and an action without a text keeps its own name."""
     counts = {"needs_changes": 4, "copy": 1, "cut_over": 0, "no_change": 2, "new_action": 3}
 
@@ -47,7 +47,7 @@ def test_an_assessment_counts_each_flow_that_stays_once() -> None:
     )
 
 
-async def test_calls_belong_to_the_part_in_which_they_were_made() -> None:
+async def test_requests_are_counted_for_the_part_in_which_they_were_sent() -> None:
     """Calls of the demo's people, of outside systems and for sign-in do not count."""
     tenant = CountingTenant()
     meter = RequestMeter(tenant)  # type: ignore[arg-type]  # all that it calls

@@ -35,7 +35,7 @@ class HostProcess:
 
     def seen(self, function: str) -> list[dict[str, Any]]:
         """Return what one function of the sample app noted."""
-        notes = _json_lines(self._folder / "seen.jsonl")
+        notes = _read_json_lines(self._folder / "seen.jsonl")
         return [note for note in notes if note["function"] == function]
 
     def log(self, message: str) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ class HostProcess:
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Return every log line."""
-        return _json_lines(self._folder / "stderr")
+        return _read_json_lines(self._folder / "stderr")
 
     async def stop(self) -> int:
         """Send SIGTERM and return the exit code."""
@@ -53,7 +53,7 @@ class HostProcess:
 
 
 @asynccontextmanager
-async def running_host(
+async def run_host(
     folder: Path, app_dir: Path = SAMPLE_APP, **settings: str
 ) -> AsyncIterator[HostProcess]:
     """Run the host until the block ends; its output and the app's notes go to the folder."""
@@ -72,9 +72,11 @@ async def running_host(
         )  # fmt: skip
     host = HostProcess(process, folder)
     try:
-        await until(lambda: _json_lines(folder / "stdout") or process.returncode is not None)
+        await wait_until(
+            lambda: _read_json_lines(folder / "stdout") or process.returncode is not None
+        )
         assert process.returncode is None, (folder / "stderr").read_text()
-        host.ready = _json_lines(folder / "stdout")[0]
+        host.ready = _read_json_lines(folder / "stdout")[0]
         yield host
     finally:
         if process.returncode is None:
@@ -82,7 +84,7 @@ async def running_host(
             await process.wait()
 
 
-async def failed_start(folder: Path, app_dir: Path, **settings: str) -> tuple[int, str]:
+async def run_failed_start(folder: Path, app_dir: Path, **settings: str) -> tuple[int, str]:
     """Start a host that must refuse to run; return its exit code and what it wrote to stderr."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local_cloud.functions_host", str(app_dir), "--port", "0",
@@ -94,7 +96,7 @@ async def failed_start(folder: Path, app_dir: Path, **settings: str) -> tuple[in
     return process.returncode, err.decode()
 
 
-async def until[T](observe: Callable[[], T], seconds: float = 20.0) -> T:
+async def wait_until[T](observe: Callable[[], T], seconds: float = 20.0) -> T:
     """Look until the observation is true, and return it."""
     async with asyncio.timeout(seconds):
         while not (observation := observe()):  # noqa: ASYNC110  # another process is watched
@@ -102,7 +104,7 @@ async def until[T](observe: Callable[[], T], seconds: float = 20.0) -> T:
     return observation
 
 
-def _json_lines(path: Path) -> list[dict[str, Any]]:
+def _read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Return the complete JSON lines of a file that may not exist yet."""
     if not path.exists():
         return []

@@ -10,15 +10,15 @@ import pytest
 from tests.local_cloud.functions_host.functions_host_process import (
     KEY,
     HostProcess,
-    running_host,
-    until,
+    run_host,
+    wait_until,
 )
 
 
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[HostProcess]:
     """Run the sample app without a broker."""
-    async with running_host(tmp_path) as host:
+    async with run_host(tmp_path) as host:
         yield host
 
 
@@ -92,14 +92,14 @@ async def test_the_status_is_the_real_hosts(
         assert body == b""
 
 
-async def test_a_failure_is_logged_with_its_stack(
+async def test_failed_function_is_logged_with_its_stack(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
     """The log contains the stack, which the caller does not get."""
     async with client.get("raise"):
         pass
 
-    [line] = await until(lambda: host.log("function failed"))
+    [line] = await wait_until(lambda: host.log("function failed"))
     assert line["function"] == "raise_error"
     assert line["failure"] == "LookupError: nothing here"
     assert "function_app.py" in line["stack_trace"]
@@ -117,10 +117,10 @@ async def test_log_lines_carry_the_invocation(
     async with client.get("open"):
         pass
 
-    [from_async] = await until(lambda: host.log("async line"))
+    [from_async] = await wait_until(lambda: host.log("async line"))
     assert from_async["invocation_id"] == invocation_id
     assert from_async["function"] == "log_async"
-    [from_sync] = await until(lambda: host.log("called GET"))
+    [from_sync] = await wait_until(lambda: host.log("called GET"))
     assert from_sync["function"] == "open_to_all"
     assert set(from_sync) == {"time", "level", "logger", "message", "invocation_id", "function"}
     # The function works in a new span of the caller's trace.
@@ -128,14 +128,14 @@ async def test_log_lines_carry_the_invocation(
     assert trace_parent != headers["traceparent"]
 
 
-async def test_a_log_line_has_its_stack_in_the_message(
+async def test_message_of_a_log_line_contains_the_stack(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
     """The worker sends one text to the host, and the text ends with the stack."""
     async with client.get("raise"):
         pass
 
-    await until(lambda: host.log("function failed"))
+    await wait_until(lambda: host.log("function failed"))
     (line,) = [one for one in host.log_lines() if one["message"].startswith("cannot answer")]
     assert line["message"].startswith("cannot answer\nTraceback (most recent call last):\n")
     assert line["message"].endswith("LookupError: nothing here")
@@ -155,7 +155,7 @@ async def test_a_request_under_way_is_finished_on_stop(
 ) -> None:
     """SIGTERM lets a running invocation answer, then the host ends with code 0."""
     request = asyncio.create_task(client.get("slow/1"))
-    await until(lambda: host.seen("slow"))
+    await wait_until(lambda: host.seen("slow"))
 
     code = await host.stop()
 
@@ -164,7 +164,7 @@ async def test_a_request_under_way_is_finished_on_stop(
     assert code == 0
 
 
-async def test_requests_at_once_do_not_mix(client: aiohttp.ClientSession) -> None:
+async def test_concurrent_requests_get_their_own_answers(client: aiohttp.ClientSession) -> None:
     """Fifty requests at a time each get their own answer."""
 
     async def ask(number: int) -> int:

@@ -13,7 +13,7 @@ from local_cloud.functions_host.queue_listener import ListenerLimits, QueueListe
 from local_cloud.functions_host.worker import Invocation, InvocationOutcome, Worker
 from local_cloud.service_bus.local_service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
-from tests.local_cloud.functions_host.functions_host_process import until
+from tests.local_cloud.functions_host.functions_host_process import wait_until
 
 
 class _GatedWorker(Worker):
@@ -31,7 +31,7 @@ class _GatedWorker(Worker):
 
 
 @contextlib.asynccontextmanager
-async def _listening(
+async def _listen(
     bus: LocalServiceBus, worker: Worker, limits: ListenerLimits
 ) -> AsyncIterator[QueueListener]:
     """Listen to the queue `orders` until the block ends."""
@@ -47,24 +47,24 @@ async def _listening(
     await running
 
 
-async def test_lanes_open_for_a_burst_and_close_when_it_is_over() -> None:
+async def test_receivers_are_added_for_a_burst_and_closed_after_it() -> None:
     """Busy receivers open more up to the limit, and one receiver remains after the burst."""
     limits = ListenerLimits(concurrent_calls=3, lock_renewal=None, idle=timedelta(milliseconds=500))
     worker = _GatedWorker()
     with LocalServiceBus([QueueSettings(name="orders")]) as bus:
         async with (
-            _listening(bus, worker, limits) as listener,
+            _listen(bus, worker, limits) as listener,
             ServiceBusClient.from_connection_string(bus.connection_string) as client,
             client.get_queue_sender("orders") as sender,
         ):
             assert listener.open_lanes == 1
             await sender.send_messages([ServiceBusMessage(str(number)) for number in range(4)])
-            await until(lambda: len(worker.bodies) == 3)
+            await wait_until(lambda: len(worker.bodies) == 3)
             assert (listener.open_lanes, bus.counts("orders").active) == (3, 1)
 
             worker.gate.set()
-            await until(lambda: listener.open_lanes == 1)
+            await wait_until(lambda: listener.open_lanes == 1)
             await sender.send_messages(ServiceBusMessage("after the quiet"))
-            await until(lambda: bus.counts("orders").active + bus.counts("orders").locked == 0)
+            await wait_until(lambda: bus.counts("orders").active + bus.counts("orders").locked == 0)
 
     assert worker.bodies == ["0", "1", "2", "3", "after the quiet"]

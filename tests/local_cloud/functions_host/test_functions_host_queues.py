@@ -17,28 +17,28 @@ from local_cloud.service_bus.queue_settings import QueueSettings
 from tests.local_cloud.functions_host.functions_host_process import (
     SAMPLE_APP,
     HostProcess,
-    running_host,
-    until,
+    run_host,
+    wait_until,
 )
 
 
-def _queues(lock_seconds: float) -> list[QueueSettings]:
+def _build_queues(lock_seconds: float) -> list[QueueSettings]:
     """Return the settings of the sample app's queues."""
     lock_duration = timedelta(seconds=lock_seconds)
     return [QueueSettings(name=name, lock_duration=lock_duration) for name in ("orders", "parcels")]
 
 
 @contextmanager
-def _bus(lock_seconds: float = 60, port: int = 0) -> Iterator[LocalServiceBus]:
+def _run_bus(lock_seconds: float = 60, port: int = 0) -> Iterator[LocalServiceBus]:
     """Run a bus with the queues of the sample app."""
-    with LocalServiceBus(_queues(lock_seconds), port=port) as bus:
+    with LocalServiceBus(_build_queues(lock_seconds), port=port) as bus:
         yield bus
 
 
 @pytest.fixture
 def bus() -> Iterator[LocalServiceBus]:
     """Run a bus whose locks last a minute."""
-    with _bus() as bus:
+    with _run_bus() as bus:
         yield bus
 
 
@@ -51,14 +51,14 @@ async def _send(bus: LocalServiceBus, queue: str, *messages: ServiceBusMessage) 
         await sender.send_messages(list(messages))
 
 
-async def _until_empty(bus: LocalServiceBus, queue: str) -> None:
+async def _wait_until_empty(bus: LocalServiceBus, queue: str) -> None:
     """Wait until a queue is empty."""
 
     def is_empty() -> bool:
         counts = bus.counts(queue)
         return (counts.active, counts.locked, counts.dead_letter) == (0, 0, 0)
 
-    await until(is_empty)
+    await wait_until(is_empty)
 
 
 async def test_a_message_arrives_with_the_metadata_of_the_real_host(
@@ -77,10 +77,10 @@ async def test_a_message_arrives_with_the_metadata_of_the_real_host(
         time_to_live=timedelta(hours=1),
     )
 
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", message)
-        [seen] = await until(lambda: host.seen("on_order"))
-        await _until_empty(bus, "orders")
+        [seen] = await wait_until(lambda: host.seen("on_order"))
+        await _wait_until_empty(bus, "orders")
 
     metadata = seen["metadata"]
     properties = {"tenant": "t1", "tries": 3, "urgent": True}
@@ -116,9 +116,9 @@ async def test_a_message_arrives_with_the_metadata_of_the_real_host(
 
 async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_path: Path) -> None:
     """The mandatory metadata is there, empty, and the message never expires."""
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage(""))
-        [seen] = await until(lambda: host.seen("on_order"))
+        [seen] = await wait_until(lambda: host.seen("on_order"))
 
     assert (seen["body"], seen["properties"]) == ("", {})
     assert seen["metadata"]["ExpiresAtUtc"].startswith("9999-12-31")
@@ -126,33 +126,33 @@ async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_pa
 
 async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path: Path) -> None:
     """With dataType BINARY the function gets the exact bytes, and two queues are served at once."""
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "parcels", ServiceBusMessage(b"\xff\x00\xfe"))
         await _send(bus, "orders", ServiceBusMessage("text"))
-        [parcel] = await until(lambda: host.seen("on_parcel"))
-        await until(lambda: host.seen("on_order"))
-        await _until_empty(bus, "parcels")
+        [parcel] = await wait_until(lambda: host.seen("on_parcel"))
+        await wait_until(lambda: host.seen("on_order"))
+        await _wait_until_empty(bus, "parcels")
 
     assert parcel["hex"] == "ff00fe"
 
 
 async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path) -> None:
     """A message whose function raises is delivered again with delivery count 2."""
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("fail once"))
-        await until(lambda: len(host.seen("on_order")) == 2)
-        await _until_empty(bus, "orders")
+        await wait_until(lambda: len(host.seen("on_order")) == 2)
+        await _wait_until_empty(bus, "orders")
 
     assert [note["delivery_count"] for note in host.seen("on_order")] == [1, 2]
 
 
 async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
     """A function that runs twice as long as the lock keeps its message: one delivery."""
-    with _bus(lock_seconds=2) as bus:
-        async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    with _run_bus(lock_seconds=2) as bus:
+        async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 4.5"))
-            await until(lambda: host.seen("on_order_done"))
-            await _until_empty(bus, "orders")
+            await wait_until(lambda: host.seen("on_order_done"))
+            await _wait_until_empty(bus, "orders")
 
     assert len(host.seen("on_order")) == 1
 
@@ -161,10 +161,10 @@ async def test_no_more_messages_are_in_work_than_host_json_allows(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
     """Of seven messages at most three are processed at a time, and all seven are processed."""
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", *[ServiceBusMessage("wait 0.5") for _ in range(7)])
-        await until(lambda: bus.counts("orders").locked == 3)
-        await _until_empty(bus, "orders")
+        await wait_until(lambda: bus.counts("orders").locked == 3)
+        await _wait_until_empty(bus, "orders")
         notes = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
 
     steps = {"on_order": 1, "on_order_done": -1}
@@ -177,23 +177,25 @@ async def test_no_more_messages_are_in_work_than_host_json_allows(
 
 async def test_a_stop_lets_the_message_in_work_finish(bus: LocalServiceBus, tmp_path: Path) -> None:
     """SIGTERM waits for a short invocation and completes its message."""
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 1"), ServiceBusMessage("wait 1"))
-        await until(lambda: len(host.seen("on_order")) == 2)
+        await wait_until(lambda: len(host.seen("on_order")) == 2)
         code = await host.stop()
 
     assert code == 0
     assert len(host.seen("on_order_done")) == 2
-    await _until_empty(bus, "orders")
+    await _wait_until_empty(bus, "orders")
 
 
-async def test_a_stop_gives_back_what_does_not_finish(bus: LocalServiceBus, tmp_path: Path) -> None:
+async def test_stop_releases_the_message_of_an_unfinished_invocation(
+    bus: LocalServiceBus, tmp_path: Path
+) -> None:
     """SIGTERM ends a long invocation: its message is free at once, and the exit code
     reports this.
     """
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 60"))
-        await until(lambda: host.seen("on_order"))
+        await wait_until(lambda: host.seen("on_order"))
         code = await host.stop()
 
     assert code == 1
@@ -203,21 +205,21 @@ async def test_a_stop_gives_back_what_does_not_finish(bus: LocalServiceBus, tmp_
 
 async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Path) -> None:
     """After kill -9 the next host gets the message when the lock has run out, with count 2."""
-    with _bus(lock_seconds=3) as bus:
-        async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    with _run_bus(lock_seconds=3) as bus:
+        async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 3"))
-            await until(lambda: host.seen("on_order"))
+            await wait_until(lambda: host.seen("on_order"))
             host.process.kill()
             await host.process.wait()
 
-        async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-            await until(lambda: host.seen("on_order_done"))
-            await _until_empty(bus, "orders")
+        async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+            await wait_until(lambda: host.seen("on_order_done"))
+            await _wait_until_empty(bus, "orders")
 
     assert [note["delivery_count"] for note in host.seen("on_order")] == [1, 2]
 
 
-async def test_the_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) -> None:
+async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) -> None:
     """Without a broker the host logs this and tries again, at its start and later."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -226,52 +228,54 @@ async def test_the_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Pa
         "UseDevelopmentEmulator=true;"
     )
 
-    async with running_host(tmp_path, ServiceBusConnection=address) as host:
-        await until(lambda: host.log("queue not reachable, trying again"))
+    async with run_host(tmp_path, ServiceBusConnection=address) as host:
+        await wait_until(lambda: host.log("queue not reachable, trying again"))
         for number in (1, 2):
-            with _bus(port=port) as bus:
+            with _run_bus(port=port) as bus:
                 await _send(bus, "orders", ServiceBusMessage(f"order {number}"))
-                await until(lambda: len(host.seen("on_order")) == number)  # noqa: B023
-                await _until_empty(bus, "orders")
+                await wait_until(lambda: len(host.seen("on_order")) == number)  # noqa: B023
+                await _wait_until_empty(bus, "orders")
 
     assert [note["body"] for note in host.seen("on_order")] == ["order 1", "order 2"]
 
 
-async def test_a_burst_is_worked_off_once_each(bus: LocalServiceBus, tmp_path: Path) -> None:
+async def test_each_message_of_a_burst_is_processed_once(
+    bus: LocalServiceBus, tmp_path: Path
+) -> None:
     """A hundred messages, sent while the host works, are each seen once."""
-    async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
+    async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         bodies = [str(number) for number in range(100)]
         half = [ServiceBusMessage(body) for body in bodies[:50]]
         rest = [ServiceBusMessage(body) for body in bodies[50:]]
         await asyncio.gather(_send(bus, "orders", *half), _send(bus, "orders", *rest))
-        await until(lambda: len(host.seen("on_order")) >= 100)
-        await _until_empty(bus, "orders")
+        await wait_until(lambda: len(host.seen("on_order")) >= 100)
+        await _wait_until_empty(bus, "orders")
 
-    assert sorted(_bodies(host), key=int) == bodies
+    assert sorted(_read_bodies(host), key=int) == bodies
 
 
-def _bodies(host: HostProcess) -> list[str]:
+def _read_bodies(host: HostProcess) -> list[str]:
     """Return the bodies that the order function saw."""
     return [note["body"] for note in host.seen("on_order")]
 
 
-async def test_a_function_that_takes_too_long_takes_its_neighbours_with_it(tmp_path: Path) -> None:
+async def test_function_timeout_ends_all_invocations_of_the_worker(tmp_path: Path) -> None:
     """The host kills the worker with all its invocations; each message returns after its lock."""
 
     def deliveries(host: HostProcess, body: str) -> list[int]:
         return [note["delivery_count"] for note in host.seen("on_order") if note["body"] == body]
 
-    with _bus(lock_seconds=4) as bus:
+    with _run_bus(lock_seconds=4) as bus:
         settings = {
             "ServiceBusConnection": bus.connection_string,
             "AzureFunctionsJobHost__functionTimeout": "00:00:02",
         }
-        async with running_host(tmp_path, SAMPLE_APP, **settings) as host:
+        async with run_host(tmp_path, SAMPLE_APP, **settings) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 600"))
-            await until(lambda: deliveries(host, "wait 600"))
+            await wait_until(lambda: deliveries(host, "wait 600"))
             await _send(bus, "orders", ServiceBusMessage("hang once"))
-            await until(lambda: host.seen("on_order_done"))
-            await until(lambda: len(deliveries(host, "wait 600")) > 1)
+            await wait_until(lambda: host.seen("on_order_done"))
+            await wait_until(lambda: len(deliveries(host, "wait 600")) > 1)
             counts = bus.counts("orders")
 
         assert deliveries(host, "hang once") == [1, 2]

@@ -49,7 +49,7 @@ def test_a_wrong_schedule_is_refused(expression: str) -> None:
         parse_schedule(expression)
 
 
-def test_a_schedule_that_never_comes_is_refused() -> None:
+def test_schedule_without_a_next_occurrence_is_rejected() -> None:
     """30 February has no next occurrence."""
     schedule = parse_schedule("0 0 0 30 2 *")
 
@@ -75,7 +75,7 @@ def test_a_schedule_that_never_comes_is_refused() -> None:
         ("", "a", None),
     ],
 )  # fmt: skip
-def test_a_route_matches_as_in_asp_net(
+def test_route_matches_like_in_asp_net(
     template: str, path: str, values: dict[str, str] | None
 ) -> None:
     """Literals ignore case, parameters are decoded, optional and rest segments may be missing."""
@@ -94,7 +94,7 @@ def test_the_more_specific_route_wins() -> None:
 @pytest.mark.parametrize(
     ("is_required", "action"), [(True, "RedirectToLoginPage"), (False, "Return401")]
 )
-def test_a_front_that_the_host_does_not_play_keeps_it_from_starting(
+def test_unsupported_sign_in_setting_stops_the_start_of_the_host(
     is_required: bool, action: str
 ) -> None:
     """The host emulates AllowAnonymous only, and starts with no other sign-in setting."""

@@ -8,9 +8,9 @@ import pytest
 
 from tests.local_cloud.functions_host.functions_host_process import (
     SAMPLE_APP,
-    failed_start,
-    running_host,
-    until,
+    run_failed_start,
+    run_host,
+    wait_until,
 )
 
 _APP = "import azure.functions as func\napp = func.FunctionApp()\n"
@@ -25,7 +25,7 @@ def both(req: func.HttpRequest, out: func.Out[str]) -> str:
 _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=secret;"
 
 
-def _app(folder: Path, code: str, host_json: str = '{"version": "2.0"}') -> Path:
+def _write_app(folder: Path, code: str, host_json: str = '{"version": "2.0"}') -> Path:
     """Write an app into a folder of its own."""
     app_dir = folder / "app"
     app_dir.mkdir()
@@ -34,7 +34,7 @@ def _app(folder: Path, code: str, host_json: str = '{"version": "2.0"}') -> Path
     return app_dir
 
 
-def _timer_app(schedule: str) -> str:
+def _build_timer_app(schedule: str) -> str:
     """Return a timer function."""
     trigger = f"@app.timer_trigger(arg_name='timer', schedule='{schedule}')\n"
     return trigger + "def tick(timer: func.TimerRequest) -> None:\n    pass\n"
@@ -61,11 +61,11 @@ def _queue_app(arguments: str) -> str:
     ],
     ids=["missing module", "exception", "two apps", "same name", "wrong parameter"],
 )
-async def test_an_app_that_cannot_be_indexed_ends_the_host(
+async def test_app_that_cannot_be_indexed_stops_the_host(
     tmp_path: Path, code: str, reason: str
 ) -> None:
     """The worker's own message and stack reach stderr, and the exit code is 1."""
-    code_, stderr = await failed_start(tmp_path, _app(tmp_path, code))
+    code_, stderr = await run_failed_start(tmp_path, _write_app(tmp_path, code))
 
     assert code_ == 1
     assert "functions host: " in stderr
@@ -83,8 +83,8 @@ async def test_an_app_that_cannot_be_indexed_ends_the_host(
             " topic_name='t', subscription_name='s')\n" + _QUEUE,
             "a Service Bus topic",
         ),
-        (_timer_app("often"), "schedule 'often' must have six fields"),
-        (_timer_app("0 0 0 30 2 *"), "no next occurrence"),
+        (_build_timer_app("often"), "schedule 'often' must have six fields"),
+        (_build_timer_app("0 0 0 30 2 *"), "no next occurrence"),
         (
             "@app.route(route='a{b}')\n" + _HTTP.format(name="odd"),
             "does not understand 'a{b}'",
@@ -92,7 +92,7 @@ async def test_an_app_that_cannot_be_indexed_ends_the_host(
         (_OUTPUT, "the binding 'out' (queue)"),
         (
             "@app.retry(strategy='fixed_delay', max_retry_count='3', delay_interval='00:00:01')\n"
-            + _timer_app("0 0 0 1 1 *"),
+            + _build_timer_app("0 0 0 1 1 *"),
             "a retry policy",
         ),
     ],
@@ -108,23 +108,25 @@ async def test_an_app_that_cannot_be_indexed_ends_the_host(
         "retry",
     ],
 )
-async def test_what_the_host_does_not_emulate_is_refused(
+async def test_unsupported_trigger_is_rejected_at_start(
     tmp_path: Path, code: str, reason: str
 ) -> None:
     """The error names the function and the reason."""
-    exit_code, stderr = await failed_start(tmp_path, _app(tmp_path, code), Bus=_BUS)
+    exit_code, stderr = await run_failed_start(tmp_path, _write_app(tmp_path, code), Bus=_BUS)
 
     assert exit_code == 1
     assert "function" in stderr
     assert reason in stderr
 
 
-async def test_a_bad_connection_string_is_named_and_not_shown(tmp_path: Path) -> None:
+async def test_error_for_a_bad_connection_string_contains_its_setting_and_no_secret(
+    tmp_path: Path,
+) -> None:
     """The error names the setting and does not contain its secret."""
-    app_dir = _app(tmp_path, _queue_app("queue_name='q'"))
+    app_dir = _write_app(tmp_path, _queue_app("queue_name='q'"))
 
-    exit_code, stderr = await failed_start(tmp_path, app_dir, Bus="SharedAccessKey=secret")
-    missing_code, missing = await failed_start(tmp_path, app_dir)
+    exit_code, stderr = await run_failed_start(tmp_path, app_dir, Bus="SharedAccessKey=secret")
+    missing_code, missing = await run_failed_start(tmp_path, app_dir)
 
     assert (exit_code, missing_code) == (1, 1)
     assert "the app setting Bus is no connection string" in stderr
@@ -146,7 +148,7 @@ async def test_a_bad_connection_string_is_named_and_not_shown(tmp_path: Path) ->
 )
 async def test_a_bad_host_json_is_refused(tmp_path: Path, host_json: str, reason: str) -> None:
     """The host reports the error in host.json before it runs anything."""
-    exit_code, stderr = await failed_start(tmp_path, _app(tmp_path, "", host_json))
+    exit_code, stderr = await run_failed_start(tmp_path, _write_app(tmp_path, "", host_json))
 
     assert exit_code == 1
     assert reason in stderr
@@ -154,9 +156,9 @@ async def test_a_bad_host_json_is_refused(tmp_path: Path, host_json: str, reason
 
 async def test_a_folder_without_an_app_is_refused(tmp_path: Path) -> None:
     """The error names the missing files, although the library alone would report a success."""
-    empty_code, empty = await failed_start(tmp_path, tmp_path)
+    empty_code, empty = await run_failed_start(tmp_path, tmp_path)
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
-    no_app_code, no_app = await failed_start(tmp_path, tmp_path)
+    no_app_code, no_app = await run_failed_start(tmp_path, tmp_path)
 
     assert (empty_code, no_app_code) == (1, 1)
     assert "host.json is missing" in empty
@@ -170,13 +172,13 @@ async def test_settings_come_from_the_file_and_the_environment_wins(tmp_path: Pa
         "def read(req: func.HttpRequest) -> str:\n"
         "    return os.environ['FROM_FILE'] + os.environ['FROM_BOTH']\n"
     )
-    app_dir = _app(tmp_path, code)
+    app_dir = _write_app(tmp_path, code)
     values = {"Values": {"FROM_FILE": "file ", "FROM_BOTH": "file"}}
     (app_dir / "local.settings.json").write_text(json.dumps(values))
     overrides = {"AzureFunctionsJobHost__extensions__http__routePrefix": "v2"}
 
     async with (
-        running_host(tmp_path, app_dir, FROM_BOTH="environment", **overrides) as host,
+        run_host(tmp_path, app_dir, FROM_BOTH="environment", **overrides) as host,
         aiohttp.ClientSession() as client,
         client.get(f"{host.url}/v2/read") as response,
     ):
@@ -187,8 +189,8 @@ async def test_timers_fire_and_disabled_functions_do_not_exist(tmp_path: Path) -
     """A timer fires by its schedule setting and at start; a disabled function is left out."""
     settings = {"TICK": "*/1 * * * * *", "AzureWebJobs.open_to_all.Disabled": "true"}
 
-    async with running_host(tmp_path, SAMPLE_APP, **settings) as host:
-        await until(lambda: len(host.seen("tick")) >= 2)
+    async with run_host(tmp_path, SAMPLE_APP, **settings) as host:
+        await wait_until(lambda: len(host.seen("tick")) >= 2)
 
         assert len(host.seen("at_start")) == 1
         assert "open_to_all" not in host.ready["functions"]
@@ -197,9 +199,9 @@ async def test_timers_fire_and_disabled_functions_do_not_exist(tmp_path: Path) -
         assert host.seen("tick")[0]["past_due"] is False
 
 
-async def test_a_timer_can_be_run_by_its_admin_address(tmp_path: Path) -> None:
+async def test_timer_can_be_started_with_the_admin_api(tmp_path: Path) -> None:
     """POST /admin/functions/NAME with the host's key runs a timer at once."""
-    async with running_host(tmp_path) as host, aiohttp.ClientSession(host.url) as client:
+    async with run_host(tmp_path) as host, aiohttp.ClientSession(host.url) as client:
         statuses = []
         for path in ("tick?code=the-key", "tick", "open_to_all?code=the-key"):
             async with client.post(f"/admin/functions/{path}", json={}) as response:
@@ -209,20 +211,20 @@ async def test_a_timer_can_be_run_by_its_admin_address(tmp_path: Path) -> None:
         assert len(host.seen("tick")) == 1
 
 
-async def test_an_invocation_that_takes_too_long_ends_the_worker(tmp_path: Path) -> None:
+async def test_invocation_timeout_restarts_the_worker(tmp_path: Path) -> None:
     """After functionTimeout the invocation fails, and the host is back at the same address."""
     timeout = {"AzureFunctionsJobHost__functionTimeout": "00:00:01"}
 
     async with (
-        running_host(tmp_path, SAMPLE_APP, **timeout) as host,
+        run_host(tmp_path, SAMPLE_APP, **timeout) as host,
         aiohttp.ClientSession() as client,
     ):
         async with client.get(f"{host.url}/api/slow/30") as slow:
             assert slow.status == 500
-        await until(lambda: len(host.seen("at_start")) == 2)
+        await wait_until(lambda: len(host.seen("at_start")) == 2)
         async with client.get(f"{host.url}/api/open") as quick:
             assert quick.status == 200
-        [line] = await until(lambda: host.log("function failed"))
+        [line] = await wait_until(lambda: host.log("function failed"))
         assert host.process.returncode is None
 
     assert line["failure"] == "timed out after 1.0 s"

@@ -99,7 +99,7 @@ class Client:
         return whole
 
 
-def test_a_message_goes_in_frames_that_the_client_can_take() -> None:
+def test_message_is_split_into_frames_of_the_maximum_size() -> None:
     """No frame is larger than the smallest maximum that the standard allows."""
     client = Client(max_frame_size=512)
     end = client.receives(credit=1)
@@ -113,7 +113,7 @@ def test_a_message_goes_in_frames_that_the_client_can_take() -> None:
     assert client.payloads() == [b"x" * 5000]
 
 
-def test_a_session_waits_for_the_window_of_the_client() -> None:
+def test_session_waits_for_the_incoming_window_of_the_client() -> None:
     """The session sends the rest when the client has room again, and keeps the order."""
     client = Client(window=2, max_frame_size=512)
     end = client.receives(credit=10)
@@ -131,7 +131,7 @@ def test_a_session_waits_for_the_window_of_the_client() -> None:
     assert end.can_deliver
 
 
-def test_credit_counts_from_what_the_client_has_seen() -> None:
+def test_credit_is_counted_from_the_delivery_count_of_the_client() -> None:
     """Credit granted before the client has seen a message does not allow one more message."""
     client = Client()
     end = client.receives(credit=2)
@@ -143,7 +143,7 @@ def test_credit_counts_from_what_the_client_has_seen() -> None:
     assert end.credit == 2
 
 
-def test_drained_credit_is_gone_and_the_client_is_told() -> None:
+def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
     """The client gets one answer to a drain request, even if no credit was left."""
     client = Client()
     end = client.receives(credit=5)
@@ -177,7 +177,7 @@ def test_sequence_numbers_begin_again() -> None:
     assert client.heard(Performative.FLOW)[-1].value("next_incoming_id") == 1
 
 
-def test_a_message_in_parts_is_taken_whole_and_an_aborted_one_not_at_all() -> None:
+def test_message_in_parts_is_joined_and_an_aborted_message_is_dropped() -> None:
     """Only the first part of a message in parts names the delivery."""
     client = Client()
     _, taken = client.sends()
@@ -197,7 +197,9 @@ def test_a_message_in_parts_is_taken_whole_and_an_aborted_one_not_at_all() -> No
 
 
 @pytest.mark.parametrize(("first", "last", "settled"), [(0, 2, 3), (1, 1, 1), (2, 9, 1), (5, 6, 0)])
-def test_a_disposition_settles_what_it_names(first: int, last: int, settled: int) -> None:
+def test_disposition_settles_the_deliveries_of_its_range(
+    first: int, last: int, settled: int
+) -> None:
     """A disposition for one delivery or a range is answered, and unknown deliveries are ignored."""
     client = Client()
     end = client.receives(credit=10)
@@ -223,7 +225,7 @@ def test_a_disposition_settles_what_it_names(first: int, last: int, settled: int
     assert len(client.heard(Performative.DISPOSITION)) == settled
 
 
-def test_what_comes_for_a_refused_link_is_passed_over() -> None:
+def test_frames_for_a_rejected_link_are_ignored() -> None:
     """Frames that the client sent before it received the rejection are ignored."""
     client = Client()
     end, taken = client.sends()
@@ -237,7 +239,7 @@ def test_what_comes_for_a_refused_link_is_passed_over() -> None:
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
-def test_a_stream_is_cut_into_frames_wherever_it_breaks(payloads: list[bytes], size: int) -> None:
+def test_frames_are_found_at_any_break_of_the_stream(payloads: list[bytes], size: int) -> None:
     """Frames are found wherever the stream is cut, and heartbeats between them are ignored."""
     stream = b"".join(
         write_frame(Performative.TRANSFER, payload=payload, handle=HANDLE) + EMPTY_FRAME
@@ -289,7 +291,7 @@ def test_no_field_does_worse_than_being_malformed(
         return
 
 
-def test_a_frame_that_is_too_large_is_refused_before_it_has_arrived() -> None:
+def test_too_large_frame_is_rejected_by_its_size() -> None:
     """The frame's size is enough to reject it; a standard HTTP header is such a frame."""
     with pytest.raises(MalformedFrame):
         read(b"GET / HTTP/1.1\r\n")

@@ -33,7 +33,7 @@ from local_cloud.service_bus.amqp_types import (
 )
 
 
-def theirs(kind: str | None, value: Any) -> bytes:
+def encode_with_microsofts_codec(kind: str | None, value: Any) -> bytes:
     """Return a value as Microsoft's codec writes it."""
     output = bytearray()
     encode_value(output, {TYPE: kind, VALUE: value})
@@ -73,18 +73,21 @@ WRITTEN_BY_THEM = {
 
 @pytest.mark.parametrize("kind", WRITTEN_BY_THEM)
 @given(data=st.data())
-def test_what_they_write_is_read(kind: str, data: st.DataObject) -> None:
+def test_values_of_microsofts_codec_are_decoded(kind: str, data: st.DataObject) -> None:
     """The broker reads each type, alone, in a list, a map and an array, and behind a descriptor."""
     value = data.draw(WRITTEN_BY_THEM[kind])
     typed = {TYPE: kind, VALUE: value}
 
-    assert decode(theirs(kind, value)) == value
-    assert decode(theirs(AMQPTypes.list, [typed, typed])) == [value, value]
-    assert decode(theirs(AMQPTypes.map, {"k": typed})) == {"k": value}
+    assert decode(encode_with_microsofts_codec(kind, value)) == value
+    assert decode(encode_with_microsofts_codec(AMQPTypes.list, [typed, typed])) == [value, value]
+    assert decode(encode_with_microsofts_codec(AMQPTypes.map, {"k": typed})) == {"k": value}
     pair = ({TYPE: AMQPTypes.ulong, VALUE: 0x77}, typed)
-    assert decode(theirs(AMQPTypes.described, pair)) == (0x77, value)
+    assert decode(encode_with_microsofts_codec(AMQPTypes.described, pair)) == (0x77, value)
     if kind not in {AMQPTypes.null, AMQPTypes.boolean}:  # which they write wrongly in arrays
-        assert decode(theirs(AMQPTypes.array, [typed, typed])) == [value, value]
+        assert decode(encode_with_microsofts_codec(AMQPTypes.array, [typed, typed])) == [
+            value,
+            value,
+        ]
 
 
 WRITTEN_BY_US: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
@@ -104,7 +107,7 @@ WRITTEN_BY_US: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 
 @pytest.mark.parametrize("kind", WRITTEN_BY_US)
 @given(data=st.data())
-def test_what_is_written_they_read(kind: str, data: st.DataObject) -> None:
+def test_encoded_values_are_read_by_microsofts_codec(kind: str, data: st.DataObject) -> None:
     """Microsoft's codec reads each value, alone and in lists, maps and arrays of any size."""
     write, values = WRITTEN_BY_US[kind]
     given = data.draw(st.lists(values, min_size=1, max_size=100))
@@ -118,14 +121,14 @@ def test_what_is_written_they_read(kind: str, data: st.DataObject) -> None:
     assert len(read_by_them(encode_array(same, same[0][0]))) == len(same)
 
 
-def test_types_that_look_alike_are_told_apart() -> None:
+def test_symbols_and_binaries_keep_their_types() -> None:
     """A symbol stays a symbol and a binary stays a binary, which Python's codec does not keep."""
     assert isinstance(decode(symbol("x")), Symbol)
     assert not isinstance(decode(string("x")), Symbol)
     assert decode(binary(b"x")) == b"x"
 
 
-def test_elements_stay_as_they_were_encoded() -> None:
+def test_elements_keep_their_encoding() -> None:
     """An element keeps its encoded width when it is passed on."""
     small, large = b"\x54\x05", b"\x71\x00\x00\x00\x05"
 
@@ -133,8 +136,10 @@ def test_elements_stay_as_they_were_encoded() -> None:
     assert entries(map_of({string("a"): small, string("b"): large})) == {"a": small, "b": large}
 
 
-def test_a_described_value_gives_its_descriptor_and_itself() -> None:
-    """Numeric descriptors only; a symbolic one is refused by name."""
+def test_described_value_returns_its_descriptor_and_value() -> None:
+    """Only numeric descriptors are accepted; the error for a symbolic descriptor
+    contains its name.
+    """
     assert described_value(encode_described(0x24, list_of([]))) == (0x24, list_of([]))
     with pytest.raises(MalformedValue, match="amqp:accepted:list"):
         described_value(b"\x00" + symbol("amqp:accepted:list") + b"\x45")
@@ -146,7 +151,7 @@ def test_decimals_and_characters_are_read_too() -> None:
     assert decode(b"\x94" + bytes(16)) == bytes(16)
 
 
-def test_a_number_that_does_not_fit_is_refused() -> None:
+def test_number_outside_its_type_is_rejected() -> None:
     """The codec raises an error instead of sending another number."""
     with pytest.raises(ValueError, match="256 is no ubyte"):
         amqp_types.ubyte(256)
@@ -184,5 +189,5 @@ def test_a_value_made_to_exhaust_is_malformed(encoded: bytes) -> None:
 def test_a_moment_survives() -> None:
     """A timestamp is kept to the millisecond, as in Microsoft's codec."""
     at = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    assert decode(theirs(AMQPTypes.timestamp, at)) == at.timestamp() * 1000
+    assert decode(encode_with_microsofts_codec(AMQPTypes.timestamp, at)) == at.timestamp() * 1000
     assert decode(uuid(UUID(int=7))) == UUID(int=7)

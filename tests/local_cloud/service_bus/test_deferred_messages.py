@@ -35,7 +35,7 @@ def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
     return Queue(SETTINGS, clock.now, journal)
 
 
-def deferred(queue: Queue, *, time_to_live: timedelta | None = None) -> int:
+def send_and_defer(queue: Queue, *, time_to_live: timedelta | None = None) -> int:
     """Send a message and defer it. Return its number."""
     queue.enqueue(SentMessage(payload=b"a", time_to_live=time_to_live))
     received = queue.receive()
@@ -45,9 +45,9 @@ def deferred(queue: Queue, *, time_to_live: timedelta | None = None) -> int:
     return message.sequence_number
 
 
-def test_a_deferred_message_is_handed_out_by_its_number_only(queue: Queue) -> None:
+def test_deferred_message_is_received_only_by_its_number(queue: Queue) -> None:
     """A receiver does not get it; a peek shows it as deferred."""
-    number = deferred(queue)
+    number = send_and_defer(queue)
 
     assert queue.receive() is None
     assert [message.state for message in queue.peek(1, 10)] == [MessageState.DEFERRED]
@@ -59,7 +59,7 @@ def test_a_deferred_message_is_handed_out_by_its_number_only(queue: Queue) -> No
 
 def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Queue) -> None:
     """The lock of a deferred message holds like any other lock."""
-    number = deferred(queue)
+    number = send_and_defer(queue)
     [message] = queue.receive_deferred([number])
     queue.lock(message)
 
@@ -69,9 +69,9 @@ def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Qu
 
 
 @pytest.mark.parametrize("number", [2, 99])
-def test_a_number_that_is_not_deferred_is_not_found(queue: Queue, number: int) -> None:
+def test_number_of_a_message_that_is_not_deferred_is_not_found(queue: Queue, number: int) -> None:
     """An unknown number, or that of an active message, is not found, and no message is received."""
-    first = deferred(queue)
+    first = send_and_defer(queue)
     queue.enqueue(SentMessage(payload=b"b"))
 
     with pytest.raises(MessageNotFound, match=str(number)):
@@ -80,13 +80,13 @@ def test_a_number_that_is_not_deferred_is_not_found(queue: Queue, number: int) -
     assert queue.counts() == QueueCounts(active=1, deferred=1)
 
 
-def test_an_abandoned_or_lost_one_is_set_aside_again_and_its_failures_count(
+def test_abandoned_deferred_message_is_deferred_again_and_its_failures_count(
     queue: Queue, clock: ManualClock
 ) -> None:
     """Failures count until the limit; then any receiver of the dead-letter queue gets the
     message.
     """
-    number = deferred(queue)
+    number = send_and_defer(queue)
     [message] = queue.receive_deferred([number])
     queue.abandon(queue.lock(message).token)
     [message] = queue.receive_deferred([number])
@@ -104,9 +104,9 @@ def test_an_abandoned_or_lost_one_is_set_aside_again_and_its_failures_count(
     assert received[0].state is MessageState.ACTIVE
 
 
-def test_a_deferred_message_expires_when_it_is_asked_for(queue: Queue, clock: ManualClock) -> None:
+def test_deferred_message_expires_when_it_is_requested(queue: Queue, clock: ManualClock) -> None:
     """As in Azure, a deferred message does not expire until a receiver asks for it."""
-    number = deferred(queue, time_to_live=MINUTE)
+    number = send_and_defer(queue, time_to_live=MINUTE)
     clock.advance(2 * MINUTE)
     assert queue.counts() == QueueCounts(deferred=1)
 
@@ -118,7 +118,7 @@ def test_a_deferred_message_expires_when_it_is_asked_for(queue: Queue, clock: Ma
 
 def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> None:
     """A deferred message is completed or dead-lettered like any received message."""
-    one, other = deferred(queue), deferred(queue)
+    one, other = send_and_defer(queue), send_and_defer(queue)
     for message in queue.receive_deferred([one]):
         queue.delete(message)
     [message] = queue.receive_deferred([other])
@@ -132,7 +132,7 @@ def test_a_deferred_message_is_still_set_aside_after_a_restart(
     queue: Queue, clock: ManualClock, journal: MemoryJournal
 ) -> None:
     """After a restart no receiver gets a deferred message without its number."""
-    number = deferred(queue)
+    number = send_and_defer(queue)
 
     again = Queue(SETTINGS, clock.now, MemoryJournal())
     again.restore(journal.messages.values())
@@ -141,7 +141,7 @@ def test_a_deferred_message_is_still_set_aside_after_a_restart(
     assert len(again.receive_deferred([number])) == 1
 
 
-def test_a_receiver_can_change_a_message_as_it_gives_it_back(queue: Queue) -> None:
+def test_settlement_can_change_the_properties_of_a_message(queue: Queue) -> None:
     """Abandoning, deferring and dead-lettering store changed properties with the message."""
     queue.enqueue(SentMessage(payload=b"a"))
     for settle in (queue.abandon, queue.defer):

@@ -33,10 +33,10 @@ def journal() -> MemoryJournal:
 
 @pytest.fixture
 def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
-    return Queue(settings(), clock.now, journal)
+    return Queue(build_settings(), clock.now, journal)
 
 
-def settings(**changes: object) -> QueueSettings:
+def build_settings(**changes: object) -> QueueSettings:
     wanted: dict[str, object] = {
         "name": "Jobs",
         "lock_duration": MINUTE,
@@ -46,11 +46,11 @@ def settings(**changes: object) -> QueueSettings:
     return QueueSettings(**(wanted | changes))  # type: ignore[arg-type]  # a test's own settings
 
 
-def sent(text: str, **facts: object) -> SentMessage:
+def build_message(text: str, **facts: object) -> SentMessage:
     return SentMessage(payload=text.encode(), **facts)  # type: ignore[arg-type]  # as above
 
 
-def texts(messages: list[QueuedMessage]) -> list[str]:
+def list_texts(messages: list[QueuedMessage]) -> list[str]:
     return [message.sent.payload.decode() for message in messages]
 
 
@@ -60,20 +60,18 @@ def receive(queue: Queue) -> str | None:
 
 
 class TestLocks:
-    def test_messages_are_received_in_the_order_they_were_sent(self, queue: Queue) -> None:
+    def test_messages_are_received_in_the_order_of_sending(self, queue: Queue) -> None:
         """A queue is first in, first out, and each message has one receiver."""
         for text in "abc":
-            queue.enqueue(sent(text))
+            queue.enqueue(build_message(text))
 
         received = [receive(queue) for _ in range(4)]
 
         assert received == ["a", "b", "c", None]
 
-    def test_a_completed_message_is_gone_for_good(
-        self, queue: Queue, journal: MemoryJournal
-    ) -> None:
+    def test_completed_message_is_removed(self, queue: Queue, journal: MemoryJournal) -> None:
         """Completing removes the message from the queue and from the journal."""
-        queue.enqueue(sent("a"))
+        queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
         queue.complete(lock.token)
@@ -81,10 +79,10 @@ class TestLocks:
         assert queue.peek(0, 10) == []
         assert journal.messages == {}
 
-    def test_an_abandoned_message_comes_back_before_younger_ones(self, queue: Queue) -> None:
+    def test_abandoned_message_is_received_before_later_messages(self, queue: Queue) -> None:
         """Redelivery keeps the order of sequence numbers and counts the delivery."""
-        queue.enqueue(sent("a"))
-        queue.enqueue(sent("b"))
+        queue.enqueue(build_message("a"))
+        queue.enqueue(build_message("b"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
         queue.abandon(lock.token)
@@ -92,9 +90,9 @@ class TestLocks:
         message, _ = queue.receive() or pytest.fail("nothing to receive")
         assert (message.sent.payload, message.delivery_count) == (b"a", 1)
 
-    def test_a_released_message_comes_back_as_if_never_delivered(self, queue: Queue) -> None:
+    def test_released_message_keeps_its_delivery_count(self, queue: Queue) -> None:
         """Releasing gives the message back and counts nothing."""
-        queue.enqueue(sent("a"))
+        queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
         queue.release(lock.token)
@@ -106,7 +104,7 @@ class TestLocks:
         self, queue: Queue, clock: ManualClock
     ) -> None:
         """After the lock's end the message is free again, and its old token is invalid."""
-        queue.enqueue(sent("a"))
+        queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
         clock.advance(MINUTE)
@@ -120,7 +118,7 @@ class TestLocks:
         self, queue: Queue, clock: ManualClock
     ) -> None:
         """Renewing starts the time again, and the old end passes without effect."""
-        queue.enqueue(sent("a"))
+        queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.9)
 
@@ -130,7 +128,7 @@ class TestLocks:
         clock.advance(MINUTE * 0.9)
         queue.complete(lock.token)
 
-    def test_a_token_that_nobody_holds_is_refused(self, queue: Queue) -> None:
+    def test_unknown_lock_token_is_rejected(self, queue: Queue) -> None:
         """Neither settlement nor renewal works without a lock."""
         for use in (queue.complete, queue.abandon, queue.release, queue.renew_lock):
             with pytest.raises(MessageLockLost):
@@ -140,7 +138,7 @@ class TestLocks:
 class TestDeadLetters:
     def test_too_many_failed_deliveries_end_in_the_dead_letter_queue(self, queue: Queue) -> None:
         """The third failure of three moves the message, with the reason that Azure gives."""
-        queue.enqueue(sent("a"))
+        queue.enqueue(build_message("a"))
 
         for _ in range(3):
             _, lock = queue.receive() or pytest.fail("nothing to receive")
@@ -155,8 +153,8 @@ class TestDeadLetters:
     def test_a_dead_letter_keeps_its_number_and_its_reason(
         self, queue: Queue, journal: MemoryJournal
     ) -> None:
-        """A message that is dead-lettered by its receiver carries what the receiver says."""
-        number = queue.enqueue(sent("a"))
+        """A dead letter contains the reason and the description of its receiver."""
+        number = queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
         queue.dead_letter(lock.token, DeadLettering(reason="unreadable", description="no JSON"))
@@ -165,9 +163,9 @@ class TestDeadLetters:
         assert key == ("jobs/$deadletterqueue", number)
         assert dead.dead_lettering == DeadLettering(reason="unreadable", description="no JSON")
 
-    def test_a_dead_letter_can_fail_as_often_as_it_likes(self, queue: Queue) -> None:
-        """A dead-letter queue has no maximum delivery count."""
-        queue.enqueue(sent("a"))
+    def test_dead_letter_queue_has_no_maximum_delivery_count(self, queue: Queue) -> None:
+        """A dead letter that fails five times stays in the dead-letter queue."""
+        queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.dead_letter(lock.token, DeadLettering(reason=None, description=None))
         dead_letters = queue.dead_letters
@@ -182,16 +180,16 @@ class TestDeadLetters:
 
 
 class TestDuplicates:
-    def test_a_message_id_is_taken_once_within_the_window(
+    def test_second_message_with_an_id_is_dropped_within_the_window(
         self, queue: Queue, clock: ManualClock
     ) -> None:
         """A second message of one id is dropped, even if the first has been completed."""
-        queue.enqueue(sent("first", message_id="1"))
+        queue.enqueue(build_message("first", message_id="1"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.complete(lock.token)
         clock.advance(9 * MINUTE)
 
-        queue.enqueue(sent("second", message_id="1"))
+        queue.enqueue(build_message("second", message_id="1"))
 
         assert receive(queue) is None
 
@@ -199,46 +197,50 @@ class TestDuplicates:
         self, queue: Queue, clock: ManualClock, journal: MemoryJournal
     ) -> None:
         """The window runs from the first message, and the journal forgets with the queue."""
-        queue.enqueue(sent("first", message_id="1"))
+        queue.enqueue(build_message("first", message_id="1"))
         clock.advance(6 * MINUTE)
-        queue.enqueue(sent("duplicate", message_id="1"))
+        queue.enqueue(build_message("duplicate", message_id="1"))
         clock.advance(6 * MINUTE)
 
-        queue.enqueue(sent("second", message_id="1"))
+        queue.enqueue(build_message("second", message_id="1"))
 
-        assert texts(queue.peek(0, 10)) == ["first", "second"]
+        assert list_texts(queue.peek(0, 10)) == ["first", "second"]
         assert journal.seen == {("jobs", "1"): clock.now()}
 
-    def test_without_duplicate_detection_every_message_counts(
+    def test_queue_without_duplicate_detection_keeps_every_message(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """A queue that does not ask for it compares nothing and remembers nothing."""
-        queue = Queue(settings(duplicate_detection_window=None), clock.now, journal)
+        """Such a queue stores no message ids."""
+        queue = Queue(build_settings(duplicate_detection_window=None), clock.now, journal)
 
-        queue.enqueue(sent("a", message_id="1"))
-        queue.enqueue(sent("b", message_id="1"))
+        queue.enqueue(build_message("a", message_id="1"))
+        queue.enqueue(build_message("b", message_id="1"))
 
-        assert texts(queue.peek(0, 10)) == ["a", "b"]
+        assert list_texts(queue.peek(0, 10)) == ["a", "b"]
         assert journal.seen == {}
 
 
 class TestSchedule:
-    def test_a_scheduled_message_waits_for_its_time(self, queue: Queue, clock: ManualClock) -> None:
-        """It enters the queue as if sent at that moment, behind what came before it."""
-        number = queue.enqueue(sent("later", scheduled_for=clock.now() + MINUTE))
-        queue.enqueue(sent("now"))
+    def test_scheduled_message_enters_the_queue_at_its_time(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        """It is received after the messages that were sent before that time."""
+        number = queue.enqueue(build_message("later", scheduled_for=clock.now() + MINUTE))
+        queue.enqueue(build_message("now"))
         assert queue.counts() == QueueCounts(active=1, scheduled=1)
 
         clock.advance(MINUTE)
 
         messages = queue.peek(0, 10)
-        assert texts(messages) == ["now", "later"]
+        assert list_texts(messages) == ["now", "later"]
         assert messages[1].enqueued_sequence_number == number
         assert messages[1].enqueued_at == clock.now()
 
-    def test_a_time_that_has_passed_is_now(self, queue: Queue, clock: ManualClock) -> None:
+    def test_message_scheduled_for_the_past_is_received_at_once(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
         """A message scheduled for the past can be received at once, under its own number."""
-        number = queue.enqueue(sent("a", scheduled_for=clock.now() - MINUTE))
+        number = queue.enqueue(build_message("a", scheduled_for=clock.now() - MINUTE))
 
         [message] = queue.peek(0, 10)
 
@@ -247,7 +249,7 @@ class TestSchedule:
 
     def test_a_cancelled_message_never_comes(self, queue: Queue, clock: ManualClock) -> None:
         """A cancelled message is removed, and its number cannot be cancelled twice."""
-        number = queue.enqueue(sent("a", scheduled_for=clock.now() + MINUTE))
+        number = queue.enqueue(build_message("a", scheduled_for=clock.now() + MINUTE))
 
         queue.cancel_scheduled(number)
 
@@ -258,20 +260,20 @@ class TestSchedule:
 
     def test_a_message_that_is_not_scheduled_cannot_be_cancelled(self, queue: Queue) -> None:
         """Cancelling is for scheduled messages only; others stay."""
-        number = queue.enqueue(sent("a"))
+        number = queue.enqueue(build_message("a"))
 
         with pytest.raises(MessageNotFound):
             queue.cancel_scheduled(number)
 
         assert receive(queue) == "a"
 
-    def test_the_next_change_is_the_earliest_that_time_will_bring(
+    def test_next_change_returns_the_earliest_change(
         self, queue: Queue, clock: ManualClock
     ) -> None:
         """A server can sleep until the earliest change."""
         assert queue.next_change() is None
-        queue.enqueue(sent("later", scheduled_for=clock.now() + 5 * MINUTE))
-        queue.enqueue(sent("now"))
+        queue.enqueue(build_message("later", scheduled_for=clock.now() + 5 * MINUTE))
+        queue.enqueue(build_message("now"))
 
         queue.receive()
 
@@ -281,33 +283,33 @@ class TestSchedule:
 class TestExpiry:
     def test_an_expired_message_is_dropped(self, queue: Queue, clock: ManualClock) -> None:
         """The sender's time to live ends a message that nobody has received."""
-        queue.enqueue(sent("a", time_to_live=MINUTE))
+        queue.enqueue(build_message("a", time_to_live=MINUTE))
 
         clock.advance(MINUTE)
 
         assert receive(queue) is None
         assert queue.counts() == QueueCounts()
 
-    def test_an_expired_message_is_dead_lettered_where_the_queue_says_so(
+    def test_expired_message_is_dead_lettered_if_the_queue_requires_it(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
         """The queue's own time to live applies if it is shorter than the sender's."""
         queue = Queue(
-            settings(default_time_to_live=MINUTE, dead_letters_expired_messages=True),
+            build_settings(default_time_to_live=MINUTE, dead_letters_expired_messages=True),
             clock.now,
             journal,
         )
-        queue.enqueue(sent("a", time_to_live=5 * MINUTE))
+        queue.enqueue(build_message("a", time_to_live=5 * MINUTE))
 
         clock.advance(MINUTE)
 
         assert queue.counts() == QueueCounts(dead_letter=1)
 
-    def test_a_locked_message_expires_only_when_it_is_given_back(
+    def test_locked_message_expires_only_after_its_release(
         self, queue: Queue, clock: ManualClock
     ) -> None:
         """A message does not expire while a receiver has it locked."""
-        queue.enqueue(sent("a", time_to_live=MINUTE / 2))
+        queue.enqueue(build_message("a", time_to_live=MINUTE / 2))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.7)
         assert queue.counts().locked == 1
@@ -318,25 +320,25 @@ class TestExpiry:
 
 
 class TestRestart:
-    def test_a_queue_goes_on_where_the_journal_ends(
+    def test_restored_queue_continues_from_its_journal(
         self, queue: Queue, clock: ManualClock, journal: MemoryJournal
     ) -> None:
         """Messages, counts, schedule, MessageIds and numbers survive; locks do not."""
-        queue.enqueue(sent("failed", message_id="1"))
+        queue.enqueue(build_message("failed", message_id="1"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.abandon(lock.token)
-        queue.enqueue(sent("later", scheduled_for=clock.now() + MINUTE))
+        queue.enqueue(build_message("later", scheduled_for=clock.now() + MINUTE))
         queue.receive()
 
-        again = Queue(settings(), clock.now, journal)
+        again = Queue(build_settings(), clock.now, journal)
         again.restore(
             [message for (name, _), message in journal.messages.items() if name == again.name],
             [(message_id, seen_at) for (_, message_id), seen_at in journal.seen.items()],
             journal.last_numbers[again.name],
         )
 
-        again.enqueue(sent("duplicate", message_id="1"))
+        again.enqueue(build_message("duplicate", message_id="1"))
         message, _ = again.receive() or pytest.fail("nothing to receive")
         assert (message.sent.payload, message.delivery_count) == (b"failed", 1)
         assert again.counts() == QueueCounts(locked=1, scheduled=1)
-        assert again.enqueue(sent("new")) == 4
+        assert again.enqueue(build_message("new")) == 4

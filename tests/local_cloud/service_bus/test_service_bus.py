@@ -70,7 +70,7 @@ def wire(
     return wires[-1]
 
 
-async def test_a_message_arrives_with_all_that_it_was_sent_with(wire: Wire) -> None:
+async def test_message_arrives_with_all_its_properties(wire: Wire) -> None:
     """Body, properties and typed application properties come through unchanged."""
     order = uuid4()
     message = ServiceBusMessage(
@@ -99,7 +99,7 @@ async def test_a_message_arrives_with_all_that_it_was_sent_with(wire: Wire) -> N
     assert wire.counts() == EMPTY
 
 
-async def test_a_batch_arrives_as_its_messages(wire: Wire) -> None:
+async def test_batch_arrives_as_separate_messages(wire: Wire) -> None:
     """The SDK packs a batch in one transfer; the queue holds its messages one by one."""
     batch = await wire.sender.create_message_batch()
     for number in range(100):
@@ -125,7 +125,7 @@ async def test_a_message_of_many_frames_arrives_whole(wire: Wire) -> None:
     assert b"".join(received.body) == body
 
 
-async def test_an_abandoned_message_comes_again_and_then_goes_to_the_dead_letters(
+async def test_abandoned_message_is_dead_lettered_at_the_delivery_limit(
     wire: Wire,
 ) -> None:
     """Each abandon counts; at the queue's limit the message leaves with Azure's reason."""
@@ -141,8 +141,8 @@ async def test_an_abandoned_message_comes_again_and_then_goes_to_the_dead_letter
     assert text(dead) == "a"
 
 
-async def test_a_dead_letter_tells_why_and_keeps_its_properties(wire: Wire) -> None:
-    """The receiver's reason and description stand beside the sender's own properties."""
+async def test_dead_letter_contains_its_reason_and_keeps_its_properties(wire: Wire) -> None:
+    """The reason and description of the receiver are beside the sender's own properties."""
     await wire.sender.send_messages(ServiceBusMessage("a", application_properties={"k": "v"}))
     message = await wire.receive_one()
 
@@ -174,7 +174,7 @@ async def test_a_lost_lock_is_refused_and_the_message_comes_again(
     assert (await wire.receive_one()).delivery_count == 1
 
 
-async def test_a_renewed_lock_holds_on(wire: Wire, clock: SimulatedClock) -> None:
+async def test_renewed_lock_lasts_longer(wire: Wire, clock: SimulatedClock) -> None:
     """A renewal moves the end of the lock, for the broker and for the SDK."""
     await wire.send("a")
     message = await wire.receive_one()
@@ -214,7 +214,7 @@ async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedC
     assert wire.counts().active == 2
 
 
-async def test_a_scheduled_message_comes_in_its_time(wire: Wire, clock: SimulatedClock) -> None:
+async def test_scheduled_message_is_received_at_its_time(wire: Wire, clock: SimulatedClock) -> None:
     """Until then a peek shows it and a receiver does not get it."""
     due = clock.now() + timedelta(days=7)
 
@@ -231,7 +231,7 @@ async def test_a_scheduled_message_comes_in_its_time(wire: Wire, clock: Simulate
     assert text(received) == "later"
 
 
-async def test_a_message_can_carry_its_own_schedule(wire: Wire, clock: SimulatedClock) -> None:
+async def test_annotation_of_a_message_schedules_it(wire: Wire, clock: SimulatedClock) -> None:
     """The annotation on a message that is simply sent works as scheduling does."""
     due = clock.now() + timedelta(hours=1)
     await wire.sender.send_messages(ServiceBusMessage("later", scheduled_enqueue_time_utc=due))
@@ -254,7 +254,7 @@ async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock
         await wire.sender.cancel_scheduled_messages(numbers)
 
 
-async def test_a_peek_shows_messages_and_locks_none(wire: Wire) -> None:
+async def test_peek_returns_messages_without_a_lock(wire: Wire) -> None:
     """Peeking goes on by sequence number, and sees locked messages as well."""
     await wire.send(*"abc")
     locked = await wire.receive_one()
@@ -297,7 +297,7 @@ async def test_receivers_share_a_queue_without_sharing_a_message(wire: Wire) -> 
     await other.close()
 
 
-async def test_a_closing_receiver_gives_back_what_it_has_not_handed_out(wire: Wire) -> None:
+async def test_closing_receiver_releases_prefetched_messages(wire: Wire) -> None:
     """Prefetched messages are released, not failed: their delivery count stays 0."""
     await wire.send(*"abc")
     greedy = wire.client.get_queue_receiver(wire.queue, prefetch_count=10)
@@ -324,7 +324,7 @@ async def test_receive_and_delete_removes_on_delivery(wire: Wire) -> None:
     await receiver.close()
 
 
-async def test_a_lock_outlives_the_link_that_took_it(wire: Wire) -> None:
+async def test_lock_remains_after_its_link_is_closed(wire: Wire) -> None:
     """A receiver that goes away without settling leaves its message locked, as in Azure."""
     await wire.send("a")
     receiver = wire.client.get_queue_receiver(wire.queue)
@@ -343,9 +343,7 @@ async def test_a_lock_outlives_the_link_that_took_it(wire: Wire) -> None:
         ("dead_letter_message", QueueCounts(dead_letter=1)),
     ],
 )
-async def test_the_management_node_settles_as_well(
-    wire: Wire, settle: str, end: QueueCounts
-) -> None:
+async def test_management_node_settles_a_message(wire: Wire, settle: str, end: QueueCounts) -> None:
     """The SDK uses the management node if its link is gone, and for deferred messages."""
     await wire.send("a")
     message = await wire.receive_one()

@@ -38,7 +38,7 @@ BATCH = 0x80013700
 DUE = {"x-opt-scheduled-enqueue-time": {"TYPE": "TIMESTAMP", "VALUE": 1_800_000_000_000}}
 
 
-def message(
+def encode_message(
     body: bytes = b"{}", message_id: str | None = None, ttl: int | None = None, **sections: Any
 ) -> bytes:
     """Return a message as Microsoft's codec writes it, with its body as data."""
@@ -48,11 +48,11 @@ def message(
     return bytes(encode_payload(bytearray(), written))
 
 
-def batch(*members: bytes) -> bytes:
+def encode_batch(*members: bytes) -> bytes:
     return b"".join(encode_described(0x75, binary(member)) for member in members)
 
 
-def delivered(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
+def deliver_and_decode(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
     queued = QueuedMessage(
         sequence_number=7,
         enqueued_sequence_number=7,
@@ -65,9 +65,9 @@ def delivered(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
     return encoded, decode_payload(memoryview(encoded))
 
 
-def test_the_broker_reads_what_it_must_know() -> None:
+def test_broker_reads_message_id_time_to_live_and_schedule() -> None:
     """The broker reads MessageId, time to live and schedule, and nothing else."""
-    payload = message(message_id="m-1", ttl=5000, message_annotations=DUE)
+    payload = encode_message(message_id="m-1", ttl=5000, message_annotations=DUE)
 
     assert read_sent(payload) == SentMessage(
         payload=payload,
@@ -80,20 +80,20 @@ def test_the_broker_reads_what_it_must_know() -> None:
 def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
     """Properties, application properties and body stand in the delivery as they were sent."""
     properties = {"attempt": 3, "ratio": 0.5, "none": None, "order": uuid4()}
-    bare = message(message_id="m-1", application_properties=properties)
+    bare = encode_message(message_id="m-1", application_properties=properties)
 
-    encoded, _ = delivered(bare)
+    encoded, _ = deliver_and_decode(bare)
 
     assert encoded.endswith(bare)
 
 
-def test_annotations_of_the_sender_stay_beside_those_of_the_broker() -> None:
+def test_annotations_of_the_sender_are_kept() -> None:
     """Both stay, also if the delivery annotations come last, as the SDK sends them."""
-    payload = message(
+    payload = encode_message(
         message_annotations={"x-opt-partition-key": "p"}, delivery_annotations={"mine": "kept"}
     )
 
-    _, decoded = delivered(payload, delivery_count=2)
+    _, decoded = deliver_and_decode(payload, delivery_count=2)
 
     annotations: Any = decoded.message_annotations
     assert annotations[b"x-opt-partition-key"] == b"p"
@@ -104,17 +104,17 @@ def test_annotations_of_the_sender_stay_beside_those_of_the_broker() -> None:
     assert header.delivery_count == 2
 
 
-def test_a_dead_letter_carries_its_reason_among_its_application_properties() -> None:
-    """A reason that was not given is not written."""
-    payload = message(application_properties={"k": "v"})
+def test_application_properties_of_a_dead_letter_contain_its_reason() -> None:
+    """A missing reason or description is not written."""
+    payload = encode_message(application_properties={"k": "v"})
     dead = DeadLettering(reason="unreadable", description=None)
 
-    _, decoded = delivered(payload, dead_lettering=dead)
+    _, decoded = deliver_and_decode(payload, dead_lettering=dead)
 
     assert decoded.application_properties == {b"k": b"v", b"DeadLetterReason": b"unreadable"}
 
 
-def test_changed_properties_leave_the_others_as_they_were_encoded() -> None:
+def test_changed_properties_keep_the_encoding_of_the_others() -> None:
     """The other properties, the body and their encodings keep every byte."""
     kept = {string("n"): b"\x54\x05", string("s"): symbol("x")}
     before, after = encode_described(0x73, b"\x45"), encode_described(0x75, binary(b"body"))
@@ -129,29 +129,31 @@ def test_changed_properties_leave_the_others_as_they_were_encoded() -> None:
 
 def test_a_message_without_properties_can_be_given_some() -> None:
     """The properties are written before the body, as the standard requires."""
-    changed = with_properties(batch(b"body"), {"k": string("v")})
+    changed = with_properties(encode_batch(b"body"), {"k": string("v")})
 
-    assert changed == encode_described(0x74, map_of({string("k"): string("v")})) + batch(b"body")
+    assert changed == encode_described(0x74, map_of({string("k"): string("v")})) + encode_batch(
+        b"body"
+    )
 
 
-def test_a_transfer_in_the_format_of_a_batch_is_its_messages() -> None:
+def test_transfer_in_batch_format_is_unpacked() -> None:
     """Each message of a batch is read by itself."""
-    members = [message(message_id=name) for name in "ab"]
+    members = [encode_message(message_id=name) for name in "ab"]
 
-    assert [sent.message_id for sent in unpack(batch(*members), BATCH)] == ["a", "b"]
+    assert [sent.message_id for sent in unpack(encode_batch(*members), BATCH)] == ["a", "b"]
 
 
-def test_a_message_that_holds_messages_is_no_batch() -> None:
+def test_message_whose_body_contains_messages_is_not_a_batch() -> None:
     """The transfer's format decides, whatever the body looks like."""
-    payload = batch(message(message_id="inner"))
+    payload = encode_batch(encode_message(message_id="inner"))
 
     assert [sent.payload for sent in unpack(payload)] == [payload]
 
 
-def test_a_batch_that_holds_something_else_is_malformed() -> None:
+def test_batch_with_other_content_is_malformed() -> None:
     """The whole batch is rejected."""
     with pytest.raises(MalformedMessage):
-        unpack(batch(message(), b"not a message"), BATCH)
+        unpack(encode_batch(encode_message(), b"not a message"), BATCH)
 
 
 def test_a_message_needs_no_body() -> None:
@@ -175,7 +177,7 @@ def test_no_bytes_do_worse_than_being_malformed(payload: bytes, message_format: 
 def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
     """A message with a changed byte or a missing end is delivered or rejected."""
     whole = bytearray(
-        message(
+        encode_message(
             message_id="m-1",
             ttl=5000,
             application_properties={"k": "v"},

@@ -43,7 +43,7 @@ def wire(wires: Iterator[Wire]) -> Wire:
     return next(wires)
 
 
-async def deferred(wire: Wire) -> int:
+async def send_and_defer(wire: Wire) -> int:
     """Send a message and defer it. Return its number."""
     await wire.sender.send_messages(ServiceBusMessage("a", application_properties={"k": 1}))
     message = await wire.receive_one()
@@ -59,7 +59,7 @@ async def receive_deferred(wire: Wire, number: int) -> ServiceBusReceivedMessage
 
 async def test_a_deferred_message_is_received_by_its_number(wire: Wire) -> None:
     """The message arrives as it was sent, and a peek shows that it is deferred."""
-    number = await deferred(wire)
+    number = await send_and_defer(wire)
     [peeked] = await wire.receiver.peek_messages(10, sequence_number=1)
     assert peeked.state.name == "DEFERRED"
 
@@ -79,11 +79,11 @@ async def test_a_deferred_message_is_received_by_its_number(wire: Wire) -> None:
         ("dead_letter_message", QueueCounts(dead_letter=1)),
     ],
 )
-async def test_a_deferred_message_is_settled_as_any_other(
+async def test_deferred_message_is_settled_by_the_management_node(
     wire: Wire, settle: str, end: QueueCounts
 ) -> None:
     """The management node settles it; an abandoned one is deferred again."""
-    message = await receive_deferred(wire, await deferred(wire))
+    message = await receive_deferred(wire, await send_and_defer(wire))
 
     await getattr(wire.receiver, settle)(message)
 
@@ -92,7 +92,7 @@ async def test_a_deferred_message_is_settled_as_any_other(
 
 async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> None:
     """In this mode no message is left to settle."""
-    number = await deferred(wire)
+    number = await send_and_defer(wire)
     receiver = wire.client.get_queue_receiver(
         wire.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE
     )
@@ -104,7 +104,7 @@ async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> Non
     await receiver.close()
 
 
-async def test_a_number_that_nobody_deferred_is_not_found(wire: Wire) -> None:
+async def test_number_of_a_message_that_is_not_deferred_is_not_found(wire: Wire) -> None:
     """The SDK raises its own error for this."""
     await wire.send("a")
 

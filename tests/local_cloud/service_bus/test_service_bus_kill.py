@@ -45,7 +45,7 @@ class ServiceBusProcess:
 
 
 @contextmanager
-def service_bus(database: Path) -> Iterator[ServiceBusProcess]:
+def run_service_bus(database: Path) -> Iterator[ServiceBusProcess]:
     command = [sys.executable, "-m", "local_cloud.service_bus"]
     options = ["--port", "0", "--database", str(database)]
     with subprocess.Popen(
@@ -58,7 +58,7 @@ def service_bus(database: Path) -> Iterator[ServiceBusProcess]:
 
 
 @asynccontextmanager
-async def client_of(process: ServiceBusProcess) -> AsyncIterator[ServiceBusClient]:
+async def open_client(process: ServiceBusProcess) -> AsyncIterator[ServiceBusClient]:
     async with ServiceBusClient.from_connection_string(
         process.connection_string, retry_total=0
     ) as client:
@@ -71,7 +71,7 @@ async def receive_all(
     """Complete all messages; return each body with its delivery count."""
     found: dict[str, int] = {}
     async with (
-        client_of(process) as client,
+        open_client(process) as client,
         client.get_queue_receiver(QUEUE, sub_queue=sub_queue) as receiver,
     ):
         while messages := await receiver.receive_messages(100, max_wait_time=1):
@@ -81,13 +81,13 @@ async def receive_all(
     return found
 
 
-async def test_what_was_settled_and_what_was_not_survive_a_kill(tmp_path: Path) -> None:
+async def test_settlements_and_messages_survive_a_kill(tmp_path: Path) -> None:
     """Complete, abandon, dead-letter, schedule and MessageIds are kept; locks are not."""
     database = tmp_path / "queues.db"
     later = datetime.now(UTC) + timedelta(days=1)
-    with service_bus(database) as process:
+    with run_service_bus(database) as process:
         async with (
-            client_of(process) as client,
+            open_client(process) as client,
             client.get_queue_sender(QUEUE) as sender,
             client.get_queue_receiver(QUEUE) as receiver,
         ):
@@ -100,8 +100,8 @@ async def test_what_was_settled_and_what_was_not_survive_a_kill(tmp_path: Path) 
             await receiver.dead_letter_message(dead, reason="unreadable")
             process.kill()
 
-    with service_bus(database) as process:
-        async with client_of(process) as client, client.get_queue_sender(QUEUE) as sender:
+    with run_service_bus(database) as process:
+        async with open_client(process) as client, client.get_queue_sender(QUEUE) as sender:
             await sender.send_messages(ServiceBusMessage("again", message_id="completed"))
             await sender.cancel_scheduled_messages(number)
         active = await receive_all(process)
@@ -113,7 +113,7 @@ async def test_what_was_settled_and_what_was_not_survive_a_kill(tmp_path: Path) 
 
 # The SDK does not close its socket when the other end has died under it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_every_message_that_was_accepted_is_there_after_a_kill_in_mid_send(
+async def test_accepted_messages_survive_a_kill_during_sending(
     tmp_path: Path,
 ) -> None:
     """The process is killed while a sender sends; no message that it accepted is lost."""
@@ -121,7 +121,7 @@ async def test_every_message_that_was_accepted_is_there_after_a_kill_in_mid_send
     accepted: list[str] = []
 
     async def send_until_it_dies(process: ServiceBusProcess) -> None:
-        async with client_of(process) as client, client.get_queue_sender(QUEUE) as sender:
+        async with open_client(process) as client, client.get_queue_sender(QUEUE) as sender:
             for number in itertools.count():
                 if number == 300:
                     asyncio.get_running_loop().call_later(0.05, process.kill)
@@ -129,11 +129,11 @@ async def test_every_message_that_was_accepted_is_there_after_a_kill_in_mid_send
                 await sender.send_messages(ServiceBusMessage(body, message_id=body))
                 accepted.append(body)
 
-    with service_bus(database) as process, pytest.raises((ServiceBusError, OSError)):
+    with run_service_bus(database) as process, pytest.raises((ServiceBusError, OSError)):
         await send_until_it_dies(process)
     gc.collect()  # that socket, while its warning is awaited
 
-    with service_bus(database) as process:
+    with run_service_bus(database) as process:
         found = await receive_all(process)
     assert len(accepted) >= 300
     # One more may have been kept than its sender heard of, never one fewer.
@@ -141,10 +141,10 @@ async def test_every_message_that_was_accepted_is_there_after_a_kill_in_mid_send
     assert len(found) <= len(accepted) + 1
 
 
-def test_a_terminated_process_stops_cleanly_and_leaves_one_file(tmp_path: Path) -> None:
+def test_terminated_process_exits_cleanly_with_one_database_file(tmp_path: Path) -> None:
     """SIGTERM ends it with 0, and the write-ahead log is folded into the database."""
     database = tmp_path / "queues.db"
-    with service_bus(database) as process:
+    with run_service_bus(database) as process:
         code = process.terminate()
 
     assert code == 0
@@ -154,7 +154,7 @@ def test_a_terminated_process_stops_cleanly_and_leaves_one_file(tmp_path: Path) 
     connection.close()
 
 
-def test_a_configuration_that_cannot_be_served_ends_the_start_in_words(tmp_path: Path) -> None:
+def test_invalid_configuration_stops_the_start_with_an_error(tmp_path: Path) -> None:
     """The process names the file and the error, and does not listen."""
     config = tmp_path / "Config.json"
     config.write_text('{"UserConfig": {"Namespaces": []}}')

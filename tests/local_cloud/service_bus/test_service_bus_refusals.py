@@ -70,7 +70,7 @@ async def send_to_the_dead_letters(client: ServiceBusClient) -> None:
         (send_to_the_dead_letters, ServiceBusError, "dead-letter queue"),
     ],
 )
-async def test_what_is_not_offered_is_refused(
+async def test_unsupported_operation_is_rejected(
     client: ServiceBusClient, attempt: Attempt, error: type[Exception], words: str
 ) -> None:
     """The SDK gets an AMQP error that it maps and shows, at once."""
@@ -78,7 +78,7 @@ async def test_what_is_not_offered_is_refused(
         await asyncio.wait_for(attempt(client), 20)
 
 
-async def test_a_message_that_is_too_large_is_refused_by_the_broker(
+async def test_too_large_message_is_rejected_by_the_broker(
     client: ServiceBusClient, bus: LocalServiceBus
 ) -> None:
     """The limit is that of the Standard tier, and the broker does not trust the SDK with it."""

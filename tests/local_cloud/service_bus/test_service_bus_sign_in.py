@@ -59,7 +59,7 @@ class RawClient:
 
 
 @pytest.mark.parametrize("mechanism", ["MSSBCBS", "ANONYMOUS"])
-def test_clients_find_the_mechanism_that_they_insist_on(
+def test_broker_offers_the_sign_in_mechanism_of_each_client(
     bus: LocalServiceBus, mechanism: str
 ) -> None:
     """.NET's client requires the first mechanism; the broker ignores an answer to the second."""
@@ -78,7 +78,7 @@ def test_clients_find_the_mechanism_that_they_insist_on(
         assert client.frame()[0] == OPEN
 
 
-def test_another_mechanism_is_refused(bus: LocalServiceBus) -> None:
+def test_unknown_sign_in_mechanism_is_rejected(bus: LocalServiceBus) -> None:
     """The sign-in outcome rejects the mechanism, and the connection ends."""
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
@@ -90,7 +90,7 @@ def test_another_mechanism_is_refused(bus: LocalServiceBus) -> None:
         assert client.read(1) == b""
 
 
-def test_another_protocol_is_told_what_is_spoken_here(bus: LocalServiceBus) -> None:
+def test_client_of_another_protocol_gets_the_amqp_header(bus: LocalServiceBus) -> None:
     """As the standard says, the broker sends its own protocol header and ends the connection."""
     with RawClient(bus) as client:
         client.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -101,7 +101,7 @@ def test_another_protocol_is_told_what_is_spoken_here(bus: LocalServiceBus) -> N
 @pytest.mark.parametrize(
     "nonsense", [b"\xff" * 8, b"\x00\x00\x00\x0c\x02\x00\x00\x00\xff\xff\xff\xff"]
 )
-def test_what_is_no_frame_ends_the_connection_in_words(
+def test_malformed_frame_closes_the_connection_with_an_error(
     bus: LocalServiceBus, nonsense: bytes
 ) -> None:
     """The client gets the reason; the broker and its other connections continue."""
@@ -118,7 +118,7 @@ def test_what_is_no_frame_ends_the_connection_in_words(
         assert other.frame()[0] == OPEN
 
 
-def test_a_client_that_asks_for_heartbeats_gets_them(bus: LocalServiceBus) -> None:
+def test_client_with_an_idle_timeout_gets_heartbeats(bus: LocalServiceBus) -> None:
     """The broker sends heartbeats at half of the client's idle timeout."""
     with RawClient(bus) as client:
         client.socket.sendall(AMQP)

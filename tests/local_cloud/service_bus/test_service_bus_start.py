@@ -41,7 +41,7 @@ def bus() -> Iterator[LocalServiceBus]:
         yield bus
 
 
-async def test_a_token_credential_serves_as_well(bus: LocalServiceBus) -> None:
+async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:
     """Code for a managed identity needs one more argument and no other code path."""
     async with (
         ServiceBusClient(f"{HOST}:{bus.port}", AnyToken(), use_tls=False) as client,
@@ -52,7 +52,7 @@ async def test_a_token_credential_serves_as_well(bus: LocalServiceBus) -> None:
     assert bus.counts("flow-jobs").active == 1
 
 
-def test_the_sync_client_works_with_nothing_but_the_connection_string(bus: LocalServiceBus) -> None:
+def test_sync_client_works_with_the_connection_string(bus: LocalServiceBus) -> None:
     """Both halves of the SDK speak the same protocol."""
     with (
         SyncServiceBusClient.from_connection_string(bus.connection_string) as client,
@@ -66,13 +66,13 @@ def test_the_sync_client_works_with_nothing_but_the_connection_string(bus: Local
     assert bus.counts("environment-jobs").locked == 0
 
 
-def test_it_listens_on_this_machine_only(bus: LocalServiceBus) -> None:
+def test_broker_listens_on_this_machine_only(bus: LocalServiceBus) -> None:
     """Any token gives access, so the broker never listens on an address of another machine."""
     assert HOST == "127.0.0.1"
     assert f"sb://127.0.0.1:{bus.port}" in bus.connection_string
 
 
-def test_a_port_that_is_taken_is_an_error_of_the_caller(bus: LocalServiceBus) -> None:
+def test_start_on_a_used_port_raises_an_error(bus: LocalServiceBus) -> None:
     """The start raises the error, instead of a thread that nobody watches."""
     with (
         pytest.raises(OSError, match="address already in use"),
@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_is_an_error_of_the_caller(bus: LocalServiceBus) ->
 @pytest.mark.parametrize(
     "greeting", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"AMQP\x03\x01"]
 )
-def test_a_client_of_another_protocol_is_turned_away(bus: LocalServiceBus, greeting: bytes) -> None:
+def test_connection_of_another_protocol_is_closed(bus: LocalServiceBus, greeting: bytes) -> None:
     """The connection ends with an AMQP header, and the broker serves on."""
     with socket.create_connection((HOST, bus.port), timeout=10) as stranger:
         stranger.sendall(greeting)
@@ -95,7 +95,7 @@ def test_a_client_of_another_protocol_is_turned_away(bus: LocalServiceBus, greet
     assert bus.counts("poison").active == 0
 
 
-def test_one_database_has_one_broker(tmp_path: Path) -> None:
+def test_second_broker_on_a_database_is_rejected(tmp_path: Path) -> None:
     """The second broker is rejected at its start, because it would deliver the same messages."""
     database = tmp_path / "queues.db"
     with (
@@ -106,7 +106,7 @@ def test_one_database_has_one_broker(tmp_path: Path) -> None:
         pass
 
 
-def test_the_products_queues_are_as_the_design_says() -> None:
+def test_queues_of_the_product_have_the_designed_settings() -> None:
     """Five queues with duplicate detection over ten minutes and ten deliveries."""
     queues = read_configuration(PRODUCT_QUEUES)
 
@@ -127,7 +127,7 @@ def test_the_products_queues_are_as_the_design_says() -> None:
         ({"Name": "a queue"}, "Name"),
     ],
 )
-def test_a_configuration_that_asks_for_more_is_refused(
+def test_unsupported_queue_property_is_rejected(
     tmp_path: Path, queue: dict[str, object], words: str
 ) -> None:
     """The error names the file and the property, and nothing is ignored."""
@@ -151,7 +151,7 @@ def test_a_configuration_with_topics_is_refused(tmp_path: Path) -> None:
         read_configuration(path)
 
 
-def test_a_queue_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+def test_duplicate_queue_name_is_rejected(tmp_path: Path) -> None:
     """Names are compared without regard to case, as Service Bus does."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Queues": [{"Name": "jobs"}, {"Name": "Jobs"}]}

@@ -21,7 +21,7 @@ GLOBAL = "api.flow.microsoft.com"
 KINGDOM = "e0000000-0000-4000-8000-0000000000b1"
 
 
-def flows_of(environment: str, host: str) -> str:
+def build_flows_url(environment: str, host: str) -> str:
     """Return the address of an environment's flows on a host."""
     path = f"providers/Microsoft.ProcessSimple/scopes/admin/environments/{environment}/v2/flows"
     return f"https://{host}/{path}"
@@ -48,14 +48,14 @@ def described() -> dict[str, Any]:
     return full
 
 
-async def test_a_regional_host_answers_for_its_region_alone() -> None:
+async def test_regional_host_serves_its_region_only() -> None:
     """A host that belongs to no region does not exist."""
     async with tenant_world() as world:
-        own = await world.call("GET", flows_of(ENVIRONMENT, f"emea.{GLOBAL}"))
-        others = await world.call("GET", flows_of(ENVIRONMENT, f"unitedstates.{GLOBAL}"))
-        back = await world.call("GET", flows_of(OTHER_REGION, f"unitedstates.{GLOBAL}"))
+        own = await world.call("GET", build_flows_url(ENVIRONMENT, f"emea.{GLOBAL}"))
+        others = await world.call("GET", build_flows_url(ENVIRONMENT, f"unitedstates.{GLOBAL}"))
+        back = await world.call("GET", build_flows_url(OTHER_REGION, f"unitedstates.{GLOBAL}"))
         with pytest.raises(Exception, match="403"):
-            await world.call("GET", flows_of(ENVIRONMENT, f"uk.{GLOBAL}"))
+            await world.call("GET", build_flows_url(ENVIRONMENT, f"uk.{GLOBAL}"))
 
         assert [own.status, others.status, back.status] == [200, 403, 200]
         assert others.code == "EnvironmentAccessDenied"
@@ -65,17 +65,17 @@ async def test_a_regional_host_answers_for_its_region_alone() -> None:
 async def test_the_global_host_may_refuse_a_region() -> None:
     """The error has the shape that clients have seen, and other regions are served."""
     async with tenant_world() as world:
-        before = await world.call("GET", flows_of(ENVIRONMENT, GLOBAL))
+        before = await world.call("GET", build_flows_url(ENVIRONMENT, GLOBAL))
         await world.control("PUT", "/assumptions", {"global_flow_host_refuses": ["europe"]})
-        refused = await world.call("GET", flows_of(ENVIRONMENT, GLOBAL))
-        others = await world.call("GET", flows_of(OTHER_REGION, GLOBAL))
+        refused = await world.call("GET", build_flows_url(ENVIRONMENT, GLOBAL))
+        others = await world.call("GET", build_flows_url(OTHER_REGION, GLOBAL))
 
     assert [before.status, refused.status, others.status] == [200, 400, 200]
     assert refused.code == "AzureResourceManagerRequestFailed"
     assert "MacroRegionDerivationFailed" in refused.body["error"]["message"]
 
 
-async def used(app: Adapters) -> list[int]:
+async def send_requests(app: Adapters) -> list[int]:
     """Send each kind of request in two regions; return the results."""
     reports = app.flow_reports
     first = await reports.list_flows(ENVIRONMENT)
@@ -88,13 +88,13 @@ async def used(app: Adapters) -> list[int]:
     return [len(first), len(kingdom), len(page.items), len(held)]
 
 
-async def test_the_app_calls_each_environment_where_it_says(
+async def test_app_calls_the_host_that_each_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The global host rejects both regions, and the app never sends a request to it."""
     async with run_adapters(monkeypatch, described()) as app:
         app.world.tenant.calls.reset()
-        found = await used(app)
+        found = await send_requests(app)
         routes = app.world.tenant.calls.routes
 
         assert found == [6, 1, 1, 1]
@@ -103,7 +103,7 @@ async def test_the_app_calls_each_environment_where_it_says(
         assert routes["flow_service.admin_list_flows"] == 3
 
 
-async def test_where_no_host_is_told_the_regional_one_is_found(
+async def test_app_finds_the_regional_host_of_an_environment_without_a_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The global host rejects each request and names the region; the app then uses its host."""
@@ -111,6 +111,6 @@ async def test_where_no_host_is_told_the_regional_one_is_found(
     async with run_adapters(monkeypatch, described()) as app:
         app.world.tenant.calls.reset()
 
-        assert await used(app) == [6, 1, 1, 1]
+        assert await send_requests(app) == [6, 1, 1, 1]
         assert app.world.tenant.calls.routes["flow_service.admin_list_flows"] == 6
         assert app.world.environment.workflows[HTTP_FLOW].state == "Started"

@@ -22,7 +22,7 @@ async def world() -> AsyncIterator[AzureWorld]:
         yield served
 
 
-async def control(
+async def call_control_api(
     world: AzureWorld, method: str, path: str, body: Any = None, **query: str
 ) -> tuple[int, Any]:
     """Call the control port."""
@@ -31,9 +31,9 @@ async def control(
         return response.status, json.loads(await response.text() or "null")
 
 
-async def test_the_settings_of_a_running_site_can_be_seen(world: AzureWorld) -> None:
+async def test_control_api_returns_the_settings_of_a_running_site(world: AzureWorld) -> None:
     """A Key Vault reference shows the value that the site's code reads."""
-    status, site = await control(world, "GET", "/azure/site", id=SITE_ID.upper())
+    status, site = await call_control_api(world, "GET", "/azure/site", id=SITE_ID.upper())
 
     assert status == 200
     assert site["settings"] == {"COLOUR": "blue", "ORDERS_URL": "https://flow.example/1"}
@@ -42,14 +42,14 @@ async def test_the_settings_of_a_running_site_can_be_seen(world: AzureWorld) -> 
 
 async def test_an_unknown_site_is_not_found(world: AzureWorld) -> None:
     """An unknown id is an error, not an empty site."""
-    status, _ = await control(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
+    status, _ = await call_control_api(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
 
     assert status == 404
 
 
 async def test_locks_are_listed_by_policy(world: AzureWorld) -> None:
     """A policy with a usable key locks nothing."""
-    _, locks = await control(world, "GET", "/azure/locks")
+    _, locks = await call_control_api(world, "GET", "/azure/locks")
 
     assert locks == {POLICY_ID: None}
 
@@ -58,8 +58,10 @@ async def test_the_way_to_a_host_can_be_tried(world: AzureWorld) -> None:
     """The answer names the resource that denies the call."""
     query = {"host": "erp.contoso.example", "region": "westeurope"}
 
-    _, protected = await control(world, "GET", "/azure/reachability", **query, isProtected="true")
-    _, original = await control(world, "GET", "/azure/reachability", **query)
+    _, protected = await call_control_api(
+        world, "GET", "/azure/reachability", **query, isProtected="true"
+    )
+    _, original = await call_control_api(world, "GET", "/azure/reachability", **query)
 
     assert protected == {"refusedBy": GROUP_OF_RULES_ID}
     assert original == {"refusedBy": None}
@@ -69,7 +71,7 @@ async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld)
     """The event for near expiry comes 30 days before the expiry; a test need not wait."""
     order = {"vault": "kv-cmk", "key": "pp-cmk", "kind": "Microsoft.KeyVault.KeyNearExpiry"}
 
-    await control(world, "POST", "/azure/key-events", order)
+    await call_control_api(world, "POST", "/azure/key-events", order)
 
     [message] = world.tenant.outbox.messages
     assert json.loads(message.body)["eventType"] == "Microsoft.KeyVault.KeyNearExpiry"
@@ -79,10 +81,10 @@ async def test_more_can_be_seeded_later(world: AzureWorld) -> None:
     """The existing resources stay."""
     more = {"sites": [{"id": f"{SITE_ID}-2", "appSettings": {"A": "1"}}]}
 
-    status, _ = await control(world, "POST", "/azure/seed", more)
+    status, _ = await call_control_api(world, "POST", "/azure/seed", more)
 
-    _, added = await control(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
-    _, kept = await control(world, "GET", "/azure/site", id=SITE_ID)
+    _, added = await call_control_api(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
+    _, kept = await call_control_api(world, "GET", "/azure/site", id=SITE_ID)
     assert status == 204
     assert added["settings"] == {"A": "1"}
     assert kept["settings"]["COLOUR"] == "blue"

@@ -46,7 +46,7 @@ async def secrets(world: AzureWorld) -> AsyncIterator[SecretClient]:
         yield client
 
 
-async def test_a_call_without_token_is_told_where_to_get_one(world: AzureWorld) -> None:
+async def test_request_without_a_token_gets_a_challenge(world: AzureWorld) -> None:
     """The challenge names the authority and the resource."""
     answer = await world.call("GET", f"{URL}/keys", audience="", **{"api-version": "7.4"})
 
@@ -55,7 +55,7 @@ async def test_a_call_without_token_is_told_where_to_get_one(world: AzureWorld) 
     assert 'resource="https://vault.azure.net"' in answer.headers["WWW-Authenticate"]
 
 
-async def test_a_token_for_another_service_is_refused(world: AzureWorld) -> None:
+async def test_token_for_another_service_is_rejected(world: AzureWorld) -> None:
     """A token for Resource Manager does not open vaults."""
     answer = await world.call("GET", f"{URL}/keys", **{"api-version": "7.4"})
 
@@ -109,7 +109,7 @@ async def test_rotation_adds_a_version_and_publishes_its_event(
     assert message.properties["aeg-output-event-id"] == event["id"]
 
 
-async def test_events_show_their_quirks_when_asked_to(world: AzureWorld, keys: KeyClient) -> None:
+async def test_events_can_have_the_known_variations(world: AzureWorld, keys: KeyClient) -> None:
     """Events may have extra blanks, epochs as strings, CloudEvents form, or come twice."""
     settings = world.azure.events
     settings.schema = EventSchema.CLOUD_EVENTS
@@ -205,7 +205,7 @@ async def test_secrets_are_listed_without_their_values(secrets: SecretClient) ->
     assert (await secrets.get_secret("orders-url")).value == "https://flow.example/1"
 
 
-async def test_writing_a_secret_adds_a_version_and_keeps_the_old_one(
+async def test_write_of_a_secret_adds_a_version_and_keeps_the_old_version(
     secrets: SecretClient,
 ) -> None:
     """The id of the old version still returns the old value."""
@@ -250,7 +250,7 @@ async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyC
     assert signed.key_id == (await keys.get_key("pp-cmk")).id
 
 
-async def test_a_version_that_is_off_does_not_sign(keys: KeyClient) -> None:
+async def test_disabled_key_version_does_not_sign(keys: KeyClient) -> None:
     """Its public key can still be read."""
     key = await keys.get_key("pp-cmk")
     client = keys.get_cryptography_client("pp-cmk", key_version=key.properties.version)
@@ -261,7 +261,7 @@ async def test_a_version_that_is_off_does_not_sign(keys: KeyClient) -> None:
         await client.sign(SignatureAlgorithm.rs256, bytes(32))
 
 
-async def test_a_key_that_is_not_for_signatures_does_not_sign(
+async def test_key_without_the_sign_operation_does_not_sign(
     world: AzureWorld, keys: KeyClient
 ) -> None:
     """The key's list of operations decides."""

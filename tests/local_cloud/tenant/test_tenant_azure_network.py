@@ -35,7 +35,7 @@ async def network(world: AzureWorld) -> AsyncIterator[NetworkManagementClient]:
         yield client
 
 
-async def test_security_groups_show_their_rules_and_the_default_ones(
+async def test_security_groups_contain_their_rules_and_the_default_rules(
     network: NetworkManagementClient,
 ) -> None:
     """Every group ends with a default rule that denies everything else."""
@@ -89,7 +89,7 @@ async def test_service_tags_come_in_pages_with_numbers_as_strings(
     assert len(second.body["values"]) == 3
 
 
-async def test_one_tag_can_be_asked_for(network: NetworkManagementClient) -> None:
+async def test_single_service_tag_can_be_requested(network: NetworkManagementClient) -> None:
     """The details of a service tag need not contain its ranges."""
     details = network.service_tag_information.list(
         "westeurope", tag_name="PowerPlatformPlex.UKSouth", no_address_prefixes=True
@@ -101,7 +101,7 @@ async def test_one_tag_can_be_asked_for(network: NetworkManagementClient) -> Non
     assert properties.address_prefixes is None
 
 
-def test_a_downloaded_list_is_read_with_its_integers(tmp_path: Path) -> None:
+def test_downloaded_service_tag_list_with_integers_is_read(tmp_path: Path) -> None:
     """The file contains integers where the API returns strings."""
     path = tmp_path / "ServiceTags_Public.json"
     properties = {
@@ -122,7 +122,7 @@ def test_a_downloaded_list_is_read_with_its_integers(tmp_path: Path) -> None:
     assert tag.change_number == "5"
 
 
-def test_a_file_that_is_no_list_of_tags_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_a_service_tag_list_is_rejected(tmp_path: Path) -> None:
     """The error names the file."""
     path = tmp_path / "other.json"
     path.write_text('{"values": []}')

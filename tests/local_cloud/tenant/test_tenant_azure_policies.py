@@ -57,7 +57,7 @@ def link(world: AzureWorld, policy_id: str) -> None:
     world.tenant.part(PowerPlatform).add_environment(environment)
 
 
-async def test_a_policy_is_found_whatever_the_case_of_its_id(world: AzureWorld) -> None:
+async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
     """Resource ids compare without regard to case, and keep their spelling."""
     answer = await world.arm("GET", POLICY_ID.lower())
 
@@ -105,7 +105,7 @@ async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: A
     assert answer.body["identity"] == before["identity"]
 
 
-async def test_a_policy_that_is_not_there_is_deleted_with_204(world: AzureWorld) -> None:
+async def test_delete_of_a_missing_policy_returns_204(world: AzureWorld) -> None:
     """A second delete is no error, and only the first one publishes an event."""
     first = await world.arm("DELETE", POLICY_ID)
     second = await world.arm("DELETE", POLICY_ID)

@@ -42,17 +42,17 @@ def add_rule(azure: Azure, priority: int, access: str, *sources: str, port: str 
     group["properties"]["securityRules"].append(rule)
 
 
-def restrict(azure: Azure, *restrictions: dict[str, Any], **web: Any) -> None:
+def set_restrictions(azure: Azure, *restrictions: dict[str, Any], **web: Any) -> None:
     """Set the access restrictions of the site."""
     put_configuration(azure, SITE_ID, "web", {"ipSecurityRestrictions": list(restrictions), **web})
 
 
-def test_a_host_that_nothing_stands_before_is_open(azure: Azure) -> None:
+def test_host_without_a_firewall_is_reachable(azure: Azure) -> None:
     """The tenant denies only calls to hosts behind a firewall."""
     assert find_refusal(azure, "api.example.org", COPY) is None
 
 
-def test_a_group_that_knows_the_old_ranges_refuses_the_copy(azure: Azure) -> None:
+def test_group_with_only_the_old_ranges_denies_the_copy(azure: Azure) -> None:
     """The copy calls from other ranges than the original."""
     refusal = find_refusal(azure, ERP.upper(), COPY)
 
@@ -74,14 +74,14 @@ def test_a_group_that_knows_the_old_ranges_refuses_the_copy(azure: Azure) -> Non
         "0.0.0.0/0",
     ],
 )
-def test_a_rule_that_covers_the_new_ranges_lets_the_copy_through(azure: Azure, source: str) -> None:
+def test_rule_for_the_new_ranges_allows_the_copy(azure: Azure, source: str) -> None:
     """A rule for the whole service tag, a region of it or wider covers the ranges."""
     add_rule(azure, 110, "Allow", source)
 
     assert find_refusal(azure, ERP, COPY) is None
 
 
-def test_prefixes_written_out_cover_as_the_tag_does(azure: Azure) -> None:
+def test_rule_with_all_prefixes_of_the_tag_allows_the_copy(azure: Azure) -> None:
     """An administrator may copy the ranges instead of naming the tag."""
     tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
     assert tag is not None
@@ -91,7 +91,7 @@ def test_prefixes_written_out_cover_as_the_tag_does(azure: Azure) -> None:
     assert find_refusal(azure, ERP, COPY) is None
 
 
-def test_one_missing_range_is_enough_for_a_refusal(azure: Azure) -> None:
+def test_rule_without_one_prefix_denies_the_copy(azure: Azure) -> None:
     """A flow may call from any of its ranges, so each must be allowed."""
     tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
     assert tag is not None
@@ -101,7 +101,7 @@ def test_one_missing_range_is_enough_for_a_refusal(azure: Azure) -> None:
     assert find_refusal(azure, ERP, COPY) is not None
 
 
-def test_another_region_does_not_cover(azure: Azure) -> None:
+def test_rule_for_another_region_denies_the_copy(azure: Azure) -> None:
     """A regional service tag contains the ranges of its region only."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.NorthEurope")
 
@@ -124,7 +124,7 @@ def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
     assert find_refusal(azure, ERP, COPY) is None
 
 
-def test_a_rule_for_another_port_does_not_count(azure: Azure) -> None:
+def test_rule_for_another_port_does_not_allow_the_copy(azure: Azure) -> None:
     """Flows call on 443 unless their URL says otherwise."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex", port="8000-8100")
 
@@ -140,7 +140,7 @@ def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
 
 def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
     """The first rule that allows addresses denies all others."""
-    restrict(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
+    set_restrictions(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
 
     refusal = find_refusal(azure, SHOP, COPY)
 
@@ -149,9 +149,9 @@ def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
     assert refusal.resource_id == SITE_ID
 
 
-def test_a_site_takes_the_tag_and_lists_of_prefixes(azure: Azure) -> None:
+def test_access_restriction_may_have_a_tag_or_several_prefixes(azure: Azure) -> None:
     """One rule may contain several prefixes, separated by commas."""
-    restrict(
+    set_restrictions(
         azure,
         {"ipAddress": "203.0.113.1/32,198.51.100.0/24", "action": "Allow", "priority": 100},
         {"ipAddress": "PowerPlatformPlex.WestEurope", "tag": "ServiceTag", "priority": 200},
@@ -162,7 +162,7 @@ def test_a_site_takes_the_tag_and_lists_of_prefixes(azure: Azure) -> None:
 
 def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
     """With this default action, rules can only deny."""
-    restrict(
+    set_restrictions(
         azure,
         {"ipAddress": "203.0.113.0/24", "action": "Deny", "priority": 100},
         ipSecurityRestrictionsDefaultAction="Allow",
@@ -173,7 +173,7 @@ def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
 
 def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
     """If public access is off, no rule counts."""
-    restrict(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
+    set_restrictions(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
 
     assert find_refusal(azure, SHOP, COPY) is not None
 
@@ -182,7 +182,9 @@ def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
     ("destination", "is_let_in"),
     [("10.0.1.0/24", True), ("VirtualNetwork", True), ("10.0.1.4", True), ("10.0.2.0/24", False)],
 )
-def test_a_rule_may_name_where_it_leads_to(azure: Azure, destination: str, is_let_in: bool) -> None:
+def test_rule_applies_only_to_its_destination(
+    azure: Azure, destination: str, is_let_in: bool
+) -> None:
     """A rule that allows access to another address does not allow access to this host."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
@@ -192,7 +194,7 @@ def test_a_rule_may_name_where_it_leads_to(azure: Azure, destination: str, is_le
     assert (find_refusal(azure, ERP, COPY) is None) is is_let_in
 
 
-def test_a_region_that_the_list_does_not_have_stands_for_the_whole_tag(azure: Azure) -> None:
+def test_region_missing_in_the_list_needs_the_whole_tag(azure: Azure) -> None:
     """The ranges of such a flow are unknown, so the whole service tag must be allowed."""
     origin = FlowOrigin(region="francecentral", is_protected=True)
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.WestEurope")

@@ -31,14 +31,14 @@ async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
     assert (answer.status, answer.body["error"]["code"]) == (400, "MissingApiVersionParameter")
 
 
-async def test_a_call_with_an_api_version_that_is_no_date_is_refused(world: AzureWorld) -> None:
+async def test_api_version_that_is_not_a_date_is_rejected(world: AzureWorld) -> None:
     """A version is a date, possibly with `-preview`."""
     answer = await world.call("GET", f"{ARM}{VAULTS}", **{"api-version": "7.4"})
 
     assert answer.body["error"]["code"] == "InvalidApiVersionParameter"
 
 
-async def test_a_token_for_another_audience_is_refused(world: AzureWorld) -> None:
+async def test_token_for_another_audience_is_rejected(world: AzureWorld) -> None:
     """A token for a vault does not open Resource Manager."""
     answer = await world.call(
         "GET",
@@ -103,7 +103,7 @@ async def test_resources_can_be_listed_by_type(world: AzureWorld) -> None:
     assert [each["name"] for each in answer.body["value"]] == ["shop"]
 
 
-async def test_a_vault_shows_how_it_is_protected(world: AzureWorld) -> None:
+async def test_vault_contains_its_protection_settings(world: AzureWorld) -> None:
     """Key readiness needs these properties."""
     vault = (await world.arm("GET", VAULT_ID)).body["properties"]
 
@@ -112,7 +112,7 @@ async def test_a_vault_shows_how_it_is_protected(world: AzureWorld) -> None:
     assert vault["vaultUri"] == "https://kv-cmk.vault.azure.net/"
 
 
-async def test_a_resource_that_is_not_there_is_not_found(world: AzureWorld) -> None:
+async def test_missing_resource_is_not_found(world: AzureWorld) -> None:
     """The error has the envelope of Resource Manager."""
     answer = await world.arm("GET", f"{POLICY_ID}-2")
 

@@ -18,7 +18,7 @@ POLICY = f"{APIS}/policies/policy"
 TOPIC = f"{GROUP_ID}/providers/Microsoft.EventGrid/topics/told"
 
 
-def resource(resource_id: str, **properties: Any) -> dict[str, Any]:
+def build_resource(resource_id: str, **properties: Any) -> dict[str, Any]:
     """Return a seeded resource; its type is that of its id."""
     namespace, *path = resource_id.rpartition("/providers/")[2].split("/")
     resource_type = "/".join((namespace, *path[::2]))
@@ -31,25 +31,25 @@ async def world() -> AsyncIterator[AzureWorld]:
     rules = {"ipRules": [{"value": "198.51.100.0/24", "action": "Allow"}]}
     policy = "<policies><inbound /></policies>"
     listed = [
-        resource(STORAGE, primaryEndpoints={"blob": "https://o.example/"}, networkAcls=rules),
-        resource(SQL),
-        resource(POSTGRESQL),
-        resource(COSMOS, documentEndpoint="https://o.example/"),
-        resource(NAMESPACE),
-        resource(APIS),
-        resource(POLICY, value=policy, format="xml"),
+        build_resource(STORAGE, primaryEndpoints={"blob": "https://o.example/"}, networkAcls=rules),
+        build_resource(SQL),
+        build_resource(POSTGRESQL),
+        build_resource(COSMOS, documentEndpoint="https://o.example/"),
+        build_resource(NAMESPACE),
+        build_resource(APIS),
+        build_resource(POLICY, value=policy, format="xml"),
     ]
     async with azure_world() as served:
         seed_azure(served.tenant, {"resources": listed})
         yield served
 
 
-def rule(first: str, last: str) -> dict[str, Any]:
+def build_rule(first: str, last: str) -> dict[str, Any]:
     """Return a body of a rule of a database server."""
     return {"properties": {"startIpAddress": first, "endIpAddress": last}}
 
 
-def acls(*values: str) -> dict[str, Any]:
+def build_acls(*values: str) -> dict[str, Any]:
     """Return a body with these IP rules."""
     rules = [{"value": value, "action": "Allow"} for value in values]
     return {"properties": {"networkAcls": {"defaultAction": "Deny", "ipRules": rules}}}
@@ -58,22 +58,27 @@ def acls(*values: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("method", "path", "body", "code"),
     [
-        ("PATCH", STORAGE, acls("20.61.88.128/31"), "InvalidValuesForRequestParameters"),
-        ("PATCH", STORAGE, acls("10.0.0.0/24"), "InvalidValuesForRequestParameters"),
+        ("PATCH", STORAGE, build_acls("20.61.88.128/31"), "InvalidValuesForRequestParameters"),
+        ("PATCH", STORAGE, build_acls("10.0.0.0/24"), "InvalidValuesForRequestParameters"),
         (
             "PATCH",
             STORAGE,
-            acls(*(f"20.61.{n // 256}.{n % 256}" for n in range(401))),
+            build_acls(*(f"20.61.{n // 256}.{n % 256}" for n in range(401))),
             "InvalidValuesForRequestParameters",
         ),
-        ("PATCH", STORAGE, acls("anywhere"), "InvalidParameterValue"),
+        ("PATCH", STORAGE, build_acls("anywhere"), "InvalidParameterValue"),
         (
             "PATCH",
             VAULT_ID,
-            acls(*(f"20.61.{n // 256}.{n % 256}" for n in range(1001))),
+            build_acls(*(f"20.61.{n // 256}.{n % 256}" for n in range(1001))),
             "InvalidParameterValue",
         ),
-        ("PUT", f"{SQL}/firewallRules/r", rule("20.0.0.9", "20.0.0.1"), "InvalidParameterValue"),
+        (
+            "PUT",
+            f"{SQL}/firewallRules/r",
+            build_rule("20.0.0.9", "20.0.0.1"),
+            "InvalidParameterValue",
+        ),
         ("PUT", f"{SQL}/firewallRules/r", {"properties": {}}, "InvalidParameterValue"),
         (
             "PATCH",
@@ -90,7 +95,7 @@ def acls(*values: str) -> dict[str, Any]:
         ("PATCH", STORAGE, {"properties": []}, "InvalidRequestContent"),
     ],
 )
-async def test_a_rule_that_the_service_does_not_take_is_refused(
+async def test_invalid_rule_is_rejected_and_not_stored(
     world: AzureWorld, method: str, path: str, body: dict[str, Any], code: str
 ) -> None:
     """The rule is not stored."""
@@ -102,26 +107,26 @@ async def test_a_rule_that_the_service_does_not_take_is_refused(
     assert (await world.arm("GET", path)).body == before.body
 
 
-async def test_a_patch_keeps_what_it_does_not_name(world: AzureWorld) -> None:
+async def test_patch_keeps_the_members_that_it_omits(world: AzureWorld) -> None:
     """The service sets its own endpoints, even if a body leaves them out."""
-    await world.arm("PATCH", STORAGE, acls("20.61.88.0/24"))
+    await world.arm("PATCH", STORAGE, build_acls("20.61.88.0/24"))
 
     properties = (await world.arm("GET", STORAGE)).body["properties"]
     assert properties["primaryEndpoints"] == {"blob": "https://o.example/"}
     assert [one["value"] for one in properties["networkAcls"]["ipRules"]] == ["20.61.88.0/24"]
 
 
-async def test_a_vault_shows_a_single_address_as_a_prefix(world: AzureWorld) -> None:
+async def test_vault_stores_a_single_address_as_a_prefix(world: AzureWorld) -> None:
     """Key Vault stores a single address as a prefix."""
-    answer = await world.arm("PATCH", VAULT_ID, acls("20.61.88.1"))
+    answer = await world.arm("PATCH", VAULT_ID, build_acls("20.61.88.1"))
 
     assert answer.body["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.61.88.1/32"
 
 
-async def test_a_rule_below_a_server_that_is_not_there_is_refused(world: AzureWorld) -> None:
+async def test_rule_of_a_missing_server_is_rejected(world: AzureWorld) -> None:
     """A write of rules does not create the server or account."""
-    rules = await world.arm("PUT", f"{SQL}-2/firewallRules/r", rule("20.0.0.1", "20.0.0.9"))
-    account = await world.arm("PATCH", f"{STORAGE}2", acls("20.61.88.0/24"))
+    rules = await world.arm("PUT", f"{SQL}-2/firewallRules/r", build_rule("20.0.0.1", "20.0.0.9"))
+    account = await world.arm("PATCH", f"{STORAGE}2", build_acls("20.61.88.0/24"))
 
     assert (rules.status, account.status) == (404, 404)
 
@@ -129,7 +134,7 @@ async def test_a_rule_below_a_server_that_is_not_there_is_refused(world: AzureWo
 async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
     """The answer is a 202 with an operation; the rule exists when the operation has succeeded."""
     path = f"{POSTGRESQL}/firewallRules/r"
-    accepted = await world.arm("PUT", path, rule("20.0.0.1", "20.0.0.9"))
+    accepted = await world.arm("PUT", path, build_rule("20.0.0.1", "20.0.0.9"))
     operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
 
     assert accepted.status == 202
@@ -156,7 +161,7 @@ async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
 
 
 @pytest.mark.parametrize("text", ["name eq", "kind eq 'app'", "name eq 'a' or name eq 'b'"])
-async def test_a_filter_that_is_not_understood_is_refused(world: AzureWorld, text: str) -> None:
+async def test_unsupported_filter_is_rejected(world: AzureWorld, text: str) -> None:
     """The tenant returns an error instead of every resource."""
     url = f"https://management.azure.com{GROUP_ID}/resources"
     answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})

@@ -43,7 +43,7 @@ async def secrets(world: AzureWorld) -> AsyncIterator[SecretClient]:
         yield client
 
 
-async def test_the_bin_tells_until_when_it_keeps_a_key(world: AzureWorld, keys: KeyClient) -> None:
+async def test_deleted_key_contains_its_purge_date(world: AzureWorld, keys: KeyClient) -> None:
     """The vault's soft-delete period decides; until then a person can purge the key."""
     before = world.tenant.clock.now().replace(microsecond=0)
     await keys.delete_key("orders")
@@ -56,7 +56,7 @@ async def test_the_bin_tells_until_when_it_keeps_a_key(world: AzureWorld, keys: 
     assert deleted.scheduled_purge_date == deleted.deleted_date + timedelta(days=7)
 
 
-async def test_a_purged_key_is_gone_and_its_name_is_free(keys: KeyClient) -> None:
+async def test_name_of_a_purged_key_can_be_used_again(keys: KeyClient) -> None:
     """Only a backup can restore the key."""
     await keys.delete_key("orders")
 
@@ -67,7 +67,7 @@ async def test_a_purged_key_is_gone_and_its_name_is_free(keys: KeyClient) -> Non
     assert (await keys.create_rsa_key("orders")).name == "orders"
 
 
-async def test_a_protected_vault_purges_nothing(world: AzureWorld) -> None:
+async def test_vault_with_purge_protection_rejects_a_purge(world: AzureWorld) -> None:
     """The error document gives the reason."""
     url = "https://kv-cmk.vault.azure.net"
     async with KeyClient(url, world.credential, **world.client_options) as keys:
@@ -112,7 +112,7 @@ async def test_a_deleted_secret_is_recovered_with_its_value(secrets: SecretClien
     assert (await secrets.get_secret("orders-url")).value == "https://flow.example/1"
 
 
-async def test_a_backup_of_a_secret_is_none_of_a_key(
+async def test_backup_of_a_secret_cannot_be_restored_as_a_key(
     keys: KeyClient, secrets: SecretClient
 ) -> None:
     """A backup of a secret, or any other text, is rejected."""
@@ -124,7 +124,7 @@ async def test_a_backup_of_a_secret_is_none_of_a_key(
         assert refusal.value.status_code == 400
 
 
-async def test_resource_groups_are_those_that_resources_are_in(world: AzureWorld) -> None:
+async def test_resource_groups_are_derived_from_the_resources(world: AzureWorld) -> None:
     """An unknown resource group is not found."""
     subscription = GROUP_ID.rpartition("/resourceGroups/")[0]
     listed = await world.arm("GET", f"{subscription}/resourcegroups")

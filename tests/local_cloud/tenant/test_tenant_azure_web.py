@@ -45,7 +45,7 @@ async def test_sites_of_a_subscription_are_listed_without_their_slots(
     assert slots == ["shop/staging"]
 
 
-async def test_settings_are_replaced_as_a_whole_and_the_site_restarts(
+async def test_write_replaces_all_settings_and_restarts_the_site(
     world: AzureWorld, web: WebSiteManagementClient
 ) -> None:
     """A PUT removes the settings that it leaves out."""
@@ -61,7 +61,7 @@ async def test_settings_are_replaced_as_a_whole_and_the_site_restarts(
     assert world.azure.restarts[SITE_ID.lower()] == 1
 
 
-async def test_settings_of_a_slot_are_its_own(web: WebSiteManagementClient) -> None:
+async def test_slot_has_its_own_settings(web: WebSiteManagementClient) -> None:
     """A slot and its site have separate settings."""
     settings = await web.web_apps.list_application_settings_slot(GROUP, "shop", "staging")
 
@@ -91,7 +91,7 @@ async def test_access_restrictions_are_part_of_the_web_configuration(
     assert (last.name, last.ip_address, last.priority) == ("Deny all", "Any", 2147483647)
 
 
-async def test_a_site_without_restrictions_shows_that_it_allows_all(
+async def test_site_without_restrictions_has_the_allow_all_rule(
     web: WebSiteManagementClient,
 ) -> None:
     """The rule that allows everybody is always shown."""
@@ -135,7 +135,7 @@ async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld
     assert after["ORDERS_URL"] == "https://flow.example/2"
 
 
-async def test_refreshing_the_references_brings_a_new_secret_at_once(world: AzureWorld) -> None:
+async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWorld) -> None:
     """The refresh operation does not wait for the 24 hours."""
     await world.call(
         "PUT",

@@ -65,7 +65,7 @@ async def test_rows_are_filtered(world: TenantWorld, expression: str, names: set
     assert {row["name"] for row in rows} == names
 
 
-async def test_a_filter_that_is_not_understood_is_refused(world: TenantWorld) -> None:
+async def test_unsupported_filter_is_rejected(world: TenantWorld) -> None:
     """The request is rejected, and nothing is ignored."""
     answer = await world.call("GET", WORKFLOWS, query={"$filter": "name like 'x'"})
 
@@ -94,7 +94,7 @@ async def test_environment_variables_are_read_with_their_definitions(world: Tena
     assert after.body["value"] == "new"
 
 
-async def test_a_flow_keeps_a_variables_value_until_it_is_saved(world: TenantWorld) -> None:
+async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: TenantWorld) -> None:
     """After a change of the value the flow still calls the old URL; a save reads it anew."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.pages(url)
@@ -125,7 +125,7 @@ async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
     assert after.body["url"] == "https://new.example"
 
 
-async def test_a_maker_sees_own_flows_only_and_strangers_none(world: TenantWorld) -> None:
+async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld) -> None:
     """Rights on rows hold for lists, reads and writes."""
     mine = await world.pages(WORKFLOWS, who=MAKER)
     none = await world.pages(WORKFLOWS, who="b0000000-0000-4000-8000-000000000003")
@@ -150,7 +150,7 @@ async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) 
     assert with_rows - without == {BUTTON_FLOW}
 
 
-async def test_a_table_says_whether_its_rows_have_etags(world: TenantWorld) -> None:
+async def test_table_definition_shows_if_rows_have_etags(world: TenantWorld) -> None:
     """The table's definition contains the fields that clients ask for."""
     url = f"{ORG_API}/EntityDefinitions(LogicalName='workflow')"
 
@@ -159,7 +159,7 @@ async def test_a_table_says_whether_its_rows_have_etags(world: TenantWorld) -> N
     assert answer.body["IsOptimisticConcurrencyEnabled"] is True
 
 
-async def test_dataverse_throttles_in_its_own_words(world: TenantWorld) -> None:
+async def test_throttled_request_gets_the_code_of_dataverse(world: TenantWorld) -> None:
     """The answer is a 429 with Dataverse's own code and a Retry-After."""
     await world.control("PUT", "/budgets", {"dataverse": {"calls": 1, "seconds": 300}})
 

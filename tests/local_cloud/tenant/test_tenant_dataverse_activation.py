@@ -38,7 +38,7 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-async def test_activation_checks_the_connections_of_whoever_activates(world: TenantWorld) -> None:
+async def test_activation_checks_the_connections_of_the_activating_user(world: TenantWorld) -> None:
     """The app cannot activate with the owner's connection; the owner, or the app for the owner,
     can.
     """
@@ -88,7 +88,7 @@ async def test_a_reference_without_a_connection_cannot_be_activated(world: Tenan
     assert inner_error(answer)["code"] == "XrmConnectionReferenceMissingConnection"
 
 
-async def test_a_premium_flow_needs_its_owners_licence(world: TenantWorld) -> None:
+async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -> None:
     """Dataverse wraps the error of the flow service."""
     world.tenant.part(Directory).principals[MAKER].has_premium = False
     await create(world, new_workflow(), AS_MAKER)
@@ -111,7 +111,9 @@ async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None
     assert in_order.status == 204
 
 
-async def test_a_child_may_be_off_where_it_only_has_to_be_published(world: TenantWorld) -> None:
+async def test_parent_can_be_activated_if_its_child_was_published_and_is_off(
+    world: TenantWorld,
+) -> None:
     """The child must have been on once; if it never was, the parent cannot be activated.
 
     See platform.md#child-flows-first.

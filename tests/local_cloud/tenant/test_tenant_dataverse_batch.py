@@ -80,55 +80,55 @@ async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = 
     return Done(response.status_code, kind, parts)
 
 
-def reads(*urls: str) -> list[HttpRequest]:
+def build_reads(*urls: str) -> list[HttpRequest]:
     """Return operations that read."""
     return [HttpRequest("GET", url) for url in urls]
 
 
-def document(part: Any) -> Any:
+def parse_document(part: Any) -> Any:
     """Return the JSON of an answer."""
     return json.loads(part.text())
 
 
-def names(parts: Sequence[Any]) -> list[str]:
+def list_names(parts: Sequence[Any]) -> list[str]:
     """Return the names of the rows in an answer."""
-    return [document(part)["name"] for part in parts]
+    return [parse_document(part)["name"] for part in parts]
 
 
-async def test_each_operation_has_its_answer_in_its_place(app: Adapters) -> None:
+async def test_answers_of_a_batch_have_the_order_of_its_operations(app: Adapters) -> None:
     """Operations may name the address in three ways, and the batch counts as one request."""
     host = ONE.removeprefix(ORG_API.partition("/api")[0])
     app.world.tenant.calls.reset()
 
-    done = await run(app, *reads(ONE, OTHER, host, f"workflows({PARENT_FLOW})?$select=name"))
+    done = await run(app, *build_reads(ONE, OTHER, host, f"workflows({PARENT_FLOW})?$select=name"))
 
     assert (done.status, done.statuses) == (200, [200] * 4)
-    assert names(done.parts) == ["Receive order", "Parent", "Receive order", "Parent"]
+    assert list_names(done.parts) == ["Receive order", "Parent", "Receive order", "Parent"]
     assert app.world.tenant.calls.capabilities == {"dataverse.read": 1}
     assert app.world.tenant.calls.batched == {"dataverse.get_workflow": 4}
 
 
-async def test_a_refusal_ends_a_batch_that_does_not_ask_to_go_on(app: Adapters) -> None:
+async def test_error_ends_a_batch_without_continue_on_error(app: Adapters) -> None:
     """The batch then has the error's status; otherwise each operation has its own."""
-    stopped = await run(app, *reads(ONE, GONE, OTHER))
-    went_on = await run(app, *reads(ONE, GONE, OTHER), headers=GOES_ON)
+    stopped = await run(app, *build_reads(ONE, GONE, OTHER))
+    went_on = await run(app, *build_reads(ONE, GONE, OTHER), headers=GOES_ON)
 
     assert (stopped.status, stopped.statuses) == (404, [200, 404])
     assert (went_on.status, went_on.statuses) == (200, [200, 404, 200])
-    assert document(went_on.parts[1])["error"]["code"] == "0x80040217"
+    assert parse_document(went_on.parts[1])["error"]["code"] == "0x80040217"
 
 
-async def test_functions_are_operations_too_as_is_what_writes(app: Adapters) -> None:
+async def test_batch_may_contain_functions_and_writes(app: Adapters) -> None:
     """A write counts as one operation, and the batch's headers apply to each operation."""
     write = HttpRequest("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": "*"})
     write.set_json_body({"name": "Renamed"})
     app.world.tenant.calls.reset()
 
-    done = await run(app, *reads(SHARED % HTTP_FLOW), write, *reads(ONE))
+    done = await run(app, *build_reads(SHARED % HTTP_FLOW), write, *build_reads(ONE))
 
     assert done.statuses == [200, 204, 200]
-    assert document(done.parts[0]) == {"PrincipalAccesses": []}
-    assert names(done.parts[2:]) == ["Renamed"]
+    assert parse_document(done.parts[0]) == {"PrincipalAccesses": []}
+    assert list_names(done.parts[2:]) == ["Renamed"]
     assert app.world.tenant.calls.capabilities == {"dataverse.read": 1, "dataverse.write": 1}
 
 
@@ -138,33 +138,33 @@ async def test_a_fault_of_a_route_hits_an_operation(app: Adapters) -> None:
         Fault(route="dataverse.list_access", status=429, headers={"Retry-After": "7"})
     )
 
-    done = await run(app, *reads(SHARED % HTTP_FLOW, SHARED % PARENT_FLOW), headers=GOES_ON)
+    done = await run(app, *build_reads(SHARED % HTTP_FLOW, SHARED % PARENT_FLOW), headers=GOES_ON)
 
     assert done.statuses == [429, 200]
     assert done.parts[0].headers["Retry-After"] == "7"
 
 
-async def test_whoever_may_not_read_is_refused_by_each_operation(app: Adapters) -> None:
+async def test_each_operation_of_a_batch_checks_the_permissions(app: Adapters) -> None:
     """The operations use the token of the batch."""
-    owned = await run(app, *reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
-    others = await run(app, *reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
+    owned = await run(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
+    others = await run(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
 
     assert (owned.statuses, others.statuses) == ([200, 200], [403, 403])
-    assert (await run(app, *reads(ONE), headers={"Authorization": "Bearer ?"})).status == 401
+    assert (await run(app, *build_reads(ONE), headers={"Authorization": "Bearer ?"})).status == 401
 
 
 @pytest.mark.parametrize(
     "operations",
     [
-        reads(),
-        reads(*[ONE] * (MOST + 1)),
-        reads(BATCH),
-        reads("https://other.api.crm4.dynamics.com/api/data/v9.2/workflows"),
-        reads(f"{WORKFLOWS}?$filter={'x' * LONGEST}"),
+        build_reads(),
+        build_reads(*[ONE] * (MOST + 1)),
+        build_reads(BATCH),
+        build_reads("https://other.api.crm4.dynamics.com/api/data/v9.2/workflows"),
+        build_reads(f"{WORKFLOWS}?$filter={'x' * LONGEST}"),
     ],
     ids=["none", "too many", "a batch in it", "another host", "too long"],
 )
-async def test_what_is_no_batch_is_refused_as_a_whole(
+async def test_invalid_batch_is_rejected_as_a_whole(
     app: Adapters, operations: list[HttpRequest]
 ) -> None:
     """The error is a document, not an answer in parts."""
@@ -191,7 +191,7 @@ MIXED = "multipart/mixed; boundary=b"
     ],
     ids=["whole", "JSON", "no boundary", "bare line feeds", "no binary part", "a change set"],
 )
-async def test_other_forms_are_refused(
+async def test_unsupported_batch_format_is_rejected(
     app: Adapters, kind: str, content: bytes, status: int
 ) -> None:
     """Microsoft's page names the line ends and headers; the tenant has no change sets."""

@@ -90,7 +90,7 @@ async def test_impersonation_needs_its_privilege(world: TenantWorld) -> None:
     assert (answer.status, answer.code) == (403, "0x80040220")
 
 
-async def test_nobody_acts_for_a_user_that_is_disabled(world: TenantWorld) -> None:
+async def test_request_on_behalf_of_a_disabled_user_is_rejected(world: TenantWorld) -> None:
     """A copy cannot be created for a disabled user."""
     world.environment.users[MAKER]["isdisabled"] = True
     headers = {"CallerObjectId": MAKER}
@@ -112,7 +112,7 @@ async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
     assert (await read(world))["_ownerid_value"] == owner
 
 
-async def test_a_definition_that_is_none_is_not_saved(world: TenantWorld) -> None:
+async def test_invalid_definition_is_not_saved(world: TenantWorld) -> None:
     """The old definition stays."""
     before = (await read(world, HTTP_FLOW))["clientdata"]
 
@@ -122,7 +122,7 @@ async def test_a_definition_that_is_none_is_not_saved(world: TenantWorld) -> Non
     assert (await read(world, HTTP_FLOW))["clientdata"] == before
 
 
-async def test_a_refused_call_changes_nothing(world: TenantWorld) -> None:
+async def test_rejected_request_changes_nothing(world: TenantWorld) -> None:
     """A request is a transaction: the new name is not stored if the activation is rejected."""
     data = client_data(definition(BUTTON), bound("cr1_missing"))
     await create(world, new_workflow())
@@ -147,7 +147,7 @@ async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
     assert answer.status == 400
 
 
-async def test_a_copy_joins_the_solution_of_its_header(world: TenantWorld) -> None:
+async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -> None:
     """`MSCRM.SolutionUniqueName` on create, AddSolutionComponent afterwards; both repeatable."""
     await create(world, new_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
     body = {

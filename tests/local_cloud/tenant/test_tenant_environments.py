@@ -36,7 +36,7 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-async def system_id(world: TenantWorld) -> str:
+async def read_system_id(world: TenantWorld) -> str:
     """Return the policy's system id from Resource Manager."""
     url = f"https://management.azure.com{POLICY_ID}"
     answer = await world.call(
@@ -65,7 +65,7 @@ async def test_environments_come_in_pages(world: TenantWorld) -> None:
     assert [each["name"] for each in environments] == [ENVIRONMENT, OTHER_REGION]
 
 
-async def test_an_environment_names_its_dataverse(world: TenantWorld) -> None:
+async def test_environment_contains_its_dataverse_host(world: TenantWorld) -> None:
     """An environment names its Dataverse API host, region and protection level."""
     answer = await world.call("GET", f"{BAP}/scopes/admin/environments/{ENVIRONMENT}")
 
@@ -87,7 +87,7 @@ async def test_an_unknown_environment_is_not_found(world: TenantWorld) -> None:
 
 async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
     """202 with operation-location; Running, then Succeeded; the runtime is disabled meanwhile."""
-    body = {"SystemId": await system_id(world)}
+    body = {"SystemId": await read_system_id(world)}
 
     started = await world.call("POST", link_url(ENVIRONMENT), body)
     running = await world.call("GET", started.headers["operation-location"])
@@ -110,7 +110,7 @@ async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
 async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
     """The operation and the policy say Failed; no flow has moved."""
     await world.control("PUT", "/assumptions", {"links_that_fail": 1})
-    body = {"SystemId": await system_id(world)}
+    body = {"SystemId": await read_system_id(world)}
 
     started = await world.call("POST", link_url(ENVIRONMENT), body)
     await world.control("POST", "/clock/advance", {"seconds": 11})
@@ -127,7 +127,7 @@ async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
 
 async def test_a_second_link_meanwhile_is_a_conflict(world: TenantWorld) -> None:
     """An environment has one lifecycle operation at a time."""
-    body = {"systemId": await system_id(world)}
+    body = {"systemId": await read_system_id(world)}
     await world.call("POST", link_url(ENVIRONMENT), body)
 
     answer = await world.call("POST", link_url(ENVIRONMENT), body)
@@ -148,19 +148,25 @@ async def test_unfit_environments_are_not_linked(
     """Only Managed Environments that are not trials can be linked."""
     await world.control("PATCH", f"/environments/{ENVIRONMENT}", change)
 
-    answer = await world.call("POST", link_url(ENVIRONMENT), {"SystemId": await system_id(world)})
+    answer = await world.call(
+        "POST", link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
+    )
 
     assert (answer.status, answer.code) == (400, code)
 
 
 async def test_an_environment_of_another_region_is_not_linked(world: TenantWorld) -> None:
     """The policy and the environment must have the same geography."""
-    answer = await world.call("POST", link_url(OTHER_REGION), {"SystemId": await system_id(world)})
+    answer = await world.call(
+        "POST", link_url(OTHER_REGION), {"SystemId": await read_system_id(world)}
+    )
 
     assert answer.code == "EnterprisePolicyRegionMismatch"
 
 
-async def test_the_united_kingdom_has_two_names(world: TenantWorld) -> None:
+async def test_policy_region_uk_matches_environment_region_unitedkingdom(
+    world: TenantWorld,
+) -> None:
     """Environments call it `unitedkingdom`, policies `uk` (platform.md#policy-regions)."""
     world.environment.location = "unitedkingdom"
     url = f"https://management.azure.com{POLICY_ID}"
@@ -170,7 +176,9 @@ async def test_the_united_kingdom_has_two_names(world: TenantWorld) -> None:
     policy = (await call("GET", url)).body
     await call("PUT", url, policy | {"location": "uk"})
 
-    answer = await world.call("POST", link_url(ENVIRONMENT), {"SystemId": await system_id(world)})
+    answer = await world.call(
+        "POST", link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
+    )
 
     assert answer.status == 202
 
@@ -179,12 +187,14 @@ async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -
     """An environment above the limit is rejected."""
     world.platform.assumptions.linked_environments_limit = 0
 
-    answer = await world.call("POST", link_url(ENVIRONMENT), {"SystemId": await system_id(world)})
+    answer = await world.call(
+        "POST", link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
+    )
 
     assert answer.code == "CustomerManagedKeyEnvironmentLimitReached"
 
 
-async def test_before_a_policy_the_reports_tell_what_would_stay(world: TenantWorld) -> None:
+async def test_reports_without_a_policy_list_the_flows_that_would_stay(world: TenantWorld) -> None:
     """All flows are on Microsoft's key; the second report contains those that will not migrate."""
     everything = await report(world)
     staying = await report(world, query={"exclude": "cmkMigrationSupportedFlows"})
@@ -222,7 +232,7 @@ async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> Non
     assert after.status == 204
 
 
-async def test_everything_can_be_held_back(world: TenantWorld) -> None:
+async def test_assumption_holds_all_flows_on_microsofts_key(world: TenantWorld) -> None:
     """With this assumption no flow migrates."""
     await world.control("PUT", "/assumptions", {"hold_all_flows": True})
 
@@ -252,7 +262,7 @@ async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld)
     await world.migrate()
 
     answer = await world.call(
-        "POST", link_url(ENVIRONMENT, "unlink"), {"SystemId": await system_id(world)}
+        "POST", link_url(ENVIRONMENT, "unlink"), {"SystemId": await read_system_id(world)}
     )
     await world.control("POST", "/clock/advance", {"seconds": 11})
 

@@ -14,7 +14,9 @@ from local_cloud.tenant.environments.flow_facts import (
 )
 
 
-def properties(trigger: dict[str, Any], actions: dict[str, Any] | None = None) -> dict[str, Any]:
+def build_properties(
+    trigger: dict[str, Any], actions: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return a flow's `properties` with one trigger."""
     return {"definition": {"triggers": {"start": trigger}, "actions": actions or {}}}
 
@@ -31,23 +33,25 @@ CHILD = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": "{ABC}
         lambda actions: {"Switch": {"type": "Switch", "default": {"actions": actions}}},
     ],
 )
-def test_actions_are_found_wherever_they_are(nest: Any) -> None:
+def test_nested_actions_are_found(nest: Any) -> None:
     """Actions in scopes, branches, cases and defaults are found."""
-    facts = read_facts(properties({"type": "Request", "kind": "Button"}, nest({"Run": CHILD})))
+    facts = read_facts(
+        build_properties({"type": "Request", "kind": "Button"}, nest({"Run": CHILD}))
+    )
 
     assert facts.children == ("abc",)
 
 
 def test_the_kind_decides_and_not_the_type() -> None:
     """Only some Request triggers have a trigger URL."""
-    http = read_facts(properties({"type": "Request", "kind": "Http"}))
-    button = read_facts(properties({"type": "Request", "kind": "Button"}))
+    http = read_facts(build_properties({"type": "Request", "kind": "Http"}))
+    button = read_facts(build_properties({"type": "Request", "kind": "Button"}))
 
     assert (http.has_callback_url, button.has_callback_url) == (True, False)
     assert (http.is_premium, button.is_premium) == (True, False)
 
 
-def test_a_teams_trigger_is_known_by_its_operation() -> None:
+def test_teams_trigger_is_recognised_by_its_operation() -> None:
     """The operation may be in the metadata only."""
     new = {"type": "OpenApiConnectionWebhook", "inputs": {"host": {"operationId": "x"}}}
     new["inputs"]["host"]["operationId"] = "WebhookKeywordTrigger"  # type: ignore[index]  # nested
@@ -57,17 +61,17 @@ def test_a_teams_trigger_is_known_by_its_operation() -> None:
         "metadata": {"flowSystemMetadata": {"swaggerOperationId": "OnMessageSelected"}},
     }
 
-    assert read_facts(properties(new)).is_teams
-    assert read_facts(properties(old)).is_teams
+    assert read_facts(build_properties(new)).is_teams
+    assert read_facts(build_properties(old)).is_teams
 
 
-def test_list_flows_as_admin_v1_is_not_v2() -> None:
+def test_list_flows_as_admin_v1_and_v2_are_distinguished() -> None:
     """The ids of the two operations differ by their ending."""
 
     def lists(operation: str) -> bool:
         action = {"type": "OpenApiConnection", "inputs": {"host": {"operationId": operation}}}
         trigger = {"type": "Recurrence"}
-        return read_facts(properties(trigger, {"List": action})).lists_flows_as_admin_v1
+        return read_facts(build_properties(trigger, {"List": action})).lists_flows_as_admin_v1
 
     assert lists("ListFlowsInEnvironment")
     assert not lists("ListFlowsInEnvironment_V2")
@@ -83,7 +87,7 @@ def test_list_flows_as_admin_v1_is_not_v2() -> None:
         '{"properties":1}',
     ],
 )
-def test_what_is_no_definition_is_refused(text: str) -> None:
+def test_invalid_definition_is_rejected(text: str) -> None:
     """The flow service would not save it either."""
     with pytest.raises(InvalidDefinitionError):
         parse_client_data(text)

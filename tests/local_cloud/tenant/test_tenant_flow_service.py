@@ -32,12 +32,12 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-def callback_path(flow: str, trigger: str = "manual") -> str:
+def build_callback_path(flow: str, trigger: str = "manual") -> str:
     """Return the path at which a client asks for a flow's trigger URL."""
     return f"{MAKER_FLOWS}/flows/{flow}/triggers/{trigger}/listCallbackUrl"
 
 
-def new_flow(**properties: Any) -> dict[str, Any]:
+def build_new_flow(**properties: Any) -> dict[str, Any]:
     """Return the body that creates a flow."""
     return {
         "properties": {
@@ -72,7 +72,7 @@ async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> 
     assert "workflowEntityId" not in flows[5]["properties"]
 
 
-async def test_one_flow_comes_with_its_definition(world: TenantWorld) -> None:
+async def test_single_flow_is_read_with_its_definition(world: TenantWorld) -> None:
     """The path may have any case."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}".replace("Microsoft.Process", "microsoft.process")
 
@@ -93,7 +93,7 @@ async def test_an_unknown_flow_is_not_found_by_an_administrator(world: TenantWor
 
 async def test_the_callback_url_is_wrapped_and_works(world: TenantWorld) -> None:
     """`response.value` is the trigger URL."""
-    answer = await world.call("POST", callback_path(HTTP_FLOW), {}, who=MAKER)
+    answer = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=MAKER)
 
     url = answer.body["response"]["value"]
     called = await world.post_to_trigger(url)
@@ -102,13 +102,13 @@ async def test_the_callback_url_is_wrapped_and_works(world: TenantWorld) -> None
     assert called.headers["x-ms-workflow-run-id"].startswith("0858")
 
 
-async def test_the_callback_url_needs_a_person_who_is_co_owner(world: TenantWorld) -> None:
+async def test_only_a_co_owner_can_read_the_trigger_url(world: TenantWorld) -> None:
     """An application or a stranger gets none; a co-owner gets it until the role is revoked."""
-    by_application = await world.call("POST", callback_path(HTTP_FLOW), {}, who=APP)
-    by_stranger = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
+    by_application = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=APP)
+    by_stranger = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=ADMIN)
 
     added = await make_co_owner(world, HTTP_FLOW, ADMIN)
-    by_co_owner = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
+    by_co_owner = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=ADMIN)
     permissions = await world.call("GET", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/permissions")
     entry = next(each for each in permissions.body["value"] if each["name"] == ADMIN)
     removed = await world.call(
@@ -116,7 +116,7 @@ async def test_the_callback_url_needs_a_person_who_is_co_owner(world: TenantWorl
         f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/modifyPermissions",
         {"delete": [{"id": entry["id"]}]},
     )
-    afterwards = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
+    afterwards = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=ADMIN)
 
     assert by_application.code == "ApplicationTokenNotSupported"
     assert by_stranger.code == "ConnectionAuthorizationFailed"
@@ -125,7 +125,7 @@ async def test_the_callback_url_needs_a_person_who_is_co_owner(world: TenantWorl
     assert afterwards.status == 403
 
 
-async def test_no_role_is_given_that_takes_rights_away(world: TenantWorld) -> None:
+async def test_lower_role_for_an_owner_or_co_owner_is_rejected(world: TenantWorld) -> None:
     """A co-owner or owner cannot be given a lower role (platform.md#permission-downgrades)."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/modifyPermissions"
     to_owner = {"principal": {"id": MAKER, "type": "User"}, "roleName": "CanEdit"}
@@ -149,9 +149,9 @@ async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
     await make_co_owner(world, HTTP_FLOW, ADMIN)
     row = world.environment.users.pop(ADMIN)
 
-    without = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
+    without = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=ADMIN)
     world.environment.users[ADMIN] = row
-    with_one = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
+    with_one = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=ADMIN)
 
     assert (without.status, without.code) == (403, "InsufficientCdsPermissions")
     assert with_one.status == 200
@@ -159,8 +159,8 @@ async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
 
 async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
     """A button has no trigger URL, and an unknown trigger name is not found."""
-    blocked = await world.call("POST", callback_path(BUTTON_FLOW), {}, who=MAKER)
-    missing = await world.call("POST", callback_path(HTTP_FLOW, "other"), {}, who=MAKER)
+    blocked = await world.call("POST", build_callback_path(BUTTON_FLOW), {}, who=MAKER)
+    missing = await world.call("POST", build_callback_path(HTTP_FLOW, "other"), {}, who=MAKER)
 
     assert (blocked.status, blocked.code) == (400, "ListCallbackUrlOperationBlocked")
     assert (missing.status, missing.code) == (404, "WorkflowTriggerNotFound")
@@ -168,7 +168,7 @@ async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
 
 async def test_a_url_with_tenant_authentication_has_no_signature(world: TenantWorld) -> None:
     """The query contains `api-version` only."""
-    answer = await world.call("POST", callback_path(TENANT_AUTH_FLOW), {}, who=MAKER)
+    answer = await world.call("POST", build_callback_path(TENANT_AUTH_FLOW), {}, who=MAKER)
 
     assert answer.body["response"]["value"].endswith("/paths/invoke?api-version=1")
 
@@ -185,12 +185,12 @@ async def test_a_new_access_key_kills_the_old_url(world: TenantWorld) -> None:
     assert (await world.post_to_trigger(new)).status == 202
 
 
-async def test_a_created_flow_belongs_to_its_creator_and_is_protected(world: TenantWorld) -> None:
+async def test_created_flow_belongs_to_its_creator_and_is_on_your_key(world: TenantWorld) -> None:
     """A flow created after the migration is in no report and has its own trigger URL."""
     await world.migrate()
     before = await world.url_of(HTTP_FLOW)
 
-    answer = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=MAKER)
+    answer = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
 
     name = answer.body["name"]
     reported = {each["name"] for each in await world.pages(f"{ADMIN_FLOWS}/nonCmkMigratedFlows")}
@@ -204,15 +204,15 @@ async def test_a_created_flow_belongs_to_its_creator_and_is_protected(world: Ten
 
 async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
     """The flow service's create is not idempotent."""
-    first = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=MAKER)
-    second = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=MAKER)
+    first = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
+    second = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
 
     assert first.body["name"] != second.body["name"]
 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorld) -> None:
     """The flow is saved, but cannot be started."""
-    created = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=UNLICENSED)
+    created = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=UNLICENSED)
     url = f"{MAKER_FLOWS}/flows/{created.body['name']}/start"
     started = await world.call("POST", url, {}, who=UNLICENSED)
 
@@ -220,14 +220,14 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorl
     assert (started.status, started.code) == (403, "MissingAdequateQuotaPolicy")
 
 
-async def test_somebody_elses_connection_cannot_be_bound(world: TenantWorld) -> None:
+async def test_connection_of_another_person_cannot_be_bound(world: TenantWorld) -> None:
     """The create is rejected and leaves nothing behind."""
     reference = {
         "connectionName": "office-maker",
         "source": "Embedded",
         "id": "/providers/Microsoft.PowerApps/apis/shared_office365",
     }
-    body = new_flow(connectionReferences={"shared_office365": reference})
+    body = build_new_flow(connectionReferences={"shared_office365": reference})
 
     refused = await world.call("POST", f"{MAKER_FLOWS}/flows", body, who=ADMIN)
     allowed = await world.call("POST", f"{MAKER_FLOWS}/flows", body, who=MAKER)
@@ -241,7 +241,7 @@ async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
     """Outside solutions, an owner can have 600 flows."""
     world.platform.assumptions.flows_per_owner = 1
 
-    answer = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=MAKER)
+    answer = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
 
     assert answer.status == 403
 

@@ -31,12 +31,12 @@ async def pass_time(world: TenantWorld) -> None:
     await world.control("POST", "/clock/advance", {"seconds": 31})
 
 
-async def listed_names(world: TenantWorld) -> set[str]:
+async def list_names(world: TenantWorld) -> set[str]:
     """Return the names of flows in Dataverse's list."""
     return {row["name"] for row in await world.pages(WORKFLOWS)}
 
 
-async def test_a_row_that_was_just_created_is_not_found(world: TenantWorld) -> None:
+async def test_created_row_is_not_found_until_the_delay_ends(world: TenantWorld) -> None:
     """The row cannot be created again, but it can be changed."""
     created = await create(world, new_workflow())
     again = await create(world, new_workflow())
@@ -44,15 +44,15 @@ async def test_a_row_that_was_just_created_is_not_found(world: TenantWorld) -> N
     changed = await world.call("PATCH", f"{WORKFLOWS}({COPY})", {"name": "Newer"})
     await pass_time(world)
     later = await world.call("GET", f"{WORKFLOWS}({COPY})")
-    late_list = "Newer" in await listed_names(world)
+    late_list = "Newer" in await list_names(world)
     await pass_time(world)
 
     assert [one.status for one in (created, again, soon, changed)] == [204, 412, 404, 204]
     assert (later.status, later.body["name"]) == (200, "Newer")
-    assert (late_list, "Newer" in await listed_names(world)) == (False, True)
+    assert (late_list, "Newer" in await list_names(world)) == (False, True)
 
 
-async def test_a_row_that_was_written_reads_as_before_with_an_etag_that_is_refused(
+async def test_changed_row_is_read_with_its_old_etag_until_the_delay_ends(
     world: TenantWorld,
 ) -> None:
     """A write with the ETag that was read right after another write is rejected."""
@@ -70,7 +70,7 @@ async def test_a_row_that_was_written_reads_as_before_with_an_etag_that_is_refus
     assert (stale.status, later["name"], fresh.status) == (412, "Renamed", 204)
 
 
-async def test_the_first_of_two_writes_is_seen_before_the_second(world: TenantWorld) -> None:
+async def test_first_of_two_writes_is_visible_before_the_second(world: TenantWorld) -> None:
     """Each write becomes visible after its own lag."""
     await world.call("PATCH", ROW, {"name": "First"})
     await world.control("POST", "/clock/advance", {"seconds": 20})
@@ -91,12 +91,12 @@ async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld
     later = [(await world.call("GET", url)).status for url in (ROW, FLOW)]
 
     assert (soon, changed.status, later) == ([200, 200], 404, [404, 404])
-    assert "Receive order" in await listed_names(world)
+    assert "Receive order" in await list_names(world)
     await pass_time(world)
-    assert "Receive order" not in await listed_names(world)
+    assert "Receive order" not in await list_names(world)
 
 
-async def test_a_flow_that_is_renamed_by_its_activation_is_read_by_its_old_name(
+async def test_flow_renamed_by_its_activation_is_read_under_its_old_name(
     world: TenantWorld,
 ) -> None:
     """Until reads show the new name, a write under the old name finds nothing."""
@@ -116,7 +116,7 @@ async def test_a_flow_that_is_renamed_by_its_activation_is_read_by_its_old_name(
     assert (soon, stopped.status, later) == ([200, 404], 404, [404, 200])
 
 
-async def test_a_flow_that_moves_into_a_solution_gets_its_row_late(world: TenantWorld) -> None:
+async def test_flow_moved_into_a_solution_gets_its_row_with_a_delay(world: TenantWorld) -> None:
     """The request to move the flow is answered at once."""
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
     moved = await world.call(
@@ -129,7 +129,7 @@ async def test_a_flow_that_moves_into_a_solution_gets_its_row_late(world: Tenant
     assert (await world.call("GET", f"{WORKFLOWS}({BUTTON_FLOW})")).status == 200
 
 
-async def test_rows_of_other_tables_lag_too(world: TenantWorld) -> None:
+async def test_rows_of_other_tables_have_the_same_delay(world: TenantWorld) -> None:
     """Reads and lists lag for changed, created and deleted rows."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.pages(url)

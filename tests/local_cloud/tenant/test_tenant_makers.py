@@ -34,8 +34,8 @@ FORMS = {
 NOBODY = "c0000000-0000-4000-8000-000000000009"
 
 
-def audience(url: str) -> str | None:
-    """Power Apps accepts tokens for BAP."""
+def find_audience(url: str) -> str | None:
+    """Return the audience of a URL. Power Apps accepts tokens for BAP."""
     return BAP_AUDIENCE if "powerapps.com" in url else None
 
 
@@ -47,14 +47,12 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 @pytest.mark.parametrize(("url", "kind"), FORMS.items())
-async def test_makers_list_the_environments_that_they_are_members_of(
-    world: TenantWorld, url: str, kind: str
-) -> None:
+async def test_makers_list_their_own_environments(world: TenantWorld, url: str, kind: str) -> None:
     """A person without a user row in any environment gets an empty list."""
     del world.platform.environments[OTHER_REGION].users[MAKER]
 
-    mine = await world.pages(url, who=MAKER, audience=audience(url))
-    of_nobody = await world.pages(url, who=NOBODY, audience=audience(url))
+    mine = await world.pages(url, who=MAKER, audience=find_audience(url))
+    of_nobody = await world.pages(url, who=NOBODY, audience=find_audience(url))
 
     assert [(each["name"], each["type"]) for each in mine] == [(ENVIRONMENT, kind)]
     assert mine[0]["id"].endswith(f"/environments/{ENVIRONMENT}")
@@ -62,18 +60,18 @@ async def test_makers_list_the_environments_that_they_are_members_of(
 
 
 @pytest.mark.parametrize("url", FORMS)
-async def test_the_default_environment_has_a_name_of_its_own(world: TenantWorld, url: str) -> None:
+async def test_default_environment_is_found_by_its_alias(world: TenantWorld, url: str) -> None:
     """`~default` is found only if the tenant has a default environment."""
-    before = await world.call("GET", f"{url}/~default", who=MAKER, audience=audience(url))
+    before = await world.call("GET", f"{url}/~default", who=MAKER, audience=find_audience(url))
     world.environment.is_default = True
 
-    answer = await world.call("GET", f"{url}/~Default", who=MAKER, audience=audience(url))
+    answer = await world.call("GET", f"{url}/~Default", who=MAKER, audience=find_audience(url))
 
     assert before.status in (403, 404)
     assert (answer.status, answer.body["name"]) == (200, ENVIRONMENT)
 
 
-async def test_a_slash_before_the_query_is_no_other_environment(world: TenantWorld) -> None:
+async def test_slash_before_the_query_is_ignored(world: TenantWorld) -> None:
     """Microsoft's scripts for enterprise policies begin with such a request."""
     url = f"{BAP}/environments/{ENVIRONMENT}/?&api-version=2016-11-01"
 
@@ -83,7 +81,7 @@ async def test_a_slash_before_the_query_is_no_other_environment(world: TenantWor
     assert answer.body["id"].endswith(f"BusinessAppPlatform/environments/{ENVIRONMENT}")
 
 
-async def package_of(world: TenantWorld, who: str) -> Answer:
+async def request_package(world: TenantWorld, who: str) -> Answer:
     """Ask for a package of a flow with the portal's two requests."""
     environment = f"{BAP}/environments/{ENVIRONMENT}"
     flow = f"/providers/Microsoft.Flow/flows/{HTTP_FLOW}"
@@ -96,10 +94,10 @@ async def package_of(world: TenantWorld, who: str) -> Answer:
     return await world.call("POST", f"{environment}/exportPackage", body, who=who)
 
 
-async def test_a_package_holds_a_flow_for_who_may_edit_it(world: TenantWorld) -> None:
+async def test_package_of_a_flow_is_exported_for_its_editors(world: TenantWorld) -> None:
     """The package's address is a secret; without its signature, or with a token, it is rejected."""
-    made = await package_of(world, MAKER)
-    refused = await package_of(world, UNLICENSED)
+    made = await request_package(world, MAKER)
+    refused = await request_package(world, UNLICENSED)
     link = made.body["packageLink"]["value"]
     options: dict[str, Any] = {"proxy": world.server.proxy_url}
 

@@ -26,12 +26,12 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-async def listed(world: TenantWorld, url: str, **query: str) -> list[dict[str, Any]]:
+async def list_all(world: TenantWorld, url: str, **query: str) -> list[dict[str, Any]]:
     """Return all pages of a list."""
     return await world.pages(url, audience=API, query=query)
 
 
-async def test_an_environment_tells_its_policy(world: TenantWorld) -> None:
+async def test_environment_contains_the_status_of_its_policy(world: TenantWorld) -> None:
     """The environment shows the status of the link, with other names than in BAP."""
     url = f"{API}/environmentmanagement/environments/{ENVIRONMENT}"
     before = await world.call("GET", url, audience=API)
@@ -45,34 +45,34 @@ async def test_an_environment_tells_its_policy(world: TenantWorld) -> None:
     assert after.body["protectionLevel"] == "Standard"
 
 
-async def test_flows_are_those_with_a_row(world: TenantWorld) -> None:
+async def test_only_flows_with_a_row_are_listed(world: TenantWorld) -> None:
     """Each flow is listed once, and is also found by its Dataverse id."""
-    everything = await listed(world, f"{FLOWS}/cloudFlows")
-    [one] = await listed(world, f"{FLOWS}/cloudFlows", workflowId=HTTP_FLOW.upper())
+    everything = await list_all(world, f"{FLOWS}/cloudFlows")
+    [one] = await list_all(world, f"{FLOWS}/cloudFlows", workflowId=HTTP_FLOW.upper())
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
-    with_row = await listed(world, f"{FLOWS}/cloudFlows")
+    with_row = await list_all(world, f"{FLOWS}/cloudFlows")
 
     assert (one["name"], one["stateCode"]) == ("Receive order", "Published")
     assert len(everything) == 6
     assert BUTTON_FLOW not in {each["workflowId"] for each in with_row}
 
 
-async def test_actions_tell_triggers_from_what_they_start(world: TenantWorld) -> None:
+async def test_list_of_actions_distinguishes_triggers_and_actions(world: TenantWorld) -> None:
     """Each trigger and action has the name that it has in the definition."""
-    actions = await listed(world, f"{FLOWS}/flowActions", workflowId=PARENT_FLOW)
-    triggers = await listed(world, f"{FLOWS}/flowActions", isTrigger="true")
+    actions = await list_all(world, f"{FLOWS}/flowActions", workflowId=PARENT_FLOW)
+    triggers = await list_all(world, f"{FLOWS}/flowActions", isTrigger="true")
 
     told = [(each["stageName"], each["operationType"], each["isTrigger"]) for each in actions]
     assert told == [("manual", "Request", True), ("Child", "Workflow", False)]
     assert len(triggers) == 6
 
 
-async def test_runs_are_those_of_one_flow(world: TenantWorld) -> None:
+async def test_runs_of_one_flow_are_listed(world: TenantWorld) -> None:
     """The query must name the flow."""
     await world.post_to_trigger(await world.url_of(HTTP_FLOW))
 
-    [run] = await listed(world, f"{FLOWS}/flowRuns", workflowId=HTTP_FLOW)
-    none = await listed(world, f"{FLOWS}/flowRuns", workflowId=PARENT_FLOW)
+    [run] = await list_all(world, f"{FLOWS}/flowRuns", workflowId=HTTP_FLOW)
+    none = await list_all(world, f"{FLOWS}/flowRuns", workflowId=PARENT_FLOW)
     unnamed = await world.call("GET", f"{FLOWS}/flowRuns", audience=API)
 
     assert (run["status"], run["triggerType"]) == ("Succeeded", "Request")
@@ -84,7 +84,7 @@ async def test_runs_are_those_of_one_flow(world: TenantWorld) -> None:
     ("who", "audience", "status"),
     [(MAKER, API, 403), (None, API, 401), (MAKER, "https://service.flow.microsoft.com/", 401)],
 )
-async def test_it_is_for_administrators_with_a_token_of_its_own(
+async def test_management_api_requires_an_administrator_and_its_own_token(
     world: TenantWorld, who: str | None, audience: str, status: int
 ) -> None:
     """A maker uses the older services."""

@@ -16,7 +16,7 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 BUTTON = {"type": "Request", "kind": "Button"}
 
 
-def flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flow:
+def build_flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flow:
     """Return a flow that calls some child flows."""
     actions = {
         child: {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
@@ -35,7 +35,7 @@ def flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flo
     )
 
 
-def staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
+def find_staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
     """Return the names of the flows that cannot migrate."""
     environment = SimulatedEnvironment(id="e", display_name="e", created=NOW)
     for each in flows:
@@ -59,39 +59,41 @@ def test_the_documents_categories_stay(
     trigger: dict[str, Any], in_solution: bool, stays: bool
 ) -> None:
     """HTTP flows, Teams flows and Power Apps V1 flows outside a solution stay."""
-    one = flow("one", trigger, is_in_solution=in_solution)
+    one = build_flow("one", trigger, is_in_solution=in_solution)
 
-    assert staying(one) == ({"one"} if stays else set())
+    assert find_staying(one) == ({"one"} if stays else set())
 
 
-def test_all_ancestors_of_a_flow_that_stays_do_so_too() -> None:
+def test_all_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
     """Ancestors at all levels stay, also in a call loop."""
     flows = (
-        flow("child", {"type": "Request", "kind": "Http"}),
-        flow("parent", BUTTON, "child"),
-        flow("grandparent", BUTTON, "parent", "great"),
-        flow("great", BUTTON, "grandparent"),
-        flow("stranger", BUTTON),
+        build_flow("child", {"type": "Request", "kind": "Http"}),
+        build_flow("parent", BUTTON, "child"),
+        build_flow("grandparent", BUTTON, "parent", "great"),
+        build_flow("great", BUTTON, "grandparent"),
+        build_flow("stranger", BUTTON),
     )
 
-    assert staying(*flows) == {"child", "parent", "grandparent", "great"}
+    assert find_staying(*flows) == {"child", "parent", "grandparent", "great"}
 
 
-def test_a_flow_may_be_held_back_without_a_reason() -> None:
+def test_flow_can_stay_on_microsofts_key_without_a_reason() -> None:
     """The seed can hold a flow back, as the platform does without a reason."""
-    assert staying(flow("odd", BUTTON, is_held_back=True), flow("plain", BUTTON)) == {"odd"}
+    assert find_staying(
+        build_flow("odd", BUTTON, is_held_back=True), build_flow("plain", BUTTON)
+    ) == {"odd"}
 
 
-def test_everything_may_be_held_back() -> None:
+def test_assumption_holds_all_flows_on_microsofts_key() -> None:
     """One assumption holds all flows back."""
     assumptions = Assumptions(hold_all_flows=True)
 
-    assert staying(flow("a", BUTTON), assumptions=assumptions) == {"a"}
+    assert find_staying(build_flow("a", BUTTON), assumptions=assumptions) == {"a"}
 
 
 def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
     """If it is turned off and on again, it waits for its next slot."""
-    daily = flow("daily", {"type": "Recurrence", "recurrence": {"frequency": "Day"}})
+    daily = build_flow("daily", {"type": "Recurrence", "recurrence": {"frequency": "Day"}})
 
     assert compute_first_due(daily, NOW, is_new=True) == NOW
     assert compute_first_due(daily, NOW, is_new=False) == NOW + timedelta(days=1)
@@ -100,12 +102,12 @@ def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
 def test_a_start_time_in_the_past_means_the_next_slot() -> None:
     """Missed slots are not run later."""
     recurrence = {"frequency": "Hour", "interval": 6, "startTime": "2026-06-30T03:00:00Z"}
-    six_hourly = flow("six", {"type": "Recurrence", "recurrence": recurrence})
+    six_hourly = build_flow("six", {"type": "Recurrence", "recurrence": recurrence})
 
     assert compute_first_due(six_hourly, NOW, is_new=True) == datetime(2026, 7, 1, 15, tzinfo=UTC)
 
 
-def test_the_next_slot_is_after_now_however_long_it_has_been() -> None:
+def test_next_slot_of_a_recurrence_is_in_the_future() -> None:
     """After three and a half days it runs once, and then at the fourth slot."""
     last = NOW - timedelta(days=3, hours=12)
 

@@ -42,7 +42,7 @@ ROW = {
         ("not (statecode eq 2)", True),
     ],
 )
-def test_filters_hold_as_odata_says(text: str, holds: bool) -> None:
+def test_filters_match_as_in_odata(text: str, holds: bool) -> None:
     """`and` binds closer than `or`; text compares without regard to case."""
     assert parse_filter(text)(ROW) is holds
 
@@ -60,7 +60,7 @@ def test_filters_hold_as_odata_says(text: str, holds: bool) -> None:
         "f(a,1)",
     ],
 )
-def test_what_is_not_understood_is_refused(text: str) -> None:
+def test_unsupported_filter_is_rejected(text: str) -> None:
     """A filter is never applied in part."""
     with pytest.raises(SimulatedPlatformError) as refusal:
         parse_filter(text)
@@ -76,7 +76,7 @@ def test_select_keeps_annotations_and_the_key() -> None:
     assert select(row, "name", keeps={"rowid"}) == kept
 
 
-def test_select_of_a_path_keeps_what_names_a_document() -> None:
+def test_select_of_a_path_keeps_id_and_name() -> None:
     """A path selects the last member of nested objects only."""
     body = {"id": "/a", "name": "a", "properties": {"size": 1, "links": {"api": "x", "web": "y"}}}
 
@@ -87,7 +87,7 @@ def test_select_of_a_path_keeps_what_names_a_document() -> None:
         select_paths(body, "properties.link.api")
 
 
-def test_expand_names_navigation_properties_each_with_its_own_select() -> None:
+def test_expand_is_parsed_with_the_select_of_each_property() -> None:
     """Other options of navigation properties are rejected."""
     assert expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
     for text in ("a($top=1)", "a;b", "a($select=b"):
@@ -109,7 +109,7 @@ def test_a_filter_of_an_unknown_column_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["n up", "n,m", "n desc, m"])
-def test_an_order_that_is_not_understood_is_refused(text: str) -> None:
+def test_unsupported_order_is_rejected(text: str) -> None:
     """Only an order by one column is implemented."""
     with pytest.raises(SimulatedPlatformError):
         sort_key(text)

@@ -41,14 +41,14 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-def audience(url: str) -> str | None:
+def find_audience(url: str) -> str | None:
     """Return the audience of hosts that the world does not know."""
     if url.startswith(ARM):
         return f"{ARM}/"
     return "https://vault.azure.net" if url.startswith(VAULT) else None
 
 
-def test_options_are_of_routes_that_there_are() -> None:
+def test_query_options_belong_to_existing_routes() -> None:
     """A wrong route name in this table would reject options that the route implements."""
     for service in SERVICES:
         names = {route.name for route in service.routes(Tenant())}
@@ -79,20 +79,20 @@ def test_options_are_of_routes_that_there_are() -> None:
         (f"{VAULT}/keys", "$filter", "enabled", "BadParameter"),
     ],
 )
-async def test_what_is_not_implemented_is_refused(
+async def test_unsupported_query_option_is_rejected(
     world: TenantWorld, url: str, option: str, value: str, code: str
 ) -> None:
     """The error has the shape of the service; the answer to another query would be wrong."""
     await world.post_to_trigger(await world.url_of(HTTP_FLOW))
-    plain = await world.call("GET", url, audience=audience(url))
+    plain = await world.call("GET", url, audience=find_audience(url))
 
-    answer = await world.call("GET", url, query={option: value}, audience=audience(url))
+    answer = await world.call("GET", url, query={option: value}, audience=find_audience(url))
 
     assert plain.status == 200
     assert (answer.status, answer.code) == (400, code)
 
 
-async def test_of_a_solution_a_list_tells_only_if_asked(world: TenantWorld) -> None:
+async def test_list_contains_solution_flows_only_on_request(world: TenantWorld) -> None:
     """This applies to lists for administrators and for makers."""
     include = {"include": "includeSolutionCloudFlows"}
     both = include | {"exclude": "excludeSolutionCloudFlows"}
@@ -106,7 +106,7 @@ async def test_of_a_solution_a_list_tells_only_if_asked(world: TenantWorld) -> N
     assert [each["name"] for each in contradicted] == [BUTTON_FLOW]
 
 
-async def test_makers_search_what_is_theirs_and_what_is_shared(world: TenantWorld) -> None:
+async def test_makers_search_own_and_shared_flows(world: TenantWorld) -> None:
     """A shared flow is in the list `team` of its owner and co-owner, and not in `personal`."""
     world.environment.flows[DAILY_FLOW].roles[UNLICENSED] = SimulatedRole.CAN_VIEW
 
@@ -169,7 +169,7 @@ async def test_expand_brings_the_connectors_of_a_flow(world: TenantWorld) -> Non
     assert of_expanded["apiDefinition"]["name"] == "shared_office365"
 
 
-async def test_expand_brings_a_lookup_with_its_own_select(world: TenantWorld) -> None:
+async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -> None:
     """The lookup of a solution shows its publisher; any minor version of the Web API answers."""
     query = {
         "$filter": "isvisible eq true",
@@ -204,7 +204,9 @@ async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -
     assert world.environment.flows[BUTTON_FLOW].solutions == {"Orders"}
 
 
-async def test_an_administrators_move_names_a_solution_or_none(world: TenantWorld) -> None:
+async def test_administrator_moves_flows_into_a_named_or_the_default_solution(
+    world: TenantWorld,
+) -> None:
     """Without a name, the default solution is used. A missing flow fails the request."""
     [solution] = world.environment.table("solutions")
     url, body = f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
@@ -233,9 +235,11 @@ async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWo
 
 
 @pytest.mark.parametrize("url", [f"{SUBSCRIPTION}/resources", f"{ADMIN_FLOWS}/v2/flows"])
-async def test_a_method_that_is_not_served_is_refused_in_json(world: TenantWorld, url: str) -> None:
+async def test_unsupported_method_is_rejected_with_a_json_error(
+    world: TenantWorld, url: str
+) -> None:
     """Clients read the error document of every rejection."""
-    answer = await world.call("DELETE", url, audience=audience(url))
+    answer = await world.call("DELETE", url, audience=find_audience(url))
 
     assert (answer.status, answer.code) == (405, "MethodNotAllowed")
     assert "GET" in answer.headers["Allow"]
@@ -249,7 +253,7 @@ async def test_a_method_that_is_not_served_is_refused_in_json(world: TenantWorld
         (420, f"workflowid{' ' * 40}", 414),
     ],
 )
-async def test_dataverse_takes_so_many_conditions_in_an_address_so_long(
+async def test_dataverse_limits_conditions_and_length_of_a_url(
     world: TenantWorld, ids: int, column: str, status: int
 ) -> None:
     """An address has at most 500 conditions, and 32,768 characters outside a batch."""

@@ -64,7 +64,7 @@ async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         yield built
 
 
-async def told(platform: Adapters) -> list[dict[str, Any]]:
+async def read_notifications(platform: Adapters) -> list[dict[str, Any]]:
     """Return the notifications that arrived."""
     found: list[dict[str, Any]] = await platform.world.control("GET", "/told")
     return found
@@ -80,7 +80,7 @@ async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> 
         return int(answer.status)
 
 
-async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
+async def test_every_channel_sends_to_its_receiver(platform: Adapters) -> None:
     """Each channel sends with the settings of a deployment; a message sent twice has one id."""
     settings = Settings(
         tenant_id="t", event_grid_topic=TOPIC, webhook=HOOK, webhook_secret=SECRET,
@@ -98,7 +98,7 @@ async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
             # Whoever receives it wants it fresh.
             await channel.send(replace(NOTIFICATION, created_at=datetime.now(UTC)))
 
-    arrived = await told(platform)
+    arrived = await read_notifications(platform)
     assert [(one["receiver"], one["is_repeated"]) for one in arrived] == [
         ("event_grid", False), ("webhook", False), ("teams", False),
         ("event_grid", True), ("webhook", True), ("teams", False),
@@ -112,7 +112,7 @@ async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
     assert {one["link"] for one in arrived} == {NOTIFICATION.link}
 
 
-def signed(body: bytes, identity: str = EVENT["id"], **age: int) -> dict[str, str]:
+def build_signed_headers(body: bytes, identity: str = EVENT["id"], **age: int) -> dict[str, str]:
     """Return the headers that the standard's own library would send."""
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(**age)
     return {
@@ -122,17 +122,25 @@ def signed(body: bytes, identity: str = EVENT["id"], **age: int) -> dict[str, st
     }
 
 
-async def test_a_webhook_is_refused_unless_it_is_signed_and_fresh(platform: Adapters) -> None:
+async def test_webhook_without_a_valid_recent_signature_is_rejected(platform: Adapters) -> None:
     """A changed body or id, an old message and a missing signature are rejected."""
     body = json.dumps(EVENT).encode()
 
-    assert await post(platform, HOOK, body, **signed(body)) == 204
-    assert await post(platform, HOOK, body + b" ", **signed(body)) == 401
-    assert await post(platform, HOOK, body, **signed(body) | {"webhook-signature": "v1,"}) == 401
-    assert await post(platform, HOOK, body, **signed(body, "other")) == 400
-    assert await post(platform, HOOK, body, **signed(body, minutes=6)) == 400
-    assert await post(platform, HOOK, b" " * 30_000, **signed(b"")) == 413
-    assert [bool(one["refusal"]) for one in await told(platform)] == [False, *[True] * 5]
+    assert await post(platform, HOOK, body, **build_signed_headers(body)) == 204
+    assert await post(platform, HOOK, body + b" ", **build_signed_headers(body)) == 401
+    assert (
+        await post(
+            platform, HOOK, body, **build_signed_headers(body) | {"webhook-signature": "v1,"}
+        )
+        == 401
+    )
+    assert await post(platform, HOOK, body, **build_signed_headers(body, "other")) == 400
+    assert await post(platform, HOOK, body, **build_signed_headers(body, minutes=6)) == 400
+    assert await post(platform, HOOK, b" " * 30_000, **build_signed_headers(b"")) == 413
+    assert [bool(one["refusal"]) for one in await read_notifications(platform)] == [
+        False,
+        *[True] * 5,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +153,7 @@ async def test_a_webhook_is_refused_unless_it_is_signed_and_fresh(platform: Adap
         {"data": EVENT["data"] | {"reason": "https://h.example/invoke?sp=1&sig=abc"}},
     ],
 )
-async def test_a_topic_takes_cloud_events_alone(platform: Adapters, change: dict[str, Any]) -> None:
+async def test_topic_accepts_cloud_events_only(platform: Adapters, change: dict[str, Any]) -> None:
     """If one event of a batch is wrong, none is accepted."""
     token = platform.world.token(APP, "https://eventgrid.azure.net")
     headers = {
@@ -160,7 +168,7 @@ async def test_a_topic_takes_cloud_events_alone(platform: Adapters, change: dict
     assert await post(platform, url, json.dumps([EVENT]).encode(), **headers) == 401
 
 
-def broken_cards() -> list[dict[str, Any]]:
+def build_broken_cards() -> list[dict[str, Any]]:
     """Return cards that Teams would not show, although the Workflows webhook accepts them."""
     good = build_card(NOTIFICATION)
     newer = good | {"version": "1.6"}
@@ -172,8 +180,8 @@ def broken_cards() -> list[dict[str, Any]]:
     return [newer, good | {"body": []}, untold, coloured, empty, unsafe]
 
 
-@pytest.mark.parametrize("content", broken_cards())
-async def test_a_card_that_teams_would_not_show_is_refused(
+@pytest.mark.parametrize("content", build_broken_cards())
+async def test_card_that_teams_cannot_show_is_rejected(
     platform: Adapters, content: dict[str, Any]
 ) -> None:
     """The receiver rejects the card at once; the real webhook answers 202 and nobody sees it."""

@@ -39,26 +39,26 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-def sending(**host: str) -> dict[str, Any]:
+def build_mail_definition(**host: str) -> dict[str, Any]:
     """Return a definition that sends mail, with a `host` in this shape."""
     inputs = {"host": {"operationId": "SendEmailV2", **host}}
     nested = {"Send": {"type": "OpenApiConnection", "inputs": inputs, "runAfter": {}}}
     return definition(BUTTON, {"Each": {"type": "Scope", "actions": nested, "runAfter": {}}})
 
 
-NEWER = sending(connectionReferenceName=OFFICE)
-OLDER = sending(connectionName=OFFICE)
+NEWER = build_mail_definition(connectionReferenceName=OFFICE)
+OLDER = build_mail_definition(connectionName=OFFICE)
 
 
-def saved(content: dict[str, Any]) -> dict[str, Any]:
+def build_save_body(content: dict[str, Any]) -> dict[str, Any]:
     """Return the body of an update that saves a definition."""
     return {"properties": {"definition": content, "connectionReferences": {OFFICE: ENTRY}}}
 
 
-async def flow_in_no_solution(world: TenantWorld) -> Any:
+async def create_flow_outside_solutions(world: TenantWorld) -> Any:
     """Create a flow as its maker in the flow service; return the answer."""
     properties = {"displayName": "Mine", "state": "Started", "environment": {"name": ENVIRONMENT}}
-    body = {"properties": properties | saved(NEWER)["properties"]}
+    body = {"properties": properties | build_save_body(NEWER)["properties"]}
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", body, who=MAKER)
     assert answer.status == 201, answer.body
     return answer.body
@@ -71,32 +71,36 @@ async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
     await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
     world.environment.workflows[COPY].owner = MAKER
 
-    answer = await world.call("PATCH", f"{MAKER_FLOWS}/flows/{COPY}", saved(OLDER), who=MAKER)
+    answer = await world.call(
+        "PATCH", f"{MAKER_FLOWS}/flows/{COPY}", build_save_body(OLDER), who=MAKER
+    )
 
     assert (answer.status, answer.code) == (400, "WorkflowRunActionInputsMissingProperty")
 
 
 async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: TenantWorld) -> None:
     """An assumption decides whether this applies to flows outside solutions."""
-    name = (await flow_in_no_solution(world))["name"]
+    name = (await create_flow_outside_solutions(world))["name"]
     url = f"{MAKER_FLOWS}/flows/{name}"
 
-    taken = await world.call("PATCH", url, saved(OLDER), who=MAKER)
+    taken = await world.call("PATCH", url, build_save_body(OLDER), who=MAKER)
     await world.control("PUT", "/assumptions", {"older_host_shapes_refused": True})
-    refused = await world.call("PATCH", url, saved(OLDER), who=MAKER)
+    refused = await world.call("PATCH", url, build_save_body(OLDER), who=MAKER)
 
     assert (taken.status, refused.status) == (200, 400)
     assert refused.code == "WorkflowRunActionInputsMissingProperty"
 
 
-async def test_a_save_that_the_flow_service_refuses_may_do_harm(world: TenantWorld) -> None:
+async def test_save_rejected_by_the_flow_service_may_empty_the_references(
+    world: TenantWorld,
+) -> None:
     """The references are emptied, the time of the last change stays, and the control API counts."""
     changes = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
     await world.control("PUT", "/assumptions", changes)
-    url = f"{MAKER_FLOWS}/flows/{(await flow_in_no_solution(world))['name']}"
+    url = f"{MAKER_FLOWS}/flows/{(await create_flow_outside_solutions(world))['name']}"
     before = (await world.call("GET", url, who=MAKER)).body["properties"]
 
-    refused = await world.call("PATCH", url, saved(OLDER), who=MAKER)
+    refused = await world.call("PATCH", url, build_save_body(OLDER), who=MAKER)
 
     after = (await world.call("GET", url, who=MAKER)).body["properties"]
     flow = await world.control("GET", url.replace(MAKER_FLOWS, f"/environments/{ENVIRONMENT}"))
@@ -107,7 +111,7 @@ async def test_a_save_that_the_flow_service_refuses_may_do_harm(world: TenantWor
     assert flow["referencesWiped"] == 1
 
 
-async def test_harm_in_dataverse_moves_neither_time_nor_version(world: TenantWorld) -> None:
+async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorld) -> None:
     """A condition on the ETag therefore does not detect the damage."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
     await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
@@ -133,14 +137,14 @@ async def test_a_migrating_environment_does_no_harm(world: TenantWorld) -> None:
     assert (await read(world))["clientdata"] == client_data(NEWER, bound("cr1_office"))
 
 
-async def test_a_created_flow_may_name_a_reference_that_nobody_sent(world: TenantWorld) -> None:
+async def test_created_flow_may_contain_an_added_reference(world: TenantWorld) -> None:
     """Each later save of this flow is rejected, whatever it contains."""
     await world.control("PUT", "/assumptions", {"creates_stamp_references": True})
-    made = await flow_in_no_solution(world)
+    made = await create_flow_outside_solutions(world)
     url = f"{MAKER_FLOWS}/flows/{made['name']}"
 
     refused = [
-        await world.call("PATCH", url, saved(content), who=MAKER)
+        await world.call("PATCH", url, build_save_body(content), who=MAKER)
         for content in (NEWER, definition(BUTTON))
     ]
 

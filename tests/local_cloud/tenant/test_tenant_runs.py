@@ -35,7 +35,7 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-async def ledger(world: TenantWorld) -> list[dict[str, Any]]:
+async def read_ledger(world: TenantWorld) -> list[dict[str, Any]]:
     """Return all calls so far."""
     entries: list[dict[str, Any]] = (await world.control("GET", "/ledger"))["entries"]
     return entries
@@ -52,13 +52,13 @@ async def edit(world: TenantWorld, flow: str, **change: Any) -> None:
     await world.control("PATCH", f"{FLOWS}/{flow}", change)
 
 
-async def test_a_call_is_accepted_once_and_in_the_ledger(world: TenantWorld) -> None:
+async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
     """The ledger has the caller, the URL id, the run and its result."""
     url = await world.url_of(HTTP_FLOW)
 
     answer = await world.post_to_trigger(url, user_agent="shop", x_ms_client_tracking_id="order-1")
 
-    [entry] = await ledger(world)
+    [entry] = await read_ledger(world)
     assert entry["run"] == answer.headers["x-ms-workflow-run-id"]
     assert entry["accepted"] is True
     assert (entry["by"], entry["trackingId"], entry["flow"]) == ("shop", "order-1", HTTP_FLOW)
@@ -103,7 +103,7 @@ async def test_an_unknown_workflow_is_not_found_and_in_the_ledger(world: TenantW
 
     answer = await world.post_to_trigger(url.replace(workflow_id, "0" * 32))
 
-    [entry] = await ledger(world)
+    [entry] = await read_ledger(world)
     assert (answer.status, answer.code) == (404, "WorkflowNotFound")
     assert entry["accepted"] is False
     assert entry["code"] == "WorkflowNotFound"
@@ -133,7 +133,7 @@ async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
     """The child has its own run, which names its cause."""
     parent = await run(world, PARENT_FLOW)
 
-    entries = await ledger(world)
+    entries = await read_ledger(world)
     assert parent["status"] == "Succeeded"
     assert [(entry["cause"], entry["flow"]) for entry in entries] == [
         ("manual", PARENT_FLOW),
@@ -156,7 +156,7 @@ async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld)
     """The flow uses the environment variable's value of its last save."""
     caller = await run(world, CALLING_FLOW)
 
-    entries = await ledger(world)
+    entries = await read_ledger(world)
     assert caller["status"] == "Succeeded"
     assert (entries[1]["cause"], entries[1]["flow"]) == ("url", HTTP_FLOW)
 
@@ -171,14 +171,14 @@ async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
     assert caller["actions"]["Call"]["error"]["code"] == "WorkflowTriggerIsNotEnabled"
 
 
-async def test_flows_that_call_each_other_without_end_are_stopped(world: TenantWorld) -> None:
+async def test_endless_call_loop_is_stopped(world: TenantWorld) -> None:
     """A loop ends with a failed run, and the tenant does not hang."""
     content = definition(HTTP, http_action(await world.url_of(HTTP_FLOW)))
     await edit(world, HTTP_FLOW, clientData=client_data(content))
 
     answer = await world.post_to_trigger(await world.url_of(HTTP_FLOW))
 
-    outcomes = [entry["runStatus"] for entry in await ledger(world)]
+    outcomes = [entry["runStatus"] for entry in await read_ledger(world)]
     assert answer.status == 202
     assert outcomes[-1] == "Failed"
     assert len(outcomes) < 50
@@ -196,7 +196,7 @@ async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
     assert answer.body == {"order": 7}
 
 
-async def test_saving_a_flow_keeps_its_url(world: TenantWorld) -> None:
+async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
     """Turning the flow off and on keeps its trigger URL; another relative path changes it."""
     before = await world.url_of(HTTP_FLOW)
     moved = HTTP | {"inputs": {"relativePath": "orders", "triggerAuthenticationType": "All"}}
@@ -239,35 +239,37 @@ async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantW
     assert "actively refused it" in after["actions"]["Call"]["error"]["message"]
 
 
-async def test_a_long_run_is_running_until_it_has_done_its_work(world: TenantWorld) -> None:
+async def test_long_run_is_in_progress_until_its_end(world: TenantWorld) -> None:
     """The run makes its calls at its end, with the definition with which it began."""
     await edit(world, PARENT_FLOW, runSeconds=600)
 
     begun = await run(world, PARENT_FLOW)
-    halfway = await ledger(world)
+    halfway = await read_ledger(world)
     await world.control("POST", "/clock/advance", {"seconds": 601})
     runs = await world.pages(f"{ADMIN_FLOWS}/flows/{PARENT_FLOW}/runs")
 
     assert begun["status"] == "Running"
     assert [entry["flow"] for entry in halfway] == [PARENT_FLOW]
-    assert [entry["flow"] for entry in await ledger(world)] == [PARENT_FLOW, HTTP_FLOW]
+    assert [entry["flow"] for entry in await read_ledger(world)] == [PARENT_FLOW, HTTP_FLOW]
     assert runs[0]["properties"]["status"] == "Succeeded"
 
 
-async def test_a_recurrence_runs_when_it_is_due_and_makes_nothing_up(world: TenantWorld) -> None:
+async def test_recurrence_runs_when_due_and_skips_missed_slots(world: TenantWorld) -> None:
     """The flow runs once for each slot; if three days pass at once, it runs once."""
     await world.control("POST", "/clock/advance", {"seconds": 86401})
-    one = len(await ledger(world))
+    one = len(await read_ledger(world))
     await world.control("POST", "/clock/advance", {"seconds": 3 * 86400})
-    two = len(await ledger(world))
+    two = len(await read_ledger(world))
     await edit(world, DAILY_FLOW, state="Stopped")
     await world.control("POST", "/clock/advance", {"seconds": 86401})
 
     assert (one, two) == (1, 2)
-    assert len(await ledger(world)) == 2
+    assert len(await read_ledger(world)) == 2
 
 
-async def test_a_polling_trigger_replays_what_it_missed(world: TenantWorld) -> None:
+async def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(
+    world: TenantWorld,
+) -> None:
     """An event while the flow is off starts a run when the flow is on again."""
     await edit(world, BUTTON_FLOW, clientData=client_data(definition(NEW_MAIL)))
     event = {"operationId": "OnNewEmailV3"}
@@ -275,10 +277,10 @@ async def test_a_polling_trigger_replays_what_it_missed(world: TenantWorld) -> N
     at_once = await world.control("POST", f"/environments/{ENVIRONMENT}/events", event)
     await edit(world, BUTTON_FLOW, state="Stopped")
     missed = await world.control("POST", f"/environments/{ENVIRONMENT}/events", event)
-    while_off = len(await ledger(world))
+    while_off = len(await read_ledger(world))
     await edit(world, BUTTON_FLOW, state="Started")
 
     assert at_once["started"] == [BUTTON_FLOW]
     assert missed["started"] == []
     assert while_off == 1
-    assert len(await ledger(world)) == 2
+    assert len(await read_ledger(world)) == 2

@@ -36,26 +36,26 @@ SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop"
 EASED = {"my_flows_have_rows": True, "report_page": 2}
 
 
-def description() -> dict[str, Any]:
+def copy_description() -> dict[str, Any]:
     """Return a description that a test can change."""
     return copy.deepcopy(SEED)
 
 
-def grow(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironment]:
+def build_tenant(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironment]:
     """Build a tenant from a description; return it and its main environment."""
     tenant = Tenant()
     seed(tenant, described)
     return tenant, tenant.part(PowerPlatform).environments[ENVIRONMENT]
 
 
-def assumptions_of(tenant: Tenant) -> Assumptions:
+def get_assumptions(tenant: Tenant) -> Assumptions:
     """Return the assumptions of a tenant."""
     return tenant.part(PowerPlatform).assumptions
 
 
-def test_trigger_urls_are_filled_in_wherever_they_are_named() -> None:
+def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
     """URLs are filled in plain, JSON-escaped and percent-encoded, in flows, variables and Azure."""
-    described = description()
+    described = copy_description()
     name = f"{{{{trigger_url:{HTTP_FLOW}}}}}"
     percent = name.replace("}}", "|percent}}")
     escaped = client_data(definition({"type": "Recurrence"}, http_action("URL"))).replace(
@@ -71,7 +71,7 @@ def test_trigger_urls_are_filled_in_wherever_they_are_named() -> None:
     )
     described["azure"]["sites"] = [{"id": SITE, "appSettings": {"URL": name, "ENCODED": percent}}]
 
-    tenant, environment = grow(described)
+    tenant, environment = build_tenant(described)
 
     url = callback(environment, environment.workflows[HTTP_FLOW])["value"]
     settings = running_settings(tenant.part(Azure), SITE, tenant.clock.now())
@@ -83,21 +83,21 @@ def test_trigger_urls_are_filled_in_wherever_they_are_named() -> None:
     assert current_variables(environment)["cr1_ordersurl"] == url
 
 
-def test_a_url_of_a_flow_that_does_not_exist_is_an_error() -> None:
+def test_trigger_url_of_a_missing_flow_raises_an_error() -> None:
     """A wrong name in the seed is an error, not a caller without a URL."""
-    described = description()
+    described = copy_description()
     described["environments"][0]["serviceEndpoints"][0]["url"] = "{{trigger_url:nothing}}"
 
     with pytest.raises(KeyError):
-        grow(described)
+        build_tenant(described)
 
 
 def test_an_environment_may_be_linked_for_long() -> None:
     """Flows that can migrate have migrated, and the others stay."""
-    described = description()
+    described = copy_description()
     described["environments"][0]["policy"] = POLICY_ID
 
-    tenant, environment = grow(described)
+    tenant, environment = build_tenant(described)
 
     stuck = report(tenant.part(PowerPlatform), environment, tenant.clock.now(), only_stuck=False)
     assert environment.policy is not None
@@ -114,41 +114,41 @@ def test_an_environment_may_be_linked_for_long() -> None:
         ("capacity_unit", f"{OWN_HOST}/powerautomate/automations/direct/cu/24/workflows/"),
     ],
 )
-def test_urls_have_the_form_that_the_flow_has(form: str, start: str) -> None:
+def test_trigger_url_has_the_format_of_its_flow(form: str, start: str) -> None:
     """There are three forms: old hosts, the environment's host, and its newer path."""
-    described = description()
+    described = copy_description()
     described["environments"][0]["flows"][0]["urlForm"] = form
 
-    _, environment = grow(described)
+    _, environment = build_tenant(described)
 
     url = callback(environment, environment.workflows[HTTP_FLOW])["value"]
     assert url.startswith(start)
     assert "&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=" in url
 
 
-def test_runs_of_the_past_are_there_with_their_outcome() -> None:
+def test_past_runs_of_the_seed_have_their_outcome() -> None:
     """The checks of a no-call period read these runs."""
-    described = description()
+    described = copy_description()
     described["environments"][0]["flows"][0]["runs"] = [
         {"secondsAgo": 7200, "seconds": 10, "status": "Failed"},
         {"secondsAgo": 60, "seconds": 3600},
     ]
 
-    tenant, environment = grow(described)
+    tenant, environment = build_tenant(described)
 
     now = tenant.clock.now()
     statuses = [run.status(now) for run in environment.workflows[HTTP_FLOW].runs]
     assert statuses == ["Failed", "Running"]
 
 
-def test_client_data_given_as_text_is_kept_byte_for_byte() -> None:
+def test_client_data_in_text_form_is_kept_byte_for_byte() -> None:
     """A rollback is compared byte for byte with these texts."""
     text = client_data(definition({"type": "Recurrence"})).replace(", ", " ,\t ")
-    described = description()
+    described = copy_description()
     flow = {"workflowEntityId": CALLER, "displayName": "Odd", "owner": MAKER, "clientData": text}
     described["environments"][0]["flows"].append(flow)
 
-    _, environment = grow(described)
+    _, environment = build_tenant(described)
 
     assert environment.workflows[CALLER].client_data == text
 
@@ -163,30 +163,32 @@ def test_client_data_given_as_text_is_kept_byte_for_byte() -> None:
         {"environments": [{"id": "x", "policy": "/no/such/policy"}]},
     ],
 )
-def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
+def test_invalid_seed_is_rejected(change: dict[str, Any]) -> None:
     """The process stops with the reason."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         seed(Tenant(), change)
 
 
-def test_a_seed_names_its_profile_and_its_own_assumptions_win() -> None:
+def test_assumptions_of_a_seed_override_its_profile() -> None:
     """The adversarial profile is harder in each assumption; unnamed assumptions keep its values."""
-    documented, _ = grow(description() | {"assumptions": {}})
-    adversarial, _ = grow(description() | {"assumptions": {}, "profile": "adversarial"})
-    eased, _ = grow(description() | {"assumptions": EASED, "profile": "adversarial"})
+    documented, _ = build_tenant(copy_description() | {"assumptions": {}})
+    adversarial, _ = build_tenant(
+        copy_description() | {"assumptions": {}, "profile": "adversarial"}
+    )
+    eased, _ = build_tenant(copy_description() | {"assumptions": EASED, "profile": "adversarial"})
 
     assumed = {
-        name: getattr(assumptions_of(adversarial), name) for name in PROFILES[Profile.ADVERSARIAL]
+        name: getattr(get_assumptions(adversarial), name) for name in PROFILES[Profile.ADVERSARIAL]
     }
     assert assumed == {**PROFILES[Profile.ADVERSARIAL], "global_flow_host_refuses": {"europe"}}
-    assert assumptions_of(documented) == Assumptions()
+    assert get_assumptions(documented) == Assumptions()
     assert all(getattr(Assumptions(), name) != value for name, value in assumed.items())
-    assert assumptions_of(eased).my_flows_have_rows
-    assert assumptions_of(eased).report_page == 2
-    assert assumptions_of(eased).older_host_shapes_refused
+    assert get_assumptions(eased).my_flows_have_rows
+    assert get_assumptions(eased).report_page == 2
+    assert get_assumptions(eased).older_host_shapes_refused
 
 
-def test_a_profile_that_does_not_exist_is_refused() -> None:
+def test_unknown_profile_is_rejected() -> None:
     """A misspelled profile is an error, and not the documented profile."""
     with pytest.raises(ValueError, match="feered"):
-        grow(description() | {"profile": "feered"})
+        build_tenant(copy_description() | {"profile": "feered"})

@@ -19,17 +19,17 @@ async def receive(connection_string: str, queue: str) -> list[tuple[str, dict[st
         found = []
         for message in await receiver.receive_messages(max_message_count=5, max_wait_time=5):
             sent = message.application_properties or {}
-            properties = {_text(name): _text(value) for name, value in sent.items()}
+            properties = {_decode_text(name): _decode_text(value) for name, value in sent.items()}
             found.append((str(message), properties))
             await receiver.complete_message(message)
         return found
 
 
-def _text(value: object) -> str:
+def _decode_text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-async def rotate(world: TenantWorld) -> None:
+async def rotate_key(world: TenantWorld) -> None:
     """Rotate the key in the vault as an administrator does."""
     answer = await world.call(
         "POST",
@@ -46,7 +46,7 @@ async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with tenant_world() as world, ServiceBusPublisher(bus.connection_string) as publisher:
             world.tenant.events = publisher
-            await rotate(world)
+            await rotate_key(world)
             messages = await receive(bus.connection_string, "key-events")
 
     [(body, properties)] = messages
@@ -54,7 +54,7 @@ async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
     assert properties["aeg-event-type"] == "Notification"
 
 
-async def test_what_is_sent_twice_with_one_id_arrives_once() -> None:
+async def test_event_with_a_repeated_id_arrives_once() -> None:
     """The event's id is the message id, so duplicate detection drops the second message."""
     message = SimulatedQueueMessage(queue="policy-events", body="{}", message_id="event-1")
     with LocalServiceBus(PRODUCT_QUEUES) as bus:

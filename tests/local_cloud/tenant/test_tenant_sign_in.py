@@ -37,7 +37,7 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield served
 
 
-def http_client(world: TenantWorld) -> requests.Session:
+def build_http_client(world: TenantWorld) -> requests.Session:
     """Return an HTTP client that uses the tunnel, as HTTPS_PROXY requires."""
     session = requests.Session()
     session.trust_env = False
@@ -50,7 +50,7 @@ async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
     """Discovery, authority and token endpoint are as msal expects."""
 
     def acquire() -> dict[str, str]:
-        with http_client(world) as client:
+        with build_http_client(world) as client:
             app = msal.ConfidentialClientApplication(
                 APP_CLIENT, "app-secret", AUTHORITY, http_client=client
             )
@@ -67,7 +67,7 @@ async def test_msal_refuses_a_wrong_secret(world: TenantWorld) -> None:
     """msal returns its own error with the reason."""
 
     def acquire() -> dict[str, str]:
-        with http_client(world) as client:
+        with build_http_client(world) as client:
             app = msal.ConfidentialClientApplication(
                 APP_CLIENT, "guessed", AUTHORITY, http_client=client
             )
@@ -83,7 +83,7 @@ async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: Tenant
     """The person signs in once; afterwards msal uses the refresh token."""
 
     def acquire() -> tuple[dict[str, str], dict[str, str]]:
-        with http_client(world) as client:
+        with build_http_client(world) as client:
             app = msal.PublicClientApplication(APP_CLIENT, authority=AUTHORITY, http_client=client)
             flow = app.initiate_device_flow([f"{FLOW_AUDIENCE}/.default"])
             first = app.acquire_token_by_device_flow(flow)
@@ -115,7 +115,7 @@ async def test_azure_identity_gets_a_managed_identity_token(
     assert caller.audience == "https://management.azure.com"
 
 
-async def test_the_identity_endpoint_wants_its_header(
+async def test_identity_endpoint_requires_its_header(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process of the machine gets no token without the header."""
@@ -127,14 +127,14 @@ async def test_the_identity_endpoint_wants_its_header(
         assert response.status == 401
 
 
-def bap_client(
+def build_bap_client(
     policy: AsyncBearerTokenCredentialPolicy[Any, Any],
 ) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
     """Return azure-core's client with only a bearer policy."""
     return AsyncPipelineClient(BAP, policies=[policy])
 
 
-async def test_azure_core_reaches_bap_by_its_real_name(world: TenantWorld) -> None:
+async def test_azure_core_calls_bap_by_its_real_host_name(world: TenantWorld) -> None:
     """The request uses a client-secret credential and a bearer policy, through tunnel and TLS."""
     options: dict[str, Any] = {
         "proxies": {"https": world.server.proxy_url},
@@ -143,7 +143,9 @@ async def test_azure_core_reaches_bap_by_its_real_name(world: TenantWorld) -> No
 
     async with (
         ClientSecretCredential(TENANT_ID, APP_CLIENT, "app-secret", **options) as credential,
-        bap_client(AsyncBearerTokenCredentialPolicy(credential, f"{BAP_AUDIENCE}.default")) as bap,
+        build_bap_client(
+            AsyncBearerTokenCredentialPolicy(credential, f"{BAP_AUDIENCE}.default")
+        ) as bap,
     ):
         url = f"{BAP}/scopes/admin/environments?api-version=2023-06-01"
         response = await bap.send_request(HttpRequest("GET", url), stream=False, **options)
@@ -152,7 +154,7 @@ async def test_azure_core_reaches_bap_by_its_real_name(world: TenantWorld) -> No
     assert len(response.json()["value"]) == 2
 
 
-async def test_a_token_for_another_service_is_refused(world: TenantWorld) -> None:
+async def test_token_for_another_service_is_rejected(world: TenantWorld) -> None:
     """The flow service rejects a token for BAP."""
     url = f"{ADMIN_FLOWS}/v2/flows"
 

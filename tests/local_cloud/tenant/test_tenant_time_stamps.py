@@ -44,7 +44,7 @@ async def ask(world: TenantWorld, body: bytes, media_type: str = QUERY) -> tuple
         return answer.status, await answer.read()
 
 
-def result(answer: bytes) -> tuple[str, set[str] | None]:
+def parse_result(answer: bytes) -> tuple[str, set[str] | None]:
     """Return the status of an answer, and its failures."""
     status = TimeStampAnswer.load(answer)["status"]
     return status["status"].native, status["fail_info"].native
@@ -58,7 +58,7 @@ async def test_query_is_granted_with_the_time_of_the_tenant(world: TenantWorld) 
 
     token = TimeStampAnswer.load(answer)["time_stamp_token"]["content"]
     info = token["encap_content_info"]["content"].parsed
-    assert (status, result(answer)[0]) == (200, "granted")
+    assert (status, parse_result(answer)[0]) == (200, "granted")
     assert info["nonce"].native == 7
     assert info["message_imprint"]["hashed_message"].native == hashlib.sha256(b"x").digest()
     assert timedelta(0) <= world.tenant.clock.now() - info["gen_time"].native < timedelta(hours=1)
@@ -66,7 +66,7 @@ async def test_query_is_granted_with_the_time_of_the_tenant(world: TenantWorld) 
 
 
 async def test_token_has_no_certificate_unless_it_is_requested(world: TenantWorld) -> None:
-    """As RFC 3161 requires."""
+    """RFC 3161 requires this."""
     _, answer = await ask(world, query(cert_req=False))
 
     token = TimeStampAnswer.load(answer)["time_stamp_token"]["content"]
@@ -95,10 +95,10 @@ async def test_query_that_cannot_be_granted_is_rejected(
     """The answer has the failure, and no token."""
     status, answer = await ask(world, body)
 
-    assert (status, *result(answer)) == (200, "rejection", {failure})
+    assert (status, *parse_result(answer)) == (200, "rejection", {failure})
 
 
-async def test_what_is_no_query_is_an_http_error(world: TenantWorld) -> None:
+async def test_invalid_query_gets_an_http_error(world: TenantWorld) -> None:
     """The media type, the length and the method are wrong."""
     other_type, _ = await ask(world, query(), "application/octet-stream")
     long, _ = await ask(world, query() + bytes(17_000))

@@ -21,10 +21,10 @@ def test_a_token_is_read_back() -> None:
     assert issuer.read(issuer.issue(CALLER)) == CALLER
 
 
-def test_clients_read_in_a_token_who_has_signed_in() -> None:
+def test_token_contains_the_signed_in_person() -> None:
     """The claims have Entra's names, and an application has none of them."""
-    claims = claims_of(TokenIssuer().issue(CALLER))
-    of_an_application = claims_of(TokenIssuer().issue(replace(CALLER, is_delegated=False)))
+    claims = decode_claims(TokenIssuer().issue(CALLER))
+    of_an_application = decode_claims(TokenIssuer().issue(replace(CALLER, is_delegated=False)))
 
     assert (claims["upn"], claims["unique_name"], claims["name"]) == (
         "ada@x.example", "ada@x.example", "Ada",
@@ -33,13 +33,13 @@ def test_clients_read_in_a_token_who_has_signed_in() -> None:
     assert {"upn", "unique_name", "name", "scp"} & of_an_application.keys() == set()
 
 
-def claims_of(token: str) -> dict[str, str]:
+def decode_claims(token: str) -> dict[str, str]:
     """Return the unverified claims of a token, as clients read them."""
     claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims
 
 
-def test_a_token_of_another_tenant_is_refused() -> None:
+def test_token_of_another_tenant_is_rejected() -> None:
     """A token is valid only if this tenant has signed it."""
     with pytest.raises(ValueError, match="signature"):
         TokenIssuer().read(TokenIssuer().issue(CALLER))
@@ -58,13 +58,13 @@ def test_a_changed_token_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "abc", "a.b", "a.b.c", "....", "a.!!!.c"])
-def test_what_is_no_token_is_refused(text: str) -> None:
+def test_invalid_token_is_rejected(text: str) -> None:
     """The answer is a 401."""
     with pytest.raises(ValueError, match="token"):
         TokenIssuer().read(text)
 
 
-def test_expired_tokens_are_told_from_new_ones() -> None:
+def test_revoked_tokens_are_distinguished_from_new_ones() -> None:
     """A token that was issued right after the revocation is valid."""
     issuer = TokenIssuer()
     old = issuer.issue(CALLER)

@@ -29,7 +29,7 @@ sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read())
 """
 
 
-async def stranger(world: TenantWorld, url: str) -> tuple[int, str]:
+async def run_other_program(world: TenantWorld, url: str) -> tuple[int, str]:
     """Read a URL with a program that knows HTTPS_PROXY and the CA file; return code and output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _STRANGER, url,
@@ -40,9 +40,9 @@ async def stranger(world: TenantWorld, url: str) -> tuple[int, str]:
     return process.returncode or 0, output.decode()
 
 
-async def test_any_client_reaches_a_service_by_its_real_name(world: TenantWorld) -> None:
+async def test_any_client_can_call_a_service_by_its_real_host_name(world: TenantWorld) -> None:
     """The certificate fits the name in the request."""
-    code, output = await stranger(
+    code, output = await run_other_program(
         world, "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1"
     )
 
@@ -51,11 +51,9 @@ async def test_any_client_reaches_a_service_by_its_real_name(world: TenantWorld)
 
 
 @pytest.mark.parametrize("url", ["https://example.com/", "https://graph.microsoft.com:8443/"])
-async def test_the_tunnel_refuses_what_the_tenant_does_not_serve(
-    world: TenantWorld, url: str
-) -> None:
+async def test_tunnel_rejects_hosts_outside_the_tenant(world: TenantWorld, url: str) -> None:
     """A local run sends no request outside the machine."""
-    code, output = await stranger(world, url)
+    code, output = await run_other_program(world, url)
 
     assert await world.control("GET", "/refused-hosts") == world.server.refused_hosts
     assert code == 1
@@ -65,7 +63,7 @@ async def test_the_tunnel_refuses_what_the_tenant_does_not_serve(
     ]
 
 
-async def test_a_fault_fails_as_often_as_ordered(world: TenantWorld) -> None:
+async def test_fault_fails_the_given_number_of_requests(world: TenantWorld) -> None:
     """After two errors with a Retry-After, the service answers."""
     order = {
         "route": "bap.list_environments",
@@ -145,7 +143,7 @@ async def test_calls_are_counted_per_route_and_capability(world: TenantWorld) ->
     }
 
 
-async def test_what_the_control_api_cannot_mean_is_refused(world: TenantWorld) -> None:
+async def test_invalid_control_request_is_rejected(world: TenantWorld) -> None:
     """A wrong order of a test is an error."""
     url = f"{world.server.control_url}/assumptions"
 
