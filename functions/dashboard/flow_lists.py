@@ -20,7 +20,13 @@ FLOWS_ON_PAGE = 100
 #: Maximum number of flows of one part or cause where all parts are shown.
 FLOWS_OF_PART = 20
 #: Parts of which more flows than this are folded; they require nothing.
-_FOLDED = {"migrated": 10, "prepared": 10, "not_included": 10, "taken_over": 10, "planned": 20}
+_FOLDED = {
+    "migrated": 10,
+    "prepared": 10,
+    "not_included": 10,
+    "other_remediation": 10,
+    "planned": 20,
+}
 _ORDER = {key: number for number, key in enumerate(PARTS)}
 _DIGITS = re.compile(r"\d+")
 

@@ -87,10 +87,10 @@ _PARTS = (
     ),
     FlowPart(key="planned", look="over", shape="plan", one="not started", many="not started"),
     FlowPart(
-        key="taken_over",
+        key="other_remediation",
         look="over",
-        one="continues in another remediation",
-        many="continue in another remediation",
+        one="belongs to another remediation",
+        many="belong to another remediation",
     ),
     FlowPart(
         key="cancelled",
@@ -197,6 +197,6 @@ def _find_part_of_item(job: EnvironmentJob, item: PlanItem | None, *, awaits: bo
         return "migrated"
     if item.action is PlannedAction.NO_CHANGE:
         return "not_included"
-    if job.has_started_flow_jobs:  # its flow job was started here
-        return "taken_over"
+    if item.action is PlannedAction.CONTINUE_EXISTING_JOB or job.has_started_flow_jobs:
+        return "other_remediation"
     return "in_progress" if job.mode.writes and job.state_properties.is_active else "planned"

@@ -214,10 +214,10 @@ class ShownPlan:
 
     @cached_property
     def included(self) -> Sequence[PlanItem]:
-        """Return the items that the plan changes: those that await approval, or all with a job."""
+        """Return the items that the plan changes: those that await approval, or all."""
         if self.job.awaits_approval:
             return self.form.selection.included
-        return [item for item in self.plan.items if item.action.has_job]
+        return [item for item in self.plan.items if item.action.is_work]
 
     @property
     def change_count(self) -> int:

@@ -106,7 +106,7 @@ class PlanRow:
         if number:
             more = "+" if number < len(self.item.callers) else ""
             return "1 caller" if number == 1 else f"{number}{more} callers"
-        is_called = self.item.action.has_job and self.item.migration_method not in {
+        is_called = self.item.action.is_work and self.item.migration_method not in {
             MigrationMethod.CUT_OVER
         }
         return "No known caller" if is_called else ""
@@ -131,7 +131,9 @@ class PlanRow:
                 look = "wait" if self.item.needs_changes else "over"
                 return look, "alert" if self.item.needs_changes else "idle", self.item.message
             case Outlook.HAS_JOB:
-                return "work", "go", "Started before this approval"
+                is_continued = self.item.action is PlannedAction.CONTINUE_EXISTING_JOB
+                where = "In another remediation" if is_continued else "Started before this approval"
+                return "work", "go", where
             case Outlook.NO_PAUSE:
                 return self._minor_risk
 

@@ -39,7 +39,7 @@ class PlanSummary:
 
     job: EnvironmentJob
     items: Sequence[PlanItem]
-    #: The items that the plan changes: those that an approval includes, or all with a job.
+    #: The items that the plan changes: those that an approval includes, or all.
     included: Sequence[PlanItem]
     outlooks: Mapping[str, FlowOutlook]
     now: datetime
@@ -86,7 +86,7 @@ class PlanSummary:
                 "pause",
                 "until a person changes a caller",
             ),
-            (Outlook.HAS_JOB, "work", "go", "was", "were", "started before this approval"),
+            (Outlook.HAS_JOB, "work", "go", "already has", "already have", "a job"),
             (Outlook.NOT_INCLUDED, "over", "idle", "is", "are", "not included"),
         )
         return [
@@ -99,6 +99,11 @@ class PlanSummary:
     def not_included_count(self) -> int:
         """Return the number of flows that the plan does not change."""
         return self.counts.get(Outlook.NOT_INCLUDED, 0)
+
+    @cached_property
+    def continued_count(self) -> int:
+        """Return the number of flows that another remediation migrates."""
+        return sum(item.action is PlannedAction.CONTINUE_EXISTING_JOB for item in self.items)
 
     @cached_property
     def not_included(self) -> list[tuple[int, str, str]]:
@@ -186,7 +191,6 @@ class PlanSummary:
             "kept_on": count(is_updated),
             "cut_over": count(lambda action, *_: action is PlannedAction.CUT_OVER),
             "in_place": count(lambda action, *_: action.is_work and not action.is_copy),
-            "continued": count(lambda action, *_: not action.is_work),
         }
 
     @property

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dashboard.environment_rows import describe_not_migrated
+from functions.dashboard.flow_parts import PARTS
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.display_text import count_undecided
+from shared.domain.plans.pending_actions import format_count
+from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.use_cases.show_remediation import RemediationView, RemediationViewList
 
@@ -104,5 +107,12 @@ def _format_next_step(one: RemediationView, now: datetime) -> str:
         return ", ".join(said)
     if one.remediation.assessment or not one.remediation.mode.writes:
         return "Changes nothing"
+    continued = sum(
+        (job.planned_action_counts or {}).get(PlannedAction.CONTINUE_EXISTING_JOB, 0)
+        for job in one.environment_jobs
+    )
+    if continued:
+        belong = PARTS["other_remediation"].words(continued)
+        return f"{format_count(continued, 'flow')} {belong}"
     is_over = one.progress.state is RemediationState.COMPLETED
     return "No flow is left to migrate" if is_over else "The flows are not known yet"

@@ -35,7 +35,6 @@ _LEFT: Mapping[str, tuple[str, str]] = {
     "rolled_back": ("were rolled back", "was rolled back"),
     "not_included": ("were not included", "was not included"),
     "planned": ("were not started", "was not started"),
-    "taken_over": ("continue in another remediation", "continues in another remediation"),
     "unknown": ("have no known state", "has no known state"),
 }
 
@@ -47,7 +46,7 @@ def summarize(
 
     `flows` holds at least the flows that require an action, with their parts.
     """
-    total = sum(counts.values())
+    total = sum(counts.values()) - counts.get("other_remediation", 0)
     sentences = _list_blocked_environments(shown)
     if _is_over(shown):
         return sentences + _format_remaining_work(shown, counts, flows)
@@ -134,6 +133,13 @@ def _format_remaining_work(
     total, reached = sum(counts.values()), counts.get("migrated", 0) + counts.get("prepared", 0)
     if not total:
         return ["No flow of the plan stays on Microsoft's key."]
+    if continued := counts.get("other_remediation", 0):
+        mine = {**counts, "other_remediation": 0}
+        words = PARTS["other_remediation"].words(continued)
+        return [
+            *(_format_remaining_work(shown, mine, flows) if total > continued else ()),
+            f"{_format_flows(continued)} {words}.",
+        ]
     left = [(key, counts[key]) for key in _LEFT if counts.get(key)]
     if is_dry_run(shown):
         said = [f"{number:,} {_DRY.get(key) or _LEFT[key][number == 1]}" for key, number in left]

@@ -12,8 +12,8 @@ from shared.reason import ClearedBy, Reason
 
 
 def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
-    """Return the job with the fields that others may have changed in its row: command, waiting
-    jobs, remediation.
+    """Return the job with the fields that others may have changed in its row: command and
+    waiting jobs.
     """
     is_rollback_ended = (
         fresh.is_rolling_back and job.has_succeeded and job.requested_command is None
@@ -25,8 +25,6 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
         else fresh.requested_command,
         accepts_replay=fresh.accepts_replay,
         waiting_job_ids=fresh.waiting_job_ids,
-        remediation_id=fresh.remediation_id,
-        environment_job_id=fresh.environment_job_id,
     )
 
 

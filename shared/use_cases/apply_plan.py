@@ -7,6 +7,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state, wait_until
 from shared.domain.plans.pending_actions import format_count
+from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.leased_job import LeasedJob
@@ -37,9 +38,16 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     )
     number = job.awaiting_approval_count
     flows = "1 flow awaits" if number == 1 else f"{number:,} flows await"
-    text = f"{flows} approval{until}."
+    text = f"{flows} approval{until}.{describe_continued(job)}"
     job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, next_check_at=job.approval_expires_at)
+
+
+def describe_continued(job: EnvironmentJob) -> str:
+    """Return how many flows of the plan another remediation migrates, after a space; or nothing."""
+    count = (job.planned_action_counts or {}).get(PlannedAction.CONTINUE_EXISTING_JOB, 0)
+    flows = "1 flow belongs" if count == 1 else f"{count:,} flows belong"
+    return f" {flows} to another remediation." if count else ""
 
 
 async def expire(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:

@@ -189,7 +189,7 @@ async def retry(
         *await _without_job(services, remediation_id, every),
     ]
     found = _select_named_jobs(flows, flow_ids, reading)
-    if flow_ids and any(isinstance(one, PlanItem) and one.action.has_job for one in found):
+    if flow_ids and any(isinstance(one, PlanItem) and one.action.is_work for one in found):
         for unreadable in reading.unreadable:  # it may be the job of this flow
             raise unreadable
     ids = {one.id for one in found if isinstance(one, FlowJob) and is_meant(one)}

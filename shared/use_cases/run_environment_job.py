@@ -27,6 +27,7 @@ from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.apply_plan import (
     await_approval,
     compare_with_approval,
+    describe_continued,
     expire,
     start_and_watch_flow_jobs,
 )
@@ -118,12 +119,12 @@ async def _move_to_next_state(
     services: Services, job: EnvironmentJob, items: Sequence[PlanItem]
 ) -> EnvironmentJob:
     """Move the job to the state that follows from its plan."""
-    work = [item for item in items if item.action.has_job]
+    work = [item for item in items if item.action.is_work]
     if not job.mode.writes:
         text = "The plan is complete. Nothing was changed."
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     if not work:
-        text = "No flow needs a change."
+        text = f"No flow needs a new change.{describe_continued(job)}"
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     mode = (await read_environment_settings(services, job.environment_id)).approval_policy
     if mode is ApprovalPolicy.AUTOMATIC:

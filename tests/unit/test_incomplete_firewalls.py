@@ -119,6 +119,20 @@ def test_firewall_of_two_environments_is_listed_once() -> None:
     assert {each.flow_count for each in places.values()} == {7}
 
 
+@pytest.mark.parametrize("state", EnvironmentJobState)
+def test_flow_that_an_earlier_plan_started_is_blocked_by_the_firewall_of_the_newest_plan(
+    state: EnvironmentJobState,
+) -> None:
+    """The firewall is listed once, whatever the newest plan waits for."""
+    earlier = build_planned_job("env-1", issue(ERP))
+    newest = replace(earlier, id="second", remediation_id="second", state=state, planned_at=NOW)
+
+    [one] = find_firewalls(newest, earlier, flow_jobs=[build_blocked_flow(earlier, "nsg-erp")])
+
+    assert (one.issue, one.status, one.blocked_count) == (ERP, FirewallStatus.BLOCKING, 1)
+    assert len(one.environments) == 1
+
+
 def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
     """Each firewall counts the flow, the total does not count it twice."""
     job = build_planned_job("env-1", issue(ERP), issue("app_service:/sites/shop"))
@@ -157,7 +171,7 @@ def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
 ) -> None:
     """A verified copy has found its firewalls open; a flow that is rolled back needs none."""
     job = build_planned_job("e", issue(), has_started_flow_jobs=True)
-    flow = replace(FLOW_JOB, environment_job_id=job.id, state=state)
+    flow = replace(FLOW_JOB, environment_id="e", environment_job_id=job.id, state=state)
 
     assert bool(find_firewalls(job, flow_jobs=[flow])) is is_listed
 

@@ -68,4 +68,4 @@ def completed_action(
 def _had_work(job: EnvironmentJob) -> bool:
     """Return whether a flow was to be migrated; a plan without one says all in its own message."""
     counts = job.planned_action_counts or {}
-    return any(counts.get(action, 0) for action in PlannedAction if action.has_job)
+    return any(counts.get(action, 0) for action in PlannedAction if action.is_work)

@@ -102,15 +102,15 @@ def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
         if job.environment_id not in known:
             places[issue.name].append((job, issue))
     new = _find_new_prefixes(facts.versions)
-    names = {(job.id, issue.firewall_name or issue.name)
+    names = {(job.environment_id, issue.firewall_name or issue.name)
              for one in places.values() for job, issue in one}  # fmt: skip
     found = [
         _merge(name, places.get(name, []), blocked, new.get(name, []), facts)
         for name in dict.fromkeys((*places, *new))
     ]
     unnamed = Counter[str]()
-    for (job_id, name), number in blocked.items():
-        if (job_id, name) not in names:
+    for (environment_id, name), number in blocked.items():
+        if (environment_id, name) not in names:
             unnamed[name] += number
     found += [_build_unnamed(name, number) for name, number in unnamed.items()]
     order = list(FirewallStatus)
@@ -160,9 +160,9 @@ def count_flows_behind(
 
 
 def _count_blocked_flows(facts: FirewallFacts) -> Counter[tuple[str, str]]:
-    """Return the number of blocked flows by environment job and name of the firewall."""
+    """Return the number of blocked flows by environment and name of the firewall."""
     return Counter(
-        (job.environment_job_id, name)
+        (job.environment_id, name)
         for job in facts.flow_jobs
         if job.reason_code == Reason.FIREWALL_DENIES
         for name in denying_firewall_names(job)
@@ -175,13 +175,13 @@ def _select_issues(
     """Yield the issues that may still deny flows, those of the newest plan first."""
     flow_jobs: dict[str, list[FlowJob]] = defaultdict(list)
     for flow_job in facts.flow_jobs:
-        flow_jobs[flow_job.environment_job_id].append(flow_job)
+        flow_jobs[flow_job.environment_id].append(flow_job)
     current = {job.id for each in newest_plans(facts.environment_jobs).values() for job in each}
     for job in sorted(
         facts.environment_jobs, key=lambda one: str(one.planned_at or ""), reverse=True
     ):
         is_current = job.id in current
-        for issue in select_open_issues(job, flow_jobs[job.id], is_current=is_current):
+        for issue in select_open_issues(job, flow_jobs[job.environment_id], is_current=is_current):
             yield job, issue
 
 
@@ -257,7 +257,7 @@ def _concern(
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
         read_at=job.planned_at,
-        blocked_count=blocked.get((job.id, issue.firewall_name or issue.name), 0),
+        blocked_count=blocked.get((job.environment_id, issue.firewall_name or issue.name), 0),
         flow_count=issue.flow_count or len(issue.workflow_ids),
         fix=issue.fix,
         fix_by_app=issue.fix_by_app,

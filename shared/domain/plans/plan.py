@@ -190,7 +190,7 @@ def _choose_action(
             item,
             action=PlannedAction.CONTINUE_EXISTING_JOB,
             migration_method=pattern,
-            message="Its job continues.",
+            message=f"Remediation {job.remediation_id} migrates it.",
         )
     needed = _needs_changes_reason(request, candidate, in_loop, by_id)
     if needed:

@@ -78,7 +78,7 @@ def awaiting_in(text: str) -> frozenset[str]:
     return frozenset(
         item["workflow_id"]
         for item in json.loads(text)["items"]
-        if PlannedAction(item["action"]).has_job
+        if PlannedAction(item["action"]).is_work
         and (item["approval_number"] == 0 or item["changed_since_approval"])
     )
 
@@ -168,7 +168,7 @@ def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]])
 def exclude_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the changed items that nobody approved in time, as not included."""
     text = "It changed after it was approved, and nobody approved the change in time."
-    changed = [item for item in items if item.changed_since_approval and item.action.has_job]
+    changed = [item for item in items if item.changed_since_approval and item.action.is_work]
     return [_exclude(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]
 
 

@@ -18,7 +18,7 @@ class PlannedAction(StrEnum):
     ADD_TO_SOLUTION = "add_to_solution"  #: so that the platform moves it
     CONVERT_TRIGGER = "convert_trigger"  #: Power Apps (V1) to V2
     EDIT_ACTION = "edit_action"  #: List flows as Admin (V1) to V2
-    CONTINUE_EXISTING_JOB = "continue_existing_job"  #: an open job already migrates it
+    CONTINUE_EXISTING_JOB = "continue_existing_job"  #: another remediation migrates it
     NO_CHANGE = "no_change"  #: not included; the reason says why
     NEEDS_CHANGES = "needs_changes"  #: a person has to change the flow first
 
@@ -43,7 +43,7 @@ class PlannedAction(StrEnum):
 
     @property
     def has_job(self) -> bool:
-        """Return whether a new or existing flow job carries it out."""
+        """Return whether a flow job carries it out: a new one, or one of another remediation."""
         return self.is_work or self is PlannedAction.CONTINUE_EXISTING_JOB
 
 
@@ -143,6 +143,6 @@ class PlanItem:
     @property
     def awaits_approval(self) -> bool:
         """Return whether the next approval of its plan decides on it."""
-        return self.action.has_job and (
+        return self.action.is_work and (
             self.approval_number == 0 or bool(self.changed_since_approval)
         )

@@ -19,7 +19,7 @@ class Outlook(StrEnum):
     FIREWALL = "firewall"  #: it pauses until a firewall allows the new addresses
     OWNER = "owner"  #: it pauses until a person gives it an owner who has not left
     PERSON = "person"  #: it pauses until a person changes a manual caller
-    HAS_JOB = "has_job"  #: its job was started before this approval
+    HAS_JOB = "has_job"  #: it already has a job, of this or another remediation
     NOT_INCLUDED = "not_included"  #: the plan does not change it
 
 

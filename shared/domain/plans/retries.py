@@ -30,7 +30,7 @@ def nothing_to_retry(
 def _format_flow_state(one: FlowJob | PlanItem) -> str:
     if isinstance(one, FlowJob):
         return one.state.replace("_", " ")
-    if one.action.has_job:
+    if one.action.is_work:
         return "not started"
     left = NotMigratedReason.NEEDS_CHANGES if one.needs_changes else one.not_migrated_reason
     return LEFT_WORDS[left][0] if left else ACTION_WORDS[one.action]

@@ -14,9 +14,9 @@ from shared.domain.callers.caller_records import ExpectedCallerUpdate
 from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import move_to_state, resume
+from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.job_index import name_of_flow_job
-from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, UnreadableRow
 from shared.jobs.job_kinds import FLOW
@@ -25,7 +25,10 @@ from shared.services import Services
 
 
 async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
-    """Create the rows of the jobs that may start, or take existing ones over; return them."""
+    """Create the rows of the jobs that may start; return them, without those of others.
+
+    A job that another remediation has started meanwhile stays with it.
+    """
     work = [
         (item, _build_job(services, environment_job, item))
         for item in await read_planned_work(services, environment_job)
@@ -46,11 +49,11 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     )
     named = {job.id for job in new}
 
-    async def create_or_take_over(one: tuple[PlanItem, FlowJob]) -> FlowJob:
-        item, job = one
-        return await _create_or_take_over(services, item, job, is_named=job.id in named)
+    async def create(job: FlowJob) -> FlowJob:
+        return await _create(services, job, is_named=job.id in named)
 
-    return await read_each(work, create_or_take_over)
+    jobs = await read_each([job for _, job in work], create)
+    return [job for job in jobs if job.environment_job_id == environment_job.id]
 
 
 async def _is_new(services: Services, job: FlowJob) -> bool:
@@ -62,12 +65,12 @@ async def _is_new(services: Services, job: FlowJob) -> bool:
 
 async def read_planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
     """Return the items that the last approval allows to start; without approvals, all that need a
-    job.
+    new job.
     """
     return [
         item
         for item in await services.tables.plan_items.all(environment_job.id)
-        if item.action.has_job
+        if item.action.is_work
         and item.approval_number == environment_job.approval_count
         and not item.changed_since_approval
     ]
@@ -93,49 +96,36 @@ async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list
     return [job for job in jobs if not job.is_inactive]
 
 
-async def _create_or_take_over(
-    services: Services, item: PlanItem, planned: FlowJob, *, is_named: bool
-) -> FlowJob:
+async def _create(services: Services, planned: FlowJob, *, is_named: bool) -> FlowJob:
+    """Return the row of the flow's job after it was created, or planned again."""
     if is_named:
         with suppress(AlreadyExists):
             return (await services.tables.flow_jobs.insert(planned, is_indexed=True)).item
     current = planned
 
-    def take_over_or_create(job: FlowJob | None) -> FlowJob | None:
+    def create_or_plan_again(job: FlowJob | None) -> FlowJob | None:
         nonlocal current
         current = job or planned
-        return _take_over(job, planned, item, now=services.now) if job else planned
+        return _plan_again(job, planned, now=services.now) if job else planned
 
     kept = await services.tables.flow_jobs.change(
-        planned.environment_id, planned.id, take_over_or_create
+        planned.environment_id, planned.id, create_or_plan_again
     )
     return kept.item if kept else current
 
 
-def _take_over(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) -> FlowJob | None:
-    """Return the job of an earlier remediation after this one takes it over; None: it stays."""
-    if job.environment_job_id == planned.environment_job_id:
-        return None  # an earlier run of this step took it over
-    # Another remediation may have created the job after the plan was compared.
-    if item.action is not PlannedAction.CONTINUE_EXISTING_JOB and job.allows_new_job:
-        again = replace(
-            planned,
-            message_number=job.message_number + 1,
-            history=job.history,
-            fencing_token=job.fencing_token + 1,
-            copy_kept_off=job.copy_kept_off,
-        )
-        return move_to_state(again, FlowJobState.PLANNED, "Planned again.", now=now)
-    adopted = replace(
-        job,
-        remediation_id=planned.remediation_id,
-        environment_job_id=planned.environment_job_id,
-        # A new message is sent, and the id of the last one may be used up.
+def _plan_again(job: FlowJob, planned: FlowJob, *, now: datetime) -> FlowJob | None:
+    """Return a withdrawn job as this remediation starts it again; None: it stays as it is."""
+    if job.environment_job_id == planned.environment_job_id or not job.allows_new_job:
+        return None
+    again = replace(
+        planned,
         message_number=job.message_number + 1,
+        history=job.history,
+        fencing_token=job.fencing_token + 1,
+        copy_kept_off=job.copy_kept_off,
     )
-    if job.is_inactive:
-        return resume(adopted, "Taken over by a new remediation.", now=now)
-    return adopted
+    return move_to_state(again, FlowJobState.PLANNED, "Planned again.", now=now)
 
 
 def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:

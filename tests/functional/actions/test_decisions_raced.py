@@ -95,18 +95,19 @@ async def store_remediation_without_jobs(scenario: Scenario) -> Remediation:
     return row
 
 
-async def test_job_moved_to_a_new_remediation_during_a_step_keeps_its_new_ids() -> None:
-    """An invocation that stores its outcome keeps the ids of the new remediation."""
+async def test_job_of_another_remediation_stays_with_it() -> None:
+    """It was started after the plan of the second remediation was compared."""
     scenario = await build_scenario_with_copy()
     await scenario.order(cause="order-2")
-    held = await lease_job(scenario)
+    before = await scenario.job("Orders")
+    [item] = (await scenario.plan()).values()
+    as_before = replace(item, action=PlannedAction.COPY)
+    await scenario.services.tables.plan_items.upsert(as_before)
 
-    await start_flow_jobs(scenario.services, await scenario.environment_job())
-    await held.end(held.job)
+    jobs = await start_flow_jobs(scenario.services, await scenario.environment_job())
 
-    job = await scenario.job("Orders")
-    assert job.remediation_id == scenario.remediation.id
-    assert job.environment_job_id == (await scenario.environment_job()).id
+    assert jobs == []
+    assert await scenario.job("Orders") == before
 
 
 async def test_rollback_requested_during_a_step_keeps_its_consent_to_backlog_replay() -> None:
@@ -280,14 +281,15 @@ async def test_invocation_reads_row_again_if_a_rollback_was_requested_before_its
     assert (await scenario.job("Orders")).is_rolling_back
 
 
-async def test_job_moved_to_a_new_remediation_gets_a_new_message_number() -> None:
+async def test_job_that_is_planned_again_gets_a_new_message_number() -> None:
     """The message has a new number, because the queue drops a message with an id that it knows."""
     scenario = await build_scenario_with_copy()
+    await scenario.roll_back()
     before = await scenario.job("Orders")
-    await scenario.order(cause="order-2")
+    await scenario.order(RemediationMode.APPLY, before.original_id, cause="order-2")
 
     await start_flow_jobs(scenario.services, await scenario.environment_job())
 
     after = await scenario.job("Orders")
-    assert after.remediation_id == scenario.remediation.id
+    assert (after.state, after.remediation_id) == (FlowJobState.PLANNED, scenario.remediation.id)
     assert after.message_number > before.message_number

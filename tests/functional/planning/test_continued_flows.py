@@ -1,0 +1,186 @@
+"""Flows that another remediation migrates: a later plan of them approves and changes nothing."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+
+import pytest
+
+from shared.bootstrap import provide
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.domain.plans.notification import Notification
+from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
+from shared.use_cases.notify import notify
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.show_remediation import list_remediations, show_plan
+from shared.use_cases.show_status import show_status
+from tests.fakes import definition_builder as define
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.page_visitor import Visitor
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+DAY = timedelta(days=1)
+HOST = "erp.contoso.example"
+FIREWALL = Firewall(
+    kind="app_service",
+    id="/firewalls/erp",
+    name="erp",
+    hosts=frozenset({HOST}),
+    rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps",)),),
+    default=RuleAction.DENY,
+)
+
+
+class Heard:
+    """A channel that keeps its notifications."""
+
+    name = "heard"
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    async def send(self, notification: Notification) -> None:
+        """Keep the kind of the notification."""
+        self.kinds.append(notification.pending_action.kind)
+
+
+async def check_daily(scenario: Scenario) -> str:
+    """Run the daily check, let its remediation make its plan, and select it; return its id."""
+    known = {one.id for one in await scenario.services.tables.remediations.all("remediation")}
+    date = f"{scenario.services.now:%Y-%m-%d}"
+    await scenario.driver.call(lambda services: run_daily_check(services, date))
+    await scenario.run(timedelta(hours=1))
+    found = await scenario.services.tables.remediations.all("remediation")
+    [scenario.remediation] = [one for one in found if one.id not in known]
+    return scenario.remediation.id
+
+
+async def started(policy: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
+    """Return a tenant with two flows a day after their approval; a firewall blocks one."""
+    scenario = Scenario(mode=policy)
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.http_flow("Orders")
+    scenario.build.http_flow("Post to ERP", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
+    scenario.world.firewalls = [FIREWALL]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    if policy is ApprovalPolicy.REQUIRED:
+        await scenario.approve(run=timedelta())
+    await scenario.run(DAY)
+    states = {title: job.state for title, job in (await scenario.jobs()).items()}
+    assert states == {"Orders": FlowJobState.WAITING, "Post to ERP": FlowJobState.BLOCKED}
+    return scenario
+
+
+@pytest.mark.parametrize("policy", [ApprovalPolicy.REQUIRED, ApprovalPolicy.AUTOMATIC])
+async def test_a_plan_of_continued_flows_completes_and_leaves_their_jobs(
+    policy: ApprovalPolicy,
+) -> None:
+    """The jobs stay in the remediation that started them, and are not retried."""
+    scenario = await started(policy)
+    first = scenario.remediation.id
+
+    second = await check_daily(scenario)
+
+    [job] = await scenario.services.tables.environment_jobs.all(second)
+    assert job.state is EnvironmentJobState.COMPLETED
+    assert (
+        job.history[-1].message
+        == "No flow needs a new change. 2 flows belong to another remediation."
+    )
+    assert job.awaiting_approval_count == 0
+    jobs = await scenario.jobs()
+    assert {one.remediation_id for one in jobs.values()} == {first}
+    await scenario.run(60 * DAY)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).remediation_id == first
+
+
+async def test_a_day_after_an_approval_nothing_awaits_one() -> None:
+    """The status counts each flow once, in the remediation that migrates it."""
+    scenario, heard = await started(), Heard()
+    first = scenario.remediation.id
+    before = await show_status(scenario.services)
+
+    second = await check_daily(scenario)
+
+    status = await show_status(scenario.services)
+    assert [one.kind for one in status.pending_actions] == ["flows_blocked"]
+    assert status.not_migrated == {NotMigratedReason.BLOCKED: 1, NotMigratedReason.IN_PROGRESS: 1}
+    assert (status.flow_count, status.flows) == (before.flow_count, before.flows)
+    listed = await list_remediations(scenario.services, limit=10)
+    left = {one.remediation.id: one.progress.not_migrated for one in listed.items}
+    assert left == {first: {"blocked": 1, "in_progress": 1}, second: {}}
+    for _ in range(2):  # notifications about flows are gathered before they are sent
+        await notify(replace(scenario.services, channels=(heard,)))
+        scenario.world.clock.advance(timedelta(hours=1))
+    assert heard.kinds == ["flows_blocked"]
+
+
+async def test_pages_of_the_day_after_an_approval_are_true() -> None:
+    """The overview and both remediations agree, and the network page lists the firewall once."""
+    scenario = await started()
+    await check_daily(scenario)
+    visitor = Visitor(scenario, flow_id=(await scenario.job("Orders")).original_id)
+    for name in ("", "/network", "/remediations", "/remediations/{id}", "/remediations/{id}/plan"):
+        await visitor.show(name, name)
+    pages = {page.name: unescape(page.text) for page in visitor.pages}
+
+    assert "awaits approval" not in pages[""]
+    assert "0 of 2 flows on your key" in pages[""]
+    assert "1 firewall blocks 1 flow</h1>" in pages["/network"]
+    assert "Ranges not known" not in pages["/network"]
+    assert pages["/network"].count(">Show fix<") == 1
+    assert "2 flows belong to another remediation." in pages["/remediations/{id}"]
+    assert "start a new remediation" not in pages["/remediations/{id}"]
+    plan = re.sub(r"\s+", " ", pages["/remediations/{id}/plan"])
+    assert "The plan changes no flow." in plan
+    assert "2 flows belong to another remediation." in plan
+    assert "<h2" not in plan.partition("<main")[2].partition('id="firewalls"')[0]
+    assert "2 flows belong to another remediation" in pages["/remediations"]
+
+
+async def test_a_mixed_plan_awaits_approval_for_its_new_flows_only() -> None:
+    """The approval starts the new flow; the others stay where they are, as the history says."""
+    scenario = await started()
+    first = scenario.remediation.id
+    scenario.build.http_flow("Returns")
+
+    second = await check_daily(scenario)
+
+    [job] = await scenario.services.tables.environment_jobs.all(second)
+    assert job.state is EnvironmentJobState.AWAITING_APPROVAL
+    assert job.awaiting_approval_count == 1
+    text = r"1 flow awaits approval until .* UTC\. 2 flows belong to another remediation\."
+    assert re.fullmatch(text, job.history[-1].message)
+    [plan] = await show_plan(scenario.services, second)
+    actions = {item.display_name: item.action for item in plan.items}
+    assert actions == {
+        "Orders": PlannedAction.CONTINUE_EXISTING_JOB,
+        "Post to ERP": PlannedAction.CONTINUE_EXISTING_JOB,
+        "Returns": PlannedAction.COPY,
+    }
+    assert len(plan.awaiting_flow_ids) == 1
+    status = await show_status(scenario.services)
+    assert status.not_migrated[NotMigratedReason.AWAITING_APPROVAL] == 1
+    assert status.flow_count == 3
+    provide(scenario.services)
+    visitor = Visitor(scenario, flow_id=(await scenario.job("Orders")).original_id)
+    await visitor.show("network", "/network")
+    await visitor.show("plan", "/remediations/{id}/plan")
+    network, page = [unescape(one.text) for one in visitor.take_pages()]
+    assert "Ranges not known" not in network
+    assert "2 flows belong to another remediation." in page
+    assert re.search(r"You approve \d+ changes to 1 of the 3 flows", page)
+
+    await scenario.approve(run=DAY)
+
+    jobs = await scenario.jobs()
+    homes = {title: one.remediation_id for title, one in jobs.items()}
+    assert homes == {"Orders": first, "Post to ERP": first, "Returns": second}
