@@ -73,6 +73,9 @@ async def read_summaries(app: Adapters, environment: Environment) -> object:
 
 #: Reads that return a whole list, by their module.
 LISTS: dict[str, list[Read]] = {
+    "azure/app_configuration.py": [
+        lambda app: app.app_configuration.list("https://contoso.azconfig.io")
+    ],
     "azure/key_vault_secrets.py": [
         lambda app: read_all(app.secrets.list(VAULT_URL)),
         lambda app: app.secrets.read_values_since(VAULT_URL, "orders-url", LONG_AGO),
@@ -250,9 +253,10 @@ def _parse_page(url: str, body: bytes) -> Page | None:
         document = json.loads(body)
     except ValueError:
         return None
-    for member in ("value", "values"):
+    for member in ("value", "values", "items"):
         if isinstance(document, dict) and isinstance(document.get(member), list):
-            link = "@odata.nextLink" if ".dynamics.com" in url else "nextLink"
+            links = {"dynamics.com": "@odata.nextLink", "azconfig.io": "@nextLink"}
+            link = next((name for host, name in links.items() if f".{host}/" in url), "nextLink")
             return Page(document=document, member=member, link=link, url=url)
     return None
 

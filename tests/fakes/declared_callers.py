@@ -17,7 +17,7 @@ class FakeDeclaredCallers:
         self._rows = rows
 
     async def scan(
-        self, partition: str | None = None
+        self, partition: str | None = None, /
     ) -> AsyncIterator[StoredItem[DeclaredCaller] | UnreadableRow]:
         """Yield every declared caller."""
         for one in self._world.declared_callers:
@@ -25,7 +25,7 @@ class FakeDeclaredCallers:
         async for row in self._rows.scan(partition):
             yield row
 
-    async def get(self, partition: str, key: str) -> StoredItem[DeclaredCaller] | None:
+    async def get(self, partition: str, key: str, /) -> StoredItem[DeclaredCaller] | None:
         """Return a declared caller, or None."""
         for one in self._world.declared_callers:
             if one.id == key:
