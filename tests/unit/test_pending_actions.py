@@ -36,8 +36,8 @@ def test_title_contains_cause_and_environment_without_a_code() -> None:
     """The short title has the same words without the environment."""
     (one,) = pending_flow_actions([build_blocked_job(NOW), build_blocked_job(NOW)], NAMES)
 
-    assert one.title == "2 flows blocked in Operations: a firewall denies their calls"
-    assert one.short_title == "2 flows blocked: a firewall denies their calls"
+    assert one.title == "2 flows blocked in Operations: a firewall denies calls"
+    assert one.short_title == "2 flows blocked: a firewall denies calls"
 
 
 def test_unknown_cause_is_shown_as_the_words_of_its_code() -> None:

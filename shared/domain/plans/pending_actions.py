@@ -114,7 +114,7 @@ _ALERT_TITLES: Mapping[str, str] = {
 
 #: Why flows or a remediation are blocked, where the words of the code do not say it.
 _CAUSES: Mapping[str, str] = {
-    Reason.FIREWALL_DENIES: "a firewall denies their calls",
+    Reason.FIREWALL_DENIES: "a firewall denies calls",
     Reason.MANUAL_CALLER: "a person must change a caller",
     Reason.OWNER_UNAVAILABLE: "the owner is not available",
     Reason.ORIGINAL_EDITED: "the original was edited",

@@ -161,7 +161,7 @@ def test_demo_without_notifications_fails() -> None:
         for receiver in PEOPLE
         for title in (
             "A plan for 3 flows in Operations awaits approval",
-            "1 flow blocked in Operations: a firewall denies their calls",
+            "1 flow blocked in Operations: a firewall denies calls",
             "The remediation in Operations is complete: 9 flows not migrated",
         )
     ]
