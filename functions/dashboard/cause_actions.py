@@ -9,6 +9,7 @@ from functions.dashboard.page_actions import (
     describe_retry,
     page_action,
 )
+from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.principal import Principal
 from shared.use_cases.show_flow import FlowView
@@ -45,8 +46,14 @@ def retry_cause(shown: RemediationView, code: str, principal: Principal) -> Page
 def start_again(
     shown: RemediationView, flows: Sequence[FlowView], principal: Principal
 ) -> PageAction | None:
-    """Return the start of a new remediation for flows; None for a dry run or for too many flows."""
+    """Return the start of a new remediation for flows; None for a dry run or for too many flows.
+
+    It names no flow with an unknown trigger, because naming such a flow permits its cutover.
+    """
     mode = shown.remediation.mode
+    flows = [
+        flow for flow in flows if not flow.item or flow.item.category != TriggerCategory.UNKNOWN
+    ]
     if not flows or len(flows) > _MOST_FLOWS or not mode.writes:
         return None
     environments = dict.fromkeys(flow.environment_job.environment_id for flow in flows)

@@ -296,6 +296,16 @@ def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
     )
 
 
+def test_new_remediation_names_no_flow_with_an_unknown_trigger() -> None:
+    """Naming such a flow would permit its cutover, which a person has to decide."""
+    known, unknown = build_needs_changes_flow("a"), build_needs_changes_flow("b")
+    assert unknown.item
+    unknown = replace(unknown, item=replace(unknown.item, category="unknown"))
+
+    assert "Start a remediation for 1 flow<" in build_page([known, unknown])
+    assert "Start a remediation" not in build_page([unknown])
+
+
 def test_a_search_finds_flows_by_name_and_by_id() -> None:
     """The page lists only the flows that match the search."""
     flows = [build_flow("Orders", STATES.COPYING), build_flow("Bills", STATES.RETIRED)]
