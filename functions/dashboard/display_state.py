@@ -85,7 +85,8 @@ def _build_state_of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayS
 def _format_state(state: FlowJobState, reached: FlowJobState, requested: JobCommand | None) -> str:
     words = state.replace("_", " ")
     if FLOW_STATES[state].resumes_later:
-        words += f" at {reached.replace('_', ' ')}"
+        link = "after" if reached.endswith("ed") else "while"
+        words += f" {link} {reached.replace('_', ' ')}"
     if state is FlowJobState.WAITING and requested:
         words += f", to {requested.replace('_', ' ')}"
     return words

@@ -38,12 +38,12 @@ def write_page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = (
 
 
 def test_page_shows_the_end_time_and_the_required_actions(tmp_path: Path) -> None:
-    """The page does not report success while flows require an action."""
+    """The page counts the flows that would require an action."""
     text = write_page(tmp_path, RETIRED, build_blocked_flow("<b>ERP</b>"))
 
     assert "2026-03-02 09:30 UTC" in text
     assert "Platform profile: documented" in text
-    assert "No call was lost, and 1 of 2 flows requires an action." in text
+    assert "Nothing to do: in a real tenant, 1 of 2 flows would require an action" in text
     assert "&lt;b&gt;ERP" in text
     assert "The key is applied." in text
     assert not re.search(r"<script|<link|https?://|\sstyle=", text)
@@ -61,7 +61,7 @@ def test_page_of_a_complete_demo_lists_no_required_action(tmp_path: Path) -> Non
     """The page answers in one sentence."""
     text = write_page(tmp_path, RETIRED)
 
-    assert "<span>No call was lost.</span>" in text
+    assert "<span>The demo succeeded: no call was lost.</span>" in text
     assert "None." in text
 
 
