@@ -10,6 +10,7 @@ from functions.dashboard.equal_titles import find_equal_texts
 from functions.evidence_decisions import Decision, build_decision, list_decisions
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
+from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
@@ -44,6 +45,8 @@ class FlowLine:
     state: str = ""
     verified_at: datetime | None = None
     updated_callers: int = 0
+    #: Callers that a person changed.
+    changed_callers: int = 0
     pending_callers: int = 0
     original_digest: str = ""
     copy_digest: str = ""
@@ -120,7 +123,8 @@ class EvidenceReport:
             code=job.reason_code,
             state=str(job.state),
             verified_at=verified.changed_at if verified else None,
-            updated_callers=sum(one.state in ("updated", "changed") for one in flow.callers),
+            updated_callers=sum(one.state is CallerState.UPDATED for one in flow.callers),
+            changed_callers=sum(one.state is CallerState.CHANGED for one in flow.callers),
             pending_callers=len(flow.pending_callers),
             original_digest=job.original_digest,
             copy_digest=job.copy_digest,

@@ -130,7 +130,7 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
             now=services.now,
             code=Reason.FLOW_JOBS_IN_PROGRESS,
         )
-    text = "All flow jobs are complete."
+    text = "No flow job is in progress any longer."
     return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
 
