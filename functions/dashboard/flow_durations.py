@@ -86,8 +86,17 @@ def step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
 
 
 def find_time_reached(job: FlowJob, *states: FlowJobState) -> datetime | None:
-    """Return when the job last entered one of these states; None: its history does not say it."""
-    return next((one.changed_at for one in reversed(job.history) if one.state in states), None)
+    """Return when the job last entered one of these states; None: its history does not say it.
+
+    A job that continues after a pause does not enter its state again.
+    """
+    steps = [one for one in job.history if one.state not in _PAUSES]
+    entered = (
+        one.changed_at
+        for before, one in zip([None, *steps], steps, strict=False)
+        if one.state in states and (before is None or before.state not in states)
+    )
+    return max(entered, default=None)
 
 
 def is_history_cut(job: FlowJob) -> bool:

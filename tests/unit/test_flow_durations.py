@@ -8,6 +8,7 @@ from functions.dashboard.flow_path import build_path, explain_original_on
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.html_pages import format_moment
 from tests.unit.test_planned_changes import CONFIRMED, build_job
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -48,6 +49,23 @@ def test_pause_counts_for_the_interrupted_step() -> None:
     assert bars == [
         ("work", 20.0, 5.0), ("wait", 25.0, 5.0), ("work", 30.0, 10.0), ("person", 40.0, 60.0)
     ]  # fmt: skip
+
+
+def test_path_shows_when_a_step_was_reached_and_not_when_it_continued() -> None:
+    """A retry after a pause enters the same state again; an accepted edit is copied again."""
+    entries = (
+        (0, "copying", 0), (10, "copied", 0), (20, "blocked", 0), (90, "copied", 0),
+        (95, "verified", 0),
+    )  # fmt: skip
+    work = with_history(build_job(FlowJobState.VERIFIED), *entries)
+    again = with_history(
+        build_job(FlowJobState.VERIFIED), *entries, (200, "copying", 0), (210, "copied", 0)
+    )
+
+    assert build_path(work, is_stopped=False)[0].text == format_moment(START.replace(minute=10))
+    assert build_path(again, is_stopped=False)[0].text == format_moment(
+        START + timedelta(minutes=210)
+    )
 
 
 def test_completed_job_takes_no_more_time() -> None:
