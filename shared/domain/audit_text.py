@@ -31,6 +31,9 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "archive_runs": ("archive run history", "archived run history"),
     "schedule_deletions": ("schedule deletions", "scheduled deletions"),
     "cancel_deletions": ("cancel deletions", "cancelled deletions"),
+    "declare_callers": ("declare callers", "declared callers"),
+    "confirm_caller": ("confirm a caller", "confirmed a caller"),
+    "remove_declared_caller": ("remove a declared caller", "removed a declared caller"),
 }
 _TARGET = re.compile(r"/api/(?P<kind>[\w-]+)(?:/(?P<id>[^/]+))?")
 #: Members of a state that say what a request was about.

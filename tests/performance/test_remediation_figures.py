@@ -10,12 +10,13 @@ from tests.performance.remediation_figures import figures
 
 FLOWS = 20
 FIVE_A_MINUTE = {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}}
-#: Of the calls that a small budget allows until the last caller has moved.
-LEAST_SHARE = 0.95
+#: Of the calls that a small budget allows until the last caller has moved. The plan reads settings
+#: and connection strings of each app first, and sends few calls to the flow service meanwhile.
+LEAST_SHARE = 0.945
 #: For each flow: calls of the flow service, messages, reads and writes of the store.
 MOST_FLOW_SERVICE_CALLS, MOST_MESSAGES, MOST_READS, MOST_WRITES = 7, 8, 75, 43
 #: For each flow: calls of all services, and where budgets hold up nobody; what Dataverse counts.
-MOST_CALLS, MOST_CALLS_WIDE, MOST_DATAVERSE_REQUESTS = 32, 30, 25
+MOST_CALLS, MOST_CALLS_WIDE, MOST_DATAVERSE_REQUESTS = 34, 32, 25
 #: Where the flow service itself has to lend.
 MOST_FLOW_SERVICE_CALLS_TO_LEND, MOST_MESSAGES_TO_LEND = 12, 15
 #: A small budget costs time, and next to no calls.

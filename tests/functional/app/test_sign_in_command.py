@@ -78,7 +78,7 @@ async def test_person_signs_in_with_device_code_and_signs_out(run: Run, tmp_path
     assert ordered.exit_code == 0, ordered.output
     assert "admin@contoso.example" in ordered.output
     assert "somebody" not in ordered.output
-    assert "Set kill switch" in trail.output
+    assert "Set the kill switch" in trail.output
     assert modes == {0o600}
     assert any("refresh" in text.lower() for text in texts)
     assert logout.exit_code == 0
