@@ -88,6 +88,6 @@ async def test_remediation_page_shows_progress_and_links_to_the_assessment(
 
     live = before.partition('<div id="environments" data-live=')[2]
     assert "Not started yet." in live
-    assert "1 flow and 4 pages read." in after
+    assert "1 flow and 6 pages read." in after
     assert f'href="/api/assessments/{ordered["id"]}"' in after
     assert f"cmkflow assess show --resume {ordered['id']}" in after
