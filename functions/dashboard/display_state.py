@@ -81,12 +81,19 @@ def _build_state_of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayS
     return FlowDisplayState(key=item.action, words=words, look=look, reason=item.message)
 
 
+#: When a job pauses between two steps.
+_PAUSED: Mapping[str, str] = {
+    FlowJobState.PLANNED: "before its copy",
+    FlowJobState.COPIED: "before verification",
+    FlowJobState.VERIFIED: "after verification",
+}
+
+
 @cache
 def _format_state(state: FlowJobState, reached: FlowJobState, requested: JobCommand | None) -> str:
     words = state.replace("_", " ")
     if FLOW_STATES[state].resumes_later:
-        link = "after" if reached.endswith("ed") else "while"
-        words += f" {link} {reached.replace('_', ' ')}"
+        words += f" {_PAUSED.get(reached, f'while {reached.replace("_", " ")}')}"
     if state is FlowJobState.WAITING and requested:
         words += f", to {requested.replace('_', ' ')}"
     return words
