@@ -87,8 +87,8 @@ def replace_ids_by_names(text: str) -> str:
 def format_span(time: timedelta) -> str:
     """Return a duration in the largest unit of which it has at least two."""
     seconds = time.total_seconds()
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
+    for unit, length, smaller in (("days", 86400, 3600), ("h", 3600, 60), ("min", 60, 1)):
+        if round(seconds / smaller) * smaller >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.durations import format_duration
+from shared.html_pages import format_span
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,18 @@ from shared.domain.durations import format_duration
 def test_duration_is_formatted_in_its_two_largest_units(duration: timedelta, words: str) -> None:
     """A duration is not shown as `7 days, 0:00:00`."""
     assert format_duration(duration) == words
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        (timedelta(seconds=119), "119 s"),
+        (timedelta(seconds=119.6), "2 min"),
+        (timedelta(hours=47, minutes=29), "47 h"),
+        (timedelta(hours=47, minutes=30, seconds=1), "2 days"),
+        (timedelta(days=9), "9 days"),
+    ],
+)
+def test_span_just_below_two_units_is_rounded_to_two(time: timedelta, words: str) -> None:
+    """A page shows 2 days, not 48 h beside other durations in days."""
+    assert format_span(time) == words
