@@ -34,11 +34,16 @@ class Firewalls:
         self._is_opened = False
         self._waived: set[str] = set()
 
+    @property
+    def must_open(self) -> bool:
+        """Whether the app has to open the firewalls of the prices, which block their flow."""
+        pricing = self._stage.job(OPERATIONS, _PRICING)
+        return pricing.get("reason_code") == "firewall_denies" and not self._is_opened
+
     async def settle(self, identity: str) -> None:
         """Open two firewalls by the app, and ignore the issue of a third one."""
         stage = self._stage
-        pricing = stage.job(OPERATIONS, _PRICING)
-        if pricing.get("reason_code") == "firewall_denies" and not self._is_opened:
+        if self.must_open:
             self._is_opened = True
             for resource in (EDGE_FIREWALL, RECEIPTS_GROUP):
                 await self._repair(resource)

@@ -213,6 +213,8 @@ class DemoScenario:
         state = self._stage.watcher.environment_job(identity, environment.id)["state"]
         if not ENVIRONMENT_STATES[state].is_inactive:
             return False
+        if environment is OPERATIONS and self._firewalls.must_open:
+            return False
         jobs = self._stage.jobs(environment)
         return all(
             FLOW_STATES[job["state"]].is_inactive and job["reason_code"] not in {_BY_HAND, REFUSED}
