@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from functions.http_requests import Id, RequestModel, Text
 from functions.http_responses import ApiResponse
@@ -42,6 +42,18 @@ type TriggerUrlId = Annotated[
 
 class CalledFlowRequest(RequestModel):
     """A flow that the caller calls: `environment_id` and `flow`, `trigger_url_id`, or all three."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["environment_id", "flow"]},
+                {
+                    "required": ["trigger_url_id"],
+                    "properties": {"environment_id": False, "flow": False},
+                },
+            ]
+        }
+    )
 
     environment_id: Id | None = None
     #: Workflow id, flow name or display name.

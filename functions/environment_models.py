@@ -56,10 +56,16 @@ type SettingsVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$
 _SEEN = "seen_version"
 
 
+def _require_a_setting(schema: dict[str, Any]) -> None:
+    """Say in the schema that a request changes at least one setting."""
+    settings = [name for name in schema["properties"] if name != _SEEN]
+    schema |= {"minProperties": 1, "anyOf": [{"required": [name]} for name in settings]}
+
+
 class EnvironmentSettingsRequest(RequestModel):
     """Settings of an environment; members that are missing keep their value."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_require_a_setting)
 
     approval_policy: ApprovalPolicy | None = None
     #: Maximum number of flows per remediation.

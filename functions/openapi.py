@@ -161,7 +161,7 @@ def _build_responses(one: Endpoint) -> Json:
         problems |= {404, 409}
     if one.body is not NoBody:
         problems |= {413, 415}
-    if IF_MATCH in one.headers:
+    if IF_MATCH in one.headers or "seen_version" in one.body.model_fields:
         problems.add(412)
     return answers | {
         str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(problems)

@@ -131,4 +131,4 @@ async def keep_plan_ticks(
         left_out = shown.leave_out(body.included_flow_ids, body.offered_flow_ids)
         asked = f"environment={query.environment}&" if query.environment else ""
         location += f"?{asked}{shown.query(left_out=left_out, page=query.page)}#flows"
-    return func.HttpResponse(status_code=303, headers={LOCATION: location})
+    return func.HttpResponse(status_code=303, headers={LOCATION: location}, mimetype=HTML)

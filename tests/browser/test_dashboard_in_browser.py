@@ -84,7 +84,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(
             await visit.approve()
 
             await visit.page.get_by_role("link", name="Remediation", exact=True).click()
-            await visit.see(re.compile("blocked at"))
+            await visit.see(re.compile("blocked (before|while|after)"))
             await watched(visit)
             await opened(visit)
 
