@@ -201,10 +201,7 @@ class Builder:
         self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
     ) -> FakeSite:
         """Let an app hold the URL in a setting, and post to it."""
-        site_id = f"{_SUBSCRIPTION}/providers/Microsoft.Web/sites/{site}".lower()
-        fake = self.world.sites.setdefault(
-            site_id, FakeSite(id=site_id, name=site, hosts=(f"{site}.azurewebsites.net",))
-        )
+        fake = self._find_or_add_site(site)
         fake.settings[setting] = self.url_of(flow)
         self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: fake.settings[setting]))
         return fake
@@ -213,10 +210,7 @@ class Builder:
         self, flow: FakeFlow, *, site: str = "portal-api", name: str = "Custom|Flow"
     ) -> FakeSite:
         """Let an app hold the URL in a connection string, and post to it."""
-        site_id = f"{_SUBSCRIPTION}/providers/Microsoft.Web/sites/{site}".lower()
-        fake = self.world.sites.setdefault(
-            site_id, FakeSite(id=site_id, name=site, hosts=(f"{site}.azurewebsites.net",))
-        )
+        fake = self._find_or_add_site(site)
         fake.connection_strings[name] = self.url_of(flow)
         self._calls(UrlHolder(name=f"{site}/{name}", read=lambda: fake.connection_strings[name]))
         return fake
@@ -299,6 +293,12 @@ class Builder:
     def _read_logic_app_parameter(self, path: str, key: str) -> str:
         properties = as_mapping(self.world.resources[path]["properties"])
         return text_at(mapping_at(properties, "parameters", key), "value") or ""
+
+    def _find_or_add_site(self, name: str) -> FakeSite:
+        site_id = f"{_SUBSCRIPTION}/providers/Microsoft.Web/sites/{name}".lower()
+        return self.world.sites.setdefault(
+            site_id, FakeSite(id=site_id, name=name, hosts=(f"{name}.azurewebsites.net",))
+        )
 
     def secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""

@@ -104,8 +104,8 @@ def test_verification_needs_the_most_requests() -> None:
 
 def test_job_with_an_active_grant_is_first() -> None:
     """The service account's co-ownership is revoked before any other request."""
-    borrowed = flow_job_demand(build_job(FlowJobState.COPIED, active_grants=("flow",)))
+    with_grant = flow_job_demand(build_job(FlowJobState.COPIED, active_grants=("flow",)))
 
-    assert borrowed is not None
-    assert borrowed.is_urgent
-    assert borrowed.priority < format_rank(build_job(FlowJobState.CHECKING_FOR_CALLS))
+    assert with_grant is not None
+    assert with_grant.is_urgent
+    assert with_grant.priority < format_rank(build_job(FlowJobState.CHECKING_FOR_CALLS))
