@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from functions.http_requests import Id, RequestModel, Text
+from functions.http_requests import WHOLE_NUMBER, Id, RequestModel, Text
 from functions.http_responses import ApiResponse
 from shared.domain.callers.declared_caller import (
     CalledFlow,
@@ -86,7 +86,7 @@ class DeclaredCallerRequest(RequestModel):
         AfterValidator(_require_one),
     ]
     #: Characters of the longest URL that the system can hold.
-    max_url_length: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    max_url_length: Annotated[int, Field(ge=1, le=100_000), WHOLE_NUMBER] | None = None
     #: Hosts that the system may call, such as `*.contoso.example`; empty: any.
     allowed_hosts: Annotated[tuple[HostPattern, ...], Field(max_length=_MAX_HOSTS)] = ()
     #: How the system authenticates to the flow.

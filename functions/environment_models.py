@@ -4,24 +4,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     model_validator,
 )
 
-from functions.http_requests import RequestModel, Text
+from functions.http_requests import WHOLE_NUMBER, RequestModel, Text
 from functions.http_responses import ApiResponse
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.maintenance_window import is_valid_window
 from shared.use_cases.change_environment import EnvironmentView
-
-
-def _convert_to_whole_number(number: object) -> object:
-    """Convert 5.0 to 5; JSON does not distinguish them."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
 
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -69,9 +62,7 @@ class EnvironmentSettingsRequest(RequestModel):
 
     approval_policy: ApprovalPolicy | None = None
     #: Maximum number of flows per remediation.
-    max_flows: (
-        Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_convert_to_whole_number)] | None
-    ) = None
+    max_flows: Annotated[int, Field(ge=1, le=10_000), WHOLE_NUMBER] | None = None
     #: Workflow ids, flow names or display names.
     excluded_flows: frozenset[FlowId] | None = None
     pilot_flows: frozenset[FlowId] | None = None

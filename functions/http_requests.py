@@ -7,6 +7,7 @@ import azure.functions as func
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -26,6 +27,14 @@ FORM_CONTEXT = "form"
 #: Query parameters with the function key and its name (Azure Functions access keys).
 KEY_PARAMETERS = frozenset({"code", "clientid"})
 
+
+def _convert_to_whole_number(number: object) -> object:
+    """Convert 5.0 to 5; JSON does not distinguish them."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+#: After the bounds of a number, which a schema would otherwise omit.
+WHOLE_NUMBER = BeforeValidator(_convert_to_whole_number)
 type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 #: A text that is stored; signatures of trigger URLs in it are redacted.
 type Text = Annotated[

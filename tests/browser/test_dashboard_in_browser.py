@@ -104,7 +104,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(
             await visit.check()
 
             await visit.do("Roll back", "Originals turned on again")
-            await visit.see("Change it to the original yourself, then retry.")
+            await visit.see("Change it to the original yourself. Then retry.")
             await outside.publish(OLD_APP, job["original_id"])
             await visit.do("Retry")
             await visit.see("Rolled back", within="#flow-state")

@@ -63,6 +63,14 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
     assert left.document["items"] == [kiosk]
 
 
+async def test_a_whole_number_may_have_a_decimal_point(scenario: Scenario) -> None:
+    """JSON does not distinguish 255.0 from 255."""
+    reply = await declare(till(scenario, max_url_length=255.0))
+
+    assert reply.status == 200
+    assert reply.document["items"][0]["max_url_length"] == 255
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
