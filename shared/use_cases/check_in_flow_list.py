@@ -7,6 +7,7 @@ the next check continues there; a crash repeats at most one page. Pages may be r
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 
 from shared.domain.check_position import CheckPosition, DailyCheckTarget
 from shared.domain.environment import Environment
@@ -35,8 +36,10 @@ async def check_in_flow_list[T](
         at = replace(at, cursor=kept.item.cursor, next_job_id=kept.item.next_job_id)
     is_whole = not (at.cursor or at.next_job_id)
     left, missed, error = dict(originals), dict[str, T](), None
+    cursors = set[str]()
     try:
         while left:
+            _reject_repeated(at.cursor, cursors)
             page = await services.flow_pages.read_flows(environment.id, at.cursor)
             for flow in _select_originals_on_page(page, left, since=at.next_job_id):
                 at = replace(at, next_job_id=flow.flow_name)
@@ -54,6 +57,7 @@ async def check_in_flow_list[T](
             if not at.cursor:
                 left = {} if is_whole else left
                 is_whole = True
+                cursors.clear()
     except CmkflowError as err:
         error = err
         if isinstance(err, PlatformError | NotFound) and has_expired(at.cursor, err):
@@ -70,6 +74,14 @@ async def check_in_flow_list[T](
         error=error,
     )
     return not_checked_count
+
+
+def _reject_repeated(cursor: str, cursors: set[str]) -> None:
+    """Add a cursor to those that were read; raise an error like that of an expired one."""
+    if cursor in cursors:
+        message = "The list repeats a page. The next check starts at the first page."
+        raise PlatformError(message, code="RepeatedPage", status=HTTPStatus.GONE)
+    cursors.add(cursor)
 
 
 def _select_originals_on_page[T](

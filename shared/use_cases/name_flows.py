@@ -4,6 +4,7 @@ A mistyped flow in a list of excluded flows would be copied, so unknown flows ar
 """
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from shared.domain.environment import Environment
 from shared.domain.identifiers import is_identifier
@@ -12,6 +13,7 @@ from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_simila
 from shared.domain.plans.plan_item import PlanItem
 from shared.errors import FlowNotFound, NotFound
 from shared.services import Services
+from shared.steps.flows.discovery_pages import read_all_pages
 from shared.steps.flows.key_report import REQUEST_PATIENCE, open_key_report
 
 
@@ -31,11 +33,8 @@ async def _read_dataverse(services: Services, environment: Environment) -> list[
     """Read the flows in Dataverse."""
     if not environment.dataverse_url:
         return []
-    page = await services.flow_pages.read_workflow_summaries(environment)
-    rows = [*page.items]
-    while page.cursor:
-        page = await services.flow_pages.read_workflow_summaries(environment, page.cursor)
-        rows += page.items
+    read = partial(services.flow_pages.read_workflow_summaries, environment)
+    rows = await read_all_pages(read)
     return [NamedItem(id=one.workflow_id, name=one.name) for one in rows]
 
 

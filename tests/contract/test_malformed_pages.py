@@ -8,7 +8,8 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pytest
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, ServiceResponse
 from shared.domain.environment import Environment
-from shared.errors import CmkflowError, ServiceUnavailable
+from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
 from shared.ports import ResultPage
+from shared.steps.flows.discovery_pages import has_expired
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
@@ -354,3 +356,20 @@ async def test_stored_cursor_to_another_host_is_not_followed(
         assert await try_to(read(app, FOREIGN)) is None, name
 
     assert not damage.has_left
+
+
+async def test_page_with_only_earlier_runs_is_an_expired_cursor(
+    app: Adapters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archives and checks store how far they are by time, so they continue without the cursor."""
+    now = datetime.now(UTC)
+    read = partial(app.flow_reports.run_page, ENVIRONMENT, HTTP_FLOW, since=LONG_AGO)
+    first = await read(until=now)
+    damage = Damage(_repeat_pages)
+    damage.put_before(monkeypatch)
+    cursor = (await read(until=now)).cursor
+
+    with pytest.raises(PlatformError) as raised:
+        await read(cursor, until=min(run.started_at for run in first.items) - timedelta(hours=1))
+
+    assert has_expired(cursor, raised.value)

@@ -30,6 +30,8 @@ class Service:
     calls: int = 0
     dies_at: int = 0
     expired: bool = False
+    #: A page number whose page names page 1 as the following one.
+    repeats_after: int | None = None
     read: list[str] = field(default_factory=list)
 
     async def read_flows(self, _: str, cursor: str = "") -> ResultPage[FlowListEntry]:
@@ -40,6 +42,8 @@ class Service:
         self.read.append(cursor)
         number = int(cursor or 0)
         following = str(number + 1) if number + 1 < len(self.pages) else ""
+        if number == self.repeats_after:
+            following = "1"
         return ResultPage(items=tuple(map(self._flow, self.pages[number])), cursor=following)
 
     async def get_flow(self, _: str, flow_name: str) -> FlowListEntry:
@@ -123,3 +127,22 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
     pages = [tuple(next(names) for _ in range(size)) for size in sizes]
     service = Service(pages=pages, is_bare=is_bare, refused=refused)
     asyncio.run(_look_daily(service, max(calls, 2) if is_bare else calls, expires, deaths))
+
+
+async def test_daily_check_of_a_list_that_repeats_its_pages_ends() -> None:
+    """The check reads each page once, reports the rest as not checked, and starts again later."""
+    scenario = Scenario()
+    scenario.build.link()
+    environment = await scenario.services.environments.get(scenario.build.environment.id)
+    pages: list[tuple[str, ...]] = [("a",), ("b",), ("c",), ("d",)]
+    service = Service(pages=pages, is_bare=False, refused=frozenset(), repeats_after=2)
+    double: Any = service
+    services = replace(scenario.services, flow_pages=double, flow_reports=double)
+    service.calls, seen = 100, set[str]()
+
+    missed = await _run_check(services, environment, frozenset("abcd"), seen)
+
+    assert (missed, seen, service.read) == (1, set("abc"), ["", "1", "2"])
+    service.repeats_after = None
+    assert await _run_check(services, environment, frozenset("abcd"), seen) == 0
+    assert seen == set("abcd")

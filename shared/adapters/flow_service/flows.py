@@ -6,13 +6,14 @@ Microsoft does not support this API for customers, but the reports about the key
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import read_wire
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
-from shared.errors import NotFound
+from shared.errors import NotFound, PlatformError
 from shared.ports import FlowReports, NonSolutionFlows, ResultPage
 
 #: Maximum items per page of flows or runs.
@@ -151,6 +152,9 @@ class FlowServiceReports(FlowReports):
         call = _build_runs_request(flow_name, since, until, top=_PAGE)
         rows, following = await self._service.page(environment_id, call, cursor)
         runs = [read_wire(RunEntity, row).to_domain() for row in rows]
+        if cursor and runs and all(run.started_at > until for run in runs):
+            message = "The page has only runs that earlier pages had. The cursor is not valid."
+            raise PlatformError(message, code="RepeatedPage", status=HTTPStatus.GONE)
         # As in `runs`: all runs after one that is too old are too old.
         goes_on = all(run.started_at >= since for run in runs)
         items = tuple(run for run in runs if since <= run.started_at <= until)

@@ -37,6 +37,19 @@ def has_expired(cursor: str, err: PlatformError | NotFound) -> bool:
     return bool(cursor) and (isinstance(err, NotFound) or err.status in _EXPIRED)
 
 
+async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> list[T]:
+    """Return the items of all pages; raise `ServiceUnavailable` if the list repeats a page."""
+    page = await read("")
+    items, cursors = [*page.items], set[str]()
+    while page.cursor:
+        if page.cursor in cursors:
+            raise ServiceUnavailable("the list repeats a page")
+        cursors.add(page.cursor)
+        page = await read(page.cursor)
+        items += page.items
+    return items
+
+
 @dataclass(slots=True)
 class DiscoveryPages:
     """The pages that one environment job's discovery has read, in rows and in memory."""

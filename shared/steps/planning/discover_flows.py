@@ -34,7 +34,12 @@ from shared.errors import InvalidInput, NotFound
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.flows.discovery_pages import DiscoveryPages, build_report_rows, split_into_rows
+from shared.steps.flows.discovery_pages import (
+    DiscoveryPages,
+    build_report_rows,
+    read_all_pages,
+    split_into_rows,
+)
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.updating_callers.find_callers import note_callers_in
 from shared.steps.write_permission import read_environment_settings
@@ -171,12 +176,8 @@ async def _read_changes(
     services: Services, environment: Environment, known: Mapping[str, WorkflowSummary]
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the flows that are new or changed, and those that no longer exist."""
-    listed: dict[str, WorkflowSummary] = {}
-    page = await services.flow_pages.read_workflow_summaries(environment)
-    listed |= {flow.workflow_id: flow for flow in page.items}
-    while page.cursor:
-        page = await services.flow_pages.read_workflow_summaries(environment, page.cursor)
-        listed |= {flow.workflow_id: flow for flow in page.items}
+    read = partial(services.flow_pages.read_workflow_summaries, environment)
+    listed = {flow.workflow_id: flow for flow in await read_all_pages(read)}
     changed = [one for one, flow in listed.items() if known.get(one) != flow]
     return changed, tuple(known.keys() - listed.keys())
 
