@@ -14,7 +14,7 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 
 #: The member of a file with the callers.
 _CALLERS = "callers"
-_COLUMNS_OF_FLOW = ("environment_id", "flow", "trigger_url_id")
+_COLUMNS_OF_FLOW = ("environment_id", "flow", "trigger_url_id", "new_url_secret")
 _NUMBER = "max_url_length"
 _HOSTS = "allowed_hosts"
 #: Columns of a CSV file: one line for each flow, with the other values in any line of the caller.

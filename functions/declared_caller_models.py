@@ -12,6 +12,7 @@ from shared.domain.callers.declared_caller import (
     DeclaredCaller,
     declared_caller_id,
 )
+from shared.domain.callers.secret_caller import IDENTIFIER
 from shared.domain.identifiers import environment_identifier
 
 #: Maximum number of callers of one request, of flows of a caller, and of hosts of a caller.
@@ -40,6 +41,9 @@ type TriggerUrlId = Annotated[
 ]
 
 
+type SecretId = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
+
+
 class CalledFlowRequest(RequestModel):
     """A flow that the caller calls: `environment_id` and `flow`, `trigger_url_id`, or all three."""
 
@@ -60,6 +64,9 @@ class CalledFlowRequest(RequestModel):
     flow: Text | None = None
     #: The 32 hex digits after `/workflows/` in the trigger URL.
     trigger_url_id: TriggerUrlId | None = None
+    #: Identifier of a Key Vault secret for this flow and caller alone, without a version. The app
+    #: writes the new URL into it.
+    new_url_secret: SecretId | None = None
 
     @model_validator(mode="after")
     def _require_a_flow(self) -> Self:
@@ -105,6 +112,7 @@ class DeclaredCallerRequest(RequestModel):
                     environment_id=environment_identifier(one.environment_id or ""),
                     flow_id=one.flow or "",
                     trigger_url_id=one.trigger_url_id or "",
+                    new_url_secret=one.new_url_secret or "",
                 )
                 for one in self.flows
             ),
@@ -152,6 +160,7 @@ class CalledFlowResponse(ApiResponse):
     environment_id: str
     flow_id: str
     trigger_url_id: str
+    new_url_secret: str
     #: The flow that it calls now, as last confirmed.
     confirmed_flow_id: str
     confirmed_trigger_url_id: str

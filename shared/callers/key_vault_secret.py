@@ -6,15 +6,19 @@ See platform.md#key-vault-secrets.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.declared_caller import secrets_of
 from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.secret_caller import IN_KEY_VAULT, build_secret_caller
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import Conflict, NotFound, PlatformError
-from shared.ports import Secrets
+from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, UnreadableRow
+from shared.ports import DeclaredCallers, Secret, Secrets
+from shared.reason import Reason
 from shared.settings import Settings
 
 #: Granted by infra/modules/caller-group.bicep, or by the vault's access policies.
@@ -37,18 +41,21 @@ class KeyVaultSecretCallers:
     Addresses are `vault URL|name`; the ETag is the version.
     """
 
-    kind = "key_vault_secret"
+    kind = IN_KEY_VAULT
     is_json = False
     is_environment_only = False
     is_assessed_separately = False
     required_permissions = _NEEDS
 
-    def __init__(self, secrets: Secrets, settings: Settings) -> None:
-        """`secrets` reads the watched vaults.
+    def __init__(
+        self, secrets: Secrets, declared_callers: DeclaredCallers, settings: Settings
+    ) -> None:
+        """`secrets` reads the watched vaults, and the vaults that declared callers name.
 
         Any app may cache a secret that it refers to, hence the `staleness`.
         """
         self._secrets = secrets
+        self._declared = declared_callers
         self.old_value_lifetime = settings.secret_old_value_lifetime
 
     async def find(
@@ -56,30 +63,47 @@ class KeyVaultSecretCallers:
         environments: Sequence[Environment],  # noqa: ARG002 -- vaults are outside environments
         search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
-        """Yield every secret whose current version has a trigger URL."""
+        """Yield every secret whose current version has a trigger URL, and every secret that gets
+        the new URL of a declared caller.
+        """
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
-        secrets: list[tuple[str, str]] = []
+        places = {one.resource_id: one for one in await self._read_declared()}
         async for vault_url in self._secrets.read_vaults():
             try:
-                secrets += [(vault_url, name) async for name in self._secrets.list(vault_url)]
+                async for name in self._secrets.list(vault_url):
+                    place = build_secret_caller(vault_url, name)
+                    places.setdefault(place.resource_id, place)
             except PlatformError as err:
                 unreadable.add(f"secrets in {vault_url}", err)
         readings = read_remaining_ahead(
-            search, secrets, "|".join, lambda it: self._secrets.read(*it)
+            search,
+            [*places.values()],
+            lambda place: place.address,
+            lambda place: self._secrets.read(*_parse_address(place)),
         )
         async with aclosing(readings):
-            async for (vault_url, name), reading in readings:
+            async for place, reading in readings:
+                value = ""
                 try:
-                    secret = await reading
+                    value = (await reading).value
                 except NotFound:
-                    continue  # deleted after it was listed
+                    pass  # deleted after it was listed, or not created yet
                 except PlatformError as err:
-                    unreadable.add(f"secret {name} in {vault_url}", err)
-                    continue
-                for caller in callers_in(secret.value, _build_caller(vault_url, name)):
+                    unreadable.add("secret {1} in {0}".format(*_parse_address(place)), err)
+                for caller in _find_callers(value, place):
                     yield caller
         unreadable.raise_if_any()
+
+    async def _read_declared(self) -> list[Caller]:
+        """Return the secrets of readable declared callers; their own kind reports the others."""
+        rows = [row async for row in self._declared.scan()]
+        return [
+            place
+            for row in rows
+            if not isinstance(row, UnreadableRow)
+            for place in secrets_of(row.item)
+        ]
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the current version. Raises `NotFound`."""
@@ -87,26 +111,51 @@ class KeyVaultSecretCallers:
         return CallerContent(text=secret.value, etag=secret.version, surrounding_digests={})
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Add a version if the current one is still `value.etag`. Raises `Conflict`."""
-        secret = await self._secrets.read(*_parse_address(caller))
+        """Add a version if the current one is still `value.etag`; create a secret that has none.
+
+        Raises `Conflict`, and `JobBlocked` if the name belongs to a deleted secret.
+        """
+        vault_url, name = _parse_address(caller)
+        try:
+            secret = await self._secrets.read(vault_url, name)
+        except NotFound:
+            if value.etag or not caller.is_created_if_missing:
+                raise
+            await self._create(caller, value.text)
+            return
         if secret.value == value.text:
             return
-        if value.etag and secret.version != value.etag:
+        if secret.version != value.etag:
             raise Conflict(f"The {caller.label} has a new version")
         await self._secrets.write(secret, value.text)
+
+    async def _create(self, caller: Caller, value: str) -> None:
+        vault_url, name = _parse_address(caller)
+        new = Secret(
+            vault_url=vault_url, name=name, value="", version="", content_type=None, tags={}
+        )
+        try:
+            await self._secrets.write(new, value)
+        except Conflict as err:
+            raise JobBlocked(
+                f"The {caller.label} cannot be created, because a deleted secret has its name.",
+                fix=f"Recover the secret {name} of {vault_url}, or declare the caller with "
+                "another secret. Then retry.",
+                code=Reason.MANUAL_CALLER,
+            ) from err
 
     async def read_texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
         """Return the values of the versions that were added since then. Raises `NotFound`."""
         return await self._secrets.read_values_since(*_parse_address(caller), since)
 
 
-def _build_caller(vault_url: str, name: str) -> Caller:
-    return Caller(
-        kind=KeyVaultSecretCallers.kind,
-        address=f"{vault_url}|{name}",
-        label=f"secret {name} in {vault_url} (apps that refer to it follow within 24 h)",
-        resource_id=f"key_vault_secret/{vault_url}|{name}".lower(),
-    )
+def _find_callers(value: str, place: Caller) -> list[Caller]:
+    """Return a secret as caller; one that a declared caller names even if it holds no URL yet."""
+    found = [*callers_in(value, place)]
+    if not place.is_created_if_missing:
+        return found
+    caller = found[0] if found else place
+    return [replace(caller, trigger_url_ids=caller.trigger_url_ids | place.trigger_url_ids)]
 
 
 def _parse_address(caller: Caller) -> tuple[str, str]:

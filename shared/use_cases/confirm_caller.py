@@ -12,6 +12,7 @@ from shared.domain.callers.declared_caller import (
     DeclaredCaller,
     callers_of,
     declared_caller_id,
+    secrets_of,
 )
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked, NotFound
@@ -146,7 +147,7 @@ async def index_declared_callers(
         {
             (place.held_id, place.id): place
             for declared in callers
-            for caller in callers_of(declared)
+            for caller in (*callers_of(declared), *secrets_of(declared))
             for place in index_entries_for(caller, services.now)
         }
         for callers in (before, after)

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from shared.alerts import readable
 from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
-from shared.errors import FlowNotFound, NotFound, UnreadableRow
+from shared.domain.callers.secret_caller import format_secret
+from shared.errors import FlowNotFound, JobBlocked, NotFound, UnreadableRow
+from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.confirm_caller import (
     check_removal,
@@ -31,7 +33,8 @@ async def declare_callers(
 
     Each `flow_id` may be an id or a name. Confirmations of flows that stay are kept. Raises
     `NotFound` for an unknown environment, and `FlowNotFound` with candidates; and `JobBlocked` if a
-    flow that a caller no longer names still receives calls. Then nothing is stored.
+    flow that a caller no longer names still receives calls, or if a secret would hold the URLs of
+    several flows or callers. Then nothing is stored.
     """
     ids = await _find_flow_ids(services, declared)
     before = {one.id: one for one in await list_declared_callers(services)}
@@ -39,11 +42,30 @@ async def declare_callers(
     for caller in found:
         if old := before.get(caller.id):
             await check_removal(services, old, but_not=caller.flows)
+    _require_own_secrets([*{**before, **{one.id: one for one in found}}.values()])
     found = [await _store(services, caller) for caller in found]
     await index_declared_callers(
         services, [before[one.id] for one in found if one.id in before], found
     )
     return found
+
+
+def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
+    """Raise `JobBlocked` if several flows or callers share a secret, which holds one URL."""
+    users: dict[str, list[str]] = defaultdict(list)
+    for caller in callers:
+        for flow in caller.flows:
+            if flow.new_url_secret:
+                users[flow.new_url_secret.lower()].append(caller.name)
+    shared = {secret: names for secret, names in users.items() if len(names) > 1}
+    if shared:
+        secret, names = min(shared.items())
+        raise JobBlocked(
+            f"The {format_secret(secret)} would hold several URLs, of: {', '.join(names)}. Nothing "
+            "was stored.",
+            fix="Name another secret for each caller and flow, which only that caller may read.",
+            code=Reason.MANUAL_CALLER,
+        )
 
 
 async def _store(services: Services, caller: DeclaredCaller) -> DeclaredCaller:
@@ -69,7 +91,13 @@ def _with_ids(caller: DeclaredCaller, ids: Mapping[tuple[str, str], str]) -> Dec
 
 def _keep_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> DeclaredCaller:
     known = {flow.id: flow for flow in old.flows} if old else {}
-    return replace(caller, flows=tuple(known.get(one.id, one) for one in caller.flows))
+    return replace(
+        caller,
+        flows=tuple(
+            replace(known.get(one.id, one), new_url_secret=one.new_url_secret)
+            for one in caller.flows
+        ),
+    )
 
 
 async def remove_declared_caller(services: Services, name: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
+from shared.domain.callers.secret_caller import parse_secret_id
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
 from shared.domain.environment import PolicyLink, PolicyLinkStatus
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
@@ -196,6 +198,25 @@ class Builder:
         change.
         """
         return self._calls(UrlHolder(name=name, read=lambda: url))
+
+    def declared_caller(self, flow: FakeFlow, *, secret: str = "", name: str = "Till") -> None:
+        """Declare a system; it reads the secret if there is one, and else has the URL in its code.
+
+        `secret` is the identifier of a Key Vault secret that need not exist.
+        """
+        called = CalledFlow(
+            environment_id=self.environment.id, flow_id=flow.workflow_id, new_url_secret=secret
+        )
+        self.world.declared_callers.append(
+            DeclaredCaller(name=name, owner="Alex", contact="alex@contoso.example", flows=(called,))
+        )
+        url, place = self.url_of(flow), parse_secret_id(secret)
+
+        def read() -> str:
+            held = self.world.secrets.get(place)
+            return held.value if held else url
+
+        self._calls(UrlHolder(name=name, read=read))
 
     def app_setting_caller(
         self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"

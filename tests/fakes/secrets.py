@@ -50,8 +50,11 @@ class FakeSecrets:
 
     async def write(self, secret: Secret, value: str) -> None:
         """Add a version with `value`, with the content type and tags of `secret`."""
-        fake = self._secret(secret.vault_url, secret.name)
         with self._world.writing(None, "write secret", f"{secret.vault_url}/{secret.name}"):
+            fake = self._world.secrets.setdefault(
+                (secret.vault_url, secret.name),
+                FakeSecret(vault_url=secret.vault_url, name=secret.name, versions=[]),
+            )
             fake.versions.append(self._world.secret_version(value))
             fake.content_type = secret.content_type
             fake.tags = dict(secret.tags)

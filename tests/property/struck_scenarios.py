@@ -88,6 +88,20 @@ def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
     return scenario, []
 
 
+def _build_declared() -> tuple[Scenario, list[str]]:
+    """Return a scenario with a declared caller whose secret for the new URL does not exist."""
+    scenario, _ = _build_scenario()
+    secret = "https://till.vault.azure.net/secrets/orders-url"
+    scenario.build.declared_caller(scenario.build.http_flow("Orders"), secret=secret)
+    scenario.build.migrate()
+    return scenario, []
+
+
+async def _remove_declared(scenario: Scenario) -> None:
+    """Let no remediation wait for a confirmation; the system still reads its secret."""
+    scenario.world.declared_callers.clear()
+
+
 def _build_hidden() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow whose definition the platform does not show to the app."""
     scenario, _ = hidden_scenario()
@@ -175,6 +189,7 @@ RETIRED, BACK = FlowJobState.RETIRED, FlowJobState.PREPARED
 TOLD: dict[str, Told] = {
     "called": Told(build=partial(_build_scenario, "app_setting", "team", "v1"), ends=RETIRED),
     "in flows": Told(build=partial(_build_scenario, "flow", "environment_variable"), ends=RETIRED),
+    "declared": Told(build=_build_declared, ends=RETIRED, midway=_remove_declared),
     "swapped": Told(build=partial(_build_scenario, "mail", "keyword", "off"), ends=RETIRED),
     "family": Told(build=partial(_build_scenario, "family", "two in a secret"), ends=RETIRED),
     "copied again": Told(build=_build_copied_again, ends=RETIRED, midway=_edit),

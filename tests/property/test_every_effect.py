@@ -37,3 +37,13 @@ def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault)
         else:
             wrong += [] if striker.has_struck else [f"{site} was not struck"]
     assert wrong == []
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_failed_creation_of_a_secret_does_not_change_the_end_of_a_job(fault: Fault) -> None:
+    """The write of a secret that does not exist has the same protocol as that of any caller."""
+    [site] = (one for one in find_effects("declared") if one.endswith("write_places"))
+
+    striker = asyncio.run(SCENARIOS["declared"](site, fault))
+
+    assert striker.has_struck

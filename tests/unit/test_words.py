@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 265,
+    "shared": 261,
     "functions": 33,
     "cmkflow": 5,
-    "docs": 31,
+    "docs": 26,
     "infra": 11,
     "local_cloud": 450,
-    "tests": 1697,
+    "tests": 1701,
     ".ci": 6,
     ".": 3,
 }

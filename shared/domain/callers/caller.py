@@ -43,6 +43,8 @@ class Caller:
     max_url_length: int | None = None
     #: Hosts that it may call, such as `*.contoso.example`; empty: any.
     allowed_hosts: tuple[str, ...] = ()
+    #: It is for the trigger URL of one flow alone, so the app creates it if it is missing.
+    is_created_if_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

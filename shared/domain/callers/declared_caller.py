@@ -1,9 +1,10 @@
 """Define the callers that people declare: systems that the app cannot search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.callers.caller import Caller
+from shared.domain.callers.secret_caller import build_secret_caller, format_secret, parse_secret_id
 from shared.domain.ids import hash_key
 
 #: The caller kind, and the partition of its rows.
@@ -20,6 +21,8 @@ class CalledFlow:
     flow_id: str = ""
     #: 32 hex digits in lower case, as declared; empty: unknown.
     trigger_url_id: str = ""
+    #: Identifier of the Key Vault secret from which the caller reads the new URL; empty: none.
+    new_url_secret: str = ""
     #: The ids of the flow that it calls now, as last confirmed; empty: as declared.
     confirmed_flow_id: str = ""
     confirmed_trigger_url_id: str = ""
@@ -73,21 +76,53 @@ def declared_caller_id(name: str) -> str:
 
 def callers_of(declared: DeclaredCaller) -> list[Caller]:
     """Return a declared caller once for each flow that it calls."""
-    ask = f"Ask {declared.owner} ({declared.contact}) to make {declared.name} call the"
-    confirm = f'Then confirm it: cmkflow caller confirm "{declared.name}" --flow FLOW.'
+    return [_build_caller(declared, flow) for flow in declared.flows]
+
+
+def secrets_of(declared: DeclaredCaller) -> list[Caller]:
+    """Return the secrets that get the new URLs of a declared caller."""
     return [
-        Caller(
-            kind=DECLARED_CALLER,
-            address=f"{declared.id}/{flow.id}",
-            label=f"declared caller {declared.name} of {declared.owner}",
-            resource_id=f"{DECLARED_CALLER}/{declared.id}",
+        replace(
+            place,
+            label=f"{place.label}, for the {_format_label(declared)}",
             environment_id=flow.environment_id or None,
             trigger_url_ids=frozenset({flow.current_trigger_url_id} - {""}),
             child_flow_ids=frozenset({flow.current_flow_id} - {""}),
-            manual_reason=f"{ask} copy. {confirm}",
-            revert_reason=f"{ask} original again. {confirm}",
-            max_url_length=declared.max_url_length,
-            allowed_hosts=declared.allowed_hosts,
+            is_created_if_missing=True,
         )
         for flow in declared.flows
+        if flow.new_url_secret
+        for place in [build_secret_caller(*parse_secret_id(flow.new_url_secret))]
     ]
+
+
+def describe_new_url(flow: CalledFlow) -> str:
+    """Return where the owner of a caller finds the copy's URL."""
+    if flow.new_url_secret:
+        return f"The new URL is in the {format_secret(flow.new_url_secret)}."
+    return (
+        "An owner of the copy finds the new URL in Power Automate, in the trigger of the flow. "
+        "Send it as you send a password."
+    )
+
+
+def _build_caller(declared: DeclaredCaller, flow: CalledFlow) -> Caller:
+    ask = f"Ask {declared.owner} ({declared.contact}) to make {declared.name} call the"
+    confirm = f'Then confirm it: cmkflow caller confirm "{declared.name}" --flow FLOW.'
+    return Caller(
+        kind=DECLARED_CALLER,
+        address=f"{declared.id}/{flow.id}",
+        label=_format_label(declared),
+        resource_id=f"{DECLARED_CALLER}/{declared.id}",
+        environment_id=flow.environment_id or None,
+        trigger_url_ids=frozenset({flow.current_trigger_url_id} - {""}),
+        child_flow_ids=frozenset({flow.current_flow_id} - {""}),
+        manual_reason=f"{ask} copy. {describe_new_url(flow)} {confirm}",
+        revert_reason=f"{ask} original again. {confirm}",
+        max_url_length=declared.max_url_length,
+        allowed_hosts=declared.allowed_hosts,
+    )
+
+
+def _format_label(declared: DeclaredCaller) -> str:
+    return f"declared caller {declared.name} of {declared.owner}"

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent
 from shared.domain.callers.caller_records import CallerRecord, CallerState
+from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import CmkflowError, Conflict, JobBlocked
 from shared.ports import CallerKind, WritesWholeResource
 from shared.reason import Reason
 from shared.steps.flows.lease_resource import LeasedResource
 from shared.steps.flows.read_back import poll, wait_until_visible
+from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import find_manual_reason, is_child_reference
@@ -48,15 +50,15 @@ class CallerWriter:
     #: Callers that are not completed.
     records: list[CallerRecord]
 
-    async def prepare(self, standing: Mapping[str, CallerContent], texts: Texts) -> Texts:
+    async def prepare(self, present: Mapping[str, CallerContent], texts: Texts) -> Texts:
         """Record the edits, and return the texts with this job's URL.
 
-        `standing` is the current content by address. Stores the state of callers that need no
+        `present` is the current content by address. Stores the state of callers that need no
         change. Raises the errors of `StepContext.check_write_allowed`.
         """
         texts, kept = dict(texts), list[CallerRecord]()
         for record in self.records:
-            value = standing.get(record.caller.address)
+            value = present.get(record.caller.address)
             if value is None:
                 kept.append(replace(record, state=CallerState.NOT_NEEDED))
                 continue
@@ -95,6 +97,8 @@ class CallerWriter:
         if rewritten.not_replaced:
             record = replace(record, caller=replace(record.caller, manual_reason=FILLED_IN))
             return replace(record, state=CallerState.MANUAL), text
+        if record.caller.is_created_if_missing and not has_copy:
+            raise _build_other_content(record.caller, job)
         return replace(record, state=CallerState.NOT_NEEDED), text
 
     async def is_free(self) -> bool:
@@ -127,22 +131,23 @@ async def write_callers(
         if not callers:
             return []
         kind = work.services.callers[callers[0].kind]
-        standing = await read_to_write(work, kind, callers)
-        texts = {address: value.text for address, value in standing.items()}
-        texts = await first.prepare(standing, texts)
-        others, texts = await _prepare_others(others, standing, texts)
+        present = await read_to_write(work, kind, callers)
+        present |= await _read_missing(first, present)
+        texts = {address: value.text for address, value in present.items()}
+        texts = await first.prepare(present, texts)
+        others, texts = await _prepare_others(others, present, texts)
         free = [other for other in others if await other.is_free()]
         if len(free) < len(others):
             others = free
             continue
         values = [
-            (caller, replace(standing[caller.address], text=texts[caller.address]))
+            (caller, replace(present[caller.address], text=texts[caller.address]))
             for caller in _distinct_callers(first, *others)
         ]
         if not values:
             return []
         try:
-            await write_places(work, resource, kind, values, standing)
+            await write_places(work, resource, kind, values, present)
         except Conflict:
             tries += 1
             continue
@@ -163,6 +168,33 @@ async def write_callers(
     )
 
 
+async def _read_missing(
+    writer: CallerWriter, present: Mapping[str, CallerContent]
+) -> dict[str, CallerContent]:
+    """Return what the places that the app creates would hold now, so that a rollback leaves them
+    with the original's URL: a system that reads it there then calls the original.
+    """
+    work = writer.work
+    missing = [
+        record.caller.address
+        for record in writer.records
+        if record.caller.is_created_if_missing and record.caller.address not in present
+    ]
+    if not missing or not work.job.has_trigger_url:
+        return {}
+    url = await read_trigger_url(work, work.job.flow_name, work.job.trigger_name)
+    return dict.fromkeys(missing, CallerContent(text=url))
+
+
+def _build_other_content(caller: Caller, job: FlowJob) -> JobBlocked:
+    return JobBlocked(
+        f"The {caller.label} holds another value than the URL of {job.display_name}.",
+        fix="Write the original's URL into it, or declare the caller with another secret. Then "
+        "retry.",
+        code=Reason.MANUAL_CALLER,
+    )
+
+
 def _distinct_callers(*movers: CallerWriter) -> list[Caller]:
     """Return each caller once; several jobs may have URLs in it."""
     found = {one.caller.address: one.caller for mover in movers for one in mover.records}
@@ -170,13 +202,13 @@ def _distinct_callers(*movers: CallerWriter) -> list[Caller]:
 
 
 async def _prepare_others(
-    others: Sequence[CallerWriter], standing: Mapping[str, CallerContent], texts: Texts
+    others: Sequence[CallerWriter], present: Mapping[str, CallerContent], texts: Texts
 ) -> tuple[list[CallerWriter], Texts]:
     """Return the other jobs without errors, and the texts with their URLs."""
     remaining = []
     for other in others:
         with suppress(CmkflowError, caller_edit.EditConflict):
-            texts = await other.prepare(standing, texts)
+            texts = await other.prepare(present, texts)
             remaining.append(other)
     return remaining, texts
 

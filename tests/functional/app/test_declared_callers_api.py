@@ -14,6 +14,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 ANNA = signed_in("anna", [Role.OPERATOR])
 READER = signed_in("ben", [Role.READER])
+SECRET = "https://till.vault.azure.net/secrets/orders-url"
 URL_ID = "A16D54F586E52346F4BEB14221F84C30"
 
 
@@ -63,6 +64,18 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
     assert left.document["items"] == [kiosk]
 
 
+async def test_the_secret_of_a_flow_is_kept_and_can_be_replaced(scenario: Scenario) -> None:
+    """The next declaration replaces it, as every other value."""
+    entry = till(scenario)
+    entry["flows"][0]["new_url_secret"] = SECRET
+    made = await declare(entry)
+    entry["flows"][0]["new_url_secret"] = f"{SECRET}-2"
+    replaced = await declare(entry)
+
+    secrets = [one.document["items"][0]["flows"][0]["new_url_secret"] for one in (made, replaced)]
+    assert secrets == [SECRET, f"{SECRET}-2"]
+
+
 async def test_a_whole_number_may_have_a_decimal_point(scenario: Scenario) -> None:
     """JSON does not distinguish 255.0 from 255."""
     reply = await declare(till(scenario, max_url_length=255.0))
@@ -80,6 +93,18 @@ async def test_a_whole_number_may_have_a_decimal_point(scenario: Scenario) -> No
         ({"flows": [{}]}, "callers.1.flows.0"),
         ({"flows": [{"flow": "Orders"}]}, "callers.1.flows.0"),
         ({"flows": [{"trigger_url_id": "https://x"}]}, "callers.1.flows.0.trigger_url_id"),
+        (
+            {"flows": [{"trigger_url_id": URL_ID, "new_url_secret": f"{SECRET}/1234"}]},
+            "callers.1.flows.0.new_url_secret",
+        ),
+        (
+            {
+                "flows": [
+                    {"trigger_url_id": URL_ID, "new_url_secret": "https://x.example/secrets/a"}
+                ]
+            },
+            "callers.1.flows.0.new_url_secret",
+        ),
         ({"max_url_length": 0}, "callers.1.max_url_length"),
         ({"allowed_hosts": ["https://x/"]}, "callers.1.allowed_hosts.0"),
         ({"phone": "1"}, "callers.1.phone"),

@@ -13,6 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 URL_ID = "a16d54f586e52346f4beb14221f84c30"
 SIGNATURE = "s" * 43
+SECRET = "https://till.vault.azure.net/secrets/orders-url"
 URL = (
     f"https://ac0f.01.environment.api.powerplatform.com/workflows/{URL_ID}"
     f"/triggers/manual/paths/invoke?api-version=1&sig={SIGNATURE}"
@@ -42,6 +43,7 @@ callers:
     flows:
       - environment_id: {scenario.build.environment.id}
         flow: Orders
+        new_url_secret: {SECRET}
     max_url_length: 255
     allowed_hosts: ["*.contoso.example"]
   - name: Kiosk
@@ -57,16 +59,18 @@ def as_csv(scenario: Scenario) -> str:
     """Return the same callers, the first in two lines."""
     home = scenario.build.environment.id
     return (
-        "name,owner,contact,environment_id,flow,trigger_url_id,max_url_length,allowed_hosts\n"
-        f"Till,007,no,{home},Orders,,255,*.contoso.example\n"
-        f'Kiosk,Sam,sam@contoso.example,,,"{URL}",,\n'
-        f"till,,,{home},Orders,,,\n"
+        "name,owner,contact,environment_id,flow,trigger_url_id,new_url_secret,"
+        "max_url_length,allowed_hosts\n"
+        f"Till,007,no,{home},Orders,,{SECRET},255,*.contoso.example\n"
+        f'Kiosk,Sam,sam@contoso.example,,,"{URL}",,,\n'
+        f"till,,,{home},Orders,,{SECRET},,\n"
     )
 
 
 def as_json(scenario: Scenario) -> str:
     """Return the same callers as the API takes them."""
     flow = {"environment_id": scenario.build.environment.id, "flow": "Orders"}
+    flow["new_url_secret"] = SECRET
     till: dict[str, object] = {"name": "Till", "owner": "007", "contact": "no", "flows": [flow]}
     till |= {"max_url_length": 255, "allowed_hosts": ["*.contoso.example"]}
     kiosk = {"name": "Kiosk", "owner": "Sam", "contact": "sam@contoso.example"}
@@ -90,7 +94,7 @@ async def test_each_format_declares_the_same_callers(
     kiosk, till = json.loads(listed.stdout)["items"]
     assert (till["name"], till["owner"], till["contact"]) == ("Till", "007", "no")
     assert (till["max_url_length"], till["allowed_hosts"]) == (255, ["*.contoso.example"])
-    assert len(till["flows"]) == 1
+    assert [one["new_url_secret"] for one in till["flows"]] == [SECRET]
     assert kiosk["flows"][0]["trigger_url_id"] == URL_ID
     assert SIGNATURE not in declared.output + str(scenario.fakes.store.rows)
 

@@ -1,0 +1,204 @@
+"""The app writes the new URL into the secret that a declared caller names."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.callers.caller_records import CallerState
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import Conflict, JobBlocked, PlatformError
+from shared.use_cases.confirm_caller import confirm_caller
+from shared.use_cases.declare_callers import declare_callers
+from tests.fakes.secrets import FakeSecrets
+from tests.fakes.tenant import FakeFlow, FakeSecret
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
+
+DAY = timedelta(days=1)
+VAULT, NAME = "https://till.vault.azure.net", "orders-url"
+SECRET = f"{VAULT}/secrets/{NAME}"
+
+
+def till_of(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
+    """Return a declared caller of these flows."""
+    return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
+
+
+def by_id(flow: FakeFlow) -> CalledFlow:
+    """Name a flow by its id, and the secret."""
+    return CalledFlow(
+        environment_id=flow.environment_id, flow_id=flow.workflow_id, new_url_secret=SECRET
+    )
+
+
+def by_url(flow: FakeFlow) -> CalledFlow:
+    """Name a flow by its trigger URL id, and the secret."""
+    return CalledFlow(trigger_url_id=flow.trigger_url_id, new_url_secret=SECRET)
+
+
+def secret_of(scenario: Scenario) -> FakeSecret | None:
+    """Return the declared secret of the tenant."""
+    return scenario.world.secrets.get((VAULT, NAME))
+
+
+async def build_scenario(
+    called: Callable[[FakeFlow], CalledFlow] = by_id, *, value: str | None = None
+) -> tuple[Scenario, FakeFlow]:
+    """Return a scenario with a planned remediation of a flow with a declared caller.
+
+    `value` is the content of the secret; `""`: the original's URL; None: there is no secret.
+    """
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    if value is not None:
+        version = scenario.world.secret_version(value or scenario.build.url_of(original))
+        scenario.world.secrets[VAULT, NAME] = FakeSecret(
+            vault_url=VAULT, name=NAME, versions=[version], content_type="text/uri"
+        )
+    await declare_callers(scenario.services, [till_of(called(original))])
+    await planned(scenario)
+    return scenario, original
+
+
+@pytest.mark.parametrize("called", [by_id, by_url])
+@pytest.mark.parametrize("value", [None, ""], ids=["missing", "holds the original's URL"])
+async def test_the_secret_gets_the_new_url_and_after_a_rollback_the_old_one(
+    called: Callable[[FakeFlow], CalledFlow], value: str | None
+) -> None:
+    """A system that reads the secret calls the copy, and after a rollback the original."""
+    scenario, original = await build_scenario(called, value=value)
+
+    await scenario.approve()
+    job = await scenario.job("Orders")
+    copy = scenario.world.workflow(original.environment_id, job.copy_id)
+    written = secret_of(scenario)
+    assert written
+    after = written.value
+    await scenario.roll_back()
+    await scenario.run(30 * DAY)
+
+    assert after == scenario.build.url_of(copy)
+    assert written.value == scenario.build.url_of(original)
+    assert written.content_type == (None if value is None else "text/uri")
+    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+
+
+async def test_the_plan_shows_the_secret_and_where_the_owner_finds_the_url() -> None:
+    """The write is one that the app makes; its owner has only to read the secret."""
+    scenario, _ = await build_scenario()
+
+    found = {one.kind: one for one in (await scenario.plan())["Orders"].callers}
+
+    assert found.keys() == {"declared_caller", "key_vault_secret"}
+    assert found["key_vault_secret"].manual_reason == ""
+    assert f"secret {NAME} in {VAULT}" in found["key_vault_secret"].label
+    assert "declared caller Till of Alex" in found["key_vault_secret"].label
+    reason = found["declared_caller"].manual_reason
+    assert f"The new URL is in the secret {NAME} of the key vault till." in reason
+
+
+async def test_without_a_secret_the_fix_says_who_sends_the_url() -> None:
+    """The URL is a secret that no message may hold."""
+    scenario, _ = await build_scenario(lambda flow: replace(by_id(flow), new_url_secret=""))
+
+    await scenario.approve()
+
+    job = await scenario.job("Orders")
+    assert "An owner of the copy finds the new URL in Power Automate" in job.fix
+    assert scenario.world.secrets == {}
+
+
+async def test_another_value_in_the_secret_is_never_overwritten() -> None:
+    """The job is blocked until a person has changed the secret, and then continues."""
+    scenario, original = await build_scenario(value="a password of something else")
+    secret = secret_of(scenario)
+    assert secret
+
+    await scenario.approve()
+    blocked = await scenario.job("Orders")
+    unchanged = secret.value
+    secret.versions.append(scenario.world.secret_version(scenario.build.url_of(original)))
+    await scenario.retry()
+
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert f"secret {NAME} in {VAULT}" in blocked.message
+    assert "holds another value than the URL of Orders" in blocked.message
+    assert unchanged == "a password of something else"
+    copy_id = (await scenario.job("Orders")).copy_id
+    copy = scenario.world.workflow(original.environment_id, copy_id)
+    assert secret.value == scenario.build.url_of(copy)
+
+
+async def test_a_vault_that_denies_the_app_is_named_in_the_plan_and_blocks_the_flow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The finding has the right that is missing; nothing is written."""
+
+    async def deny(*_: object) -> None:
+        raise PlatformError("no access", code="ForbiddenByFirewall", status=403)
+
+    monkeypatch.setattr(FakeSecrets, "read", deny)
+    scenario, original = await build_scenario()
+
+    findings = " ".join((await scenario.environment_job()).findings)
+    await scenario.approve()
+    blocked = await scenario.job("Orders")
+
+    assert f"secret {NAME} in {VAULT} (ForbiddenByFirewall)" in findings
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "ForbiddenByFirewall")
+    assert blocked.fix
+    assert original.is_on
+
+
+async def test_a_deleted_secret_of_the_same_name_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Key Vault keeps its name until it is recovered or purged."""
+
+    async def reject(*_: object) -> None:
+        raise Conflict("deleted but recoverable (ObjectIsDeletedButRecoverable)")
+
+    monkeypatch.setattr(FakeSecrets, "write", reject)
+    scenario, _ = await build_scenario()
+
+    await scenario.approve()
+
+    blocked = await scenario.job("Orders")
+    assert "a deleted secret has its name" in blocked.message
+    assert f"Recover the secret {NAME} of {VAULT}" in blocked.fix
+
+
+async def test_a_confirmed_caller_keeps_its_secret() -> None:
+    """After the confirmation the original is retired; the record of the secret stays updated."""
+    scenario, _ = await build_scenario()
+    await scenario.approve()
+
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    await scenario.run(30 * DAY)
+
+    job = await scenario.job("Orders")
+    states = {
+        one.caller.kind: one.state for one in await scenario.services.tables.callers.all(job.id)
+    }
+    assert job.state is FlowJobState.RETIRED
+    assert states == {
+        "declared_caller": CallerState.CHANGED,
+        "key_vault_secret": CallerState.UPDATED,
+    }
+
+
+async def test_a_secret_belongs_to_one_flow_of_one_caller() -> None:
+    """Else the second URL would replace the first; nothing is stored."""
+    scenario = Scenario()
+    orders, returns = scenario.build.http_flow("Orders"), scenario.build.http_flow("Returns")
+    await declare_callers(scenario.services, [till_of(by_id(orders))])
+
+    with pytest.raises(JobBlocked, match="Till, Kiosk"):
+        await declare_callers(scenario.services, [till_of(by_id(returns), name="Kiosk")])
+    with pytest.raises(JobBlocked, match="Till, Till"):
+        await declare_callers(scenario.services, [till_of(by_id(orders), by_id(returns))])
+    [kept] = await declare_callers(scenario.services, [till_of(by_id(orders))])
+
+    assert [one.flow_id for one in kept.flows] == [orders.workflow_id]
