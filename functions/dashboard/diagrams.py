@@ -22,6 +22,8 @@ from shared.use_cases.show_flow import FlowView
 GROUPS_ON_PAGE = 12
 #: Larger groups are not legible as a diagram.
 _MOST_IN_PICTURE = 60
+#: Pixels; a phone shows no wider diagram, only its table.
+_PHONE_WIDTH = 324
 #: Most nodes in the diagrams of a page, and most calls in its tables.
 _NODES_ON_PAGE, _CALLS_ON_PAGE = 150, 150
 _CALLS_OF_GROUP = 40
@@ -89,6 +91,7 @@ def draw_dependency_groups(
         "graph_start": chosen.start,
         "graph_size": GROUPS_ON_PAGE,
         "graph_is_one": bool(chosen.flow_id),
+        "phone_width": _PHONE_WIDTH,
         "node_width": NODE_WIDTH,
         "node_height": NODE_HEIGHT,
     }

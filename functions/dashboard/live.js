@@ -143,3 +143,7 @@ if (line) {
   }
   schedule(wait);
 }
+
+// On a phone, the navigation is one line that scrolls.
+const current = document.querySelector(".top [aria-current]");
+if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.clientWidth / 2;

@@ -359,7 +359,7 @@ async def test_function_key_and_sign_in_have_separate_roles(tmp_path: Path) -> N
         async with app.session.get(page, headers=OPENED) as reply:
             assert reply.status == 200
             text = await reply.text()
-            assert '<b title="Roles: reader">maker@contoso.example</b>' in text
+            assert 'title="maker@contoso.example. Roles: reader">maker@contoso.example<' in text
         assert await find_sign_out_link(app, page, **OPENED) == "/.auth/logout"
 
 

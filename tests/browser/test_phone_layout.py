@@ -1,0 +1,128 @@
+"""Sizes and positions on a phone that is 390 pixels wide, on every page at every stage."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+from playwright.async_api import Browser
+
+from tests.browser.shown_pages import OPEN_ALL, Viewer, viewing
+from tests.functional.scenarios.dashboard_stages import visit_stages
+from tests.functional.scenarios.page_visitor import ShownPage
+
+CHROMIUM = os.environ.get("CHROMIUM", "")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not CHROMIUM, reason="needs CHROMIUM: `make browser`"),
+]
+#: Flows of a company: each kind of flow, caller and cause once.
+FLOWS = 30
+WIDTH, HEIGHT = 390, 844
+#: Smallest height of what a finger presses, in pixels. Links within a text are exempt.
+PRESSED = """[...document.querySelectorAll(
+  '.button, summary, select, .tick, .field input[type=text], .tools input:not([type=checkbox]),'
+  + ' .top a, .tabs a, .filter a, .crumbs a, .pages a, #live a, .lines b > a'
+)].filter(one => one.checkVisibility() && one.getBoundingClientRect().height < 39.5)
+  .map(one => `${one.className} ${one.textContent.trim().slice(0, 30)}: `
+    + one.getBoundingClientRect().height)"""
+#: Left and right edges of the fields of a filter.
+EDGES = """[...document.querySelectorAll('.tools.card label > :is(input, select)')]
+  .map(one => one.getBoundingClientRect()).map(box => `${box.left} to ${box.right}`)"""
+HEADER = "document.querySelector('header.top')?.getBoundingClientRect().height ?? 0"
+#: Parts of a page that touch the card above them.
+TOUCHING = """[...document.querySelectorAll('.card')].flatMap(card => {
+  const bottom = card.getBoundingClientRect().bottom;
+  const next = card.nextElementSibling ?? card.parentElement.nextElementSibling;
+  if (!next || !next.checkVisibility() || card.closest('.panel, .two')) return [];
+  if (getComputedStyle(next).position !== 'static') return [];
+  const distance = next.getBoundingClientRect().top - bottom;
+  const touches = next.textContent.trim() && distance >= 0 && distance < 6;
+  return touches ? [next.outerHTML.slice(0, 80)] : [];
+})"""
+CUT_DIAGRAMS = """[...document.querySelectorAll('figure')]
+  .filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth).length"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pages() -> dict[str, ShownPage]:
+    """Return every page and report by name."""
+    return {page.name: page async for stage in visit_stages(FLOWS) for page in stage}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def phone(browser: Browser) -> AsyncIterator[Viewer]:
+    """Open a tab as wide as a phone."""
+    async with viewing(browser, WIDTH, HEIGHT) as tab:
+        yield tab
+
+
+async def read_all(
+    phone: Viewer, pages: dict[str, ShownPage], script: str, is_wrong: Callable[[Any], bool] = bool
+) -> dict[str, Any]:
+    """Return what a script finds on each page with everything open, where that is wrong."""
+    found = {}
+    for name, shown in pages.items():
+        await phone.open(shown)
+        await phone.page.evaluate(OPEN_ALL)
+        if is_wrong(answer := await phone.page.evaluate(script)):
+            found[name] = answer
+    return found
+
+
+async def test_what_a_finger_presses_is_forty_pixels_high(
+    phone: Viewer, pages: dict[str, ShownPage]
+) -> None:
+    """Buttons, fields, folds and links that are no part of a text."""
+    assert await read_all(phone, pages, PRESSED) == {}
+
+
+async def test_fields_of_a_filter_have_the_same_edges(
+    phone: Viewer, pages: dict[str, ShownPage]
+) -> None:
+    """Each field has a whole row."""
+    assert await read_all(phone, pages, EDGES, lambda edges: len(set(edges)) > 1) == {}
+
+
+async def test_header_has_two_lines(phone: Viewer, pages: dict[str, ShownPage]) -> None:
+    """Product and person, then the navigation."""
+    assert await read_all(phone, pages, HEADER, lambda height: height > 90) == {}
+
+
+async def test_navigation_shows_the_page_that_is_open(
+    phone: Viewer, pages: dict[str, ShownPage]
+) -> None:
+    """The line scrolls to it, also if its entry is the last."""
+    for name in ("settings-done", "audit-done", "status-done"):
+        await phone.open(pages[name])
+        box = await phone.page.locator(".top [aria-current]").bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= WIDTH
+
+
+async def test_nothing_touches_the_card_above(phone: Viewer, pages: dict[str, ShownPage]) -> None:
+    """Links to other pages of a list, notes and legends are 6 pixels away."""
+    assert await read_all(phone, pages, TOUCHING) == {}
+
+
+async def test_no_diagram_is_cut(phone: Viewer, pages: dict[str, ShownPage]) -> None:
+    """The table below it has the same calls."""
+    assert await read_all(phone, pages, CUT_DIAGRAMS) == {}
+    await phone.open(pages["remediation-blocked"])
+    await phone.page.evaluate(OPEN_ALL)
+    assert await phone.page.locator(".dependent .calls:visible").count() == 3
+
+
+async def test_bar_of_a_plan_stays_in_view_only_for_those_who_may_approve(
+    phone: Viewer, pages: dict[str, ShownPage]
+) -> None:
+    """For others it would cover the plan for nothing."""
+    for name, position in (("plan-awaiting", "sticky"), ("plan-for-reader", "static")):
+        await phone.open(pages[name])
+        bar = phone.page.locator(".approve")
+        assert await bar.evaluate("one => getComputedStyle(one).position") == position
