@@ -19,7 +19,12 @@ from functions.dashboard.remediation_page import RemediationPageChoice, remediat
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, NoQuery, Text
-from functions.page_query import PageQuery, build_live_page, build_page_context
+from functions.page_query import (
+    PageQuery,
+    build_live_page,
+    build_page_context,
+    read_page_context,
+)
 from functions.paging import PagedQuery
 from functions.problems import PageNotFound
 from functions.remediation_models import EnvironmentId
@@ -185,7 +190,7 @@ async def show_remediation_page(
         except CmkflowError as err:  # the rest of the page is shown anyway
             closed_by = err
     text = remediation_page(
-        build_page_context(call), shown, found, choice, closed_by, others=others
+        await read_page_context(call), shown, found, choice, closed_by, others=others
     )
     return build_live_page(call, text)
 
@@ -206,7 +211,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
             compared = await flows.compare(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
-    return build_live_page(call, flow_page(build_page_context(call), detail, compared))
+    return build_live_page(call, flow_page(await read_page_context(call), detail, compared))
 
 
 @endpoint(role=Role.READER, answer=None, media_types=(HTML,))

@@ -1,5 +1,6 @@
 """Read the query of a page, and build what every page shows and sends."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import azure.functions as func
@@ -12,6 +13,7 @@ from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, RequestModel
 from functions.http_responses import page
 from shared.bootstrap import services
+from shared.steps.write_permission import read_switch
 
 
 class PageQuery(RequestModel):
@@ -46,6 +48,13 @@ def build_page_context[Q: PageQuery, B: RequestModel](call: ApiRequest[Q, B]) ->
         completed_action=query.completed_action,
         flow_count=query.flow_count,
     )
+
+
+async def read_page_context[Q: PageQuery, B: RequestModel](
+    call: ApiRequest[Q, B],
+) -> PageContext:
+    """Return what `build_page_context` returns, with the kill switch as it is now."""
+    return replace(build_page_context(call), kill_switch=await read_switch(services()))
 
 
 def build_live_page[Q: PageQuery](call: ApiRequest[Q, NoBody], text: str) -> func.HttpResponse:

@@ -11,7 +11,7 @@ from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LOCATION
 from functions.http_requests import Id, NoBody, RequestModel
 from functions.http_responses import page
-from functions.page_query import PageQuery, build_page_context
+from functions.page_query import PageQuery, build_page_context, read_page_context
 from functions.plan_models import Flows
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
@@ -84,7 +84,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     """Return the plan page of a remediation."""
     query, identity = call.query, call.id.lower()
     plans = await show_plan(services(), identity)
-    view, remediation = build_page_context(call), await find(services(), identity)
+    view, remediation = await read_page_context(call), await find(services(), identity)
     try:
         reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:

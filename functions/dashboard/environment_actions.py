@@ -24,16 +24,22 @@ _POLICY_TITLES = {
 _JUSTIFICATION = ("justification", "Justification (recorded with your name)")
 
 
-def turn_kill_switch_off(ongoing: Sequence[OngoingFlows], principal: Principal) -> PageAction:
-    """Return the action that lets the app write again; `ongoing` are the flows that continue."""
+def turn_kill_switch_off(
+    ongoing: Sequence[OngoingFlows] | None, principal: Principal
+) -> PageAction:
+    """Return the action that lets the app write again.
+
+    `ongoing` are the flows that continue; None if they were not read.
+    """
     flows: dict[str, int] = {}
-    for one in ongoing:
+    for one in ongoing or ():
         name = one.environment_name or one.environment_id
         flows[name] = flows.get(name, 0) + one.count
     does = [
         f"{name}: {format_count(number, 'flow')} {'continues' if number == 1 else 'continue'}."
         for name, number in flows.items()
     ]
+    none = "Flows that wait for it continue." if ongoing is None else "No flow waits for it now."
     return page_action(
         "off",
         "Turn off kill switch",
@@ -42,7 +48,7 @@ def turn_kill_switch_off(ongoing: Sequence[OngoingFlows], principal: Principal) 
         path="kill-switch/off",
         asks=_JUSTIFICATION,
         does=[
-            *(does[:5] or ["No flow waits for it now."]),
+            *(does[:5] or [none]),
             *(
                 [f"Flows of {format_count(len(does) - 5, 'more environment')} continue."]
                 if does[5:]

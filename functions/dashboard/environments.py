@@ -1,12 +1,11 @@
 """Build the Environments page: how each environment is set, how far it is, and what to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
     environment_actions,
     format_window,
-    turn_kill_switch_off,
 )
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
@@ -15,6 +14,7 @@ from functions.dashboard.environment_rows import (
     sort_rows,
 )
 from functions.dashboard.environment_settings import SettingLine, build_setting_lines
+from functions.dashboard.kill_switch import build_banner
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
@@ -57,9 +57,8 @@ def environments_page(
 
     `with_platform`: the platform was asked for every environment of the tenant.
     """
-    switch = found.kill_switch
-    is_stopped = switch is not None and switch.is_on
-    situation = Situation(now=view.now, is_stopped=is_stopped)
+    view = replace(view, kill_switch=found.kill_switch)
+    situation = Situation(now=view.now, is_stopped=view.is_stopped)
     lines = {
         one.environment_id: environment_row(one.status, situation)
         for one in found.items
@@ -89,9 +88,7 @@ def environments_page(
         start=start,
         limit=limit,
         with_platform=with_platform,
-        is_stopped=is_stopped,
-        switch=switch,
-        change_switch=turn_kill_switch_off((), view.principal),
+        stopped=build_banner(view),
         unreadable_rows=found.unreadable_rows,
     )
 

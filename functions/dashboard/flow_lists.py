@@ -10,6 +10,7 @@ from functions.dashboard.cause_actions import retry_cause, start_again
 from functions.dashboard.causes import NEEDS_CHANGES, Cause
 from functions.dashboard.flow_lines import FlowFilter, LineContext, build_line
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, find_part
+from functions.dashboard.kill_switch import hold
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.table_rows import render_flow_rows
 from shared.use_cases.show_flow import FlowView
@@ -122,12 +123,15 @@ class FlowLists:
 
     def _build_cause_values(self, cause: Cause, most: int) -> dict[str, Any]:
         lines = [build_line(flow, self.context, cause=cause) for flow in cause.flows[:most]]
+        action = (
+            start_again(self.shown, cause.flows, self.view.principal)
+            if cause.code == NEEDS_CHANGES
+            else retry_cause(self.shown, cause.code, self.view.principal)
+        )
         return {
             "cause": cause,
             "rows": render_flow_rows(lines, self.here, shows_steps=bool(cause.jobs)),
-            "action": start_again(self.shown, cause.flows, self.view.principal)
-            if cause.code == NEEDS_CHANGES
-            else retry_cause(self.shown, cause.code, self.view.principal),
+            "action": action and hold(action, self.view),
             "left": len(cause.flows) - len(lines),
         }
 

@@ -9,6 +9,7 @@ from functions.dashboard.display_state import display_state_for
 from functions.dashboard.fix_links import find_fix_link
 from functions.dashboard.flow_durations import is_history_cut, step_durations
 from functions.dashboard.flow_path import build_path, explain_original_on
+from functions.dashboard.kill_switch import build_banner, hold
 from functions.dashboard.page_actions import PageAction, flow_actions
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
@@ -44,7 +45,10 @@ def flow_page(
     """Return the page of one flow; `compared`: its definitions, or why they cannot be read."""
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
     display = display_state_for(flow)
-    actions = flow_actions(job, detail.dependent_flows, view.principal, view.now)
+    actions = [
+        hold(one, view)
+        for one in flow_actions(job, detail.dependent_flows, view.principal, view.now)
+    ]
     records = [one.record for one in detail.callers]
     retry, firewalls = _retry(job, actions), _find_firewall_issues(flow)
     denying = denying_firewalls(job, flow.environment_job.firewall_issues)
@@ -82,6 +86,7 @@ def flow_page(
         is_cut=job is not None and is_history_cut(job),
         comparison=compared if isinstance(compared, DefinitionComparison) else None,
         refusal=str(compared) if isinstance(compared, CmkflowError) else "",
+        stopped=build_banner(view),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from functions.csv_file import build_csv
+from functions.dashboard.kill_switch import build_banner, hold
 from functions.dashboard.overview import Headline
 from functions.dashboard.page_actions import BLOCKED_AGAIN, PageAction, page_action
 from functions.dashboard.page_layout import PageContext, render_page
@@ -98,7 +99,8 @@ def network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoic
         choice=choice,
         matching=len(found),
         size=FIREWALLS_ON_PAGE,
-        retries=_list_retries(status, view.principal),
+        retries=[hold(one, view) for one in _list_retries(status, view.principal)],
+        stopped=build_banner(view),
         statuses=[(one, words, counts[one]) for one, (_, _, words) in _STATUSES.items()],
         lists=lists[:LISTS_SHOWN],
         older_lists=lists[LISTS_SHOWN:],

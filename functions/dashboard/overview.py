@@ -1,20 +1,17 @@
 """Build the Overview page: what a person has to do, and how far each environment is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from functions.dashboard.environment_actions import (
-    retry_pending,
-    turn_kill_switch_off,
-    turn_kill_switch_on,
-)
+from functions.dashboard.environment_actions import retry_pending, turn_kill_switch_on
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
     environment_row,
     sort_rows,
 )
+from functions.dashboard.kill_switch import build_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.plans.display_text import count_undecided
@@ -72,6 +69,7 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
     ]
     rows = _build_environment_rows(status, view.now)
     is_stopped = status.health.kill_switch_on
+    view = replace(view, kill_switch=status.health.kill_switch)
     return render_page(
         "overview",
         view,
@@ -79,16 +77,14 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
         status=status,
         headline=headline(status, others),
         is_stopped=is_stopped,
-        switch=status.health.kill_switch,
         actions=[_build_action_row(one, view) for one in others],
         most_actions=MOST_ACTIONS,
         last_action=MOST_ACTIONS + MOST_IN_FOLD,
         rows=rows[:MOST_ENVIRONMENTS],
         folded=rows[MOST_ENVIRONMENTS : MOST_ENVIRONMENTS + MOST_IN_FOLD],
         environment_count=len(rows),
-        change_switch=turn_kill_switch_off(status.ongoing, view.principal)
-        if is_stopped
-        else turn_kill_switch_on(view.principal),
+        stopped=build_banner(view, status.ongoing),
+        stop=None if is_stopped else turn_kill_switch_on(view.principal),
     )
 
 

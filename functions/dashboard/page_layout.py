@@ -10,6 +10,7 @@ from typing import Any
 
 from functions.dashboard.display_state import look_with
 from functions.dashboard.live_sections import add_hashes
+from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.display_text import CONVERSION_WORDS
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.principal import Principal, PrincipalKind
@@ -58,6 +59,13 @@ class PageContext:
     flow_count: int = 0
     #: Why the reader may not approve this plan in spite of their roles; empty if they may.
     may_not_approve: str = ""
+    #: The kill switch as just read; None: it was never set, or the page does not show it.
+    kill_switch: KillSwitch | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether the kill switch is on."""
+        return self.kill_switch is not None and self.kill_switch.is_on
 
     @property
     def is_signed_in(self) -> bool:
@@ -71,6 +79,9 @@ class PageContext:
             return "Nothing was retried. No flow is blocked, failed or waiting."
         if not self.completed_action:
             return ""
+        if self.completed_action == "approve" and self.is_stopped:
+            plans = format_count(self.flow_count, "plan")
+            return f"Approved: {plans}. The work starts when the kill switch is off."
         nouns = ("deletion", "firewall", "flow", "job", "plan")
         counts = {f"{noun}s": format_count(self.flow_count, noun) for noun in nouns}
         return _DONE[self.completed_action].format(**counts)
@@ -110,6 +121,7 @@ def render_page(
         "look": look_with,
         "conversion_words": CONVERSION_WORDS,
         "style": "",
+        "stopped": None,
     }
     return add_hashes(render_template(_FOLDER / f"{name}.html.j2", {**common, **values}))
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from urllib.parse import urlencode
 
 from functions.dashboard.environment_actions import set_policy
+from functions.dashboard.kill_switch import build_banner
 from functions.dashboard.owner_lists import name_chosen_owner
 from functions.dashboard.page_actions import PageAction, build_approval
 from functions.dashboard.page_layout import PageContext, render_page
@@ -286,5 +287,6 @@ def plan_page(
         has_others=len(plans) > 1,
         choice=choice,
         outlooks=Outlook,
+        stopped=build_banner(view),
         style=read_style() if is_file else "",
     )

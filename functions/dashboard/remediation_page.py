@@ -11,6 +11,7 @@ from functions.dashboard.firewall_issues import list_issues
 from functions.dashboard.flow_lines import ALL, FlowFilter, line_context
 from functions.dashboard.flow_lists import ClosedFlows, FlowLists, divide
 from functions.dashboard.flow_parts import PARTS, FlowPart
+from functions.dashboard.kill_switch import build_banner, hold
 from functions.dashboard.owner_lists import (
     count_absent_owners,
     name_chosen_owner,
@@ -83,7 +84,10 @@ def remediation_page(
     )
     counts, causes = lists.counts, find_causes(lists.flows, shown.environment_jobs)
     known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.read if flow.job))
-    actions = remediation_actions(shown, view.principal, view.now, is_whole=others is None)
+    actions = [
+        hold(one, view)
+        for one in remediation_actions(shown, view.principal, view.now, is_whole=others is None)
+    ]
     issues, past_issue_count = list_issues(
         shown.environment_jobs,
         known.flow_jobs,
@@ -128,7 +132,7 @@ def remediation_page(
         history_kind=choice.history.kind,
         history_size=ENTRIES_ON_PAGE,
         history_length=HISTORY_LENGTH,
-        visible=[retry]
+        visible=[hold(retry, view)]
         if (retry := retry_cause(shown, choice.flows.reason_code, view.principal))
         else [one for one in actions if one.action.endswith("/retry")],
         menu=[one for one in actions if not one.action.endswith("/retry")],
@@ -136,6 +140,7 @@ def remediation_page(
         issues=issues,
         past_issue_count=past_issue_count,
         fixes=_list_fixes(view, shown, closed_by),
+        stopped=build_banner(view),
         unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
         **draw_dependency_groups(
             here,
@@ -152,10 +157,11 @@ def _list_fixes(
         return []
     jobs = {job.environment_id: job for job in shown.environment_jobs}
     return [
-        (one, fix_action(one, jobs[identity], view.principal))
+        (one, action and hold(action, view))
         for one in found
         for identity in one.environment_ids
         if identity in jobs
+        for action in [fix_action(one, jobs[identity], view.principal)]
     ]
 
 

@@ -333,7 +333,7 @@ async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> 
     await check_daily(scenario, "first list")
     changed = await call(network_page_api.show_network_page, headers=headers)
 
-    assert len(known.split()) == 6
+    assert len(known.split()) == 7
     assert same.status == 204
     assert changed.status == 200
     assert 'id="lists" data-live=' in changed.text

@@ -3,7 +3,7 @@
 import re
 
 from functions.endpoints import HTML, list_endpoints
-from tests.functional.scenarios.dashboard_stages import visit_stages
+from tests.functional.scenarios.dashboard_stages import STOPPED, visit_stages
 from tests.functional.scenarios.page_visitor import PAGE_ROUTES
 
 _SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
@@ -11,6 +11,8 @@ _SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 _FAULT = re.compile(
     r"\w None\b|^None$|=None\b|\bundefined\b|object at 0x|\{\{|\b1 [a-z]+s (are|need|have)\b"
 )
+
+_RETRY = re.compile(r'<form method="post" action="[^"]*/retry"')
 
 
 async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_texts() -> None:
@@ -31,3 +33,22 @@ def test_stages_include_each_endpoint_with_a_page() -> None:
     pages = {one.path for one in endpoints if one.method == "GET" and one.media_types[0] == HTML}
 
     assert pages <= {route.path for route in PAGE_ROUTES}
+
+
+async def test_no_page_offers_a_retry_while_the_kill_switch_is_on() -> None:
+    """The button is disabled with the reason, and each page can turn the kill switch off."""
+    before, stopped = dict[str, str](), dict[str, str]()
+    async for pages in visit_stages(3):
+        for page in pages:
+            name, _, stage = page.name.rpartition("-")
+            {"blocked": before, "stopped": stopped}.get(stage, {})[name] = page.text
+
+    assert stopped.keys() == STOPPED.keys()
+    retried = {name for name in stopped if _RETRY.search(before[name])}
+    assert retried == {"remediation", "flow", "network"}
+    for name, text in stopped.items():
+        assert not _RETRY.search(text), name
+        assert 'action="/api/kill-switch/off"' in text, name
+        assert "Change freeze, INC-4411" in text, name
+    for name in retried:
+        assert 'title="The kill switch is on. Turn it off first."' in stopped[name], name

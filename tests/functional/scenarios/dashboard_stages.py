@@ -39,6 +39,16 @@ from tests.functional.scenarios.page_visitor import (
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.local_cloud.demo.test_demo_cost import report
 
+#: The pages that show the kill switch, by the start of their names.
+STOPPED = {
+    "status": "",
+    "environments": "/environments",
+    "remediation": "/remediations/{id}",
+    "plan": "/remediations/{id}/plan",
+    "flow": "/remediations/{id}/flows/{flow}",
+    "network": "/network",
+}
+
 
 async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
     """Yield the pages of each stage of a remediation of that many flows."""
@@ -120,8 +130,8 @@ async def _stop_changes(visitor: Visitor) -> None:
     """The kill switch is on."""
     await visitor.ask("POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"})
     visitor.scenario.world.clock.advance(timedelta(minutes=25))
-    await visitor.show("status-stopped", "")
-    await visitor.show("remediation-stopped", "/remediations/{id}")
+    for page, route in STOPPED.items():
+        await visitor.show(f"{page}-stopped", route)
     await visitor.ask("POST", "kill-switch/off", {"justification": "The freeze is over."})
 
 

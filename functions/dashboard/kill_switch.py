@@ -1,0 +1,40 @@
+"""Show that the kill switch is on, how to turn it off, and which actions have to wait for that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from functions.dashboard.environment_actions import turn_kill_switch_off
+from functions.dashboard.page_actions import PageAction
+from functions.dashboard.page_layout import PageContext
+from shared.domain.kill_switch import KillSwitch
+from shared.domain.plans.environment_status import OngoingFlows
+
+#: Why an action that makes the app write is not offered.
+_REFUSAL = "The kill switch is on. Turn it off first."
+#: Ends of the URLs of actions that do nothing while the kill switch is on.
+_HELD = ("/retry", "/network/firewall-fixes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopBanner:
+    """That all changes are stopped, and the action that permits them again."""
+
+    switch: KillSwitch
+    turn_off: PageAction
+
+
+def build_banner(
+    view: PageContext, ongoing: Sequence[OngoingFlows] | None = None
+) -> StopBanner | None:
+    """Return the banner, or None if the switch is off; `ongoing`: flows that wait, if known."""
+    if not view.is_stopped or view.kill_switch is None:
+        return None
+    action = turn_kill_switch_off(ongoing, view.principal)
+    return StopBanner(switch=view.kill_switch, turn_off=action)
+
+
+def hold(one: PageAction, view: PageContext) -> PageAction:
+    """Return the action as not possible if the kill switch prevents it now."""
+    if view.is_stopped and not one.refusal and one.action.endswith(_HELD):
+        return replace(one, refusal=_REFUSAL)
+    return one
