@@ -7,6 +7,7 @@ from datetime import datetime
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import describe_operation, parse_state
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import StartSource
 
 _SOURCES = {
@@ -35,7 +36,7 @@ def build_decision(entry: AuditEntry) -> Decision:
 
 
 def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
-    """Yield who started the remediation, who approved which version, and when it ended."""
+    """Yield who started the remediation, who approved which version, and what was cancelled."""
     remediation = about.remediation
     yield Decision(
         decided_at=remediation.created_at,
@@ -50,9 +51,10 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
             what = f"Approved version {one.version} for {name}"
             what += f", excluding {flows}" if but else ""
             yield Decision(decided_at=one.approved_at, who=one.approved_by, what=what)
-        if job.history and job.state in {"completed", "cancelled"}:
-            at = job.history[-1].changed_at
-            yield Decision(decided_at=at, who="the app", what=f"{name}: {job.state}")
+        if job.history and job.state is EnvironmentJobState.CANCELLED:
+            last = job.history[-1]
+            what = f"{name}: cancelled. {last.message}".strip()
+            yield Decision(decided_at=last.changed_at, who="the app", what=what)
 
 
 def _describe(entry: AuditEntry) -> str:

@@ -15,7 +15,7 @@ from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import from_json_lines
-from shared.domain.plans.display_text import LEFT_WORDS
+from shared.domain.plans.display_text import left_words
 from shared.domain.plans.not_migrated import reason_for_item, reason_for_job
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
@@ -68,9 +68,13 @@ class LeftGroup:
     """Flows that are not migrated for the same reason."""
 
     left: NotMigratedReason
-    title: str
     message: str
     flows: list[FlowLine] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """Return the reason, to put after the number of the flows."""
+        return left_words(self.left, len(self.flows))[0]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,30 +168,31 @@ class EvidenceReport:
         """Return the values of the template."""
         lines = sorted(self.flows.values(), key=lambda one: (one.title.lower(), one.workflow_id))
         left = Counter(one.left for one in lines)
+        decisions = sorted(
+            [*self.decisions, *list_decisions(about)], key=lambda one: one.decided_at
+        )
         return {
             "flows": lines,
             "migrated": left[None],
             "left": {why: left[why] for why in NotMigratedReason if left[why]},
             "groups": _group_remaining_flows(lines),
-            "left_words": LEFT_WORDS,
-            "decisions": sorted(
-                [*self.decisions, *list_decisions(about)], key=lambda one: one.decided_at
-            ),
+            "left_words": left_words,
+            "decisions": decisions,
             "rejected": self.rejected,
             "changes": self._count_changes(about),
             "results": _group_by_result(lines),
             "equal_titles": find_equal_texts(one.title for one in lines),
             "most_unfolded": _MOST_UNFOLDED,
             "with_runs": [one for one in lines if one.has_runs],
-            "until": max(filter(None, [*_list_times(about), self.changed_at])),
+            "until": max(filter(None, [*_list_times(about, decisions), self.changed_at])),
         }
 
     def _count(self, title: str, change: ChangeRecord) -> None:
         match change.kind:
             case ChangeKind.CALLER_REVERTED:
-                self.reverted["Callers updated"] += 1
+                self.reverted["Callers updated by the app"] += 1
             case ChangeKind.CALLER_UPDATED:
-                self.made["Callers updated"] += 1
+                self.made["Callers updated by the app"] += 1
             case ChangeKind.TURNED_ON_OR_OFF:
                 whose = "Originals" if change.location == title else "Copies"
                 self.made[f"{whose} now turned {change.id_after}"] += 1
@@ -223,7 +228,7 @@ _ORDER = (
     "Copies created",
     "Definitions changed to V2",
     "Flows added to a solution",
-    "Callers updated",
+    "Callers updated by the app",
     "Copies now turned on",
     "Copies now turned off",
     "Originals now turned off",
@@ -232,7 +237,12 @@ _ORDER = (
     "Originals deleted",
 )
 #: Changes that an auditor asks about, also if there was none.
-_ALWAYS_SHOWN = {"Copies created", "Callers updated", "Firewalls changed by the app", _ORDER[-1]}
+_ALWAYS_SHOWN = {
+    "Copies created",
+    "Callers updated by the app",
+    "Firewalls changed by the app",
+    _ORDER[-1],
+}
 
 
 def _without_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigratedReason, str]:
@@ -266,9 +276,7 @@ def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
         if line.left is NotMigratedReason.DRY_RUN:
             line.message = ""  # it says why the flow is on Microsoft's key
         key = (line.left, line.code or line.message)
-        group = found.setdefault(
-            key, LeftGroup(left=line.left, title=LEFT_WORDS[line.left][0], message=line.message)
-        )
+        group = found.setdefault(key, LeftGroup(left=line.left, message=line.message))
         if group.message != line.message and line.code in _REASONS:
             group.message = _REASONS[line.code].meaning
         group.flows.append(line)
@@ -283,15 +291,16 @@ def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
     for line in lines:
         title = "Prepared" if line.state == FlowJobState.PREPARED else "Migrated"
         if line.left is not None:
-            title = LEFT_WORDS[line.left][0].capitalize()
+            title = left_words(line.left, 1)[0].capitalize()
         key = (order.index(line.left), title)
         found.setdefault(key, ResultGroup(title=title)).flows.append(line)
     return [found[key] for key in sorted(found)]
 
 
-def _list_times(about: RemediationEvidence) -> Iterator[datetime]:
-    """Yield when the remediation started and when its environment jobs changed last."""
+def _list_times(about: RemediationEvidence, decisions: Iterable[Decision]) -> Iterator[datetime]:
+    """Yield when the remediation started, its environment jobs changed last, and all decisions."""
     yield about.remediation.created_at
+    yield from (one.decided_at for one in decisions)
     for job in about.environment_jobs:
         if job.history:
             yield job.history[-1].changed_at

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.dashboard.natural_order import compute_natural_key
-from shared.domain.plans.display_text import LEFT_WORDS, count_undecided
+from shared.domain.plans.display_text import count_undecided, left_words
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode
@@ -172,7 +172,7 @@ def _format_remaining_flows(
         return f"{number:,} not started, nothing was changed"
     if why is _REASON.IN_PROGRESS and is_stopped:
         return f"{number:,} {'waits' if number == 1 else 'wait'} for the kill switch"
-    words = f"{number:,} {LEFT_WORDS[why][0]}"
+    words = f"{number:,} {left_words(why, number)[0]}"
     if why is _REASON.IN_PROGRESS and next_check_in and next_check_in >= timedelta(minutes=1):
         words += f", next check in {format_span(next_check_in)}"
     return words

@@ -10,7 +10,7 @@ from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.environment_status import OngoingFlows
 
 #: Why an action that makes the app write is not offered.
-_REFUSAL = "The kill switch is on. Turn it off first."
+_REASON = "The kill switch is on. Turn it off first."
 #: Ends of the URLs of actions that do nothing while the kill switch is on.
 _HELD = ("/retry", "/network/firewall-fixes")
 
@@ -36,5 +36,5 @@ def build_banner(
 def hold(one: PageAction, view: PageContext) -> PageAction:
     """Return the action as not possible if the kill switch prevents it now."""
     if view.is_stopped and not one.refusal and one.action.endswith(_HELD):
-        return replace(one, refusal=_REFUSAL)
+        return replace(one, refusal=_REASON)
     return one

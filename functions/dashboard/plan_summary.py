@@ -11,7 +11,7 @@ from functions.dashboard.owner_lists import AbsentOwners, count_absent_owners
 from shared.domain.callers.caller import RESTARTING_KINDS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
-from shared.domain.plans.display_text import LEFT_WORDS
+from shared.domain.plans.display_text import left_words
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
@@ -114,8 +114,10 @@ class PlanSummary:
                 found[NotMigratedReason.NEEDS_CHANGES] += 1
             elif not item.action.has_job:
                 found[item.not_migrated_reason or ""] += 1
-        words = {**LEFT_WORDS, "": ("migrated already", "")}
-        return [(number, *words.get(why, (why, ""))) for why, number in found.items()]
+        return [
+            (number, *(left_words(why, number) if why else ("migrated already", "")))
+            for why, number in found.items()
+        ]
 
     @cached_property
     def unknowns(self) -> list[AcceptedUnknowns]:
@@ -177,17 +179,19 @@ class PlanSummary:
             return action.is_copy and method is MigrationMethod.UPDATE_CALLERS
 
         callers = {
-            (caller.kind, caller.label)
+            (caller.kind, caller.label): caller.is_copied
             for item in self.included
             if item.callers and is_updated(item.action, item.migration_method)
             for caller in item.callers
             if not caller.manual_reason and caller.kind != "more"
         }
+        updated = [kind for (kind, _), is_copied in callers.items() if not is_copied]
         return {
             "copies": count(lambda action, *_: action.is_copy),
             "new_urls": count(lambda *kind: is_updated(*kind) and kind[2]),
-            "callers": len(callers),
-            "restarts": sum(kind in RESTARTING_KINDS for kind, _ in callers),
+            "callers": len(updated),
+            "copied_callers": len(callers) - len(updated),
+            "restarts": sum(kind in RESTARTING_KINDS for kind in updated),
             "kept_on": count(is_updated),
             "cut_over": count(lambda action, *_: action is PlannedAction.CUT_OVER),
             "in_place": count(lambda action, *_: action.is_work and not action.is_copy),

@@ -1,21 +1,26 @@
 """Find the environment jobs whose end is to be notified, and the flows that they have left."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.completed_work import (
+    RemainingFlow,
     channels_out_for_long,
     completed_action,
     has_message,
     is_settled,
+    list_remaining_flows,
 )
 from shared.domain.plans.not_migrated import count_not_migrated
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.plans.pending_actions import PendingAction
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import UnreadableRow
 from shared.ports import Condition
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.read_job_index import read_jobs_of
 from shared.use_cases.read_remediation_rows import RowReader
@@ -56,13 +61,23 @@ async def read_completed_work(
             ready.append(action)
         else:
             left = await _count_not_migrated(services, job)
-            (ready if is_settled(left) else held).append(completed_action(job, left))
+            if not is_settled(left):
+                held.append(action)
+                continue
+            flows = await _list_remaining_flows(services, job) if left else ()
+            ready.append(completed_action(job, left, flows))
     return CompletedWork(ready=tuple(ready), held=tuple(held))
 
 
 def _is_sent(services: Services, rows: Iterable[NotificationDelivery]) -> bool:
     sent = {one.channel for one in rows if one.sent_count}
     return all(channel.name in sent for channel in services.channels)
+
+
+async def _list_remaining_flows(services: Services, job: EnvironmentJob) -> Sequence[RemainingFlow]:
+    reading, tables = RowReader(), services.tables
+    items = await reading.all(tables.plan_items.scan(job.id))
+    return list_remaining_flows(job, items, await reading.all(_scan_flow_jobs(services, job)))
 
 
 async def _count_not_migrated(
@@ -72,7 +87,11 @@ async def _count_not_migrated(
     if known := await read_jobs_of(services, [job], reading):
         closed = known.closed.get(job.environment_id, {})
         return count_not_migrated([job], known.flow_jobs, closed.values())
-    found = services.tables.flow_jobs.scan(
-        job.environment_id, where=[Condition("environment_job_id", "eq", job.id)]
-    )
-    return count_not_migrated([job], await reading.all(found))
+    return count_not_migrated([job], await reading.all(_scan_flow_jobs(services, job)))
+
+
+def _scan_flow_jobs(
+    services: Services, job: EnvironmentJob
+) -> AsyncIterator[StoredItem[FlowJob] | UnreadableRow]:
+    where = [Condition("environment_job_id", "eq", job.id)]
+    return services.tables.flow_jobs.scan(job.environment_id, where=where)

@@ -64,6 +64,14 @@ def link_for(
     return MessageLink(title="Open the remediation", path=page)
 
 
+def flow_paths(action: PendingAction) -> tuple[str, ...]:
+    """Return the path of the page of each flow that an action names."""
+    if not action.remediation_id:
+        return ()
+    page = f"{_DASHBOARD}/remediations/{quote(action.remediation_id, safe='')}"
+    return tuple(f"{page}/flows/{quote(one, safe='')}" for one in action.workflow_ids)
+
+
 def _denying_firewalls(
     action: PendingAction,
     environment_jobs: Sequence[EnvironmentJob],

@@ -46,7 +46,7 @@ from shared.ports import NotificationChannel
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.completed_remediations import read_completed_work
-from shared.use_cases.notification_link import MessageLink, link_for
+from shared.use_cases.notification_link import MessageLink, flow_paths, link_for
 from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
 
 log = product_log(__name__)
@@ -286,6 +286,7 @@ def _notification(
         created_at=services.now,
         link=f"{address}{link.path}" if address else "",
         link_title=link.title,
+        flow_links=tuple(f"{address}{path}" for path in flow_paths(cause)) if address else (),
     )
 
 

@@ -113,10 +113,25 @@ async def test_teams_gets_a_card(link: str) -> None:
     lines = ["".join(run["text"] for run in one["inlines"]) for one in card["body"]]
     assert lines[0] == NOTIFICATION.pending_action.title
     assert "What to do: Name another owner." in lines
-    assert not any(line.startswith("Lapses") for line in lines)
+    assert not any(line.startswith("Expires") for line in lines)
     assert [action["url"] for action in card.get("actions", ())] == (
         [link] if link == NOTIFICATION.link else []
     )
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_named_flows_are_links_to_their_pages_in_a_card(scheme: str) -> None:
+    """Only if Teams accepts the links. The words are the same."""
+    links = tuple(f"{scheme}://app.example/{one}" for one in "ab")
+    action = replace(NOTIFICATION.pending_action, count=4)
+
+    content = teams.build_card(replace(NOTIFICATION, pending_action=action, flow_links=links))
+
+    runs = content["body"][1]["inlines"]
+    assert "".join(run["text"] for run in runs) == "Flows: Take orders, Take returns and 2 more"
+    opened = {run["text"]: run["selectAction"]["url"] for run in runs if "selectAction" in run}
+    names = NOTIFICATION.pending_action.flows
+    assert opened == (dict(zip(names, links, strict=True)) if scheme == "https" else {})
 
 
 def test_no_name_is_a_link_in_a_card() -> None:

@@ -115,6 +115,17 @@ def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> N
     )
 
 
+def test_caller_that_is_copied_too_need_not_be_updated() -> None:
+    """Its copy calls the copy. Without a record, the change is complete with the flow."""
+    parent = PlannedCaller(kind="flow", label="flow Close of day", is_copied=True)
+    plan = build_item(callers=(parent,))
+    text = "update flow Close of day, unless it is copied first"
+
+    assert text in plan.planned_changes
+    assert text not in find_completed_changes(plan, build_job(FlowJobState.UPDATING_CALLERS))
+    assert text in find_completed_changes(plan, build_job(FlowJobState.RETIRED))
+
+
 def test_grant_and_revocation_are_completed_by_the_recorded_grants() -> None:
     """The grants in the job's row decide whether both changes are completed."""
     active = build_job(FlowJobState.COPIED, past_grants=("w",), active_grants=("w",))

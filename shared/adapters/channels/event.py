@@ -38,6 +38,7 @@ def build_cloud_event(notification: Notification) -> dict[str, Any]:
             "pending_since": waiting.pending_since.isoformat() if waiting.pending_since else None,
             "expires_at": waiting.expires_at.isoformat() if waiting.expires_at else None,
             "link": notification.link,
+            "flow_links": list(notification.flow_links),
             "correlationId": notification.correlation_id,
         },
     }

@@ -5,6 +5,7 @@ Microsoft's key when a policy is applied to its environment (docs/notifications.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shared.adapters.channels.event import LONGEST_ANSWER
@@ -54,7 +55,6 @@ def build_card(notification: Notification) -> dict[str, Any]:
     """
     waiting = notification.pending_action
     facts = {
-        "Flows": describe_flows(waiting),
         "Reason": waiting.message,
         "What to do": waiting.fix,
         "For": f"the {waiting.actor}",
@@ -73,6 +73,7 @@ def build_card(notification: Notification) -> dict[str, Any]:
                     color=_choose_colour(waiting.kind),
                 )
             ),
+            *_build_flow_names(notification),
             *(
                 _build_paragraph(_run(f"{name}: ", weight="Bolder"), _run(text))
                 for name, text in facts.items()
@@ -80,7 +81,7 @@ def build_card(notification: Notification) -> dict[str, Any]:
             ),
         ],
     }
-    if notification.link.startswith("https://"):  # Teams rejects cards with other links
+    if _are_safe([notification.link]):
         action = {
             "type": "Action.OpenUrl",
             "title": notification.link_title,
@@ -90,15 +91,40 @@ def build_card(notification: Notification) -> dict[str, Any]:
     return content
 
 
+def _build_flow_names(notification: Notification) -> Iterator[dict[str, Any]]:
+    """Yield a paragraph with the names of the first flows, each a link if its page is known."""
+    action, links = notification.pending_action, notification.flow_links
+    if not action.flows or len(links) != len(action.flows) or not _are_safe(links):
+        if text := describe_flows(action):
+            yield _build_paragraph(_run("Flows: ", weight="Bolder"), _run(text))
+        return
+    runs = [_run("Flows: ", weight="Bolder")]
+    more = action.count - len(action.flows)
+    for number, (name, link) in enumerate(zip(action.flows, links, strict=True)):
+        is_last = number == len(links) - 1 and not more > 0
+        between = "" if not number else " and " if is_last else ", "
+        opens = {"selectAction": {"type": "Action.OpenUrl", "url": link}}
+        runs += [_run(between)] if between else []
+        runs.append({**_run(name), **opens})
+    if more > 0:
+        runs.append(_run(f" and {more} more"))
+    yield _build_paragraph(*runs)
+
+
+def _are_safe(links: Iterable[str]) -> bool:
+    """Return whether Teams accepts the links: it rejects cards with others than https."""
+    return all(link.startswith("https://") for link in links)
+
+
 def _choose_colour(kind: PendingActionKind) -> str:
     if kind is PendingActionKind.REMEDIATION_COMPLETED:
         return "Good"
     return "Warning" if kind in _DECISIONS else "Attention"
 
 
-def _build_paragraph(*runs: dict[str, str]) -> dict[str, Any]:
+def _build_paragraph(*runs: dict[str, Any]) -> dict[str, Any]:
     return {"type": "RichTextBlock", "inlines": list(runs)}
 
 
-def _run(text: str, **style: str) -> dict[str, str]:
+def _run(text: str, **style: str) -> dict[str, Any]:
     return {"type": "TextRun", "text": _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", text), **style}

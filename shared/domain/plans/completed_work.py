@@ -5,14 +5,17 @@ blocked, and a retry continues them without changing the environment job. The me
 flows comes first; the one about the end, when no flow is blocked or in progress any more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.plans.display_text import LEFT_WORDS
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.display_text import format_fixes, left_words
+from shared.domain.plans.not_migrated import reason_for_item, reason_for_job
 from shared.domain.plans.notification import ENDED_LATELY, NotificationDelivery
-from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
-from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
+from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
 #: A flow with one of these reasons has its own message, or gets one.
@@ -40,26 +43,68 @@ def has_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
     return is_owed or now - job.history[-1].changed_at < ENDED_LATELY
 
 
+@dataclass(frozen=True, slots=True)
+class RemainingFlow:
+    """A flow that is not migrated."""
+
+    reason: NotMigratedReason
+    display_name: str
+    workflow_id: str
+
+
 def is_settled(not_migrated: Mapping[NotMigratedReason, int]) -> bool:
     """Return whether nothing of it is in progress, and no flow is blocked or failed."""
     return not any(not_migrated.get(why) for why in _NOT_SETTLED)
 
 
+def list_remaining_flows(
+    job: EnvironmentJob, items: Iterable[PlanItem], flow_jobs: Iterable[FlowJob]
+) -> list[RemainingFlow]:
+    """Return the flows that a complete environment job has not migrated, by reason and name."""
+    found = {
+        item.workflow_id: RemainingFlow(why, item.display_name, item.workflow_id)
+        for item in items
+        if (why := _reason_for(job, item))
+    }
+    for one in flow_jobs:
+        if why := reason_for_job(one):
+            found[one.original_id] = RemainingFlow(why, one.display_name, one.original_id)
+    order = list(NotMigratedReason)
+    return sorted(
+        found.values(), key=lambda one: (order.index(one.reason), one.display_name.casefold())
+    )
+
+
+def _reason_for(job: EnvironmentJob, item: PlanItem) -> NotMigratedReason | None:
+    if job.state is EnvironmentJobState.CANCELLED and item.awaits_approval:
+        return NotMigratedReason.APPROVAL_EXPIRED
+    return reason_for_item(job.mode, item)
+
+
 def completed_action(
-    job: EnvironmentJob, not_migrated: Mapping[NotMigratedReason, int]
+    job: EnvironmentJob,
+    not_migrated: Mapping[NotMigratedReason, int],
+    flows: Sequence[RemainingFlow] = (),
 ) -> PendingAction:
-    """Return the message about the end; `not_migrated` counts the flows that are left."""
+    """Return the message about the end; `not_migrated` counts the flows that are left.
+
+    `flows` are those of them that are known by name.
+    """
     left = sum(not_migrated.values())
     is_prepared = job.mode is RemediationMode.PREPARE and job.state is EnvironmentJobState.COMPLETED
-    lines = ", ".join(f"{number} {LEFT_WORDS[why][0]}" for why, number in not_migrated.items())
+    lines = ", ".join(
+        f"{number} {left_words(why, number)[0]}" for why, number in not_migrated.items()
+    )
     return PendingAction(
         kind=PendingActionKind.REMEDIATION_COMPLETED,
         count=left,
         environment_id=job.environment_id,
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
+        flows=tuple(one.display_name for one in flows[:NAMED]),
+        workflow_ids=tuple(one.workflow_id for one in flows[:NAMED]),
         message=f"Not migrated: {lines}." if left else job.message,
-        fix="Read why each flow was not migrated." if left else "",
+        fix=" ".join(f"{line[:1].upper()}{line[1:]}." for line in format_fixes(not_migrated)),
         next_command=f"cmkflow remediation show {job.remediation_id}",
         state="prepared" if is_prepared else str(job.state),
     )

@@ -24,21 +24,19 @@ CONVERSION_WORDS: Mapping[str, str] = {
     PlannedAction.EDIT_ACTION: "What changes in the definition",
     PlannedAction.NEEDS_CHANGES: "What could be changed in the definition",
 }
-#: Why a flow is not migrated, and what to do about it.
+_NAME_IT = "start a new remediation that names each flow"
+#: Why flows are not migrated, after their number, and what to do about it.
 LEFT_WORDS: Mapping[str, tuple[str, str]] = {
     NotMigratedReason.BLOCKED: ("blocked", "fix the reason, then retry"),
     NotMigratedReason.FAILED: ("failed", "read the reason, then retry"),
     NotMigratedReason.NEEDS_CHANGES: (
-        "needing changes first",
-        "change the flow, then start a new remediation",
+        "need changes first",
+        "change each flow, then start a new remediation",
     ),
     NotMigratedReason.AWAITING_APPROVAL: ("awaiting approval", "read the plan, then approve it"),
     NotMigratedReason.IN_PROGRESS: ("in progress", ""),
-    NotMigratedReason.CANCELLED: ("cancelled", "start a new remediation for the flow (--flow)"),
-    NotMigratedReason.ROLLED_BACK: (
-        "rolled back",
-        "start a new remediation for the flow (--flow)",
-    ),
+    NotMigratedReason.CANCELLED: ("cancelled", _NAME_IT),
+    NotMigratedReason.ROLLED_BACK: ("rolled back", _NAME_IT),
     NotMigratedReason.OVER_FLOW_LIMIT: (
         "beyond the limit",
         "start the next remediation, or raise the limit first",
@@ -58,7 +56,25 @@ LEFT_WORDS: Mapping[str, tuple[str, str]] = {
     NotMigratedReason.KEY_NOT_APPLIED: ("to be copied once the key is applied", "apply the key"),
     NotMigratedReason.DRY_RUN: ("dry run only", "start a remediation with --mode apply"),
 }
+#: The words that differ for one flow.
+_LEFT_WORDS_OF_ONE: Mapping[str, tuple[str, str]] = {
+    NotMigratedReason.NEEDS_CHANGES: (
+        "needs changes first",
+        "change the flow, then start a new remediation",
+    ),
+    NotMigratedReason.CANCELLED: ("cancelled", "start a new remediation for the flow"),
+    NotMigratedReason.ROLLED_BACK: ("rolled back", "start a new remediation for the flow"),
+}
 _RANKS = {action: rank for rank, action in enumerate(ACTION_WORDS)}
+
+
+def left_words(why: str, number: int) -> tuple[str, str]:
+    """Return why this number of flows is not migrated, to put after it, and what to do.
+
+    A reason of a newer version of the app has no text here.
+    """
+    words = LEFT_WORDS.get(why, (why.replace("_", " "), ""))
+    return _LEFT_WORDS_OF_ONE.get(why, words) if number == 1 else words
 
 
 def format_state(state: str, left: Mapping[str, int]) -> str:
@@ -79,14 +95,20 @@ def count_undecided[Why: str](left: Mapping[Why, int]) -> int:
     return sum(number for why, number in left.items() if why not in settled)
 
 
-def format_not_migrated(left: Mapping[str, int]) -> list[str]:
+def format_not_migrated[Why: str](left: Mapping[Why, int]) -> list[str]:
     """Return one line per reason why flows are not migrated: how many, and what to do."""
     lines = []
     for why, number in left.items():
-        # A reason of a newer version of the app has no text here.
-        words, then = LEFT_WORDS.get(why, (why, ""))
+        words, then = left_words(why, number)
         lines.append(f"{number} {words}" + (f": {then}" if then else ""))
     return lines
+
+
+def format_fixes[Why: str](left: Mapping[Why, int]) -> list[str]:
+    """Return what to do about flows that are not migrated: one line per reason, if several."""
+    if len(left) > 1:
+        return [line for line in format_not_migrated(left) if ": " in line]
+    return [then for why, number in left.items() if (then := left_words(why, number)[1])]
 
 
 def plan_sort_key(*, changed: Sequence[str], action: str, title: str) -> tuple[bool, int, str]:

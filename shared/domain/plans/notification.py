@@ -41,6 +41,8 @@ class Notification:
     link: str
     #: What a button with this URL says.
     link_title: str
+    #: URLs of the pages of the flows that it names, in their order; empty as `link`.
+    flow_links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ class PlanRequest:
     """The options of a plan."""
 
     environment_job_id: str
+    environment_id: str
     #: Requested flows by id or flow name; empty: all.
     flow_ids: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
@@ -51,6 +52,14 @@ class PlanRequest:
     is_prepare: bool = False
     #: The environment has Dataverse, where flows are written as rows.
     has_dataverse: bool = True
+
+    def command_naming(self, item: PlanItem) -> str:
+        """Return the command of a remediation in which the app may change this flow."""
+        mode = "prepare" if self.is_prepare else "apply"
+        return (
+            f"cmkflow remediation start {self.environment_id} --mode {mode} "
+            f"--flow {item.workflow_id}"
+        )
 
 
 def build_plan_items(
@@ -192,7 +201,7 @@ def _choose_action(
             migration_method=pattern,
             message=f"Remediation {job.remediation_id} migrates it.",
         )
-    needed = _needs_changes_reason(request, candidate, in_loop, by_id)
+    needed = _needs_changes_reason(request, candidate, item, in_loop, by_id)
     if needed:
         explanation, fix = needed
         return replace(
@@ -202,10 +211,14 @@ def _choose_action(
             fix=fix,
         )
     if request.is_prepare:
-        return plan_preparation(item, is_named=named)
+        return plan_preparation(item, request.command_naming(item), is_named=named)
     if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
         only_action = replace(item, possible_conversions=(ConversionKind.LIST_FLOWS_ACTION,))
-        return plan_edit(only_action) if named else require_explicit_selection(item)
+        return (
+            plan_edit(only_action)
+            if named
+            else require_explicit_selection(item, request.command_naming(item))
+        )
     if item.migration_method is MigrationMethod.COPY_OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
     if item.migration_method is MigrationMethod.CUT_OVER:
@@ -219,6 +232,7 @@ def _choose_action(
 def _needs_changes_reason(
     request: PlanRequest,
     candidate: PlanCandidate,
+    item: PlanItem,
     in_loop: Mapping[str, tuple[str, ...]],
     by_id: Mapping[str, PlanCandidate],
 ) -> tuple[str, str] | None:
@@ -261,8 +275,8 @@ def _needs_changes_reason(
             "The app does not know its trigger, so it may be self-starting or called.",
             (
                 "Find out what starts it. If a cutover is possible (the original is turned off, "
-                "then the copy on), name it: `cmkflow remediation start ENVIRONMENT --mode apply "
-                f"--flow {candidate.flow.workflow_id}`. Otherwise exclude it and copy it yourself."
+                "then the copy on), start a remediation for this flow "
+                f"(`{request.command_naming(item)}`). Otherwise exclude it and copy it yourself."
             ),
         )
     if candidate.flow.workflow_id in in_loop:

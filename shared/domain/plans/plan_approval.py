@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from shared.domain.plans.display_text import ACTION_WORDS
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
+from shared.domain.plans.planned_changes import describe_update
 from shared.domain.plans.remediation import EnvironmentJob
 
 #: Fields of an item that an approver does not see.
@@ -109,12 +110,12 @@ def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
         found.append(f"it was named {approved.display_name}")
         return tuple(found)  # every planned change contains its name
     known = {(caller.kind, caller.label) for caller in approved.callers}
-    new = [caller.label for caller in now.callers if (caller.kind, caller.label) not in known]
-    found += [f"a new caller: {label}" for label in new]
+    new = [caller for caller in now.callers if (caller.kind, caller.label) not in known]
+    found += [f"a new caller: {caller.label}" for caller in new]
     writes = (
         set(now.planned_changes)
         - set(approved.planned_changes)
-        - {f"update {label}" for label in new}
+        - {describe_update(caller) for caller in new}
     )
     if now.action is approved.action and now.digest == approved.digest:
         found += [

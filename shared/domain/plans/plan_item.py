@@ -72,6 +72,8 @@ class PlannedCaller:
     kind: str
     label: str
     manual_reason: str = ""
+    #: It is a flow that is copied too: its copy calls the copy, so it need not be changed.
+    is_copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

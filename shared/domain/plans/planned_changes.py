@@ -10,7 +10,7 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
-from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.preparation import describe_changes
 
 _UPDATED = frozenset({CallerState.UPDATED, CallerState.NOT_NEEDED, CallerState.CHANGED})
@@ -53,6 +53,11 @@ class PlannedChange:
 def list_planned_changes(item: PlanItem) -> tuple[PlannedChange, ...]:
     """Return every write that a remediation makes for a flow, in order."""
     return tuple(_planned_changes(item))
+
+
+def describe_update(caller: PlannedCaller) -> str:
+    """Return the planned change of a caller."""
+    return f"update {caller.label}" + (", unless it is copied first" if caller.is_copied else "")
 
 
 def completed_changes(
@@ -141,8 +146,10 @@ def _describe_updating_callers(item: PlanItem, title: str) -> Iterator[PlannedCh
     for caller in item.callers:
         if not caller.manual_reason:
             yield PlannedChange(
-                text=f"update {caller.label}",
-                evidence=ChangeEvidence.CALLER_UPDATED,
+                text=describe_update(caller),
+                evidence=ChangeEvidence.COMPLETED
+                if caller.is_copied
+                else ChangeEvidence.CALLER_UPDATED,
                 caller=caller.label,
             )
     yield PlannedChange(

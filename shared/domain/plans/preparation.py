@@ -21,10 +21,13 @@ RECONNECT_APPS = (
 )
 
 
-def plan_preparation(item: PlanItem, *, is_named: bool) -> PlanItem:
-    """Return the item with the change that is possible before a key is applied."""
+def plan_preparation(item: PlanItem, command: str, *, is_named: bool) -> PlanItem:
+    """Return the item with the change that is possible before a key is applied.
+
+    `command` starts a remediation that names the flow.
+    """
     if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
-        return plan_edit(item) if is_named else require_explicit_selection(item)
+        return plan_edit(item) if is_named else require_explicit_selection(item, command)
     if ConversionKind.POWER_APPS_TRIGGER in item.possible_conversions:
         return plan_edit(item) if is_named else _plan_solution(item)
     why = next(reason for reason in MicrosoftKeyReason if reason in item.microsoft_key_reasons)
@@ -47,14 +50,14 @@ def plan_edit(item: PlanItem) -> PlanItem:
     )
 
 
-def require_explicit_selection(item: PlanItem) -> PlanItem:
-    """Return the item as needing changes until a request names the flow."""
+def require_explicit_selection(item: PlanItem, command: str) -> PlanItem:
+    """Return the item as needing changes until a request names the flow, as `command` does."""
     return replace(
         item,
         action=PlannedAction.NEEDS_CHANGES,
         fix=(
-            "Make the proposed change yourself, or let the app make it. For the app: name the "
-            f"flow in a new remediation (--flow {item.workflow_id})."
+            "Make the proposed change yourself. Or let the app make it: start a new remediation "
+            f"for this flow (`{command}`)."
         ),
     )
 

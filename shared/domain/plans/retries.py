@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.changes_needed import instructions_for
-from shared.domain.plans.display_text import ACTION_WORDS, LEFT_WORDS
+from shared.domain.plans.display_text import ACTION_WORDS, left_words
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 
 
@@ -13,9 +13,11 @@ def nothing_to_retry(
     remediation_id: str, found: Sequence[FlowJob | PlanItem], code: str = ""
 ) -> tuple[str, str]:
     """Return the message and the fix; `found` are the flows of the retry."""
-    states = Counter(map(_format_flow_state, found))
+    states = Counter(map(_find_state, found))
     with_code = f" with the code {code}" if code else ""
-    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    counts = ", ".join(
+        f"{number} {left_words(state, number)[0]}" for state, number in states.items()
+    )
     reason = f"No flow is blocked, failed or waiting{with_code}" + (
         f": {counts}." if counts else "."
     )
@@ -27,10 +29,11 @@ def nothing_to_retry(
     return reason, f"See the state of each flow: {show}"
 
 
-def _format_flow_state(one: FlowJob | PlanItem) -> str:
+def _find_state(one: FlowJob | PlanItem) -> str:
+    """Return a state or a `NotMigratedReason`; both have words in `left_words`."""
     if isinstance(one, FlowJob):
-        return one.state.replace("_", " ")
+        return one.state
     if one.action.is_work:
         return "not started"
     left = NotMigratedReason.NEEDS_CHANGES if one.needs_changes else one.not_migrated_reason
-    return LEFT_WORDS[left][0] if left else ACTION_WORDS[one.action]
+    return left or ACTION_WORDS[one.action]

@@ -20,6 +20,7 @@ from shared.steps.flows.caller_index import read_places_by_id
 from shared.steps.planning.complete_plan import (
     FlowRunLookups,
     complete,
+    copied_flows,
     ids_that_callers_hold,
     with_callers,
 )
@@ -120,7 +121,8 @@ async def _complete_changed(
         """Store nothing."""
 
     changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]
-    done = await complete(services, environment, changed, FlowRunLookups(urls=urls), keep)
+    looks = FlowRunLookups(urls=urls)
+    done = await complete(services, environment, changed, looks, keep, plan=items)
     return [*done, *(item for item in items if not item.awaits_approval)]
 
 
@@ -155,7 +157,10 @@ async def _read_current_items(
         _with_known_facts(item, known) for item in now if (known := approved.get(item.workflow_id))
     ]
     places = await read_places_by_id(services, ids_that_callers_hold(items))
+    copied = copied_flows(now)
     return {
-        item.workflow_id: with_callers(services, job.environment_id, item, places, but_not=copies)
+        item.workflow_id: with_callers(
+            services, job.environment_id, item, places, copied, but_not=copies
+        )
         for item in items
     }

@@ -16,7 +16,7 @@ from shared.domain.conversions.preview import ConversionPreview, preview_convers
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
-from shared.domain.plans.plan_item import PlanItem, PlannedCaller
+from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.preparation import with_proposal
 from shared.domain.plans.row_limits import fitting_callers
@@ -52,13 +52,17 @@ async def complete(
     items: Sequence[PlanItem],
     looks: FlowRunLookups,
     keep: Keep,
+    *,
+    plan: Sequence[PlanItem] | None = None,
 ) -> list[PlanItem]:
     """Return the items with their callers, co-owners, solutions and proposed conversions.
 
-    `keep` stores what was read before more is read, so that a repeated call continues. If a flow
-    cannot be read now, raises its `TransientError` after all others are stored.
+    `plan` are all items of the plan, by default `items`. `keep` stores what was read before more is
+    read, so that a repeated call continues. If a flow cannot be read now, raises its
+    `TransientError` after all others are stored.
     """
     done = {item.workflow_id: item for item in items}
+    copied = copied_flows(items if plan is None else plan)
 
     async def keep_completed(*some: PlanItem) -> None:
         done.update((item.workflow_id, item) for item in some)
@@ -84,7 +88,7 @@ async def complete(
         prepared = [_with_unknowns(one, looks) for one in some]
         places = await read_places_by_id(services, ids_that_callers_hold(prepared))
         await keep_completed(
-            *[with_callers(services, environment.id, one, places) for one in prepared]
+            *[with_callers(services, environment.id, one, places, copied) for one in prepared]
         )
     return [done[item.workflow_id] for item in items]
 
@@ -167,6 +171,15 @@ def _preview(client_data: str | None, item: PlanItem, why: str) -> ConversionPre
     return ConversionPreview(obstacles=(f"The definition cannot be read: {why}",))
 
 
+def copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
+    """Return the Dataverse ids of the flows of a plan that it, or an earlier one, copies."""
+    return frozenset(
+        item.workflow_id
+        for item in items
+        if item.action.is_copy or item.action is PlannedAction.CONTINUE_EXISTING_JOB
+    )
+
+
 def ids_that_callers_hold(items: Iterable[PlanItem]) -> set[str]:
     """Return the ids by which callers refer to these flows; a canvas app may hold either id of a
     flow.
@@ -183,13 +196,14 @@ def with_callers(
     environment_id: str,
     item: PlanItem,
     places: Mapping[str, Sequence[CallerIndexEntry]],
+    copied: frozenset[str],
     *,
     but_not: frozenset[str] = frozenset(),
 ) -> PlanItem:
     """Return the item with the callers that the last search found, and its planned changes.
 
-    `places` are index entries for its ids, and maybe others. `but_not` are Dataverse ids of flows
-    that do not count as callers.
+    `places` are index entries for its ids, and maybe others. `copied` are Dataverse ids of flows
+    that are copied too, and `but_not` of flows that do not count as callers.
     """
     found = select_calling(
         environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
@@ -199,6 +213,7 @@ def with_callers(
             kind=place.caller.kind,
             label=place.caller.label,
             manual_reason=_describe_manual_change(environment_id, item, place.caller),
+            is_copied=place.caller.workflow_id in copied,
         )
         for place in found
         if place.caller.workflow_id not in but_not

@@ -47,6 +47,7 @@ async def make_plan(
             flow = replace(flow, display_name=found.display_name)
         candidates.append(PlanCandidate(flow=flow, job=found))
     request = PlanRequest(
+        environment_id=job.environment_id,
         environment_job_id=job.id,
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
         excluded=frozenset({*map(str.lower, settings.excluded_flows), *unreadable}),

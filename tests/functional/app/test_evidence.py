@@ -307,7 +307,7 @@ async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
 
     changes = re.findall(r'<tr><th scope="row">([^<]+)</th><td>(\d+)</td><td>(\d*)</td>', page)
     assert ("Copies created", "2", "2") in changes
-    assert ("Callers updated", "1", "1") in changes
+    assert ("Callers updated by the app", "1", "1") in changes
     assert ("Originals now turned on", "2", "") in changes
     assert ("Originals deleted", "0", "0") in changes
     assert "0 of 2 flows migrated, 2 not migrated." in page
@@ -334,6 +334,25 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
     assert page.count("Cancelled the remediation<") == 1
     assert "Started the remediation (apply)" in page
     assert "1 request was rejected" in page
+
+
+async def test_report_lists_only_decisions_and_ends_with_the_last_one(scenario: Scenario) -> None:
+    """That the app has nothing more to do is no decision. The title names the last day."""
+    await retire_originals(scenario)
+    began = scenario.remediation.created_at
+    scenario.world.clock.advance(timedelta(days=30))
+    provide(scenario.services)
+    path = f"remediations/{scenario.remediation.id}/retry"
+    await call(remediation_actions_api.retry_remediation, {}, id=scenario.remediation.id, path=path)
+
+    page = read_files(await export_evidence(scenario))["report.html"]
+
+    decided = re.findall(
+        r"<tr><th scope=\"row\"><span[^>]+>([^<]+)</span></th><td[^>]*>([^<]*)<", page
+    )
+    assert {who for _, who in decided}.isdisjoint({"the app"})
+    days = [f"{day:%-d %B %Y}" for day in (began, scenario.services.now)]
+    assert f"{days[0]} to {days[1]}</h1>" in page
 
 
 async def test_evidence_contains_no_signature(scenario: Scenario) -> None:

@@ -112,7 +112,7 @@ async def test_all_views_count_the_flows_as_needing_changes(scenario: Scenario) 
         plan = await cli.run("plan", "show", scenario.remediation.id, "--needs-changes")
         page = await cli.run("plan", "show", scenario.remediation.id)
     assert "1  2 flows need changes first in" in status.stdout
-    assert "2 needing changes first" in status.stdout
+    assert "2 need changes first" in status.stdout
     assert "Completed, 2 not migrated" in detail.stdout
     assert "Needs changes first (2)\n" in detail.stdout
     assert "List of flows" in detail.stdout
@@ -176,7 +176,7 @@ async def test_retry_without_flows_to_retry_gives_the_reason(
 
     assert done.exit_code == 4
     assert "Nothing was retried. No flow is blocked, failed or waiting: " in done.stdout
-    assert ("1 needing changes first." if named else "2 needing changes first.") in done.stdout
+    assert ("1 needs changes first." if named else "2 need changes first.") in done.stdout
     assert "Then start a new remediation." in done.stdout
 
 

@@ -56,8 +56,13 @@ async def test_every_link_opens_the_page_about_its_message(
             if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
         ]
         page = await read_page(one.link)
+        pages = [await read_page(each) for each in one.flow_links]
 
     link = urlsplit(one.link)
+    if one.pending_action.remediation_id:
+        assert len(pages) == len(one.pending_action.flows)
+    for name, text in zip(one.pending_action.flows, pages, strict=False):
+        assert f"<title>{name}: " in text
     if link.fragment:
         assert f'id="{link.fragment}"' in page
     for text in list_expected_texts(one.pending_action, scenario):

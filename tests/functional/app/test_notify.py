@@ -375,6 +375,39 @@ async def test_completion_notification_counts_flows_not_migrated(scenario: Scena
     assert (
         ended.pending_action.next_command == f"cmkflow remediation show {scenario.remediation.id}"
     )
+    left = [
+        item for item in (await scenario.plan()).values() if item.not_migrated_reason is not None
+    ]
+    assert ended.pending_action.flows == tuple(item.display_name for item in left)
+    assert ended.pending_action.workflow_ids == tuple(item.workflow_id for item in left)
+    assert ended.pending_action.message == "Not migrated: 1 beyond the limit."
+    assert ended.pending_action.fix == "Start the next remediation, or raise the limit first."
+
+
+async def test_completion_names_cancelled_flows_and_those_that_need_changes(
+    scenario: Scenario,
+) -> None:
+    """They come in the order of their reasons, each reason with its fix."""
+    heard = Heard()
+    scenario.build.admin_list_flow("Weekly list")
+    await run_to_no_call_period(scenario)
+    await scenario.roll_back((await scenario.job("Orders")).original_id, run=timedelta(hours=1))
+    for _ in range(20):
+        await scenario.run(timedelta(hours=12))
+        await notify_after(scenario, heard)
+
+    (ended,) = [
+        one.pending_action
+        for one in heard.told
+        if one.pending_action.kind is PendingActionKind.REMEDIATION_COMPLETED
+    ]
+    assert ended.count == 2
+    assert ended.flows == ("Weekly list", "Orders")
+    assert ended.message == "Not migrated: 1 needs changes first, 1 rolled back."
+    assert ended.fix == (
+        "1 needs changes first: change the flow, then start a new remediation. "
+        "1 rolled back: start a new remediation for the flow."
+    )
 
 
 async def test_app_without_channels_stores_no_deliveries(scenario: Scenario) -> None:

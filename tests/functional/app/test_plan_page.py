@@ -82,6 +82,26 @@ def read_hidden_fields(page: str) -> list[tuple[str, str]]:
     return [(name, unescape(value)) for name, value in found]
 
 
+async def test_plan_counts_callers_that_are_copied_apart_from_those_that_it_updates(
+    scenario: Scenario,
+) -> None:
+    """The copy of the parent calls the copy of the child; the app updates only a variable."""
+    page = unescape(re.sub(r"<[^>]+>", "", await show_page(scenario)))
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(days=30))
+    records = [
+        one
+        for job in (await scenario.jobs()).values()
+        for one in await scenario.services.tables.callers.all(job.id)
+    ]
+
+    assert len(records) == 1
+    assert (
+        "1 known caller is a flow of this plan: its copy calls the copies, not the originals."
+        in page
+    )
+
+
 async def test_form_approves_only_ticked_flows_with_ticked_children(
     scenario: Scenario,
 ) -> None:
