@@ -1,5 +1,5 @@
 // Roles for a resource group with resources that call flows: read and write app settings,
-// secrets, key-values, logic apps and action groups. All built-in roles with these permissions can also deploy code or delete resources.
+// secrets, key-values, container apps, logic apps and action groups. All built-in roles with these permissions can also deploy code or delete resources.
 // `sites/config/write` includes the whole configuration of an app, not only its settings.
 // Without this role, the plan names the places that were not searched for callers.
 param token string
@@ -57,6 +57,26 @@ resource actionGroups 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
         actions: [
           'Microsoft.Insights/actionGroups/read'
           'Microsoft.Insights/actionGroups/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+resource containerApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'container apps')
+  properties: {
+    roleName: 'Flow remediation: container apps (${suffix})'
+    description: 'Finds and replaces trigger URLs in secrets and environment variables of container apps. Allows writing whole apps, and restarts them.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.App/containerApps/read'
+          'Microsoft.App/containerApps/write'
+          'Microsoft.App/containerApps/listSecrets/action'
+          'Microsoft.App/containerApps/revisions/read'
+          'Microsoft.App/containerApps/revisions/restart/action'
         ]
       }
     ]
@@ -129,6 +149,15 @@ resource actionGroupsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   name: guid(resourceGroup().id, principalId, 'action groups')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', actionGroups.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource containerAppsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'container apps')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', containerApps.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

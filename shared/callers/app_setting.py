@@ -5,7 +5,6 @@ write compares before and after, and the caller's `resource` is the app, whose l
 jobs out.
 """
 
-import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from shared.callers.named_values import build_contents, name_of, resource_of
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError
@@ -141,10 +140,10 @@ class AppSettingCallers:
         Missing settings are omitted.
         """
         try:
-            settings = await self._settings.read(_site_of(callers))
+            settings = await self._settings.read(resource_of(callers))
         except NotFound:
             return {}
-        return _build_contents(settings, callers)
+        return build_contents(settings, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
         """Replace some settings of one app, with one restart.
@@ -154,12 +153,12 @@ class AppSettingCallers:
         settings may be lost: read again.
         """
         callers = [caller for caller, _ in values]
-        site_id, label = _site_of(callers), callers[0].label
+        site_id, label = resource_of(callers), callers[0].label
         before = await self._settings.read(site_id)
-        wanted = before | {_name_of(caller): value.text for caller, value in values}
+        wanted = before | {name_of(caller): value.text for caller, value in values}
         if wanted == before:
             return
-        current = _build_contents(before, callers)
+        current = build_contents(before, callers)
         for caller, value in values:
             now = current.get(caller.address)
             if now is None or value.etag not in {"", now.etag}:
@@ -233,29 +232,3 @@ def read_reference(value: str) -> SecretReference | None:
 
 def _site_id(site: Site) -> str:
     return site.id
-
-
-def _build_contents(
-    settings: Mapping[str, str], callers: Sequence[Caller]
-) -> dict[str, CallerContent]:
-    site_id = _site_of(callers)
-    addresses = {name: f"{site_id}|{name}" for name in settings}
-    around = {
-        addresses[name]: value_digest(addresses[name], text) for name, text in settings.items()
-    }
-    etag = value_digest(json.dumps(around, sort_keys=True))
-    return {
-        caller.address: CallerContent(
-            text=settings[_name_of(caller)], etag=etag, surrounding_digests=around
-        )
-        for caller in callers
-        if _name_of(caller) in settings
-    }
-
-
-def _site_of(callers: Sequence[Caller]) -> str:
-    return callers[0].address.partition("|")[0]
-
-
-def _name_of(caller: Caller) -> str:
-    return caller.address.partition("|")[2]

@@ -172,6 +172,9 @@ class ResourceWriter(Protocol):
     async def delete(self, resource_id: str, api_version: str) -> None:
         """Delete a resource; do nothing if it does not exist."""
 
+    async def restart(self, resource_id: str, api_version: str) -> None:
+        """Restart what a resource runs; raise `NotFound`."""
+
 
 class ResourceReader(Protocol):
     """Read any Azure resource by Azure Resource Manager (platform.md#firewall-resources)."""
@@ -194,6 +197,13 @@ class ResourceReader(Protocol):
 
         Reads all pages; raises `NotFound`.
         """
+
+
+class ResourceSecrets(Protocol):
+    """Read the values of Azure resources that a `ResourceReader` does not return."""
+
+    async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
+        """Return what an action such as `listSecrets` returns; raise `NotFound`."""
 
 
 class PagedResourceReader(ResourceReader, Protocol):

@@ -8,6 +8,7 @@ from shared.ports.azure import (
     AppSettings,
     Keys,
     ResourceReader,
+    ResourceSecrets,
     ResourceWriter,
     Secrets,
     ServiceTags,
@@ -75,5 +76,6 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     app_settings: AppSettings
     connection_strings: AppSettings
     app_configuration: AppConfiguration
+    resource_secrets: ResourceSecrets
     secrets: Secrets
     declared_callers: DeclaredCallers

@@ -44,6 +44,20 @@ from tests.local_cloud.tenant.tenant_world import (
 
 SUBSCRIPTION = GROUP.split("/")[2]
 SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"
+CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/kiosk"
+_CONTAINER_APP = {
+    "provisioningState": "Succeeded",
+    "configuration": {
+        "activeRevisionsMode": "Single",
+        "secrets": [
+            {"name": "flow", "value": "old"},
+            {"name": "db", "keyVaultUrl": "https://kv.example/secrets/db", "identity": "system"},
+        ],
+    },
+    "template": {
+        "containers": [{"name": "web", "env": [{"name": "FLOW", "secretRef": "flow"}]}],
+    },
+}
 VAULT_URL = "https://kv-cmk.vault.azure.net"
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
@@ -79,6 +93,7 @@ def build_description() -> dict[str, Any]:
             ],
         }
     ]
+    azure["containerApps"] = [{"id": CONTAINER_APP, "properties": _CONTAINER_APP}]
     azure["sites"] = [
         {"id": SITE_ID, "hostNames": ["Shop.contoso.example"], "appSettings": {"COLOUR": "blue"}}
     ]

@@ -279,6 +279,50 @@ class Builder:
         properties = as_mapping(self.world.resources[path]["properties"])
         return text_at(objects_at(properties, "webhookReceivers")[number], "serviceUri") or ""
 
+    def container_app_caller(self, *flows: FakeFlow, name: str = "till") -> str:
+        """Let a container app hold the URLs in secrets and environment variables in turn; return
+        its resource id.
+        """
+        path = f"{_SUBSCRIPTION}/providers/Microsoft.App/containerApps/{name}"
+        held = {f"url{number}": self.url_of(flow) for number, flow in enumerate(flows)}
+        secrets = [{"name": key, "value": url} for key, url in [*held.items()][::2]]
+        variables = [{"name": key, "value": url} for key, url in [*held.items()][1::2]]
+        references = [{"name": one["name"], "secretRef": one["name"]} for one in secrets]
+        container = {"name": "web", "image": "web:1", "env": [*references, *variables]}
+        self.world.resources[path.lower()] = {
+            "id": path,
+            "name": name,
+            "type": "Microsoft.App/containerApps",
+            "location": "westeurope",
+            "tags": {"team": "integration"},
+            "properties": {
+                "provisioningState": "Succeeded",
+                "configuration": {"activeRevisionsMode": "Single", "secrets": secrets},
+                "template": {"containers": [container]},
+            },
+        }
+        revision = f"{path}/revisions/{name}--1"
+        self.world.resources[revision.lower()] = {
+            "id": revision,
+            "name": f"{name}--1",
+            "properties": {"active": True},
+        }
+        self.world.secrets_in_use[path.lower()] = {one["name"]: one["value"] for one in secrets}
+        for key in held:
+            read = partial(self._read_container_variable, path.lower(), key)
+            self._calls(UrlHolder(name=f"{name}/{key}", read=read))
+        return path
+
+    def _read_container_variable(self, path: str, key: str) -> str:
+        """Return a variable as the container reads it: secrets are those of its start."""
+        if text := self.world.secrets_in_use[path].get(key):
+            return text
+        [container] = objects_at(
+            mapping_at(self.world.resources[path], "properties", "template"), "containers"
+        )
+        [variable] = [one for one in objects_at(container, "env") if one["name"] == key]
+        return text_at(variable, "value") or ""
+
     def logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
         """Let a logic app hold the URL of each flow in a parameter; return its resource id."""
         path = f"{_SUBSCRIPTION}/providers/Microsoft.Logic/workflows/{name}"

@@ -39,6 +39,7 @@ from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.messages import FakeMessages
 from tests.fakes.resource_reader import FakeResourceReader
+from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.fakes.resource_writer import FakeResourceWriter
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.sharing import FakeFlowSharing, FakePrincipals
@@ -105,6 +106,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         app_configuration=FakeAppConfiguration(world),
         app_settings=FakeAppSettings(world),
         connection_strings=FakeConnectionStrings(world),
+        resource_secrets=FakeResourceSecrets(world),
         secrets=FakeSecrets(world),
         declared_callers=FakeDeclaredCallers(world, Tables(store).declared_callers),
         keys=FakeKeys(world),

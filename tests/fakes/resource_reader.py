@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from shared.errors import NotFound
 from shared.ports import PagedResourceReader, ResultPage
+from tests.fakes.hidden_values import without_secrets
 from tests.fakes.test_world import World
 
 
@@ -20,7 +21,7 @@ class FakeResourceReader(PagedResourceReader):
     ) -> builtins.list[Mapping[str, object]]:
         """Return every resource of a type, in any case of its letters."""
         return [
-            resource
+            without_secrets(resource)
             for resource in self._world.resources.values()
             if str(resource.get("type", "")).lower() == resource_type.lower()
         ]
@@ -30,7 +31,7 @@ class FakeResourceReader(PagedResourceReader):
     ) -> Mapping[str, object]:
         """Return one resource, or one below it; raises `NotFound`."""
         try:
-            return self._world.resources[(resource_id + suffix).lower()]
+            return without_secrets(self._world.resources[(resource_id + suffix).lower()])
         except KeyError:
             raise NotFound(f"No resource {resource_id}{suffix}") from None
 

@@ -5,7 +5,9 @@ A rule of a network security group is a resource by itself, and shown in its gro
 
 from collections.abc import Mapping
 
+from shared.domain.definitions.json_values import mapping_at
 from shared.errors import AlreadyExists, Conflict, NotFound
+from tests.fakes.hidden_values import merge_patch, read_app_secrets
 from tests.fakes.test_world import World
 
 _RULES = "/securityrules/"
@@ -44,8 +46,20 @@ class FakeResourceWriter:
         there = self._find(resource_id)
         if there is None:
             raise NotFound(f"No resource {resource_id}")
-        changed = {**_object(there.get("properties")), **_object(body.get("properties"))}
-        self._put(resource_id, {**there, "properties": changed})
+        with self._world.writing(None, "write resource", resource_id):
+            self._put(resource_id, merge_patch(there, body))
+            if mapping_at(body, "properties", "template"):  # a new revision of a container app
+                self._start_containers(resource_id)
+
+    async def restart(self, resource_id: str, api_version: str) -> None:
+        """Start the containers of an app's revision again."""
+        self._start_containers(resource_id.partition("/revisions/")[0])
+
+    def _start_containers(self, app_id: str) -> None:
+        app = self._find(app_id)
+        if app is None:
+            raise NotFound(f"No resource {app_id}")
+        self._world.secrets_in_use[app_id.lower()] = read_app_secrets(app)
 
     async def delete(self, resource_id: str, api_version: str) -> None:
         """Remove a resource."""

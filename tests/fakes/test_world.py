@@ -85,6 +85,8 @@ class World:
         self.key_values: dict[tuple[str, str, str], KeyValue] = {}
         #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
         self.resources: dict[str, Mapping[str, object]] = {}
+        #: Id of a container app → its secrets as its containers read them when they started.
+        self.secrets_in_use: dict[str, Mapping[str, str]] = {}
         #: How many of them a page holds.
         self.resource_page = 1000
         #: Lower-case tag → prefixes.

@@ -10,10 +10,12 @@ from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
 
 APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
+CONTAINER_APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
 #: Kinds that search outside of environments.
 KINDS = (
     "app_setting",
     "connection_string",
+    "container_app",
     "key_vault_secret",
     "app_configuration",
     "logic_app",
@@ -47,6 +49,7 @@ def described() -> dict[str, Any]:
         }
         for number in range(STORES)
     ]
+    azure["containerApps"] = [build_container_app(number) for number in range(CONTAINER_APPS)]
     logic_apps = [f"hub{number}" for number in range(LOGIC_APPS)]
     groups = [f"group{number}" for number in range(GROUPS)]
     azure["resources"] = [
@@ -55,6 +58,16 @@ def described() -> dict[str, Any]:
         *(resource("Microsoft.Insights/actionGroups", name, properties={}) for name in groups),
     ]
     return seed
+
+
+def build_container_app(number: int) -> dict[str, Any]:
+    """Return a container app; the first have secrets, the last several revisions."""
+    secrets = [{"name": "key", "value": "x"}] if number < WITH_SECRETS else []
+    is_multiple = number >= CONTAINER_APPS - WITH_REVISIONS
+    mode = "Multiple" if is_multiple else "Single"
+    configuration = {"secrets": secrets, "activeRevisionsMode": mode}
+    properties = {"configuration": configuration, "template": {"containers": []}}
+    return resource("Microsoft.App/containerApps", f"app{number}", properties=properties)
 
 
 async def test_a_search_takes_one_request_per_list_and_value_set(
@@ -74,6 +87,7 @@ async def test_a_search_takes_one_request_per_list_and_value_set(
     assert calls == {
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
+        "container_app": 1 + WITH_SECRETS + WITH_REVISIONS,
         "key_vault_secret": 1 + vaults + secrets,
         "app_configuration": 1 + STORES,
         "logic_app": 1,

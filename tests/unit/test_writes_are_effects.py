@@ -20,14 +20,14 @@ WRITES: Mapping[str, frozenset[str]] = {
     "flow_sharing": frozenset({"grant", "modify", "revoke"}),
     "solutions": frozenset({"add_flow"}),
     "environment_variables": frozenset({"write_value", "write_default"}),
-    "resource_writer": frozenset({"put", "patch", "delete"}),
+    "resource_writer": frozenset({"put", "patch", "delete", "restart"}),
     "app_settings": frozenset({"write"}),
     "secrets": frozenset({"write"}),
     "kind": frozenset({"write", "write_all", "update_list"}),  # of callers and firewalls
 }
 #: How the name of a port's method begins if the method changes something.
 VERBS = re.compile(
-    r"(add|remove|create|update|delete|start|stop|restore|write|grant|modify|revoke|put|patch|change)"
+    r"(add|remove|create|update|delete|start|stop|restore|write|grant|modify|revoke|put|patch|change|restart)"
     r"(_|$)"
 )
 #: Calls whose argument `call` is where a write belongs: `Write`, and what leads to one.

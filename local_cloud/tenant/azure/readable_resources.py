@@ -13,6 +13,7 @@ from local_cloud.tenant.azure.arm_call import (
     ArmHandler,
     arm_route,
 )
+from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.logic_apps import LOGIC_APPS, without_secure_values
 from local_cloud.tenant.azure.resources import JsonObject
@@ -45,6 +46,8 @@ READABLE = {
     ("storage_accounts", "storage_account"): "Microsoft.Storage/storageAccounts",
     ("sql_servers", "sql_server"): "Microsoft.Sql/servers",
     ("sql_firewall_rules", "sql_firewall_rule"): "Microsoft.Sql/servers/firewallRules",
+    ("container_apps", "container_app"): CONTAINER_APPS,
+    ("revisions", "revision"): REVISIONS,
     ("logic_apps", "logic_app"): LOGIC_APPS,
     ("configuration_stores", "configuration_store"): STORES,
     ("topics", "topic"): "Microsoft.EventGrid/topics",
@@ -79,6 +82,11 @@ READABLE = {
     ("api_policies", "api_policy"): "Microsoft.ApiManagement/service/apis/policies",
 }
 
+#: Types that are shown without secret values.
+_SHOWN = {
+    CONTAINER_APPS.lower(): show_container_app,
+    LOGIC_APPS.lower(): without_secure_values,
+}
 #: What the lists of Event Grid take beside what all lists take.
 OPTIONS = {f"list_{plural}": ("$top",) for plural in ("topics", "system_topics")}
 #: Names in a path of the resources that others lie below.
@@ -149,6 +157,5 @@ def _get_handler(singular: str, resource_type: str) -> ArmHandler:
 
 
 def _show(call: ArmCall, document: JsonObject) -> JsonObject:
-    if document["type"].lower() == LOGIC_APPS.lower():
-        return without_secure_values(document)
-    return build_shown_resource(call.azure, document)
+    show = _SHOWN.get(document["type"].lower())
+    return show(document) if show else build_shown_resource(call.azure, document)

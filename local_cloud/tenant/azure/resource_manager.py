@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from starlette.routing import Route
 
 from local_cloud.tenant.azure import (
+    container_apps,
     enterprise_policies,
     key_resources,
     logic_apps,
@@ -62,6 +63,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *site_settings.routes(),
         *network.routes(),
         *writable_network.routes(),
+        *container_apps.routes(),
         *logic_apps.routes(),
         *writable_services.routes(),
         *service_tags_api.routes(),

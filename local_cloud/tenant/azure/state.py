@@ -76,10 +76,12 @@ class Azure:
     vaults: dict[str, VaultContents] = field(default_factory=dict)
     service_tags: SimulatedServiceTags = field(default_factory=published_service_tags)
     events: EventSettings = field(default_factory=EventSettings)
-    #: Site or slot id in lower case → how often a configuration change restarted it.
+    #: Site, slot or container app in lower case → how often a change restarted it.
     restarts: Counter[str] = field(default_factory=Counter)
     #: Site or slot id in lower case → setting → what the running site knows of its reference.
     references: dict[str, dict[str, ResolvedReference]] = field(default_factory=dict)
+    #: Revision of a container app in lower case → its variables as its containers read them.
+    container_variables: dict[str, dict[str, str]] = field(default_factory=dict)
     #: Host name → what stands before it.
     guarded_hosts: dict[str, GuardedHost] = field(default_factory=dict)
     #: Whether disabling a key version within 28 days of its successor locks environments

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, write_container_app
 from local_cloud.tenant.azure.enterprise_policies import new_policy
 from local_cloud.tenant.azure.key_values import STORES, SimulatedKeyValue
 from local_cloud.tenant.azure.network import security_group
@@ -63,6 +64,7 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
         azure.role_assignments[assignment["id"].lower()] = assignment
     for site in description.get("sites", ()):
         _seed_site(azure, site, now)
+    _seed_container_apps(azure, description)
     for group in description.get("networkSecurityGroups", ()):
         azure.resources.put(security_group(group["id"], group))
         for host, address in group.get("guards", {}).items():
@@ -217,6 +219,12 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
     resolve_references(azure, site_id, now)
     for slot in description.get("slots", ()):
         _seed_site(azure, slot | {"id": f"{site_id}/slots/{slot['name']}"}, now)
+
+
+def _seed_container_apps(azure: Azure, description: JsonObject) -> None:
+    for app in description.get("containerApps", ()):
+        named = {"name": app["id"].rpartition("/")[2], "type": CONTAINER_APPS}
+        write_container_app(azure, {"location": "westeurope"} | app | named, None)
 
 
 def _seed_configuration_stores(azure: Azure, description: JsonObject, now: datetime) -> None:

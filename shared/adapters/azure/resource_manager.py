@@ -134,6 +134,10 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
         with suppress(NotFound):
             await self._write("DELETE", resource_id, api_version)
 
+    async def restart(self, resource_id: str, api_version: str) -> None:
+        """Restart what a resource runs; raise `NotFound`."""
+        await self._write("POST", f"{resource_id}/restart", api_version)
+
     async def _write(
         self,
         method: str,

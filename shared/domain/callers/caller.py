@@ -10,7 +10,7 @@ FILLED_IN = (
 )
 
 #: Kinds whose write restarts the app that contains the place.
-RESTARTING_KINDS = frozenset({"app_setting", "connection_string"})
+RESTARTING_KINDS = frozenset({"app_setting", "connection_string", "container_app"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

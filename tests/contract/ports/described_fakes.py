@@ -224,6 +224,9 @@ def _add_azure(world: World, azure: Description) -> None:
         raw = {"id": site_id, "name": name, "type": "Microsoft.Web/sites"}
         world.resources[site_id.lower()] = raw
         world.resources[f"{site_id}/config/web".lower()] = {"properties": {}}
+    for app in azure["containerApps"]:
+        raw = {"name": app["id"].rpartition("/")[2], "type": "Microsoft.App/containerApps"}
+        world.resources[app["id"].lower()] = {**raw, **app}
     for store in azure["configurationStores"]:
         url = f"https://{store['id'].rpartition('/')[2]}.azconfig.io"
         for number, one in enumerate(store["keyValues"]):

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.definitions.json_values import as_mapping
+from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 from shared.domain.permissions import resource_group
 from shared.domain.signature import Signature
 from shared.errors import AlreadyExists, Conflict, NotFound, PlatformError
 from shared.resumable_resources import resume_reading
 from shared.signatures import is_signature_valid
-from tests.contract.adapter_world import SITE_ID, VAULT_URL
+from tests.contract.adapter_world import CONTAINER_APP, SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
 from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import (
@@ -77,6 +77,28 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
     assert (after.value, after.content_type) == ("orange", "text/plain")
     assert after.etag != red.etag
     assert await stores.read(url, "Colour", "") == listed["Colour", ""]
+
+
+async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> None:
+    """A resource does not show them; a PATCH replaces the list and keeps the rest."""
+    ports, version = side.ports, "2025-07-01"
+    shown = await ports.resources.get(CONTAINER_APP, version)
+    read = await ports.resource_secrets.read(CONTAINER_APP, "listSecrets", version)
+    [flow, db] = objects_at(read, "value")
+    change = {"properties": {"configuration": {"secrets": [{**flow, "value": "new"}, db]}}}
+    await ports.resource_writer.patch(CONTAINER_APP, version, change)
+    after = await ports.resource_secrets.read(CONTAINER_APP, "listSecrets", version)
+    with pytest.raises(NotFound):
+        await ports.resource_secrets.read(f"{CONTAINER_APP}2", "listSecrets", version)
+    with pytest.raises(NotFound):
+        await ports.resource_writer.restart(f"{CONTAINER_APP}2/revisions/first", version)
+
+    names = objects_at(mapping_at(shown, "properties", "configuration"), "secrets")
+    assert names == [{"name": "flow"}, db]
+    assert (flow, db["name"]) == ({"name": "flow", "value": "old"}, "db")
+    assert objects_at(after, "value") == [{"name": "flow", "value": "new"}, db]
+    unchanged = mapping_at(await ports.resources.get(CONTAINER_APP, version), "properties")
+    assert mapping_at(unchanged, "template") == mapping_at(shown, "properties", "template")
 
 
 async def test_write_of_a_secret_keeps_its_content_type_and_tags(side: Side) -> None:

@@ -24,9 +24,13 @@ VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-callers"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop"
 STORE = f"{GROUP}/providers/Microsoft.AppConfiguration/configurationStores/contoso"
 LOGIC_APP = f"{GROUP}/providers/Microsoft.Logic/workflows/hub"
+CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/till"
 ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
 #: Set by Azure, and new after each write.
-CHANGING = {"version", "changedTime", "createdTime", "provisioningState"}
+CHANGING = {
+    *("version", "changedTime", "createdTime", "provisioningState"),
+    *("latestRevisionName", "latestReadyRevisionName"),
+}
 
 
 def described(profile: Profile) -> dict[str, Any]:
@@ -42,6 +46,19 @@ def described(profile: Profile) -> dict[str, Any]:
     azure["sites"] = [site]
     key = {"key": "Flow", "label": "prod", "value": URL, "tags": {"team": "x"}}
     azure["configurationStores"] = [{"id": STORE, "keyValues": [key, {"key": "A", "value": "b"}]}]
+    variables = [{"name": "FLOW", "secretRef": "flow"}, {"name": "ALSO", "value": f"{URL}&from=2"}]
+    secrets = [{"name": "flow", "value": URL}, {"name": "db", "value": "x"}]
+    azure["containerApps"] = [
+        {
+            "id": CONTAINER_APP,
+            "tags": {"team": "x"},
+            "identity": {"type": "SystemAssigned", "principalId": "p", "tenantId": "t"},
+            "properties": {
+                "configuration": {"secrets": secrets},
+                "template": {"containers": [{"name": "web", "env": variables}]},
+            },
+        }
+    ]
     call = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
     definition = {"parameters": {}, "triggers": {}, "actions": {"Call": call}}
     azure["resources"] = [
@@ -70,8 +87,12 @@ def described(profile: Profile) -> dict[str, Any]:
 def read_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of everything in Azure that can hold a URL, as text."""
     azure = scenario.tenant.part(Azure)
-    places: dict[str, object] = {}
-    for kind in ("Microsoft.Logic/workflows", "Microsoft.Insights/actionGroups"):
+    places: dict[str, object] = {"variables in use": read_variables_in_use(azure)}
+    for kind in (
+        "Microsoft.App/containerApps",
+        "Microsoft.Insights/actionGroups",
+        "Microsoft.Logic/workflows",
+    ):
         places |= {each["id"]: without_changing(each) for each in azure.resources.of_type(kind)}
     for one in azure.resources.of_type("Microsoft.Web/sites/config"):
         places[one["id"]] = one["properties"]
@@ -82,6 +103,16 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
         newest = secret.versions[-1]
         places[secret.name] = [newest.value, newest.content_type, newest.tags]
     return {place: json.dumps(content) for place, content in places.items()}
+
+
+def read_variables_in_use(azure: Azure) -> list[dict[str, str]]:
+    """Return the variables of each active revision as its containers read them."""
+    revisions = azure.resources.of_type("Microsoft.App/containerApps/revisions")
+    return [
+        azure.container_variables[one["id"].lower()]
+        for one in revisions
+        if one["properties"]["active"]
+    ]
 
 
 def without_changing(resource: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -128,7 +159,7 @@ async def test_a_caller_of_each_azure_kind_moves_and_comes_back(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 7
+        assert len([place for place in before if moved[place] != before[place]]) == 9
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert digests_of(scenario) == before
         assert set(statuses) == {202}

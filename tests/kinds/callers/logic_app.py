@@ -35,7 +35,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 
 def _remove(build: Builder) -> None:
     resources = build.world.resources
-    for path in [path for path, one in resources.items() if one["type"] == _TYPE]:
+    for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
         del resources[path]
 
 

@@ -1,0 +1,182 @@
+"""Container Apps: values of secrets are read by an action, and a changed template is a revision.
+
+Containers read secrets when they start. See platform.md#container-apps.
+"""
+
+import uuid
+from collections.abc import Mapping
+from copy import deepcopy
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+
+CONTAINER_APPS = "Microsoft.App/containerApps"
+REVISIONS = f"{CONTAINER_APPS}/revisions"
+_PATH = f"{GROUP}/providers/{CONTAINER_APPS}/{{name}}"
+_OPERATION = "Microsoft.App/locations/westeurope/containerappOperationStatuses"
+
+
+def routes() -> list[Route]:
+    """Return the routes beside those that list and read apps and revisions."""
+    revision = f"{_PATH}/revisions/{{revision}}"
+    return [
+        arm_route("PUT", _PATH, put_container_app),
+        arm_route("PATCH", _PATH, update_container_app),
+        arm_route("POST", f"{_PATH}/listSecrets", list_container_app_secrets),
+        arm_route("POST", f"{revision}/activate", activate_revision),
+        arm_route("POST", f"{revision}/deactivate", deactivate_revision),
+        arm_route("POST", f"{revision}/restart", restart_revision),
+        arm_route("GET", f"{SUBSCRIPTION}/providers/{_OPERATION}/{{operation}}", get_change),
+    ]
+
+
+async def put_container_app(call: ArmCall) -> Response:
+    """Create or replace an app: what the body leaves out is gone."""
+    name, body = call.path("name"), await call.json()
+    identity = call.resource_id(CONTAINER_APPS, name)
+    there = call.azure.resources.find(CONTAINER_APPS, identity)
+    given = {
+        key: body[key] for key in ("location", "tags", "identity", "properties") if key in body
+    }
+    document = given | {"id": identity, "name": name, "type": CONTAINER_APPS}
+    write_container_app(call.azure, document, there)
+    return JSONResponse(show_container_app(document), 200 if there else 201)
+
+
+async def update_container_app(call: ArmCall) -> Response:
+    """Change an app by a JSON merge patch; the response names the operation to poll."""
+    there = call.existing(CONTAINER_APPS, call.path("name"))
+    write_container_app(call.azure, _merge(there, await call.json()), there)
+    path = f"subscriptions/{call.path('subscription')}/providers/{_OPERATION}/{uuid.uuid4()}"
+    url = f"https://{HOST}/{path}?api-version={call.request.query_params['api-version']}"
+    return Response(status_code=202, headers={"Azure-AsyncOperation": url, "Retry-After": "1"})
+
+
+async def get_change(call: ArmCall) -> JsonObject:
+    """Say that a change has succeeded."""
+    return {"name": call.path("operation"), "status": "Succeeded"}
+
+
+async def list_container_app_secrets(call: ArmCall) -> JsonObject:
+    """Return the secrets with their values; of a Key Vault secret, where it is."""
+    return {"value": _secrets(call.existing(CONTAINER_APPS, call.path("name")))}
+
+
+async def activate_revision(call: ArmCall) -> Response:
+    """Let a revision run again."""
+    return _set_active(call, is_active=True)
+
+
+async def deactivate_revision(call: ArmCall) -> Response:
+    """Stop a revision."""
+    return _set_active(call, is_active=False)
+
+
+async def restart_revision(call: ArmCall) -> Response:
+    """Start the containers of a revision again, which then read the current secrets."""
+    app = call.existing(CONTAINER_APPS, call.path("name"))
+    revision = call.existing(REVISIONS, call.path("name"), call.path("revision"))
+    _start(call.azure, app, revision)
+    return JSONResponse(f"Restarted {revision['name']}")
+
+
+def write_container_app(azure: Azure, document: JsonObject, there: JsonObject | None) -> None:
+    """Store an app, and start a revision if its template is new. Raises PlatformError 400."""
+    for secret in _secrets(document):
+        if secret.get("value") is None and not secret.get("keyVaultUrl"):
+            raise SimulatedPlatformError(
+                400, "ContainerAppSecretInvalid", f"The secret '{secret['name']}' has no value."
+            )
+    properties = document.setdefault("properties", {})
+    template = properties.setdefault("template", {})
+    configuration = properties.setdefault("configuration", {})
+    configuration.setdefault("activeRevisionsMode", "Single")
+    properties["provisioningState"] = "Succeeded"
+    old = there["properties"] if there else {}
+    if template == old.get("template"):
+        azure.resources.put(document)
+        return
+    revisions = list_revisions(azure, document["id"])
+    suffix = template.get("revisionSuffix") or uuid.uuid4().hex[:7]
+    name = f"{document['name']}--{suffix}"
+    if any(one["name"] == name for one in revisions):
+        raise SimulatedPlatformError(
+            400, "ContainerAppInvalidRevisionSuffix", f"The revision '{name}' exists."
+        )
+    if configuration["activeRevisionsMode"] == "Single":
+        for one in revisions:
+            one["properties"]["active"] = False
+    revision = {
+        "id": f"{document['id']}/revisions/{name}",
+        "name": name,
+        "type": REVISIONS,
+        "properties": {"active": True, "template": deepcopy(template)},
+    }
+    properties |= {"latestRevisionName": name, "latestReadyRevisionName": name}
+    azure.resources.put(document)
+    azure.resources.put(revision)
+    _start(azure, document, revision)
+
+
+def list_revisions(azure: Azure, app_id: str) -> list[JsonObject]:
+    """Return every revision of an app."""
+    start = f"{app_id}/revisions/".lower()
+    return [
+        one for one in azure.resources.of_type(REVISIONS) if one["id"].lower().startswith(start)
+    ]
+
+
+def show_container_app(document: JsonObject) -> JsonObject:
+    """Return an app as it is read: secrets without values."""
+    shown = deepcopy(document)
+    for secret in _secrets(shown):
+        secret.pop("value", None)
+    return shown
+
+
+def _start(azure: Azure, app: JsonObject, revision: JsonObject) -> None:
+    """Let the containers of a revision read their variables, and count the start."""
+    values = {secret["name"]: secret.get("value") for secret in _secrets(app)}
+    template = revision["properties"]["template"]
+    key = revision["id"].lower()
+    azure.restarts[app["id"].lower()] += 1
+    azure.container_variables[key] = {
+        f"{container['name']}/{variable['name']}": str(
+            values.get(variable["secretRef"])
+            if "secretRef" in variable
+            else variable.get("value", "")
+        )
+        for kind in ("containers", "initContainers")
+        for container in template.get(kind) or ()
+        for variable in container.get("env") or ()
+    }
+
+
+def _set_active(call: ArmCall, *, is_active: bool) -> Response:
+    revision = call.existing(REVISIONS, call.path("name"), call.path("revision"))
+    revision["properties"]["active"] = is_active
+    return Response(status_code=200)
+
+
+def _secrets(document: Mapping[str, JsonObject]) -> list[JsonObject]:
+    found: list[JsonObject] = document["properties"].get("configuration", {}).get("secrets") or []
+    return found
+
+
+def _merge(document: JsonObject, change: JsonObject) -> JsonObject:
+    """Return a document after a JSON merge patch (RFC 7396)."""
+    merged = dict(document)
+    for name, value in change.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            there = merged.get(name)
+            merged[name] = _merge(there if isinstance(there, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged

@@ -1,0 +1,18 @@
+"""Read the values of Azure resources that a GET does not return."""
+
+from collections.abc import Mapping
+
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.ports import ResourceSecrets
+
+
+class ListedResourceSecrets(ResourceSecrets):
+    """`ResourceSecrets` by Azure Resource Manager."""
+
+    def __init__(self, resources: ResourceManager) -> None:
+        """Use the credential of `resources`."""
+        self._resources = resources
+
+    async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
+        """Return what an action such as `listSecrets` returns; raise `NotFound`."""
+        return await self._resources.send("POST", f"{resource_id}/{action}", api_version)

@@ -1,0 +1,198 @@
+"""Read and write secrets and environment variables of Container Apps as callers.
+
+One request writes all of an app, without an ETag. So a write compares before and after, and the
+caller's `resource_id` is the app. A secret that refers to Key Vault is no caller: the vault's
+secret is. See platform.md#container-apps.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+
+from shared.callers.named_values import build_contents, name_of, resource_of
+from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.container_app import (
+    REVISION,
+    SECRET,
+    TEMPLATE,
+    ContainerApp,
+    describe_place,
+)
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, NotFound, PlatformError, TransientError
+from shared.ports import ResourceReader, ResourceSecrets, ResourceWriter
+
+#: Granted by infra/modules/caller-group.bicep.
+_NEEDS = RequiredPermissions(
+    fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
+    resource_type="Microsoft.App/containerApps",
+    api_version="2025-07-01",
+    actions=(
+        "Microsoft.App/containerApps/read",
+        "Microsoft.App/containerApps/write",
+        "Microsoft.App/containerApps/listSecrets/action",
+        "Microsoft.App/containerApps/revisions/read",
+        "Microsoft.App/containerApps/revisions/restart/action",
+    ),
+)
+_VERSION = _NEEDS.api_version
+_OF_REVISION = (
+    "The app may run several revisions, and each keeps its variables. Deploy a revision with the "
+    "copy's URL, and deactivate this one."
+)
+_ELSEWHERE = (
+    "The URL is neither in a secret nor in an environment variable. Change it where the app is "
+    "deployed from."
+)
+
+
+class ContainerAppCallers:
+    """Implements `CallerKind` and `WritesWholeResource`.
+
+    Addresses are `app's resource id|place`.
+    """
+
+    kind = "container_app"
+    is_json = False
+    #: A write starts a revision, or restarts the active ones, so no old value remains.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = _NEEDS
+
+    def __init__(
+        self,
+        resources: ResourceReader,
+        resource_secrets: ResourceSecrets,
+        resource_writer: ResourceWriter,
+    ) -> None:
+        """`resources` reads the configured subscriptions."""
+        self._reader = resources
+        self._secrets = resource_secrets
+        self._writer = resource_writer
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- apps are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every place with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, _NEEDS.fix)
+        found: Sequence[Mapping[str, object]] = []
+        try:
+            found = await self._reader.list(_NEEDS.resource_type, _VERSION)
+        except PlatformError as err:
+            unreadable.add("container apps", err)
+        readings = read_remaining_ahead(search, found, _read_id, self._complete)
+        async with aclosing(readings):
+            async for resource, reading in readings:
+                try:
+                    app = await reading
+                except NotFound:
+                    continue  # deleted after it was listed
+                except PlatformError as err:
+                    unreadable.add(f"secrets of the {_name_app(resource)}", err)
+                    app = ContainerApp(resource=resource, secrets=[], revisions=[])
+                for name, text in app.values.items():
+                    for caller in callers_in(text, _build_caller(resource, name)):
+                        yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the place, with a digest of all places as its ETag. Raises `NotFound`."""
+        try:
+            return (await self.read_all([caller]))[caller.address]
+        except KeyError:
+            raise NotFound(f"The {caller.label} no longer exists") from None
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace one place, as `write_all` does."""
+        await self.write_all([(caller, value)])
+
+    async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
+        """Return places of one app by address; missing ones are omitted."""
+        try:
+            app = await self._read(resource_of(callers))
+        except NotFound:
+            return {}
+        return build_contents(app.values, callers)
+
+    async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
+        """Replace some places of one app, and let its containers start again with them.
+
+        Equal secrets restart the app too: an earlier write may have been interrupted before that.
+        Raises `TransientError` while Azure applies a change, `Conflict` if a place was changed
+        since the read, and `NotFound`. After a `Conflict` from the second read, the app's or the
+        other writer's change may be lost: read again.
+        """
+        callers = [caller for caller, _ in values]
+        app_id, label = resource_of(callers), callers[0].label
+        before = await self._read_when_ready(app_id, label)
+        texts = {name_of(caller): value.text for caller, value in values}
+        wanted = before.values | texts
+        if wanted != before.values:
+            current = build_contents(before.values, callers)
+            for caller, value in values:
+                now = current.get(caller.address)
+                if now is None or value.etag not in {"", now.etag}:
+                    raise Conflict(f"The app of the {label} was changed")
+            await self._writer.patch(app_id, _VERSION, before.build_change(texts))
+            if (await self._read_when_ready(app_id, label)).values != wanted:
+                raise Conflict(f"The app of the {label} was changed by somebody else")
+        if any(name.startswith(SECRET) for name in texts) and not before.changes_variable(texts):
+            for revision in await self._list_active_revisions(app_id):
+                path = f"{app_id}/revisions/{text_at(revision, 'name')}"
+                await self._writer.restart(path, _VERSION)
+
+    async def _read_when_ready(self, app_id: str, label: str) -> ContainerApp:
+        app = await self._read(app_id)
+        if text_at(mapping_at(app.resource, "properties"), "provisioningState") == "InProgress":
+            text = f"Azure is applying a change to the app of the {label}"
+            raise TransientError(text, retry_after=timedelta(seconds=15))
+        return app
+
+    async def _read(self, app_id: str) -> ContainerApp:
+        return await self._complete(await self._reader.get(app_id, _VERSION))
+
+    async def _complete(self, resource: Mapping[str, object]) -> ContainerApp:
+        """Read what a list of apps does not return."""
+        app_id = _read_id(resource)
+        configuration = mapping_at(resource, "properties", "configuration")
+        secrets = objects_at(configuration, "secrets")
+        if not all(text_at(secret, "keyVaultUrl") for secret in secrets):
+            found = await self._secrets.read(app_id, "listSecrets", _VERSION)
+            secrets = objects_at(found, "value")
+        mode = text_at(configuration, "activeRevisionsMode") or "Single"
+        return ContainerApp(
+            resource=resource,
+            secrets=secrets,
+            revisions=[] if mode == "Single" else await self._list_active_revisions(app_id),
+        )
+
+    async def _list_active_revisions(self, app_id: str) -> list[Mapping[str, object]]:
+        found = await self._reader.list_children(app_id, "revisions", _VERSION)
+        return [one for one in found if mapping_at(one, "properties").get("active")]
+
+
+def _read_id(resource: Mapping[str, object]) -> str:
+    return text_at(resource, "id") or ""
+
+
+def _name_app(resource: Mapping[str, object]) -> str:
+    return f"container app {text_at(resource, 'name')}"
+
+
+def _build_caller(resource: Mapping[str, object], name: str) -> Caller:
+    reason = _OF_REVISION if name.startswith(REVISION) else ""
+    return Caller(
+        kind=ContainerAppCallers.kind,
+        address=f"{_read_id(resource)}|{name}",
+        label=f"{describe_place(name)} of the {_name_app(resource)}",
+        resource_id=f"{ContainerAppCallers.kind}/{_read_id(resource)}".lower(),
+        manual_reason=_ELSEWHERE if name == TEMPLATE else reason,
+    )

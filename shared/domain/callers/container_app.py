@@ -1,0 +1,112 @@
+"""Read the secrets and environment variables of a container app, and build a change of them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
+
+#: How the names of places begin.
+SECRET, VARIABLE, REVISION = "secret/", "variable/", "revision/"
+#: The place with everything else that a revision is made from.
+TEMPLATE = "template"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerApp:
+    """A container app as Azure returns it."""
+
+    resource: Mapping[str, object]
+    #: As `listSecrets` returns them, with values: never logged or stored.
+    secrets: list[Mapping[str, object]] = field(repr=False)
+    #: The active revisions, if the app may run several; each keeps its variables.
+    revisions: list[Mapping[str, object]] = field(repr=False)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return the text of each place by its name.
+
+        A secret that refers to Key Vault is no place.
+        """
+        found = {
+            f"{SECRET}{text_at(secret, 'name')}": text_at(secret, "value") or ""
+            for secret in self.secrets
+            if not text_at(secret, "keyVaultUrl")
+        }
+        templates = {
+            f"{REVISION}{text_at(one, 'name')}/": mapping_at(one, "properties", "template")
+            for one in self.revisions
+        }
+        for start, template in (templates or {VARIABLE: self._template}).items():
+            for name, variable in _list_variables(template):
+                found[f"{start}{name}"] = text_at(variable, "value") or ""
+        return found | {TEMPLATE: json.dumps(self._copy_template(is_bare=True), sort_keys=True)}
+
+    def changes_variable(self, texts: Mapping[str, str]) -> bool:
+        """Return whether these texts, by place, differ from the current variables."""
+        values = self.values
+        return any(
+            name.startswith(VARIABLE) and values.get(name) != text for name, text in texts.items()
+        )
+
+    def build_change(self, texts: Mapping[str, str]) -> dict[str, object]:
+        """Return the body of the PATCH that writes these texts by place.
+
+        Lists are whole. No two revisions have the same suffix, so the suffix is removed.
+        """
+        properties: dict[str, object] = {}
+        if any(name.startswith(SECRET) for name in texts):
+            secrets = [self._change_secret(secret, texts) for secret in self.secrets]
+            properties["configuration"] = {"secrets": secrets}
+        if self.changes_variable(texts):
+            template = self._copy_template()
+            for name, variable in _list_variables(template):
+                variable["value"] = texts.get(f"{VARIABLE}{name}", variable["value"])
+            properties["template"] = template | {"revisionSuffix": None}
+        return {"properties": properties}
+
+    @property
+    def _template(self) -> Mapping[str, object]:
+        return mapping_at(self.resource, "properties", "template")
+
+    def _copy_template(self, *, is_bare: bool = False) -> dict[str, Any]:
+        """Return the template; bare: without its suffix and the values of its variables."""
+        template: dict[str, Any] = deepcopy(dict(self._template))
+        if is_bare:
+            template.pop("revisionSuffix", None)
+            for _, variable in [*_list_variables(template)]:
+                del variable["value"]
+        return template
+
+    def _change_secret(
+        self, secret: Mapping[str, object], texts: Mapping[str, str]
+    ) -> dict[str, object]:
+        if text_at(secret, "keyVaultUrl"):
+            return {name: value for name, value in secret.items() if name != "value"}
+        text = texts.get(f"{SECRET}{text_at(secret, 'name')}")
+        return dict(secret) if text is None else {**secret, "value": text}
+
+
+def describe_place(name: str) -> str:
+    """Return the name of a place for people."""
+    kind, _, rest = name.partition("/")
+    last = rest.rpartition("/")[2]
+    match f"{kind}/":
+        case "secret/":
+            return f"secret {last}"
+        case "variable/":
+            return f"environment variable {last}"
+        case "revision/":
+            return f"environment variable {last} in revision {rest.partition('/')[0]}"
+    return name
+
+
+def _list_variables(template: Mapping[str, object]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the environment variables with a value, by container and name."""
+    for kind in ("containers", "initContainers"):
+        for container in objects_at(template, kind):
+            for variable in objects_at(container, "env"):
+                if text_at(variable, "value") and isinstance(variable, dict):
+                    yield f"{text_at(container, 'name')}/{text_at(variable, 'name')}", variable

@@ -1,0 +1,34 @@
+"""What Azure Resource Manager returns of a resource, and what only an action returns."""
+
+from collections.abc import Mapping
+
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
+
+
+def without_secrets(resource: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a resource without the values of a container app's secrets."""
+    secrets = objects_at(mapping_at(resource, "properties", "configuration"), "secrets")
+    if not secrets:
+        return resource
+    shown = [{key: value for key, value in one.items() if key != "value"} for one in secrets]
+    return merge_patch(resource, {"properties": {"configuration": {"secrets": shown}}})
+
+
+def read_app_secrets(resource: Mapping[str, object]) -> dict[str, str]:
+    """Return the secrets of a container app by name."""
+    secrets = objects_at(mapping_at(resource, "properties", "configuration"), "secrets")
+    return {str(one["name"]): text_at(one, "value") or "" for one in secrets}
+
+
+def merge_patch(document: Mapping[str, object], change: Mapping[str, object]) -> dict[str, object]:
+    """Return a document after a JSON merge patch: lists are replaced, null removes a member."""
+    merged = dict(document)
+    for name, value in change.items():
+        there = merged.get(name)
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            merged[name] = merge_patch(there if isinstance(there, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged

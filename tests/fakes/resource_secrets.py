@@ -1,0 +1,23 @@
+"""Fake of the port `ResourceSecrets`."""
+
+from collections.abc import Mapping
+
+from shared.domain.definitions.json_values import mapping_at, objects_at
+from shared.errors import NotFound
+from tests.fakes.test_world import World
+
+
+class FakeResourceSecrets:
+    """The values in the resources of a world that its reader does not return."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
+        """Return what an action returns; raise `NotFound`."""
+        resource = self._world.resources.get(resource_id.lower())
+        if resource is None:
+            raise NotFound(f"No resource {resource_id}")
+        assert action == "listSecrets", action
+        return {"value": objects_at(mapping_at(resource, "properties", "configuration"), "secrets")}

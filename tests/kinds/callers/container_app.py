@@ -1,0 +1,37 @@
+"""A caller of the kind container app: a secret, or an environment variable, holds the URL."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase, resource
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+_TYPE = "Microsoft.App/containerApps"
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    variables = [{"name": "COLOUR", "value": "blue"}, {"name": "FLOW", "secretRef": "flow"}]
+    secrets = [{"name": "flow", "value": f"{url}&from=till"}, {"name": "db", "value": "x"}]
+    properties = {
+        "configuration": {"secrets": secrets},
+        "template": {"containers": [{"name": "web", "image": "web:1", "env": variables}]},
+    }
+    described = resource(_TYPE, "till", location="westeurope", properties=properties)
+    seed_azure(app.world.tenant, {"containerApps": [described]})
+
+
+def _remove(build: Builder) -> None:
+    resources = build.world.resources
+    for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
+        del resources[path]
+
+
+CASE = CallerCase(
+    add=Builder.container_app_caller,
+    remove=_remove,
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)

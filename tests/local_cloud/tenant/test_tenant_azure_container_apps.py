@@ -1,0 +1,120 @@
+"""Test Container Apps: revisions, and secrets that containers read when they start."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.local_cloud.tenant.azure_world import GROUP_ID, AzureWorld, azure_world
+
+APP = f"{GROUP_ID}/providers/Microsoft.App/containerApps/till"
+
+
+def build_app(variable: str = "blue", **template: Any) -> dict[str, Any]:
+    """Return the body of an app with a secret and a variable."""
+    variables = [{"name": "FLOW", "secretRef": "flow"}, {"name": "COLOUR", "value": variable}]
+    return {
+        "location": "westeurope",
+        "properties": {
+            "configuration": {"secrets": [{"name": "flow", "value": "old"}]},
+            "template": {"containers": [{"name": "web", "env": variables}], **template},
+        },
+    }
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant with a container app."""
+    async with azure_world() as served:
+        seed_azure(served.tenant, {"containerApps": [{"id": APP, **build_app()}]})
+        yield served
+
+
+async def list_revisions(world: AzureWorld) -> list[tuple[str, bool]]:
+    """Return the name of each revision and whether it is active."""
+    listed = (await world.arm("GET", f"{APP}/revisions")).body["value"]
+    return [(one["name"], one["properties"]["active"]) for one in listed]
+
+
+def read_variables(world: AzureWorld, revision: str) -> dict[str, str]:
+    """Return the variables as the containers of a revision read them."""
+    return world.tenant.part(Azure).container_variables[f"{APP}/revisions/{revision}".lower()]
+
+
+async def test_secrets_are_read_by_an_action_alone(world: AzureWorld) -> None:
+    """A GET and a list name them."""
+    shown = (await world.arm("GET", APP)).body["properties"]["configuration"]["secrets"]
+    listed = await world.arm("POST", f"{APP}/listSecrets")
+
+    assert shown == [{"name": "flow"}]
+    assert listed.body == {"value": [{"name": "flow", "value": "old"}]}
+
+
+async def test_changed_secret_is_used_after_a_restart(world: AzureWorld) -> None:
+    """A change of secrets makes no revision, and running containers keep the old value."""
+    [(revision, _)] = await list_revisions(world)
+    secrets = [{"name": "flow", "value": "new"}]
+    change = {"properties": {"configuration": {"secrets": secrets}}}
+
+    accepted = await world.arm("PATCH", APP, change)
+    operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
+    before = read_variables(world, revision)["web/FLOW"]
+    await world.arm("POST", f"{APP}/revisions/{revision}/restart")
+
+    assert (accepted.status, operation.body["status"]) == (202, "Succeeded")
+    assert await list_revisions(world) == [(revision, True)]
+    assert (before, read_variables(world, revision)["web/FLOW"]) == ("old", "new")
+
+
+@pytest.mark.parametrize("mode", ["Single", "Multiple"])
+async def test_changed_template_is_a_new_revision(world: AzureWorld, mode: str) -> None:
+    """The old one stops, unless the app may run several."""
+    await world.arm("PATCH", APP, {"properties": {"configuration": {"activeRevisionsMode": mode}}})
+    [(old, _)] = await list_revisions(world)
+    template = build_app(variable="red")["properties"]["template"]
+
+    await world.arm("PATCH", APP, {"properties": {"template": template}})
+
+    [_, (new, is_active)] = await list_revisions(world)
+    assert await list_revisions(world) == [(old, mode == "Multiple"), (new, True)]
+    assert is_active
+    assert read_variables(world, new) == {"web/FLOW": "old", "web/COLOUR": "red"}
+
+
+async def test_deactivated_revision_is_listed_as_inactive(world: AzureWorld) -> None:
+    """It can be activated again."""
+    [(revision, _)] = await list_revisions(world)
+
+    await world.arm("POST", f"{APP}/revisions/{revision}/deactivate")
+    inactive = await list_revisions(world)
+    await world.arm("POST", f"{APP}/revisions/{revision}/activate")
+
+    assert inactive == [(revision, False)]
+    assert await list_revisions(world) == [(revision, True)]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (
+            {"properties": {"configuration": {"secrets": [{"name": "flow"}]}}},
+            "ContainerAppSecretInvalid",
+        ),
+        (
+            {"properties": {"template": {"revisionSuffix": "a", "containers": []}}},
+            "ContainerAppInvalidRevisionSuffix",
+        ),
+    ],
+)
+async def test_invalid_change_is_rejected(
+    world: AzureWorld, body: dict[str, Any], code: str
+) -> None:
+    """A secret needs a value, and no two revisions have the same suffix."""
+    first = build_app(revisionSuffix="a")
+    await world.arm("PUT", APP, first)
+
+    answer = await world.arm("PATCH", APP, body)
+
+    assert (answer.status, answer.body["error"]["code"]) == (400, code)
