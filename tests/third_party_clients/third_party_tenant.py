@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local_cloud.tenant.azure.container_apps import CONTAINER_APPS
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.resources import ResourceScope, resource_id
 from tests.local_cloud.tenant.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
@@ -52,6 +53,7 @@ def _flow(flow_id: str, name: str, trigger: dict[str, Any], **more: Any) -> dict
     } | more
 
 
+_VARIABLES = [{"name": "FLOW", "secretRef": "flow"}, {"name": "COLOUR", "value": "blue"}]
 SEED: dict[str, Any] = {
     # How long a link takes is not for a client to say; that it is `Running` at once, it does.
     "assumptions": {"link_seconds": 1, "link_retry_after": 1},
@@ -99,6 +101,15 @@ SEED: dict[str, Any] = {
             AZURE["enterprisePolicies"][0]
             | {"id": f"{POLICY_ID.rpartition('/')[0]}/{name}", "identity": _IDENTITY}
             for name in ("cmk-eu", "cmk-next")
+        ],
+        "containerApps": [
+            {
+                "id": f"{GROUP_ID}/providers/{CONTAINER_APPS}/till",
+                "properties": {
+                    "configuration": {"secrets": [{"name": "flow", "value": "old"}]},
+                    "template": {"containers": [{"name": "web", "env": _VARIABLES}]},
+                },
+            }
         ],
         "configurationStores": [
             {

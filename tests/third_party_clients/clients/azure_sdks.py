@@ -17,6 +17,7 @@ from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
 from azure.keyvault.secrets import SecretClient
 from azure.mgmt.appconfiguration import AppConfigurationManagementClient
+from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from azure.mgmt.eventgrid import EventGridManagementClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 from azure.mgmt.logic import LogicManagementClient
@@ -43,6 +44,7 @@ LOGIC = LogicManagementClient(**SIGNED_IN)
 EVENTS = EventGridManagementClient(**SIGNED_IN)
 MONITOR = MonitorManagementClient(**SIGNED_IN)
 STORES = AppConfigurationManagementClient(**SIGNED_IN)
+CONTAINER_APPS = ContainerAppsAPIClient(**SIGNED_IN)
 KEY_VALUES = AzureAppConfigurationClient("https://contoso.azconfig.io", CREDENTIAL, retry_total=0)
 KEYS = KeyClient("https://kv-apps.vault.azure.net", CREDENTIAL, retry_total=0)
 SECRETS = SecretClient("https://kv-apps.vault.azure.net", CREDENTIAL, retry_total=0)
@@ -112,6 +114,32 @@ def change_key_value(etag: str | None = None) -> str:
     except ResourceModifiedError:
         return "not modified"
     return str(KEY_VALUES.get_configuration_setting("Colour", label="prod").value)
+
+
+def read_app_secret() -> str:
+    """Return the secrets of a container app with their values."""
+    listed = CONTAINER_APPS.container_apps.list_secrets(GROUP, "till").value
+    return ", ".join(f"{one.name} {one.value}" for one in listed)
+
+
+def change_app_secret() -> str:
+    """Replace the secrets of a container app, restart what runs, and read them back."""
+    secrets = [{"name": "flow", "value": "new"}]
+    body = {"location": "westeurope", "properties": {"configuration": {"secrets": secrets}}}
+    CONTAINER_APPS.container_apps.begin_update(GROUP, "till", body).result()
+    for revision in CONTAINER_APPS.container_apps_revisions.list_revisions(GROUP, "till"):
+        CONTAINER_APPS.container_apps_revisions.restart_revision(GROUP, "till", revision.name)
+    return read_app_secret()
+
+
+def change_app_variable() -> str:
+    """Change a variable of a container app; return which of its revisions are active."""
+    app = CONTAINER_APPS.container_apps.get(GROUP, "till")
+    app.template.containers[0].env[1].value = "red"
+    body = {"location": "westeurope", "properties": {"template": app.template.as_dict()}}
+    CONTAINER_APPS.container_apps.begin_update(GROUP, "till", body).result()
+    found = CONTAINER_APPS.container_apps_revisions.list_revisions(GROUP, "till")
+    return ", ".join(str(one.active) for one in found)
 
 
 def lock_key_value() -> str:
@@ -268,6 +296,19 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ),
     ("appconfiguration: set_configuration_setting, locked", lock_key_value),
     (
+        "appcontainers: container_apps.list_by_subscription",
+        lambda: names(CONTAINER_APPS.container_apps.list_by_subscription()),
+    ),
+    (
+        "appcontainers: container_apps.get",
+        lambda: str(
+            CONTAINER_APPS.container_apps.get(GROUP, "till").configuration.secrets[0].as_dict()
+        ),
+    ),
+    ("appcontainers: container_apps.list_secrets", read_app_secret),
+    ("appcontainers: container_apps.begin_update, secrets", change_app_secret),
+    ("appcontainers: container_apps.begin_update, template", change_app_variable),
+    (
         "eventgrid: system_topics.list_by_subscription",
         lambda: names(EVENTS.system_topics.list_by_subscription()),
     ),
@@ -347,6 +388,6 @@ if __name__ == "__main__":
             *("azure-mgmt-resource", "azure-mgmt-web", "azure-mgmt-network", "azure-mgmt-keyvault"),
             *("azure-mgmt-powerplatform", "azure-mgmt-logic", "azure-mgmt-eventgrid"),
             *("azure-mgmt-monitor", "azure-mgmt-appconfiguration", "azure-appconfiguration"),
-            *("azure-keyvault-keys", "azure-keyvault-secrets"),
+            *("azure-mgmt-appcontainers", "azure-keyvault-keys", "azure-keyvault-secrets"),
         ),
     )
