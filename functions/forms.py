@@ -2,6 +2,7 @@
 
 import json
 import re
+from http import HTTPStatus
 from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
@@ -93,6 +94,8 @@ def build_browser_response(
             fix,
             back=_find_previous_page(req),
             has_session=PRINCIPAL in req.headers,
+            # Every page requires the same role.
+            has_pages=is_sent or answer.status_code != HTTPStatus.FORBIDDEN,
         )
         return page(text, status=answer.status_code, headers=_copy_challenge(answer))
     if not is_sent or answer.status_code >= 300:

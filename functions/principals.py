@@ -88,7 +88,9 @@ def check_role(principal: Principal, role: Role) -> None:
         )
     roles = ", ".join(sorted(principal.roles))
     raise Forbidden(
-        f"{principal.name} does not have the role {role}. Roles: {roles or 'none'}.",
+        f"{principal.name} does not have the role {role}. Roles: {roles}."
+        if roles
+        else f"{principal.name} has no role in this app. The role {role} is required.",
         fix=f"Ask an administrator to assign the app role {role} (Entra, Enterprise "
         "applications, Users and groups), then sign in again.",
     )

@@ -4,6 +4,7 @@ App Service serves the URLs below `/.auth/`:
 learn.microsoft.com/azure/app-service/configure-authentication-customize-sign-in-out.
 """
 
+import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -30,6 +31,10 @@ _TITLES = {
     "remediations/{id}/retry": "Retry flows",
     "remediations/{id}/rollback": "Roll back flows",
 }
+#: Names of fields whose own name is not clear.
+_LABELS = {"accept_replay": "polling flows may process events again"}
+#: The object of a form whose URL names it.
+_OBJECT = re.compile(r"/api/(remediation|environment)s/([A-Za-z0-9-]+)/")
 _YES_NO = {"true": "yes", "false": "no"}
 _LOGIN = "/.auth/login/aad"
 
@@ -75,11 +80,12 @@ def build_expired_form_page(
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
     fields = [one for one in parse_fields(content) if parse_member_name(one[0]) in names]
+    action = urlsplit(req.url).path
     text = session_page(
-        action=urlsplit(req.url).path,
+        action=action,
         title=_format_title(path),
         fields=fields,
-        shown=_format_form_values(fields),
+        shown=_format_object(action) | _format_form_values(fields),
         login=login_address("/api/dashboard"),
     )
     return page(text, status=401, headers=err.headers)
@@ -89,10 +95,17 @@ def _format_title(path: str) -> str:
     return _TITLES.get(path) or path.rpartition("/")[2].replace("-", " ").capitalize()
 
 
+def _format_object(action: str) -> dict[str, list[str]]:
+    """Return what a form is about; a visitor who is not signed in gets no name."""
+    found = _OBJECT.match(action)
+    return {found[1]: [f"#{found[2][:8]}"]} if found else {}
+
+
 def _format_form_values(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the values of a form by readable field names."""
     shown: dict[str, list[str]] = {}
     for name, value in fields:
         values = value.split(",") if name.endswith("[,]") else [_YES_NO.get(value, value)]
-        shown.setdefault(parse_member_name(name).replace("_", " "), []).extend(values)
+        member = parse_member_name(name)
+        shown.setdefault(_LABELS.get(member) or member.replace("_", " "), []).extend(values)
     return shown

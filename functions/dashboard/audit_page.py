@@ -1,7 +1,7 @@
 """Build the Audit page: who did what, when, and what the seals show about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from functions.dashboard.natural_order import compute_natural_key
@@ -15,10 +15,14 @@ from shared.domain.audit_text import (
     find_result,
     find_target,
     format_changes,
+    is_page,
+    list_changes,
     list_operations,
     parse_state,
     with_names,
 )
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import Remediation
 from shared.html_pages import replace_ids_by_names
 from shared.use_cases.compare_audit_page import EntryDifference, PageSeals
@@ -33,6 +37,12 @@ _RESULTS = {
     AuditResult.FAILED: ("person", ""),
     AuditResult.UNKNOWN: ("wait", "unknown"),
 }
+#: Operations that say the new state of the kill switch.
+_SWITCHES = frozenset({"turn_kill_switch_on", "turn_kill_switch_off"})
+#: States whose codes are shown as words.
+_STATES = frozenset(map(str, (*ApprovalPolicy, *EnvironmentJobState)))
+#: The end of the name of a change: the version of the plan that was approved.
+_APPROVED = " approved version"
 #: Length of the changes in a line, and of each stored text in its details.
 _LONGEST_CHANGES = 240
 _LONGEST_TEXT = 1_000
@@ -137,7 +147,9 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
         about=tuple(_list_places(entry, flow_ids, names)),
         more_flows=max(len(flow_ids) - FLOWS_NAMED, 0),
         text=_shorten(
-            replace_ids_by_names(with_names(entry.message or changes, names.environments)),
+            replace_ids_by_names(
+                with_names(entry.message or _summarize_changes(entry), names.environments)
+            ),
             _LONGEST_CHANGES,
         ),
         look=look,
@@ -158,6 +170,28 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
     )
 
 
+def _summarize_changes(entry: AuditEntry) -> str:
+    """Return the changes that the words of the action do not say, with states as words."""
+    if entry.operation in _SWITCHES:
+        justification = parse_state(entry.state_after).get("justification")
+        return f"Reason: {justification}" if justification else ""
+    changes = list_changes(entry.state_before, entry.state_after)
+    if entry.operation == "approve_remediation":
+        return "; ".join(
+            f"{one.name.removesuffix(_APPROVED)}: version {one.after}"
+            for one in changes
+            if one.name.endswith(_APPROVED)
+        )
+    return "; ".join(
+        str(replace(one, before=_format_state(one.before), after=_format_state(one.after)))
+        for one in changes
+    )
+
+
+def _format_state(value: str) -> str:
+    return value.replace("_", " ") if value in _STATES else value
+
+
 def _list_places(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> list[Place]:
     """Return what a request is about: its remediation or environment, firewall and flows."""
     target = find_target(entry.target, entry.state_after)
@@ -170,7 +204,7 @@ def _list_places(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> l
     elif target.kind is TargetKind.ENVIRONMENT:
         title = names.environments.get(target.id, target.id)
         places.append(Place(title=title, url="/api/dashboard/environments", id=target.id))
-    elif entry.operation not in list_operations():
+    elif entry.operation not in list_operations() and not is_page(entry.operation):
         places.append(Place(title=target.id))
     body = parse_state(entry.request_body)
     if subject := str(body.get("issue") or body.get("resource") or ""):

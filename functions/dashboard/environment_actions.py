@@ -13,7 +13,7 @@ from shared.use_cases.show_environments import KnownEnvironment
 #: What the app may do in an environment, by its approval policy.
 POLICY_WORDS = {
     ApprovalPolicy.READ_ONLY: "Read only",
-    ApprovalPolicy.REQUIRED: "Change what you approve",
+    ApprovalPolicy.REQUIRED: "Change what is approved",
     ApprovalPolicy.AUTOMATIC: "Change without approval",
 }
 _POLICY_TITLES = {

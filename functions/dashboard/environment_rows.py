@@ -167,7 +167,7 @@ def _format_remaining_flows(
     if why is _REASON.NEEDS_CHANGES:
         return f"{number:,} {'needs' if number == 1 else 'need'} changes first"
     if why is _REASON.AWAITING_APPROVAL:
-        return f"{number:,} {'starts' if number == 1 else 'start'} after approval"
+        return f"{number:,} {'awaits' if number == 1 else 'await'} approval"
     if why is _REASON.DRY_RUN:
         return f"{number:,} not started, nothing was changed"
     if why is _REASON.IN_PROGRESS and is_stopped:

@@ -141,12 +141,25 @@ def session_page(
 
 
 def problem_page(
-    title: str, detail: str, fix: str, *, back: str = "", has_session: bool = False
+    title: str,
+    detail: str,
+    fix: str,
+    *,
+    back: str = "",
+    has_session: bool = False,
+    has_pages: bool = True,
 ) -> str:
     """Return an error page; `back` is the URL of the page that the request came from.
 
     `has_session`: the requester has a session, which they can end to use another account.
+    `has_pages`: the requester may open other pages.
     """
     return render_page(
-        "problem", title=title, detail=detail, fix=fix, back=back, has_session=has_session
+        "problem",
+        title=title,
+        detail=detail,
+        fix=fix,
+        back=back,
+        has_session=has_session,
+        pages=_PAGES if has_pages else (),
     )

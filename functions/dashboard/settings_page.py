@@ -68,15 +68,17 @@ def _build_headline(found: Configuration) -> Headline:
     problems = [one for one in found.settings if one.status is SettingStatus.PROBLEM]
     changed = sum(one.status is SettingStatus.CHANGED for one in found.settings)
     lead = (
-        f"{format_count(changed, 'setting')} of {len(found.settings)} "
+        f"{changed} of {format_count(len(found.settings), 'setting')} "
         f"{'differs' if changed == 1 else 'differ'} from the default. Secrets are not shown."
     )
+    if found.findings:
+        lead = f"The notes below say what to check. {lead}"
     if problems:
         has = "has" if len(problems) == 1 else "have"
         text = f"{format_count(len(problems), 'setting')} {has} a problem"
         return Headline(look="person", text=text, lead=lead)
     if found.findings:
-        text = f"{format_count(len(found.findings), 'setting')} to check"
+        text = f"{format_count(len(found.findings), 'point')} to check"
         return Headline(look="wait", text=text, lead=lead)
     return Headline(look="done", text="Every setting can be used", lead=lead)
 

@@ -19,7 +19,10 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "retry_remediation": ("retry blocked flows", "retried blocked flows"),
     "roll_back_remediation": ("roll back flows", "rolled back flows"),
     "update_environment_settings": ("change the settings", "changed the settings"),
-    "change_environment_settings": ("change the settings", "changed the settings"),
+    "change_environment_settings": (
+        "change the settings with a form",
+        "changed the settings with a form",
+    ),
     "ignore_issue": ("ignore a firewall issue", "ignored a firewall issue"),
     "apply_firewall_fix": ("apply a firewall fix", "applied a firewall fix"),
     "revert_firewall_fix": ("revert a firewall fix", "reverted a firewall fix"),
@@ -35,6 +38,7 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "confirm_caller": ("confirm a caller", "confirmed a caller"),
     "remove_declared_caller": ("remove a declared caller", "removed a declared caller"),
 }
+_PAGE = re.compile(r"show_(\w+)_page")
 _TARGET = re.compile(r"/api/(?P<kind>[\w-]+)(?:/(?P<id>[^/]+))?")
 #: Members of a state that say what a request was about.
 _SUBJECTS = frozenset({"remediation", "assessment", "created_at"})
@@ -85,6 +89,11 @@ def list_operations() -> dict[str, str]:
     return {name: words[0] for name, words in _OPERATIONS.items()}
 
 
+def is_page(operation: str) -> bool:
+    """Return whether the operation shows a page, which its words name."""
+    return bool(_PAGE.fullmatch(operation))
+
+
 def find_result(status: int | None) -> AuditResult:
     """Return the result with this HTTP status; None: it is unknown."""
     if status is None:
@@ -105,6 +114,8 @@ def describe_principal(kind: str, who: str) -> str:
 def describe_operation(operation: str, status: int | None) -> str:
     """Return what was done, or tried without success, in the past tense."""
     plain = operation.replace("_", " ")
+    if page := _PAGE.fullmatch(operation):
+        plain = f"open the {page[1].replace('_', ' ')} page"
     infinitive, past = _OPERATIONS.get(operation, (plain, f"requested {plain}"))
     match find_result(status):
         case AuditResult.DONE:

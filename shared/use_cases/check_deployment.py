@@ -107,7 +107,7 @@ def check_settings(services: Services) -> list[Finding]:
     if settings.function_key_roles:
         text = f"Function keys have the roles {', '.join(settings.function_key_roles)}."
         found.append(
-            warning("sign_in", text, "Empty CMK_FUNCTION_KEY_ROLES when people can sign in.")
+            warning("sign_in", text, "Clear CMK_FUNCTION_KEY_ROLES once people can sign in.")
         )
     if not settings.storage_account:
         text = f"State and archive are in a local folder, {settings.state_folder}."

@@ -13,6 +13,7 @@ import pytest
 from functions import (
     audit_api,
     audit_page_api,
+    dashboard_api,
     environments_api,
     kill_switch_api,
     remediation_actions_api,
@@ -21,12 +22,14 @@ from functions import (
 from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.use_cases.seal_audit_log import seal_audit_log
+from shared.use_cases.show_remediation import show_plan
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import fake_settings
 from tests.functional.scenarios.app_calls import Reply, call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 ANNA = signed_in("anna@contoso.example")
+LEE = signed_in("lee@contoso.example")
 EVE = signed_in("eve@contoso.example", [Role.READER])
 NO_ROLE = "eve@contoso.example does not have the role operator. Roles: reader."
 
@@ -122,7 +125,7 @@ async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenar
     name, short = scenario.build.environment.display_name, identity[:8]
 
     mode = f"mode apply; environment ids {name}"
-    settings = "approval policy read_only → required"
+    settings = "approval policy read only → required"
     assert [line.split(" ", 2)[2] for line in read_lines(page)] == [
         f"anna@contoso.example Retried blocked flows : {name} #{short} , Orders Done",
         f"anna@contoso.example Started a remediation : {name} #{short} {mode} Done",
@@ -133,6 +136,35 @@ async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenar
     assert f'href="{there}/flows/{flow.workflow_id}" title="{flow.workflow_id}"' in page.text
     assert f'href="{there}" title="{identity}"' in page.text
     assert "id-anna@contoso.example" in page.text
+
+
+async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: Scenario) -> None:
+    """They repeat no code that the words of the action say."""
+    identity = await start_remediation(scenario)
+    (plan,) = await show_plan(scenario.services, identity)
+    approval = {"versions": [plan.version]}
+    path = f"remediations/{identity}/approve"
+    approve = remediation_actions_api.approve_remediation
+    await call(approve, approval, id=identity, headers=LEE, path=path)
+    for turn in ("on", "off"):
+        await call(
+            getattr(kill_switch_api, f"turn_kill_switch_{turn}"),
+            {"justification": f"Turned {turn} for a test."},
+            headers=ANNA,
+            path=f"kill-switch/{turn}",
+        )
+    nobody = signed_in("nora@contoso.example", [])
+    await call(dashboard_api.show_status_page, headers=nobody, path="dashboard")
+
+    lines = read_lines(await show_page())
+    name = scenario.build.environment.display_name
+
+    assert any("the kill switch on Reason: Turned on for a test. Done" in one for one in lines)
+    assert any("the kill switch off Reason: Turned off for a test. Done" in one for one in lines)
+    assert any(f" {name}: version {plan.version} Done" in one for one in lines)
+    assert any(
+        "Tried to open the status page nora@contoso.example has no role" in one for one in lines
+    )
 
 
 async def test_entry_about_an_unknown_remediation_has_its_id_and_no_link(

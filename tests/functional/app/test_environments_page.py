@@ -100,7 +100,7 @@ async def test_environment_is_shown_with_its_settings_and_its_policy(scenario: S
     environment = scenario.build.environment
     assert "<h1>1 environment, 1 under your key</h1>" in page.text
     assert environment.id in page.text
-    assert "Change what you approve" in page.text
+    assert "Change what is approved" in page.text
     assert "at most 7" in page.text
     assert "22:00 to 04:00 UTC" in page.text
     assert "payroll" in page.text

@@ -166,7 +166,7 @@ async def test_action_for_a_plan_links_to_the_plan(scenario: Scenario) -> None:
     link = f'href="/api/dashboard/remediations/{scenario.remediation.id}/plan">Review plan'
     assert link in page.text
     assert "0 of 3 flows on your key" in page.text
-    assert "3 start after approval" in page.text
+    assert "3 await approval" in page.text
     assert "for the approver · expires in 7 days" in page.text
     assert "No flow is in progress." in page.text
 
@@ -367,13 +367,15 @@ async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenari
 async def test_person_without_roles_sees_the_fix_and_can_sign_out(
     scenario: Scenario,
 ) -> None:
-    """The error page has the navigation of the dashboard."""
+    """The error page links to no page that leads back to it."""
     page = await call(
         dashboard_api.show_status_page, headers=BROWSER | signed_in("nora@contoso.example", [])
     )
 
     assert (page.status, page.media_type) == (403, "text/html")
-    assert "nora@contoso.example does not have the role reader." in page.text
+    assert "nora@contoso.example has no role in this app. The role reader is required." in page.text
+    assert "Open the overview" not in page.text
+    assert '<nav aria-label="Main"><a' not in page.text
     assert "Ask an administrator to assign the app role reader" in page.text
     assert 'href="/.auth/logout"' in page.text
 

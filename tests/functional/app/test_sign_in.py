@@ -224,7 +224,11 @@ async def test_form_of_an_ended_session_can_be_sent_again_after_sign_in(app: Sig
         assert reply.headers["Cache-Control"] == "no-store"
         assert "form-action 'self'" in reply.headers["Content-Security-Policy"]
     assert "Nothing was changed." in text
-    assert re.search(r"<h2>Cancel remaining flows</h2>.*?<dd>yes</dd>", text, re.DOTALL)
+    assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", text) == [
+        ("Remediation", "#abc"),
+        ("Polling flows may process events again", "yes"),
+    ]
+    assert "<h2>Cancel remaining flows</h2>" in text
     (action,) = re.findall(r'<form method="post" action="([^"]+)"', text)
     kept = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
     assert (action, kept) == ("/api/remediations/abc/cancel", [("accept_replay", "true")])
