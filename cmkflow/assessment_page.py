@@ -7,13 +7,14 @@ from typing import Any
 
 from cmkflow.assessment_answer import LEVELS, PHASES, build_answer, count_levels
 from cmkflow.assessment_to_do import (
-    can_be_changed_now,
     filter_by_status,
     filter_retired,
     filter_unstarted,
+    is_changed_without_copy,
     to_do_list,
 )
 from shared.domain.assessment.assessment import RemediationStatus
+from shared.domain.display_names import RETIRED_SUFFIX
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.html_pages import read_style, render_template
 
@@ -40,6 +41,20 @@ _MOVING = {
     "after_key": "are on your key",
     "unknown": "should move automatically",
 }
+#: The words for one flow, where those for several differ.
+_ONE = {
+    "move automatically when the key is applied": "moves automatically when the key is applied",
+    "are moved by Microsoft": "is moved by Microsoft",
+    "are on your key": "is on your key",
+    "are copied after the key": "is copied after the key",
+    "are copied": "is copied",
+    "are better changed now": "is better changed now",
+    "need changes": "needs changes",
+    "need their publisher": "needs its publisher",
+    "are in progress": "is in progress",
+    "need an action": "needs an action",
+    "are retired; their copies work": "is retired; its copy works",
+}
 #: Look and words of a flow that a remediation has started with.
 _STATUSES = {
     str(RemediationStatus.IN_PROGRESS): ("work", "in progress"),
@@ -63,6 +78,7 @@ def page_of(assessments: Sequence[Any]) -> str:
             "levels": LEVELS,
             "most_unfolded": _MOST_UNFOLDED,
             "looks": _LOOKS,
+            "retired_suffix": RETIRED_SUFFIX,
             "style": read_style(),
         },
     )
@@ -114,6 +130,7 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
             "title": format_reasons(reasons)
             or ("Retired" if RemediationStatus(status).is_retired else "No reason found"),
             "status": _STATUSES.get(status, ("", "")),
+            "is_retired": RemediationStatus(status).is_retired,
             "is_doubtful": stays is None,
             "recommendations": advice,
             "message": "" if RemediationStatus(status).is_retired else _find_one_message(alike),
@@ -139,13 +156,13 @@ def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
     doubtful = [flow for flow in flows if flow["stays_on_microsoft_key"] is None]
     sure = [flow for flow in flows if flow["stays_on_microsoft_key"] is not None]
     managed = [flow for flow in sure if flow["is_managed"]]
-    now = [flow for flow in sure if can_be_changed_now(assessment, flow)]
+    now = [flow for flow in sure if is_changed_without_copy(assessment, flow)]
     copied = len(sure) - len(managed) - len(now)
     is_before = assessment["phase"] == "before_key"
     parts = (
         ("done", total - len(every), _MOVING[assessment["phase"]], "ok"),
         ("work", copied, "are copied after the key" if is_before else "are copied", "clock"),
-        ("wait", len(now), "are better changed now", "alert"),
+        ("wait", len(now), "are better changed now" if is_before else "need changes", "alert"),
         ("person", len(managed), "need their publisher", "stop"),
         ("wait", len(doubtful), "may stay on Microsoft's key", "unknown"),
         (
@@ -160,9 +177,13 @@ def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
             "need an action",
             "stop",
         ),
-        ("done", len(filter_retired(every)), "are retired; their copies work", "ok"),
+        ("over", len(filter_retired(every)), "are retired; their copies work", "idle"),
     )
-    return [(look, number, words, "", icon) for look, number, words, icon in parts if number]
+    return [
+        (look, number, _ONE.get(words, words) if number == 1 else words, "", icon)
+        for look, number, words, icon in parts
+        if number
+    ]
 
 
 def _sort_by_level(findings: Iterable[Any]) -> list[Any]:

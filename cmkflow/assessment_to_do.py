@@ -7,6 +7,7 @@ from typing import Any
 
 from cmkflow.run_archive_tables import format_number
 from shared.domain.assessment.assessment import RemediationStatus
+from shared.domain.assessment.estimate import is_only_changed
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 #: Sections that decide whether a key can be applied; the others describe its consequences.
@@ -77,11 +78,13 @@ def filter_retired(flows: Iterable[Any]) -> list[Any]:
     return filter_by_status(flows, *(one for one in RemediationStatus if one.is_retired))
 
 
-def can_be_changed_now(assessment: Any, flow: Any) -> bool:
-    """Return whether a change before the key is applied spares the flow a copy."""
+def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
+    """Return whether a change, now, spares the flow a copy."""
     reasons = set(flow["microsoft_key_reasons"])
+    if flow["is_managed"] or not reasons:
+        return False
     is_before = assessment["phase"] == "before_key"
-    return is_before and bool(reasons) and reasons <= _REMOVABLE and not flow["is_managed"]
+    return is_only_changed(reasons) or (is_before and reasons <= _REMOVABLE)
 
 
 def is_firewall(finding: Any) -> bool:
@@ -148,9 +151,10 @@ def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
 
 def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
     flows = filter_unstarted(assessment["flows"])
-    mine = [flow for flow in flows if can_be_changed_now(assessment, flow)]
+    mine = [flow for flow in flows if is_changed_without_copy(assessment, flow)]
     if mine:
-        title = f"Change {format_number(len(mine), 'flow')} before the key is applied"
+        when = " before the key is applied" if assessment["phase"] == "before_key" else ""
+        title = f"Change {format_number(len(mine), 'flow')}{when}"
         names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: no copy and no new URL is needed then."
         yield ToDo(look="wait", title=title, text=text, who="Makers", details=_list_advice(mine))
@@ -194,12 +198,17 @@ def _list_copies(assessment: Any) -> Iterable[ToDo]:
         return
     when = " after the key is applied" if assessment["phase"] == "before_key" else ""
     title = f"Start a remediation{when}: it copies {format_number(effort['copies'], 'flow')}"
+    ours, manual = effort["callers"], effort["manual_callers"]
+    callers = "No known caller has to change."
+    if ours or manual:
+        callers = f"The app updates {format_number(ours, 'caller')}"
+        callers += f", and people update {manual}." if manual else "."
     text = (
-        f"The app updates {format_number(effort['callers'], 'caller')}; people update "
-        f"{effort['manual_callers']}. It works about {format_number(effort['minutes'], 'minute')}, "
-        f"then waits {format_number(effort['no_call_days'], 'day')} without calls."
+        f"{callers} The app works about {format_number(effort['minutes'], 'minute')}, then waits "
+        f"until the originals have received no calls for "
+        f"{format_number(effort['no_call_days'], 'day')}."
     )
-    yield ToDo(look="work", title=title, text=text, who="cmkflow")
+    yield ToDo(look="work", title=title, text=text, who="Approver")
 
 
 def _list_deletions(assessment: Any) -> Iterable[ToDo]:

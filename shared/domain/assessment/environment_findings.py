@@ -242,13 +242,10 @@ def canvas_app_findings(
             found = True
             yield unknown(code, text, "Open the app and check which flows it calls.", app.name)
     if not found:
-        yield passed(
-            code,
-            (
-                f"{len(facts.canvas_apps)} canvas apps call flows; none calls a flow that stays on "
-                "Microsoft's key."
-            ),
-        )
+        number = len(facts.canvas_apps)
+        apps = "1 canvas app calls" if number == 1 else f"{number or 'No'} canvas apps call"
+        rest = "; none calls a flow that stays on Microsoft's key" if number else ""
+        yield passed(code, f"{apps} flows{rest}.")
 
 
 def _unread_flows_text(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.assessment.assessment import AssessedFlow, EffortEstimate
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 #: Requests to the flow service: co-ownership twice, each time read first; the trigger URL twice;
 #: the lists of flows on Microsoft's key; runs during the no-call period; and the licence.
@@ -38,11 +39,16 @@ def estimate_effort(
 ) -> EffortEstimate:
     """Return the effort of copying these flows.
 
-    Flows that may stay are counted; flows of managed solutions, and flows whose job has started or
-    is complete, are not. `has_read_all` False: some flows that stay may not have been read.
+    Flows that may stay are counted. Flows of managed solutions, flows that their maker has to
+    change, and flows whose job has started or is complete, are not. `has_read_all` False: some
+    flows that stay may not have been read.
     """
     copied = [
-        flow for flow in flows if flow.remediation_status.needs_remediation and not flow.is_managed
+        flow
+        for flow in flows
+        if flow.remediation_status.needs_remediation
+        and not flow.is_managed
+        and not is_only_changed(flow.microsoft_key_reasons)
     ]
     callers = {(one.kind, one.label): one for flow in copied for one in flow.callers}
     manual = sum(bool(caller.manual_reason) for caller in callers.values())
@@ -59,6 +65,11 @@ def estimate_effort(
         share_of_daily_pool=round(calls / DAILY_POOL, 4),
         unknown_reason=_incomplete_reason(copied, has_read_all=has_read_all),
     )
+
+
+def is_only_changed(microsoft_key_reasons: Collection[str]) -> bool:
+    """Return whether a flow with these reasons is never copied: a change removes them."""
+    return set(microsoft_key_reasons) == {MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1}
 
 
 def _minutes(calls: int, rates: ProcessingRates) -> int:

@@ -109,7 +109,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
     doubtful = len(rest) - certain
     total = f"of {len(facts.flows)} cloud flows"
     if certain:
-        text = f"{certain} {total} stay on Microsoft's key."
+        text = f"{certain} {total} {'stays' if certain == 1 else 'stay'} on Microsoft's key."
         yield warning(code, text, "The list of flows says what to do with each.")
     if doubtful:
         text = f"{doubtful} {total} may stay on Microsoft's key."

@@ -58,10 +58,10 @@ def _describe_retired(
     job: FlowJob, *, is_deletion_scheduled: bool
 ) -> tuple[RemediationStatus, str]:
     if is_deletion_scheduled:
-        text = f"Its deletion is scheduled: `cmkflow deletion list {job.remediation_id}`."
+        text = f"Deletion is scheduled: `cmkflow deletion list {job.remediation_id}`."
         return RemediationStatus.DELETION_SCHEDULED, text
     return RemediationStatus.RETIRED, (
-        "It remains until you delete it: "
+        "A retired original remains until you delete it: "
         f"`cmkflow deletion schedule {job.remediation_id} --date DATE`."
     )
 

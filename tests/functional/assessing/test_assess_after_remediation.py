@@ -45,9 +45,11 @@ async def test_retired_originals_with_working_copies_need_no_remediation() -> No
     (retired,) = (flow for flow in found.flows if flow.display_name.startswith("Orders"))
     assert retired.remediation_id == scenario.remediation.id
     command = f"cmkflow deletion schedule {scenario.remediation.id} --date DATE"
-    assert retired.recommendations == (f"It remains until you delete it: `{command}`.",)
+    assert retired.recommendations == (
+        f"A retired original remains until you delete it: `{command}`.",
+    )
     texts = [one.message for section in found.sections for one in section.findings]
-    assert "1 of 3 cloud flows stay on Microsoft's key." in texts
+    assert "1 of 3 cloud flows stays on Microsoft's key." in texts
     assert "1 of 3 cloud flows is a retired original on Microsoft's key; its copy works." in texts
 
 
@@ -76,7 +78,7 @@ async def test_scheduled_deletion_is_shown_with_its_original() -> None:
 
     assert flow.remediation_status is RemediationStatus.DELETION_SCHEDULED
     assert flow.recommendations == (
-        f"Its deletion is scheduled: `cmkflow deletion list {scenario.remediation.id}`.",
+        f"Deletion is scheduled: `cmkflow deletion list {scenario.remediation.id}`.",
     )
 
 

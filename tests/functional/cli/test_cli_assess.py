@@ -365,8 +365,8 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
     parts = re.findall(r'<b class="num">.*?</svg>(\d+)</b><span>([^<]+)<', page)
     assert parts == [
         ("32", "are on your key"),
-        ("1", "are in progress"),
-        ("1", "need an action"),
+        ("1", "is in progress"),
+        ("1", "needs an action"),
         ("30", "are retired; their copies work"),
     ]
     assert "2 flows stay or may stay on Microsoft&#39;s key" in page
@@ -420,9 +420,9 @@ def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
     parts = re.findall(r'<b class="num">.*?</svg>(\d+)</b><span>([^<]+)<', page)
     assert parts == [
         ("2", "move automatically when the key is applied"),
-        ("1", "are copied after the key"),
-        ("1", "are better changed now"),
-        ("1", "need their publisher"),
+        ("1", "is copied after the key"),
+        ("1", "is better changed now"),
+        ("1", "needs its publisher"),
     ]
 
 

@@ -226,5 +226,6 @@ async def _migrate_everything() -> Sequence[ShownPage]:
     visitor = Visitor(scenario)
     await visitor.show("status-in-progress", "")
     await scenario.run(timedelta(days=60))
-    await visitor.show("status-quiet", "")
+    await _record_daily_check(scenario)
+    await visitor.show("status-migrated", "")
     return visitor.take_pages()

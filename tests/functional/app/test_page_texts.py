@@ -1,0 +1,75 @@
+"""The texts of pages of a remediation of 30 flows are true, and agree with one another."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from html import unescape
+
+import pytest
+
+from tests.functional.scenarios.dashboard_stages import visit_stages
+
+type Pages = Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def pages() -> Pages:
+    """Return the text of each page, without markup."""
+    return asyncio.run(_collect_texts())
+
+
+async def _collect_texts() -> dict[str, str]:
+    return {
+        page.name: _strip_markup(page.text) async for shown in visit_stages(30) for page in shown
+    }
+
+
+def _strip_markup(page: str) -> str:
+    body = re.sub(r"<(style|script).*?</\1>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+def test_assessment_asks_to_change_a_flow_that_is_never_copied(pages: Pages) -> None:
+    """A plan does not include it, so no remediation copies it. Retired originals are not done."""
+    page = pages["assessment-after_key"]
+
+    assert "Change 1 flow List flows each day" in page
+    assert "1 needs changes" in page
+    assert "it copies" not in page
+    assert "Answer the old app (original)" in page
+    assert "1 of 59 cloud flows stays" in page
+    assert "1 canvas app calls flows" in page
+
+
+def test_firewalls_are_reported_by_a_plan_and_read_later(pages: Pages) -> None:
+    """The rows do not say that a firewall was read before the last reading of all."""
+    page = pages["network-blocked"]
+
+    assert "all firewalls last read 9 days ago, 2026-03-02 09:31 UTC" in page
+    assert page.count("reported 9 days ago, 2026-03-02 09:00 UTC") == 2
+
+
+def test_settings_page_counts_notes_and_changed_settings_apart(pages: Pages) -> None:
+    """Both numbers are 3 here, and are about different settings."""
+    page = pages["settings-awaiting"]
+
+    assert "3 points to check The notes below say what to check." in page
+    assert "3 of 57 settings differ from the default." in page
+
+
+def test_plan_of_one_environment_is_announced_once_on_the_remediation_page(pages: Pages) -> None:
+    """The head has the sentence and the button."""
+    page = pages["remediation-awaiting"]
+
+    assert page.count("Review the plan") == 1
+    assert page.count("The app makes no change before") == 0
+
+
+def test_environment_without_a_plan_has_no_known_flows(pages: Pages) -> None:
+    """An empty cell would look as if there were none."""
+    assert pages["environments-new"].count("not known yet") == 3
+
+
+def test_migrated_tenant_names_its_last_daily_check(pages: Pages) -> None:
+    """The Overview says that no action is required only with a check that ran."""
+    assert "Last daily check 2026-05-01" in pages["status-migrated"]
