@@ -19,7 +19,7 @@ from shared.tables import Tables
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.memory_store import MemoryStore
-from tests.functional.scenarios.example_item import example
+from tests.functional.scenarios.example_item import build_example
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 FOLDER = Path(__file__).parent / "stored_rows"
@@ -58,7 +58,7 @@ async def rows() -> list[StoreRow]:
         found = [row for row in ran if row.table == table.name and row.key != FENCE]
         for row in found[:1]:
             await table.upsert(table.read(row).item)
-        await table.upsert(example(kind, {}))
+        await table.upsert(build_example(kind, {}))
     return [store.rows[name] for name in sorted(store.rows)]
 
 

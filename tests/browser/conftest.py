@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> "AsyncIterator[Browser]":
     """Start the system's Chromium."""
-    from tests.browser.shown_pages import browsing
+    from tests.browser.shown_pages import start_chromium
 
-    async with browsing(os.environ["CHROMIUM"]) as browser:
+    async with start_chromium(os.environ["CHROMIUM"]) as browser:
         yield browser

@@ -1,4 +1,4 @@
-"""Open a page of Chromium in which a script of npm has run, to test how others draw texts."""
+"""Open a page of Chromium with a renderer from npm, to test how others show the app's texts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +12,8 @@ from playwright.async_api import Browser, Page
 
 
 @asynccontextmanager
-async def page_with(browser: Browser, script: Path) -> AsyncIterator[Page]:
-    """Return an empty page in which a script has run, and which sends no request."""
+async def open_page_with(browser: Browser, script: Path) -> AsyncIterator[Page]:
+    """Yield an empty, offline page in which a script has run."""
     page = await browser.new_page(offline=True)
     await page.set_content("<!doctype html><title>renderer</title><body></body>")
     await page.add_script_tag(path=script)

@@ -1,4 +1,4 @@
-"""Take pictures of every page of the dashboard and of every report: `make screenshots`."""
+"""Take pictures of every page of the dashboard and of every report, for `make screenshots`."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from typing import Literal
 from PIL import Image
 from playwright.async_api import FloatRect
 
-from tests.browser.shown_pages import Viewer, browsing, viewing
+from tests.browser.shown_pages import Viewer, open_viewer, start_chromium
 from tests.functional.scenarios.dashboard_stages import visit_stages
 from tests.functional.scenarios.page_visitor import ShownPage
 
@@ -55,10 +55,10 @@ DOCUMENT_FLOWS = 30
 async def take_pictures(
     folder: Path, chromium: str, flow_counts: Sequence[int], wanted: re.Pattern[str]
 ) -> None:
-    """Write the first screen and the whole page of each page with a wanted name."""
-    async with browsing(chromium) as browser, AsyncExitStack() as open_tabs:
+    """Take pictures of the first screen and of the whole page, if the page's name is wanted."""
+    async with start_chromium(chromium) as browser, AsyncExitStack() as open_tabs:
         tabs = [
-            await open_tabs.enter_async_context(viewing(browser, width, height))
+            await open_tabs.enter_async_context(open_viewer(browser, width, height))
             for width, height in SIZES.items()
         ]
         for flow_count in flow_counts:
@@ -81,8 +81,8 @@ async def _take_all(tab: Viewer, shown: ShownPage, folder: Path) -> None:
 
 
 async def take_document_pictures(folder: Path, chromium: str) -> None:
-    """Write the pictures of the documents, in 256 colours or fewer."""
-    async with browsing(chromium) as browser, viewing(browser, 1280) as tab:
+    """Take the pictures of the documents, with at most 256 colours."""
+    async with start_chromium(chromium) as browser, open_viewer(browser, 1280) as tab:
         async for pages in visit_stages(DOCUMENT_FLOWS):
             shown = {one.name: one for one in pages}
             for name, wanted in DOCUMENT_PICTURES.items():
@@ -103,7 +103,7 @@ async def _take(tab: Viewer, shown: ShownPage, wanted: DocumentPicture) -> bytes
 
 
 def main() -> None:
-    """Take the pictures that the arguments name."""
+    """Take the pictures that the command-line arguments name."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", required=True, help="path of the browser")
     parser.add_argument("--to", type=Path, required=True, help="folder for all pictures")

@@ -1,4 +1,4 @@
-"""Show pages of `dashboard_stages` in Chromium, without an app that runs."""
+"""Show the pages of `dashboard_stages` in Chromium without a running app."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ EXCESS_WIDTH = "document.documentElement.scrollWidth - document.documentElement.
 
 @dataclass  # no slots: playwright sets an attribute on the object of a handler
 class Viewer:
-    """A tab that shows pages as the app answered them."""
+    """A tab that shows recorded pages of the app."""
 
     page: Page
     #: What the console and the script of a page reported.
@@ -29,12 +29,12 @@ class Viewer:
     _shown: ShownPage | None = None
 
     async def open(self, shown: ShownPage) -> None:
-        """Show a page; it stays as it is, as its script reads the same page again."""
+        """Show a page; later requests of its script get the same page."""
         self._shown = shown
         await self.page.goto(f"{APP}{shown.path}")
 
     async def answer(self, route: Route) -> None:
-        """Answer a request of the tab."""
+        """Answer a request of the tab with the page or an asset."""
         shown = self._shown
         assert shown is not None
         name = route.request.url.rpartition("/")[2]
@@ -47,8 +47,8 @@ class Viewer:
 
 
 @asynccontextmanager
-async def browsing(chromium: str) -> AsyncIterator[Browser]:
-    """Start the system's Chromium."""
+async def start_chromium(chromium: str) -> AsyncIterator[Browser]:
+    """Start the system's Chromium, and yield the browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
@@ -58,8 +58,8 @@ async def browsing(chromium: str) -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def viewing(browser: Browser, width: int, height: int = 900) -> AsyncIterator[Viewer]:
-    """Open a tab of this size."""
+async def open_viewer(browser: Browser, width: int, height: int = 900) -> AsyncIterator[Viewer]:
+    """Open a tab of this size, and yield its viewer."""
     page = await browser.new_page(viewport={"width": width, "height": height})
     viewer = Viewer(page)
     page.on("pageerror", lambda error: viewer.errors.append(str(error)))

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Browser
 
-from tests.browser.shown_pages import EXCESS_WIDTH, OPEN_ALL, Viewer, viewing
+from tests.browser.shown_pages import EXCESS_WIDTH, OPEN_ALL, Viewer, open_viewer
 from tests.functional.scenarios.dashboard_stages import visit_stages
 from tests.functional.scenarios.page_visitor import ShownPage
 
@@ -42,9 +42,9 @@ _DARK: tuple[tuple[str, Literal["none", "active"]], ...] = (
 
 
 async def find_faults(tab: Viewer) -> list[str]:
-    """Return what axe-core finds, and where the page is wider than the screen.
+    """Return the violations that axe-core finds, and the widths that the page exceeds.
 
-    The page is read with three widths in light colours, then in dark and in forced colours.
+    The page is checked with three widths in light colours, then in dark and in forced colours.
     """
     page = tab.page
     faults = []
@@ -71,10 +71,10 @@ def axe() -> str:
 
 
 async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: str) -> None:
-    """Every detail is open. The script of a page reports no error."""
+    """All details of a page are open. The page's script reports no error."""
     faults = []
     seen = set[str]()
-    async with viewing(browser, DESK) as tab:
+    async with open_viewer(browser, DESK) as tab:
         async for pages in visit_stages(FLOWS):
             for shown in pages:
                 if shown.text not in seen:
@@ -88,9 +88,9 @@ async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: st
 
 
 async def test_fault_of_a_page_is_found(browser: Browser, axe: str) -> None:
-    """The test above can fail: this page has a faint text and a wide box."""
+    """This test shows that the test above can fail: its page has pale text and a wide box."""
     shown = ShownPage(name="faulty", path="/", status=200, headers={}, text=FAULTY)
-    async with viewing(browser, DESK) as tab:
+    async with open_viewer(browser, DESK) as tab:
         await tab.open(shown)
         await tab.page.evaluate(axe)
         faults = await find_faults(tab)

@@ -1,4 +1,4 @@
-"""Every diagram of the documents, drawn by mermaid as a page of Markdown shows it."""
+"""Test that mermaid draws every diagram of the documents in a readable size."""
 
 import os
 import re
@@ -10,7 +10,7 @@ pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 
 from playwright.async_api import Browser
 
-from tests.browser.renderer import page_with
+from tests.browser.renderer import open_page_with
 
 CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")
 pytestmark = [
@@ -43,8 +43,8 @@ DRAW = """async source => {
 }"""
 
 
-def diagrams() -> list[tuple[str, str]]:
-    """Return each diagram with its page."""
+def read_diagrams() -> list[tuple[str, str]]:
+    """Return each diagram's source with its page's name."""
     pages = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
     return [
         (page.name, source)
@@ -53,11 +53,11 @@ def diagrams() -> list[tuple[str, str]]:
     ]
 
 
-async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read(browser: Browser) -> None:
-    """A diagram that mermaid cannot read would be shown as an error."""
-    drawn = diagrams()
+async def test_every_diagram_of_the_documents_is_drawn_in_a_readable_size(browser: Browser) -> None:
+    """Instead of a diagram that mermaid cannot parse, a page would show an error."""
+    drawn = read_diagrams()
     assert len(drawn) > 5
-    async with page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
+    async with open_page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
         for name, source in drawn:
             result = await page.evaluate(DRAW, source)
 
@@ -68,9 +68,9 @@ async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read(browser: 
             assert shown >= SMALLEST_TEXT, (name, round(result["width"]), source)
 
 
-async def test_a_diagram_that_mermaid_cannot_read_is_found(browser: Browser) -> None:
-    """This proves that the test above can fail."""
-    async with page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
+async def test_invalid_diagram_is_found(browser: Browser) -> None:
+    """This test shows that the test above can fail."""
+    async with open_page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
         result = await page.evaluate(DRAW, "flowchart TD\n  a --> --> b\n")
 
     assert result["error"] != ""

@@ -1,6 +1,6 @@
-"""The live update in Chromium: what it asks for, what it replaces, and what it says.
+"""Test the live update of pages in Chromium.
 
-The pages are made here and served to the browser, so that no app has to run.
+The test serves the pages to the browser, so that no app has to run.
 """
 
 import os
@@ -31,7 +31,7 @@ LONGEST = 60_000
 
 @dataclass
 class App:
-    """Serves a page of two sections, and answers its live updates."""
+    """Serves a page with two sections, and answers its live updates."""
 
     page: Page
     answer: str = "One"
@@ -41,7 +41,7 @@ class App:
     #: Bytes of each answer to a live update.
     sent: list[int] = field(default_factory=list)
 
-    def text(self) -> str:
+    def build_page(self) -> str:
         """Return the page."""
         css, js, *_ = read_assets()
         rows = "".join(f"<li data-part>{one}</li><!--/part-->" for one in self.rows)
@@ -63,16 +63,16 @@ class App:
             await route.fulfill(body=asset[1], content_type=asset[0])
         elif known is None:
             headers = {"Content-Security-Policy": POLICY}
-            await route.fulfill(body=self.text(), content_type="text/html", headers=headers)
+            await route.fulfill(body=self.build_page(), content_type="text/html", headers=headers)
         elif not self.status:
             await route.abort()
         else:
-            changes = find_changes(self.text(), known) if self.status == 200 else ""
+            changes = find_changes(self.build_page(), known) if self.status == 200 else ""
             self.sent.append(len(changes))
             status = 204 if self.status == 200 and not changes else self.status
             await route.fulfill(status=status, body=changes, content_type="text/html")
 
-    async def update(self) -> None:
+    async def run_update(self) -> None:
         """Let the longest interval pass, so that the page sends its next request."""
         async with self.page.expect_event("response" if self.status else "requestfailed"):
             await self.page.clock.run_for(LONGEST)
@@ -80,7 +80,7 @@ class App:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def app(browser: Browser) -> AsyncIterator[App]:
-    """Open the page, with a clock that does not advance."""
+    """Open the page with a clock that advances only in steps of the test."""
     page = await browser.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -94,29 +94,29 @@ async def app(browser: Browser) -> AsyncIterator[App]:
     assert errors == []
 
 
-async def test_only_what_has_changed_is_sent_and_replaced(app: App) -> None:
-    """A row that did not change is not sent, and the page shows it in its new place."""
-    await app.update()
+async def test_live_update_sends_only_changed_rows(app: App) -> None:
+    """A row that did not change is not sent, and the page shows it in its new position."""
+    await app.run_update()
     await expect(app.page.locator("#live")).to_contain_text("Live, ")
     app.rows = ("New", "Bills", "Orders")
-    await app.update()
+    await app.run_update()
 
     await expect(app.page.locator("#list li")).to_have_text(["New", "Bills", "Orders"])
-    await app.update()
+    await app.run_update()
     assert app.sent[0] == app.sent[2] == 0
-    assert 0 < app.sent[1] < len(find_changes(app.text(), ""))
+    assert 0 < app.sent[1] < len(find_changes(app.build_page(), ""))
 
 
-async def test_section_with_the_focus_is_kept_until_the_reader_wants_its_changes(app: App) -> None:
-    """The message says that there is news; other sections are replaced at once."""
+async def test_focused_section_changes_only_on_request(app: App) -> None:
+    """A message says that the section has changed. Other sections are replaced at once."""
     await app.page.get_by_role("link", name="Fix").focus()
     app.answer, app.rows = "Two", ("New",)
-    await app.update()
+    await app.run_update()
 
     await expect(app.page.locator("#list li")).to_have_text("New")
     await expect(app.page.locator("#answer p")).to_have_text("One")
     await expect(app.page.get_by_role("status")).to_contain_text("has changed")
-    await app.update()
+    await app.run_update()
     assert app.sent[1] == 0
     await app.page.get_by_role("button", name="Show changes").click()
     await expect(app.page.locator("#answer p")).to_have_text("Two")
@@ -124,11 +124,11 @@ async def test_section_with_the_focus_is_kept_until_the_reader_wants_its_changes
 
 
 async def test_section_with_an_open_form_is_replaced_when_the_form_is_closed(app: App) -> None:
-    """What the reader has entered stays as long as the form is open."""
+    """The form keeps the reader's input while it is open."""
     await app.page.locator("summary").click()
     await app.page.locator("input").fill("My reason")
     app.answer = "Two"
-    await app.update()
+    await app.run_update()
     await expect(app.page.locator("#answer p")).to_have_text("One")
     await expect(app.page.locator("input")).to_have_value("My reason")
 
@@ -139,10 +139,10 @@ async def test_section_with_an_open_form_is_replaced_when_the_form_is_closed(app
     await expect(app.page.locator("#answer p")).to_have_text("Two")
 
 
-async def test_ended_session_is_said_and_ends_the_requests(app: App) -> None:
-    """The link leads back to this page."""
+async def test_expired_session_is_reported_and_stops_the_requests(app: App) -> None:
+    """The link to sign in leads back to this page."""
     app.status = 401
-    await app.update()
+    await app.run_update()
 
     await expect(app.page.get_by_role("alert")).to_contain_text("Your session has expired")
     link = app.page.get_by_role("link", name="Sign in again")
@@ -151,27 +151,27 @@ async def test_ended_session_is_said_and_ends_the_requests(app: App) -> None:
     assert len(app.sent) == 1
 
 
-async def test_app_that_does_not_answer_is_asked_less_and_less_often(app: App) -> None:
-    """The message goes when the app answers again."""
+async def test_live_update_retries_less_often_if_the_app_does_not_answer(app: App) -> None:
+    """The message disappears when the app answers again."""
     asked: list[str] = []
     app.page.on("request", lambda request: asked.append(request.url))
     app.status = 0
-    await app.update()
+    await app.run_update()
     await expect(app.page.get_by_role("status")).to_contain_text("The app does not answer.")
     await expect(app.page.locator("#live")).to_contain_text("Not updated since ")
     await app.page.clock.run_for(4_000)
     assert len(asked) == 1
 
     app.status = 500
-    await app.update()
+    await app.run_update()
     await expect(app.page.get_by_role("status")).to_contain_text("error 500")
     app.status = 200
-    await app.update()
+    await app.run_update()
     await expect(app.page.get_by_role("status")).to_be_empty()
 
 
-async def test_hidden_tab_sends_no_request_and_asks_at_once_when_it_is_shown(app: App) -> None:
-    """The browser says with an event that a tab was hidden or shown."""
+async def test_hidden_tab_sends_no_request_until_it_is_shown(app: App) -> None:
+    """The browser raises an event when a tab is hidden or shown."""
     hide = """hidden => {
       Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
       document.dispatchEvent(new Event("visibilitychange"));

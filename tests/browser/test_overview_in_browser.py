@@ -1,4 +1,4 @@
-"""The Overview and Environments pages in Chromium: stop all changes, continue, start a dry run."""
+"""Test the Overview and Environments pages in Chromium: kill switch and dry run."""
 
 import os
 from pathlib import Path
@@ -12,8 +12,8 @@ pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Browser
 
 from tests.browser.test_dashboard_in_browser import ACCOUNT, Outside
-from tests.browser.visit import visiting
-from tests.e2e.test_first_hour import printed
+from tests.browser.visit import open_visit
+from tests.e2e.test_first_hour import run_make_up
 
 CHROMIUM, AXE = os.environ.get("CHROMIUM", ""), os.environ.get("AXE", "")
 pytestmark = [
@@ -29,23 +29,27 @@ def axe() -> str:
     return Path(AXE).read_text()
 
 
-async def test_changes_are_stopped_and_a_dry_run_is_started(
+async def test_kill_switch_and_dry_run_work_on_the_pages(
     browser: Browser, tmp_path: Path, axe: str
 ) -> None:
     """Each page passes axe-core at three widths and shows the result."""
-    async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
+    async with run_make_up(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         url = Outside(session, text).url
-        async with visiting(browser, url, ACCOUNT, axe) as visit:
-            await visit.see("8 flows are not migrated")
-            await visit.do("Stop all changes", "The app makes no change", justification="A drill.")
-            await visit.see("All changes are stopped", within=".banner")
-            await visit.see("A drill.", within=".banner")
+        async with open_visit(browser, url, ACCOUNT, axe) as visit:
+            await visit.wait_for_text("8 flows are not migrated")
+            await visit.confirm_action(
+                "Stop all changes", "The app makes no change", justification="A drill."
+            )
+            await visit.wait_for_text("All changes are stopped", within=".banner")
+            await visit.wait_for_text("A drill.", within=".banner")
             await visit.check()
-            await visit.do("Turn off kill switch", "Approved plans start", justification="Over.")
-            await visit.see("The kill switch is off.", within=".said")
+            await visit.confirm_action(
+                "Turn off kill switch", "Approved plans start", justification="Over."
+            )
+            await visit.wait_for_text("The kill switch is off.", within=".said")
 
             await visit.open("/environments?all_environments=true")
-            await visit.see(OPERATIONS.title)
+            await visit.wait_for_text(OPERATIONS.title)
             for width in (1280, 390, 320):
                 await visit.page.set_viewport_size({"width": width, "height": 800})
                 await visit.check()
@@ -54,17 +58,17 @@ async def test_changes_are_stopped_and_a_dry_run_is_started(
             await fold.locator("details.deed", has_text="Start dry run").locator("summary").click()
             await visit.check()
             await fold.get_by_role("button", name="Start dry run").click()
-            await visit.see("The remediation has started.", within=".said")
+            await visit.wait_for_text("The remediation has started.", within=".said")
 
             await visit.open()
-            await visit.see("Dry run completed")
+            await visit.wait_for_text("Dry run completed")
             await visit.check()
-            visit.nothing_went_wrong()
+            visit.require_no_fault()
             for path in ("/network", "/settings"):
                 await visit.open(path)
                 for width in (1280, 390, 320):
                     await visit.page.set_viewport_size({"width": width, "height": 800})
                     await visit.check()
             await visit.open("/nowhere")
-            await visit.see("Not found")
+            await visit.wait_for_text("Not found")
             await visit.check()

@@ -10,7 +10,7 @@ import pytest_asyncio
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Browser
 
-from tests.browser.shown_pages import OPEN_ALL, Viewer, viewing
+from tests.browser.shown_pages import OPEN_ALL, Viewer, open_viewer
 from tests.functional.scenarios.dashboard_stages import visit_stages
 from tests.functional.scenarios.page_visitor import ShownPage
 
@@ -57,7 +57,7 @@ async def pages() -> dict[str, ShownPage]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def phone(browser: Browser) -> AsyncIterator[Viewer]:
     """Open a tab as wide as a phone."""
-    async with viewing(browser, WIDTH, HEIGHT) as tab:
+    async with open_viewer(browser, WIDTH, HEIGHT) as tab:
         yield tab
 
 

@@ -1,6 +1,6 @@
-"""The script of the plan page in Chromium: ticks of dependent flows, counts, search and filters.
+"""Test the script of the plan page in Chromium: checkboxes, counts, search and filters.
 
-The pages are made here and served to the browser, so that no app has to run.
+The test serves the pages to the browser, so that no app has to run.
 """
 
 import os
@@ -44,8 +44,8 @@ FLOWS = [
 ]
 
 
-async def opened(page: Page, items: list[PlanItem], width: int = 1280, **choice: object) -> None:
-    """Show the plan with these flows."""
+async def open_plan(page: Page, items: list[PlanItem], width: int = 1280, **choice: object) -> None:
+    """Show the plan page with these flows."""
     plan = PlanView(
         environment_job=AWAITING,
         items=tuple(items),
@@ -69,7 +69,7 @@ async def opened(page: Page, items: list[PlanItem], width: int = 1280, **choice:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """Open a tab; an error on the console fails the test."""
+    """Open a tab; an error on its console fails the test."""
     errors: list[str] = []
     page = await browser.new_page()
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -79,9 +79,9 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     assert errors == []
 
 
-async def test_ticks_follow_dependent_flows_and_the_bar_counts_them(page: Page) -> None:
+async def test_checkboxes_follow_dependent_flows(page: Page) -> None:
     """A parent is excluded with its child, and a child is included with its parent."""
-    await opened(page, FLOWS)
+    await open_plan(page, FLOWS)
     bar = page.locator(".approve")
     await expect(bar).to_contain_text("You approve 4 flows, 8 changes, in environment.")
 
@@ -100,9 +100,9 @@ async def test_ticks_follow_dependent_flows_and_the_bar_counts_them(page: Page) 
     assert not await page.get_by_label("Include Flow d").is_checked()
 
 
-async def test_search_and_filters_work_at_once_and_keep_the_ticks(page: Page) -> None:
-    """The approval covers flows that are not shown."""
-    await opened(page, FLOWS)
+async def test_search_and_filters_keep_the_selected_flows(page: Page) -> None:
+    """The approval also includes flows that the page does not show."""
+    await open_plan(page, FLOWS)
     lines = page.locator("#rows > li[data-kind]:visible")
 
     await page.get_by_label("Find a flow, caller or owner").fill(SETTING.label.upper())
@@ -117,10 +117,10 @@ async def test_search_and_filters_work_at_once_and_keep_the_ticks(page: Page) ->
     await expect(lines).to_have_count(5)
 
 
-async def test_buttons_to_other_pages_send_the_ticks(page: Page) -> None:
+async def test_button_to_another_page_sends_the_selected_flows(page: Page) -> None:
     """Flows on another page that run an excluded flow are excluded, too."""
     many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
-    await opened(page, [*FLOWS, *many], search="Flow c")
+    await open_plan(page, [*FLOWS, *many], search="Flow c")
     await expect(page.locator(".approve")).to_contain_text("You approve 124 flows, 248 changes,")
 
     await page.get_by_label("Include Flow c").uncheck()
@@ -137,12 +137,12 @@ async def test_buttons_to_other_pages_send_the_ticks(page: Page) -> None:
     assert "included_flow_ids[]" not in body
 
 
-async def test_enter_key_in_the_search_of_a_long_list_searches_and_sends_the_ticks(
+async def test_enter_key_in_the_search_field_searches(
     page: Page,
 ) -> None:
-    """It does not approve the plan."""
+    """The key does not approve the plan. The request contains the selected flows."""
     many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
-    await opened(page, many)
+    await open_plan(page, many)
     await page.get_by_label("Find a flow, caller or owner").fill("n7")
     async with page.expect_request(lambda request: request.method == "POST") as sent:
         await page.keyboard.press("Enter")
@@ -158,10 +158,10 @@ def axe() -> str:
     return Path(AXE).read_text()
 
 
-async def test_page_is_accessible_and_as_wide_as_the_screen(page: Page, axe: str) -> None:
-    """The test uses a wide screen, a phone and a very small one, with every line open."""
+async def test_plan_page_is_accessible_and_fits_the_screen(page: Page, axe: str) -> None:
+    """The screens are wide, as wide as a phone, and very narrow; all lines are open."""
     for width in (1280, 390, 320):
-        await opened(page, FLOWS, width)
+        await open_plan(page, FLOWS, width)
         await page.evaluate(
             "document.querySelectorAll('details').forEach((one) => one.open = true)"
         )
@@ -171,9 +171,9 @@ async def test_page_is_accessible_and_as_wide_as_the_screen(page: Page, axe: str
         assert await page.evaluate(wide) <= 0
 
 
-async def test_paper_shows_the_details_of_every_flow(page: Page) -> None:
-    """The screen folds the details; controls are not printed."""
-    await opened(page, FLOWS)
+async def test_printed_plan_shows_the_details_of_every_flow(page: Page) -> None:
+    """On a screen, the details are closed. Controls are not printed."""
+    await open_plan(page, FLOWS)
     details = page.locator("#rows .in").first
     await expect(details).to_be_hidden()
 
@@ -184,12 +184,12 @@ async def test_paper_shows_the_details_of_every_flow(page: Page) -> None:
 
 
 async def test_thirty_flows_take_less_than_ten_screens_of_a_phone(page: Page) -> None:
-    """A wide screen needs fewer than four."""
+    """On a wide screen, they take fewer than four screens."""
     many = [
         replace(one, workflow_id=f"{one.workflow_id}{number}", children=())
         for number in range(6)
         for one in FLOWS
     ]
     for width, most in ((390, 10), (1280, 4)):
-        await opened(page, many, width)
+        await open_plan(page, many, width)
         assert await page.evaluate("document.documentElement.scrollHeight") < most * 844

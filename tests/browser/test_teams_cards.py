@@ -1,4 +1,4 @@
-"""Test how Microsoft's renderer of Adaptive Cards shows the cards for Teams."""
+"""Test how Microsoft's renderer of Adaptive Cards shows the app's cards for Teams."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from shared.adapters.channels.teams import build_card
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.notification_text import shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
-from tests.browser.renderer import page_with
+from tests.browser.renderer import open_page_with
 from tests.functional.app.test_notification_per_reason import CATALOGUE, build_tenant_with
 from tests.functional.app.test_notification_per_reason import read_notifications as read_messages
 
@@ -54,8 +54,8 @@ RENDER = """document => {
 }"""
 
 
-def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
-    """Return the card of a cause in which every name is hostile."""
+def build_hostile_card(cause: PendingActionKind, link: str) -> dict[str, Any]:
+    """Return the card of a cause, in which every name contains markup and links."""
     waiting = PendingAction(
         kind=cause,
         reason_code="owner_unavailable",
@@ -82,14 +82,14 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
     )
 
 
-async def test_every_card_is_valid_and_shows_names_as_they_are(browser: Browser) -> None:
-    """No card has an unknown member, or a link that comes from a flow's name."""
-    async with page_with(
+async def test_every_card_is_valid_and_shows_names_as_text(browser: Browser) -> None:
+    """No card has an unknown member, or a link from a flow's name."""
+    async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         for cause in PendingActionKind:
             for link in ("", "https://app.example/api/dashboard"):
-                shown = await page.evaluate(RENDER, told(cause, link))
+                shown = await page.evaluate(RENDER, build_hostile_card(cause, link))
 
                 assert shown["said"] == [], cause
                 assert (shown["links"], shown["marks"]) == ([], 0), cause
@@ -135,12 +135,12 @@ CASES = {
 
 @pytest.mark.parametrize("width", [280, 480], ids=["narrow", "wide"])
 @pytest.mark.parametrize("names", CASES.values(), ids=CASES)
-async def test_a_card_is_read_at_a_glance_at_every_width(
+async def test_card_fits_at_every_width(
     browser: Browser, names: tuple[str, ...], width: int, tmp_path: Path
 ) -> None:
     """Title, reason, fix and one button fit on a phone, and nothing is cut off."""
-    content = build_card(about(names))
-    async with page_with(
+    content = build_card(build_notification(names))
+    async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         await page.set_viewport_size({"width": width, "height": 900})
@@ -163,7 +163,7 @@ async def test_a_card_is_read_at_a_glance_at_every_width(
 async def test_card_of_every_notification_fits_and_names_no_address_range(
     browser: Browser, cause: PendingActionKind, code: str, tmp_path: Path
 ) -> None:
-    """The card has the title, what to do, and one button, on a phone too."""
+    """On a phone, the card shows its title, the fix and one button."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[cause, code](scenario)
     (one,) = [
@@ -171,7 +171,7 @@ async def test_card_of_every_notification_fits_and_names_no_address_range(
         for one in await read_messages(scenario)
         if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
     ]
-    async with page_with(
+    async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         await page.set_viewport_size({"width": 280, "height": 900})
@@ -188,8 +188,8 @@ async def test_card_of_every_notification_fits_and_names_no_address_range(
     assert not re.search(r"\d+\.\d+\.\d+\.\d+", text)
 
 
-def about(names: tuple[str, ...]) -> Notification:
-    """Return the message about blocked flows with these names."""
+def build_notification(names: tuple[str, ...]) -> Notification:
+    """Return the notification about blocked flows with these names."""
     waiting = shorten(
         PendingAction(
             kind=PendingActionKind.FLOWS_BLOCKED,
@@ -214,15 +214,13 @@ def about(names: tuple[str, ...]) -> Notification:
     )
 
 
-async def test_the_renderer_refuses_what_is_no_card_and_makes_a_link_of_markdown(
+async def test_renderer_reports_unknown_types_and_renders_markdown_links(
     browser: Browser,
 ) -> None:
-    """This proves that the test above can fail: text is Markdown, and unknown types are
-    reported.
-    """
+    """This test shows that the tests above can fail."""
     block = {"type": "TextBlock", "text": NAME}
     wrong = {"type": "AdaptiveCard", "version": "1.4", "body": [block, {"type": "Nothing"}]}
-    async with page_with(
+    async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         shown = await page.evaluate(RENDER, wrong)

@@ -1,4 +1,4 @@
-"""A visit to the dashboard in Chromium that records everything that must not happen."""
+"""Visit the dashboard in Chromium, and record every fault."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 
 @dataclass  # no slots: playwright keeps something of its own at whom it calls
 class Visit:
-    """One page, and the faults recorded on it."""
+    """A page of the browser, and the faults recorded on it."""
 
     page: Page
     url: str
@@ -39,11 +39,11 @@ class Visit:
         """Follow a link with this text."""
         await self.page.get_by_role("link", name=name).first.click()
 
-    async def see(self, text: str | re.Pattern[str], *, within: str = "main") -> None:
-        """Wait until a text appears, without loading the page again."""
+    async def wait_for_text(self, text: str | re.Pattern[str], *, within: str = "main") -> None:
+        """Wait until a text appears; the page is not loaded again."""
         await expect(self.page.locator(within)).to_contain_text(text, timeout=PATIENCE)
 
-    async def do(self, deed: str | re.Pattern[str], *says: str, **fields: str) -> None:
+    async def confirm_action(self, deed: str | re.Pattern[str], *says: str, **fields: str) -> None:
         """Open an action with the keyboard, read its explanation, and confirm it."""
         opened = self.page.locator("details.deed", has_text=deed).first
         await opened.locator("summary").focus()
@@ -57,19 +57,19 @@ class Visit:
             entry = opened.locator(f"input[name={name}]")
             if await entry.count():
                 await entry.fill(value)
-        await accept_all(opened)
+        await tick_all(opened)
         await opened.get_by_role("button").click()
         await expect(self.page.locator(".said")).to_be_visible()
 
-    async def approve(self) -> None:
-        """Approve the plan with all ticks; its bar names the flows and changes."""
+    async def approve_plan(self) -> None:
+        """Approve the plan with all flows; its bar shows the numbers of flows and changes."""
         bar = self.page.locator(".approve")
         await expect(bar).to_contain_text(re.compile(r"You approve \d+ flows, \d+ changes,"))
         await bar.get_by_role("button").click()
         await expect(self.page.locator(".said")).to_contain_text("Approved:")
 
-    async def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Send an API request in the browser's session."""
+    async def call_api(self, method: str, path: str, body: object = None) -> Any:
+        """Send an API request in the browser's session, and return the answer's document."""
         address = f"{self.url}/api/{path}"
         reply = await self.page.request.fetch(address, method=method, data=body)
         assert reply.ok, await reply.text()
@@ -78,7 +78,7 @@ class Visit:
     async def check(self) -> None:
         """Fail if the page is not accessible, is wider than the screen, or contains a signature."""
         found = await self.page.evaluate(f"{self.axe}; axe.run()")
-        wrong = [(one["id"], one["help"], _places(one)) for one in found["violations"]]
+        wrong = [(one["id"], one["help"], _list_places(one)) for one in found["violations"]]
         assert not wrong, (self.page.url, wrong)
         wide = await self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -86,14 +86,14 @@ class Visit:
         assert wide <= 0, self.page.url
         assert not SIGNATURE.search(await self.page.content())
 
-    def nothing_went_wrong(self) -> None:
+    def require_no_fault(self) -> None:
         """Fail if a fault was recorded."""
         assert self.errors == []
         assert self.lax == []
         assert self.hosts == {urlsplit(self.url).netloc}
 
-    def note(self, response: Response) -> None:
-        """Record the requested host and the page's policy."""
+    def record_response(self, response: Response) -> None:
+        """Record the host and the content security policy of a response."""
         self.hosts.add(urlsplit(response.url).netloc)
         if response.headers.get("content-type", "").startswith("text/html"):
             policy = response.headers.get("content-security-policy", "none at all")
@@ -101,21 +101,21 @@ class Visit:
                 self.lax.append(f"{response.url}: {policy}")
 
 
-async def accept_all(opened: Locator) -> None:
+async def tick_all(opened: Locator) -> None:
     """Tick every box that an approval requires."""
     for box in await opened.locator("input[type=checkbox][required]").all():
         await box.check()
 
 
 @asynccontextmanager
-async def visiting(browser: Browser, url: str, account: str, axe: str) -> AsyncIterator[Visit]:
-    """Sign in; afterwards only the app may get requests."""
+async def open_visit(browser: Browser, url: str, account: str, axe: str) -> AsyncIterator[Visit]:
+    """Sign in and yield the visit; afterwards requests may go to the app only."""
     context = await browser.new_context(viewport={"width": 1100, "height": 720})
     visit = Visit(await context.new_page(), url, axe)
     await visit.open()
     await visit.follow(account)
     await visit.page.wait_for_url(f"{url}/api/dashboard")
-    visit.page.on("response", visit.note)
+    visit.page.on("response", visit.record_response)
     visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
     visit.page.on(
         "console", lambda said: visit.errors.append(said.text) if said.type == "error" else None
@@ -124,5 +124,5 @@ async def visiting(browser: Browser, url: str, account: str, axe: str) -> AsyncI
     await context.close()
 
 
-def _places(violation: Any) -> list[str]:
+def _list_places(violation: Any) -> list[str]:
     return [node["html"][:200] for node in violation["nodes"][:3]]

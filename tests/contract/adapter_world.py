@@ -1,4 +1,4 @@
-"""All adapters on a tenant behind TLS and a tunnel, with Azure's own identity libraries."""
+"""Build all adapters on a simulated tenant, over TLS and a proxy, with Azure identity libraries."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -102,7 +102,7 @@ def build_description() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters(PlatformPorts):
-    """Every adapter, and the tenant behind them."""
+    """Every adapter, and the tenant that the adapters use."""
 
     world: TenantWorld
     http: HttpClient
@@ -118,9 +118,10 @@ class Adapters(PlatformPorts):
 
 
 def build_trusting_transport(ca_file: str) -> PlainTransport:
-    """Return the product's transport, with a trust that aiohttp would read when it is imported.
+    """Return the app's transport with the tenant's certificate authority.
 
-    By the connector, which keeps connections: `connection_verify` would make one for each call.
+    aiohttp would read `SSL_CERT_FILE` only when it is imported. The connector has the certificate
+    and keeps connections; `connection_verify` would create a connector for each request.
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file)),
@@ -134,7 +135,7 @@ def build_trusting_transport(ca_file: str) -> PlainTransport:
 async def run_adapters(
     monkeypatch: pytest.MonkeyPatch, described: dict[str, Any] | None = None
 ) -> AsyncIterator[Adapters]:
-    """Start a tenant, and direct all requests to it by environment variables alone."""
+    """Start a tenant, direct all requests to it by environment variables, and yield adapters."""
     tenant = Tenant()
     seed(tenant, described or build_description())
     async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:

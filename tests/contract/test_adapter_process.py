@@ -1,4 +1,4 @@
-"""Test that a new process reaches everything by environment variables alone, and starts fast."""
+"""Test that a new process reads every address from its environment, and starts fast."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ print("\\n".join(sys.modules))
 """
 
 
-async def run(code: str, **environment: str) -> str:
+async def run_code(code: str, **environment: str) -> str:
     """Run code in a new interpreter and return its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -58,14 +58,14 @@ async def test_proxy_certificates_and_identity_come_from_the_environment(
 ) -> None:
     """The app has no setting for the platform's address."""
     async with run_adapters(monkeypatch) as app:
-        printed = await run(LIST_ENVIRONMENTS, SSL_CERT_FILE=app.world.server.ca_file)
+        printed = await run_code(LIST_ENVIRONMENTS, SSL_CERT_FILE=app.world.server.ca_file)
 
     assert ENVIRONMENT in printed.split()
 
 
 async def test_importing_the_adapters_imports_no_heavy_library() -> None:
-    """The factory that needs a slow library imports it."""
-    modules = set((await run(IMPORT_ALL)).split())
+    """A factory imports the slow library that it needs when it is called."""
+    modules = set((await run_code(IMPORT_ALL)).split())
 
     assert "shared.adapters.archive.blob" in modules
     heavy = {"aiohttp", "azure.data.tables", "azure.identity", "azure.storage.blob", "msal"}

@@ -19,7 +19,7 @@ KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 
 @pytest.fixture(params=["memory", "folder", pytest.param("blobs", marks=pytest.mark.azurite)])
 async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archive]:
-    """Return an empty archive of each kind."""
+    """Return an empty archive of each implementation."""
     match request.param:
         case "memory":
             yield MemoryArchive()
@@ -41,7 +41,7 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def test_stored_content_is_read_back(archive: Archive) -> None:
-    """The content is the same byte for byte, under a name with folders."""
+    """The name contains folders; the content is the same, byte for byte."""
     content = bytes(range(256)) * 100
 
     await archive.put("env-1/flow-2/1.json", content)
@@ -50,7 +50,7 @@ async def test_stored_content_is_read_back(archive: Archive) -> None:
 
 
 async def test_second_put_does_not_replace_the_content(archive: Archive) -> None:
-    """A step that runs twice does not replace the original by its own result."""
+    """A step that runs twice must not replace the original content by its own result."""
     first = await archive.put("a", b"original")
 
     second = await archive.put("a", b"changed")
@@ -60,13 +60,12 @@ async def test_second_put_does_not_replace_the_content(archive: Archive) -> None
 
 
 async def test_missing_content_is_not_found(archive: Archive) -> None:
-    """A missing name raises its own error."""
     with pytest.raises(NotFound):
         await archive.get("nothing/here")
 
 
 async def test_archive_folder_contains_no_readable_text(tmp_path: Path) -> None:
-    """Nobody can read a definition's signature from the disk."""
+    """A definition may contain a signature."""
     archive = FolderArchive(tmp_path, KEY)
 
     await archive.put("a/b", b"sig=secret secret secret")
@@ -76,7 +75,7 @@ async def test_archive_folder_contains_no_readable_text(tmp_path: Path) -> None:
 
 
 async def test_sealed_file_is_readable_only_with_its_key_and_name(tmp_path: Path) -> None:
-    """Another key, another name and a changed byte raise another error than a missing file."""
+    """With another key, another name or a changed byte, a read raises `InvalidInput`."""
     archive = FolderArchive(tmp_path, KEY)
     await archive.put("a", b"text")
     (tmp_path / "b.sealed").write_bytes((tmp_path / "a.sealed").read_bytes())
@@ -91,13 +90,11 @@ async def test_sealed_file_is_readable_only_with_its_key_and_name(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["../a", "a/../b", "/a", "a//b", "", "a b", "a\n", "x" * 201])
 async def test_name_outside_the_folder_is_rejected(tmp_path: Path, name: str) -> None:
-    """A name with a path outside the folder is an error."""
     with pytest.raises(ValueError, match="is not a valid name"):
         await FolderArchive(tmp_path, KEY).put(name, b"")
 
 
 @pytest.mark.parametrize("key", ["", "short", "!" * 44, base64.urlsafe_b64encode(b"x").decode()])
 def test_invalid_archive_key_is_rejected(tmp_path: Path, key: str) -> None:
-    """An archive with an invalid key is not opened."""
     with pytest.raises(ValueError, match="archive key"):
         FolderArchive(tmp_path, key)

@@ -1,4 +1,4 @@
-"""Test the assessment's adapters with faults, and the search for apps as callers, on the wire."""
+"""Test the adapters of an assessment with faults, and the search for canvas apps as callers."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_unreadable_connector_leaves_the_sign_in_unknown(app: Adapters) -> None:
-    """A rejected read proves neither OAuth nor another sign-in."""
+    """After a rejected read, the app assumes neither OAuth nor another sign-in."""
     app.world.tenant.faults.add(
         Fault(route="power_apps.get_connector", kind=FaultKind.FAIL, status=403, code="Forbidden")
     )
@@ -35,7 +35,7 @@ async def test_unreadable_connector_leaves_the_sign_in_unknown(app: Adapters) ->
 async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
     app: Adapters,
 ) -> None:
-    """An app is a caller that its maker must change; one without a document is a gap."""
+    """A canvas app is a caller that its maker must change."""
     kind = CanvasAppCallers(app.canvas_apps)
     environment = await app.environment()
     found: list[Caller] = []
@@ -53,7 +53,6 @@ async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
     assert HTTP_FLOW in (await kind.read(caller)).text
 
 
-def test_invalid_document_is_unreadable() -> None:
-    """The error says no more than that the document is unreadable."""
+def test_invalid_document_of_a_canvas_app_raises_invalid_input() -> None:
     with pytest.raises(InvalidInput):
         find_flow_ids(b"PK\x03\x04 no archive")

@@ -1,4 +1,4 @@
-"""Test the Azure adapters against the tenant, over TLS and the tunnel."""
+"""Test the Azure adapters against the tenant, over TLS and the proxy."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -20,8 +20,8 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         yield made
 
 
-async def test_key_reads_raise_the_errors_of_the_product(app: Adapters) -> None:
-    """Microsoft's SDK reads keys with the app's pipeline, which counts, retries and translates."""
+async def test_key_reads_retry_and_raise_the_apps_errors(app: Adapters) -> None:
+    """Microsoft's SDK sends its requests through the app's pipeline."""
     faults = app.world.tenant.faults
     vault = await app.keys.read_vault(VAULT_ID)
     faults.add(Fault(route="key_vault.*", status=503))
@@ -54,7 +54,7 @@ async def test_key_reads_raise_the_errors_of_the_product(app: Adapters) -> None:
 async def test_keys_of_a_vault_behind_a_firewall_are_read(
     app: Adapters, closed: dict[str, object]
 ) -> None:
-    """Azure Resource Manager shows each version with its type, size, operations and dates."""
+    """Azure Resource Manager returns each version with type, size, operations and dates."""
     azure = app.world.tenant.part(Azure)
     contents, document = azure.vault("kv-cmk"), azure.resources.find(VAULTS, VAULT_ID)
     assert contents is not None
@@ -77,14 +77,13 @@ async def test_keys_of_a_vault_behind_a_firewall_are_read(
         await app.secrets.read(VAULT_URL, "orders-url")
 
 
-async def test_an_unknown_kind_of_resource_is_no_empty_list(app: Adapters) -> None:
-    """An unreadable list is an error, not an empty list."""
+async def test_list_of_an_unknown_resource_type_raises_an_error(app: Adapters) -> None:
     with pytest.raises((NotFound, PlatformError)):
         await app.resources.list("Microsoft.Nothing/things", "2023-12-01")
 
 
-async def test_calls_are_counted_by_service(app: Adapters) -> None:
-    """A list of one page is one request: one for apps, one for slots."""
+async def test_requests_are_counted_by_service(app: Adapters) -> None:
+    """The app lists sites and slots with one request each."""
     await app.app_settings.read_sites()
 
     assert app.http.calls == {"Azure Resource Manager": 2}

@@ -1,4 +1,4 @@
-"""Test how many requests a reading of runs sends on the wire."""
+"""Test how many requests a read of runs sends."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,14 +13,14 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant with one run in a page."""
+    """Return all adapters on a tenant that returns one run per page."""
     async with run_adapters(monkeypatch) as made:
         made.world.platform.assumptions.run_page = 1
         yield made
 
 
 def count_requests_for_runs(app: Adapters) -> int:
-    """Return the requests for runs so far."""
+    """Return how many requests for runs the tenant has received."""
     return app.world.tenant.calls.routes["flow_service.admin_list_runs"]
 
 
@@ -35,7 +35,7 @@ async def test_no_request_is_sent_for_runs_beyond_the_limit(app: Adapters, limit
 
 
 async def test_page_of_runs_is_read_with_one_request(app: Adapters) -> None:
-    """This applies to the first page and to later ones."""
+    """The first and a later page need one request each."""
     now = app.world.tenant.clock.now()
 
     first = await app.flow_reports.run_page(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)

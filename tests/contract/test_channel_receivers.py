@@ -1,4 +1,4 @@
-"""Test receivers that answer at length, slowly or not at all, over real connections."""
+"""Test receivers that send long answers, slow ones or none, over real connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,15 +22,15 @@ BUFFERS = 40_000_000
 
 
 class Receiver:
-    """A receiver in which each path has its own behaviour."""
+    """A webhook receiver whose behaviour depends on the path."""
 
     def __init__(self) -> None:
         self.url = ""
-        #: Bytes of answers that were given away.
+        #: Bytes of answers that were written.
         self.written = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the behaviour of the path."""
+        """Answer with the status and the behaviour of the path."""
         _, status, way = request.path.split("/")
         response = web.StreamResponse(status=int(status))
         await response.prepare(request)
@@ -47,7 +47,7 @@ class Receiver:
 
 @asynccontextmanager
 async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
-    """Run a receiver, and a channel to it for each path."""
+    """Run a receiver; yield the receiver and a channel to it."""
     receiver, app = Receiver(), web.Application()
     app.router.add_post("/{status}/{way}", receiver.answer)
     runner = web.AppRunner(app, shutdown_timeout=0)
@@ -63,7 +63,7 @@ async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
         await runner.cleanup()
 
 
-async def send(channel: SignedWebhook, url: str) -> None:
+async def send_notification(channel: SignedWebhook, url: str) -> None:
     """Send a new notification to an address."""
     http, service = channel._http, channel._service
     fresh = replace(NOTIFICATION, created_at=datetime.now(UTC))
@@ -71,32 +71,32 @@ async def send(channel: SignedWebhook, url: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send requests on this machine without a proxy."""
+def _bypass_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send requests to this machine without a proxy."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-async def test_the_beginning_of_a_long_answer_is_enough() -> None:
-    """After a 200, the app does not read the 300 MB that follow."""
+async def test_long_answer_is_not_read_to_its_end() -> None:
+    """After a status 200, the app does not read the 300 MB that follow."""
     async with run_receiver() as (receiver, channel):
-        await send(channel, f"{receiver.url}/200/long")
+        await send_notification(channel, f"{receiver.url}/200/long")
 
         assert LONGEST_ANSWER < receiver.written < BUFFERS
 
 
-async def test_long_rejection_is_read_from_its_beginning() -> None:
-    """The beginning of the answer gives the reason."""
+async def test_only_the_beginning_of_a_long_rejection_is_read() -> None:
+    """The beginning contains the reason."""
     async with run_receiver() as (receiver, channel):
         with pytest.raises(CmkflowError, match="Webhook"):
-            await send(channel, f"{receiver.url}/400/long")
+            await send_notification(channel, f"{receiver.url}/400/long")
 
         assert receiver.written < BUFFERS
 
 
 @pytest.mark.parametrize("way", ["slow", "never"])
 async def test_slow_receiver_causes_a_timeout(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte from time to time does not extend the time limit."""
+    """Single bytes do not extend the time limit."""
     monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
     async with run_receiver() as (receiver, channel):
         with pytest.raises(ServiceUnavailable, match=r"^Webhook: timeout$"):
-            await send(channel, f"{receiver.url}/200/{way}")
+            await send_notification(channel, f"{receiver.url}/200/{way}")

@@ -1,4 +1,4 @@
-"""Test reads of Dataverse in batches, each of which has its own answer."""
+"""Test reads of Dataverse in batches, in which each read has its own answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,13 +21,13 @@ GONE = "f0000000-0000-4000-8000-00000000dead"
 
 
 def build_id(number: int) -> str:
-    """Return the id of one of many flows."""
+    """Return the id of the flow with this number."""
     return f"fb000000-0000-4000-8000-{number:012d}"
 
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant of many flows."""
+    """Return all adapters on a tenant with many flows."""
     async with run_adapters(monkeypatch) as made:
         for number in range(MANY):
             seed_flow(
@@ -46,7 +46,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
-    """Ten batches run at a time; solutions are read with filters of 25 flows, ten in a batch."""
+    """Solutions are read with filters for 25 flows, ten filters per batch."""
     environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
@@ -59,7 +59,6 @@ async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
 
 
 async def test_next_pages_of_a_batched_read_are_read(app: Adapters) -> None:
-    """The answer to a read of a batch may have a next page."""
     environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
     whole = await app.solutions.read_solution_ids(environment, ids)
     app.world.platform.assumptions.dataverse_page = 10
@@ -68,9 +67,7 @@ async def test_next_pages_of_a_batched_read_are_read(app: Adapters) -> None:
 
 
 async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
-    """They may come from nested tasks; one that fails or is cancelled does not affect the
-    others.
-    """
+    """The reads may be in nested tasks. A failed or cancelled read does not affect the others."""
     environment, calls = await app.environment(), app.world.tenant.calls
     calls.reset()
 
@@ -128,7 +125,7 @@ async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapt
 
 
 async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> None:
-    """A filter has 25 flows; if it fails, each of its flows has the error as its result."""
+    """A filter has 25 flows. If it fails, each of its flows has the error as its result."""
     environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
     whole = await app.workflows.read_summaries(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
@@ -146,7 +143,7 @@ async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> N
 
 
 async def test_failed_batch_does_not_affect_other_batches(app: Adapters) -> None:
-    """Each of the ten is retried, and one of them still has no answer."""
+    """Each of the ten batches is retried; one of them fails again."""
     app.world.tenant.faults.add(Fault(route=BATCHES, kind=FaultKind.DROP_BEFORE, times=1))
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
     ids = [build_id(number) for number in range(MANY)]

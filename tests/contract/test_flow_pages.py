@@ -1,4 +1,4 @@
-"""Test the port `FlowPages` against the tenant over TLS: pages, cursors and its own budget."""
+"""Test the port `FlowPages` against the tenant over TLS: pages, cursors and request budgets."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -20,7 +20,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant with two flows in a page."""
+    """Return all adapters on a tenant that returns two flows per page."""
     async with run_adapters(monkeypatch) as made:
         made.world.platform.assumptions.flow_page = 2
         made.world.platform.assumptions.dataverse_page = 2
@@ -42,7 +42,7 @@ async def test_page_is_read_with_one_request(app: Adapters) -> None:
 
 
 async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
-    """The request contains the access token, so a changed row must not choose its host."""
+    """A request contains the access token, and a person may have changed the stored cursor."""
     environment = await app.environment()
     app.world.tenant.calls.reset()
 
@@ -55,8 +55,8 @@ async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
     assert app.world.tenant.calls.routes.total() == 0
 
 
-async def test_expired_cursor_is_rejected_with_400(app: Adapters) -> None:
-    """Dataverse answers an unknown paging cookie in this way."""
+async def test_expired_cursor_raises_an_error_with_status_400(app: Adapters) -> None:
+    """Dataverse answers an unknown paging cookie with this status."""
     environment = await app.environment()
     first = await app.flow_pages.read_workflows(environment)
     app.world.tenant.faults.add(Fault(route="dataverse.list_workflows", status=400, code="0x8"))
@@ -67,8 +67,8 @@ async def test_expired_cursor_is_rejected_with_400(app: Adapters) -> None:
     assert caught.value.status == 400
 
 
-async def test_nested_budget_uses_the_whole_budget_within_its_own_limit() -> None:
-    """It takes two of five requests and leaves three for work that cannot wait."""
+async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
+    """The nested budget has two of five requests."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
@@ -85,7 +85,7 @@ async def test_nested_budget_uses_the_whole_budget_within_its_own_limit() -> Non
 
 
 async def test_pause_of_the_nested_budget_stops_both_budgets() -> None:
-    """Both use the same service."""
+    """Both budgets are for the same service."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))

@@ -33,7 +33,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
-    """Add a caller of each kind; return the URL and every caller of the HTTP flow."""
+    """Add a caller of each kind; return the URL and all callers of the HTTP flow."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
     for kind in CALLER_KINDS:
         await caller_case(kind).add_on_the_wire(app, url)
@@ -49,7 +49,7 @@ async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
 
 
 async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
-    """Each caller names the same original, and a manual caller has its reason."""
+    """Each caller names the same original. A manual caller has a reason."""
     _, found = await add_and_find_callers(app)
 
     assert sorted(caller.kind for caller in found) == sorted(CALLER_KINDS)
@@ -58,7 +58,6 @@ async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
 
 
 async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters) -> None:
-    """The adapters keep every other byte."""
     url, found = await add_and_find_callers(app)
     old_id = find_trigger_urls(url)[0].url.trigger_url_id
     urls = {old_id: url.replace(old_id, COPY_ID)}
@@ -82,8 +81,8 @@ async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters)
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kind: str) -> None:
-    """The firewall allows the old ranges and lacks the new ones until a rule is added."""
+async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters, kind: str) -> None:
+    """At first, the firewall allows the old address ranges only."""
     case = firewall_case(kind)
     tags = await app.service_tags.get_list()
 
@@ -103,7 +102,7 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, kind: str) -> None:
-    """The copy's call and the app's check agree before and after a rule for the new ranges."""
+    """Tenant and app agree before and after a rule for the new address ranges."""
     case, copy = firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
     tags, azure = await app.service_tags.get_list(), app.world.tenant.part(Azure)
 
@@ -122,7 +121,7 @@ async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, ki
 async def test_subscription_without_a_provider_has_no_firewall_of_its_kind(
     app: Adapters, kind: str
 ) -> None:
-    """Azure rejects the list of an unregistered provider, which is not an error here."""
+    """Azure rejects the list of an unregistered provider; the app treats the list as empty."""
     seed_azure(app.world.tenant, {"subscriptions": [{"subscriptionId": EMPTY_SUBSCRIPTION}]})
     assert isinstance(app.resource_writer, ResourceManager)  # `resources` reads through it
     app.resource_writer.subscriptions = (EMPTY_SUBSCRIPTION,)

@@ -31,7 +31,7 @@ TABLES = {
 
 
 def read_documented_queries() -> list[str]:
-    """Return the queries of the documents."""
+    """Return the KQL queries of the documents."""
     pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
     return [
         query
@@ -54,7 +54,7 @@ def run_parser(queries: Sequence[str]) -> list[list[str]]:
     return found
 
 
-def test_every_query_parses_and_binds() -> None:
+def test_every_query_is_valid() -> None:
     """Tables, columns, functions and types are those of Application Insights."""
     queries = [*(one.asks for one in log_alerts().values()), *read_documented_queries()]
 
@@ -62,8 +62,8 @@ def test_every_query_parses_and_binds() -> None:
     assert [one for one in zip(queries, run_parser(queries), strict=True) if one[1]] == []
 
 
-def test_the_parser_finds_a_wrong_column_and_a_wrong_operator() -> None:
-    """Without this test, a query without diagnostics would prove nothing."""
+def test_parser_reports_a_wrong_column_and_a_wrong_operator() -> None:
+    """This test shows that the test above can fail."""
     column, operator = run_parser(["traces | where nothing == 1", "traces | wher true"])
 
     assert "'nothing'" in column[0]

@@ -1,7 +1,7 @@
-"""Test every read of a list with malformed pages: it fails as a service that does not answer.
+"""Test that every read of a list with malformed pages raises `ServiceUnavailable`.
 
-Such a read is tried again, and blocks its own job after several tries, with a fix. Every
-read ends, returns no part of a list, and sends no token to a host that a page names.
+Such a read is tried again. After several tries, it blocks its own job with a fix. Every read ends,
+returns no part of a list, and sends no token to a host that a page names.
 """
 
 import json
@@ -182,15 +182,15 @@ def build_first_page_read(read: Callable[[Adapters, str], Awaitable[object]]) ->
     return lambda app: read(app, "")
 
 
-def name_each[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
+def name_reads[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
     """Return the reads with names for messages."""
     return [(f"{name} {n}", read) for name, rows in reads.items() for n, read in enumerate(rows)]
 
 
 def list_all_reads() -> list[tuple[str, Read]]:
     """Return every read of a list or of its first page."""
-    return name_each(LISTS) + [
-        (name, build_first_page_read(read)) for name, read in name_each(PAGES)
+    return name_reads(LISTS) + [
+        (name, build_first_page_read(read)) for name, read in name_reads(PAGES)
     ]
 
 
@@ -211,7 +211,7 @@ class Page:
 
 @dataclass(slots=True)
 class Damage:
-    """Changes the pages of every list, and answers their next pages itself."""
+    """Changes the first page of every list, and answers the requests for next pages."""
 
     change: Callable[[Page], object]
     hits: int = 0
@@ -219,8 +219,8 @@ class Damage:
     _page: Page | None = None
 
     @property
-    def has_left(self) -> bool:
-        """Return whether a request went to a host that a page named."""
+    def has_left_host(self) -> bool:
+        """Return whether a request went to the host that a page names."""
         return "attacker.example" in self.hosts
 
     def put_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +288,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 def test_every_module_that_reads_pages_is_listed() -> None:
-    """A new one has to be added to the tables above."""
+    """A new module has to be added to the tables above."""
     found = {
         str(file.relative_to(ADAPTERS))
         for file in ADAPTERS.rglob("*.py")
@@ -301,7 +301,7 @@ def test_every_module_that_reads_pages_is_listed() -> None:
 async def test_malformed_page_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of the list is returned, and no other host gets a request."""
+    """The read returns no part of the list, and no other host gets a request."""
     await app.environment()
     wrong = []
     for name, read in list_all_reads():
@@ -309,15 +309,15 @@ async def test_malformed_page_raises_an_error(
             with monkeypatch.context() as patch:
                 damage = Damage(change)
                 damage.put_before(patch)
-                answer = await try_to(read(app))
-                if answer is not None or not damage.hits or damage.has_left:
+                answer = await try_read(read(app))
+                if answer is not None or not damage.hits or damage.has_left_host:
                     wrong.append((name, how, answer, damage.hits))
 
     assert wrong == []
 
 
-async def try_to(reading: Awaitable[object]) -> object:
-    """Return what a read returns or raises, or None if the service gave no answer."""
+async def try_read(reading: Awaitable[object]) -> object:
+    """Return the result or error of a read, or None if the service was unavailable."""
     try:
         return await reading
     except ServiceUnavailable:
@@ -332,11 +332,11 @@ async def test_list_with_repeated_pages_raises_an_error(
     """The second page names the third, and the third names the second."""
     await app.environment()
     wrong = []
-    for name, read in name_each(LISTS):
+    for name, read in name_reads(LISTS):
         with monkeypatch.context() as patch:
             damage = Damage(_repeat_pages)
             damage.put_before(patch)
-            answer = await try_to(read(app))
+            answer = await try_read(read(app))
             # A read that needs the first row only asks for no other page.
             if damage.hits != 1 and (answer is not None or damage.hits != 3):
                 wrong.append((name, answer, damage.hits))
@@ -347,21 +347,21 @@ async def test_list_with_repeated_pages_raises_an_error(
 async def test_stored_cursor_to_another_host_is_not_followed(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A person can change a row, and the request has the access token."""
+    """A person can change a stored cursor, and the request contains the access token."""
     await app.environment()
     damage = Damage(lambda page: page.document)
     damage.put_before(monkeypatch)
 
-    for name, read in name_each(PAGES):
-        assert await try_to(read(app, FOREIGN)) is None, name
+    for name, read in name_reads(PAGES):
+        assert await try_read(read(app, FOREIGN)) is None, name
 
-    assert not damage.has_left
+    assert not damage.has_left_host
 
 
 async def test_page_with_only_earlier_runs_is_an_expired_cursor(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Archives and checks store how far they are by time, so they continue without the cursor."""
+    """Archives and checks store their progress as a time, so they continue without the cursor."""
     now = datetime.now(UTC)
     read = partial(app.flow_reports.run_page, ENVIRONMENT, HTTP_FLOW, since=LONG_AGO)
     first = await read(until=now)

@@ -1,4 +1,4 @@
-"""Test the service account's sign-in and requests, over TLS and the tunnel."""
+"""Test the service account's sign-in and requests, over TLS and the proxy."""
 
 import json
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_service_account_stays_signed_in_after_a_restart(
     app: Adapters,
 ) -> None:
-    """Key Vault has the token cache; without it a person must sign in."""
+    """The token cache is in Key Vault. Without it, a person must sign in."""
     with pytest.raises(JobBlocked) as caught:
         await app.flow_access.read_account_id()
     assert "sign-in" in caught.value.fix
@@ -40,7 +40,7 @@ async def test_service_account_stays_signed_in_after_a_restart(
 
 
 async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> None:
-    """A new process uses the stored refresh token until the tenant rejects it."""
+    """A new process uses the stored refresh token."""
     await app.sign_in()
     await app.flow_access.renew_sign_in()
 
@@ -60,8 +60,8 @@ async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> 
     assert caught.value.code == "service_account_signed_out"
 
 
-async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
-    """A process that found no account reads Key Vault again."""
+async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> None:
+    """A process that has found no account reads Key Vault again."""
     waiting = ServiceAccountCredential(OPERATOR, app.secrets)
     with pytest.raises(JobBlocked):
         await waiting.get_token(flow_service.SCOPE)
@@ -72,10 +72,10 @@ async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
     assert await waiting.read_object_id() == MAKER
 
 
-async def test_the_account_is_looked_for_once(
+async def test_account_is_read_from_the_cache_once(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every grant needs the account's id, and msal runs in another thread."""
+    """Every grant needs the account's id, and msal would read it in another thread."""
     await app.sign_in()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
     looks = 0
@@ -92,8 +92,7 @@ async def test_the_account_is_looked_for_once(
     assert looks == 1
 
 
-async def test_an_account_that_signs_in_instead_is_the_one(app: Adapters) -> None:
-    """The next sign-in replaces what is known of the earlier account."""
+async def test_sign_in_of_another_account_replaces_the_known_account(app: Adapters) -> None:
     await app.sign_in()
     await app.flow_access.read_account_id()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
@@ -104,7 +103,7 @@ async def test_an_account_that_signs_in_instead_is_the_one(app: Adapters) -> Non
     assert await credential.read_object_id() == MAKER
 
 
-async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
+async def test_revoked_sign_in_blocks_the_job(app: Adapters) -> None:
     """Only a person can fix the sign-in, so the error is not transient."""
     await app.sign_in()
     app.world.tenant.tokens._refresh_tokens.clear()
@@ -115,8 +114,8 @@ async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
         )
 
 
-async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
-    """A service account that owns the flow stays its owner."""
+async def test_revoke_keeps_the_role_of_an_owner(app: Adapters) -> None:
+    """The service account owns the flow."""
     await app.sign_in()
 
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
@@ -127,7 +126,7 @@ async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
 
 
 async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
-    """A read, a write and the account's own request skip the tokens that both libraries cache."""
+    """Both libraries cache tokens. A rejected token is replaced, for reads and for writes."""
     await app.sign_in()
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
     before = await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

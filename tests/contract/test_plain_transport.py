@@ -1,4 +1,4 @@
-"""Test the short transport: what it sends and returns, and its errors without an answer."""
+"""Test the plain transport: its requests, its responses, and its errors if an answer is missing."""
 
 import asyncio
 import gzip
@@ -18,7 +18,7 @@ type Answer = Callable[[bytes], bytes]
 
 @asynccontextmanager
 async def _run_server(answer: Answer) -> AsyncIterator[str]:
-    """Yield the address of a server that computes each answer's bytes from its request's bytes."""
+    """Yield the address of a server that computes each answer from the request's bytes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -40,39 +40,41 @@ async def _send_request(answer: Answer, **of_request: Any) -> PlainResponse:
         return response
 
 
-def _answer(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+def _build_answer(
+    body: bytes, *headers: str, status: str = "200 OK", length: int | None = None
+) -> bytes:
     size = len(body) if length is None else length
     lines = (f"HTTP/1.1 {status}", f"Content-Length: {size}", "Connection: close", *headers, "", "")
     return "\r\n".join(lines).encode() + body
 
 
-async def test_a_packed_body_is_unpacked() -> None:
+async def test_gzip_body_is_decompressed() -> None:
     packed = gzip.compress(b'{"n": 1}')
 
-    response = await _send_request(lambda _: _answer(packed, "Content-Encoding: gzip"))
+    response = await _send_request(lambda _: _build_answer(packed, "Content-Encoding: gzip"))
 
     assert (response.status_code, response.content) == (200, b'{"n": 1}')
 
 
-async def test_an_error_status_and_a_redirection_are_answers() -> None:
+async def test_error_status_and_redirection_are_returned() -> None:
     throttled = await _send_request(
-        lambda _: _answer(b"no", "Retry-After: 7", status="429 Slow down")
+        lambda _: _build_answer(b"no", "Retry-After: 7", status="429 Slow down")
     )
     led = await _send_request(
-        lambda _: _answer(b"", "Location: http://127.0.0.1:1/", status="302 Found")
+        lambda _: _build_answer(b"", "Location: http://127.0.0.1:1/", status="302 Found")
     )
 
     assert (throttled.status_code, throttled.headers["retry-after"]) == (429, "7")
     assert led.status_code == 302
 
 
-async def test_a_request_without_a_body_names_no_type() -> None:
+async def test_request_without_a_body_has_no_content_type() -> None:
     """aiohttp would add a content type; azure-core sends none."""
     heads: list[bytes] = []
 
     def record(head: bytes) -> bytes:
         heads.append(head.lower())
-        return _answer(b"")
+        return _build_answer(b"")
 
     await _send_request(record)
     await _send_request(record, json={"a": 1})
@@ -80,7 +82,7 @@ async def test_a_request_without_a_body_names_no_type() -> None:
     assert [b"content-type" in head for head in heads] == [False, True]
 
 
-@pytest.mark.parametrize("answer", [b"", _answer(b"half", length=400)])
-async def test_an_answer_that_breaks_off_raises_the_error_of_azure_core(answer: bytes) -> None:
+@pytest.mark.parametrize("answer", [b"", _build_answer(b"half", length=400)])
+async def test_incomplete_answer_raises_service_request_error(answer: bytes) -> None:
     with pytest.raises(ServiceRequestError):
         await _send_request(lambda _: answer)

@@ -31,8 +31,8 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         yield made
 
 
-async def test_a_flow_reads_in_the_shape_of_dataverse(app: Adapters) -> None:
-    """The definition from the flow service can be written as `clientdata`."""
+async def test_definition_from_the_flow_service_has_the_dataverse_format(app: Adapters) -> None:
+    """The app can write this definition as `clientdata`."""
     flow = app.world.environment.flows[HTTP_FLOW]
     flow.save(client_data(definition(HTTP), bound("cr1_office")))
 
@@ -45,8 +45,8 @@ async def test_a_flow_reads_in_the_shape_of_dataverse(app: Adapters) -> None:
     assert detail.workflow_id == HTTP_FLOW
 
 
-async def test_faults_of_the_platform_are_transient(app: Adapters) -> None:
-    """A read survives one fault, but not two; a lost answer is a fault, too."""
+async def test_platform_faults_and_lost_answers_raise_service_unavailable(app: Adapters) -> None:
+    """A read is tried twice. A repeated create raises `AlreadyExists`."""
     faults = app.world.tenant.faults
     faults.add(Fault(route="flow_service.*", status=503))
     assert await app.flow_reports.list_flows(ENVIRONMENT)
@@ -63,8 +63,8 @@ async def test_faults_of_the_platform_are_transient(app: Adapters) -> None:
         await app.workflows.create(environment, draft(app))
 
 
-async def test_too_many_calls_are_throttled_with_a_wait(app: Adapters) -> None:
-    """The platform's own budget rejects the second request."""
+async def test_throttled_request_has_a_wait(app: Adapters) -> None:
+    """The platform's own request budget rejects the second request."""
     budget = {"flow_service": {"calls": 1, "seconds": 60}}
     await app.world.control("PUT", "/budgets", budget)
     await app.flow_reports.list_flows(ENVIRONMENT)
@@ -75,18 +75,18 @@ async def test_too_many_calls_are_throttled_with_a_wait(app: Adapters) -> None:
     assert caught.value.retry_after is not None
 
 
-async def test_a_host_that_the_network_refuses_is_unavailable(app: Adapters) -> None:
-    """A tunnel that does not lead to the host gives no answer."""
+async def test_unreachable_host_raises_service_unavailable(app: Adapters) -> None:
+    """The proxy does not connect to the host."""
     other = replace(await app.environment(), dataverse_url="https://elsewhere.example")
 
     with pytest.raises(ServiceUnavailable):
         await app.workflows.get(other, HTTP_FLOW)
 
 
-async def test_a_flow_that_is_shown_from_the_bin_counts_as_gone(
+async def test_flow_in_the_recycle_bin_is_not_found(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the platform returns a deleted flow instead of a 404, the app does not use it."""
+    """The platform may return a deleted flow instead of a 404."""
     shown = FlowEntity.model_validate(
         {"name": BUTTON_FLOW, "properties": {"displayName": "x", "state": "Deleted"}}
     )

@@ -1,4 +1,4 @@
-"""Read answers recorded from the real platform, in the folder that `FLOW_CORPUS` names."""
+"""Parse answers of the real platform, which the folder in `FLOW_CORPUS` contains."""
 
 import json
 import os
@@ -47,16 +47,16 @@ def read_recorded_items(types: frozenset[str]) -> Iterator[dict[str, object]]:
                 yield item
 
 
-def read_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
-    """Read every recorded item of some types, and check their minimum number."""
+def parse_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
+    """Parse every recorded item of some types, and require a minimum number."""
     read = [read_wire(model, item) for item in read_recorded_items(types)]
     assert len(read) >= least
     return read
 
 
-def test_every_recorded_environment_reads() -> None:
+def test_every_recorded_environment_is_parsed() -> None:
     """One of the environments is linked and has its policy."""
-    environments = [e.to_domain() for e in read_all(EnvironmentEntity, ENVIRONMENTS, 100)]
+    environments = [e.to_domain() for e in parse_all(EnvironmentEntity, ENVIRONMENTS, 100)]
 
     links = [environment.policy for environment in environments if environment.policy]
     assert links
@@ -67,9 +67,9 @@ def test_every_recorded_environment_reads() -> None:
     assert any(environment.is_managed for environment in environments)
 
 
-def test_every_recorded_flow_reads() -> None:
-    """Flows with a definition read in the shape of Dataverse."""
-    flows = read_all(FlowEntity, FLOWS, 5)
+def test_every_recorded_flow_is_parsed() -> None:
+    """A flow with a definition has the format of Dataverse."""
+    flows = parse_all(FlowEntity, FLOWS, 5)
 
     assert {flow.properties.state for flow in flows} == {"Started", "Deleted"}
     whole = [flow.to_detail() for flow in flows if flow.properties.definition]
@@ -82,24 +82,24 @@ def test_every_recorded_flow_reads() -> None:
             assert reference["runtimeSource"] in ("embedded", "invoker")
 
 
-def test_every_recorded_run_reads() -> None:
-    """A run has the id of the trigger URL if it shows its content."""
-    runs: list[FlowRun] = [run.to_domain() for run in read_all(RunEntity, RUNS, 5)]
+def test_every_recorded_run_is_parsed() -> None:
+    """A run has the trigger URL's id if its content is shown."""
+    runs: list[FlowRun] = [run.to_domain() for run in parse_all(RunEntity, RUNS, 5)]
 
     assert all(run.started_at.tzinfo for run in runs)
     assert any(run.trigger_url_id for run in runs)
 
 
-def test_every_recorded_permission_reads() -> None:
+def test_every_recorded_permission_is_parsed() -> None:
     """Each permission has a principal and a role."""
-    for permission in read_all(PermissionEntity, PERMISSIONS, 3):
+    for permission in parse_all(PermissionEntity, PERMISSIONS, 3):
         domain = permission.to_domain()
         assert domain.role
         assert domain.principal_id
 
 
-def test_the_published_service_tags_read() -> None:
-    """The list has all regions, with IPv4 and IPv6."""
+def test_published_service_tag_list_is_parsed() -> None:
+    """The list has all regions, with IPv4 and IPv6 prefixes."""
     [file] = (find_corpus() / "servicetags").glob("ServiceTags_Public_*.json")
 
     tags = read_service_tags(json.loads(file.read_bytes()))
@@ -111,8 +111,7 @@ def test_the_published_service_tags_read() -> None:
     assert tags.change_number == 371
 
 
-def test_the_recorded_service_tags_of_the_api_read() -> None:
-    """The API's answer contains the same list."""
+def test_recorded_service_tag_list_of_the_api_is_parsed() -> None:
     file = find_corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
 
     tags = read_service_tags(json.loads(file.read_bytes()))

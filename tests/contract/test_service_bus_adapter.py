@@ -60,7 +60,7 @@ async def receive_messages(bus: LocalServiceBus, queue: str) -> list[ServiceBusR
 async def test_messages_arrive_with_id_body_and_properties(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """Each message is in its queue, as JSON."""
+    """Each message is JSON and is in its own queue."""
     await messages.send(build_message(1), build_message(2, queue="poison"))
 
     [job] = await receive_messages(bus, "flow-jobs")
@@ -73,10 +73,10 @@ async def test_messages_arrive_with_id_body_and_properties(
     assert job.application_properties == {b"kind": b"flow-job"}
 
 
-async def test_more_than_one_transfer_holds_is_sent_in_several(
+async def test_many_messages_are_sent_in_several_transfers(
     messages: ServiceBusMessages,
 ) -> None:
-    """Two hundred messages of 4 KiB need several transfers."""
+    """Two hundred messages of 4 KiB exceed one transfer."""
     many = [
         QueueMessage(queue="flow-jobs", message_id=str(n), body={"text": "x" * 4000})
         for n in range(200)
@@ -87,10 +87,10 @@ async def test_more_than_one_transfer_holds_is_sent_in_several(
     assert await messages.count("flow-jobs") == 200
 
 
-async def test_dead_letters_are_counted_apart(
+async def test_dead_letters_are_counted_separately(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """A dead letter counts there and no longer in the queue."""
+    """The count of the queue excludes dead letters."""
     await messages.send(build_message(1))
     async with (
         build_client_by_connection_string(bus.connection_string) as client,
@@ -105,8 +105,8 @@ async def test_dead_letters_are_counted_apart(
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_a_broker_that_is_gone_is_unavailable() -> None:
-    """The broker may be gone before the first message or after it."""
+async def test_stopped_broker_raises_service_unavailable() -> None:
+    """The broker stops before or after the adapter's first message."""
     with LocalServiceBus(QUEUES) as bus:
         used = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
         unused = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))

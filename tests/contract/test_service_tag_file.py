@@ -1,4 +1,4 @@
-"""Test a file with Microsoft's list of service tags, used if Azure cannot be read."""
+"""Test the file with Microsoft's service tag list, which the app uses instead of the API."""
 
 import json
 from pathlib import Path
@@ -12,20 +12,19 @@ from shared.reason import Reason
 WEST = "PowerPlatformPlex.WestEurope"
 
 
-def put(path: Path, number: int, *prefixes: str) -> None:
-    """Write a list in its downloaded form."""
+def write_list(path: Path, number: int, *prefixes: str) -> None:
+    """Write a service tag list in its downloaded form."""
     entry = {"name": WEST, "properties": {"addressPrefixes": prefixes}}
     document = {"changeNumber": number, "values": [entry]}
     path.write_text(json.dumps(document), encoding="utf-8-sig")
 
 
-async def test_a_list_that_is_replaced_counts_at_the_next_look(tmp_path: Path) -> None:
-    """The app needs no restart."""
+async def test_replaced_list_is_read_without_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "ServiceTags_Public.json"
     source = DownloadedServiceTags(path)
-    put(path, 371, "20.1.0.0/24")
+    write_list(path, 371, "20.1.0.0/24")
     before = await source.get_list()
-    put(path, 376, "20.1.0.0/24", "20.2.0.0/24")
+    write_list(path, 376, "20.1.0.0/24", "20.2.0.0/24")
     after = await source.get_list()
 
     assert (before.change_number, after.change_number) == (371, 376)
@@ -35,10 +34,8 @@ async def test_a_list_that_is_replaced_counts_at_the_next_look(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "{}", "[" * 100_000])
-async def test_a_file_that_is_no_list_blocks_with_what_to_do(
-    tmp_path: Path, content: str | None
-) -> None:
-    """A missing file, invalid JSON or another document is an error, and never an empty list."""
+async def test_invalid_file_blocks_the_job_with_a_fix(tmp_path: Path, content: str | None) -> None:
+    """A missing file, invalid JSON or another document is not treated as an empty list."""
     path = tmp_path / "ServiceTags_Public.json"
     if content is not None:
         path.write_text(content)

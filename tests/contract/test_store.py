@@ -1,4 +1,4 @@
-"""Test every implementation of the store with one suite."""
+"""Test every implementation of the store."""
 
 import asyncio
 import fcntl
@@ -41,7 +41,7 @@ PLANS = f"Plans{uuid4().hex}"
     params=["memory", "sqlite", pytest.param("tables", marks=pytest.mark.azurite)],
 )
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Return an empty store of each kind."""
+    """Return an empty store of each implementation."""
     match request.param:
         case "memory":
             yield MemoryStore()
@@ -61,7 +61,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 def get_azurite_address() -> str:
-    """Return where Azurite answers."""
+    """Return the connection string of Azurite."""
     connection = os.environ.get("AZURITE_CONNECTION_STRING")
     if connection is None:
         pytest.skip("AZURITE_CONNECTION_STRING is not set")
@@ -70,11 +70,11 @@ def get_azurite_address() -> str:
 
 def build_row(key: str = "k", partition: str = "p", **columns: Scalar) -> StoreRow:
     """Return a row that is not stored."""
-    return with_columns(columns, key, partition)
+    return build_row_of(columns, key, partition)
 
 
-def with_columns(columns: Mapping[str, Scalar], key: str = "k", partition: str = "p") -> StoreRow:
-    """Return a row whose columns have names that only a mapping can hold."""
+def build_row_of(columns: Mapping[str, Scalar], key: str = "k", partition: str = "p") -> StoreRow:
+    """Return a row whose column names need not be identifiers."""
     return StoreRow(table=JOBS, partition=partition, key=key, columns=columns)
 
 
@@ -83,8 +83,7 @@ async def list_keys(store: Store, *where: Condition, partition: str | None = Non
     return [found.key async for found in store.query(JOBS, partition, where=where)]
 
 
-async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
-    """Text, whole numbers, fractions and booleans keep their types."""
+async def test_stored_row_keeps_the_types_of_its_columns(store: Store) -> None:
     columns: dict[str, Scalar] = {
         "text": "ä\n\u2028",
         "number": 2**40,
@@ -93,7 +92,7 @@ async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
         "yes": True,
     }
 
-    [stored] = await store.write(InsertRow(with_columns(columns)))
+    [stored] = await store.write(InsertRow(build_row_of(columns)))
 
     found = await store.get(JOBS, "p", "k")
     assert found == stored
@@ -104,13 +103,11 @@ async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
     }
 
 
-async def test_a_row_that_was_never_stored_is_none(store: Store) -> None:
-    """Reading a missing row is no error."""
+async def test_missing_row_is_none(store: Store) -> None:
     assert await store.get(JOBS, "p", "k") is None
 
 
-async def test_a_second_insert_is_refused(store: Store) -> None:
-    """An insert never overwrites."""
+async def test_second_insert_raises_already_exists(store: Store) -> None:
     await store.write(InsertRow(build_row(n=1)))
 
     with pytest.raises(AlreadyExists):
@@ -121,7 +118,7 @@ async def test_a_second_insert_is_refused(store: Store) -> None:
     assert found.columns["n"] == 1
 
 
-async def test_a_replace_needs_the_present_etag(store: Store) -> None:
+async def test_replace_with_an_old_etag_raises_conflict(store: Store) -> None:
     """Of two writers who read the same row, one succeeds."""
     [first] = await store.write(InsertRow(build_row(n=1)))
     [second] = await store.write(ReplaceRow(replace(first, columns={"n": 2})))
@@ -133,8 +130,7 @@ async def test_a_replace_needs_the_present_etag(store: Store) -> None:
     assert await store.get(JOBS, "p", "k") == second
 
 
-async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) -> None:
-    """A replaced row has only the new columns."""
+async def test_replaced_row_has_only_the_new_columns(store: Store) -> None:
     [first] = await store.write(InsertRow(build_row(old=1)))
 
     await store.write(ReplaceRow(replace(first, columns={"new": 1})))
@@ -144,8 +140,7 @@ async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) 
     assert dict(found.columns) == {"new": 1}
 
 
-async def test_a_replace_of_a_row_that_is_gone_is_a_conflict(store: Store) -> None:
-    """A late writer does not bring back what was deleted."""
+async def test_replace_of_a_deleted_row_raises_conflict(store: Store) -> None:
     [first] = await store.write(InsertRow(build_row()))
     await store.write(DeleteRow(first))
 
@@ -153,8 +148,7 @@ async def test_a_replace_of_a_row_that_is_gone_is_a_conflict(store: Store) -> No
         await store.write(ReplaceRow(first))
 
 
-async def test_an_etag_never_comes_back(store: Store) -> None:
-    """A row that is stored again rejects a write for the earlier row."""
+async def test_row_that_is_inserted_again_has_another_etag(store: Store) -> None:
     [first] = await store.write(InsertRow(build_row(n=1)))
     await store.write(DeleteRow(first))
     await store.write(InsertRow(build_row(n=1)))
@@ -163,8 +157,7 @@ async def test_an_etag_never_comes_back(store: Store) -> None:
         await store.write(ReplaceRow(first))
 
 
-async def test_an_upsert_stores_over_anything(store: Store) -> None:
-    """It creates, and it overwrites without asking."""
+async def test_upsert_creates_or_overwrites_a_row(store: Store) -> None:
     await store.write(UpsertRow(build_row(n=1)))
     await store.write(UpsertRow(build_row(m=2)))
 
@@ -173,8 +166,8 @@ async def test_an_upsert_stores_over_anything(store: Store) -> None:
     assert dict(found.columns) == {"m": 2}
 
 
-async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
-    """A wrong ETag is a conflict, a missing row is not found, and no ETag deletes any version."""
+async def test_delete_distinguishes_a_changed_and_a_missing_row(store: Store) -> None:
+    """A delete without an ETag deletes any version."""
     [first] = await store.write(InsertRow(build_row(n=1)))
     await store.write(UpsertRow(build_row(n=2)))
 
@@ -185,8 +178,7 @@ async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
         await store.write(DeleteRow(replace(first, etag=None)))
 
 
-async def test_a_batch_is_done_whole_or_not_at_all(store: Store) -> None:
-    """One rejected operation undoes the others."""
+async def test_batch_with_a_rejected_operation_changes_nothing(store: Store) -> None:
     await store.write(InsertRow(build_row("b")))
 
     with pytest.raises(AlreadyExists):
@@ -197,8 +189,8 @@ async def test_a_batch_is_done_whole_or_not_at_all(store: Store) -> None:
     assert await list_keys(store) == ["b"]
 
 
-async def test_a_batch_returns_its_rows_in_order(store: Store) -> None:
-    """Each row comes back with the ETag under which it can be replaced."""
+async def test_batch_returns_its_rows_in_order(store: Store) -> None:
+    """Each row has the ETag for the next replace."""
     written = await store.write(*(InsertRow(build_row(f"{n:03}")) for n in range(100)))
 
     again = await store.write(*(ReplaceRow(done) for done in written))
@@ -206,8 +198,8 @@ async def test_a_batch_returns_its_rows_in_order(store: Store) -> None:
     assert [done.key for done in again] == [f"{n:03}" for n in range(100)]
 
 
-async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -> None:
-    """The order continues over pages."""
+async def test_query_yields_rows_in_order_of_partition_and_key(store: Store) -> None:
+    """The rows fill several pages."""
     for partition in ("q", "p"):
         for start in range(0, 700, 100):
             await store.write(
@@ -220,8 +212,7 @@ async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -
     assert len(await list_keys(store, partition="q")) == 700
 
 
-async def test_a_query_ends_before_a_key(store: Store) -> None:
-    """That key, all later keys and other partitions are left out."""
+async def test_query_yields_only_rows_before_a_key(store: Store) -> None:
     await store.write(*(InsertRow(build_row(f"{n:04}", n=n % 2)) for n in range(10)))
     await store.write(InsertRow(build_row("0001", "q", n=0)))
     even = [Condition("n", "eq", 0)]
@@ -231,8 +222,7 @@ async def test_a_query_ends_before_a_key(store: Store) -> None:
     assert found == ["0000", "0002"]
 
 
-async def test_a_query_begins_after_a_key(store: Store) -> None:
-    """That key, all earlier keys and other partitions are left out."""
+async def test_query_yields_only_rows_after_a_key(store: Store) -> None:
     await store.write(*(InsertRow(build_row(f"{n:04}", n=n % 2)) for n in range(10)))
     await store.write(InsertRow(build_row("0009", "q", n=0)))
     even = [Condition("n", "eq", 0)]
@@ -243,8 +233,8 @@ async def test_a_query_begins_after_a_key(store: Store) -> None:
 
 
 @pytest.mark.parametrize("page_size", [1, 3, 1000])
-async def test_a_query_in_small_pages_yields_the_same_rows(store: Store, page_size: int) -> None:
-    """A reader that stops early asks for few rows at a time."""
+async def test_query_with_small_pages_yields_the_same_rows(store: Store, page_size: int) -> None:
+    """A reader that stops early requests small pages."""
     await store.write(*(InsertRow(build_row(f"{n:04}")) for n in range(10)))
 
     found = [one.key async for one in store.query(JOBS, "p", page_size=page_size)]
@@ -263,10 +253,10 @@ async def test_a_query_in_small_pages_yields_the_same_rows(store: Store, page_si
         ("ge", ["b", "c"]),
     ],
 )
-async def test_conditions_compare_text_numbers_and_truth(
+async def test_conditions_compare_text_numbers_and_booleans(
     store: Store, op: str, expected: list[str]
 ) -> None:
-    """Each comparison means the same for text and for numbers."""
+    """Each operator means the same for text and for numbers."""
     for n, key in enumerate("abc"):
         await store.write(InsertRow(build_row(key, n=n, due=f"2026-01-0{n + 1}", mid=n == 1)))
 
@@ -277,8 +267,8 @@ async def test_conditions_compare_text_numbers_and_truth(
     assert await list_keys(store, Condition("mid", "eq", True)) == ["b"]
 
 
-async def test_all_conditions_must_hold(store: Store) -> None:
-    """Several conditions narrow each other, and a text with a quote is only a text."""
+async def test_query_yields_rows_that_meet_all_conditions(store: Store) -> None:
+    """A quote in a text has no special meaning."""
     await store.write(
         InsertRow(build_row("a", n=1, s="it's")),
         InsertRow(build_row("b", n=2, s="it's")),
@@ -288,15 +278,14 @@ async def test_all_conditions_must_hold(store: Store) -> None:
     assert await list_keys(store, Condition("n", "ge", 2), Condition("s", "eq", "it's")) == ["b"]
 
 
-async def test_a_row_without_the_column_fits_no_condition(store: Store) -> None:
+async def test_row_without_the_column_meets_no_condition(store: Store) -> None:
     """A missing column is neither equal nor unequal to a value."""
     await store.write(InsertRow(build_row("a")), InsertRow(build_row("b", n=5)))
 
     assert await list_keys(store, Condition("n", "ne", 4)) == ["b"]
 
 
-async def test_tables_are_apart(store: Store) -> None:
-    """A row of one table is not seen in another."""
+async def test_row_is_found_only_in_its_own_table(store: Store) -> None:
     await store.write(InsertRow(build_row()))
 
     assert await store.get(PLANS, "p", "k") is None
@@ -317,22 +306,22 @@ async def test_tables_are_apart(store: Store) -> None:
         build_row(text="x" * 32_769),
         build_row(text="😀" * 16_385),
         build_row(number=2**63),
-        with_columns({f"c{n}": "x" * 32_768 for n in range(17)}),
-        with_columns({f"c{n}": 1 for n in range(253)}),
-        with_columns({"not-a-name": 1}),
+        build_row_of({f"c{n}": "x" * 32_768 for n in range(17)}),
+        build_row_of({f"c{n}": 1 for n in range(253)}),
+        build_row_of({"not-a-name": 1}),
         build_row(RowKey="x"),
         StoreRow(table="no_table", partition="p", key="k", columns={}),
     ],
     ids=lambda bad: f"{ascii(bad.key)[:8]}-{len(bad.columns)}",
 )
-async def test_what_tables_refuse_is_refused(store: Store, bad: StoreRow) -> None:
-    """A row that Azure Tables rejects is rejected by every store."""
+async def test_row_that_azure_tables_rejects_raises_value_error(
+    store: Store, bad: StoreRow
+) -> None:
     with pytest.raises(ValueError, match=r"."):
         await store.write(UpsertRow(bad))
 
 
-async def test_the_largest_row_is_taken(store: Store) -> None:
-    """Text of 64 KiB fits."""
+async def test_text_of_64_kib_is_stored(store: Store) -> None:
     await store.write(InsertRow(build_row(text="x" * 32_768, faces="😀" * 16_384)))
 
     found = await store.get(JOBS, "p", "k")
@@ -340,8 +329,7 @@ async def test_the_largest_row_is_taken(store: Store) -> None:
     assert len(str(found.columns["text"])) == 32_768
 
 
-async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
-    """Examples are no rows, too many, two partitions or tables, and one row twice."""
+async def test_batch_that_azure_tables_rejects_raises_value_error(store: Store) -> None:
     batches: list[list[Operation]] = [
         [],
         [UpsertRow(build_row(f"{n}")) for n in range(101)],
@@ -356,8 +344,8 @@ async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
             await store.write(*batch)
 
 
-async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None:
-    """A counter that is read and replaced with its ETag loses no increment."""
+async def test_concurrent_replaces_lose_no_increment(store: Store) -> None:
+    """Each writer reads a counter and replaces it with its ETag."""
     await store.write(InsertRow(build_row(n=0)))
 
     async def step() -> int:
@@ -381,10 +369,10 @@ async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None
     assert found.columns["n"] == 10
 
 
-async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
-    """The number of rows does not matter: the request would be too large for Tables."""
+async def test_batch_of_more_than_4_mib_raises_value_error(store: Store) -> None:
+    """Azure Tables rejects such a request, whatever the number of rows."""
     columns = {f"data{number}": "x" * 30_000 for number in range(15)}
-    rows = [with_columns(columns, key=f"k{number}") for number in range(10)]
+    rows = [build_row_of(columns, key=f"k{number}") for number in range(10)]
 
     with pytest.raises(ValueError, match="4 MiB"):
         await store.write(*map(UpsertRow, rows))
@@ -393,8 +381,8 @@ async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
 
 
 @pytest.mark.azurite
-async def test_every_answer_of_a_storage_account_tells_the_time() -> None:
-    """Every answer shows the time, so a clock that is an hour wrong is corrected."""
+async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
+    """The app's clock is wrong by an hour."""
     wrong = ManualClock()
 
     async def time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:

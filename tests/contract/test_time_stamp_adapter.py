@@ -1,4 +1,4 @@
-"""Whatever answers in place of an authority is an error of the app, and ends in time."""
+"""Test the time stamp adapter with answers that are no time stamps."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ _ROUTE = "time_stamps.issue_time_stamp"
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Every adapter, on a tenant."""
+    """Return all adapters on a tenant."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
@@ -34,12 +34,12 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     ],
 )
 async def test_address_without_an_authority_raises_an_error(app: Adapters, address: str) -> None:
-    """A setting may have any value."""
+    """The address is a setting, so it may have any value."""
     with pytest.raises(CmkflowError):
         await app.time_stamps.stamp(address, b"a signature")
 
 
-async def test_answer_that_is_no_time_stamp_is_an_error(app: Adapters) -> None:
+async def test_answer_that_is_no_time_stamp_raises_an_error(app: Adapters) -> None:
     """A portal or a proxy may answer with status 200."""
     app.world.tenant.faults.add(Fault(route=_ROUTE, status=200, message="Sign in"))
 
@@ -48,7 +48,7 @@ async def test_answer_that_is_no_time_stamp_is_an_error(app: Adapters) -> None:
 
 
 async def test_failed_request_is_sent_once_more(app: Adapters) -> None:
-    """A time stamp that nobody uses does no harm."""
+    """A time stamp that the app does not use does no harm."""
     app.world.tenant.faults.add(Fault(route=_ROUTE))
     await app.time_stamps.stamp(URL, b"a signature")
     app.world.tenant.faults.add(Fault(route=_ROUTE, times=2))

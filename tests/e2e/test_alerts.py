@@ -21,7 +21,12 @@ from azure.servicebus.aio import ServiceBusClient
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack, StackOptions
 from tests.functional.wire.wire_scenario import CACHE_SECRET, OPERATOR_CLIENT, WIDE
-from tests.functional.wire.wire_seed import SUBSCRIPTION, flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_seed import (
+    SUBSCRIPTION,
+    build_flow_seed,
+    build_orders_seed,
+    build_tenant_seed,
+)
 from tests.local_cloud.tenant.tenant_world import (
     APP_CLIENT,
     DAILY,
@@ -84,37 +89,37 @@ VARIES = (
 
 
 class Cloud:
-    """A running local cloud, its app, and its lines as Application Insights would have them."""
+    """A running local cloud with its app, and the log lines that Application Insights would get."""
 
     def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
-        """Send requests to app and tenant with this session."""
+        """Use this session for requests to the app and the tenant."""
         self.stack = stack
         self.app = App(session, lambda: stack.app)
         self._session = session
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Return every complete line of the host."""
+        """Return all complete log lines of the host."""
         text = self.stack.log("app").read_text().rpartition("\n")[0]
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
     @property
     def fired(self) -> set[str]:
-        """Return the log alerts that are raised."""
+        """Return the log alerts that are currently raised."""
         return Telemetry(self.lines).fired()
 
-    def lines_of(self, alert: str) -> list[str]:
-        """Return the messages that an alert finds."""
+    def find_lines(self, alert: str) -> list[str]:
+        """Return the messages that an alert's query finds."""
         return Telemetry(self.lines).messages(log_alerts()[alert].asks)
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
         """Wait until the log lines meet a condition."""
         async with asyncio.timeout(120):
             while not await asyncio.to_thread(is_so):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.2)
 
-    async def faults(self, *faults: dict[str, Any]) -> None:
-        """Let the platform inject these faults, and no earlier ones."""
+    async def replace_faults(self, *faults: dict[str, Any]) -> None:
+        """Inject these faults into the platform, and remove all earlier ones."""
         url = f"{self.stack.tenant.control}/faults"
         async with self._session.delete(url):
             pass
@@ -122,33 +127,33 @@ class Cloud:
             answer.raise_for_status()
 
     async def run_timer(self, name: str) -> None:
-        """Run a timer now, and wait for its end."""
-        before = self._ends(name)
+        """Run a timer now, and wait until the run has ended."""
+        before = self._count_ends(name)
         url = f"{self.stack.app.url}/admin/functions/{name}"
         headers = {"x-functions-key": self.stack.app.key}
         async with self._session.post(url, json={}, headers=headers):
             pass
-        await self.until(lambda: self._ends(name) > before)
+        await self.wait_until(lambda: self._count_ends(name) > before)
 
-    def _ends(self, name: str) -> int:
+    def _count_ends(self, name: str) -> int:
         ends = ("function succeeded", "function failed")
         return sum(one["message"] in ends and one["function"] == name for one in self.lines)
 
 
-async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
-    """The causes are a plan, a blocked flow, both off, failing timers and poison messages."""
-    daily = flow_seed(NIGHTLY, "Nightly report", definition(DAILY), heldBack=True)
-    seed = tenant_seed(orders(), daily)
+async def test_each_alert_is_raised_by_its_cause_only(tmp_path: Path) -> None:
+    """The causes are a plan, a blocked flow, both flows off, failing timers and poison messages."""
+    daily = build_flow_seed(NIGHTLY, "Nightly report", definition(DAILY), heldBack=True)
+    seed = build_tenant_seed(build_orders_seed(), daily)
     options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)
     async with Stack(options) as stack, aiohttp.ClientSession() as session:
         await stack.start_app()
         cloud = Cloud(stack, session)
-        await _is_left_off_and_blocked(cloud, await _plans(cloud))
-        await _sweep(cloud)
-        await _fails(cloud)
-        await _given_up(cloud)
+        await _leave_off_and_block(cloud, await _start_and_plan(cloud))
+        await _run_daily_check(cloud)
+        await _fail_timer(cloud)
+        await _move_to_poison_queue(cloud)
 
-    lines = [_unvaried(cloud.lines_of(one)[0]) for one in QUOTED]
+    lines = [_replace_varying_parts(cloud.find_lines(one)[0]) for one in QUOTED]
     page = PAGE.read_text()
     before, begin, rest = page.partition(BEGIN)
     quoted, end, after = rest.partition(END)
@@ -158,79 +163,83 @@ async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
     assert quoted.splitlines() == lines, "With ALERT_LINES_WRITE=1 this test puts them there."
 
 
-async def _plans(cloud: Cloud) -> str:
-    """Start a remediation and return its id; its plan raises an alert, and nothing else does."""
+async def _start_and_plan(cloud: Cloud) -> str:
+    """Start a remediation and return its id. Its plan raises an alert, and nothing else does."""
     await cloud.app.put(f"environments/{ENVIRONMENT}", {"approval_policy": "required"})
     order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
     ordered = await cloud.app.post("remediations", order)
-    await cloud.until(lambda: "plan-waits" in cloud.fired)
+    await cloud.wait_until(lambda: "plan-waits" in cloud.fired)
 
     assert cloud.fired == {"plan-waits", "no-daily-check"}
     return str(ordered["id"])
 
 
-async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
-    """Approve the plan; the platform then rejects each start in the middle of the cutover."""
+async def _leave_off_and_block(cloud: Cloud, remediation: str) -> None:
+    """Approve the plan, and let the platform reject each start during the cutover."""
     path = f"remediations/{remediation}"
     plans = await cloud.app.get(f"{path}/plan")
-    await cloud.faults(SLOW_WRITES)
+    await cloud.replace_faults(SLOW_WRITES)
     versions = [plan["version"] for plan in plans["items"]]
     await cloud.app.post(f"{path}/approve", {"versions": versions, "approved_by": "Approver"})
-    await cloud.until(lambda: any("-> cutting_over" in one["message"] for one in cloud.lines))
-    await cloud.faults(REFUSAL)
-    await cloud.until(lambda: {"both-off", "flow-blocked"} <= cloud.fired)
+    await cloud.wait_until(lambda: any("-> cutting_over" in one["message"] for one in cloud.lines))
+    await cloud.replace_faults(REFUSAL)
+    await cloud.wait_until(lambda: {"both-off", "flow-blocked"} <= cloud.fired)
 
     assert cloud.fired == {"plan-waits", "no-daily-check", "both-off", "flow-blocked", "errors"}
 
 
-async def _sweep(cloud: Cloud) -> None:
-    """The alert on a missing daily check ends with the first check."""
+async def _run_daily_check(cloud: Cloud) -> None:
+    """Run the first daily check, which ends the alert on a missing one."""
     await cloud.run_timer("run_daily_check")
 
     assert "no-daily-check" not in cloud.fired
 
 
-async def _fails(cloud: Cloud) -> None:
-    """One failed run raises no alert, a second one does, and a success ends it."""
+async def _fail_timer(cloud: Cloud) -> None:
+    """Let a timer fail twice: the second failure raises an alert, and a success ends it."""
     fired = []
     for fault in ([OUTAGE], [OUTAGE], []):
-        await cloud.faults(REFUSAL, *fault)
+        await cloud.replace_faults(REFUSAL, *fault)
         await cloud.run_timer("poll_environments")
         fired.append("failing" in cloud.fired)
 
     assert fired == [False, True, False]
 
 
-async def _given_up(cloud: Cloud) -> None:
-    """The app stores a message without an event; the broker dead-letters one that fails."""
+async def _move_to_poison_queue(cloud: Cloud) -> None:
+    """Send a message without an event, which becomes a poison message, and dead-letter it."""
     alerts = metric_alerts()
     parked, dead = alerts["poison-messages"], alerts["dead-letters"]
     client = ServiceBusClient.from_connection_string(cloud.stack.service_bus)
     async with client:
-        assert not parked.fires(await _count(client, parked.queue))
+        assert not parked.fires(await _count_messages(client, parked.queue))
         async with client.get_queue_sender("key-events") as sender:
             await sender.send_messages(ServiceBusMessage(b"no event"))
-        await cloud.until(
+        await cloud.wait_until(
             lambda: any("message moved to poison queue" in one["message"] for one in cloud.lines)
         )
-        assert parked.fires(await _count(client, parked.queue))
+        assert parked.fires(await _count_messages(client, parked.queue))
 
-        assert not dead.fires(await _count(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER))
+        assert not dead.fires(
+            await _count_messages(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER)
+        )
         async with client.get_queue_receiver(parked.queue, max_wait_time=10) as receiver:
             (message,) = await receiver.receive_messages(max_message_count=1)
             await receiver.dead_letter_message(message)
-        assert dead.fires(await _count(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER))
+        assert dead.fires(
+            await _count_messages(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER)
+        )
     assert (parked.asks, dead.asks) == ("ActiveMessages", "DeadletteredMessages")
 
 
-async def _count(
+async def _count_messages(
     client: ServiceBusClient, queue: str, sub_queue: ServiceBusSubQueue | None = None
 ) -> int:
     async with client.get_queue_receiver(queue, sub_queue=sub_queue) as receiver:
         return len(await receiver.peek_messages(max_message_count=10))
 
 
-def _unvaried(message: str) -> str:
+def _replace_varying_parts(message: str) -> str:
     for pattern, name in VARIES:
         message = re.sub(pattern, name, message)
     return message

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 
 
-async def cmkflow(url: str, key: str, *arguments: str) -> str:
-    """Run the command line as a person does, and return its output."""
+async def run_cmkflow(url: str, key: str, *arguments: str) -> str:
+    """Run the command line in a process, and return its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -42,20 +42,22 @@ async def cmkflow(url: str, key: str, *arguments: str) -> str:
     return out.decode()
 
 
-async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_written(
+async def test_assessment_before_and_after_a_key_writes_nothing(
     tmp_path: Path,
 ) -> None:
-    """Tokens, paging and addresses are real; the page has no signature, and nothing is written."""
+    """Tokens, paging and addresses are real; the page has no signature."""
     options = StackOptions(folder=tmp_path, seed=build_description(), settings=SETTINGS)
     page = tmp_path / "assessment.html"
     async with Stack(options) as stack:
         app = await stack.start_app()
         arguments = ("assess", "show", "--environment", ENVIRONMENT, "--policy", "cmk-eu")
-        printed = await cmkflow(app.url, app.key, *arguments, "-o", "json", "--html", str(page))
+        printed = await run_cmkflow(app.url, app.key, *arguments, "-o", "json", "--html", str(page))
         async with aiohttp.ClientSession() as session:
-            calls = await _calls(stack, session)
+            calls = await _read_calls(stack, session)
             await _apply_key(stack, session)
-        linked = json.loads(await cmkflow(app.url, app.key, *arguments, "-o", "json"))["items"][0]
+        linked = json.loads(await run_cmkflow(app.url, app.key, *arguments, "-o", "json"))["items"][
+            0
+        ]
         log = stack.log("app").read_text()
 
     (found,) = json.loads(printed)["items"]
@@ -82,7 +84,7 @@ async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_wri
 
 
 async def _apply_key(stack: Stack, session: aiohttp.ClientSession) -> None:
-    """Apply the policy, and wait until the link and the migration have ended."""
+    """Apply the policy, and wait until the link and the platform migration are complete."""
     control = stack.tenant.control
     link = {"systemId": POLICY_ID}
     async with session.post(f"{control}/environments/{ENVIRONMENT}/link", json=link) as reply:
@@ -92,7 +94,7 @@ async def _apply_key(stack: Stack, session: aiohttp.ClientSession) -> None:
             assert reply.status == 200
 
 
-async def _calls(stack: Stack, session: aiohttp.ClientSession) -> dict[str, Any]:
+async def _read_calls(stack: Stack, session: aiohttp.ClientSession) -> dict[str, Any]:
     async with session.get(f"{stack.tenant.control}/calls") as reply:
         routes: dict[str, Any] = (await reply.json())["routes"]
     return routes

@@ -1,4 +1,4 @@
-"""Test the demo as a user runs it: one command, an exit code, two reports."""
+"""Test the demo as a user runs it: one command, its exit code and its two reports."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
-async def test_the_demo_loses_no_call_and_ends_as_the_table_says(tmp_path: Path) -> None:
-    """The demo exits with 0; its reports show each flow's end state and contain no signature."""
+async def test_demo_loses_no_call_and_reports_each_end_state(tmp_path: Path) -> None:
+    """The demo exits with 0, and its reports contain no signature."""
     folder = tmp_path / "demo"
 
     process = await asyncio.create_subprocess_exec(
@@ -28,7 +28,7 @@ async def test_the_demo_loses_no_call_and_ends_as_the_table_says(tmp_path: Path)
     assert report["succeeded"]
     assert report["traffic"]["lost"] == 0
     assert report["traffic"]["answered"] == report["traffic"]["sent"] > 0
-    # What the app opened it has closed at its end.
+    # The app has closed every connection before its end.
     assert '"logger": "asyncio"' not in (folder / "app.log").read_text()
     assert "Take orders" in (folder / "report.html").read_text()
     for file in (*folder.glob("report.*"), folder / "app.log", folder / "state" / "state.db"):

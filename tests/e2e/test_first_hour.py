@@ -42,8 +42,8 @@ class Typed:
     shown: tuple[str, ...]
 
 
-def typed_commands() -> Iterator[Typed]:
-    """Return the commands that the page types, in order, except those of the first terminal."""
+def read_typed_commands() -> Iterator[Typed]:
+    """Yield the commands of the page in order, without those of the first terminal."""
     for block in re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *shown = part.splitlines()
@@ -51,26 +51,26 @@ def typed_commands() -> Iterator[Typed]:
                 yield Typed(command=command, shown=tuple(shown))
 
 
-def missing(shown: tuple[str, ...], output: str) -> str:
-    """Return the first shown text that was not printed after the texts before it, or "".
+def find_missing_text(shown: tuple[str, ...], output: str) -> str:
+    """Return the first shown text that the output lacks after the earlier texts, or "".
 
-    Lines are wrapped to a terminal's width and tables drawn: neither counts.
+    Line breaks of a terminal and lines of tables are ignored.
     """
-    rest = _plain(output)
-    for text in filter(None, (_plain(part) for line in shown for part in line.split("…"))):
+    rest = _normalise(output)
+    for text in filter(None, (_normalise(part) for line in shown for part in line.split("…"))):
         _, found, rest = rest.partition(text)
         if not found:
             return text
     return ""
 
 
-def _plain(text: str) -> str:
+def _normalise(text: str) -> str:
     return " ".join(re.sub(r"[─-╿]", " ", text).split())
 
 
 @asynccontextmanager
-async def printed(folder: Path) -> AsyncIterator[str]:
-    """Start everything; yield its output, and stop it as Ctrl-C does."""
+async def run_make_up(folder: Path) -> AsyncIterator[str]:
+    """Start everything and yield the output; at the end, stop with Ctrl-C."""
     process = await asyncio.create_subprocess_exec(
         "env", "--default-signal=INT",  # whatever runs in the background of a shell ignores it
         sys.executable, "-m", "local_cloud", "up", "--folder", str(folder),
@@ -86,7 +86,7 @@ async def printed(folder: Path) -> AsyncIterator[str]:
 
 
 class Terminal:
-    """A shell that knows only where programs are, and keeps its exports and its folder."""
+    """A shell without the checkout's packages that keeps its exports and its folder."""
 
     def __init__(self, folder: Path, pasted: str) -> None:
         self._state = folder / "exported"
@@ -94,7 +94,7 @@ class Terminal:
         self._state.write_text(f"export XDG_CONFIG_HOME={folder / 'home'}\n{pasted}")
 
     async def run(self, command: str) -> tuple[int, str]:
-        """Type a command, with yes to each question; return the exit code and the output."""
+        """Type a command and yes to each question; return the exit code and the output."""
         kept = f'{{ export -p; echo "cd $PWD"; }} > {self._state}'
         script = f". {self._state}; {command}\ncode=$?; {kept}; exit $code"
         process = await asyncio.create_subprocess_exec(
@@ -109,10 +109,10 @@ class Terminal:
 
 @pytest.mark.e2e
 @pytest.mark.timeout(1200)  # it types some 40 commands, each a process, and waits for the app
-async def test_the_first_hour_is_as_its_page_tells_it(tmp_path: Path) -> None:
-    """The test types the output of `make up`, then the page from its first to its last command."""
-    page = list(typed_commands())
-    async with printed(tmp_path / "up") as text:
+async def test_commands_of_the_first_hour_print_what_the_page_shows(tmp_path: Path) -> None:
+    """The test pastes the lines that `make up` prints, then types every command of the page."""
+    page = list(read_typed_commands())
+    async with run_make_up(tmp_path / "up") as text:
         lines = re.findall(r"^  (.+)$", text, re.MULTILINE)
         pasted = [line for line in lines if line.startswith(("cd ", "export ", "cmkflow login"))]
         next_commands = lines[len(pasted) :]
@@ -129,7 +129,7 @@ async def _type(terminal: Terminal, one: Typed) -> None:
     until = time.monotonic() + _PATIENCE
     while True:
         code, output = await terminal.run(one.command)
-        text = missing(one.shown, output)
+        text = find_missing_text(one.shown, output)
         if code == 0 and not text:
             return
         may_come = one.command.startswith(_LOOKS) and time.monotonic() < until
@@ -137,17 +137,16 @@ async def _type(terminal: Terminal, one: Typed) -> None:
         await asyncio.sleep(1)
 
 
-def test_what_is_shown_is_looked_for_in_its_order() -> None:
-    """Line breaks and table frames do not count; a missing text does."""
+def test_find_missing_text_requires_the_order_of_the_page() -> None:
+    """Line breaks and table frames are ignored."""
     output = "┃ Flows ┃ 5 blocked,\n  20 retired ┃\nNext step   none"
 
-    assert missing(("Flows 5 blocked, 20 retired", "…", "Next step none"), output) == ""
-    assert missing(("Next step none", "Flows 5"), output) == "Flows 5"
-    assert missing(("Flows … 21 retired",), output) == "21 retired"
+    assert find_missing_text(("Flows 5 blocked, 20 retired", "…", "Next step none"), output) == ""
+    assert find_missing_text(("Next step none", "Flows 5"), output) == "Flows 5"
+    assert find_missing_text(("Flows … 21 retired",), output) == "21 retired"
 
 
-def test_linking_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The export lines are missing, or no tenant answers."""
+def test_link_without_exports_or_tenant_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOCAL_TENANT", raising=False)
     with pytest.raises(PolicyLinkError, match="paste the export lines"):
         link("environment", "policy")

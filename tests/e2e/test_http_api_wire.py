@@ -1,4 +1,4 @@
-"""Test the deployed app on the local cloud: each part of it is reached over the wire."""
+"""Test the deployed app on the local cloud over the wire."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Client:
-    """A client that calls the API and keeps the answers."""
+    """A client that calls the API and records the answers."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -41,15 +41,15 @@ class Client:
         self.answers = ""
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Return the answer's document; fail if it is a problem."""
+        """Return the answer's document. Fail if the status is 400 or more."""
         async with self._session.request(method, f"{self._url}/api/{path}", json=body) as reply:
             text = await reply.text()
             assert reply.status < 400, text
             self.answers += text
             return await reply.json()
 
-    async def page(self, path: str) -> str:
-        """Return the page that a browser gets; fail if it may load or run anything."""
+    async def read_page(self, path: str) -> str:
+        """Return a page as a browser gets it. Fail if it may load or run anything."""
         accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         async with self._session.get(f"{self._url}/api/{path}", headers=accept) as reply:
             text = await reply.text()
@@ -58,8 +58,8 @@ class Client:
             self.answers += text
             return text
 
-    async def ended(self, path: str) -> Any:
-        """Return the remediation after all work has ended."""
+    async def wait_until_ended(self, path: str) -> Any:
+        """Return the remediation after all its work has ended."""
         async with asyncio.timeout(60):
             while True:
                 found = await self.call("GET", path)
@@ -68,7 +68,7 @@ class Client:
                 await asyncio.sleep(0.1)
 
 
-async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
+async def test_dry_run_finds_flows_and_callers_and_shows_no_secret(
     tmp_path: Path,
 ) -> None:
     """Tokens, paging, queues and state are real; answers, logs and state have no signature."""
@@ -82,9 +82,9 @@ async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
             health = await client.call("GET", "health")
             order = {"mode": "dry_run", "environment_ids": [ENVIRONMENT]}
             started = await client.call("POST", "remediations", order)
-            ended = await client.ended(f"remediations/{started['id']}")
+            ended = await client.wait_until_ended(f"remediations/{started['id']}")
             plan = await client.call("GET", f"remediations/{started['id']}/plan")
-            page = await client.page(f"remediations/{started['id']}/plan")
+            page = await client.read_page(f"remediations/{started['id']}/plan")
 
     assert ENVIRONMENT in [item["id"] for item in listed["items"]]
     assert health["poison_messages"] == 0

@@ -66,28 +66,28 @@ pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """`cmkflow` in a new environment, without access to the checkout."""
+    """The installed `cmkflow` in a new environment, without access to the checkout."""
 
     venv: Path
     #: The folder that it is run in.
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
 
-    async def helps(self, commands: list[tuple[str, ...]]) -> list[tuple[int | None, str]]:
-        """Return what `run` would return for each command's help; one process reads them all."""
+    async def read_helps(self, commands: list[tuple[str, ...]]) -> list[tuple[int | None, str]]:
+        """Return exit code and output of each command's help, read in one process."""
         told = await self.run_python(HELPS, json.dumps(commands))
         assert told[0] == 0, told
         return [(code, text) for code, text in json.loads(told[1])]
 
     async def run_python(self, code: str, *arguments: str) -> tuple[int | None, str]:
-        """Return the exit code and the output of a script."""
-        return await self._printed("python", "-c", code, *arguments)
+        """Run a script, and return the exit code and the output."""
+        return await self._run_program("python", "-c", code, *arguments)
 
     async def run(self, *arguments: str) -> tuple[int | None, str]:
-        """Return the exit code and the output."""
-        return await self._printed("cmkflow", *arguments)
+        """Run `cmkflow`, and return the exit code and the output."""
+        return await self._run_program("cmkflow", *arguments)
 
-    async def _printed(self, program: str, *arguments: str) -> tuple[int | None, str]:
+    async def _run_program(self, program: str, *arguments: str) -> tuple[int | None, str]:
         process = await asyncio.create_subprocess_exec(
             self.venv / "bin" / program, *arguments,
             cwd=self.home, env={"HOME": str(self.home), "COLUMNS": "200", **self.environ},
@@ -126,7 +126,7 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
     return Installed(venv=venv, home=home)
 
 
-def test_the_wheel_holds_every_file_in_one_package_and_no_other(wheel: Path) -> None:
+def test_wheel_has_the_files_of_cmkflow_and_shared_in_one_package(wheel: Path) -> None:
     """Templates are included; `functions` and `local_cloud` are not in site-packages."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "cmkflow", "shared"],
@@ -147,10 +147,10 @@ def test_the_wheel_holds_every_file_in_one_package_and_no_other(wheel: Path) -> 
 @pytest.mark.parametrize(
     "code", ["import shared.errors", "def read():\n    return load('shared.errors')"]
 )
-def test_a_use_of_shared_that_cannot_be_rewritten_fails_the_build(
+def test_import_of_shared_that_cannot_be_rewritten_fails_the_build(
     tmp_path: Path, code: str
 ) -> None:
-    """The installed command would otherwise import another package at run time."""
+    """Otherwise the installed command would import another package at run time."""
     for name in ("pyproject.toml", "hatch_build.py"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "cmkflow").mkdir()
@@ -167,10 +167,10 @@ def test_a_use_of_shared_that_cannot_be_rewritten_fails_the_build(
     assert "must be imported by" in built.stderr
 
 
-async def test_an_installed_command_line_does_its_work(installed: Installed) -> None:
-    """Every module is imported, files are read offline, and the app answers over HTTP."""
+async def test_installed_command_line_works_offline_and_with_the_app(installed: Installed) -> None:
+    """Every module can be imported."""
     modules = await installed.run_python(MODULES)
-    helps = await installed.helps([*command_tree()])
+    helps = await installed.read_helps([*command_tree()])
     version = await installed.run("--version")
     completed = await replace(installed, environ=COMPLETION).run()
     (installed.home / "flow.json").write_text(json.dumps(FLOW))

@@ -23,10 +23,8 @@ POINTS = (
 
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
-async def test_the_demo_ends_as_it_must_though_the_app_is_killed(tmp_path: Path) -> None:
-    """The app dies while it prepares, copies, updates callers, cuts over, deletes and rolls
-    back.
-    """
+async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> None:
+    """The app is killed in each step, such as copying, cutting over, deleting and rolling back."""
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
         scenario = asyncio.create_task(demo.play())
         kills = 0

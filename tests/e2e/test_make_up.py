@@ -1,4 +1,4 @@
-"""Test the processes and folders of `make up`, and what it rejects."""
+"""Test the processes and folders of `make up`."""
 
 import asyncio
 import os
@@ -17,24 +17,27 @@ _PATIENCE = 30
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-async def test_a_killed_parent_leaves_no_child_and_a_second_start_is_refused(
+async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
     tmp_path: Path,
 ) -> None:
-    """The error names the first process; after kill -9 of it, its three children end."""
+    """The error of the second start names the first process.
+
+    After kill -9, its three children end.
+    """
     folder = tmp_path / "up"
     first = await _start(folder)
     children: list[int] = []
     assert first.stdout is not None
     try:
         text = await first.stdout.readuntil(b"Stop with Ctrl-C.")
-        children = _children(first.pid)
+        children = _open_children(first.pid)
         second = await _start(folder)
         _, refusal = await second.communicate()
-        had_ended = _ended(children, 0)
+        had_ended = _wait_for_ended(children, 0)
     finally:
         first.kill()
         await first.wait()
-    ended = await asyncio.to_thread(_ended, children, _PATIENCE)
+    ended = await asyncio.to_thread(_wait_for_ended, children, _PATIENCE)
     for child in set(children) - set(ended):
         signal.pidfd_send_signal(child, signal.SIGKILL)
 
@@ -46,8 +49,8 @@ async def test_a_killed_parent_leaves_no_child_and_a_second_start_is_refused(
     assert ended == children
 
 
-def test_the_demo_and_what_stays_up_have_folders_of_their_own() -> None:
-    """Each empties its folder at the start, so a shared folder would lose the demo's report."""
+def test_demo_and_make_up_use_different_folders() -> None:
+    """Each start empties its folder, so a shared folder would lose the demo's report."""
     assert len(set(FOLDERS.values())) == 2 * len(Profile)
 
 
@@ -58,13 +61,13 @@ async def _start(folder: Path) -> asyncio.subprocess.Process:
     )  # fmt: skip
 
 
-def _children(parent: int) -> list[int]:
+def _open_children(parent: int) -> list[int]:
     """Return a handle for each child process, which stays valid after the process has ended."""
     threads = Path(f"/proc/{parent}/task").iterdir()
     found = [one for thread in threads for one in (thread / "children").read_text().split()]
     return [os.pidfd_open(int(one)) for one in found]
 
 
-def _ended(children: list[int], seconds: float) -> list[int]:
-    """Wait for each process for at most this time; return the handles of those that ended."""
+def _wait_for_ended(children: list[int], seconds: float) -> list[int]:
+    """Wait for each process for at most these seconds; return the handles of those that ended."""
     return [one for one in children if select.select([one], [], [], seconds)[0]]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.functional.wire.wire_seed import flow_seed, mail, tenant_seed
+from tests.functional.wire.wire_seed import build_flow_seed, build_mail_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import GROUP, HTTP, bound, definition
 
 #: Public flows have 16 actions and 12 KB in the mean; so have these, with the HTTP action.
@@ -22,8 +22,10 @@ def site_of(number: int, flows_per_app: int = 1) -> str:
 def many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
     """Return the tenant's description; `more` is added to each flow."""
     ids = flow_ids(flows)
-    seeds = [flow_seed(one, f"Flow {n:05}", definition(HTTP), **more) for n, one in enumerate(ids)]
-    return _with_apps(tenant_seed(*seeds), ids, flows_per_app)
+    seeds = [
+        build_flow_seed(one, f"Flow {n:05}", definition(HTTP), **more) for n, one in enumerate(ids)
+    ]
+    return _with_apps(build_tenant_seed(*seeds), ids, flows_per_app)
 
 
 def many_public_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
@@ -34,11 +36,11 @@ def many_public_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[s
     """
     ids = flow_ids(flows)
     seeds = [
-        flow_seed(one, f"Flow {n:05}", definition(HTTP, _actions(n, flows_per_app)))
+        build_flow_seed(one, f"Flow {n:05}", definition(HTTP, _actions(n, flows_per_app)))
         | {"connectionReferences": bound("cr1_mail"), **more}
         for n, one in enumerate(ids)
     ]
-    return _with_apps(tenant_seed(*seeds, **mail()), ids, flows_per_app)
+    return _with_apps(build_tenant_seed(*seeds, **build_mail_seed()), ids, flows_per_app)
 
 
 def _with_apps(description: dict[str, Any], ids: list[str], flows_per_app: int) -> dict[str, Any]:

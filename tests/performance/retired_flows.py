@@ -19,7 +19,7 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
-from tests.functional.wire.wire_seed import flow_seed, tenant_seed
+from tests.functional.wire.wire_seed import build_flow_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition
 from tests.performance.many_flows import flow_ids
 from tests.performance.remediation_figures import Moved, by_service, moved_scenario
@@ -97,10 +97,10 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
     """Build an environment with this number of retired originals and no copies."""
     ids = flow_ids(flows)
     seeds = [
-        flow_seed(one, f"Flow {n:05}", definition(HTTP), state="Stopped")
+        build_flow_seed(one, f"Flow {n:05}", definition(HTTP), state="Stopped")
         for n, one in enumerate(ids)
     ]
-    async with moved_scenario(tenant_seed(*seeds)) as moved_time:
+    async with moved_scenario(build_tenant_seed(*seeds)) as moved_time:
         services = moved_time.scenario.services
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.AUTOMATIC

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.functional.scenarios.remediation_scenario import approve_shown
-from tests.functional.wire.wire_seed import flow_seed
+from tests.functional.wire.wire_seed import build_flow_seed
 from tests.local_cloud.tenant.tenant_world import BUTTON, definition
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
 from tests.performance.many_flows import many_flows
@@ -37,7 +37,7 @@ def large_tenant() -> dict[str, Any]:
     for flow in environment["flows"]:
         flow["solutions"] = ["Orders"]
     environment["flows"] += [
-        flow_seed(id_of(number), f"Moves {number}", definition(BUTTON))
+        build_flow_seed(id_of(number), f"Moves {number}", definition(BUTTON))
         for number in range(FLOWS - HELD_BACK)
     ]
     return description

@@ -23,9 +23,9 @@ from tests.functional.wire.wire_seed import (
     CHILD,
     OPERATOR,
     ORDERS,
-    flow_seed,
-    orders,
-    tenant_seed,
+    build_flow_seed,
+    build_orders_seed,
+    build_tenant_seed,
 )
 from tests.local_cloud.tenant.tenant_world import (
     DAILY,
@@ -56,18 +56,21 @@ def with_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[s
 
 def scenarios() -> dict[str, dict[str, Any]]:
     """Return a tenant for each row of the table."""
-    daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
-    calling = orders(definition=definition(HTTP, http_action("https://api.partner.example/")))
-    child = flow_seed(CHILD, "Book", definition(HTTP))
-    parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
+    daily = build_flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
+    calling = build_orders_seed(
+        definition=definition(HTTP, http_action("https://api.partner.example/"))
+    )
+    child = build_flow_seed(CHILD, "Book", definition(HTTP))
+    parent = build_flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
     return {
-        "one called flow, a caller": with_callers(tenant_seed(orders()), [ORDERS]),
-        "the same with an HTTP action": with_callers(tenant_seed(calling), [ORDERS]),
+        "one called flow, a caller": with_callers(build_tenant_seed(build_orders_seed()), [ORDERS]),
+        "the same with an HTTP action": with_callers(build_tenant_seed(calling), [ORDERS]),
         "the same without a Dataverse share": with_callers(
-            tenant_seed(orders(), assumptions={"shares_let_people_ask": False}), [ORDERS]
+            build_tenant_seed(build_orders_seed(), assumptions={"shares_let_people_ask": False}),
+            [ORDERS],
         ),
-        "one self-starting flow": tenant_seed(daily),
-        "two dependent called flows": tenant_seed(child, parent),
+        "one self-starting flow": build_tenant_seed(daily),
+        "two dependent called flows": build_tenant_seed(child, parent),
         f"each of {MANY} called flows, a caller each": many_flows(MANY),
     }
 

@@ -16,7 +16,7 @@ from shared.queues import POISON
 from shared.use_cases.react_to_key_event import NEW_VERSION
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
-from tests.functional.scenarios.app_calls import Trigger, message_of
+from tests.functional.scenarios.app_calls import Trigger, build_message
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: Messages of one example; together with the number of examples: how many there are.
@@ -102,7 +102,7 @@ def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, by
         scenario = Scenario()
         provide(scenario.services)
         for trigger, body, message_id in messages:
-            await trigger(message_of(body, message_id=message_id))
+            await trigger(build_message(body, message_id=message_id))
         await send_due_and_overdue_messages(scenario.services)
 
         assert await scenario.services.tables.remediations.all() == []

@@ -13,7 +13,7 @@ from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.invariants import left_off, pairs_on_together
 from tests.fakes.pause import Pause
-from tests.functional.scenarios.swap_scenario import Pair, about_to_swap
+from tests.functional.scenarios.swap_scenario import Pair, build_pair
 
 #: As long as a function may take, and a little less than what the app counts on.
 FROZEN = timedelta(minutes=10)
@@ -29,11 +29,11 @@ REFUSED = {
 
 async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
     """Cut over while the process is interrupted, let all work end, and check."""
-    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair = await build_pair(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
     world.watchers.append(pairs_on_together)
     original, copy = REFUSED[refused]
-    pair.refuse(*([pair.original] if original else []), *([pair.copy] if copy else []))
+    pair.reject_starts(*([pair.original] if original else []), *([pair.copy] if copy else []))
     if isinstance(plan, Pause):
         plan.clock = world.clock
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)

@@ -1,4 +1,4 @@
-"""The real Azure CLI, signed in to a local tenant."""
+"""Run the real Azure CLI, signed in to a local tenant."""
 
 import asyncio
 import os
@@ -59,10 +59,10 @@ class AzureCli:
 
 
 @asynccontextmanager
-async def signed_in(
+async def sign_in_to_azure_cli(
     monkeypatch: pytest.MonkeyPatch, folder: Path, azure: Sequence[dict[str, Any]] = ()
 ) -> AsyncIterator[AzureCli]:
-    """Serve a tenant with more Azure resources than usual, and sign the CLI in."""
+    """Serve a tenant with these additional Azure resources, and sign the CLI in."""
     described = build_description()
     for part in azure:
         for member, value in part.items():

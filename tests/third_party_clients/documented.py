@@ -1,6 +1,6 @@
-"""The answers that third-party clients got, in `answers.json`, and the page that counts them.
+"""Record the answers to third-party clients in `answers.json`, and count them on a page.
 
-A run compares its answers with the file, or with `THIRD_PARTY_CLIENTS_WRITE` writes the file and
+A run compares its answers with the file. With `THIRD_PARTY_CLIENTS_WRITE`, it writes the file and
 the page.
 """
 
@@ -18,14 +18,14 @@ _TABLE = re.compile(r"^\| Client \| Version \|.*?\n(?=\n|\Z)", re.DOTALL | re.MU
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAnswers:
-    """The calls of one client, with what the local tenant answered."""
+    """The calls of one client with the local tenant's answers."""
 
     version: str
     calls: tuple[tuple[str, str], ...]
 
     @property
     def rejections(self) -> int:
-        """Return the number of calls that must be rejected."""
+        """Return the number of calls that the tenant rejected, as the platform would."""
         return sum(answer.startswith("rejected") for _, answer in self.calls)
 
 
@@ -41,8 +41,9 @@ def read_answers() -> dict[str, ClientAnswers]:
 
 
 def compare_answers(client: str, version: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Compare a client's answers with the recorded ones; `THIRD_PARTY_CLIENTS_WRITE` records
-    them.
+    """Compare a client's answers with the recorded ones.
+
+    With `THIRD_PARTY_CLIENTS_WRITE`, record them instead.
     """
     answers, now = read_answers(), ClientAnswers(version=version, calls=tuple(rows))
     if "THIRD_PARTY_CLIENTS_WRITE" in os.environ:
@@ -65,11 +66,11 @@ def write_answers(answers: Mapping[str, ClientAnswers]) -> None:
         )
         + "\n"
     )
-    PAGE.write_text(with_table(PAGE.read_text(), answers))
+    PAGE.write_text(replace_table(PAGE.read_text(), answers))
 
 
-def with_table(page: str, answers: Mapping[str, ClientAnswers]) -> str:
-    """Return the page with the table of these answers."""
+def replace_table(page: str, answers: Mapping[str, ClientAnswers]) -> str:
+    """Return the page with a table of these answers in place of its table."""
     lines = ["| Client | Version | Calls | Rejected, as the platform would |", "|---|---|---|---|"]
     lines += [
         f"| {client} | {one.version} | {len(one.calls)} | {one.rejections} |"

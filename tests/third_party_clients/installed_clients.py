@@ -1,7 +1,7 @@
-"""Run clients that know nothing of this project: where they are, and what they reach.
+"""Run clients that know nothing of this project.
 
-`make third-party-clients` installs them into a folder of their own and names it in
-`THIRD_PARTY_CLIENTS`: what they need is no part of what the tests need.
+`make third-party-clients` installs them into a separate folder and names it in
+`THIRD_PARTY_CLIENTS`, because the tests must not depend on the packages of the clients.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A tenant on the wire, and processes that reach nothing else."""
+    """A tenant on the wire, and client processes that reach nothing else."""
 
     tenant: Tenant
     server: TenantServer
@@ -54,7 +54,7 @@ class World:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Return the environment variables that lead a process of any language to the tenant."""
+        """Return environment variables that lead a process of any language to the tenant."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -67,7 +67,7 @@ class World:
         }
 
     async def run(self, *command: str | Path, **environment: str) -> Told:
-        """Run a client to its end."""
+        """Run a client until it exits, and return its output."""
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=self.folder,
@@ -81,8 +81,8 @@ class World:
 
 
 @asynccontextmanager
-async def third_party_world() -> AsyncIterator[World]:
-    """Serve a tenant in which one flow has run once, for processes with their own home folder."""
+async def serve_third_party_world() -> AsyncIterator[World]:
+    """Serve a tenant in which one flow has run once, with a home folder for client processes."""
     tenant = Tenant()
     seed(tenant, SEED)
     environment = tenant.part(PowerPlatform).environments[ENVIRONMENT]

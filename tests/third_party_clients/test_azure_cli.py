@@ -1,4 +1,4 @@
-"""Each `az` command that the product prints or a document names, run by the real Azure CLI."""
+"""Run each `az` command that the product prints or a document names with the real Azure CLI."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.documented_commands import Command, documented_commands
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.local_cloud.tenant.tenant_world import APP, GROUP
-from tests.third_party_clients.azure_cli import AzureCli, needs_azure_cli, signed_in
+from tests.third_party_clients.azure_cli import AzureCli, needs_azure_cli, sign_in_to_azure_cli
 from tests.third_party_clients.documented import compare_answers
 from tests.unit.uncovered import find_required_issues
 
@@ -30,8 +30,8 @@ TAGS = [
 ]
 
 
-async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
-    """Return the issues of a kind's firewall, as the app reads it."""
+async def find_issues(cli: AzureCli, kind: str) -> list[FirewallIssue]:
+    """Return the issues of a kind's firewall, as the app finds them."""
     app, name = cli.app, firewall_case(kind).name
     firewalls = await build_firewall_kinds(app.resources)[kind].read()
     tags = await app.service_tags.get_list()
@@ -41,19 +41,18 @@ async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-async def test_the_printed_commands_close_the_gap(
+async def test_printed_fix_commands_allow_all_new_addresses(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Afterwards the firewall allows every address from which a copy calls."""
-    async with signed_in(monkeypatch, tmp_path, [{"serviceTags": TAGS}]) as cli:
+    async with sign_in_to_azure_cli(monkeypatch, tmp_path, [{"serviceTags": TAGS}]) as cli:
         case, tags = firewall_case(kind), await cli.app.service_tags.get_list()
         seed_azure(cli.app.world.tenant, case.seed(case.sources(["LogicApps"], tags)))
-        [gap] = await gaps_of(cli, kind)
+        [gap] = await find_issues(cli, kind)
 
         repair = await build_firewall_kinds(cli.app.resources)[kind].propose_fix(gap)
         await cli.run(repair.azure_cli)
 
-        assert await gaps_of(cli, kind) == []
+        assert await find_issues(cli, kind) == []
 
 
 #: The start of a command in a document → what its placeholders stand for here.
@@ -82,8 +81,8 @@ TOPIC = {
 }
 
 
-def commands() -> list[Command]:
-    """Return the Azure CLI commands of all documents."""
+def read_commands() -> list[Command]:
+    """Return the Azure CLI commands of all documents that work on the local tenant."""
     return [
         one
         for one in documented_commands()
@@ -93,17 +92,17 @@ def commands() -> list[Command]:
     ]
 
 
-@pytest.mark.parametrize("command", commands(), ids=str)
-async def test_a_documented_command_works(
+@pytest.mark.parametrize("command", read_commands(), ids=str)
+async def test_documented_command_works(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each placeholder has a real name."""
+    """Each placeholder is replaced by a real name."""
     [names] = [names for start, names in PLACEHOLDERS.items() if command.text.startswith(start)]
     text = command.text
     for placeholder, name in names.items():
         text = text.replace(placeholder, name)
 
-    async with signed_in(monkeypatch, tmp_path, [{"resources": [TOPIC]}]) as cli:
+    async with sign_in_to_azure_cli(monkeypatch, tmp_path, [{"resources": [TOPIC]}]) as cli:
         await cli.run(text)
 
 
@@ -139,12 +138,12 @@ EVERYDAY = {
 async def test_everyday_commands_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """They run one after another on one tenant, and the document lists them."""
+    """The commands run in order on one tenant; the document lists them."""
     slot: dict[str, object] = {
         "id": f"{GROUP}/providers/Microsoft.Web/sites/shop/slots/staging",
         "appSettings": {"SHADE": "green"},
     }
-    async with signed_in(monkeypatch, tmp_path, [{"sites": [slot]}]) as cli:
+    async with sign_in_to_azure_cli(monkeypatch, tmp_path, [{"sites": [slot]}]) as cli:
         for command, part in EVERYDAY.items():
             with subtests.test(command):
                 assert part in await cli.run(command)

@@ -1,4 +1,4 @@
-"""Test CLI for Microsoft 365 from npm, which signs in as a person and uses the flow service.
+"""Test CLI for Microsoft 365 from npm, signed in as a person, with the flow service.
 
 It knows the global hosts only, and follows every link that an answer has.
 """
@@ -18,7 +18,7 @@ from tests.third_party_clients.installed_clients import (
     Told,
     World,
     needs_third_party_clients,
-    third_party_world,
+    serve_third_party_world,
 )
 from tests.third_party_clients.third_party_tenant import (
     DIGEST,
@@ -48,7 +48,7 @@ IDS = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command that must work, and what its answer must show, in words for the document."""
+    """A command that must work, and the answer that the document shows for it."""
 
     command: str
     answer: str
@@ -56,20 +56,20 @@ class Call:
     seen: Callable[[Told], str]
 
 
-def printed(told: Told) -> Any:
-    """Return the output of a command that did not fail, or None."""
+def parse_output(told: Told) -> Any:
+    """Return the JSON output of a command, or None. Fail if the command failed."""
     assert told.code == 0, told.errors
     return json.loads(told.output) if told.output.strip() else None
 
 
-def done(told: Told) -> str:
-    """Return that a command did not fail."""
+def require_success(told: Told) -> str:
+    """Return "done". Fail if the command failed."""
     assert told.code == 0, told.errors
     return "done"
 
 
-def rejected(words: str) -> tuple[str, Callable[[Told], str]]:
-    """Return the answer of a command that must fail with these words."""
+def expect_rejection(words: str) -> tuple[str, Callable[[Told], str]]:
+    """Return the answer for a command that must fail with these words, and its check."""
     answer = f"rejected: {words} …"
 
     def read(told: Told) -> str:
@@ -80,16 +80,16 @@ def rejected(words: str) -> tuple[str, Callable[[Told], str]]:
     return answer, read
 
 
-def names(told: Told) -> str:
-    """Return the display names of a list in order."""
-    return ", ".join(sorted(each["properties"]["displayName"] for each in printed(told)))
+def list_names(told: Told) -> str:
+    """Return the display names of a list, sorted and joined."""
+    return ", ".join(sorted(each["properties"]["displayName"] for each in parse_output(told)))
 
 
-def member(*path: str) -> Callable[[Told], str]:
+def build_member_reader(*path: str) -> Callable[[Told], str]:
     """Return a function that shows one member of an answer."""
 
     def read(told: Told) -> str:
-        answer = printed(told)
+        answer = parse_output(told)
         for name in path:
             answer = answer[name]
         return str(answer)
@@ -97,29 +97,30 @@ def member(*path: str) -> Callable[[Told], str]:
     return read
 
 
-display_name = member("properties", "displayName")
+display_name = build_member_reader("properties", "displayName")
 
 
-def statuses(told: Told) -> str:
+def list_statuses(told: Told) -> str:
     """Return the statuses of a list of runs."""
-    return ", ".join(each["properties"]["status"] for each in printed(told)) or "none"
+    return ", ".join(each["properties"]["status"] for each in parse_output(told)) or "none"
 
 
-def actions(told: Told) -> str:
+def list_action_statuses(told: Told) -> str:
     """Return the statuses of the actions of a run."""
-    found = printed(told)["actions"]
+    found = parse_output(told)["actions"]
     return ", ".join(f"{name}: {action['status']}" for name, action in found.items())
 
 
-def roles(told: Told) -> str:
-    """Return the roles for a flow."""
-    return ", ".join(sorted(each["properties"]["roleName"] for each in printed(told)))
+def list_roles(told: Told) -> str:
+    """Return the role names of a flow's permissions, sorted and joined."""
+    return ", ".join(sorted(each["properties"]["roleName"] for each in parse_output(told)))
 
 
-def solutions(told: Told) -> str:
-    """Return solutions with their publishers."""
+def list_solutions(told: Told) -> str:
+    """Return the solutions with their publishers."""
     return ", ".join(
-        f"{each['uniquename']} of {each['publisherid']['friendlyname']}" for each in printed(told)
+        f"{each['uniquename']} of {each['publisherid']['friendlyname']}"
+        for each in parse_output(told)
     )
 
 
@@ -127,94 +128,98 @@ FLOW = "--environmentName ENVIRONMENT --name"
 RUN = "--environmentName ENVIRONMENT --flowName ORDERS"
 OWNERS = "--environmentName ENVIRONMENT --flowName NIGHTLY"
 CALLS = (
-    Call("login --authType deviceCode --appId APP --tenant TENANT", "done", done),
-    Call("status", "ada@contoso.example", member("connectedAs")),
-    Call("flow environment list", "Contoso (default), Contoso Prod", names),
+    Call("login --authType deviceCode --appId APP --tenant TENANT", "done", require_success),
+    Call("status", "ada@contoso.example", build_member_reader("connectedAs")),
+    Call("flow environment list", "Contoso (default), Contoso Prod", list_names),
     Call("flow environment get --name ENVIRONMENT", "Contoso Prod", display_name),
     Call("flow environment get --default", "Contoso (default)", display_name),
-    Call("pp environment list", "Contoso (default), Contoso Prod", names),
-    Call("pp environment list --asAdmin", "Contoso (default), Contoso Prod", names),
+    Call("pp environment list", "Contoso (default), Contoso Prod", list_names),
+    Call("pp environment list --asAdmin", "Contoso (default), Contoso Prod", list_names),
     Call("pp environment get --name ENVIRONMENT", "Contoso Prod", display_name),
     Call("pp environment get --name ENVIRONMENT --asAdmin", "Contoso Prod", display_name),
     Call("pp environment get --default", "Contoso (default)", display_name),
-    Call("pa environment list", "Contoso (default), Contoso Prod", names),
+    Call("pa environment list", "Contoso (default), Contoso Prod", list_names),
     Call("pa environment get --name ENVIRONMENT", "Contoso Prod", display_name),
-    Call("flow list --environmentName ENVIRONMENT", "Nightly, Team digest", names),
+    Call("flow list --environmentName ENVIRONMENT", "Nightly, Team digest", list_names),
     Call(
         "flow list --environmentName ENVIRONMENT --withSolutions",
         "Nightly, Receive order, Team digest",
-        names,
+        list_names,
     ),
-    Call("flow list --environmentName ENVIRONMENT --sharingStatus personal", "Nightly", names),
+    Call("flow list --environmentName ENVIRONMENT --sharingStatus personal", "Nightly", list_names),
     Call(
         "flow list --environmentName ENVIRONMENT --sharingStatus sharedWithMe",
         "Mails of Max, Team digest",
-        names,
+        list_names,
     ),
     Call(
         "flow list --environmentName ENVIRONMENT --sharingStatus all --withSolutions",
         "Mails of Max, Nightly, Receive order, Team digest",
-        names,
+        list_names,
     ),
     Call(
         "flow list --environmentName ENVIRONMENT --asAdmin",
         "Mails of Max, Nightly, Private of Max, Team digest",
-        names,
+        list_names,
     ),
     Call(
         "flow list --environmentName ENVIRONMENT --asAdmin --withSolutions",
         "Mails of Max, Nightly, Private of Max, Receive order, Team digest",
-        names,
+        list_names,
     ),
-    Call(f"flow get {FLOW} ORDERS", "Receive order", member("displayName")),
-    Call(f"flow get {FLOW} ORDERS --asAdmin", "Request-Http", member("triggers")),
-    Call(f"flow get {FLOW} NOBODY --asAdmin", *rejected("Could not find flow")),
-    Call(f"flow get {FLOW} NOBODY", *rejected("does not have permission for connection")),
-    Call(f"flow get {FLOW} PRIVATE", *rejected("does not have permission for connection")),
-    Call("flow list --environmentName NOBODY", *rejected("Access to the environment")),
-    Call(f"flow run list {RUN}", "Succeeded", statuses),
-    Call(f"flow run list {RUN} --asAdmin", "Succeeded", statuses),
-    Call(f"flow run list {RUN} --status Failed", "none", statuses),
-    Call(f"flow run get {RUN} --name RUN", "manual", member("triggerName")),
-    Call(f"flow run get {RUN} --name RUN --withActions", "Compose: Succeeded", actions),
-    Call(f"flow run resubmit {RUN} --name RUN --force", "done", done),
-    Call(f"flow run cancel {RUN} --name RUN --force", "done", done),
-    Call(f"flow owner ensure {OWNERS} --userId MAX --roleName CanEdit", "done", done),
-    Call(f"flow owner list {OWNERS}", "CanEdit, Owner", roles),
-    Call(f"flow owner remove {OWNERS} --userId MAX --force", "done", done),
-    Call(f"flow owner list {OWNERS} --asAdmin", "Owner", roles),
-    Call(f"flow disable {FLOW} NIGHTLY", "done", done),
-    Call(f"flow get {FLOW} NIGHTLY", "Stopped", member("properties", "state")),
-    Call(f"flow enable {FLOW} NIGHTLY --asAdmin", "done", done),
-    Call(f"flow get {FLOW} NIGHTLY", "Started", member("properties", "state")),
-    Call(f"flow export {FLOW} NIGHTLY --format json --path FILE.json", "done", done),
-    Call(f"flow export {FLOW} NIGHTLY --path FILE.zip", "done", done),
-    Call(f"flow remove {FLOW} DIGEST --force", "done", done),
-    Call("flow recyclebinitem list --environmentName ENVIRONMENT", "Team digest", names),
+    Call(f"flow get {FLOW} ORDERS", "Receive order", build_member_reader("displayName")),
+    Call(f"flow get {FLOW} ORDERS --asAdmin", "Request-Http", build_member_reader("triggers")),
+    Call(f"flow get {FLOW} NOBODY --asAdmin", *expect_rejection("Could not find flow")),
+    Call(f"flow get {FLOW} NOBODY", *expect_rejection("does not have permission for connection")),
+    Call(f"flow get {FLOW} PRIVATE", *expect_rejection("does not have permission for connection")),
+    Call("flow list --environmentName NOBODY", *expect_rejection("Access to the environment")),
+    Call(f"flow run list {RUN}", "Succeeded", list_statuses),
+    Call(f"flow run list {RUN} --asAdmin", "Succeeded", list_statuses),
+    Call(f"flow run list {RUN} --status Failed", "none", list_statuses),
+    Call(f"flow run get {RUN} --name RUN", "manual", build_member_reader("triggerName")),
+    Call(
+        f"flow run get {RUN} --name RUN --withActions", "Compose: Succeeded", list_action_statuses
+    ),
+    Call(f"flow run resubmit {RUN} --name RUN --force", "done", require_success),
+    Call(f"flow run cancel {RUN} --name RUN --force", "done", require_success),
+    Call(f"flow owner ensure {OWNERS} --userId MAX --roleName CanEdit", "done", require_success),
+    Call(f"flow owner list {OWNERS}", "CanEdit, Owner", list_roles),
+    Call(f"flow owner remove {OWNERS} --userId MAX --force", "done", require_success),
+    Call(f"flow owner list {OWNERS} --asAdmin", "Owner", list_roles),
+    Call(f"flow disable {FLOW} NIGHTLY", "done", require_success),
+    Call(f"flow get {FLOW} NIGHTLY", "Stopped", build_member_reader("properties", "state")),
+    Call(f"flow enable {FLOW} NIGHTLY --asAdmin", "done", require_success),
+    Call(f"flow get {FLOW} NIGHTLY", "Started", build_member_reader("properties", "state")),
+    Call(f"flow export {FLOW} NIGHTLY --format json --path FILE.json", "done", require_success),
+    Call(f"flow export {FLOW} NIGHTLY --path FILE.zip", "done", require_success),
+    Call(f"flow remove {FLOW} DIGEST --force", "done", require_success),
+    Call("flow recyclebinitem list --environmentName ENVIRONMENT", "Team digest", list_names),
     Call(
         "flow recyclebinitem restore --environmentName ENVIRONMENT --flowName DIGEST",
         "done",
-        done,
+        require_success,
     ),
-    Call(f"flow get {FLOW} DIGEST", "Stopped", member("properties", "state")),
+    Call(f"flow get {FLOW} DIGEST", "Stopped", build_member_reader("properties", "state")),
     Call(
-        "pp solution list --environmentName ENVIRONMENT", "Orders of Default Publisher", solutions
+        "pp solution list --environmentName ENVIRONMENT",
+        "Orders of Default Publisher",
+        list_solutions,
     ),
     Call(
         "pp solution get --environmentName ENVIRONMENT --name Orders --asAdmin",
         "Default Publisher",
-        member("publisherid", "friendlyname"),
+        build_member_reader("publisherid", "friendlyname"),
     ),
-    Call("pp managementapp list", "1", lambda told: str(len(printed(told)))),
+    Call("pp managementapp list", "1", lambda told: str(len(parse_output(told)))),
 )
 
 
-async def do_all(world: World) -> list[Told]:
-    """Run every command with real ids for its placeholders, the first one alone."""
+async def run_all(world: World) -> list[Told]:
+    """Run every command with real ids for its placeholders, and return their outputs."""
     asked, told = world.folder / "asked.json", world.folder / "told.json"
     ids = {**IDS, "RUN": world.first_run}
     login, *others = CALLS
-    asked.write_text(json.dumps([_parsed(call.command, ids) for call in others]))
+    asked.write_text(json.dumps([_parse_command(call.command, ids) for call in others]))
     environment = {"CLIMICROSOFT365_NOUPDATE": "1", "CI": "1"}
     for command in ("cli config set --key disableTelemetry --value true", login.command):
         words = [ids.get(word, word) for word in command.split()]
@@ -229,8 +234,8 @@ async def do_all(world: World) -> list[Told]:
     ]
 
 
-def _parsed(command: str, ids: dict[str, str]) -> tuple[str, dict[str, str | bool]]:
-    """Split a command line into the command's name and its options; a flag is true."""
+def _parse_command(command: str, ids: dict[str, str]) -> tuple[str, dict[str, str | bool]]:
+    """Return a command's name and its options; a flag is True."""
     name, *options = command.split(" --")
     pairs = (option.partition(" ") for option in options)
     return name, {key: ids.get(value, value) or True for key, _, value in pairs}
@@ -238,10 +243,13 @@ def _parsed(command: str, ids: dict[str, str]) -> tuple[str, dict[str, str | boo
 
 @needs_third_party_clients
 async def test_every_command_of_the_table_works(subtests: pytest.Subtests) -> None:
-    """The commands run in this order on one tenant; the app reads what they export."""
+    """The commands run in this order on one tenant.
+
+    `cmkflow inspect` reads the file they export.
+    """
     rows = []
-    async with third_party_world() as world:
-        for call, told in zip(CALLS, await do_all(world), strict=True):
+    async with serve_third_party_world() as world:
+        for call, told in zip(CALLS, await run_all(world), strict=True):
             seen = "fails"
             with subtests.test(call.command):
                 seen = call.seen(told)

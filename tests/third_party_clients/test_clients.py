@@ -1,4 +1,4 @@
-"""Test clients in Python, each in its own process that knows nothing of this project."""
+"""Test clients in Python, each in a separate process that knows nothing of this project."""
 
 import json
 import os
@@ -16,17 +16,17 @@ from tests.third_party_clients.documented import compare_answers
 from tests.third_party_clients.installed_clients import (
     INSTALLED,
     needs_third_party_clients,
-    third_party_world,
+    serve_third_party_world,
 )
 
 CLIENTS = Path(__file__).with_name("clients")
 
 
-async def judge(
+async def check_client(
     client: str, python: Path, script: str, tests: pytest.Subtests, **environment: str
 ) -> None:
-    """Let a client send its requests: each works, or is rejected with a readable error."""
-    async with third_party_world() as world:
+    """Let a client send its requests. Each succeeds or is rejected with a readable error."""
+    async with serve_third_party_world() as world:
         told = await world.run(python, CLIENTS / script, **environment)
         assert world.server.refused_hosts == []
     assert told.code == 0, told.errors
@@ -46,22 +46,26 @@ async def judge(
         ("powerplatform_management.py", "Power Platform Management SDK"),
     ],
 )
-async def test_sdks_of_microsoft(subtests: pytest.Subtests, script: str, client: str) -> None:
-    """The packages come unchanged from their registry."""
-    await judge(client, INSTALLED / "bin" / "python", script, subtests)
+async def test_microsoft_sdks_work_with_the_tenant(
+    subtests: pytest.Subtests, script: str, client: str
+) -> None:
+    """The SDKs are unmodified packages from their registry."""
+    await check_client(client, INSTALLED / "bin" / "python", script, subtests)
 
 
-async def test_scripts_for_enterprise_policies(subtests: pytest.Subtests) -> None:
+async def test_enterprise_policy_scripts_work_with_the_tenant(subtests: pytest.Subtests) -> None:
     """The standard library sends the scripts' requests, so this test needs no installed client."""
     client = "Microsoft's scripts for enterprise policies"
-    await judge(client, Path(sys.executable), "enterprise_policy_scripts.py", subtests)
+    await check_client(client, Path(sys.executable), "enterprise_policy_scripts.py", subtests)
 
 
 @needs_third_party_clients
 @pytest.mark.azurite
 @pytest.mark.skipif("AZURITE_CONNECTION_STRING" not in os.environ, reason="needs Azurite")
-async def test_the_client_of_azure_tables_on_the_state_store(subtests: pytest.Subtests) -> None:
-    """The client reads the rows with their types, and the store notices what the client changes."""
+async def test_azure_tables_client_reads_and_changes_the_state_store(
+    subtests: pytest.Subtests,
+) -> None:
+    """The client reads the rows with their types. The store notices the client's changes."""
     account, table = os.environ["AZURITE_CONNECTION_STRING"], f"ThirdParty{uuid4().hex}"
     columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
     rows = [
@@ -74,7 +78,7 @@ async def test_the_client_of_azure_tables_on_the_state_store(subtests: pytest.Su
         python = INSTALLED / "bin" / "python"
         name = "azure-data-tables on the state store"
         environment = {"AZURITE_CONNECTION_STRING": account, "TABLE": table}
-        await judge(name, python, "data_tables.py", subtests, **environment)
+        await check_client(name, python, "data_tables.py", subtests, **environment)
 
         found = await store.get(table, "e1", "k1")
         with pytest.raises(Conflict):

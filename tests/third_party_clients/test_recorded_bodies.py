@@ -1,7 +1,7 @@
-"""Give every recorded body of the platform to the adapters as the answer to every question.
+"""Let the adapters parse every recorded body of the platform as the answer to each question.
 
-It reads, if it answers what was asked; if not, the adapters say so in an error of the product's
-own, whatever it is. Nothing else comes out of them: `FLOW_CORPUS` names the folder with the bodies.
+If the body answers the question, the adapters return a result. Otherwise they return a result or
+raise the app's own error. `FLOW_CORPUS` names the folder with the bodies.
 """
 
 import json
@@ -64,7 +64,7 @@ SOLUTION = "50000000-0000-4000-8000-000000000001"
 
 
 class OneAnswer(ScriptedTransport):
-    """A transport that gives one answer first, and empty lists afterwards."""
+    """A transport that returns one answer first, and empty lists afterwards."""
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
         """Return the next answer."""
@@ -75,7 +75,7 @@ class OneAnswer(ScriptedTransport):
 
 
 class Adapters:
-    """The adapters for Power Platform, all of which get one body."""
+    """The adapters for Power Platform, all of which get the same answer."""
 
     def __init__(self, answer: Scripted) -> None:
         self.http = HttpClient(OneAnswer(answer))
@@ -115,7 +115,7 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-def bodies() -> Iterator[tuple[str, Any]]:
+def read_bodies() -> Iterator[tuple[str, Any]]:
     """Yield every recorded body; a bare list is the output of a command line."""
     folder = Path(os.environ["FLOW_CORPUS"]) / "api"
     for file in sorted(folder.rglob("*.json")):
@@ -123,8 +123,8 @@ def bodies() -> Iterator[tuple[str, Any]]:
         yield str(file.relative_to(folder)), {"value": body} if isinstance(body, list) else body
 
 
-def answers(body: Mapping[str, Any]) -> str | None:
-    """Return the question that a body answers, by the body's own type, or None."""
+def find_question(body: Mapping[str, Any]) -> str | None:
+    """Return the question that a body answers according to its type, or None."""
     listed = body.get("value")
     items = listed if isinstance(listed, list) else [body]
     first = next((each for each in items if isinstance(each, dict)), {})
@@ -147,7 +147,7 @@ def answers(body: Mapping[str, Any]) -> str | None:
     )
 
 
-async def ask(question: Question, answer: Scripted) -> CmkflowError | object:
+async def ask_question(question: Question, answer: Scripted) -> CmkflowError | object:
     """Ask one question; return the result, or the app's own error."""
     try:
         return await question(Adapters(answer))
@@ -155,13 +155,13 @@ async def ask(question: Question, answer: Scripted) -> CmkflowError | object:
         return error
 
 
-async def test_every_recorded_body_answers_what_it_is_an_answer_to() -> None:
-    """To any other question the adapters give an answer or the app's own error."""
+async def test_every_recorded_body_is_parsed_or_raises_an_app_error() -> None:
+    """A body that answers the question is parsed."""
     read: Counter[str] = Counter()
-    for name, body in bodies():
-        wanted = answers(body)
+    for name, body in read_bodies():
+        wanted = find_question(body)
         for title, question in QUESTIONS.items():
-            made = await ask(question, Scripted(body=body))
+            made = await ask_question(question, Scripted(body=body))
             if title == wanted:
                 assert not isinstance(made, CmkflowError), f"{name}: {made}"
                 read[title] += 1
@@ -173,13 +173,13 @@ async def test_every_recorded_body_answers_what_it_is_an_answer_to() -> None:
     assert read >= least
 
 
-async def test_every_recorded_refusal_keeps_its_code() -> None:
-    """The code decides the fix that a person sees."""
-    refusals = [(name, body["error"]) for name, body in bodies() if "error" in body]
+async def test_error_for_a_recorded_rejection_has_the_platforms_code() -> None:
+    """The code decides which fix a person sees."""
+    refusals = [(name, body["error"]) for name, body in read_bodies() if "error" in body]
 
     for name, error in refusals:
         for title, question in QUESTIONS.items():
-            made = await ask(question, Scripted(status=400, body={"error": error}))
+            made = await ask_question(question, Scripted(status=400, body={"error": error}))
             assert isinstance(made, CmkflowError), f"{name}: {title} made {made}"
             assert error["code"] in str(made), f"{name}: {title}: {made}"
     assert len(refusals) >= 9

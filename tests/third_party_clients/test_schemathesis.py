@@ -1,7 +1,7 @@
 """Test the deployed app with Schemathesis, which knows only its OpenAPI document.
 
-No answer of the 5xx kind, none that the document does not name, none that is unlike its schema;
-what the document allows is taken, what it forbids is refused, and nobody gets in unknown.
+The app answers with no 5xx status, and only as the document says. It accepts what the document
+allows and rejects what it forbids, and it rejects unauthenticated requests.
 """
 
 import asyncio
@@ -45,17 +45,17 @@ async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
     }
     async with Stack(StackOptions(folder=tmp_path, seed=seed, settings=settings)) as stack:
         app = await stack.start_app()
-        token = await machine_token(stack)
+        token = await get_machine_token(stack)
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
             client = Client(session, app.url)
             order = {"mode": "dry_run", "environment_ids": [ENVIRONMENT]}
             started = await client.call("POST", "remediations", order)
-            await client.ended(f"remediations/{started['id']}")
+            await client.wait_until_ended(f"remediations/{started['id']}")
         yield app, token
 
 
-async def machine_token(stack: Stack) -> str:
-    """Return a token for the app that a managed identity gets."""
+async def get_machine_token(stack: Stack) -> str:
+    """Return a token for the app, as a managed identity gets it."""
     address = stack.tenant
     query = {"resource": f"api://{API_CLIENT}", "api-version": "2019-08-01"}
     headers = {"X-IDENTITY-HEADER": address.identity_header}
@@ -67,8 +67,8 @@ async def machine_token(stack: Stack) -> str:
         return str(document["access_token"])
 
 
-async def run(*command: str) -> str:
-    """Run a program installed beside the third-party clients; fail with its output."""
+async def run_program(*command: str) -> str:
+    """Run a program installed beside the third-party clients. Fail with its output if it fails."""
     process = await asyncio.create_subprocess_exec(
         str(INSTALLED / "bin" / command[0]),
         *command[1:],
@@ -89,10 +89,10 @@ async def run(*command: str) -> str:
 
 
 @pytest.mark.timeout(SECONDS + 60)
-async def test_the_app_does_what_its_document_says(
+async def test_app_behaves_as_its_openapi_document_says(
     app: tuple[AppAddress, str], tmp_path: Path
 ) -> None:
-    """Every operation is tested alone, and after an operation whose answer leads to it."""
+    """Schemathesis tests each operation alone and after an operation that links to it."""
     address, token = app
     document = f"{address.url}/api/openapi.json"
     async with (
@@ -103,8 +103,8 @@ async def test_the_app_does_what_its_document_says(
     file = tmp_path / "openapi.json"
     file.write_bytes(content)
 
-    await run("openapi-spec-validator", "--schema", "3.1", str(file))
-    said = await run(
+    await run_program("openapi-spec-validator", "--schema", "3.1", str(file))
+    said = await run_program(
         "schemathesis",
         "--config-file",
         str(HERE / "schemathesis.toml"),

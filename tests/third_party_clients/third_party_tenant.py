@@ -1,4 +1,4 @@
-"""The tenant of third-party clients: one of each that a client lists, gets or changes."""
+"""Describe the tenant of third-party clients, with an item of each kind that they use."""
 
 from typing import Any
 

@@ -62,7 +62,7 @@ async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant
     assert copy.trigger_url_id != original.trigger_url_id
 
 
-async def test_acting_for_the_owner_may_not_reach_the_flow_service(tenant: Tenant) -> None:
+async def test_activation_for_the_owner_fails_if_the_header_is_lost(tenant: Tenant) -> None:
     """If the header is lost, the app's own rights count; otherwise Dataverse may reject it."""
     original = tenant.builder.polling_flow("Notes")
     copy = await tenant.copy(original)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.third_party_clients.documented import PAGE, read_answers, with_table
+from tests.third_party_clients.documented import PAGE, read_answers, replace_table
 
 
 def test_no_recorded_call_of_a_client_fails() -> None:
@@ -19,10 +19,10 @@ def test_the_page_counts_the_recorded_calls() -> None:
     """`make third-party-clients WRITE=1` writes both."""
     page = PAGE.read_text()
 
-    assert page == with_table(page, read_answers())
+    assert page == replace_table(page, read_answers())
 
 
 def test_a_page_without_the_table_is_rejected() -> None:
     """Otherwise nobody would notice a missing table."""
     with pytest.raises(ValueError, match="0 tables"):
-        with_table("# Third-party clients\n", read_answers())
+        replace_table("# Third-party clients\n", read_answers())

@@ -54,13 +54,13 @@ def build_world(description: Description) -> World:
 
 
 def link(world: World, environment: FakeEnvironment) -> None:
-    """Apply the policy; the migration of the flows starts later."""
+    """Apply the policy. The platform migration of the flows starts later."""
     made = Builder(world, environment=environment).link(migrated=False)
     environment.policy = replace(made, policy_id=POLICY_ID.lower())
 
 
 def migrate(world: World, environment: FakeEnvironment) -> None:
-    """Migrate the flows that can migrate."""
+    """Complete the platform migration of all flows that can migrate."""
     Builder(world, environment=environment).migrate()
 
 
@@ -97,7 +97,7 @@ def _add_people(world: World, directory: Description, environment: Description) 
 
 
 class _Filled:
-    """Fills an environment with what its description holds."""
+    """Fills an environment with the items of its description."""
 
     def __init__(self, world: World, described: Description) -> None:
         self._world = world
@@ -105,7 +105,7 @@ class _Filled:
         self._environment = world.environments[described["id"]]
 
     def add_all(self) -> None:
-        """Add everything; flows come after what they name."""
+        """Add all items; flows are added after the items that they refer to."""
         for solution in self._described["solutions"]:
             self._add_solution(solution)
         for connection in self._described["connections"]:
@@ -210,7 +210,7 @@ class _Filled:
 
 
 def _fill_url(world: World, text: str) -> str:
-    """Replace `{{trigger_url:FLOW}}` in a text by a trigger URL."""
+    """Replace `{{trigger_url:FLOW}}` in a text by the flow's trigger URL."""
     flow_id = text.removeprefix("{{trigger_url:").removesuffix("}}")
     return build_url(world, flow_id)
 

@@ -1,4 +1,4 @@
-"""The tenant of both sides of the contract tests, with everything that a port reads."""
+"""Describe the tenant of both sides of the contract tests, with each item that a port reads."""
 
 from copy import deepcopy
 from typing import Any
@@ -32,7 +32,7 @@ SQL_SERVER = f"{RESOURCE_GROUP}/providers/Microsoft.Sql/servers/orders"
 
 
 def build_description() -> dict[str, Any]:
-    """Return the tenant as a seed of the local tenant."""
+    """Return the tenant as a seed for the local tenant."""
     full = deepcopy(adapter_world.build_description())
     directory = full["directory"]
     directory["users"] += [

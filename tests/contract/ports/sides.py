@@ -1,8 +1,8 @@
-"""Both implementations of the platform's ports, on one described tenant.
+"""Build both implementations of the platform's ports on one described tenant.
 
-The fakes' side is a world in memory, the wire's side the product's adapters against the local
-tenant, over TLS and the tunnel. Beside its ports each side has hands: what people and the platform
-do out of the product's sight.
+The side `fakes` is a world in memory. The side `wire` is the app's adapters against the local
+tenant, over TLS and the proxy. `Hands` makes the changes that people and the platform make without
+the app.
 """
 
 from collections.abc import AsyncIterator
@@ -34,9 +34,7 @@ class Hands(Protocol):
 
     @property
     def assumptions(self) -> Assumptions:
-        """Return the assumptions about the platform that no source proves; a test may
-        change them.
-        """
+        """Return the tenant's assumptions about undocumented behaviour; a test may change them."""
 
     def now(self) -> datetime:
         """Return the tenant's time."""
@@ -63,16 +61,16 @@ class Hands(Protocol):
         """Let a data policy of the tenant block a connector."""
 
     def stamp(self, flow_id: str, reference: str) -> None:
-        """Let the platform add a connection reference that it does not find."""
+        """Let the platform add a connection reference that it cannot find later."""
 
-    def references_wiped(self, flow_id: str) -> int:
+    def count_wiped_references(self, flow_id: str) -> int:
         """Return how often a rejected save has emptied a flow's connection references."""
 
-    def take_licence(self, entra_id: str) -> None:
+    def remove_licence(self, entra_id: str) -> None:
         """Remove a person's premium licence."""
 
-    def refuse_call(self, flow_id: str) -> None:
-        """Make the newest run of a flow fail, because its action `Call` was denied."""
+    def fail_call(self, flow_id: str) -> None:
+        """Make the newest run of a flow fail: a firewall has denied its action `Call`."""
 
     async def declare(self, caller: DeclaredCaller) -> None:
         """Declare a caller."""
@@ -92,7 +90,7 @@ class Hands(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One implementation of every port."""
+    """One implementation of every port, with the hands that change its tenant."""
 
     ports: PlatformPorts
     hands: Hands
@@ -137,13 +135,13 @@ class _FakeHands:
     def stamp(self, flow_id: str, reference: str) -> None:
         self.world.workflow(ENVIRONMENT, flow_id).stamped_reference = reference
 
-    def references_wiped(self, flow_id: str) -> int:
+    def count_wiped_references(self, flow_id: str) -> int:
         return self.world.workflow(ENVIRONMENT, flow_id).references_wiped
 
-    def take_licence(self, entra_id: str) -> None:
+    def remove_licence(self, entra_id: str) -> None:
         self.world.user_by_entra_id(entra_id).has_premium = False
 
-    def refuse_call(self, flow_id: str) -> None:
+    def fail_call(self, flow_id: str) -> None:
         run = max(self.world.workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
         run.failed, run.failed_action, run.error = True, "Call", REFUSED
 
@@ -200,13 +198,13 @@ class _TenantHands:
     def stamp(self, flow_id: str, reference: str) -> None:
         self.app.world.environment.workflows[flow_id].stamped_reference = reference
 
-    def references_wiped(self, flow_id: str) -> int:
+    def count_wiped_references(self, flow_id: str) -> int:
         return self.app.world.environment.workflows[flow_id].references_wiped
 
-    def take_licence(self, entra_id: str) -> None:
+    def remove_licence(self, entra_id: str) -> None:
         self.app.world.tenant.part(Directory).principals[entra_id].has_premium = False
 
-    def refuse_call(self, flow_id: str) -> None:
+    def fail_call(self, flow_id: str) -> None:
         runs = self.app.world.environment.workflows[flow_id].runs
         run = max(runs, key=lambda one: one.started)
         error = {"code": "BadRequest", "message": REFUSED}
@@ -233,7 +231,7 @@ class _TenantHands:
 
 @asynccontextmanager
 async def run_side(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
-    """Return one side: `fakes` or `wire`."""
+    """Yield one side, `fakes` or `wire`."""
     if name == "fakes":
         world = described_fakes.build_world(build_description())
         yield Side(ports=fakes_of(world).ports, hands=_FakeHands(world))

@@ -34,8 +34,8 @@ async def create_copy(side: Side, text: str = "", **more: Any) -> None:
     )
 
 
-async def change(side: Side, what: WorkflowUpdate, workflow_id: str = COPY) -> FlowState:
-    """Change a flow, and return what a read shows."""
+async def change_flow(side: Side, what: WorkflowUpdate, workflow_id: str = COPY) -> FlowState:
+    """Change a flow, and return the state that a read shows."""
     environment = await side.environment()
     await side.ports.workflows.update(environment, workflow_id, what, etag="*")
     return (await side.ports.workflows.get(environment, workflow_id)).state
@@ -53,29 +53,29 @@ async def test_app_can_turn_on_a_flow_with_a_connection_shared_with_it(side: Sid
     """
     await create_copy(side, build_definition_with("cr1_officeshared"))
 
-    assert await change(side, TURN_ON) is FlowState.ON
-    assert await change(side, TURN_OFF) is FlowState.OFF
-    assert await change(side, TURN_ON) is FlowState.ON
+    assert await change_flow(side, TURN_ON) is FlowState.ON
+    assert await change_flow(side, TURN_OFF) is FlowState.OFF
+    assert await change_flow(side, TURN_ON) is FlowState.ON
 
 
 async def test_app_can_turn_a_flow_off_and_on_after_its_owner_turned_it_on(side: Side) -> None:
-    """The flow itself then has the permission (platform.md#flow-grants)."""
+    """The flow then has its own permission to use the connection (platform.md#flow-grants)."""
     await create_copy(side, build_definition_with("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 
-    assert await change(side, for_owner) is FlowState.ON
-    assert await change(side, TURN_OFF) is FlowState.OFF
-    assert await change(side, TURN_ON) is FlowState.ON
+    assert await change_flow(side, for_owner) is FlowState.ON
+    assert await change_flow(side, TURN_OFF) is FlowState.OFF
+    assert await change_flow(side, TURN_ON) is FlowState.ON
 
 
-async def test_acting_for_the_owner_may_not_reach_the_flow_service(side: Side) -> None:
-    """If the header is lost, the app's own rights count."""
+async def test_activation_for_the_owner_fails_if_the_header_is_lost(side: Side) -> None:
+    """The flow service then checks the app's own rights."""
     side.hands.assumptions.impersonation_reaches_flow_service = False
     await create_copy(side, build_definition_with("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 
     with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
-        await change(side, for_owner)
+        await change_flow(side, for_owner)
 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> None:
@@ -83,7 +83,7 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> No
     await create_copy(side, owner_id=side.hands.user_id(TRAINEE))
 
     with pytest.raises(PlatformError, match="MissingAdequateQuotaPolicy"):
-        await change(side, TURN_ON)
+        await change_flow(side, TURN_ON)
 
 
 async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
@@ -91,8 +91,8 @@ async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
     side.hands.assumptions.activations_that_do_not_stick = 1
     await create_copy(side)
 
-    assert await change(side, TURN_ON) is FlowState.OFF
-    assert await change(side, TURN_ON) is FlowState.ON
+    assert await change_flow(side, TURN_ON) is FlowState.OFF
+    assert await change_flow(side, TURN_ON) is FlowState.ON
 
 
 async def test_activation_may_change_the_flow_name(side: Side) -> None:
@@ -101,7 +101,7 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
     await create_copy(side)
     reports = side.ports.flow_reports
 
-    await change(side, TURN_ON)
+    await change_flow(side, TURN_ON)
 
     with pytest.raises(NotFound):
         await reports.get_flow(ENVIRONMENT, COPY)
@@ -113,14 +113,14 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
 
 async def test_parent_cannot_be_turned_on_while_its_child_is_off(side: Side) -> None:
     """A parent's copy cannot be turned on while one of its children is off."""
-    await change(side, TURN_OFF, HTTP_FLOW)
+    await change_flow(side, TURN_OFF, HTTP_FLOW)
     await create_copy(side, client_data(definition(BUTTON, child_action(HTTP_FLOW))))
 
     with pytest.raises(PlatformError, match="ChildFlowNeverPublished"):
-        await change(side, TURN_ON)
-    await change(side, TURN_ON, HTTP_FLOW)
+        await change_flow(side, TURN_ON)
+    await change_flow(side, TURN_ON, HTTP_FLOW)
 
-    assert await change(side, TURN_ON) is FlowState.ON
+    assert await change_flow(side, TURN_ON) is FlowState.ON
 
 
 async def test_rejected_activation_does_not_change_the_definition(side: Side) -> None:
@@ -129,7 +129,7 @@ async def test_rejected_activation_does_not_change_the_definition(side: Side) ->
     both = WorkflowUpdate(client_data=build_definition_with("cr1_office", HTTP), state=FlowState.ON)
 
     with pytest.raises(PlatformError):
-        await change(side, both)
+        await change_flow(side, both)
 
     row = await side.ports.workflows.get(await side.environment(), COPY)
     assert (row.client_data, row.state) == (build_definition_with("cr1_office"), FlowState.OFF)
@@ -153,27 +153,29 @@ async def test_missing_connection_and_forbidden_connection_have_different_errors
     await create_copy(side, client_data(definition(DAILY), {"shared_x": entry}))
 
     with pytest.raises(PlatformError, match=code):
-        await change(side, TURN_ON)
+        await change_flow(side, TURN_ON)
 
 
 @pytest.mark.parametrize("is_refused", [True, False])
-async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool) -> None:
-    """The start is rejected, or the flow is suspended."""
+async def test_flow_with_a_blocked_connector_is_rejected_or_suspended(
+    side: Side, *, is_refused: bool
+) -> None:
+    """A data policy blocks the connector."""
     side.hands.assumptions.data_policy_refuses_activation = is_refused
     side.hands.block_connector("shared_office365")
     await create_copy(side, build_definition_with("cr1_officeshared"))
 
     if is_refused:
         with pytest.raises(PlatformError, match="DlpViolation"):
-            await change(side, TURN_ON)
+            await change_flow(side, TURN_ON)
     else:
-        assert await change(side, TURN_ON) is FlowState.SUSPENDED
+        assert await change_flow(side, TURN_ON) is FlowState.SUSPENDED
 
 
 async def test_invalid_definition_is_rejected(side: Side) -> None:
     """The flow service validates each definition that is saved."""
     with pytest.raises(PlatformError, match="InvalidTemplate"):
-        await change(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
+        await change_flow(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
 
 
 async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
@@ -184,14 +186,14 @@ async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
 
     with pytest.raises(PlatformError, match="WorkflowTriggerIsNotEnabled"):
         await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
-    await change(side, TURN_ON)
+    await change_flow(side, TURN_ON)
 
     url = await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
     assert url == await side.hands.url_of(COPY)
 
 
-async def test_flows_in_no_solution_may_have_no_row(side: Side) -> None:
-    """The flow service shows such flows in any case."""
+async def test_flow_outside_solutions_may_have_no_row(side: Side) -> None:
+    """The flow service lists such flows in any case."""
     side.hands.assumptions.my_flows_have_rows = False
     environment = await side.environment()
 

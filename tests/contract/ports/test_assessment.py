@@ -18,8 +18,8 @@ from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
-async def test_list_of_connections_contains_their_sign_in(side: Side) -> None:
-    """The connector's definition decides; the owner has a person's name."""
+async def test_list_of_connections_has_their_sign_in_and_owner(side: Side) -> None:
+    """The connector's definition decides whether a connection uses OAuth."""
     found = {one.name: one for one in await side.ports.connections.list(ENVIRONMENT)}
 
     assert {name: one.uses_oauth for name, one in found.items()} == {
@@ -31,7 +31,7 @@ async def test_list_of_connections_contains_their_sign_in(side: Side) -> None:
 
 
 async def test_connections_are_read_page_by_page(side: Side) -> None:
-    """Pages have the connections of the list; how they sign in is read of each connector."""
+    """The pages contain the connections of the list; the sign-in is read for each connector."""
     connections = side.ports.connections
     listed = await connections.list(ENVIRONMENT)
 
@@ -43,7 +43,7 @@ async def test_connections_are_read_page_by_page(side: Side) -> None:
 
 
 async def test_apps_are_read_page_by_page(side: Side) -> None:
-    """Pages have the apps of the list; apps without flows are left out."""
+    """The pages contain the apps of the list; apps without flows are omitted."""
     apps = side.ports.canvas_apps
 
     found = await read_all_pages(lambda cursor: apps.read_page(ENVIRONMENT, cursor))
@@ -62,7 +62,7 @@ async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> 
 
 
 async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None:
-    """A connection has the names of its errors; a working one has none."""
+    """A working connection has an empty error."""
     assert await side.ports.connections.read_errors(ENVIRONMENT) == {
         "office-maker": "",
         "office-shared": "",
@@ -70,8 +70,8 @@ async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None
     }
 
 
-async def test_canvas_apps_list_their_flows_or_the_reason_for_a_gap(side: Side) -> None:
-    """An app without flows is left out; an app without a document is listed with a gap."""
+async def test_list_of_canvas_apps_has_their_flows_or_a_reason(side: Side) -> None:
+    """An app without flows is omitted; an app without a document is listed with the reason."""
     listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)
     found = {one.display_name: one for one in listed}
 
@@ -82,8 +82,8 @@ async def test_canvas_apps_list_their_flows_or_the_reason_for_a_gap(side: Side) 
     assert "sig" not in str(found)
 
 
-async def test_single_canvas_app_is_read_or_raises_an_error(side: Side) -> None:
-    """An app without flows has none; one without a document is unreadable, and never empty."""
+async def test_read_of_one_canvas_app_returns_its_flows_or_raises_an_error(side: Side) -> None:
+    """An app without flows has none. An app without a document raises `InvalidInput`."""
     apps = side.ports.canvas_apps
 
     used = (await apps.get(ENVIRONMENT, APP_OF_FLOW)).flow_ids
@@ -97,15 +97,15 @@ async def test_single_canvas_app_is_read_or_raises_an_error(side: Side) -> None:
         await apps.get(ENVIRONMENT, "strange")
 
 
-async def test_only_hosted_groups_are_named(side: Side) -> None:
-    """Groups of a customer's own machines need no change and are left out."""
+async def test_only_hosted_machine_groups_are_returned(side: Side) -> None:
+    """Groups of a customer's own machines need no change and are omitted."""
     assert await side.ports.machine_groups.read_hosted_groups(await side.environment()) == [
         "Night shift"
     ]
 
 
-async def test_organization_returns_its_setting_and_the_names_of_principals(side: Side) -> None:
-    """People and teams are named by their rows, in any case; an unknown id is left out."""
+async def test_organization_has_its_setting_and_the_names_of_principals(side: Side) -> None:
+    """People and teams are found by their row ids in any case; an unknown id is omitted."""
     environment, organization = await side.environment(), side.ports.organization
     maker = side.hands.user_id(MAKER)
 

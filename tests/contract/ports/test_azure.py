@@ -29,7 +29,7 @@ API_VERSION = "2023-12-01"
 
 
 async def test_write_replaces_all_app_settings(side: Side) -> None:
-    """A setting that the write leaves out is removed."""
+    """A setting that is not in the write is removed."""
     apps = side.ports.app_settings
     [site] = await apps.read_sites()
     read = await apps.read(site.id)
@@ -45,7 +45,7 @@ async def test_write_replaces_all_app_settings(side: Side) -> None:
 
 
 async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
-    """Names begin with the type, and a string that the write leaves out is removed."""
+    """Names begin with the type. A string that is not in the write is removed."""
     strings = side.ports.connection_strings
     [site] = await strings.read_sites()
     await strings.write(site.id, {"SQLAzure|Orders": "Server=x", "Custom|Url": "https://x"})
@@ -58,7 +58,7 @@ async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
 
 
 async def test_key_values_are_written_with_their_etag(side: Side) -> None:
-    """A label is part of the address; content type and tags stay."""
+    """A label is part of a key-value's address. Content type and tags stay."""
     stores = side.ports.app_configuration
     [url] = [one async for one in stores.read_stores()]
     listed = {(one.key, one.label): one for one in await stores.list(url)}
@@ -102,7 +102,6 @@ async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> N
 
 
 async def test_write_of_a_secret_keeps_its_content_type_and_tags(side: Side) -> None:
-    """A new version keeps content type and tags."""
     vaults = [url async for url in side.ports.secrets.read_vaults()]
     names = [item async for item in side.ports.secrets.list(VAULT_URL)]
     secret = await side.ports.secrets.read(VAULT_URL, "orders-url")
@@ -119,8 +118,7 @@ async def test_write_of_a_secret_keeps_its_content_type_and_tags(side: Side) -> 
     assert (after.content_type, after.tags) == ("text/uri", {"team": "orders"})
 
 
-async def test_earlier_versions_of_a_secret_are_readable(side: Side) -> None:
-    """Earlier versions are read from the second in which one was added."""
+async def test_read_values_since_returns_versions_replaced_since_a_time(side: Side) -> None:
     secrets = side.ports.secrets
     began = await secrets.read(VAULT_URL, "orders-url")
     side.hands.advance(timedelta(hours=1))
@@ -137,7 +135,6 @@ async def test_earlier_versions_of_a_secret_are_readable(side: Side) -> None:
 
 
 async def test_missing_azure_resource_is_not_found(side: Side) -> None:
-    """A missing site, resource, secret or key is not found."""
     ports, gone = side.ports, f"{SITE_ID}-gone"
 
     with pytest.raises(NotFound):
@@ -168,7 +165,7 @@ async def test_policy_contains_its_vault_and_key(side: Side) -> None:
     assert policy.system_id.startswith("/regions/europe/")
 
 
-async def test_a_vault_shows_its_protection(side: Side) -> None:
+async def test_vault_has_its_protection_settings(side: Side) -> None:
     """The vault is found by its resource id in any case."""
     vault = await side.ports.keys.read_vault(VAULT_ID.upper())
 
@@ -179,7 +176,7 @@ async def test_a_vault_shows_its_protection(side: Side) -> None:
 
 
 async def test_vault_is_found_by_its_name(side: Side) -> None:
-    """The vault's name ignores case."""
+    """The case of the name is ignored."""
     vault = await side.ports.keys.read_vault("KV-CMK")
 
     assert vault.id == VAULT_ID.lower()
@@ -188,7 +185,7 @@ async def test_vault_is_found_by_its_name(side: Side) -> None:
 
 
 async def test_role_assignments_of_a_vault_include_parent_and_child_scopes(side: Side) -> None:
-    """Only the roles of one principal are returned; there may be none."""
+    """Only the roles of one principal are returned; a stranger has none."""
     roles = await side.ports.keys.read_role_assignments(VAULT_ID, POLICY_IDENTITY)
     none = await side.ports.keys.read_role_assignments(
         VAULT_ID, "b0000000-0000-4000-8000-0000000000d1"
@@ -204,7 +201,7 @@ async def test_role_assignments_of_a_vault_include_parent_and_child_scopes(side:
     assert none == []
 
 
-async def test_a_keys_versions_come_newest_first(side: Side) -> None:
+async def test_versions_of_a_key_are_returned_newest_first(side: Side) -> None:
     """Each version has its key type and size."""
     keys = side.ports.keys
     newest, oldest = await keys.read_key_versions(await keys.read_vault(VAULT_ID), "pp-cmk")
@@ -218,8 +215,8 @@ async def test_a_keys_versions_come_newest_first(side: Side) -> None:
     assert newest.is_enabled
 
 
-async def test_the_list_of_service_tags_has_a_number_and_prefixes(side: Side) -> None:
-    """A service tag is found in any case, from all pages of the answer."""
+async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> None:
+    """A tag is found by its name in any case. The list contains all pages of the answer."""
     tags = await side.ports.service_tags.get_list()
 
     found = tags.find("powerplatformplex.WESTEUROPE")
@@ -239,7 +236,7 @@ async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
 
 
 async def test_children_of_a_resource_are_listed(side: Side) -> None:
-    """All items of one collection are returned, and none below a missing resource."""
+    """The children of a missing resource are not found."""
     rules = await side.ports.resources.list_children(SQL_SERVER, "firewallRules", "2021-11-01")
 
     assert [rule["name"] for rule in rules] == ["office"]
@@ -250,8 +247,8 @@ async def test_children_of_a_resource_are_listed(side: Side) -> None:
 
 
 @dataclass(slots=True)
-class RememberedAnswers:
-    """A store of the answers of a reading."""
+class StoredAnswers:
+    """Stores the answers of a resumable read in memory."""
 
     kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
@@ -269,8 +266,8 @@ class RememberedAnswers:
 
 
 async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
-    """A second reading uses the stored answers, and a resource that is gone stays gone."""
-    resources, answers = side.ports.resources, RememberedAnswers()
+    """The second read uses the stored answers, also for a missing resource."""
+    resources, answers = side.ports.resources, StoredAnswers()
     gone = f"{SQL_SERVER}-gone"
 
     async def read() -> list[object]:
@@ -337,7 +334,7 @@ async def test_resource_is_created_replaced_by_its_etag_and_deleted(side: Side) 
 
 
 async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
-    """A site's configuration has no ETag; that of a missing site is not found."""
+    """The configuration of a site has no ETag. A missing site is not found."""
     writer, reader = side.ports.resource_writer, side.ports.resources
     rule = {"name": "flows", "ipAddress": "198.51.100.0/24", "action": "Allow", "priority": 100}
     config = f"{SITE_ID}/config/web"
@@ -355,7 +352,7 @@ async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
 
 
 async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:
-    """The public key verifies the signature; without a version, the newest one signs."""
+    """The public key verifies the signature. Without a version, the newest one signs."""
     keys, content = side.ports.signing_keys, b"a manifest"
     vault = await side.ports.keys.read_vault(VAULT_ID)
     newest, oldest = await side.ports.keys.read_key_versions(vault, "pp-cmk")
@@ -378,7 +375,6 @@ async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> N
 
 
 async def test_signing_key_that_does_not_exist_is_not_found(side: Side) -> None:
-    """A missing key and a missing version are not found."""
     for name in ("nothing", "pp-cmk/0123456789abcdef0123456789abcdef"):
         with pytest.raises(NotFound):
             await side.ports.signing_keys.read(f"{VAULT_URL}/keys/{name}")

@@ -14,7 +14,7 @@ REFERENCE = "d0000000-0000-4000-8000-000000000001"
 
 
 def build_draft(side: Side, connection: str = "office-maker") -> ConnectionReferenceDraft:
-    """Return a reference of the maker to one of their connections."""
+    """Return a draft of a reference that the maker owns, to one of the maker's connections."""
     return ConnectionReferenceDraft(
         reference_id=REFERENCE,
         logical_name="cmk_sharedoffice365_d00000000000",
@@ -30,7 +30,7 @@ def build_draft(side: Side, connection: str = "office-maker") -> ConnectionRefer
 async def test_reference_is_created_for_the_maker_and_read_back(
     side: Side, *, by_entra_id: bool
 ) -> None:
-    """The app acts for the maker, with either of the maker's ids."""
+    """The app acts for the maker, whose id is that of the row or that of Entra."""
     references, environment = side.ports.connection_references, await side.environment()
     made = build_draft(side)
     if by_entra_id:
@@ -68,7 +68,7 @@ async def test_owner_of_a_create_is_checked_before_the_row(side: Side) -> None:
 async def test_references_are_found_by_their_connection_in_any_case(
     side: Side,
 ) -> None:
-    """Other references are left out, and a quote in a name has no special meaning."""
+    """References to other connections are omitted, and a quote in a name has no special meaning."""
     references, environment = side.ports.connection_references, await side.environment()
     await references.create(environment, build_draft(side))
 
@@ -80,7 +80,7 @@ async def test_references_are_found_by_their_connection_in_any_case(
 
 
 async def test_references_are_found_by_their_logical_name(side: Side) -> None:
-    """Other references are left out, and unknown names return nothing."""
+    """References with other names are omitted; an unknown name returns nothing."""
     references, environment = side.ports.connection_references, await side.environment()
     made = build_draft(side)
     await references.create(environment, made)
@@ -116,7 +116,6 @@ async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
 
 
 async def test_missing_reference_is_not_found(side: Side) -> None:
-    """After a crash before the create, nothing is found."""
     references, environment = side.ports.connection_references, await side.environment()
     with pytest.raises(NotFound):
         await references.get(environment, REFERENCE)

@@ -1,6 +1,4 @@
-"""What both implementations of `FlowsAsServiceAccount` do: permissions, and the trigger URLs of
-co-owners.
-"""
+"""Test both implementations of `FlowsAsServiceAccount`, with permissions and trigger URLs."""
 
 import json
 
@@ -23,13 +21,13 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 @pytest.fixture(autouse=True)
-async def signed_in(side: Side) -> None:
-    """Sign the service account in, because every call needs it."""
+async def sign_in(side: Side) -> None:
+    """Sign the service account in, because every request needs the sign-in."""
     await side.hands.sign_in()
 
 
 async def read_roles(side: Side, flow_name: str) -> dict[str, str]:
-    """Return the roles of all people."""
+    """Return the role of each person on a flow."""
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, flow_name)
     return {one.principal_id: one.role for one in held}
 
@@ -54,10 +52,10 @@ async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(sid
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
-async def test_share_may_or_may_not_let_the_service_account_read_the_trigger_url(
+async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
     side: Side, *, is_heard: bool
 ) -> None:
-    """No source says if a share is enough. The role of the flow service works in both cases."""
+    """No source says whether a share suffices. The role of the flow service always suffices."""
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     operator = DataversePrincipal(table=USERS, id=side.hands.user_id(OPERATOR))
@@ -77,7 +75,7 @@ async def test_share_may_or_may_not_let_the_service_account_read_the_trigger_url
 
 
 async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None:
-    """A button has no trigger URL, and a trigger with another name does not exist."""
+    """A button trigger has no trigger URL, and a trigger with another name does not exist."""
     access = side.ports.flow_access
     await access.grant(ENVIRONMENT, BUTTON_FLOW)
     await access.grant(ENVIRONMENT, HTTP_FLOW)

@@ -10,7 +10,7 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 def remove_owners(flows: list[Workflow]) -> list[Workflow]:
-    """Return the flows as a list without owners has them."""
+    """Return the flows without their owners, as a list returns them."""
     return [replace(one, owner=None) for one in flows]
 
 
@@ -44,7 +44,7 @@ async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
 
 
 async def test_cursor_returns_the_same_page_again(side: Side) -> None:
-    """A cursor returns the same page again and contains no signature."""
+    """The cursor contains no signature."""
     environment, pages = await side.environment(), side.ports.flow_pages
     first = await pages.read_workflows(environment)
     assert first.cursor
@@ -74,7 +74,7 @@ async def test_summaries_of_all_flows_are_read_without_definitions(side: Side) -
 
 
 async def test_flows_are_read_by_their_ids(side: Side) -> None:
-    """A deleted flow is left out."""
+    """A deleted flow is omitted."""
     environment = await side.environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone = "f0000000-0000-4000-8000-00000000dead"
@@ -87,7 +87,7 @@ async def test_flows_are_read_by_their_ids(side: Side) -> None:
 
 
 async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
-    """An id of another shape has no row, and does not affect the other ids."""
+    """Another id is not found, also one that is no GUID."""
     environment = await side.environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"
@@ -101,8 +101,8 @@ async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
     assert isinstance(found[odd], NotFound)
 
 
-async def test_page_contains_the_name_of_each_owner_until_the_owner_leaves(side: Side) -> None:
-    """An owner without a user row stays known by the id in Dataverse."""
+async def test_flow_has_its_owners_name_until_the_owner_leaves(side: Side) -> None:
+    """Afterwards the owner still has the id in Dataverse."""
     environment, pages = await side.environment(), side.ports.flow_pages
     row_id = side.hands.user_id(MAKER)
 

@@ -34,7 +34,7 @@ STAYING = {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
 
 
 async def test_environments_are_listed_and_read(side: Side) -> None:
-    """Before a link there is no policy; afterwards the policy is in force."""
+    """Before the link, an environment has no policy; afterwards its policy is linked."""
     before = {environment.id: environment for environment in await side.ports.environments.list()}
     await side.hands.link()
     after = await side.environment()
@@ -55,7 +55,7 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
 
 
 async def test_cached_environment_may_be_outdated(side: Side) -> None:
-    """A cached reading does not show later changes; a new reading replaces it."""
+    """The cache does not show later changes until the next read from the platform."""
     environments = side.ports.environments
     before = await environments.get(ENVIRONMENT)
     await side.hands.link()
@@ -67,7 +67,6 @@ async def test_cached_environment_may_be_outdated(side: Side) -> None:
 
 
 async def test_missing_environment_or_flow_is_not_found(side: Side) -> None:
-    """A missing environment or flow is not found."""
     with pytest.raises(NotFound):
         await side.ports.environments.get(STRANGER)
     with pytest.raises(NotFound):
@@ -76,7 +75,7 @@ async def test_missing_environment_or_flow_is_not_found(side: Side) -> None:
         await side.ports.flow_reports.get_flow(ENVIRONMENT, STRANGER)
 
 
-async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> None:
+async def test_flow_service_rejects_an_unknown_environment(side: Side) -> None:
     """The error is the same as for an environment without rights."""
     ports = side.ports
 
@@ -93,7 +92,7 @@ async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> No
 
 
 async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> None:
-    """Before, one report names every flow on Microsoft's key, the other those that stay."""
+    """Before, one list has every flow on Microsoft's key, the other those that cannot migrate."""
     report = side.ports.flow_reports.read_microsoft_key_flows
 
     await side.hands.link()
@@ -109,8 +108,10 @@ async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> 
 
 
 @pytest.mark.parametrize("moves", [True, False])
-async def test_edited_flow_no_longer_stays_on_microsofts_key(side: Side, *, moves: bool) -> None:
-    """The flow moves under the key, or only the list of flows that have not moved names it."""
+async def test_edited_flow_is_no_longer_listed_as_unable_to_migrate(
+    side: Side, *, moves: bool
+) -> None:
+    """The flow is moved to the key, or only the list of all flows on Microsoft's key has it."""
     side.hands.assumptions.edited_flows_migrate = moves
     report, workflows = side.ports.flow_reports.read_microsoft_key_flows, side.ports.workflows
     await side.hands.link()
@@ -124,13 +125,13 @@ async def test_edited_flow_no_longer_stays_on_microsofts_key(side: Side, *, move
         flow.workflow_id for flow in (await report(ENVIRONMENT, cannot_migrate_only=True)).items
     }
 
-    # Its parent, which nothing else holds back, goes with it.
+    # Its parent, which has no other reason to stay, moves too.
     assert stay == STAYING - {HTTP_FLOW, PARENT_FLOW}
     assert every == (stay if moves else STAYING)
 
 
-async def test_parent_of_a_copy_on_your_key_does_not_stay(side: Side) -> None:
-    """The same trigger would hold the parent back if the copy were on Microsoft's key."""
+async def test_parent_of_a_copy_on_your_key_does_not_stay_on_microsofts_key(side: Side) -> None:
+    """A child with this trigger keeps its parent there only if the child is on Microsoft's key."""
     await side.hands.link()
     await side.hands.migrate()
     environment, workflows = await side.environment(), side.ports.workflows
@@ -214,7 +215,7 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
 
 
 async def test_runs_are_kept_for_28_days(side: Side) -> None:
-    """This applies to any number of runs."""
+    """The limit does not depend on the number of runs."""
     reports, now = side.ports.flow_reports, side.hands.now()
     long_ago = now - timedelta(days=60)
     [kept] = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
@@ -232,7 +233,7 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
 
 
 async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side) -> None:
-    """This applies to a flow that moved; a flow that stays keeps its earlier runs."""
+    """A flow that stays on Microsoft's key keeps its earlier runs."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
     moving = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
     staying = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -247,9 +248,9 @@ async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side
 
 
 async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
-    """The list shows the failure, the run its action and error; an unknown run is not found."""
+    """The list shows the failure, and the run shows its action and error."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
-    side.hands.refuse_call(HTTP_FLOW)
+    side.hands.fail_call(HTTP_FLOW)
     failed, sound, *_ = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
 
     [action] = await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, failed.run_id)
@@ -264,10 +265,10 @@ async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
 
 
 async def test_licence_of_a_flow_is_read(side: Side) -> None:
-    """The licence is the owner's; there is none after it is removed, while the flow still runs."""
+    """The licence is the owner's. Without a licence, the flow still runs."""
     reports = side.ports.flow_reports
     before = await reports.read_licence(ENVIRONMENT, HTTP_FLOW)
-    side.hands.take_licence(MAKER)
+    side.hands.remove_licence(MAKER)
 
     assert before
     assert await reports.read_licence(ENVIRONMENT, HTTP_FLOW) == ""

@@ -19,8 +19,8 @@ from tests.local_cloud.tenant.tenant_world import (
 )
 
 
-async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
-    """The flow service does both for an administrator, and both are repeatable."""
+async def test_administrator_turns_a_flow_off_and_on(side: Side) -> None:
+    """Both requests can be repeated."""
     switch, get_flow = side.ports.flow_switch, side.ports.flow_reports.get_flow
 
     for _ in range(2):
@@ -33,8 +33,8 @@ async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
     assert (off.state, on.state) == (FlowState.OFF, FlowState.ON)
 
 
-async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> None:
-    """The flow service rejects a flow that was never on, and starts it after it was."""
+async def test_flow_in_a_solution_is_first_turned_on_in_dataverse(side: Side) -> None:
+    """The flow service starts the flow only if it was on before."""
     environment, switch = await side.environment(), side.ports.flow_switch
     await side.ports.workflows.create(environment, build_draft(side))
 
@@ -48,15 +48,14 @@ async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> N
 
 
 async def test_start_and_stop_of_a_missing_flow_raise_not_found(side: Side) -> None:
-    """Neither a start nor a stop finds the flow."""
     with pytest.raises(NotFound):
         await side.ports.flow_switch.start(ENVIRONMENT, STRANGER)
     with pytest.raises(NotFound):
         await side.ports.flow_switch.stop(ENVIRONMENT, STRANGER)
 
 
-async def test_a_flow_is_deleted_and_restored(side: Side) -> None:
-    """A second delete does nothing; a restored flow is off and otherwise unchanged."""
+async def test_deleted_flow_is_restored_off_and_otherwise_unchanged(side: Side) -> None:
+    """A second delete does nothing."""
     switch, reports = side.ports.flow_switch, side.ports.flow_reports
     before = await reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
 
@@ -74,7 +73,7 @@ async def test_a_flow_is_deleted_and_restored(side: Side) -> None:
 
 
 async def test_flow_that_is_not_in_the_recycle_bin_cannot_be_restored(side: Side) -> None:
-    """This applies to an existing flow, an unknown one, and one deleted 21 days ago."""
+    """The flow exists, is unknown, or was deleted 21 days ago."""
     await side.ports.flow_switch.delete(ENVIRONMENT, BUTTON_FLOW)
     side.hands.advance(timedelta(days=21))
 
@@ -92,7 +91,7 @@ async def test_flow_cannot_be_stopped_during_the_platform_migration(side: Side) 
 
 
 async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side: Side) -> None:
-    """A Power Apps (V1) flow stays on Microsoft's key only while it is outside solutions."""
+    """Such a flow stays on Microsoft's key only while it is outside solutions."""
     report = side.ports.flow_reports.read_microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
     edit = WorkflowUpdate(client_data=client_data(definition(first)))
@@ -108,8 +107,8 @@ async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side:
     assert BUTTON_FLOW not in {flow.flow_name for flow in after.items}
 
 
-async def test_flows_are_put_into_a_solution_twenty_a_call(side: Side) -> None:
-    """The flows then have rows; flows in a solution stay there, and a 21st flow is rejected."""
+async def test_at_most_twenty_flows_are_added_to_a_solution_per_request(side: Side) -> None:
+    """Afterwards the flows have rows. Flows that are in a solution already stay there."""
     place = side.ports.flow_placement.add_to_solution
 
     await place(ENVIRONMENT, [BUTTON_FLOW, HTTP_FLOW])

@@ -17,8 +17,8 @@ HALF = timedelta(seconds=31)
 
 
 @pytest.fixture(autouse=True)
-def lagging(side: Side) -> None:
-    """Let reads lag by 30 seconds, and lists by 60."""
+def set_lag(side: Side) -> None:
+    """Make reads lag by 30 seconds, and lists by 60."""
     side.hands.assumptions.read_lag_seconds = (30, 30)
     side.hands.assumptions.list_lag_seconds = (60, 60)
 
@@ -38,7 +38,7 @@ async def list_flow(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
 
 
 async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> None:
-    """If it is turned on before reads show it, the first read shows it on."""
+    """A flow that is turned on during the delay is on in the first read that shows it."""
     await create_copy(side)
     soon = await read_row(side, COPY)
     await side.ports.workflows.update(await side.environment(), COPY, TURN_ON, etag="*")
@@ -56,7 +56,7 @@ async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> N
 async def test_changed_flow_reads_as_before_until_the_delay_ends(
     side: Side, change: WorkflowUpdate
 ) -> None:
-    """Its old ETag cannot be used for a write, and both services agree."""
+    """A write with the old ETag is a conflict. The flow service shows the same state."""
     environment, before = await side.environment(), await read_row(side)
     assert before is not None
     await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
@@ -75,7 +75,7 @@ async def test_changed_flow_reads_as_before_until_the_delay_ends(
 
 
 async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: Side) -> None:
-    """Its old ETag cannot be used for a write."""
+    """A write with the old ETag is a conflict."""
     environment, variables = await side.environment(), side.ports.environment_variables
     [before] = await variables.list(environment)
     assert before.value_id is not None
@@ -107,7 +107,6 @@ async def test_created_reference_is_readable_and_listed_with_a_delay(side: Side)
 
 
 async def test_deleted_flow_is_readable_and_listed_until_the_delay_ends(side: Side) -> None:
-    """Reads and the list show the flow until the delete becomes visible."""
     before = await read_row(side)
     await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
 
@@ -121,7 +120,7 @@ async def test_deleted_flow_is_readable_and_listed_until_the_delay_ends(side: Si
 async def test_co_ownership_can_be_revoked_before_it_is_listed(
     side: Side,
 ) -> None:
-    """The grant was made a moment ago; a second revocation does nothing."""
+    """A second revocation does nothing."""
     await side.hands.sign_in()
     access, operator = side.ports.flow_access, await side.ports.flow_access.read_account_id()
     await access.grant(ENVIRONMENT, HTTP_FLOW)

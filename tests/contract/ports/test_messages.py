@@ -1,6 +1,4 @@
-"""What both implementations of `MessageSender` do: the fake, and the SDK on the local Service
-Bus.
-"""
+"""Test both implementations of `MessageSender`: the fake, and the SDK on the local Service Bus."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +19,7 @@ QUEUE = "flow-jobs"
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One implementation, and the messages that it can deliver now."""
+    """One implementation, and a function that reads the messages that it can deliver now."""
 
     messages: MessageSender
     #: Ids and bodies, in the order of sending.
@@ -30,7 +28,7 @@ class Broker:
 
 @pytest.fixture(params=["fake", "wire"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
-    """Return each implementation with the app's queues, empty."""
+    """Return each implementation with the app's empty queues."""
     if request.param == "fake":
         clock = ManualClock(datetime.now(UTC))
         fake = FakeMessages(clock)
@@ -70,7 +68,7 @@ async def test_messages_arrive_in_their_queue_with_id_and_body(broker: Broker) -
 
 
 async def test_message_with_an_equal_id_is_dropped(broker: Broker) -> None:
-    """Duplicates are dropped within one call and between calls."""
+    """The broker drops duplicates within one call and between calls."""
     await broker.messages.send(build_message(1), build_message(2), build_message(1))
     await broker.messages.send(build_message(2), build_message(3))
 
@@ -78,7 +76,6 @@ async def test_message_with_an_equal_id_is_dropped(broker: Broker) -> None:
 
 
 async def test_scheduled_message_is_counted_and_not_delivered(broker: Broker) -> None:
-    """The message is counted but not delivered."""
     later = datetime.now(UTC) + timedelta(hours=1)
 
     await broker.messages.send(build_message(1, due=later))
@@ -101,7 +98,7 @@ async def test_too_large_message_is_rejected(broker: Broker) -> None:
 
 
 async def test_missing_queue_is_not_found(broker: Broker) -> None:
-    """This applies to counting and to sending."""
+    """Neither a count nor a send finds the queue."""
     with pytest.raises(NotFound):
         await broker.messages.send(build_message(1, queue="nowhere"))
     with pytest.raises(NotFound):

@@ -13,7 +13,7 @@ from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.domain.platform_errors import REFERENCE_NOT_FOUND
 from shared.errors import PlatformError
 from tests.contract.ports.sides import Side
-from tests.contract.ports.test_activation import build_definition_with, change, create_copy
+from tests.contract.ports.test_activation import build_definition_with, change_flow, create_copy
 from tests.contract.ports.test_workflows import COPY
 from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
@@ -56,27 +56,27 @@ async def read_references(side: Side, workflow_id: str = COPY) -> dict[str, Any]
     return references
 
 
-async def save(side: Side, text: str, **more: Any) -> None:
+async def save_copy(side: Side, text: str, **more: Any) -> None:
     """Save a definition of the copy."""
-    await change(side, WorkflowUpdate(client_data=text, **more))
+    await change_flow(side, WorkflowUpdate(client_data=text, **more))
 
 
-async def test_a_refused_save_may_empty_the_connection_references(side: Side) -> None:
+async def test_rejected_save_may_empty_the_connection_references(side: Side) -> None:
     """Neither the row's ETag nor the rest of the definition shows the damage."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.environment()
     await create_copy(side, build_mail_definition(NEWER))
-    await change(side, WorkflowUpdate(state=FlowState.ON))
+    await change_flow(side, WorkflowUpdate(state=FlowState.ON))
     before = await side.ports.workflows.get(environment, COPY)
 
     with pytest.raises(PlatformError, match="connectionReferenceName"):
-        await save(side, build_mail_definition(OLDER))
+        await save_copy(side, build_mail_definition(OLDER))
 
     after = await side.ports.workflows.get(environment, COPY)
     assert json.loads(after.client_data)["properties"]["connectionReferences"] == {}
     assert (after.etag, after.state, after.name) == (before.etag, before.state, before.name)
-    assert side.hands.references_wiped(COPY) == 1
+    assert side.hands.count_wiped_references(COPY) == 1
 
 
 async def test_save_with_the_references_restores_them(side: Side) -> None:
@@ -86,17 +86,17 @@ async def test_save_with_the_references_restores_them(side: Side) -> None:
     environment = await side.environment()
     await create_copy(side, build_mail_definition(NEWER))
     with pytest.raises(PlatformError):
-        await save(side, build_mail_definition(OLDER))
+        await save_copy(side, build_mail_definition(OLDER))
     emptied = (await side.ports.workflows.get(environment, COPY)).client_data
 
     with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
-        await save(side, emptied)
+        await save_copy(side, emptied)
     with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
-        await change(side, WorkflowUpdate(state=FlowState.ON))
-    await save(side, build_mail_definition(NEWER))
+        await change_flow(side, WorkflowUpdate(state=FlowState.ON))
+    await save_copy(side, build_mail_definition(NEWER))
 
     assert set(await read_references(side)) == {"shared_office365"}
-    assert await change(side, WorkflowUpdate(state=FlowState.ON)) is FlowState.ON
+    assert await change_flow(side, WorkflowUpdate(state=FlowState.ON)) is FlowState.ON
 
 
 async def test_save_of_a_flow_that_is_on_is_rejected_for_an_unusable_connection(
@@ -105,10 +105,10 @@ async def test_save_of_a_flow_that_is_on_is_rejected_for_an_unusable_connection(
     """The rejected save may also empty the flow's references."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await create_copy(side, build_mail_definition(NEWER))
-    await change(side, WorkflowUpdate(state=FlowState.ON))
+    await change_flow(side, WorkflowUpdate(state=FlowState.ON))
 
     with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
-        await save(side, build_mail_definition(NEWER, bound("cr1_office")))
+        await save_copy(side, build_mail_definition(NEWER, bound("cr1_office")))
 
     assert await read_references(side) == {}
 
@@ -116,25 +116,23 @@ async def test_save_of_a_flow_that_is_on_is_rejected_for_an_unusable_connection(
 async def test_rejected_save_changes_nothing_on_the_documented_platform(
     side: Side,
 ) -> None:
-    """As documented, the save changes everything or nothing."""
     side.hands.assumptions.older_host_shapes_refused = True
     await create_copy(side, build_mail_definition(NEWER))
 
     with pytest.raises(PlatformError):
-        await save(side, build_mail_definition(OLDER))
+        await save_copy(side, build_mail_definition(OLDER))
 
     assert set(await read_references(side)) == {"shared_office365"}
-    assert side.hands.references_wiped(COPY) == 0
+    assert side.hands.count_wiped_references(COPY) == 0
 
 
 async def test_rejected_save_of_a_flow_without_references_changes_nothing(side: Side) -> None:
-    """The flow has no references that could be emptied."""
     side.hands.assumptions.refused_saves_wipe_references = True
 
     with pytest.raises(PlatformError, match="InvalidTemplate"):
-        await change(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
+        await change_flow(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
 
-    assert side.hands.references_wiped(HTTP_FLOW) == 0
+    assert side.hands.count_wiped_references(HTTP_FLOW) == 0
 
 
 async def test_definition_without_the_reference_of_an_operation_is_rejected(side: Side) -> None:
@@ -143,8 +141,8 @@ async def test_definition_without_the_reference_of_an_operation_is_rejected(side
         await create_copy(side, build_mail_definition(NEWER, {}))
 
 
-async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Side) -> None:
-    """Every content is rejected, while another flow with the same definition is saved."""
+async def test_every_save_of_a_flow_with_an_unknown_reference_is_rejected(side: Side) -> None:
+    """The platform has added the reference. Another flow with the same definition is saved."""
     await create_copy(side, build_mail_definition(NEWER))
     side.hands.stamp(COPY, "new_sharedoffice365_1a2b3")
 
@@ -156,15 +154,15 @@ async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Si
         with pytest.raises(
             PlatformError, match="'new_sharedoffice365_1a2b3' could not be found"
         ) as no:
-            await save(side, text)
+            await save_copy(side, text)
         assert no.value.code == REFERENCE_NOT_FOUND
     await side.ports.workflows.delete(await side.environment(), COPY)
     await create_copy(side, build_mail_definition(NEWER))
-    await save(side, build_mail_definition(NEWER))
+    await save_copy(side, build_mail_definition(NEWER))
 
 
 async def test_flow_service_may_return_a_format_that_no_save_accepts(side: Side) -> None:
-    """Dataverse shows the definition in the shape in which it was saved."""
+    """Dataverse returns the definition in the format in which it was saved."""
     side.hands.assumptions.flow_service_shows_runtime_shape = True
     side.hands.assumptions.older_host_shapes_refused = True
     await create_copy(side, build_mail_definition(NEWER))
@@ -177,33 +175,35 @@ async def test_flow_service_may_return_a_format_that_no_save_accepts(side: Side)
     assert operation["host"] == {"connectionName": "shared_office365", "operationId": "SendEmailV2"}
     assert row.client_data == build_mail_definition(NEWER)
     with pytest.raises(PlatformError, match="authentication"):
-        await save(side, shown)
+        await save_copy(side, shown)
 
 
 async def test_temporarily_rejected_save_succeeds_later(side: Side) -> None:
-    """The delay runs from the first save of a flow that is on; one that is off is saved at once."""
+    """The rejections begin after the flow was turned on, and end after a minute."""
     side.hands.assumptions.unpublished_row_seconds = 60
     await create_copy(side, build_mail_definition(NEWER))
-    await save(side, build_mail_definition(NEWER))
-    await change(side, WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER)))
+    await save_copy(side, build_mail_definition(NEWER))
+    await change_flow(
+        side, WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+    )
 
     for _ in range(2):
         with pytest.raises(PlatformError) as refused:
-            await save(side, build_mail_definition(NEWER))
+            await save_copy(side, build_mail_definition(NEWER))
         assert refused.value.code == "0x80040203"
         side.hands.advance(timedelta(seconds=29))
     side.hands.advance(timedelta(seconds=3))
-    await save(side, build_mail_definition(NEWER))
+    await save_copy(side, build_mail_definition(NEWER))
 
 
 async def test_reads_show_emptied_references_with_a_delay(side: Side) -> None:
-    """A read right after the rejection shows the earlier state."""
+    """A read right after the rejection shows the references."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await create_copy(side, build_mail_definition(NEWER))
     side.hands.assumptions.read_lag_seconds = (30.0, 30.0)
 
     with pytest.raises(PlatformError):
-        await save(side, "{}")
+        await save_copy(side, "{}")
 
     assert set(await read_references(side)) == {"shared_office365"}
     side.hands.advance(timedelta(seconds=31))

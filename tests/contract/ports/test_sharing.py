@@ -26,7 +26,7 @@ def build_principal(side: Side, entra_id: str) -> DataversePrincipal:
 
 
 async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
-    """A second grant changes nothing, and a team need not have a group."""
+    """A second grant of the same rights changes nothing. A team needs no Entra group."""
     user = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanEdit"))
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
@@ -41,7 +41,7 @@ async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
 
 
 async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
-    """Each flow has its own list, and a missing flow is reported as missing."""
+    """Each flow has its own list; a missing flow has the error `NotFound`."""
     where = await side.environment()
     share = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
@@ -53,10 +53,10 @@ async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
     assert found[DAILY_FLOW] == []
 
 
-async def test_a_grant_adds_rights_and_a_modification_replaces_them(
+async def test_grant_adds_rights_and_modify_replaces_them(
     side: Side,
 ) -> None:
-    """A copy that has other rights already therefore needs a modification."""
+    """If a copy already has other rights, the app therefore modifies them."""
     reader = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanView"))
     sharer = Share(principal=build_principal(side, ADMIN), rights=frozenset({"ShareAccess"}))
     where = await side.environment(), HTTP_FLOW
@@ -89,8 +89,7 @@ async def test_revoked_share_is_no_longer_listed(side: Side) -> None:
         await side.ports.flow_sharing.revoke(where[0], STRANGER, user.principal)
 
 
-async def test_a_share_shows_as_co_ownership(side: Side) -> None:
-    """The flow service and Dataverse show the same people."""
+async def test_share_in_dataverse_is_a_permission_in_the_flow_service(side: Side) -> None:
     share = Share(
         principal=DataversePrincipal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit")
     )
@@ -107,7 +106,7 @@ async def test_a_share_shows_as_co_ownership(side: Side) -> None:
 
 
 async def test_impossible_share_raises_an_error(side: Side) -> None:
-    """A disabled user, an unknown one and a missing flow are errors."""
+    """The user is disabled or unknown, or the flow is missing."""
     disabled = Share(principal=build_principal(side, UNLICENSED), rights=rights_of("CanView"))
     nobody = Share(
         principal=DataversePrincipal(table=USERS, id=STRANGER), rights=rights_of("CanView")
@@ -124,7 +123,7 @@ async def test_impossible_share_raises_an_error(side: Side) -> None:
 async def test_users_and_teams_are_found_by_their_entra_ids(
     side: Side,
 ) -> None:
-    """Unknown ids are left out; of a group's teams, the one with all members counts."""
+    """Unknown ids are omitted. Of a group's teams, the one with all members is returned."""
     users = await side.ports.principals.read_users(
         await side.environment(), [MAKER.upper(), UNLICENSED, STRANGER]
     )
@@ -139,7 +138,7 @@ async def test_users_and_teams_are_found_by_their_entra_ids(
 
 
 async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
-    """Either may own a flow."""
+    """A user or a team may own a flow."""
     maker = await side.ports.principals.read_user(
         await side.environment(), build_principal(side, MAKER).id
     )
@@ -157,7 +156,7 @@ async def test_application_user_is_found(side: Side) -> None:
 
 
 async def test_privilege_levels_are_read(side: Side) -> None:
-    """The app may change and act for everybody; a maker may change own flows and act for nobody."""
+    """The app may change every flow and act for others; a maker may only change own flows."""
     where = await side.environment()
 
     async def reach(entra_id: str, name: str) -> frozenset[str]:
@@ -172,7 +171,7 @@ async def test_privilege_levels_are_read(side: Side) -> None:
 
 
 async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> None:
-    """Built-in and managed solutions are left out, and a second join changes nothing."""
+    """Built-in and managed solutions are omitted. A second request changes nothing."""
     where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
     held = await side.ports.solutions.read_solution_ids(where, both)
     found = solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))

@@ -1,4 +1,4 @@
-"""`TimeStamps`: an authority grants a time stamp of a content."""
+"""Test both implementations of `TimeStamps`, which get time stamps for contents."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from tests.contract.ports.sides import Side
 
 
 async def test_time_stamp_has_the_time_of_the_authority(side: Side) -> None:
-    """It is of this content, and of no other."""
+    """The time stamp is valid for this content only."""
     before = side.hands.now() - timedelta(seconds=1)
     answer = await side.ports.time_stamps.stamp(f"https://{HOST}/", b"a signature")
 

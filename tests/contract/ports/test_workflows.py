@@ -33,12 +33,12 @@ TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
 def build_draft(side: Side, **more: Any) -> WorkflowDraft:
-    """Return a copy of the HTTP flow, for its owner."""
+    """Return the draft of a copy of the HTTP flow, for its owner."""
     return replace(build_draft_for(side.hands.user_id(MAKER)), **more)
 
 
 def build_draft_for(owner_id: str) -> WorkflowDraft:
-    """Return a copy of the HTTP flow for a person."""
+    """Return the draft of a copy of the HTTP flow, for a person."""
     return WorkflowDraft(
         workflow_id=COPY,
         name="Receive order (CMK)",
@@ -49,7 +49,7 @@ def build_draft_for(owner_id: str) -> WorkflowDraft:
 
 
 async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> None:
-    """Definitions are as saved, byte for byte; flows outside solutions are included."""
+    """Definitions are unchanged, byte for byte. Flows outside solutions are included."""
     environment = await side.environment()
 
     rows = {row.workflow_id: row async for row in side.ports.workflows.list(environment)}
@@ -62,7 +62,7 @@ async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> Non
 
 
 async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
-    """These are the flows of solutions that others maintain."""
+    """A managed solution belongs to its publisher."""
     side.hands.make_managed(HTTP_FLOW)
     environment = await side.environment()
 
@@ -72,7 +72,7 @@ async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
 
 
 async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
-    """The original's owner owns the copy from the start; a second create finds the first copy."""
+    """The original's owner owns the copy. A second create raises `AlreadyExists`."""
     environment = await side.environment()
 
     await side.ports.workflows.create(environment, build_draft(side))
@@ -90,7 +90,7 @@ async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
 
 
 async def test_owner_of_a_create_can_be_an_entra_id(side: Side) -> None:
-    """A flow outside a solution names its owner by the Entra object id."""
+    """The owner of a flow outside solutions is known by the Entra object id only."""
     environment = await side.environment()
     by_entra_id = build_draft(side, owner_id=MAKER, owner_is_entra_id=True)
 
@@ -104,7 +104,7 @@ async def test_owner_of_a_create_can_be_an_entra_id(side: Side) -> None:
 async def test_create_for_a_disabled_or_unknown_user_is_rejected(
     side: Side, owner: str, code: str
 ) -> None:
-    """The create for a disabled or unknown user is rejected and leaves no row."""
+    """Afterwards the copy has no row."""
     environment = await side.environment()
 
     with pytest.raises(PlatformError) as refused:
@@ -133,7 +133,7 @@ async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
 
 
 async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
-    """The row and the flow service name the owner, and the app cannot act for them."""
+    """The row and the flow service name the owner, but the app cannot act for that person."""
     environment, workflows = await side.environment(), side.ports.workflows
     before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.user_id(MAKER)
     side.hands.remove_user(MAKER)
@@ -146,8 +146,8 @@ async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
         await workflows.create(environment, build_draft_for(owner))
 
 
-async def test_a_change_needs_the_rows_etag(side: Side) -> None:
-    """An edit in between is a conflict, and a missing row is not found."""
+async def test_update_needs_the_current_etag(side: Side) -> None:
+    """A write after another edit is a conflict. A missing row is not found."""
     environment, update = await side.environment(), side.ports.workflows.update
     read = await side.ports.workflows.get(environment, HTTP_FLOW)
     await update(environment, HTTP_FLOW, WorkflowUpdate(name="Renamed"), etag=read.etag)
@@ -161,7 +161,7 @@ async def test_a_change_needs_the_rows_etag(side: Side) -> None:
 
 
 async def test_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
-    """Without access to the flow's connections, the error has the flow service's code."""
+    """Without access to the connections, the app gets the error of the flow service."""
     environment, update = await side.environment(), side.ports.workflows.update
     text = client_data(definition(HTTP), bound("cr1_office"))
     await side.ports.workflows.create(environment, build_draft(side, client_data=text))
@@ -185,7 +185,7 @@ async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
 
 
 async def test_row_is_deleted_only_with_its_current_etag(side: Side) -> None:
-    """Another version is a conflict; the right one is deleted, and a second delete does nothing."""
+    """Another ETag is a conflict. A second delete does nothing."""
     environment, workflows = await side.environment(), side.ports.workflows
     row = await workflows.get(environment, HTTP_FLOW)
 
@@ -201,8 +201,7 @@ async def test_row_is_deleted_only_with_its_current_etag(side: Side) -> None:
         await workflows.get(environment, HTTP_FLOW)
 
 
-async def test_a_managed_flow_is_not_deleted(side: Side) -> None:
-    """The platform's error names the missing privilege."""
+async def test_delete_of_a_managed_flow_is_rejected(side: Side) -> None:
     side.hands.make_managed(HTTP_FLOW)
 
     with pytest.raises(PlatformError):
@@ -210,7 +209,7 @@ async def test_a_managed_flow_is_not_deleted(side: Side) -> None:
 
 
 async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> None:
-    """Creating, changing and deleting report that a migration is in progress."""
+    """A create and an update raise `PlatformMigrationInProgress`."""
     await side.hands.link()
     environment, workflows = await side.environment(), side.ports.workflows
 
@@ -221,7 +220,7 @@ async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> 
 
 
 async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) -> None:
-    """Such an environment has no rows to read."""
+    """Such an environment has no rows."""
     other = await side.ports.environments.get(OTHER_REGION)
 
     with pytest.raises(PlatformError, match="Dataverse"):

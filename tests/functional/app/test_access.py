@@ -27,7 +27,7 @@ from shared.domain.principal import Role
 from shared.settings import AccessSettings, Settings
 from tests.fakes.function_keys import OneFunctionKey
 from tests.fakes.services import fake_settings
-from tests.functional.scenarios.app_calls import OBJECT_ID, Reply, call, signed_in
+from tests.functional.scenarios.app_calls import OBJECT_ID, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 ENDPOINTS = list_endpoints()
@@ -74,7 +74,7 @@ async def test_route_rejects_a_person_without_its_role(
     roles = list(roles)
     may = route.role in roles or (route.role is Role.READER and roles != [])
 
-    reply = await call_route(route, signed_in(ANNA, roles))
+    reply = await call_route(route, build_sign_in_header(ANNA, roles))
 
     assert (reply.status == 403) is not may
     if not may:
@@ -142,7 +142,7 @@ async def test_stored_form_shows_some_of_many_values_and_sends_all() -> None:
 async def test_content_type_of_a_get_request_is_ignored(route: Endpoint) -> None:
     """Some clients send a Content-Type with every request, so the app ignores it for a GET."""
     provide_scenario(fake_settings(**SIGNED_IN))
-    headers = signed_in(ANNA) | {"Accept": "application/json"}
+    headers = build_sign_in_header(ANNA) | {"Accept": "application/json"}
 
     plain = await call_route(route, headers)
     form = await call_route(route, headers | {"Content-Type": FORM})
@@ -156,7 +156,7 @@ async def test_principal_headers_are_ignored_without_app_service_authentication(
 ) -> None:
     """Without App Service authentication, a sender can write these headers, so they are ignored."""
     provide_scenario(fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
-    forged = signed_in(ANNA) | {
+    forged = build_sign_in_header(ANNA) | {
         "X-MS-CLIENT-PRINCIPAL-NAME": ANNA,
         "X-MS-CLIENT-PRINCIPAL-ID": "an id",
         "X-MS-CLIENT-PRINCIPAL-IDP": "aad",
@@ -174,7 +174,7 @@ async def test_function_key_has_the_roles_of_the_setting(route: Endpoint) -> Non
     """The key has the role reader of the setting, whatever the headers claim."""
     provide_scenario(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
 
-    reply = await call_route(route, signed_in(ANNA))
+    reply = await call_route(route, build_sign_in_header(ANNA))
 
     assert (reply.status == 403) is (route.role is not Role.READER)
 
@@ -184,7 +184,9 @@ async def test_signed_in_person_needs_no_function_key() -> None:
     provide_scenario(fake_settings(function_key_roles=(Role.READER,)))
     order = {"is_on": True, "justification": "a drill"}
 
-    person = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA), key="")
+    person = await call(
+        kill_switch_api.set_kill_switch, order, headers=build_sign_in_header(ANNA), key=""
+    )
     nobody = await call(kill_switch_api.show_kill_switch, key="")
 
     assert person.document["changed_by"] == ANNA
@@ -221,7 +223,7 @@ async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -
     provide_scenario(fake_settings(WEBSITE_AUTH_ENABLED="False"))
     order = {"is_on": True, "changed_by": "duty", "justification": "odd runs"}
 
-    reply = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA))
+    reply = await call(kill_switch_api.set_kill_switch, order, headers=build_sign_in_header(ANNA))
 
     assert reply.document["changed_by"] == "duty"
 
@@ -311,7 +313,7 @@ async def test_requests_of_pages_of_other_sites_are_rejected(
     A page can send JSON without a Content-Type, or no body. Older browsers send only the origin.
     """
     provide_scenario(fake_settings(**SIGNED_IN))
-    headers = signed_in(ANNA) | {"Host": "app.example"} | said
+    headers = build_sign_in_header(ANNA) | {"Host": "app.example"} | said
 
     reply = await call(
         kill_switch_api.set_kill_switch,
@@ -338,14 +340,16 @@ async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[s
     scenario.build.link()
     await scenario.opt_in()
     order = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
-    started = await call(remediations_api.start_remediation, order, headers=signed_in(by))
+    started = await call(
+        remediations_api.start_remediation, order, headers=build_sign_in_header(by)
+    )
     assert started.document["started_by"] == by
     identity = started.document["id"]
     await scenario.run(timedelta(minutes=30))
     provide(scenario.services)
-    (plan,) = (await call(remediations_api.show_plan, id=identity, headers=signed_in(by))).document[
-        "items"
-    ]
+    (plan,) = (
+        await call(remediations_api.show_plan, id=identity, headers=build_sign_in_header(by))
+    ).document["items"]
     return identity, {"versions": [plan["version"]]}
 
 
@@ -355,10 +359,16 @@ async def test_person_cannot_approve_their_own_remediation() -> None:
     identity, order = await start_remediation_as(scenario, ANNA)
 
     own = await call(
-        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
+        remediation_actions_api.approve_remediation,
+        order,
+        id=identity,
+        headers=build_sign_in_header(ANNA),
     )
     other = await call(
-        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(BERT)
+        remediation_actions_api.approve_remediation,
+        order,
+        id=identity,
+        headers=build_sign_in_header(BERT),
     )
 
     assert (own.status, own.document["reason_code"]) == (409, "self_approval_not_allowed")
@@ -377,7 +387,7 @@ async def test_person_cannot_schedule_deletions_of_their_own_remediation() -> No
         deletions_api.schedule_deletions,
         {"delete_at": "2027-01-01"},
         id=identity,
-        headers=signed_in(ANNA),
+        headers=build_sign_in_header(ANNA),
     )
 
     assert (reply.status, reply.document["reason_code"]) == (409, "self_approval_not_allowed")
@@ -389,7 +399,10 @@ async def test_setting_for_self_approval_permits_start_and_approval_by_one_perso
     identity, order = await start_remediation_as(scenario, ANNA)
 
     own = await call(
-        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
+        remediation_actions_api.approve_remediation,
+        order,
+        id=identity,
+        headers=build_sign_in_header(ANNA),
     )
 
     assert own.status == 202
@@ -405,7 +418,10 @@ async def test_any_approver_can_approve_a_remediation_that_an_event_started() ->
     await scenario.services.tables.remediations.replace(kept, nobody)
 
     reply = await call(
-        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
+        remediation_actions_api.approve_remediation,
+        order,
+        id=identity,
+        headers=build_sign_in_header(ANNA),
     )
 
     assert reply.status == 202

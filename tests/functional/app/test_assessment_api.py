@@ -6,10 +6,10 @@ import pytest
 
 from functions import assessments_api, dashboard_api
 from shared.bootstrap import provide
-from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ANNA = signed_in("anna@contoso.example")
+ANNA = build_sign_in_header("anna@contoso.example")
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from shared.errors import ServiceUnavailable
 from shared.steps.write_permission import read_environment_settings
 from tests.fakes.crash import Killed
 from tests.fakes.services import fake_settings
-from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ANNA = signed_in("anna@contoso.example")
+ANNA = build_sign_in_header("anna@contoso.example")
 CANARY = "sig=a-canary-signature-that-is-long-enough-to-be-one"
 URL = f"https://prod-1.westeurope.logic.azure.com/workflows/0/triggers/manual/run?{CANARY}"
 
@@ -115,7 +115,7 @@ async def test_entry_of_an_approval_has_state_and_plan_version(scenario: Scenari
     await scenario.run(timedelta(minutes=30))
     provide(scenario.services)
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
-    bert = signed_in("bert@contoso.example")
+    bert = build_sign_in_header("bert@contoso.example")
     body = {"versions": [plan["version"]]}
 
     await call(remediation_actions_api.approve_remediation, body, id=identity, headers=bert)
@@ -129,7 +129,7 @@ async def test_entry_of_an_approval_has_state_and_plan_version(scenario: Scenari
 
 async def test_rejected_role_is_recorded_once_per_route_and_hour(scenario: Scenario) -> None:
     """The app writes one entry per route and hour, however often the person tries."""
-    eve = signed_in("eve@contoso.example", [Role.READER])
+    eve = build_sign_in_header("eve@contoso.example", [Role.READER])
     change = {"is_on": True, "justification": "odd"}
     for _ in range(3):
         await call(kill_switch_api.set_kill_switch, change, headers=eve, path="kill-switch")
@@ -137,7 +137,7 @@ async def test_rejected_role_is_recorded_once_per_route_and_hour(scenario: Scena
     await call(remediations_api.start_remediation, {}, headers=eve)
     scenario.world.clock.advance(timedelta(hours=1))
     await call(kill_switch_api.set_kill_switch, change, headers=eve)
-    await call(health_api.show_health, headers=signed_in("nobody@contoso.example", []))
+    await call(health_api.show_health, headers=build_sign_in_header("nobody@contoso.example", []))
 
     entries = await list_entries()
     assert sorted((str(one["who"]), one["operation"], one["status"]) for one in entries) == [
@@ -208,7 +208,7 @@ async def test_request_is_rejected_if_its_entry_cannot_be_written(
     monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
-    reply = await call(kill_switch_api.set_kill_switch, {}, headers=signed_in("eve", []))
+    reply = await call(kill_switch_api.set_kill_switch, {}, headers=build_sign_in_header("eve", []))
 
     assert reply.status == 403
     assert "audit entry not written" in caplog.text

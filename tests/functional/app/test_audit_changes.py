@@ -20,14 +20,14 @@ from shared.bootstrap import provide
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import serve_app
-from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST
 from tests.kinds.firewalls.network_security_group import security_group
 
 ENDPOINTS = list_endpoints()
 
-ANNA = signed_in("anna@contoso.example")
+ANNA = build_sign_in_header("anna@contoso.example")
 WEST = "PowerPlatformPlex.WestEurope"
 
 

@@ -25,12 +25,12 @@ from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import fake_settings
-from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ANNA = signed_in("anna@contoso.example")
-LEE = signed_in("lee@contoso.example")
-EVE = signed_in("eve@contoso.example", [Role.READER])
+ANNA = build_sign_in_header("anna@contoso.example")
+LEE = build_sign_in_header("lee@contoso.example")
+EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
 NO_ROLE = "eve@contoso.example does not have the role operator. Roles: reader."
 
 
@@ -153,7 +153,7 @@ async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: 
             headers=ANNA,
             path=f"kill-switch/{turn}",
         )
-    nobody = signed_in("nora@contoso.example", [])
+    nobody = build_sign_in_header("nora@contoso.example", [])
     await call(dashboard_api.show_status_page, headers=nobody, path="dashboard")
 
     lines = read_lines(await show_page())

@@ -25,7 +25,7 @@ from shared.queues import POISON
 from shared.services import Services
 from shared.settings import OnOriginalEdited, Settings
 from shared.use_cases import check_deployment
-from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
@@ -137,7 +137,7 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
         old = StoreRow(table="flags", partition="flag", key="kill-switch", columns={})
         await find_inner_store(built).write(InsertRow(old))
 
-        health = await call(health_api.show_health, headers=signed_in("Anna"))
+        health = await call(health_api.show_health, headers=build_sign_in_header("Anna"))
         environ.setattr(check_deployment, "_CHECKS", {"state": check_deployment._check_state})
         found = await check_deployment.check_deployment(built)
 

@@ -40,7 +40,7 @@ from tests.fakes.tenant import FakeFlow
 from tests.functional.app.test_access import HANDLERS
 from tests.functional.app.test_notify import Heard, build_services_with
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.example_item import example
+from tests.functional.scenarios.example_item import build_example
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 ENDPOINTS = list_endpoints()
@@ -138,7 +138,7 @@ async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) ->
             "job_id": job.id,
             "row": scenario.services.tables.flow_jobs.name_of(job),
         }
-        item: Any = example(kind, given)
+        item: Any = build_example(kind, given)
         await table.upsert(item)
         items = [rows[table.name_of(item)]]
     return items + [row for row in its if row.key == FENCE][:1]

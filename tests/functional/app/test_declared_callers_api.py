@@ -9,11 +9,11 @@ import pytest
 from functions import audit_api, declared_callers_api
 from shared.bootstrap import provide
 from shared.domain.principal import Role
-from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ANNA = signed_in("anna", [Role.OPERATOR])
-READER = signed_in("ben", [Role.READER])
+ANNA = build_sign_in_header("anna", [Role.OPERATOR])
+READER = build_sign_in_header("ben", [Role.READER])
 SECRET = "https://till.vault.azure.net/secrets/orders-url"
 URL_ID = "A16D54F586E52346F4BEB14221F84C30"
 

@@ -26,11 +26,11 @@ from tests.functional.deleting.deletion_scenario import (
     original,
     retired_scenario,
 )
-from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ANNA = signed_in("anna@contoso.example")
-EVE = signed_in("eve@contoso.example", [Role.READER])
+ANNA = build_sign_in_header("anna@contoso.example")
+EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
 
 
 @pytest.fixture

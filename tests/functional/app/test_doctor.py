@@ -20,7 +20,7 @@ from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
 from tests.fakes.fault_injection import Failing
 from tests.fakes.services import fake_settings
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -86,10 +86,10 @@ async def test_function_keys_that_cannot_be_checked_are_reported(scenario: Scena
     """The finding is unknown if function keys have roles, and missing if they have none."""
     without = replace(scenario.services, function_keys=_NoFunctionKeys())
     provide(without)
-    reply = await call(doctor_api.check_deployment, headers=signed_in("admin"), key="")
+    reply = await call(doctor_api.check_deployment, headers=build_sign_in_header("admin"), key="")
     no_keys = without.settings.model_copy(update={"function_key_roles": ()})
     provide(replace(without, settings=no_keys))
-    unused = await call(doctor_api.check_deployment, headers=signed_in("admin"))
+    unused = await call(doctor_api.check_deployment, headers=build_sign_in_header("admin"))
 
     (found,) = [one for one in reply.document["items"] if one["level"] == "unknown"]
     assert found["code"] == "sign_in"

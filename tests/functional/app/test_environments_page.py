@@ -29,14 +29,14 @@ from shared.use_cases.read_job_index import read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.builder import Builder
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 PAGE = "/api/dashboard/environments"
 NOTHING: Mapping[str, str] = {}
-ADA = signed_in("ada@contoso.example")
+ADA = build_sign_in_header("ada@contoso.example")
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ async def test_page_shows_the_kill_switch(scenario: Scenario) -> None:
 
 async def test_reader_sees_settings_and_no_form(scenario: Scenario) -> None:
     """Each button says which role it needs."""
-    page = await show_page(headers=signed_in("rita@contoso.example", [Role.READER]))
+    page = await show_page(headers=build_sign_in_header("rita@contoso.example", [Role.READER]))
 
     assert list_forms(page) == []
     assert "22:00 to 04:00 UTC" in page.text

@@ -16,7 +16,7 @@ from shared.queues import POISON
 from shared.steps.write_permission import read_environment_settings
 from tests.fakes.builder import Builder
 from tests.fakes.fault_injection import Failing
-from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
@@ -376,7 +376,7 @@ async def test_signed_in_person_has_precedence_over_the_name_in_the_body(
     signed = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "changed_by": "somebody", "justification": "odd runs"},
-        headers=signed_in("admin@contoso.example"),
+        headers=build_sign_in_header("admin@contoso.example"),
     )
     nobody = await call(
         kill_switch_api.set_kill_switch, {"is_on": False, "justification": "all is well"}
@@ -395,7 +395,7 @@ async def test_invalid_character_in_the_principal_name_is_replaced(
     signed = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "justification": "odd runs"},
-        headers=signed_in("admin\ud83d@contoso.example"),
+        headers=build_sign_in_header("admin\ud83d@contoso.example"),
     )
 
     assert (signed.status, signed.document["changed_by"]) == (200, "admin?@contoso.example")

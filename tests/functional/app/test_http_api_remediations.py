@@ -13,7 +13,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
@@ -261,7 +261,7 @@ async def test_approval_needs_a_name(scenario: Scenario) -> None:
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"]]}
     nobody = await call(remediation_actions_api.approve_remediation, order, id=identity)
-    headers = signed_in("admin@contoso.example")
+    headers = build_sign_in_header("admin@contoso.example")
     somebody = await call(
         remediation_actions_api.approve_remediation, order, id=identity, headers=headers
     )

@@ -24,7 +24,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.fakes.fault_injection import Failing
 from tests.functional.cli.cli_app import serve_app
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOST = "erp.contoso.example"
@@ -307,8 +307,8 @@ async def test_reader_can_open_the_page(scenario: Scenario) -> None:
 
     A person without a role sees nothing.
     """
-    reader = signed_in("ada@contoso.example", [Role.READER])
-    nobody = signed_in("bob@contoso.example", [])
+    reader = build_sign_in_header("ada@contoso.example", [Role.READER])
+    nobody = build_sign_in_header("bob@contoso.example", [])
 
     assert "1 firewall blocks 2 flows" in await show_page(headers=reader)
     rejected = await call(network_page_api.show_network_page, headers=nobody)

@@ -15,7 +15,7 @@ from functions.http_requests import NoBody, Text
 from functions.openapi import SCHEMES, SIGN_IN, build_openapi_document
 from functions.problems import PROBLEMS
 from shared.bootstrap import provide
-from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 ENDPOINTS = list_endpoints()
@@ -60,7 +60,7 @@ async def test_document_describes_exactly_the_routes() -> None:
     reply = await call(openapi_api.show_openapi)
     scenario.settings = scenario.settings.model_copy(update={"function_key_roles": ()})
     provide(scenario.services)
-    without_key = await call(openapi_api.show_openapi, headers=signed_in("admin"))
+    without_key = await call(openapi_api.show_openapi, headers=build_sign_in_header("admin"))
 
     assert reply.media_type == "application/vnd.oai.openapi+json"
     assert reply.document == DOCUMENT

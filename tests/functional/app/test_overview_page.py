@@ -36,7 +36,7 @@ from shared.domain.principal import Role
 from shared.services import Services
 from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_status import show_status
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -357,7 +357,7 @@ async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenari
     await turn_kill_switch_on(scenario)
     provide(scenario.services)
 
-    page = await show_page(BROWSER | signed_in("rita@contoso.example", [Role.READER]))
+    page = await show_page(BROWSER | build_sign_in_header("rita@contoso.example", [Role.READER]))
 
     assert "<form" not in page.text
     assert page.text.count("This action requires the role operator.") == 2  # as title and as text
@@ -369,7 +369,8 @@ async def test_person_without_roles_sees_the_fix_and_can_sign_out(
 ) -> None:
     """The error page links to no page that leads back to it."""
     page = await call(
-        dashboard_api.show_status_page, headers=BROWSER | signed_in("nora@contoso.example", [])
+        dashboard_api.show_status_page,
+        headers=BROWSER | build_sign_in_header("nora@contoso.example", []),
     )
 
     assert (page.status, page.media_type) == (403, "text/html")
@@ -382,7 +383,7 @@ async def test_person_without_roles_sees_the_fix_and_can_sign_out(
 
 async def test_only_pages_of_a_session_link_to_the_sign_out(scenario: Scenario) -> None:
     """The link is on each page of a signed-in person only."""
-    with_session = await show_page(BROWSER | signed_in("ada@contoso.example"))
+    with_session = await show_page(BROWSER | build_sign_in_header("ada@contoso.example"))
     with_key = await show_page()
     failed_with_key = await call(dashboard_api.show_unknown_page, headers=BROWSER)
 

@@ -23,7 +23,7 @@ from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.principal import Role
 from tests.functional.actions.test_repair_network import GROUP, build_guarded_scenario
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
@@ -295,8 +295,8 @@ async def test_reader_and_starter_see_the_plan_without_a_form(
     remediation = replace(scenario.remediation, started_by="Ada", started_by_id="id-Ada")
     await scenario.services.tables.remediations.upsert(remediation)
     reasons = {
-        "This action requires the role approver.": signed_in("Bob", [Role.READER]),
-        "Ada started this remediation and cannot approve it.": signed_in("Ada"),
+        "This action requires the role approver.": build_sign_in_header("Bob", [Role.READER]),
+        "Ada started this remediation and cannot approve it.": build_sign_in_header("Ada"),
     }
     for reason, headers in reasons.items():
         page = await show_page(scenario, headers)
@@ -317,7 +317,7 @@ async def test_plan_of_a_read_only_environment_can_be_permitted_by_an_approver(
     await scenario.services.tables.environment_settings.upsert(
         EnvironmentSettings(environment_id=identity)
     )
-    headers = signed_in("Ada", [role])
+    headers = build_sign_in_header("Ada", [role])
 
     page = await show_page(scenario, headers)
 

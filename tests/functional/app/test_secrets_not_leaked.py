@@ -25,7 +25,13 @@ from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
 from shared.queues import POISON
 from tests.fakes.services import fake_settings
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, message_of, signed_in
+from tests.functional.scenarios.app_calls import (
+    TRIGGERS,
+    Reply,
+    build_message,
+    build_sign_in_header,
+    call,
+)
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: What a search for any of the canaries finds.
@@ -92,7 +98,7 @@ async def test_request_stores_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Names, keys and reasons of requests are stored without a signature."""
-    headers = signed_in(build_planted_url("principal")) | {
+    headers = build_sign_in_header(build_planted_url("principal")) | {
         "Idempotency-Key": f"change 4711, sig={CANARY}-key"
     }
     environment = scenario.build.environment.id
@@ -163,8 +169,10 @@ async def test_event_stores_no_signature(
         },
     }
 
-    await policy_events.on_policy_event(message_of(event, message_id=build_planted_url("message")))
-    await key_events.on_key_event(message_of(rotation, message_id=build_planted_url("message")))
+    await policy_events.on_policy_event(
+        build_message(event, message_id=build_planted_url("message"))
+    )
+    await key_events.on_key_event(build_message(rotation, message_id=build_planted_url("message")))
     await scenario.run(timedelta(minutes=30))
 
     assert await scenario.services.tables.remediations.all()
@@ -177,10 +185,12 @@ async def test_poison_message_contains_no_signature(
 ) -> None:
     """Neither the body nor the id of a poison message contains a signature."""
     await key_events.on_key_event(
-        message_of(build_planted_url("body"), message_id=build_planted_url("message"))
+        build_message(build_planted_url("body"), message_id=build_planted_url("message"))
     )
     first = {FIRST: build_planted_url("first")}
-    await key_events.on_key_event(message_of({"id": build_planted_url("event")}, properties=first))
+    await key_events.on_key_event(
+        build_message({"id": build_planted_url("event")}, properties=first)
+    )
 
     parked = scenario.fakes.messages.waiting(POISON)
     assert len(parked) == 2

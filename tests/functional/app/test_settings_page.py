@@ -21,7 +21,7 @@ from shared.ports import UnusableChannel
 from shared.settings import Settings, name_setting
 from tests.fakes.services import fake_settings
 from tests.functional.cli.cli_app import serve_app
-from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 NOTHING: Mapping[str, str] = {}
@@ -196,8 +196,8 @@ async def test_invalid_settings_are_named_to_a_reader_only(
     async def ask(headers: Mapping[str, str]) -> Any:
         return await call(settings_page_api.show_settings_page, headers=headers)
 
-    page = await ask(browser | signed_in("ada@contoso.example", [Role.READER]))
-    nobody = await ask(browser | signed_in("bob@contoso.example", []))
+    page = await ask(browser | build_sign_in_header("ada@contoso.example", [Role.READER]))
+    nobody = await ask(browser | build_sign_in_header("bob@contoso.example", []))
     stranger = await ask(browser)
 
     assert page.status == nobody.status == stranger.status == 500
@@ -212,8 +212,8 @@ async def test_invalid_settings_are_named_to_a_reader_only(
 async def test_reader_sees_the_page_and_a_person_without_a_role_does_not() -> None:
     """The page has no button, so the role reader is enough."""
     configure(function_key_roles=())
-    reader = signed_in("ada@contoso.example", [Role.READER])
-    nobody = signed_in("bob@contoso.example", [])
+    reader = build_sign_in_header("ada@contoso.example", [Role.READER])
+    nobody = build_sign_in_header("bob@contoso.example", [])
 
     assert 'aria-current="page">Settings</a>' in await read_page(headers=reader)
     assert (await call(settings_page_api.show_settings_page, headers=nobody)).status == 403

@@ -26,7 +26,7 @@ from local_cloud.tenant.entra.endpoints import issue_application_token, issue_us
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
 from tests.functional.app.test_triggers_host import build_app_settings
-from tests.functional.scenarios.app_calls import signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header
 from tests.local_cloud.functions_host.functions_host_process import KEY, ROOT, run_host
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
@@ -194,7 +194,7 @@ async def test_program_without_sign_in_gets_a_problem_document(app: SignedApp) -
         {"Accept": "application/json"},
         {"Authorization": "Bearer expired", "Accept": "text/html"},
         script,
-        signed_in("admin@contoso.example"),
+        build_sign_in_header("admin@contoso.example"),
     ):
         async with app.session.get(
             f"{app.url}/api/kill-switch", headers=headers, allow_redirects=False
@@ -323,7 +323,7 @@ async def test_managed_identity_with_a_role_is_accepted(app: SignedApp) -> None:
 
 async def test_forged_principal_headers_are_removed(app: SignedApp) -> None:
     """Forged headers give no role, with the session of a reader or without a session."""
-    forged = signed_in("admin@contoso.example")
+    forged = build_sign_in_header("admin@contoso.example")
     assert (await app.get(**forged))[0] == 401
 
     async with app.session.put(
@@ -373,7 +373,7 @@ async def test_app_ignores_forged_headers_without_app_service_authentication(
     """No platform removes the headers in this case, so the app ignores them."""
     off = AUTHENTICATION | {"platform": {"enabled": False}}
     async with run_signed_app(tmp_path, off) as app:
-        forged = signed_in("admin@contoso.example")
+        forged = build_sign_in_header("admin@contoso.example")
 
         status, document = await app.get(**forged)
 

@@ -12,7 +12,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, POISON, POLICY_EVENTS
 from shared.use_cases.start_remediation import start_remediation
-from tests.functional.scenarios.app_calls import TRIGGERS, message_of
+from tests.functional.scenarios.app_calls import TRIGGERS, build_message
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -83,7 +83,7 @@ async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
         for since in ("monday", "tuesday")
     ]
 
-    await policy_events.on_policy_event(message_of(events))
+    await policy_events.on_policy_event(build_message(events))
 
     assert len(await scenario.services.tables.remediations.all()) == 2
 
@@ -92,7 +92,7 @@ async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
     """An event of another type starts nothing and is no poison message."""
     event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
 
-    await key_events.on_key_event(message_of(event))
+    await key_events.on_key_event(build_message(event))
 
     assert await scenario.services.tables.remediations.all() == []
     assert scenario.fakes.messages.waiting(POISON) == []
@@ -150,7 +150,7 @@ async def test_unreadable_job_message_becomes_a_poison_message(
     scenario: Scenario, body: bytes
 ) -> None:
     """The message is in the queue `poison`, with its body and a reason."""
-    await flow_jobs.run_flow_job(message_of(body, message_id="m-7"))
+    await flow_jobs.run_flow_job(build_message(body, message_id="m-7"))
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert parked.body["queue"] == FLOW_JOBS
@@ -166,7 +166,7 @@ async def test_unreadable_job_message_becomes_a_poison_message(
 )
 async def test_unreadable_event_becomes_a_poison_message(scenario: Scenario, body: bytes) -> None:
     """The message is in the queue `poison`, with its body."""
-    await policy_events.on_policy_event(message_of(body))
+    await policy_events.on_policy_event(build_message(body))
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert parked.body["queue"] == POLICY_EVENTS
@@ -177,7 +177,7 @@ async def test_message_for_a_missing_row_becomes_a_poison_message(scenario: Scen
     """The message is in the queue `poison`, because a person has to act."""
     body = {"remediation": "r-1", "job": "j-1"}
 
-    await environment_jobs.run_environment_job(message_of(body))
+    await environment_jobs.run_environment_job(build_message(body))
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "There is no environment job j-1" in str(parked.body["reason"])

@@ -20,7 +20,7 @@ from shared.errors import (
 from shared.queues import KEY_EVENTS, POISON
 from shared.reason import Reason
 from tests.fakes.messages import Delivered
-from tests.functional.scenarios.app_calls import message_of
+from tests.functional.scenarios.app_calls import build_message
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 URL = (
@@ -52,9 +52,9 @@ async def handle_failing_message(
     scenario: Scenario, error: Exception, message: Delivered | None = None
 ) -> None:
     """Handle a message, or a new one, whose work raises this error."""
-    received = message_of(BODY)
+    received = build_message(BODY)
     if message:
-        received = message_of(
+        received = build_message(
             message.body, message_id=message.message_id, properties=message.properties
         )
     await handle_message(

@@ -28,7 +28,7 @@ from shared.reason import Reason
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.functional.cli.cli_app import serve_app
-from tests.functional.scenarios.app_calls import call, message_of
+from tests.functional.scenarios.app_calls import build_message, call
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
@@ -84,7 +84,7 @@ async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
     scenario = Scenario()
     provide(scenario.services)
 
-    await policy_events.on_policy_event(message_of(build_policy_event(environment_id)))
+    await policy_events.on_policy_event(build_message(build_policy_event(environment_id)))
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "environment" in str(parked.body["reason"])

@@ -12,7 +12,7 @@ from shared.reason import Reason
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Killed
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.refused_saves import references_of, refuse_saves
+from tests.functional.scenarios.refused_saves import get_references, refuse_saves
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
@@ -76,7 +76,7 @@ SCENARIOS = pytest.mark.parametrize("make", [build_scenario_of_caller, build_sce
 async def test_flow_is_saved_in_the_format_that_the_platform_requires(make: Any) -> None:
     """The flow keeps its references, calls the copy, and calls the original after a rollback."""
     scenario, flow = make(older_host_shapes_refused=True)
-    before = references_of(flow)
+    before = get_references(flow)
 
     await update_callers(scenario)
 
@@ -84,14 +84,14 @@ async def test_flow_is_saved_in_the_format_that_the_platform_requires(make: Any)
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
         job.message
     )
-    assert references_of(flow) == before
+    assert get_references(flow) == before
     assert AUTHENTICATION not in flow.client_data.replace("\\u0027", "'")
     assert_nothing_lost(scenario)
 
     await scenario.roll_back()
 
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
-    assert references_of(flow) == before
+    assert get_references(flow) == before
     assert_nothing_lost(scenario)
 
 
@@ -148,21 +148,21 @@ async def test_fix_names_references_that_cannot_be_restored(make: Any) -> None:
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "shared_office365 (mail-1)" in job.message
     assert f"Open the flow {flow.name}" in job.fix
-    assert references_of(flow) == {}
+    assert get_references(flow) == {}
 
 
 @SCENARIOS
 async def test_references_are_restored_after_a_killed_invocation(make: Any) -> None:
     """If the process dies after the rejected save, the app restores the references later."""
     scenario, flow = make()
-    before = references_of(flow)
+    before = get_references(flow)
     left = refuse_saves(scenario, flow, wipes=1, error=Killed())
 
     await update_callers(scenario)
 
     assert left == []
     assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
-    assert references_of(flow) == before
+    assert get_references(flow) == before
     assert_nothing_lost(scenario)
 
 
@@ -170,7 +170,7 @@ async def test_references_are_restored_after_a_killed_invocation(make: Any) -> N
 async def test_job_waits_if_a_save_is_rejected_temporarily(make: Any) -> None:
     """A save that is rejected because a row is not published yet succeeds some minutes later."""
     scenario, flow = make(unpublished_row_seconds=240)
-    before = references_of(flow)
+    before = get_references(flow)
 
     await update_callers(scenario)
 
@@ -178,7 +178,7 @@ async def test_job_waits_if_a_save_is_rejected_temporarily(make: Any) -> None:
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
         job.message
     )
-    assert references_of(flow) == before
+    assert get_references(flow) == before
     assert_nothing_lost(scenario)
 
 

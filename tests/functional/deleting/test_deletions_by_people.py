@@ -17,7 +17,7 @@ from tests.functional.deleting.deletion_scenario import (
     original,
     retired_scenario,
 )
-from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -64,7 +64,7 @@ async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scena
     """The signed-in person is the approver, whatever the body contains."""
     flow = original(scenario, "Orders")
     body = {"delete_at": day(scenario), "flow_ids": [flow.workflow_id], "approved_by": "somebody"}
-    headers = signed_in("admin@contoso.example")
+    headers = build_sign_in_header("admin@contoso.example")
 
     reply = await call(
         deletions_api.schedule_deletions, body, id=scenario.remediation.id, headers=headers

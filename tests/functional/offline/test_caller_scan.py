@@ -24,7 +24,7 @@ URL = f"https://{HOST}:443/powerautomate/automations/direct{PATH}{QUERY}"
 
 
 def _scan(*arguments: object, code: int = 0) -> tuple[list[dict[str, Any]], str]:
-    """Return the items and stderr; no signature is in either."""
+    """Run the command with JSON output. Return its items and stderr; neither has a signature."""
     result = CliRunner().invoke(app, ["caller", "scan", "-o", "json", *map(str, arguments)])
     assert result.exit_code == code, result.output
     assert SIGNATURE not in result.output
@@ -59,10 +59,10 @@ def _write_ids(folder: Path, *ids: str) -> Path:
         (URL.replace("/", "&#x2F;"), "path", HOST, False),
     ],
 )
-def test_every_shape_of_a_trigger_url_is_recognised(
+def test_scan_recognises_every_shape_of_a_trigger_url(
     tmp_path: Path, text: str, shape: str, host: str | None, is_replaceable: bool
 ) -> None:
-    """Each is found without its id too, and says why a person has to change it."""
+    """The result is the same without the ids. A URL that the app cannot replace has a reason."""
     (tmp_path / "settings.env").write_text(f"# comment\nURL={text}\n")
 
     ids = _write_ids(tmp_path, URL_ID)
@@ -77,7 +77,7 @@ def test_every_shape_of_a_trigger_url_is_recognised(
     assert found["is_broken"] is (host == OLD_HOST)
 
 
-def test_a_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path) -> None:
+def test_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path) -> None:
     """The app replaces the outer URL and keeps the caller's own parameters."""
     outer = URL.replace(URL_ID, "b" * 32)
     (tmp_path / "a.txt").write_text(f"{outer}&next={quote(URL, safe='')}")
@@ -97,8 +97,8 @@ def test_a_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path
         f"sha256: {URL_ID}{URL_ID}",
     ],
 )
-def test_another_use_of_an_id_is_shown_only_if_the_id_is_sought(tmp_path: Path, text: str) -> None:
-    """A person has to find out what uses it."""
+def test_scan_reports_a_plain_id_only_with_the_ids_option(tmp_path: Path, text: str) -> None:
+    """A person has to find out what uses the id."""
     (tmp_path / "a.txt").write_text(text)
 
     nothing, _ = _scan(tmp_path / "a.txt")
@@ -108,8 +108,8 @@ def test_another_use_of_an_id_is_shown_only_if_the_id_is_sought(tmp_path: Path, 
     assert {(one["shape"], one["is_replaceable"]) for one in found} == {("id", False)}
 
 
-def test_a_child_flow_is_replaceable_only_where_an_action_runs_it(tmp_path: Path) -> None:
-    """The same id in other members is data."""
+def test_workflow_id_is_replaceable_only_in_an_action_that_runs_the_flow(tmp_path: Path) -> None:
+    """The same id in another member is data."""
     call = json.dumps({"workflowReferenceName": FLOW_ID, "body": {"x": FLOW_ID.upper()}})
     (tmp_path / "flow.json").write_text(call)
 
@@ -125,8 +125,8 @@ def test_a_child_flow_is_replaceable_only_where_an_action_runs_it(tmp_path: Path
     )
 
 
-def test_a_workflow_id_without_dashes_is_reported_as_it_was_sought(tmp_path: Path) -> None:
-    """It is not taken for a trigger URL id, which looks the same."""
+def test_workflow_id_without_dashes_is_reported_with_dashes(tmp_path: Path) -> None:
+    """A trigger URL id has the same format as such an id, but the result is a workflow id."""
     (tmp_path / "a.txt").write_text(FLOW_ID.replace("-", ""))
 
     [found], _ = _scan(tmp_path / "a.txt", "--ids", _write_ids(tmp_path, FLOW_ID))
@@ -144,10 +144,10 @@ def test_a_workflow_id_without_dashes_is_reported_as_it_was_sought(tmp_path: Pat
         ("cp1252", "cp1252"),
     ],
 )
-def test_the_place_is_given_in_bytes_and_lines(
+def test_result_has_the_byte_offset_and_the_line(
     tmp_path: Path, encoding: str, without_mark: str
 ) -> None:
-    """Any encoding that contains ASCII is read, and UTF-16 with or without a mark."""
+    """The file has an encoding that contains ASCII, or UTF-16 with or without a byte order mark."""
     file = tmp_path / "a.json"
     file.write_bytes(f'"note": "Größe",\r\n"url": "{URL}"'.encode(encoding))
 
@@ -165,7 +165,7 @@ def _zip(**members: str | bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_archives_in_archives_are_searched(tmp_path: Path) -> None:
+def test_scan_searches_archives_in_archives(tmp_path: Path) -> None:
     """A solution contains canvas apps, which are archives too."""
     app_file = _zip(Connections__Connections_DOT_json=URL)
     solution = _zip(CanvasApps__shop_DOT_msapp=app_file, Workflows__a_DOT_json="\n" + URL)
@@ -179,8 +179,8 @@ def test_archives_in_archives_are_searched(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_not_searched_is_listed(tmp_path: Path) -> None:
-    """Binary files do not fail the command; files that could not be read do."""
+def test_scan_lists_each_file_that_it_does_not_search(tmp_path: Path) -> None:
+    """Binary files do not make the command fail; files that it cannot read do."""
     (tmp_path / "a.txt").write_text(URL)
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + URL.encode())
     (tmp_path / "c.pdf").write_bytes(b"%PDF-1.7\n" + URL.encode())
@@ -205,8 +205,7 @@ def test_what_is_not_searched_is_listed(tmp_path: Path) -> None:
     assert f"{tmp_path}/e.txt: not searched: No such file or directory" in all_said
 
 
-def test_an_encrypted_archive_and_too_many_nested_ones_are_not_searched(tmp_path: Path) -> None:
-    """Each says why."""
+def test_scan_reports_encrypted_and_too_deeply_nested_archives(tmp_path: Path) -> None:
     nested = URL.encode()
     for _ in range(7):
         nested = _zip(a_DOT_zip=nested)
@@ -243,10 +242,10 @@ def test_an_encrypted_archive_and_too_many_nested_ones_are_not_searched(tmp_path
         ("ids.json", json.dumps([URL_ID, FLOW_ID.upper()]), {FLOW_ID, URL_ID}),
     ],
 )
-def test_ids_are_read_as_other_commands_print_them(
+def test_scan_reads_ids_from_the_output_of_other_commands(
     tmp_path: Path, name: str, text: str, sought: set[str]
 ) -> None:
-    """Ids of copies and environments are not sought."""
+    """The command does not search for the ids of copies and environments."""
     (tmp_path / name).write_text(text)
     (tmp_path / "a.txt").write_text(f"{URL_ID} {FLOW_ID} {'c' * 32} {'d' * 32}")
 
@@ -258,8 +257,8 @@ def test_ids_are_read_as_other_commands_print_them(
 @pytest.mark.parametrize(
     "text", ["", "id,name\n1,Orders\n", f"job,run\nx,{FLOW_ID}", "{", "[]", "\0"]
 )
-def test_a_file_without_ids_is_wrong_use(tmp_path: Path, text: str) -> None:
-    """A search for no id would find nothing, which looks like good news."""
+def test_ids_file_without_ids_is_a_usage_error(tmp_path: Path, text: str) -> None:
+    """A search without an id finds nothing, which a reader could mistake for a good result."""
     (tmp_path / "ids").write_text(text)
 
     result = CliRunner().invoke(
@@ -270,8 +269,8 @@ def test_a_file_without_ids_is_wrong_use(tmp_path: Path, text: str) -> None:
     assert not result.stdout
 
 
-def test_tables_and_csv_show_what_json_does(tmp_path: Path) -> None:
-    """The table names the place, and says what is broken or left to a person."""
+def test_table_and_csv_have_the_values_of_the_json_output(tmp_path: Path) -> None:
+    """The table has the place, and the reason why a URL is broken or needs a person."""
     (tmp_path / "a.txt").write_text(f"https://{OLD_HOST}{PATH}?sig={SIGNATURE}")
 
     def run(*options: str) -> str:
@@ -287,8 +286,8 @@ def test_tables_and_csv_show_what_json_does(tmp_path: Path) -> None:
     assert f"a.txt:1\t{URL_ID}\t{OLD_HOST}\tplain url\tno\tlogic.azure.com stopped" in run()
 
 
-def test_nothing_found_is_no_error(tmp_path: Path) -> None:
-    """The totals say what was searched."""
+def test_scan_without_a_result_succeeds(tmp_path: Path) -> None:
+    """The totals name the number of searched files."""
     (tmp_path / "a.txt").write_text("nothing")
 
     result = CliRunner().invoke(app, ["caller", "scan", str(tmp_path)])

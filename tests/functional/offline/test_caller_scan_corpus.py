@@ -1,4 +1,4 @@
-"""`cmkflow caller scan` finds the callers that others found in public files."""
+"""`cmkflow caller scan` finds the callers that are labelled in a corpus of public files."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def _scan(*arguments: object) -> list[dict[str, Any]]:
     return items
 
 
-def test_every_shape_of_a_url_in_public_files_is_recognised() -> None:
-    """Each line of the list is reported, or is another kind of link."""
+def test_scan_reports_exactly_the_trigger_urls_of_public_files() -> None:
+    """The other lines of the list are links of another kind."""
     for file in _corpus().rglob("url_shapes.jsonl"):
         shapes = _lines(file)
         by_line = {item["line"]: item for item in _scan(file)}
@@ -55,8 +55,8 @@ def test_every_shape_of_a_url_in_public_files_is_recognised() -> None:
                 assert item["is_broken"] == parsed.host.endswith(".logic.azure.com")
 
 
-def test_callers_in_public_files_are_those_of_their_manifest() -> None:
-    """Connections of canvas apps, and environment variables: each URL is found, and no other."""
+def test_callers_of_public_files_match_the_manifest() -> None:
+    """Connections of canvas apps and environment variables have these URLs and no other."""
     rows = _lines(_corpus() / "callers" / "manifest.jsonl")
     found = _scan(_corpus() / "callers")
 
@@ -71,8 +71,8 @@ def test_callers_in_public_files_are_those_of_their_manifest() -> None:
             assert text[: item["offset"]].count(b"\n") + 1 == item["line"]
 
 
-def test_ids_of_flows_are_found_wherever_public_files_have_them(tmp_path: Path) -> None:
-    """A file that contains a known id as text, in any of its encodings, is reported."""
+def test_scan_finds_every_known_flow_id_in_public_files(tmp_path: Path) -> None:
+    """A file that contains a known id as text, in any encoding, is reported."""
     labels = _lines(_corpus() / "flows" / "labels.jsonl")
     known = {label["workflow_id"].lower() for label in labels if label["workflow_id"]}
     ids = tmp_path / "ids.tsv"

@@ -1,4 +1,4 @@
-"""`cmkflow inspect` agrees with labels that others made of public flows by reading the raw JSON."""
+"""`cmkflow inspect` agrees with the labels of public flows, which were made from the raw JSON."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def inspected() -> dict[tuple[str, str], dict[str, Any]]:
-    """Everything the command says about the corpus, by path and definition."""
+    """The rows of the command for the corpus, by path and definition pointer."""
     result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_corpus() / "flows")])
     assert result.exit_code == 0, result.stderr
     flows = json.loads(result.stdout)["items"]
@@ -53,27 +53,27 @@ def inspected() -> dict[tuple[str, str], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def labels() -> dict[tuple[str, str], dict[str, Any]]:
-    """The labels, by path and definition."""
+    """The labels of the corpus, by path and definition pointer."""
     rows = _lines(_corpus() / "flows" / "labels.jsonl")
     return {(row["path"], row["definition_pointer"]): row for row in rows}
 
 
-def test_every_definition_is_found_with_its_id(
+def test_inspect_finds_every_definition_with_its_id(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """No flow is missed, none invented, whatever encoding and format."""
+    """The command finds all labelled flows and no other, in each encoding and format."""
     assert len(inspected) > 300
     assert {key: one["workflow_id"] for key, one in inspected.items()} == {
         key: label["workflow_id"] for key, label in labels.items()
     }
 
 
-def test_triggers_and_categories_agree(
+def test_triggers_and_categories_match_the_labels(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """Connector, operation and category follow from the label."""
+    """The category follows from the label and the trigger's type."""
     for key, label in labels.items():
         assert inspected[key]["triggers"] == [
             {
@@ -88,11 +88,11 @@ def test_triggers_and_categories_agree(
         ], key
 
 
-def test_children_and_http_actions_agree(
+def test_children_and_http_actions_match_the_labels(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """Calls of other flows and of the outside world, twelve levels deep."""
+    """The actions are up to twelve levels deep."""
     for key, label in labels.items():
         found = inspected[key]
         assert _set(found["children"], "action", "workflowReferenceName") == _set(
@@ -120,11 +120,11 @@ _BY_RULE: dict[str, set[bool | str]] = {
 _SINCE_2025 = {"list_flows_as_admin_v1", "parent_of_microsoft_key_flow"}
 
 
-def test_the_documented_rule_agrees(
+def test_verdict_follows_the_documented_rule(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """Flows stay by the document's rule of 2024, and no others do except by later rules."""
+    """Only the rules that Microsoft added in 2025 keep further flows on Microsoft's key."""
     for key, label in labels.items():
         found = inspected[key]
         if not _SINCE_2025.intersection(found["microsoft_key_reasons"]):

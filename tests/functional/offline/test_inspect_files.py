@@ -1,4 +1,4 @@
-"""`cmkflow inspect` reads what makers export, and one bad file does not hide the others."""
+"""`cmkflow inspect` reads the files that makers export; a bad file does not hide the others."""
 
 import io
 import json
@@ -44,8 +44,8 @@ def _inspect(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_every_encoding_of_an_export_is_read(tmp_path: Path, encoding: str) -> None:
-    """The command reads each encoding, with or without a byte order mark."""
+def test_inspect_reads_every_encoding(tmp_path: Path, encoding: str) -> None:
+    """An export may have a byte order mark."""
     file = tmp_path / f"Grüße-{FLOW_ID.upper()}.json"
     file.write_bytes(_client_data().encode(encoding))
 
@@ -57,8 +57,8 @@ def test_every_encoding_of_an_export_is_read(tmp_path: Path, encoding: str) -> N
     assert (flow["stays_on_microsoft_key"], flow["reason"]) == (True, "http_trigger")
 
 
-def test_a_flow_is_described_without_its_secrets(tmp_path: Path) -> None:
-    """The output has the method and host of actions, and trigger URLs without signatures."""
+def test_inspect_shows_actions_and_trigger_urls_without_signatures(tmp_path: Path) -> None:
+    """The output has the method and host of each HTTP action."""
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
     post = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
     (tmp_path / "flow.json").write_text(
@@ -85,8 +85,8 @@ def test_a_flow_is_described_without_its_secrets(tmp_path: Path) -> None:
     assert SIGNATURE not in table.stdout + json.dumps(flow)
 
 
-def test_a_solution_tells_that_its_flows_are_in_one(tmp_path: Path) -> None:
-    """A Power Apps V1 flow in a solution migrates; in a single file this is unknown."""
+def test_power_apps_v1_flow_migrates_only_if_its_file_is_in_a_solution(tmp_path: Path) -> None:
+    """For a single file, the answer is unknown."""
     solution = _zip(
         solution_DOT_xml="<x/>",
         customizations_DOT_xml="<x/>",
@@ -106,8 +106,8 @@ def test_a_solution_tells_that_its_flows_are_in_one(tmp_path: Path) -> None:
     }
 
 
-def test_an_unpacked_solution_is_a_solution(tmp_path: Path) -> None:
-    """A repository has the files of a solution in folders, with Solution.xml under Other."""
+def test_unpacked_solution_is_recognised(tmp_path: Path) -> None:
+    """A repository has the files of a solution in folders, and Solution.xml in the folder Other."""
     (tmp_path / "Other").mkdir()
     (tmp_path / "Other" / "Solution.xml").write_text("<x/>")
     (tmp_path / "Workflows").mkdir()
@@ -118,8 +118,7 @@ def test_an_unpacked_solution_is_a_solution(tmp_path: Path) -> None:
     assert flow["stays_on_microsoft_key"] is False
 
 
-def test_a_parent_follows_its_child_across_files(tmp_path: Path) -> None:
-    """The answer about a file depends on the other files of the command."""
+def test_parent_stays_on_microsoft_key_with_a_child_in_another_file(tmp_path: Path) -> None:
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
     (tmp_path / "Parent.json").write_text(_client_data("Button", Run=call))
     (tmp_path / f"Child-{FLOW_ID}.json").write_text(_client_data("Http"))
@@ -132,8 +131,8 @@ def test_a_parent_follows_its_child_across_files(tmp_path: Path) -> None:
     }
 
 
-def test_documents_with_several_flows_are_taken_apart(tmp_path: Path) -> None:
-    """Dataverse rows and Resource Manager templates contain flows among other things."""
+def test_inspect_finds_each_flow_of_a_document(tmp_path: Path) -> None:
+    """Dataverse rows and Resource Manager templates contain flows among other items."""
     row = {"workflowid": FLOW_ID, "name": "Row", "clientdata": _client_data()}
     definition = json.loads(_client_data())["properties"]
     resource = {"type": "Microsoft.Logic/workflows", "name": "app", "properties": definition}
@@ -152,8 +151,8 @@ def test_documents_with_several_flows_are_taken_apart(tmp_path: Path) -> None:
     ]
 
 
-def test_a_bad_file_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
-    """A broken or missing file changes the exit code, and the others are read."""
+def test_bad_files_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
+    """A broken or missing file changes the exit code."""
     (tmp_path / "good.json").write_text(_client_data())
     (tmp_path / "broken.json").write_text(f'{{"url": "{URL}"')
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 nothing")
@@ -171,8 +170,7 @@ def test_a_bad_file_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     assert "Cannot read 5 files" in errors
 
 
-def test_archives_without_end_are_refused(tmp_path: Path) -> None:
-    """The command reports an archive that nests too deeply, and does not unpack it."""
+def test_too_deeply_nested_archive_is_reported_and_not_unpacked(tmp_path: Path) -> None:
     data = _zip(flow_DOT_json=_client_data())
     for _ in range(6):
         data = _zip(inner_DOT_zip=data)

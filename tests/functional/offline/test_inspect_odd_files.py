@@ -1,4 +1,4 @@
-"""What lies in folders beside cloud flows, or is no file at all: a clear line, and the rest."""
+"""`cmkflow inspect` reports unusual files in a folder with one line each, and reads the others."""
 
 import io
 import json
@@ -24,7 +24,7 @@ XML = (
 
 
 def cloud_flow(**actions: Any) -> str:
-    """Return an HTTP flow."""
+    """Return the client data of an HTTP flow with these actions."""
     trigger = {"type": "Request", "kind": "Http"}
     definition = {"triggers": {"manual": trigger}, "actions": actions}
     properties = {"connectionReferences": {}, "definition": definition}
@@ -32,17 +32,17 @@ def cloud_flow(**actions: Any) -> str:
 
 
 def inspect(*arguments: object) -> Result:
-    """Run the command for people."""
+    """Run the command with its default output, a table."""
     return CliRunner().invoke(app, ["inspect", *map(str, arguments)], env={"COLUMNS": "300"})
 
 
-def test_desktop_flows_of_a_solution_are_named_and_skipped(tmp_path: Path) -> None:
-    """Packed and unpacked, the solution says what they are; they hold up nothing."""
-    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
-        archive.writestr("solution.xml", "<x/>")
-        archive.writestr("customizations.xml", f"<Workflows>{XML}</Workflows>")
-        archive.writestr(f"Workflows/Book-{FLOW_ID.upper()}.json", cloud_flow())
-        archive.writestr(f"Workflows/Bot-{BOT_ID.upper()}.json", BOT)
+def test_desktop_flows_of_a_solution_are_reported_and_skipped(tmp_path: Path) -> None:
+    """A packed and an unpacked solution name their desktop flows; the exit code is 0."""
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as build_archive:
+        build_archive.writestr("solution.xml", "<x/>")
+        build_archive.writestr("customizations.xml", f"<Workflows>{XML}</Workflows>")
+        build_archive.writestr(f"Workflows/Book-{FLOW_ID.upper()}.json", cloud_flow())
+        build_archive.writestr(f"Workflows/Bot-{BOT_ID.upper()}.json", BOT)
     folder = tmp_path / "Workflows"
     folder.mkdir()
     (folder / f"Bot-{BOT_ID}.json").write_text(cloud_flow())  # whatever stands in it
@@ -60,8 +60,8 @@ def test_desktop_flows_of_a_solution_are_named_and_skipped(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("is_named", [True, False])
-def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, *, is_named: bool) -> None:
-    """A pipe that nobody writes to would keep its reader for ever; so would a terminal."""
+def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> None:
+    """To open a pipe without a writer, or a terminal, would block the command for ever."""
     pipe = tmp_path / "pipe.json"
     os.mkfifo(pipe)
     (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
@@ -80,8 +80,8 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, *, is_named: bo
     assert "1 flow: 1 stays" in result.stderr
 
 
-def test_a_name_that_is_not_utf8_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
-    """Names of files are bytes: neither the table nor the errors fail over one."""
+def test_file_name_that_is_not_utf8_is_shown_with_replacement_characters(tmp_path: Path) -> None:
+    """File names are bytes. Neither the table nor the errors fail because of such a name."""
     base = os.fsencode(tmp_path)
     for name, text in ((b"Gr\xfc\xdfe.json", cloud_flow()), (b"\xff.json", "{")):
         with open(base + b"/" + name, "w") as file:  # noqa: PTH123 -- a Path is text
@@ -95,8 +95,8 @@ def test_a_name_that_is_not_utf8_is_shown_as_far_as_it_is(tmp_path: Path) -> Non
     assert json.loads(as_json.stdout)["items"][0]["name"] == "Gr��e"
 
 
-def test_half_a_character_in_a_name_breaks_nothing(tmp_path: Path) -> None:
-    """JSON may hold a lone surrogate; a terminal, a row and UTF-8 may not."""
+def test_lone_surrogate_in_a_name_becomes_a_replacement_character(tmp_path: Path) -> None:
+    """JSON may contain a lone surrogate; a terminal and UTF-8 may not."""
     post = {"type": "Http", "inputs": {"method": "POST", "uri": "https://a.example/\ud83d"}}
     document = json.loads(cloud_flow(**{"Post\udc00": post}))
     document["properties"]["displayName"] = "Orders \ud83d"
@@ -110,8 +110,10 @@ def test_half_a_character_in_a_name_breaks_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("depth", "is_read"), [(400, True), (100_000, False)])
-def test_scopes_may_nest_as_deep_as_they_like(tmp_path: Path, depth: int, is_read: bool) -> None:
-    """Four hundred are read; what no reader takes is said, once, and the next file is read."""
+def test_deeply_nested_scopes_are_read_or_reported(
+    tmp_path: Path, depth: int, is_read: bool
+) -> None:
+    """The command reads 400 levels. If the JSON nests too deeply, one line reports the file."""
     head, tail = cloud_flow(Last={"type": "Http"}).split('{"Last"')
     scopes = "".join(f'{{"S{n}": {{"type": "Scope", "actions": ' for n in range(depth))
     text = f'{head}{scopes}{{"Last"{tail[:19]}{"}}" * depth}{tail[19:]}'
@@ -129,10 +131,9 @@ def test_scopes_may_nest_as_deep_as_they_like(tmp_path: Path, depth: int, is_rea
         assert "deep.json: the JSON nests too deeply" in result.stderr
 
 
-def test_a_folder_that_cannot_be_looked_into_is_said(
+def test_folder_without_permission_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is not read is not silently left out."""
     (tmp_path / "closed").mkdir()
     scan = os.scandir
 
@@ -149,8 +150,8 @@ def test_a_folder_that_cannot_be_looked_into_is_said(
     assert "closed: Permission denied" in result.stderr
 
 
-def test_a_logic_app_in_the_folder_is_told_as_one(tmp_path: Path) -> None:
-    """Its code view names no product; that its URL stays is not for a key of Power Platform."""
+def test_logic_app_is_reported_as_a_logic_app(tmp_path: Path) -> None:
+    """A Logic App has no key of Power Platform; its code view does not name the product."""
     definition = json.loads(cloud_flow())["properties"]["definition"]
     definition |= {"$schema": "https://schema/workflowdefinition.json#", "parameters": {}}
     (tmp_path / "app.json").write_text(json.dumps({"definition": definition, "parameters": {}}))
@@ -161,8 +162,8 @@ def test_a_logic_app_in_the_folder_is_told_as_one(tmp_path: Path) -> None:
     assert "1 flow: 1 has no key." in result.stderr
 
 
-def test_a_line_break_in_a_text_is_read(tmp_path: Path) -> None:
-    """Resource Manager takes it as it is, and people write long texts so."""
+def test_json_with_a_line_break_in_a_string_is_read(tmp_path: Path) -> None:
+    """Resource Manager accepts such JSON, and people write long texts this way."""
     text = cloud_flow(Post={"type": "Http", "inputs": {"uri": "https://a.example/", "body": "a|b"}})
     (tmp_path / "flow.json").write_text(text.replace("a|b", "a\n\tb"))
 
@@ -182,8 +183,8 @@ def test_a_line_break_in_a_text_is_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_where_no_flow_is_that_is_said(tmp_path: Path, option: tuple[str, ...]) -> None:
-    """Zero flows that stay would read as if all were well; a desktop flow is none that counts."""
+def test_folder_without_cloud_flows_is_reported(tmp_path: Path, option: tuple[str, ...]) -> None:
+    """ "0 flows stay" would read as a good result. A desktop flow does not count as a flow."""
     (tmp_path / "package.json").write_text('{"name": "x"}')
     (tmp_path / "Workflows").mkdir()
     (tmp_path / "Workflows" / "Riddle.json").write_text(BOT)
@@ -195,8 +196,8 @@ def test_where_no_flow_is_that_is_said(tmp_path: Path, option: tuple[str, ...]) 
     assert " stay" not in result.stdout
 
 
-def archive(members: dict[str, str | bytes]) -> bytes:
-    """Return a zip of members."""
+def build_archive(members: dict[str, str | bytes]) -> bytes:
+    """Return a zip file with these members."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, data in members.items():
@@ -204,26 +205,29 @@ def archive(members: dict[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
-def large() -> bytes:
-    """Return a small archive of inner archives that unpack to a lot."""
-    inner = archive({"a.json": " " * (60 << 20) + "{}"})
-    return archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 9)}})
+def build_large_archive() -> bytes:
+    """Return a small archive whose inner archives unpack to 480 MB."""
+    inner = build_archive({"a.json": " " * (60 << 20) + "{}"})
+    return build_archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 9)}})
 
 
-def many() -> bytes:
-    """Return a small archive of inner archives with many entries."""
-    inner = archive({f"{n}.txt": "" for n in range(1500)})
-    return archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 99)}})
+def build_archive_of_many_entries() -> bytes:
+    """Return a small archive whose inner archives have 147,000 entries."""
+    inner = build_archive({f"{n}.txt": "" for n in range(1500)})
+    return build_archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 99)}})
 
 
 @pytest.mark.parametrize(
     ("build", "said"),
-    [(large, "it unpacks to more than 128 MB"), (many, "it has more than 20,000 entries")],
+    [
+        (build_large_archive, "it unpacks to more than 128 MB"),
+        (build_archive_of_many_entries, "it has more than 20,000 entries"),
+    ],
 )
-def test_an_archive_that_unpacks_to_too_much_costs_itself_only(
+def test_archive_that_unpacks_to_too_much_is_reported_on_one_line(
     tmp_path: Path, build: Callable[[], bytes], said: str
 ) -> None:
-    """All that is inside it counts, and one line names it; what was read before is shown."""
+    """All inner archives count together. The flow that was read before the limit is shown."""
     (tmp_path / "bomb.zip").write_bytes(build())
     (tmp_path / "good.json").write_text(cloud_flow())
 
@@ -237,8 +241,8 @@ def test_an_archive_that_unpacks_to_too_much_costs_itself_only(
     assert "2 flows: 2 stay" in result.stderr
 
 
-def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
-    """No definition is as large; a file with a hole in it takes no room on the disk."""
+def test_file_of_more_than_64_mb_is_not_read(tmp_path: Path) -> None:
+    """A flow's definition is smaller. The sparse file of the test takes no space on the disk."""
     with (tmp_path / "flow.json").open("wb") as file:
         file.truncate(65 << 20)
 
@@ -248,11 +252,11 @@ def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
     assert "flow.json: larger than 64 MB" in result.stderr
 
 
-def test_xml_of_workflows_without_an_end_is_read_once(tmp_path: Path) -> None:
-    """Four megabytes of it: with a search for the end from each beginning, this would never end."""
+def test_xml_of_unclosed_workflow_elements_is_read_in_linear_time(tmp_path: Path) -> None:
+    """A search for the end from each of the 65,536 beginnings would take hours."""
     xml = f'<Workflow WorkflowId="{{{FLOW_ID}}}">' * (4 << 20 >> 6)
     members = {"solution.xml": "<x/>", "customizations.xml": xml + XML}
-    data = archive({**members, f"Workflows/Bot-{BOT_ID}.json": BOT})
+    data = build_archive({**members, f"Workflows/Bot-{BOT_ID}.json": BOT})
     (tmp_path / "packed.zip").write_bytes(data)
 
     result = inspect(tmp_path)
@@ -261,8 +265,8 @@ def test_xml_of_workflows_without_an_end_is_read_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_flat", [True, False])
-def test_names_inside_of_names_do_not_multiply(tmp_path: Path, is_flat: bool) -> None:
-    """Each action is told by the names around it: of a few megabytes these would be gigabytes."""
+def test_nested_long_names_are_reported(tmp_path: Path, is_flat: bool) -> None:
+    """An action's full name repeats its scopes' names: megabytes would become gigabytes."""
     name = "N" * (1_000_000 if is_flat else 2_000)
     inner: dict[str, Any] = {f"A{n}": {"type": "Http"} for n in range(20_000)}
     for depth in range(1 if is_flat else 1_000):

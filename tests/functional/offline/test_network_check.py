@@ -1,4 +1,4 @@
-"""`cmkflow network check` judges exported firewalls; every resource of every file has a row."""
+"""`cmkflow network check` checks exported firewalls and shows a row for each resource."""
 
 import json
 import os
@@ -64,7 +64,7 @@ _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemp
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """A list of service tags as Microsoft publishes it, of two regions."""
+    """A service tag list with two regions, in Microsoft's format."""
     entries = {"": WEST + NORTH, ".WestEurope": WEST, ".NorthEurope": NORTH}
     return write(
         tmp_path / "tags" / "ServiceTags.json",
@@ -83,14 +83,14 @@ def tags(tmp_path: Path) -> Path:
 
 
 def write(file: Path, document: object) -> Path:
-    """Write a file of JSON."""
+    """Write a document as JSON and return the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(document), encoding="utf-8")
     return file
 
 
-def check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """Return the rows of the command about the tag that is always required."""
+def run_check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Run the command with JSON output; return the rows about the tag that is always required."""
     named = [option for one in rules for option in ("--firewalls", str(one))]
     asked = [option for one in regions for option in ("--region", one)]
     result = CliRunner().invoke(
@@ -101,18 +101,18 @@ def check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[
     return [row for row in rows if row["tag"] == "PowerPlatformPlex"]
 
 
-def template(*resources: object, **more: object) -> dict[str, object]:
+def build_template(*resources: object, **more: object) -> dict[str, object]:
     """Return a template that deploys these resources."""
     return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": [*resources], **more}
 
 
-def test_a_row_says_what_is_let_in_and_what_is_missing(tmp_path: Path, tags: Path) -> None:
-    """One line for each firewall and region, versions of IP apart, prefixes in full."""
+def test_row_has_the_verdict_and_the_missing_prefixes(tmp_path: Path, tags: Path) -> None:
+    """Each firewall and region has a row, with a verdict for IPv4 and one for IPv6."""
     rule = security_rule("flows", 100, sourceAddressPrefixes=[*WEST[:2], "4.207.189.192/27"])
     rule["properties"].pop("sourceAddressPrefix")
     file = write(tmp_path / "edge.json", security_group(rule))
 
-    west, north = check(tags, file, regions=("westeurope", "NorthEurope"))
+    west, north = run_check(tags, file, regions=("westeurope", "NorthEurope"))
 
     assert [*west] == KEYS
     assert west["resource"] == security_group()["id"]
@@ -125,21 +125,24 @@ def test_a_row_says_what_is_let_in_and_what_is_missing(tmp_path: Path, tags: Pat
     assert north["missing_prefixes"] == ["4.207.189.224/27"]
 
 
-def test_without_a_region_the_tag_is_asked_about_as_a_whole(tmp_path: Path, tags: Path) -> None:
-    """A rule of its name covers it, a rule for one of its regions does not."""
+def test_check_without_a_region_needs_the_whole_tag(tmp_path: Path, tags: Path) -> None:
+    """A rule for the tag allows all regions; a rule for one region does not."""
     whole = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex")
     part = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
 
-    [all_of_it] = check(tags, write(tmp_path / "whole.json", security_group(whole)))
-    [west_only] = check(tags, write(tmp_path / "part.json", security_group(part)))
+    [all_of_it] = run_check(tags, write(tmp_path / "whole.json", security_group(whole)))
+    [west_only] = run_check(tags, write(tmp_path / "part.json", security_group(part)))
 
     assert (all_of_it["region"], all_of_it["verdict"]) == (None, "allowed")
     assert (all_of_it["missing_prefixes"], all_of_it["message"]) == ([], None)
     assert (west_only["verdict"], west_only["missing_prefixes"]) == ("partly_allowed", NORTH)
 
 
-def of_three_tags(tmp_path: Path) -> Path:
-    """Write a list with all tags that Microsoft requires, of a region without IPv4 prefixes too."""
+def write_three_tags(tmp_path: Path) -> Path:
+    """Write a service tag list with the three tags that Microsoft names.
+
+    One region has no IPv4 prefixes.
+    """
     prefixes = {
         "PowerPlatformPlex": [*WEST, "2603:1061:2004:8f00::/56"],
         "PowerPlatformPlex.SpainCentral": ["2603:1061:2004:8f00::/56"],
@@ -155,19 +158,19 @@ def of_three_tags(tmp_path: Path) -> Path:
     return write(tmp_path / "three.json", {"changeNumber": 376, "values": values})
 
 
-def run(tags: Path, rules: Path, *options: str) -> Result:
-    """Run the command."""
+def run_command(tags: Path, rules: Path, *options: str) -> Result:
+    """Run the command with a service tag list and firewalls."""
     arguments = ("--service-tags", str(tags), "--firewalls", str(rules))
     return CliRunner().invoke(app, ["network", "check", *arguments, *options])
 
 
-def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None:
-    """Microsoft's page on IP addresses requires three, its page on keys one."""
+def test_check_reports_three_tags_and_requires_one(tmp_path: Path) -> None:
+    """Microsoft's page on IP addresses names three tags, its page on keys names one."""
     rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
-    tags, file = of_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
+    tags, file = write_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
 
-    rows = json.loads(run(tags, file, "-o", "json").stdout)["items"]
-    shown = run(tags, file, "--fail-on", "gap")
+    rows = json.loads(run_command(tags, file, "-o", "json").stdout)["items"]
+    shown = run_command(tags, file, "--fail-on", "gap")
 
     assert [(row["tag"], row["required"], row["verdict"]) for row in rows] == [
         ("PowerPlatformPlex", True, "allowed"),
@@ -179,14 +182,14 @@ def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None
     assert shown.exit_code == 0
 
 
-def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> None:
-    """By an option, or by the setting of the app; a repair closes the gaps of all of them."""
+def test_also_required_tags_are_required(tmp_path: Path) -> None:
+    """One fix allows all required tags."""
     rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
-    tags, file = of_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
+    tags, file = write_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
     named = "LogicApps, PowerPlatformInfra"
 
-    told = run(tags, file, "--also-required", named, "--show-fix", "az", "--fail-on", "gap")
-    misspelled = run(tags, file, "--also-required", "LogicApp")
+    told = run_command(tags, file, "--also-required", named, "--show-fix", "az", "--fail-on", "gap")
+    misspelled = run_command(tags, file, "--also-required", "LogicApp")
 
     assert told.exit_code == 6
     assert "LogicApps (required): 1 denied.\n" in told.stderr
@@ -209,14 +212,14 @@ def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> Non
     ],
     ids=("closed", "refuses everybody", "lets somebody in", "open"),
 )
-def test_a_region_without_ipv4_prefixes_is_not_covered_by_a_list_of_ipv4(
+def test_ipv4_list_cannot_allow_a_region_without_ipv4_prefixes(
     tmp_path: Path, properties: dict[str, Any], verdict: str, refusal: str | None
 ) -> None:
-    """Which addresses come from there is not known: only who lets everybody in lets them in."""
+    """The region's addresses are unknown, so only a firewall that allows everybody allows them."""
     file = write(tmp_path / "vault.json", key_vault.vault(**properties))
     asked = ("--region", "SpainCentral", "--show-fix", "az", "--fail-on", "gap", "-o", "json")
 
-    result = run(of_three_tags(tmp_path), file, *asked)
+    result = run_command(write_three_tags(tmp_path), file, *asked)
 
     row = json.loads(result.stdout)["items"][0]
     assert (row["tag"], row["verdict"], row["missing_prefixes"]) == (
@@ -231,19 +234,19 @@ def test_a_region_without_ipv4_prefixes_is_not_covered_by_a_list_of_ipv4(
 
 
 @pytest.mark.parametrize("name", ["gone.json", "bad.json", "empty"])
-def test_a_pipeline_fails_where_nothing_was_judged(tmp_path: Path, tags: Path, name: str) -> None:
-    """A misspelled path, a file that is no JSON, and a folder without a firewall are no gap-free
-    network.
-    """
+def test_fail_on_gap_fails_if_no_firewall_was_checked(
+    tmp_path: Path, tags: Path, name: str
+) -> None:
+    """The path is misspelled, the file is no JSON, or the folder has no firewall."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.json").write_text("{")
 
-    assert run(tags, tmp_path / name).exit_code == 0
-    assert run(tags, tmp_path / name, "--fail-on", "gap").exit_code == 6
+    assert run_command(tags, tmp_path / name).exit_code == 0
+    assert run_command(tags, tmp_path / name, "--fail-on", "gap").exit_code == 6
 
 
-def test_an_unknown_region_is_refused_with_those_that_there_are(tmp_path: Path, tags: Path) -> None:
-    """A misspelled region would be "cannot be told" everywhere."""
+def test_unknown_region_is_rejected_with_the_known_regions(tmp_path: Path, tags: Path) -> None:
+    """With a misspelled region, every verdict would be "unknown"."""
     file = write(tmp_path / "edge.json", security_group())
 
     result = CliRunner().invoke(
@@ -255,9 +258,9 @@ def test_an_unknown_region_is_refused_with_those_that_there_are(tmp_path: Path, 
     assert "WestEurope, NorthEurope" in result.stderr
 
 
-def test_a_template_is_read_as_it_deploys(tmp_path: Path, tags: Path) -> None:
-    """Variables are what they say; children stand in their parent, or beside it."""
-    document = template(
+def test_template_variables_and_child_resources_are_resolved(tmp_path: Path, tags: Path) -> None:
+    """A child resource is nested in its parent, or beside it in the template."""
+    document = build_template(
         {
             "type": "Microsoft.Network/networkSecurityGroups",
             "name": "[concat(variables('prefix'), '-nsg')]",
@@ -275,7 +278,7 @@ def test_a_template_is_read_as_it_deploys(tmp_path: Path, tags: Path) -> None:
         variables={"prefix": "edge", "sources": [{"tag": "PowerPlatformPlex"}]},
     )
 
-    group, rule = check(tags, write(tmp_path / "t.json", document))
+    group, rule = run_check(tags, write(tmp_path / "t.json", document))
 
     assert group["resource"].endswith(
         "t.json!/providers/Microsoft.Network/networkSecurityGroups/edge-nsg"
@@ -295,11 +298,11 @@ def test_a_template_is_read_as_it_deploys(tmp_path: Path, tags: Path) -> None:
     ],
     ids=("parameter", "reference", "loop", "broken", "deep"),
 )
-def test_what_only_a_deployment_decides_cannot_be_told(
+def test_rule_with_a_parameter_as_source_is_unknown(
     tmp_path: Path, tags: Path, source: str
 ) -> None:
-    """A parameter's default proves no address: whoever deploys may give another."""
-    document = template(
+    """The person who deploys may replace a parameter's default value."""
+    document = build_template(
         {
             "type": "Microsoft.Network/networkSecurityGroups",
             "name": "[parameters('name')]",
@@ -311,7 +314,7 @@ def test_what_only_a_deployment_decides_cannot_be_told(
         variables={"loop": "[variables('loop')]"},
     )
 
-    [row] = check(tags, write(tmp_path / "t.json", document))
+    [row] = run_check(tags, write(tmp_path / "t.json", document))
 
     assert row["resource"].endswith("/edge")
     assert (row["verdict"], row["message"]) == ("unknown", "depends_on: flows")
@@ -325,32 +328,33 @@ def test_what_only_a_deployment_decides_cannot_be_told(
         {"copy": [{"name": "securityRules", "count": 2, "input": {}}]},
     ],
 )
-def test_rules_that_are_not_written_out_cannot_be_told(
+def test_rules_from_a_parameter_or_a_loop_are_unknown(
     tmp_path: Path, tags: Path, properties: dict[str, object]
 ) -> None:
-    """A list that a parameter or a loop makes is not an empty one."""
+    """Such a list is not treated as an empty list."""
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "e"}
 
-    [row] = check(tags, write(tmp_path / "t.json", template({**group, "properties": properties})))
+    [row] = run_check(
+        tags, write(tmp_path / "t.json", build_template({**group, "properties": properties}))
+    )
 
     assert (row["verdict"], row["message"]) == ("unknown", "depends_on: securityRules")
 
 
-def test_a_template_may_hold_line_breaks_in_its_texts(tmp_path: Path, tags: Path) -> None:
-    """Resource Manager takes them as they are."""
+def test_template_with_line_breaks_in_strings_is_read(tmp_path: Path, tags: Path) -> None:
+    """Resource Manager accepts such templates."""
     rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex", description="a|b")
     file = write(tmp_path / "edge.json", security_group(rule))
     file.write_text(file.read_text().replace("a|b", "a\nb"))
 
-    [row] = check(tags, file)
+    [row] = run_check(tags, file)
 
     assert row["verdict"] == "allowed"
 
 
-def test_a_nested_deployment_is_read_too(tmp_path: Path, tags: Path) -> None:
-    """Its resources are resources of the file."""
-    inner = template({"type": "Microsoft.Network/networkSecurityGroups", "name": "inner"})
-    outer = template(
+def test_resources_of_a_nested_deployment_are_checked(tmp_path: Path, tags: Path) -> None:
+    inner = build_template({"type": "Microsoft.Network/networkSecurityGroups", "name": "inner"})
+    outer = build_template(
         {
             "type": "Microsoft.Resources/deployments",
             "name": "nested",
@@ -358,7 +362,7 @@ def test_a_nested_deployment_is_read_too(tmp_path: Path, tags: Path) -> None:
         }
     )
 
-    rows = check(tags, write(tmp_path / "t.json", outer))
+    rows = run_check(tags, write(tmp_path / "t.json", outer))
 
     assert [(row["kind"], row["verdict"]) for row in rows] == [
         ("network_security_group", "denied"),
@@ -366,21 +370,19 @@ def test_a_nested_deployment_is_read_too(tmp_path: Path, tags: Path) -> None:
     ]
 
 
-def test_an_answer_of_azures_that_shows_no_restrictions_proves_nothing(
-    tmp_path: Path, tags: Path
-) -> None:
-    """A list of sites leaves them out; a template without them deploys an open site."""
+def test_app_service_answer_without_restrictions_is_unknown(tmp_path: Path, tags: Path) -> None:
+    """A list of sites omits restrictions. A template without restrictions deploys an open site."""
     listed = site(state="Running")
     config = {
         "id": f"{listed['id']}/config/web",
         "type": "Microsoft.Web/sites/config",
         **web_config(restriction("PowerPlatformPlex", 100, tag="ServiceTag")),
     }
-    alone = check(tags, write(tmp_path / "alone.json", {"value": [listed]}))
-    both = check(tags, write(tmp_path / "both.json", [listed, config]))
-    deployed = check(
+    alone = run_check(tags, write(tmp_path / "alone.json", {"value": [listed]}))
+    both = run_check(tags, write(tmp_path / "both.json", [listed, config]))
+    deployed = run_check(
         tags,
-        write(tmp_path / "t.json", template({"type": "Microsoft.Web/sites", "name": "open"})),
+        write(tmp_path / "t.json", build_template({"type": "Microsoft.Web/sites", "name": "open"})),
     )
 
     [row] = alone
@@ -395,31 +397,33 @@ def test_an_answer_of_azures_that_shows_no_restrictions_proves_nothing(
     assert [row["verdict"] for row in deployed] == ["allowed", "allowed"]
 
 
-def flattened(resource: dict[str, Any]) -> dict[str, Any]:
-    """Return a resource as the command line of Azure prints it."""
+def flatten(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource in the format that the Azure CLI prints."""
     around = {key: one for key, one in resource.items() if key != "properties"}
     inner = {
-        key: [flattened(one) for one in value] if isinstance(value, list) else value
+        key: [flatten(one) for one in value] if isinstance(value, list) else value
         for key, value in resource["properties"].items()
     }
     return {"etag": "W/1", "resourceGroup": "rg", **around, **inner}
 
 
-def test_a_group_as_the_command_line_of_azure_prints_it_is_read(tmp_path: Path, tags: Path) -> None:
-    """It mixes the properties of networks with the rest."""
+def test_network_security_group_printed_by_the_azure_cli_is_read(
+    tmp_path: Path, tags: Path
+) -> None:
+    """For network resources, the Azure CLI prints the properties beside the other members."""
     group = security_group(security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex"))
 
-    [row] = check(tags, write(tmp_path / "nsg.json", flattened(group)))
+    [row] = run_check(tags, write(tmp_path / "nsg.json", flatten(group)))
 
     assert (row["kind"], row["verdict"]) == ("network_security_group", "allowed")
 
 
-def test_what_another_tool_printed_of_a_service_cannot_be_told(tmp_path: Path, tags: Path) -> None:
-    """It may have other names there: no rules are not an open vault."""
+def test_key_vault_without_properties_is_unknown(tmp_path: Path, tags: Path) -> None:
+    """Another tool may use other names, so a vault without rules is not treated as open."""
     printed = {**key_vault.vault(), "networkRuleSet": {"defaultAction": "Deny"}}
     del printed["properties"]
 
-    [row] = check(tags, write(tmp_path / "vault.json", printed))
+    [row] = run_check(tags, write(tmp_path / "vault.json", printed))
 
     assert (row["verdict"], row["message"].partition(":")[0]) == ("unknown", "no_properties")
 
@@ -434,43 +438,43 @@ def test_what_another_tool_printed_of_a_service_cannot_be_told(tmp_path: Path, t
         (b'{"interactions": [{"response": {"body": {"string": "<html>"}}}]}', "no_resource"),
     ],
 )
-def test_a_file_without_a_resource_has_a_row_with_a_reason(
+def test_file_without_a_resource_has_a_row_with_a_reason(
     tmp_path: Path, tags: Path, content: bytes, reason: str
 ) -> None:
-    """One bad file hides neither itself nor the others."""
+    """The other files are checked."""
     file = tmp_path / "bad.json"
     file.write_bytes(content)
 
-    group, row = check(tags, file, write(tmp_path / "edge.json", security_group()))
+    group, row = run_check(tags, file, write(tmp_path / "edge.json", security_group()))
 
     assert group["verdict"] == "denied"
     assert (row["resource"], row["kind"], row["verdict"]) == (str(file), "file", None)
     assert row["message"].startswith(reason)
 
 
-def test_a_file_that_is_not_there_has_a_row_too(tmp_path: Path, tags: Path) -> None:
-    """A misspelled name is not a firewall in order."""
-    [row] = check(tags, tmp_path / "gone.json")
+def test_missing_file_has_a_row_with_a_reason(tmp_path: Path, tags: Path) -> None:
+    """A misspelled name must not look like a firewall without issues."""
+    [row] = run_check(tags, tmp_path / "gone.json")
 
     assert row["message"] == "no_file: No such file or directory"
 
 
-def test_what_no_kind_reads_is_not_called_open(tmp_path: Path, tags: Path) -> None:
-    """A filter that is not read cannot be told; a machine filters nobody."""
-    document = template(
+def test_unsupported_firewall_is_unknown_and_other_resources_have_no_verdict(
+    tmp_path: Path, tags: Path
+) -> None:
+    document = build_template(
         {"type": "Microsoft.Network/frontDoors", "name": "door"},
         {"type": "Microsoft.Compute/virtualMachines", "name": "machine"},
     )
 
-    door, machine = check(tags, write(tmp_path / "t.json", document))
+    door, machine = run_check(tags, write(tmp_path / "t.json", document))
 
     assert (door["verdict"], door["message"]) == ("unknown", "not_read: check it manually")
     assert (machine["verdict"], machine["message"]) == (None, "not_a_firewall")
 
 
-def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None:
-    """Resources that filter nobody are only counted."""
-    machine = template({"type": "Microsoft.Compute/virtualMachines", "name": "machine"})
+def test_table_lists_firewalls_and_counts_other_resources(tmp_path: Path, tags: Path) -> None:
+    machine = build_template({"type": "Microsoft.Compute/virtualMachines", "name": "machine"})
     files = [
         write(tmp_path / "edge.json", security_group()),
         write(tmp_path / "t.json", machine),
@@ -486,22 +490,21 @@ def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None
     assert "1 other resources and files." in result.stderr
 
 
-def test_a_firewall_in_a_template_is_shown_by_its_name(tmp_path: Path, tags: Path) -> None:
-    """With the name of the file where two have that name."""
+def test_table_adds_the_file_to_equal_firewall_names(tmp_path: Path, tags: Path) -> None:
     group = {"type": "Microsoft.Network/networkSecurityGroups", "properties": {}}
-    twice = template({**group, "name": "edge"})
+    twice = build_template({**group, "name": "edge"})
     write(tmp_path / "rules" / "a.json", twice)
     write(tmp_path / "rules" / "b.json", twice)
-    write(tmp_path / "rules" / "c.json", template({**group, "name": "inner"}))
+    write(tmp_path / "rules" / "c.json", build_template({**group, "name": "inner"}))
 
-    shown = run(tags, tmp_path / "rules").stdout
+    shown = run_command(tags, tmp_path / "rules").stdout
 
     names = {line.split("\t")[0] for line in shown.splitlines()[1:]}
     assert names == {"edge (a.json)", "edge (b.json)", "inner"}
 
 
-def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, tags: Path) -> None:
-    """One repair for all regions that were asked about; what lets all of them in needs none."""
+def test_show_fix_adds_one_fix_for_all_regions(tmp_path: Path, tags: Path) -> None:
+    """A region that the firewall already allows has no fix."""
     rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
     file = write(tmp_path / "edge.json", security_group(rule))
     wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", "az")
@@ -523,10 +526,10 @@ def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("language", "comment"), [("az", "# "), ("bicep", "// "), ("terraform", "# ")]
 )
-def test_a_gap_without_a_repair_says_why(
+def test_issue_without_a_fix_has_the_reason_as_a_comment(
     tmp_path: Path, tags: Path, language: str, comment: str
 ) -> None:
-    """As a comment of the language, so that the text can be kept as it is."""
+    """The reason is a comment in the language of the fix, so the output is still valid."""
     vault = key_vault.vault(publicNetworkAccess="Disabled")
     file = write(tmp_path / "vault.json", vault)
     wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", language)
@@ -538,8 +541,8 @@ def test_a_gap_without_a_repair_says_why(
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_every_gap_of_a_real_file_has_a_repair_or_a_named_refusal() -> None:
-    """In three languages that can be parsed, whatever names and expressions templates hold."""
+def test_every_issue_of_a_public_file_has_a_fix_or_a_documented_reason() -> None:
+    """Each fix can be parsed in three languages, also with names and expressions of a template."""
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
     arguments = ("--service-tags", str(tags), "--firewalls", str(corpus / "firewall"))
@@ -568,12 +571,12 @@ def _written_refusals() -> set[str]:
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_every_real_file_has_the_verdict_that_it_had() -> None:
-    """Templates, cassettes, fragments and the one that is no JSON, checked as a whole."""
+def test_verdicts_of_public_files_match_the_recorded_counts() -> None:
+    """The files are templates, recorded responses, fragments, and one file that is no JSON."""
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
 
-    rows = check(tags, corpus / "firewall")
+    rows = run_check(tags, corpus / "firewall")
 
     counted = Counter(
         (row["kind"].lower(), row["verdict"] or "–", (row["message"] or "").partition(":")[0])

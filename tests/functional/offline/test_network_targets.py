@@ -1,6 +1,4 @@
-"""`cmkflow network called-hosts` says which hosts flows call, and asks the owners of those of
-others.
-"""
+"""`cmkflow network called-hosts` lists hosts that flows call and writes emails to their owners."""
 
 import csv
 import io
@@ -23,7 +21,7 @@ WEST, NORTH = ["20.61.88.128/26", "2603:1061:2004:7800::/56"], ["4.207.189.192/2
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Flows that call four hosts, a vault that answers for one of them, and a list of tags."""
+    """A folder with flows that call four hosts, one of them a vault, and a service tag list."""
     calls = {
         "Orders": {"a": "https://PARTNER.example/orders", "b": f"https://{HOST}/secrets/x"},
         "=Invoices": {"a": "https://partner.example:8443/", "b": "https://graph.microsoft.com/v1"},
@@ -44,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *options: str) -> Result:
+def run_command(folder: Path, *options: str) -> Result:
     """Run the command for both regions."""
     return CliRunner().invoke(
         app,
@@ -56,15 +54,15 @@ def run(folder: Path, *options: str) -> Result:
     )
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows as JSON has them."""
-    found: list[dict[str, Any]] = json.loads(run(folder, "-o", "json").stdout)["items"]
+def run_for_rows(folder: Path) -> list[dict[str, Any]]:
+    """Run the command with JSON output and return its rows."""
+    found: list[dict[str, Any]] = json.loads(run_command(folder, "-o", "json").stdout)["items"]
     return found
 
 
-def test_a_host_is_answered_by_a_resource_or_is_anothers(folder: Path) -> None:
-    """Hosts of Microsoft's services are nobody's to ask; an expression may be any."""
-    vault, partner, anywhere = rows(folder)
+def test_host_belongs_to_a_resource_or_is_external(folder: Path) -> None:
+    """Hosts of Microsoft's services are omitted; an expression may be any host."""
+    vault, partner, anywhere = run_for_rows(folder)
 
     assert (vault["host"], vault["resources"]) == (HOST, [key_vault.vault()["id"]])
     assert (vault["verdict"], vault["prefixes"]) == ("partly_allowed", NORTH)
@@ -79,31 +77,31 @@ def test_a_host_is_answered_by_a_resource_or_is_anothers(folder: Path) -> None:
     assert anywhere["flows"] == ["Anywhere"]
 
 
-def test_a_region_whose_addresses_are_not_known_makes_no_host_covered(folder: Path) -> None:
-    """A list of IPv4 addresses cannot hold a region that has none."""
+def test_verdict_is_unknown_for_a_region_without_ipv4_prefixes(folder: Path) -> None:
+    """The vault's list has IPv4 addresses only."""
     tags = [
         {"name": f"PowerPlatformPlex.{region}", "properties": {"addressPrefixes": listed}}
         for region, listed in (("WestEurope", WEST), ("NorthEurope", ["2603:1061:2004:7900::/56"]))
     ]
     (folder / "tags.json").write_text(json.dumps({"changeNumber": 376, "values": tags}))
 
-    vault = rows(folder)[0]
+    vault = run_for_rows(folder)[0]
 
     assert (vault["host"], vault["verdict"]) == (HOST, "unknown")
 
 
-def test_a_table_for_spreadsheets_holds_no_formula(folder: Path) -> None:
-    """The name of a flow is anybody's text."""
-    found = list(csv.DictReader(io.StringIO(run(folder, "-o", "csv").stdout)))
+def test_csv_has_no_formula_from_a_flow_name(folder: Path) -> None:
+    """A flow's name is text that anybody can choose."""
+    found = list(csv.DictReader(io.StringIO(run_command(folder, "-o", "csv").stdout)))
 
     assert [one["host"] for one in found] == [HOST, "partner.example", ""]
     assert json.loads(found[1]["flows"]) == ["=Invoices", "Orders"]
     assert json.loads(found[1]["prefixes"]) == WEST + NORTH
 
 
-def test_an_email_to_the_owner_can_be_sent_as_it_stands(folder: Path) -> None:
-    """One for each external host: what, from where, until when; no name of a flow leaves."""
-    result = run(folder, "--email-folder", str(folder / "mails"))
+def test_email_to_the_owner_names_host_prefixes_and_regions(folder: Path) -> None:
+    """Each external host has one email, which contains no flow's name."""
+    result = run_command(folder, "--email-folder", str(folder / "mails"))
 
     [file] = (folder / "mails").iterdir()
     message = message_from_bytes(file.read_bytes(), policy=default)
@@ -119,9 +117,8 @@ def test_an_email_to_the_owner_can_be_sent_as_it_stands(folder: Path) -> None:
     assert "Orders" not in text
 
 
-def test_people_are_told_whom_to_ask(folder: Path) -> None:
-    """A table, and below it the prefixes to pass on."""
-    shown = run(folder).stdout
+def test_table_is_followed_by_the_prefixes_for_external_hosts(folder: Path) -> None:
+    shown = run_command(folder).stdout
 
     assert "(expression)" in shown
     assert "Ask the owners of partner.example to allow:" in shown
@@ -129,11 +126,10 @@ def test_people_are_told_whom_to_ask(folder: Path) -> None:
     assert "graph.microsoft.com" not in shown
 
 
-def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
-    """The others are shown all the same."""
+def test_unreadable_file_is_reported_and_the_others_are_shown(folder: Path) -> None:
     (folder / "flows" / "workflow.json").write_text("{")
 
-    result = run(folder, "-o", "json")
+    result = run_command(folder, "-o", "json")
 
     assert result.exit_code == 1
     assert "workflow.json" in result.stderr

@@ -1,4 +1,4 @@
-"""Repairs of firewalls in templates: no path of a file, no expression, and nothing unused."""
+"""Fixes of firewalls in templates contain no file path, no expression and no unused declaration."""
 
 import json
 import os
@@ -32,8 +32,8 @@ _EXPRESSION = re.compile(r"\[\w+\(")
 _DECLARED = re.compile(r'^(?:param|var|variable|output) "?(\w+)', re.MULTILINE)
 
 
-def repairs(tags: Path, rules: Path) -> list[dict[str, Any]]:
-    """Return the repairs of the command, of gaps that have one."""
+def read_fixes(tags: Path, rules: Path) -> list[dict[str, Any]]:
+    """Run the command and return the fixes of all issues that have one."""
     arguments = ("--service-tags", str(tags), "--firewalls", str(rules))
     result = CliRunner().invoke(
         app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
@@ -43,58 +43,58 @@ def repairs(tags: Path, rules: Path) -> list[dict[str, Any]]:
     return [one for one in found.values() if not one["unavailable_reason"]]
 
 
-def code(text: str) -> str:
-    """Return a text without its comments."""
+def remove_comments(text: str) -> str:
+    """Return a text without its comment lines."""
     lines = text.splitlines()
     return "\n".join(one for one in lines if not one.lstrip().startswith(("#", "//")))
 
 
-def held(repair: Mapping[str, Any], folder: Path) -> None:
-    """Check what holds of every repair, whatever the templates of a folder write."""
+def check_fix(repair: Mapping[str, Any], folder: Path) -> None:
+    """Check the requirements of every fix, whatever the templates of a folder contain."""
     files = [file.name.lower() for file in folder.rglob("*.json")]
     assert files != []
     for text in (repair["azure_cli"], repair["bicep"], repair["terraform"]):
         assert not [one for one in (str(folder).lower(), *files) if one in text.lower()]
-        assert not _EXPRESSION.search(code(text)), text
+        assert not _EXPRESSION.search(remove_comments(text)), text
         for name in _DECLARED.findall(text):
-            assert len(re.findall(rf"\b{name}\b", code(text))) > 1, (name, text)
-    for placeholder in re.findall(r"<[\w. -]+>", code(repair["azure_cli"])):
+            assert len(re.findall(rf"\b{name}\b", remove_comments(text))) > 1, (name, text)
+    for placeholder in re.findall(r"<[\w. -]+>", remove_comments(repair["azure_cli"])):
         assert f"# {placeholder}: " in repair["azure_cli"]
-    assert "<" not in code(repair["bicep"]) + code(repair["terraform"])
+    assert "<" not in remove_comments(repair["bicep"]) + remove_comments(repair["terraform"])
     assert not PARSER.parse(repair["bicep"].encode()).root_node.has_error, repair["bicep"]
     hcl2.loads(repair["terraform"])
     shlex.split(repair["azure_cli"], comments=True)
 
 
-def said_by_the_compiler(texts: Iterable[str], folder: Path) -> list[str]:
-    """Return what the compiler says of texts, in one run, but that a part leaves the rest out."""
+def compile_fixes(texts: Iterable[str], folder: Path) -> list[str]:
+    """Return the compiler's diagnostics, without those about members that a part omits."""
     folder.mkdir()
     for number, text in enumerate(texts):
         (folder / f"{number}.bicep").write_text(text, encoding="utf-8")
     return [one for one in diagnostics(folder, "*.bicep") if ": Warning BCP035: " not in one]
 
 
-def in_a_template(resources: Mapping[str, Json]) -> Json:
-    """Return a template that deploys resources, their names and default actions given to it."""
-    written = []
+def build_template(resources: Mapping[str, Json]) -> Json:
+    """Return a template of resources whose names and default actions are parameters."""
+    write_template = []
     for path, one in resources.items():
         provider, *parts = path.rpartition("/providers/")[2].split("/")
         first, *names = parts[1::2]
         inner = "".join(f"/{name}" for name in names)
         text = json.dumps(one["properties"]).replace('"Deny"', "\"[parameters('action')]\"")
-        written.append(
+        write_template.append(
             {
                 "type": "/".join((provider, *parts[::2])),
                 "name": f"[concat(parameters('{first}-name'), '{inner}')]",
                 "properties": json.loads(text),
             }
         )
-    return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": written}
+    return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": write_template}
 
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """A list of service tags as Microsoft publishes it."""
+    """A service tag list in Microsoft's format."""
     values = [
         {"name": name, "properties": {"addressPrefixes": listed, "networkFeatures": ["NSG"]}}
         for name, listed in TAGS.items()
@@ -104,7 +104,7 @@ def tags(tmp_path: Path) -> Path:
     return file
 
 
-def written(tmp_path: Path, document: object) -> Path:
+def write_template(tmp_path: Path, document: object) -> Path:
     """Write a template to a folder whose name would be found in any text."""
     file = tmp_path / "exported" / "template.json"
     file.parent.mkdir()
@@ -113,25 +113,25 @@ def written(tmp_path: Path, document: object) -> Path:
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
-def test_a_repair_in_a_template_names_neither_file_nor_expression(
+def test_fix_of_a_template_has_no_file_path_and_no_expression(
     tmp_path: Path, tags: Path, kind: str
 ) -> None:
-    """Of every kind, with names and actions that are parameters."""
+    """Resource names and default actions are parameters of the template."""
     case = firewall_case(kind)
     sources = case.sources(["LogicApps.WestEurope"], tag_list(TAGS))
-    file = written(tmp_path, in_a_template(case.resources(sources)))
+    file = write_template(tmp_path, build_template(case.resources(sources)))
 
-    found = repairs(tags, file)
+    found = read_fixes(tags, file)
 
     assert found != []
     for repair in found:
-        held(repair, file.parent)
+        check_fix(repair, file.parent)
 
 
-def test_an_expression_is_a_parameter_and_a_placeholder_that_a_comment_names(
+def test_expression_becomes_a_parameter_or_an_explained_placeholder(
     tmp_path: Path, tags: Path
 ) -> None:
-    """A parameter keeps its name and type; the name of a system is not taken twice."""
+    """A parameter keeps its name and type, unless the name is already used."""
     rule = security_rule("flows", 100, destinationAddressPrefix="[parameters('systems')]")
     template = {
         "$schema": _SCHEMA,
@@ -146,7 +146,7 @@ def test_an_expression_is_a_parameter_and_a_placeholder_that_a_comment_names(
     }
     rule["properties"]["sourceAddressPrefix"] = "LogicApps"
 
-    [_, repair] = repairs(tags, written(tmp_path, template))
+    [_, repair] = read_fixes(tags, write_template(tmp_path, template))
 
     assert "--nsg-name '<edge>-nsg'" in repair["azure_cli"]
     assert "--destination-address-prefixes '<systems>'" in repair["azure_cli"]
@@ -159,21 +159,19 @@ def test_an_expression_is_a_parameter_and_a_placeholder_that_a_comment_names(
     assert 'network_security_group_name = "${var.edge}-nsg"\n' in repair["terraform"]
 
 
-def test_a_rule_of_azure_firewall_names_its_ip_group_by_symbol_or_by_id(
-    tmp_path: Path, tags: Path
-) -> None:
-    """Bicep and Terraform declare the group; a command takes its id, with placeholders."""
+def test_azure_firewall_rule_refers_to_its_ip_group(tmp_path: Path, tags: Path) -> None:
+    """Bicep and Terraform declare the IP group; the Azure CLI takes its id, with placeholders."""
     nat = azure_firewall.collection(
         "published", 100, azure_firewall.nat_rule("orders", "13.69.71.0/25"), action="Dnat"
     )
     listed = [azure_firewall.policy(), azure_firewall.group("edge-policy", "inbound", 200, nat)]
-    template = in_a_template({one["id"]: one for one in listed})
+    template = build_template({one["id"]: one for one in listed})
 
-    file = written(tmp_path, template)
+    file = write_template(tmp_path, template)
 
-    [repair] = repairs(tags, file)
+    [repair] = read_fixes(tags, file)
 
-    held(repair, file.parent)
+    check_fix(repair, file.parent)
     assert "              cmk__edge_policy_name_.id\n" in repair["bicep"]
     assert "azurerm_ip_group.cmk__edge_policy_name_.id" in repair["terraform"]
     group = (
@@ -190,13 +188,16 @@ def test_a_rule_of_azure_firewall_names_its_ip_group_by_symbol_or_by_id(
         {"copy": [{"name": "securityRules", "count": 2, "input": {}}]},
     ],
 )
-def test_a_list_that_a_template_does_not_write_out_has_no_repair(
-    tmp_path: Path, tags: Path, properties: Json
-) -> None:
-    """Which priorities are free, and what a list holds already, nobody can tell."""
+def test_computed_list_of_rules_has_no_fix(tmp_path: Path, tags: Path, properties: Json) -> None:
+    """The app knows neither the free priorities nor the content of such a list."""
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "edge"}
     template = {"$schema": _SCHEMA, "resources": [{**group, "properties": properties}]}
-    arguments = ("--service-tags", str(tags), "--firewalls", str(written(tmp_path, template)))
+    arguments = (
+        "--service-tags",
+        str(tags),
+        "--firewalls",
+        str(write_template(tmp_path, template)),
+    )
 
     result = CliRunner().invoke(
         app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
@@ -208,14 +209,12 @@ def test_a_list_that_a_template_does_not_write_out_has_no_repair(
 
 
 @pytest.mark.parametrize("kind", ["app_service", "network_security_group"])
-def test_rules_whose_order_a_template_leaves_open_have_no_repair(
-    tmp_path: Path, tags: Path, kind: str
-) -> None:
-    """No priority comes before one that is not known, and a list written anew would lose it."""
+def test_rules_with_a_computed_priority_have_no_fix(tmp_path: Path, tags: Path, kind: str) -> None:
+    """No priority precedes an unknown one, and a new list would lose the rule."""
     resources = firewall_case(kind).resources(["LogicApps.WestEurope"])
-    template = json.dumps(in_a_template(resources))
+    template = json.dumps(build_template(resources))
     opened = re.sub(r'"priority": \d+', '"priority": "[parameters(\'first\')]"', template, count=1)
-    file = written(tmp_path, json.loads(opened))
+    file = write_template(tmp_path, json.loads(opened))
     arguments = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", "az")
 
     result = CliRunner().invoke(app, ["network", "check", *arguments])
@@ -226,43 +225,41 @@ def test_rules_whose_order_a_template_leaves_open_have_no_repair(
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_repairs_of_real_templates_name_neither_file_nor_expression() -> None:
-    """Whatever names and expressions they hold."""
+def test_fixes_of_public_templates_have_no_file_path_and_no_expression() -> None:
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
 
-    found = repairs(tags, corpus / "firewall")
+    found = read_fixes(tags, corpus / "firewall")
 
     assert found != []
     for repair in found:
-        held(repair, corpus / "firewall")
+        check_fix(repair, corpus / "firewall")
 
 
 @needs_compiler
-def test_the_compiler_takes_repairs_in_templates(tmp_path: Path, tags: Path) -> None:
-    """Of every kind: whatever it declares is used, and is of the type that its place wants."""
+def test_bicep_compiler_accepts_fixes_of_every_firewall_kind(tmp_path: Path, tags: Path) -> None:
+    """The compiler reports nothing unused and no wrong type."""
     rules = tmp_path / "rules"
     rules.mkdir()
     for kind in FIREWALL_KINDS:
         case = firewall_case(kind)
         sources = case.sources(["LogicApps.WestEurope"], tag_list(TAGS))
-        template = json.dumps(in_a_template(case.resources(sources)))
+        template = json.dumps(build_template(case.resources(sources)))
         (rules / f"{kind}.json").write_text(template, encoding="utf-8")
 
-    found = repairs(tags, rules)
+    found = read_fixes(tags, rules)
 
     assert {one["issue"].partition(":")[0] for one in found} == {*FIREWALL_KINDS}
-    assert said_by_the_compiler((one["bicep"] for one in found), tmp_path / "bicep") == []
+    assert compile_fixes((one["bicep"] for one in found), tmp_path / "bicep") == []
 
 
 @needs_compiler
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_the_compiler_takes_repairs_of_real_templates(tmp_path: Path) -> None:
-    """All of them."""
+def test_bicep_compiler_accepts_fixes_of_public_templates(tmp_path: Path) -> None:
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
 
-    found = repairs(tags, corpus / "firewall")
+    found = read_fixes(tags, corpus / "firewall")
 
-    assert said_by_the_compiler((one["bicep"] for one in found), tmp_path / "bicep") == []
+    assert compile_fixes((one["bicep"] for one in found), tmp_path / "bicep") == []

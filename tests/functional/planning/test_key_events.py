@@ -17,7 +17,7 @@ from shared.use_cases.check_keys import check_keys
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.sound_key import VAULT_ID, VAULT_URL
-from tests.functional.scenarios.app_calls import TRIGGERS, message_of
+from tests.functional.scenarios.app_calls import TRIGGERS, build_message
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 DAY = timedelta(hours=24)
@@ -71,7 +71,7 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
     await scenario.opt_in()
     writes = len(scenario.world.writes)
 
-    await key_events.on_key_event(message_of(key_event()))
+    await key_events.on_key_event(build_message(key_event()))
     (recheck,) = scenario.fakes.messages.waiting(KEY_EVENTS)
     first = await scenario.services.tables.remediations.all()
     sound = await told(scenario)
@@ -94,7 +94,7 @@ async def test_key_that_expires_soon_is_checked_once(
     scenario: Scenario,
 ) -> None:
     """Only a new version needs a second check, because it takes a day to be used everywhere."""
-    await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
+    await key_events.on_key_event(build_message(key_event(kind="KeyNearExpiry")))
 
     assert len(await scenario.services.tables.remediations.all()) == 1
     assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
@@ -102,7 +102,7 @@ async def test_key_that_expires_soon_is_checked_once(
 
 async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario) -> None:
     """An event of a key that no policy uses starts nothing and is no poison message."""
-    await key_events.on_key_event(message_of(key_event(key="another")))
+    await key_events.on_key_event(build_message(key_event(key="another")))
 
     assert await scenario.services.tables.remediations.all() == []
     assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
@@ -115,8 +115,8 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
     now = scenario.world.clock.now()
     change(scenario, expires_at=now + timedelta(days=20))
 
-    await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
-    await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
+    await key_events.on_key_event(build_message(key_event(kind="KeyNearExpiry")))
+    await key_events.on_key_event(build_message(key_event(kind="KeyNearExpiry")))
     await run_daily_check(scenario.services, "day-1")
     nearing, lines = await told(scenario), len(notices.told)
     scenario.world.clock.advance(timedelta(days=21))
@@ -206,7 +206,7 @@ async def test_key_is_checked_after_an_event_of_its_policy(
     written = policy_event("ResourceWriteSuccess", link.policy_id)
     change(scenario, key_type="EC")
 
-    await policy_events.on_policy_event(message_of(written))
+    await policy_events.on_policy_event(build_message(written))
     after_write = await told(scenario)
     change(scenario, key_type="RSA")
     linked = {
@@ -220,11 +220,11 @@ async def test_key_is_checked_after_an_event_of_its_policy(
             "linkStatus": "Linked",
         },
     }
-    await policy_events.on_policy_event(message_of(linked))
+    await policy_events.on_policy_event(build_message(linked))
     after_link = await told(scenario)
     scenario.world.policies.clear()
     deleted = policy_event("ResourceDeleteSuccess", link.policy_id)
-    await policy_events.on_policy_event(message_of(deleted))
+    await policy_events.on_policy_event(build_message(deleted))
 
     assert after_write == [("key_problem", "key_type")]
     assert after_link == []
@@ -243,9 +243,9 @@ async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, be
     vaults[vault_id] = replace(vaults[VAULT_ID], id=vault_id, key_permissions={})
 
     other = policy_event("ResourceWriteSuccess", f"{vault_id}-2{below}")
-    await policy_events.on_policy_event(message_of(other))
+    await policy_events.on_policy_event(build_message(other))
     before = await told(scenario)
-    await policy_events.on_policy_event(message_of(policy_event("ResourceWriteSuccess", vault)))
+    await policy_events.on_policy_event(build_message(policy_event("ResourceWriteSuccess", vault)))
 
     assert before == []
     assert await told(scenario) == [("key_problem", "key_grants")]

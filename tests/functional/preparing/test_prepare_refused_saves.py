@@ -15,7 +15,7 @@ from tests.fakes.crash import Killed
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.functional.preparing.prepare_scenario import PREPARE
-from tests.functional.scenarios.refused_saves import references_of, refuse_saves
+from tests.functional.scenarios.refused_saves import get_references, refuse_saves
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.interrupted import PREPARED
 
@@ -42,18 +42,18 @@ async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool)
     scenario, flow, before = await prepared_scenario(is_outside=is_outside, wipes=1)
     (job,) = (await scenario.jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
-    assert references_of(flow).keys() == {"shared_flowmanagement"}
+    assert get_references(flow).keys() == {"shared_flowmanagement"}
 
     await scenario.retry()
     (job,) = (await scenario.jobs()).values()
     assert job.state is FlowJobState.PREPARED, job.message
-    assert references_of(flow).keys() == {"shared_flowmanagement"}
+    assert get_references(flow).keys() == {"shared_flowmanagement"}
 
     await scenario.roll_back()
     (job,) = (await scenario.jobs()).values()
     assert job.state is FlowJobState.ROLLED_BACK, job.message
     assert is_stored(flow.client_data, before) or is_outside
-    assert references_of(flow).keys() == {"shared_flowmanagement"}
+    assert get_references(flow).keys() == {"shared_flowmanagement"}
 
 
 @pytest.mark.parametrize("is_outside", [False, True])
@@ -63,7 +63,7 @@ async def test_a_delivery_that_died_after_a_refused_save_costs_none(*, is_outsid
 
     (job,) = (await scenario.jobs()).values()
     assert job.state is FlowJobState.PREPARED, job.message
-    assert references_of(flow).keys() == {"shared_flowmanagement"}
+    assert get_references(flow).keys() == {"shared_flowmanagement"}
 
 
 @pytest.mark.parametrize("is_outside", [False, True])
@@ -73,20 +73,20 @@ async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_out
     (job,) = (await scenario.jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "shared_flowmanagement" in job.message
-    assert references_of(flow) == {}
+    assert get_references(flow) == {}
 
     for _ in range(3):
         await scenario.retry()
 
     (job,) = (await scenario.jobs()).values()
     assert job.state is FlowJobState.PREPARED, job.message
-    assert references_of(flow).keys() == {"shared_flowmanagement"}
+    assert get_references(flow).keys() == {"shared_flowmanagement"}
 
 
 async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
     """A rollback restores the references although the flow was not converted yet."""
     scenario, flow, before = await prepared_scenario(is_outside=False, wipes=2)
-    assert references_of(flow) == {}
+    assert get_references(flow) == {}
 
     await scenario.roll_back()
 
@@ -108,7 +108,7 @@ async def test_an_undo_right_after_a_refused_save_restores_the_definition(
     await scenario.opt_in()
     await scenario.order(PREPARE, flow.workflow_id)
     await scenario.approve(run=timedelta(seconds=5))
-    assert (flow.references_wiped, references_of(flow)) == (1, {})
+    assert (flow.references_wiped, get_references(flow)) == (1, {})
 
     await order(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=1))

@@ -23,7 +23,7 @@ from tests.fakes.flow_service import turn_off, turn_on
 from tests.fakes.invariants import left_off
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.remediation_scenario import planned as plan
-from tests.functional.scenarios.swap_scenario import Pair, about_to_swap, stop_writes
+from tests.functional.scenarios.swap_scenario import Pair, build_pair, stop_writes
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
@@ -32,7 +32,7 @@ LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
 @pytest.mark.parametrize("lag", LAGS)
 async def test_cutover_completes_although_reads_lag(lag: float) -> None:
     """The cutover completes without a notification, however long reads lag."""
-    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair = await build_pair(read_lag_seconds=(lag, lag))
 
     await pair.run(timedelta(days=40))
 
@@ -49,7 +49,7 @@ async def test_cutover_completes_although_reads_lag(lag: float) -> None:
 
 async def test_job_waits_until_the_write_is_visible() -> None:
     """The job waits and says that the write is accepted but not yet visible."""
-    pair = await about_to_swap(read_lag_seconds=(60.0, 60.0))
+    pair = await build_pair(read_lag_seconds=(60.0, 60.0))
 
     await pair.run(10 * SECOND)
 
@@ -61,8 +61,8 @@ async def test_job_waits_until_the_write_is_visible() -> None:
 @pytest.mark.parametrize("lag", LAGS)
 async def test_original_is_turned_on_if_its_copy_cannot_be_turned_on(lag: float) -> None:
     """If the copy cannot be turned on, the app turns the original on, whatever reads show."""
-    pair = await about_to_swap(read_lag_seconds=(lag, lag))
-    pair.refuse(pair.copy)
+    pair = await build_pair(read_lag_seconds=(lag, lag))
+    pair.reject_starts(pair.copy)
 
     await pair.run(DAY)
 
@@ -99,9 +99,9 @@ async def test_rejected_start_leaves_a_flow_on_or_is_reported(
 ) -> None:
     """Either the original is on again, or one notification says that both are off."""
     error = PlatformError("as the platform words it", code=code, status=403)
-    copy_refused, both_refused = await about_to_swap(), await about_to_swap()
-    copy_refused.refuse(copy_refused.copy, error=error)
-    both_refused.refuse(both_refused.copy, both_refused.original, error=error)
+    copy_refused, both_refused = await build_pair(), await build_pair()
+    copy_refused.reject_starts(copy_refused.copy, error=error)
+    both_refused.reject_starts(both_refused.copy, both_refused.original, error=error)
 
     await copy_refused.run(DAY)
     await both_refused.run(MINUTE)
@@ -122,7 +122,7 @@ async def test_rejected_start_leaves_a_flow_on_or_is_reported(
 )
 async def test_activation_without_effect_is_repeated(times: int, lag: float) -> None:
     """The app repeats an activation that the platform accepts without effect."""
-    pair = await about_to_swap(activations_that_do_not_stick=times, read_lag_seconds=(lag, lag))
+    pair = await build_pair(activations_that_do_not_stick=times, read_lag_seconds=(lag, lag))
 
     await pair.run(timedelta(days=40))
 
@@ -132,7 +132,7 @@ async def test_activation_without_effect_is_repeated(times: int, lag: float) -> 
 
 async def test_job_is_blocked_with_original_on_if_the_copy_never_turns_on() -> None:
     """After the deadline the job is blocked and the original is on."""
-    pair = await about_to_swap()
+    pair = await build_pair()
 
     def only_the_copy(workflow_id: str) -> None:
         never = int(workflow_id == pair.copy.workflow_id)
@@ -149,8 +149,8 @@ async def test_job_is_blocked_with_original_on_if_the_copy_never_turns_on() -> N
 @pytest.mark.parametrize("lag", LAGS)
 async def test_both_off_is_reported_at_once(lag: float) -> None:
     """Row, health and one notification say that both are off, and the app keeps trying for days."""
-    pair = await about_to_swap(read_lag_seconds=(lag, lag))
-    pair.refuse(pair.copy, pair.original)
+    pair = await build_pair(read_lag_seconds=(lag, lag))
+    pair.reject_starts(pair.copy, pair.original)
 
     await pair.run(timedelta(seconds=3 * lag) + MINUTE)
 
@@ -183,8 +183,8 @@ async def test_both_off_is_reported_at_once(lag: float) -> None:
 
 async def test_both_off_is_first_in_every_list() -> None:
     """A job with both flows off is first among the flow jobs and among the alerts."""
-    pair = await about_to_swap()
-    pair.refuse(pair.copy, pair.original)
+    pair = await build_pair()
+    pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
     services, table = pair.scenario.services, pair.scenario.services.tables.flow_jobs
     job = await pair.scenario.job("Keyword")
@@ -204,7 +204,7 @@ async def test_both_off_is_first_in_every_list() -> None:
 
 async def test_copy_turned_off_during_monitoring_is_reported() -> None:
     """The job is blocked and one notification says that both are off. The app turns none on."""
-    pair = await about_to_swap()
+    pair = await build_pair()
     await pair.run(timedelta(hours=1))
     turn_off(pair.scenario.world, pair.copy)
 
@@ -221,8 +221,8 @@ async def test_copy_turned_off_during_monitoring_is_reported() -> None:
 
 async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
     """The app writes nothing more, and the job is blocked with the code of the platform."""
-    pair = await about_to_swap()
-    pair.refuse(pair.copy, pair.original)
+    pair = await build_pair()
+    pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
     turn_on(pair.scenario.world, pair.original, pair.scenario.build.owner)
 
@@ -235,21 +235,21 @@ async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
 
 async def test_original_that_a_person_turned_on_stays_on() -> None:
     """The app does not turn off an original that a person has turned on."""
-    pair = await about_to_swap()
-    pair.refuse(pair.copy, pair.original)
+    pair = await build_pair()
+    pair.reject_starts(pair.copy, pair.original)
     await pair.run(10 * SECOND)
     turn_on(pair.scenario.world, pair.original, pair.scenario.build.owner)
 
     await pair.run(15 * MINUTE)
 
     assert (await pair.scenario.job("Keyword")).state is FlowJobState.BLOCKED
-    assert pair.switched(pair.original)[-1] is FlowState.ON
+    assert pair.list_switches(pair.original)[-1] is FlowState.ON
 
 
 async def test_job_continues_after_a_person_turns_the_copy_on() -> None:
     """The job continues as if the app had turned the copy on, and retires the original."""
-    pair = await about_to_swap()
-    pair.refuse(pair.copy, pair.original)
+    pair = await build_pair()
+    pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
     turn_on(pair.scenario.world, pair.copy, pair.scenario.build.owner)
 
@@ -275,7 +275,7 @@ async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutove
     stop: Any,
 ) -> None:
     """The original is turned on again, the copy stays off, and the job names what stops writes."""
-    pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
+    pair = await build_pair(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     assert pair.on == (False, False)
     await stop(pair)
@@ -290,12 +290,12 @@ async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutove
         Reason.ENVIRONMENT_READ_ONLY,
         Reason.KEY_NOT_APPLIED,
     }
-    assert pair.switched(pair.copy) == []
+    assert pair.list_switches(pair.copy) == []
 
 
 async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None:
     """The platform rejects writes during a migration, so the original is turned on after it."""
-    pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
+    pair = await build_pair(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     pair.scenario.build.environment.is_migrating = True
 
@@ -303,7 +303,7 @@ async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None
     assert pair.on == (False, False)
     assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
     pair.scenario.build.environment.is_migrating = False
-    pair.refuse(pair.copy)
+    pair.reject_starts(pair.copy)
     await pair.run(DAY)
 
     assert pair.on == (True, False)
@@ -311,8 +311,8 @@ async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None
 
 async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
     """After minutes one notification says that both are off. The flow is on when the service is."""
-    pair = await about_to_swap()
-    pair.refuse(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
+    pair = await build_pair()
+    pair.reject_starts(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
 
     await pair.run(2 * MINUTE)
     early = list(pair.scenario.fakes.notices.told)
@@ -328,9 +328,9 @@ async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
 @pytest.mark.parametrize("lag", LAGS)
 async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(lag: float) -> None:
     """The copy is turned on again, and the rollback succeeds later, in a retry."""
-    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair = await build_pair(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(days=10))
-    pair.refuse(pair.original)
+    pair.reject_starts(pair.original)
     assert pair.on == (False, True)
 
     await pair.scenario.roll_back(run=DAY)
@@ -349,8 +349,8 @@ async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_la
     lag: float,
 ) -> None:
     """The app writes although reads still show the original as on and the kill switch is on."""
-    pair = await about_to_swap(read_lag_seconds=(lag, lag))
-    pair.refuse(pair.copy, error=ServiceUnavailable("no answer"))
+    pair = await build_pair(read_lag_seconds=(lag, lag))
+    pair.reject_starts(pair.copy, error=ServiceUnavailable("no answer"))
     await pair.run(SECOND)
     assert pair.on == (False, False)
     await stop_writes(pair)
@@ -383,7 +383,7 @@ async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: floa
 
 async def test_original_stays_on_if_a_migration_rejects_turning_it_off() -> None:
     """The platform rejects turning off the original, so it stays on and nobody is notified."""
-    pair = await about_to_swap()
+    pair = await build_pair()
     pair.scenario.build.environment.is_migrating = True
 
     await pair.run(timedelta(hours=1))

@@ -13,7 +13,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.flow_service import turn_off, turn_on
-from tests.functional.scenarios.swap_scenario import Pair, about_to_swap, stop_writes
+from tests.functional.scenarios.swap_scenario import Pair, build_pair, stop_writes
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -31,7 +31,7 @@ async def test_original_is_turned_on_although_reads_lag_for_minutes(
     lag: float, seconds: int, give_up: Any
 ) -> None:
     """The app turns the original on although reads, minutes late, show it as on."""
-    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair = await build_pair(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(seconds=seconds))
     assert pair.on == (False, False)
     await give_up(pair)
@@ -43,10 +43,10 @@ async def test_original_is_turned_on_although_reads_lag_for_minutes(
 
 async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
     """Return a pair with both flows off, after the job saw one of them on."""
-    pair = await about_to_swap()
+    pair = await build_pair()
     if is_rolled_back:
         await pair.run(timedelta(days=10))
-    pair.refuse(pair.copy, pair.original)
+    pair.reject_starts(pair.copy, pair.original)
     if is_rolled_back:
         await pair.scenario.roll_back(run=MINUTE)
     else:
@@ -120,21 +120,21 @@ async def test_cutover_that_would_fail_again_is_not_repeated(
     assumptions: dict[str, object], error: Exception | None, code: Reason
 ) -> None:
     """The app turns the original off only once, and the job is then blocked with a fix."""
-    pair = await about_to_swap(is_outside=True, **assumptions)
+    pair = await build_pair(is_outside=True, **assumptions)
     if error:
-        pair.refuse(pair.copy, error=error)
+        pair.reject_starts(pair.copy, error=error)
 
     await pair.run(DAY)
 
     job = await pair.scenario.job("Keyword")
     assert (job.state, job.reason_code, bool(job.fix)) == (FlowJobState.BLOCKED, code, True)
     assert pair.on == (True, False)
-    assert pair.switched(pair.original).count(FlowState.OFF) == 1
+    assert pair.list_switches(pair.original).count(FlowState.OFF) == 1
 
 
 async def test_late_read_of_a_copy_that_the_job_turned_off_is_ignored() -> None:
     """A late read shows the copy as on, but the app knows that it has turned it off."""
-    pair = await about_to_swap(is_outside=True, read_lag_seconds=(170.0, 170.0))
+    pair = await build_pair(is_outside=True, read_lag_seconds=(170.0, 170.0))
     await pair.run(timedelta(seconds=151))
     await pair.scenario.retry()
 

@@ -10,7 +10,7 @@ from shared.adapters.entra.no_service_account import NoServiceAccount
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.swap_scenario import about_to_swap, stop_writes
+from tests.functional.scenarios.swap_scenario import build_pair, stop_writes
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
@@ -21,8 +21,8 @@ async def test_service_account_turns_on_a_flow_that_an_application_cannot(
 ) -> None:
     """The service account turns on a flow without a row, also with the kill switch on."""
     lag = (30.0, 30.0)
-    pair = await about_to_swap(is_outside=True, applications_activate=False, read_lag_seconds=lag)
-    pair.refuse(pair.copy)
+    pair = await build_pair(is_outside=True, applications_activate=False, read_lag_seconds=lag)
+    pair.reject_starts(pair.copy)
     await pair.run(SECOND)
     if is_stopped:
         await stop_writes(pair)
@@ -54,8 +54,8 @@ class Unset:
 
 async def test_fix_without_a_service_account_asks_the_owner_to_turn_the_flow_on() -> None:
     """Without a service account, the fix asks the flow's owner to turn it on."""
-    pair = await about_to_swap(is_outside=True, applications_activate=False)
-    pair.refuse(pair.copy)
+    pair = await build_pair(is_outside=True, applications_activate=False)
+    pair.reject_starts(pair.copy)
     earlier = pair.scenario.around
     pair.scenario.around = lambda ports: replace(
         earlier(ports), flow_access=cast("Any", Unset(ports))

@@ -1,4 +1,4 @@
-"""Calls of the app's functions with the worker's own request and message objects."""
+"""Call the app's functions with the worker's own request and message objects."""
 
 import base64
 import json
@@ -45,8 +45,8 @@ class Reply:
         return json.loads(self.text)
 
 
-def signed_in(name: str, roles: Iterable[Role] = Role) -> dict[str, str]:
-    """Return the header with which App Service says that a person is signed in."""
+def build_sign_in_header(name: str, roles: Iterable[Role] = Role) -> dict[str, str]:
+    """Return the header with which App Service names a signed-in person and the roles."""
     claims = [
         {"typ": OBJECT_ID, "val": f"id-{name}"},
         {"typ": "preferred_username", "val": name},
@@ -89,10 +89,10 @@ async def call(
     )
 
 
-def message_of(
+def build_message(
     body: object, *, message_id: str = "m-1", properties: Mapping[str, str] | None = None
 ) -> ServiceBusMessage:
-    """Return a message as the worker hands it over; `body` is sent as JSON, bytes as they are."""
+    """Return a message as the worker passes it on; a `body` that is not bytes becomes JSON."""
     return ServiceBusMessage(
         body=body if isinstance(body, bytes) else json.dumps(body).encode(),
         message_id=message_id,
@@ -106,7 +106,9 @@ def _through(trigger: Trigger) -> UseCase:
     async def deliver(services: Services, message: Delivered) -> None:
         provide(services)
         await trigger(
-            message_of(message.body, message_id=message.message_id, properties=message.properties)
+            build_message(
+                message.body, message_id=message.message_id, properties=message.properties
+            )
         )
 
     return deliver

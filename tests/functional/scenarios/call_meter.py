@@ -1,4 +1,4 @@
-"""The budget of the flow service on the fakes, where each method call is a request."""
+"""Apply the request budget of the flow service to the fakes, and record the requests."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ WRITES = {"grant", "revoke", "start", "stop"}
 
 @dataclass(slots=True)
 class Meter:
-    """The times of requests, by port."""
+    """The times of requests by port."""
 
     made: dict[str, list[datetime]] = field(
         default_factory=lambda: {name: [] for name in (*SCARCE, *PLENTY)}
@@ -39,12 +39,12 @@ class Meter:
         return max(sum(one - MINUTE < other <= one for other in made) for one in made)
 
     def counts(self) -> Counter[str]:
-        """Return the numbers of requests to the flow service and to other services."""
+        """Return how many requests went to the flow service and to other services."""
         return Counter(scarce=len(self.scarce), plenty=sum(len(self.made[name]) for name in PLENTY))
 
 
 class Metered:
-    """Wraps a port whose method calls count as requests."""
+    """Wraps a port, and records each method call as a request."""
 
     def __init__(
         self, port: object, budget: StoredRequestBudget | None, made: list[datetime], ports: Ports
@@ -66,7 +66,7 @@ class Metered:
 
 
 def put_on_budget(scenario: Scenario, limit: BudgetLimit, meter: Meter) -> None:
-    """Let a scenario's processes keep this budget, and record their requests in the meter."""
+    """Make the scenario's processes keep this budget, and record their requests in the meter."""
     make = scenario.driver.make
 
     def metered(ports: Ports) -> Services:

@@ -1,6 +1,6 @@
-"""Every page of the dashboard and every HTML report, at each stage of a remediation.
+"""Show every page of the dashboard and every HTML report, at each stage of a remediation.
 
-Each stage shows every route of the dashboard, so that it includes a new page without a change here.
+Each stage shows every route of the dashboard, so it includes a new page automatically.
 """
 
 import io
@@ -51,7 +51,7 @@ STOPPED = {
 
 
 async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
-    """Yield the pages of each stage of a remediation of that many flows."""
+    """Yield the pages of each stage of a remediation with this number of flows."""
     scenario = await build_operations(flow_count)
     visitor = Visitor(scenario)
     await visitor.show("status-new", "")
@@ -66,7 +66,7 @@ async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
 
 
 async def _await_approval(visitor: Visitor) -> None:
-    """The plan awaits approval."""
+    """Let the remediation run until its plan awaits approval."""
     scenario = visitor.scenario
     await visitor.ask(
         "PUT",
@@ -93,7 +93,7 @@ async def _await_approval(visitor: Visitor) -> None:
 
 
 async def _block_flows(visitor: Visitor) -> None:
-    """Firewalls and an app block some flows; the others wait or are migrated."""
+    """Approve the plan; firewalls and an app then block some flows."""
     scenario = visitor.scenario
     plans = await show_plan(scenario.services, visitor.identity)
     await visitor.ask(
@@ -127,7 +127,7 @@ async def _block_flows(visitor: Visitor) -> None:
 
 
 async def _stop_changes(visitor: Visitor) -> None:
-    """The kill switch is on."""
+    """Show pages while the kill switch is on, and turn it off."""
     await visitor.ask("POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"})
     visitor.scenario.world.clock.advance(timedelta(minutes=25))
     for page, route in STOPPED.items():
@@ -136,7 +136,7 @@ async def _stop_changes(visitor: Visitor) -> None:
 
 
 async def _complete(visitor: Visitor) -> None:
-    """The blocked flows are retried after people have fixed the reasons; originals are deleted."""
+    """Fix the reasons, retry the blocked flows, and delete originals."""
     scenario = visitor.scenario
     allow_new_ranges(scenario)
     await point_apps_at_copies(scenario)
@@ -152,14 +152,17 @@ async def _complete(visitor: Visitor) -> None:
 
 
 async def _record_daily_check(scenario: Scenario) -> None:
-    """Check the address ranges, and record a daily check; whole, it would start a remediation."""
+    """Check the address ranges, and record a daily check.
+
+    A whole daily check would start a remediation.
+    """
     await check_address_ranges(scenario.services, await scenario.services.environments.list())
     run = TimerRun(timer=SWEEP, completed_at=scenario.services.now)
     await scenario.services.tables.timer_runs.upsert(run)
 
 
 async def _report(visitor: Visitor) -> None:
-    """The assessments and the evidence, as files."""
+    """Keep the assessments and the evidence, which are files."""
     assessments: list[Any] = []
     for environment in visitor.scenario.world.environments.values():
         reply = await visitor.ask("GET", "environments/{id}/assessment", id=environment.id)
@@ -175,7 +178,7 @@ async def _report(visitor: Visitor) -> None:
 
 
 async def _build_demo_report(scenario: Scenario) -> str:
-    """Return the page of a demo that ended with the flows of this scenario."""
+    """Return the report of a demo that ended with the flows of this scenario."""
     jobs, flows = await scenario.jobs(), list[FlowResult]()
     for title, item in (await scenario.plan()).items():
         job = jobs.get(title)
@@ -202,7 +205,7 @@ async def _build_demo_report(scenario: Scenario) -> str:
 
 
 async def _read_only(visitor: Visitor) -> None:
-    """The environment is read-only again, and its next plan cannot be approved."""
+    """Make the environment read-only again, so that its next plan cannot be approved."""
     scenario = visitor.scenario
     body = {"approval_policy": "read_only"}
     environment = scenario.build.environment.id
@@ -214,7 +217,7 @@ async def _read_only(visitor: Visitor) -> None:
 
 
 async def _migrate_everything() -> Sequence[ShownPage]:
-    """Return the overview of a tenant in which every flow is migrated."""
+    """Return the overview pages of a tenant in which every flow is migrated."""
     scenario = Scenario()
     scenario.build.environment.display_name = "Operations"
     for title in ("Take bookings", "Book invoice", "Approve travel"):

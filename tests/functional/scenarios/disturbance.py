@@ -1,4 +1,4 @@
-"""Runs an action in the middle of a step, such as an edit, a rollback or the kill switch."""
+"""Run an action in the middle of a step, such as an edit, a rollback or the kill switch."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -48,7 +48,7 @@ def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bo
 
     def around(ports: Ports) -> Ports:
         ports = earlier(ports)
-        # One that lasts: services are made anew after a kill, the deed is done only once.
+        # This object lasts: services are built again after a kill, but the action runs only once.
         return replace(ports, **{port: disturbed})
 
     disturbed = cast(

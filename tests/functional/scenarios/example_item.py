@@ -1,4 +1,4 @@
-"""Makes an item of any table from the types of its members."""
+"""Build an item of any table from the types of its members."""
 
 import types
 from collections.abc import Collection, Mapping
@@ -10,35 +10,35 @@ from typing import Any, TypeAliasType, Union, get_args, get_origin, get_type_hin
 from tests.fakes.clock import START
 
 
-def example[T](kind: type[T], given: Mapping[str, object]) -> T:
-    """Return an item, with the given values for the members of these names."""
+def build_example[T](kind: type[T], given: Mapping[str, object]) -> T:
+    """Return an item; the members in `given` have these values."""
     hints = get_type_hints(kind)
     members = {
-        one.name: given[one.name] if one.name in given else _example(hints[one.name], given)
+        one.name: given[one.name] if one.name in given else _build_value(hints[one.name], given)
         for one in fields(kind)  # type: ignore[arg-type]  # every item is a dataclass
         if one.init
     }
     return kind(**members)
 
 
-def _example(kind: Any, given: Mapping[str, object]) -> object:
-    """Return a value of a type, empty if that is allowed."""
+def _build_value(kind: Any, given: Mapping[str, object]) -> object:
+    """Return a value of a type, empty if the type allows it."""
     if isinstance(kind, TypeAliasType):
-        return _example(kind.__value__, given)
+        return _build_value(kind.__value__, given)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return None if type(None) in arguments else _example(arguments[0], given)
+        return None if type(None) in arguments else _build_value(arguments[0], given)
     if origin is tuple and Ellipsis not in arguments:
-        return tuple(_example(one, given) for one in arguments)
+        return tuple(_build_value(one, given) for one in arguments)
     if isinstance(origin, type):
-        return {} if issubclass(origin, Mapping) else _empty(origin)
+        return {} if issubclass(origin, Mapping) else _build_empty(origin)
     if isinstance(kind, type) and is_dataclass(kind):
-        return example(kind, given)
+        return build_example(kind, given)
     if issubclass(kind, Enum):
         return next(iter(kind))
     simple: dict[Any, object] = {str: "x", datetime: START, timedelta: timedelta(minutes=1)}
     return simple.get(kind) or kind()
 
 
-def _empty(origin: type) -> Collection[object]:
+def _build_empty(origin: type) -> Collection[object]:
     return frozenset() if issubclass(origin, frozenset | set) else ()

@@ -1,4 +1,4 @@
-"""A tenant with the flows of a company, few or thousands, for pictures and tests of pages."""
+"""Build a tenant with the flows of a company, few or thousands, for pictures and page tests."""
 
 import json
 from collections.abc import Sequence
@@ -44,20 +44,20 @@ SITE_SIZE = 30
 
 @dataclass(slots=True)
 class _Site:
-    """Adds the flows of one site, whose name ends their names."""
+    """Adds the flows of one site, whose name is the last part of their names."""
 
     build: Builder
     number: int
 
     def name(self, title: str) -> str:
-        """Return the name of a flow."""
+        """Return the name of one of the site's flows."""
         if not self.number:
             return title
         round_, site = divmod(self.number - 1, len(_SITES))
         return f"{title} {_SITES[site]}{f' {round_ + 1}' if round_ else ''}"
 
     def add_blocked(self) -> None:
-        """Add the two flows behind firewalls, and one that its maker has to change first."""
+        """Add two flows behind firewalls, and one that its maker has to change first."""
         for title, firewall in (("Post to ERP", "nsg-erp"), ("Read prices", "pricing-api")):
             action = define.http_action(f"https://{_HOSTS[firewall]}/")
             self.build.http_flow(self.name(title), {"Call": action})
@@ -106,10 +106,10 @@ class _Site:
 
 
 async def build_operations(flow_count: int) -> Scenario:
-    """Return a scenario with that many flows on Microsoft's key in the environment Operations.
+    """Return a scenario with this number of flows on Microsoft's key in one environment.
 
-    The number is rounded down to a multiple of `SITE_SIZE`; fewer flows are three. Firewalls allow
-    the ranges of before the key only. Two more environments have no key.
+    The number is rounded down to a multiple of `SITE_SIZE`, or is 3 if it is smaller. Firewalls
+    allow only the address ranges from before the key. Two more environments have no key.
     """
     scenario = Scenario(has_azure_firewalls=True)
     scenario.driver.use_cases = TRIGGERS
@@ -132,12 +132,12 @@ async def build_operations(flow_count: int) -> Scenario:
 
 
 def allow_new_ranges(scenario: Scenario) -> None:
-    """Change the firewalls as their fix says."""
+    """Allow the new address ranges in the firewalls, as their fixes do."""
     _allow(scenario, [*_PREFIXES])
 
 
 async def point_apps_at_copies(scenario: Scenario) -> None:
-    """Change the canvas apps so that they run the copies, as their makers do."""
+    """Make the canvas apps run the copies, as their makers do."""
     copies = {job.original_id: job.copy_id for job in (await scenario.jobs()).values()}
     apps = scenario.build.environment.canvas_apps
     apps[:] = [

@@ -1,4 +1,4 @@
-"""Request the pages of the dashboard as a browser does, and keep them."""
+"""Request the pages of the dashboard as a browser does, and record them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from functions.routes import LISTED, ROUTES, UNKNOWN_PAGE, Method, Route
 from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.use_cases.read_remediation_rows import find
-from tests.functional.scenarios.app_calls import signed_in
+from tests.functional.scenarios.app_calls import build_sign_in_header
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
-OPERATOR = signed_in("megan@contoso.example") | BROWSER
-APPROVER = signed_in("lee@contoso.example") | BROWSER
-READER = signed_in("isaiah@contoso.example", [Role.READER]) | BROWSER
-NOBODY = signed_in("nora@contoso.example", []) | BROWSER
+OPERATOR = build_sign_in_header("megan@contoso.example") | BROWSER
+APPROVER = build_sign_in_header("lee@contoso.example") | BROWSER
+READER = build_sign_in_header("isaiah@contoso.example", [Role.READER]) | BROWSER
+NOBODY = build_sign_in_header("nora@contoso.example", []) | BROWSER
 _NOTHING: Mapping[str, str] = {}
 #: Routes of pages, with the one of unknown pages.
 PAGE_ROUTES = [
@@ -34,7 +34,7 @@ PAGE_ROUTES = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPage:
-    """A page as the app answered it."""
+    """A page of the app with its name, address, status and headers."""
 
     #: The page and its state, as the name of a picture.
     name: str
@@ -47,7 +47,7 @@ class ShownPage:
 
 @dataclass(slots=True)
 class Visitor:
-    """Sends requests to the app of a scenario, and keeps the pages of a stage."""
+    """Sends requests to a scenario's app, and records the pages of a stage."""
 
     scenario: Scenario
     #: A flow that is blocked later.
@@ -63,7 +63,7 @@ class Visitor:
         query: Mapping[str, str] = _NOTHING,
         params: Mapping[str, str] = _NOTHING,
     ) -> func.HttpResponse:
-        """Send a request for a route."""
+        """Send a request to a route, and return the answer."""
         provide(self.scenario.services)
         path = route.path.replace("{*path}", "nowhere").format(**params)
         request = func.HttpRequest(
@@ -85,7 +85,7 @@ class Visitor:
         headers: Mapping[str, str] = OPERATOR,
         **params: str,
     ) -> func.HttpResponse:
-        """Send a request of the API, which has to succeed."""
+        """Send an API request, require its success, and return the answer."""
         json_headers = {**headers, "Accept": "*/*"}
         content = b"" if body is None else json.dumps(body).encode()
         reply = await self.send(ROUTES[method, path], content, headers=json_headers, params=params)
@@ -93,7 +93,7 @@ class Visitor:
         return reply
 
     async def start_again(self) -> None:
-        """Start another remediation of Operations, and let it run until its plan is complete."""
+        """Start another remediation of Operations, and wait until its plan is complete."""
         scenario = self.scenario
         body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
         headers = OPERATOR | {"Idempotency-Key": "second"}
@@ -110,7 +110,7 @@ class Visitor:
         *,
         headers: Mapping[str, str] = APPROVER,
     ) -> None:
-        """Keep a page; its route can be given as a path below the dashboard's."""
+        """Request and record a page; the route may be a path below the dashboard's."""
         if isinstance(route, str):
             route = ROUTES["GET", f"dashboard{route}"]
         params = {"flow": self.flow_id, "id": self.identity if self.flow_id else ""}
@@ -120,7 +120,7 @@ class Visitor:
         self.keep(name, f"/api/{path}", reply)
 
     def keep(self, name: str, path: str, reply: func.HttpResponse) -> None:
-        """Keep a page of these stages."""
+        """Record an answer as a page of the current stage."""
         text = reply.get_body().decode()
         status, headers = reply.status_code, dict(reply.headers)
         self.pages.append(
@@ -128,12 +128,12 @@ class Visitor:
         )
 
     def keep_report(self, name: str, text: str) -> None:
-        """Keep a report, which is a file and not a page of the app."""
+        """Record a report, which is a file and not a page of the app."""
         path = f"/reports/{name}"
         self.pages.append(ShownPage(name=name, path=path, status=200, headers={}, text=text))
 
     async def show_every_route(self, stage: str) -> None:
-        """Keep every page of the dashboard as it is now."""
+        """Request and record every page of the dashboard in its current state."""
         for route in PAGE_ROUTES:
             page = route.name.removeprefix("show_").removesuffix("_page")
             await self.show(f"{page}-{stage}", route)
@@ -145,6 +145,6 @@ class Visitor:
         return self.scenario.remediation.id
 
     def take_pages(self) -> Sequence[ShownPage]:
-        """Return the pages of the stage that ends now."""
+        """Return the pages of the current stage, and begin a new one."""
         taken, self.pages = self.pages, []
         return taken

@@ -1,4 +1,4 @@
-"""A platform that rejects the saves of one flow, which removes its connection references."""
+"""A platform that rejects saves of one flow, and removes its connection references each time."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def references_of(flow: FakeFlow) -> dict[str, Any]:
+def get_references(flow: FakeFlow) -> dict[str, Any]:
     """Return the connection references of a flow."""
     references: dict[str, Any] = json.loads(flow.client_data)["properties"]["connectionReferences"]
     return references
@@ -21,7 +21,7 @@ class RefusingSaves:
     """A workflows port that rejects the saves of one flow and removes its references."""
 
     def __init__(self, port: Any, flow: FakeFlow, left: list[BaseException]) -> None:
-        """Reject as many saves as `left` has errors."""
+        """Reject one save for each error in `left`, with that error."""
         self._port, self._flow, self._left = port, flow, left
 
     def __getattr__(self, name: str) -> Any:
@@ -31,7 +31,7 @@ class RefusingSaves:
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Reject the save, or write."""
+        """Reject the save, or pass the change on."""
         if workflow_id == self._flow.workflow_id and change.client_data and self._left:
             error = self._left.pop()
             document = json.loads(self._flow.client_data)
@@ -44,7 +44,7 @@ class RefusingSaves:
 def refuse_saves(
     scenario: Scenario, flow: FakeFlow, *, wipes: int, error: BaseException | None = None
 ) -> list[BaseException]:
-    """Let the next saves of a flow be rejected, and return the errors that are left."""
+    """Reject the next saves of a flow, and return the list of errors still to be raised."""
     left = [error or PlatformError("not today", code="Strange", status=400)] * wipes
 
     def around(ports: Ports) -> Ports:

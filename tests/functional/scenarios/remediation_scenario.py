@@ -1,4 +1,4 @@
-"""A remediation on fakes from start to end, for tests."""
+"""A remediation on fakes, from start to end."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ on_both_platforms = pytest.mark.parametrize("profile", Profile)
 
 
 async def approve_shown(services: Services, remediation_id: str, *except_flows: str) -> None:
-    """Approve every plan that awaits approval, as it is shown now."""
+    """Approve every plan that awaits approval, in the version that is shown now."""
     plans = await show_plan(services, remediation_id)
     versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
     approval = ApprovalInput(versions=versions, approved_by="tests", excluded_flow_ids=except_flows)
@@ -46,7 +46,7 @@ async def approve_shown(services: Services, remediation_id: str, *except_flows: 
 
 
 class _ReachedError(Exception):
-    """Raised when a job reaches the state that a test waits for."""
+    """Stops a scenario when a job reaches the state that a test waits for."""
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Scenario:
         self.driver = Driver(fakes=self.fakes, make=self.make)
 
     def make(self, ports: Ports) -> Services:
-        """Return the services of a process of the app."""
+        """Build the services of one process of the app."""
         return self._on(self.around(ports))
 
     def _on(self, ports: Ports) -> Services:
@@ -87,7 +87,7 @@ class Scenario:
 
     @property
     def services(self) -> Services:
-        """Services without interruptions, for the reads and decisions of a test."""
+        """The services without interruptions, for reads and decisions of a test."""
         return self._on(self.fakes.ports)
 
     async def opt_in(self, **settings: Any) -> None:
@@ -142,7 +142,7 @@ class Scenario:
         return (await self.jobs())[title]
 
     async def until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
-        """Stop after the invocation that brings a job into this state."""
+        """Let time pass until an invocation has brought a job into this state; return the job."""
 
         def look() -> None:
             marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"leased_until":null')
@@ -171,7 +171,7 @@ class Scenario:
         await self.driver.run(self.world.clock.now() + time)
 
     async def jobs(self) -> dict[str, FlowJob]:
-        """Return the flow jobs by the title of the original."""
+        """Return the flow jobs by their originals' titles."""
         jobs = await self.services.tables.flow_jobs.all(self.build.environment.id)
         return {job.display_name: job for job in jobs}
 
@@ -181,7 +181,7 @@ class Scenario:
         return job
 
     async def plan(self) -> dict[str, PlanItem]:
-        """Return the plan by the title of the flow."""
+        """Return the plan items by their flows' titles."""
         job = await self.environment_job()
         items = await self.services.tables.plan_items.all(job.id)
         return {item.display_name: item for item in items}
@@ -210,7 +210,7 @@ async def planned(scenario: Scenario) -> None:
 
 
 def edit(flow: FakeFlow, action: dict[str, object] | None = None) -> None:
-    """Save the flow with one more action, as its owner does."""
+    """Save the flow with one more action, as its owner may do."""
     text = json.dumps(action or {"type": "Compose", "inputs": 1})
     extra = f'"Extra": {text}, "Lineage": {{'
     flow.client_data = flow.client_data.replace('"Lineage": {', extra, 1)

@@ -1,4 +1,4 @@
-"""A self-starting flow right before its cutover, on a platform that rejects some starts."""
+"""A self-starting flow right before its cutover, on a platform that may reject starts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ LICENCE = PlatformError("no adequate licence", code="MissingAdequateQuotaPolicy"
 
 @dataclass(slots=True)
 class Pair:
-    """A self-starting flow and its copy right before the cutover, with starts that are rejected."""
+    """A self-starting flow and its copy right before the cutover, and the starts to reject."""
 
     scenario: Scenario
     original: FakeFlow
@@ -34,7 +34,7 @@ class Pair:
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Write, unless the change turns on a flow whose start is rejected."""
+        """Pass the change on, unless it turns on a flow whose start is rejected."""
         if change.state is FlowState.ON:
             self.before(workflow_id)
             if workflow_id in self.refusals:
@@ -48,13 +48,13 @@ class Pair:
         flows = self.scenario.world.flows()
         return next(flow for flow in flows if flow.made_by_app)
 
-    def refuse(self, *flows: FakeFlow, error: Exception = LICENCE) -> None:
+    def reject_starts(self, *flows: FakeFlow, error: Exception = LICENCE) -> None:
         """Reject each start of these flows from now on."""
         self.refusals |= {flow.workflow_id: error for flow in flows}
 
     @property
     def on(self) -> tuple[bool, bool]:
-        """Whether original and copy are on, whatever reads show."""
+        """Whether the original and the copy are really on, although reads may lag."""
         return self.original.is_on, self.copy.is_on
 
     async def run(self, time: timedelta) -> None:
@@ -62,14 +62,14 @@ class Pair:
         await self.scenario.run(time)
         assert pairs_on_together(self.scenario.world) == []
 
-    def switched(self, flow: FakeFlow) -> list[FlowState]:
-        """Return the states that a flow was set to, in order."""
+    def list_switches(self, flow: FakeFlow) -> list[FlowState]:
+        """Return the states to which a flow was set, in order."""
         switches = self.scenario.world.switches
         return [one.state for one in switches if one.workflow_id == flow.workflow_id]
 
 
-async def about_to_swap(*, is_outside: bool = False, **assumptions: object) -> Pair:
-    """Return a pair right before the cutover; with `is_outside` the original has no row."""
+async def build_pair(*, is_outside: bool = False, **assumptions: object) -> Pair:
+    """Return a pair right before the cutover; with `is_outside`, the original has no row."""
     scenario = Scenario()
     pair = Pair(scenario, scenario.build.keyword_flow("Keyword"))
     if is_outside:

@@ -1,4 +1,4 @@
-"""Originals of two environments that call each other by URL, and a remediation of both."""
+"""A remediation of two environments whose flows call each other by URL."""
 
 import json
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class TwoEnvironments(Scenario):
         return self.build, self.other
 
     async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTOMATIC) -> None:
-        """Set the mode of both environments."""
+        """Set the approval policy of both environments."""
         for build in self.builders:
             row = EnvironmentSettings(environment_id=build.environment.id, approval_policy=mode)
             await self.services.tables.environment_settings.upsert(row)
@@ -56,14 +56,11 @@ class TwoEnvironments(Scenario):
         await self.run(run)
 
     async def everywhere(self) -> dict[str, FlowJob]:
-        """Return the jobs of both environments by the title of the original."""
+        """Return the jobs of both environments by their originals' titles."""
         return {job.display_name: job for job in await self.services.tables.flow_jobs.all()}
 
     def called_across(self) -> tuple[FakeFlow, FakeFlow]:
-        """Add *Orders* in this environment and *Shop*, which calls it, in the other.
-
-        Return both.
-        """
+        """Add *Orders* in this environment and *Shop* in the other, which calls it; return both."""
         orders = self.build.http_flow("Orders")
         shop = self.other.http_flow("Shop", {"Order": define.http_action(self.url(orders))})
         return orders, shop

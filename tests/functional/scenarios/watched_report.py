@@ -13,7 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class WatchedReport:
-    """A report that records the cursors of its answers, for each of its two lists."""
+    """Records the cursors with which the app reads each of the report's two lists."""
 
     answered: dict[bool, list[str]] = field(default_factory=lambda: defaultdict(list))
     #: After so many pages of both lists one call is throttled; None: none is.
@@ -32,7 +32,7 @@ class WatchedReport:
         scenario.renew()
 
     def readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
-        """Return the cursors of each read of the list, from its first page on."""
+        """Return the cursors of each complete read of the list."""
         found: list[list[str]] = []
         for cursor in self.answered[cannot_migrate_only]:
             if not cursor:
@@ -51,7 +51,7 @@ class _Reports:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return the page and record its cursor."""
+        """Record the cursor, and return the page."""
         watched = self._watched
         if watched.throttled_after == sum(map(len, watched.answered.values())):
             watched.throttled_after = None

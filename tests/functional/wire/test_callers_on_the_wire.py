@@ -1,4 +1,4 @@
-"""Test callers of each Azure kind over TLS: no call is lost, a rollback restores each byte."""
+"""Test the callers of each Azure kind over TLS."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
+from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import GROUP
 
 URL = f"{{{{trigger_url:{ORDERS}}}}}"
@@ -33,9 +33,9 @@ CHANGING = {
 }
 
 
-def described(profile: Profile) -> dict[str, Any]:
-    """Return a tenant whose flow is called from a place of each kind, beside other values."""
-    seed = tenant_seed(orders(), profile=profile)
+def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
+    """Return a tenant whose flow has a caller of each kind, beside other values."""
+    seed = build_tenant_seed(build_orders_seed(), profile=profile)
     azure = seed["azure"]
     secret = {"name": "url", "value": URL, "contentType": "text/uri", "tags": {"team": "x"}}
     azure["vaults"].append({"id": VAULT, "secrets": [secret]})
@@ -85,7 +85,7 @@ def described(profile: Profile) -> dict[str, Any]:
 
 
 def read_places(scenario: WireScenario) -> dict[str, str]:
-    """Return the content of everything in Azure that can hold a URL, as text."""
+    """Return the content of each Azure resource that can contain a URL, by its id."""
     azure = scenario.tenant.part(Azure)
     places: dict[str, object] = {"variables in use": read_variables_in_use(azure)}
     for kind in (
@@ -93,7 +93,9 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
         "Microsoft.Insights/actionGroups",
         "Microsoft.Logic/workflows",
     ):
-        places |= {each["id"]: without_changing(each) for each in azure.resources.of_type(kind)}
+        places |= {
+            each["id"]: remove_volatile_members(each) for each in azure.resources.of_type(kind)
+        }
     for one in azure.resources.of_type("Microsoft.Web/sites/config"):
         places[one["id"]] = one["properties"]
     for name, key_values in azure.configuration_stores.items():
@@ -115,8 +117,8 @@ def read_variables_in_use(azure: Azure) -> list[dict[str, str]]:
     ]
 
 
-def without_changing(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a resource without what Azure sets with each write."""
+def remove_volatile_members(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a resource without the members that Azure sets with each write."""
     properties = {
         name: value for name, value in resource["properties"].items() if name not in CHANGING
     }
@@ -124,7 +126,7 @@ def without_changing(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(sorted({**resource, "properties": properties, "identity": identity}.items()))
 
 
-def digests_of(scenario: WireScenario) -> dict[str, str]:
+def hash_places(scenario: WireScenario) -> dict[str, str]:
     """Return a hash of each place's content."""
     return {
         place: hashlib.sha256(text.encode()).hexdigest()
@@ -133,26 +135,26 @@ def digests_of(scenario: WireScenario) -> dict[str, str]:
 
 
 async def call_from_everywhere(scenario: WireScenario) -> list[int]:
-    """Call the URL of each place, as their systems do; return the statuses."""
+    """Call the URL of each place as its system does, and return the statuses."""
     texts = read_places(scenario).values()
     urls = [url for text in texts for url in re.findall(r'https://[^\s"\\]+/invoke[^\s"\\]+', text)]
     return [await scenario.post(url) for url in urls]
 
 
 @on_both_platforms
-async def test_a_caller_of_each_azure_kind_moves_and_comes_back(
+async def test_callers_of_each_azure_kind_are_updated_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """Each system calls at each stage and every call is accepted; a rollback restores each byte."""
-    async with wire_scenario(monkeypatch, tmp_path, described(profile)) as scenario:
-        before, statuses = digests_of(scenario), await call_from_everywhere(scenario)
+    """Every call at each stage is accepted, and a rollback restores each byte."""
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_with_callers(profile)) as scenario:
+        before, statuses = hash_places(scenario), await call_from_everywhere(scenario)
 
         await scenario.order(run=timedelta(0))
         for wait in [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10:
             await scenario.run(wait)
             statuses += await call_from_everywhere(scenario)
         job = await scenario.job()
-        moved = digests_of(scenario)
+        moved = hash_places(scenario)
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         for wait in [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10:
             await scenario.run(wait)
@@ -161,5 +163,5 @@ async def test_a_caller_of_each_azure_kind_moves_and_comes_back(
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
         assert len([place for place in before if moved[place] != before[place]]) == 9
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
-        assert digests_of(scenario) == before
+        assert hash_places(scenario) == before
         assert set(statuses) == {202}

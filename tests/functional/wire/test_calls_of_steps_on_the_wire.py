@@ -1,4 +1,4 @@
-"""The history of a job counts every request that the job has sent."""
+"""The history of a job counts the requests that the job sends."""
 
 from pathlib import Path
 
@@ -7,33 +7,35 @@ import pytest
 from local_cloud.tenant.core.tenant import Tenant
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.wire.wire_scenario import wire_scenario
-from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
+from tests.functional.wire.wire_seed import CHILD, ORDERS, build_flow_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import DAILY, HTTP, child_action, definition
 
 DAY = "00000000-0000-4000-8000-0000000000d1"
 
 
-def calls_of(tenant: Tenant) -> int:
-    """Return the requests that reached the tenant, without those of the sign-in."""
+def count_requests(tenant: Tenant) -> int:
+    """Return how many requests reached the tenant, without those to sign in."""
     routes = tenant.calls.routes
     return sum(number for route, number in routes.items() if not route.startswith("entra."))
 
 
-async def test_the_steps_of_all_jobs_took_every_call(
+async def test_histories_of_all_jobs_count_every_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Dependent flows and a self-starting flow count all their requests."""
-    child = flow_seed(CHILD, "Book", definition(HTTP))
-    parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
-    daily = flow_seed(DAY, "Daily", definition(DAILY), heldBack=True)
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(child, parent, daily)) as scenario:
+    """The jobs are those of dependent flows and of a self-starting flow."""
+    child = build_flow_seed(CHILD, "Book", definition(HTTP))
+    parent = build_flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
+    daily = build_flow_seed(DAY, "Daily", definition(DAILY), heldBack=True)
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(child, parent, daily)
+    ) as scenario:
         scenario.between = scenario.tenant.calls.reset
         await scenario.order()
 
         environment_job, jobs = await scenario.environment_job(), await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         lines = [line for job in (environment_job, *jobs.values()) for line in job.history]
-        assert sum(line.requests for line in lines) == calls_of(scenario.tenant)
+        assert sum(line.requests for line in lines) == count_requests(scenario.tenant)
         took = {line.state: line.requests for line in jobs[DAY].history}
         assert took["copying"] > 0 < took["cutting_over"]
         assert took["retired"] == 0

@@ -1,4 +1,4 @@
-"""A whole remediation of a flow that is shared and in a solution, over the wire."""
+"""Test remediations of a flow that is shared and in a solution, over the wire."""
 
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,27 @@ from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.environments.flow import SimulatedRole
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
-from tests.functional.wire.wire_scenario import WireScenario, retired, wire_scenario
-from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
+from tests.functional.wire.wire_scenario import WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_seed import (
+    COLLEAGUE,
+    ORDERS,
+    TRAINEE,
+    build_orders_seed,
+    build_tenant_seed,
+)
 from tests.local_cloud.tenant.tenant_world import APP, BUTTON, MAKER, definition
 
 TEAM = "70000000-0000-4000-8000-0000000000a1"
 
 
-def shared_orders(**environment: Any) -> dict[str, Any]:
+def build_tenant_with_shared_flow(**environment: Any) -> dict[str, Any]:
     """Return a tenant with one flow that is shared and in a solution."""
-    flow = orders(
+    flow = build_orders_seed(
         description="What the shop sends",
         solutions=["Orders", "Default"],
         coOwners={COLLEAGUE: "CanEdit", TEAM: "CanView"},
     )
-    return tenant_seed(
+    return build_tenant_seed(
         flow,
         teams=[{"teamid": TEAM, "name": "Night shift"}],
         solutions=[{"uniquename": "Orders", "friendlyname": "Orders"}, {"uniquename": "Default"}],
@@ -32,22 +38,26 @@ def shared_orders(**environment: Any) -> dict[str, Any]:
     )
 
 
-async def sharing_of(scenario: WireScenario) -> tuple[str, str, dict[str, SimulatedRole], set[str]]:
-    """Return owner, description, co-owners and solutions of the copy."""
+async def read_sharing(
+    scenario: WireScenario,
+) -> tuple[str, str, dict[str, SimulatedRole], set[str]]:
+    """Return the owner, description, co-owners and solutions of the copy."""
     copy = scenario.flow((await scenario.job()).copy_id)
     return copy.owner, copy.description, copy.roles, copy.solutions
 
 
 @on_both_platforms
-async def test_a_copy_is_shared_as_its_original(
+async def test_copy_is_shared_like_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """The copy is shared as its original, but not with the app or the service account."""
-    async with wire_scenario(monkeypatch, tmp_path, shared_orders(profile=profile)) as scenario:
+    """The app and the service account are no co-owners of the copy."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_with_shared_flow(profile=profile)
+    ) as scenario:
         await scenario.order()
 
-        await retired(scenario)
-        assert await sharing_of(scenario) == (
+        await require_retired(scenario)
+        assert await read_sharing(scenario) == (
             MAKER,
             "What the shop sends",
             {COLLEAGUE: SimulatedRole.CAN_EDIT, TEAM: SimulatedRole.CAN_VIEW},
@@ -58,18 +68,22 @@ async def test_a_copy_is_shared_as_its_original(
 
 
 @on_both_platforms
-async def test_a_flow_outside_solutions_keeps_its_sharing(
+async def test_copy_of_a_flow_outside_solutions_is_shared_like_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """The co-owners are found by Entra ids, and the description in the flow service."""
-    flow = orders(description="By hand", inSolution=False, coOwners={COLLEAGUE: "CanView"})
+    """The app reads the co-owners and the description from the flow service."""
+    flow = build_orders_seed(
+        description="By hand", inSolution=False, coOwners={COLLEAGUE: "CanView"}
+    )
     flow["definition"] = definition(BUTTON | {"kind": "PowerApp"})
-    description = tenant_seed(flow, assumptions={"my_flows_have_rows": False}, profile=profile)
+    description = build_tenant_seed(
+        flow, assumptions={"my_flows_have_rows": False}, profile=profile
+    )
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
-        await retired(scenario)
-        owner, text, roles, _ = await sharing_of(scenario)
+        await require_retired(scenario)
+        owner, text, roles, _ = await read_sharing(scenario)
         assert (owner, text, roles) == (MAKER, "By hand", {COLLEAGUE: SimulatedRole.CAN_VIEW})
         assert "run-only users" in " ".join((await scenario.job()).notes)
 
@@ -81,11 +95,11 @@ async def test_a_flow_outside_solutions_keeps_its_sharing(
         ("dataverse.add_solution_component", "solution_rejected"),
     ],
 )
-async def test_a_refusal_blocks_and_a_retry_goes_on(
+async def test_rejected_sharing_blocks_the_job_until_a_retry(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str
 ) -> None:
     """The original stays on until the copy is shared in a retry."""
-    async with wire_scenario(monkeypatch, tmp_path, shared_orders()) as scenario:
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_with_shared_flow()) as scenario:
         scenario.tenant.faults.add(
             Fault(route=route, status=403, code="0x80040220", message="prvShareWorkflow")
         )
@@ -96,18 +110,20 @@ async def test_a_refusal_blocks_and_a_retry_goes_on(
 
         await scenario.retry()
 
-        await retired(scenario)
+        await require_retired(scenario)
 
 
-async def test_a_disabled_owner_blocks_before_anything_is_written(
+async def test_disabled_owner_blocks_the_job_before_a_copy_is_created(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The message names the owner and the fix. A retry with another owner succeeds."""
+    """The message names the owner. A retry after a change of the owner succeeds."""
     members = [
         {"id": APP, "isAdministrator": True, "mayImpersonate": True},
         {"id": MAKER, "isDisabled": True},
     ]
-    async with wire_scenario(monkeypatch, tmp_path, shared_orders(members=members)) as scenario:
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_with_shared_flow(members=members)
+    ) as scenario:
         await scenario.order()
         job = await scenario.job()
         assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
@@ -118,6 +134,6 @@ async def test_a_disabled_owner_blocks_before_anything_is_written(
         scenario.flow().roles = {TRAINEE: SimulatedRole.CAN_VIEW}
         await scenario.retry()
 
-        await retired(scenario)
-        owner, _, roles, _ = await sharing_of(scenario)
+        await require_retired(scenario)
+        owner, _, roles, _ = await read_sharing(scenario)
         assert (owner, roles) == (COLLEAGUE, {TRAINEE: SimulatedRole.CAN_VIEW})

@@ -1,4 +1,4 @@
-"""A copy by the product's own services on the tenant over TLS: what it keeps, what it names."""
+"""Test what a copy keeps of its original, over TLS."""
 
 import json
 from datetime import timedelta
@@ -12,7 +12,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed
+from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import APP, MAKER, bound, definition
 
 CONNECTOR = "shared_office365"
@@ -26,13 +26,13 @@ EMBEDDED = {
 }
 
 
-def settled_orders(**more: Any) -> dict[str, Any]:
-    """Return the orders' flow with everything set that a maker can set."""
+def build_orders_with_connections(**more: Any) -> dict[str, Any]:
+    """Return the flow "Take orders" with embedded connections and many actions."""
     flow = {"definition": definition(TRIGGER, ACTIONS), "connectionReferences": EMBEDDED}
-    return orders(**{**flow, **more})
+    return build_orders_seed(**{**flow, **more})
 
 
-def described(
+def build_tenant(
     *flows: dict[str, Any],
     owner: str = MAKER,
     profile: Profile = Profile.DOCUMENTED,
@@ -40,11 +40,15 @@ def described(
 ) -> dict[str, Any]:
     """Return a tenant whose one connection belongs to `owner`."""
     connection = {"name": "mail-1", "api": CONNECTOR, "owner": owner}
-    return tenant_seed(*flows, assumptions=assumptions, profile=profile, connections=[connection])
+    return build_tenant_seed(
+        *flows, assumptions=assumptions, profile=profile, connections=[connection]
+    )
 
 
-async def copied(scenario: WireScenario, *, run: timedelta = timedelta(days=40)) -> dict[str, Any]:
-    """Let the original be copied and retired; return the copy's `properties`."""
+async def copy_flow(
+    scenario: WireScenario, *, run: timedelta = timedelta(days=40)
+) -> dict[str, Any]:
+    """Start a remediation that copies and retires the flow; return the copy's `properties`."""
     await scenario.order(run=run)
     job = await scenario.job()
     assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
@@ -56,7 +60,7 @@ async def copied(scenario: WireScenario, *, run: timedelta = timedelta(days=40))
 @pytest.mark.parametrize("state", ["Started", "Stopped"])
 @pytest.mark.parametrize("in_solution", [True, False])
 @on_both_platforms
-async def test_a_copy_keeps_everything_and_names_a_reference(
+async def test_copy_has_the_same_definition_and_a_connection_reference(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     state: str,
@@ -64,16 +68,16 @@ async def test_a_copy_keeps_everything_and_names_a_reference(
     *,
     in_solution: bool,
 ) -> None:
-    """Flows inside and outside solutions are copied completely, on or off."""
-    seed = described(
-        settled_orders(state=state, inSolution=in_solution),
+    """The original is on or off, inside or outside a solution."""
+    seed = build_tenant(
+        build_orders_with_connections(state=state, inSolution=in_solution),
         profile=profile,
         older_host_shapes_refused=False,
     )
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before = json.loads(scenario.flow().client_data)["properties"]
 
-        after = await copied(scenario)
+        after = await copy_flow(scenario)
 
         (reference,) = scenario.environment.table("connectionreferences").values()
         assert after["definition"] == before["definition"]
@@ -86,15 +90,18 @@ async def test_a_copy_keeps_everything_and_names_a_reference(
         assert (copy.state, copy.owner) == (state, MAKER)
 
 
-async def test_older_shapes_are_converted_where_saves_refuse_them(
+async def test_older_connector_actions_are_converted_if_the_platform_rejects_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each operation names its reference and has no authentication; nothing else changes."""
-    seed = described(settled_orders(), older_host_shapes_refused=True)
+    """Each operation gets a connection reference and loses its authentication.
+
+    Nothing else changes.
+    """
+    seed = build_tenant(build_orders_with_connections(), older_host_shapes_refused=True)
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before = json.loads(scenario.flow().client_data)["properties"]["definition"]
 
-        after = (await copied(scenario))["definition"]
+        after = (await copy_flow(scenario))["definition"]
 
         for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
             action["inputs"]["host"]["connectionReferenceName"] = CONNECTOR
@@ -103,39 +110,39 @@ async def test_older_shapes_are_converted_where_saves_refuse_them(
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
-async def test_a_flow_that_the_flow_service_shows_in_another_shape_is_copied(
+async def test_definition_in_runtime_format_is_converted_for_the_copy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool
 ) -> None:
-    """No save takes what is read there; outside solutions nothing else can be read."""
-    seed = described(
-        settled_orders(inSolution=in_solution),
+    """The platform rejects a save in the format that the flow service shows."""
+    seed = build_tenant(
+        build_orders_with_connections(inSolution=in_solution),
         profile=Profile.ADVERSARIAL,
         flow_service_shows_runtime_shape=True,
     )
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        after = (await copied(scenario))["definition"]
+        after = (await copy_flow(scenario))["definition"]
 
         assert after["actions"]["Send"]["inputs"]["host"]["connectionReferenceName"] == CONNECTOR
 
 
-async def test_a_platform_that_names_the_connection_beside_the_reference_is_no_difference(
+async def test_copy_is_verified_although_the_platform_adds_the_connection_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The platform stores what was sent, although it shows more when it is read."""
-    seed = described(settled_orders(), saves_name_connections=True)
+    """The platform shows a member that the app has not written."""
+    seed = build_tenant(build_orders_with_connections(), saves_name_connections=True)
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        after = await copied(scenario)
+        after = await copy_flow(scenario)
 
         connection = after["connectionReferences"][CONNECTOR]["connection"]
         assert connection["name"] == "mail-1"
         assert connection["connectionReferenceLogicalName"].startswith("cmk_")
 
 
-async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
+async def test_definition_with_connection_references_is_copied_byte_for_byte(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The text keeps its spaces, escapes and numbers."""
-    seed = described(orders(connectionReferences=bound("cr1_mail")))
+    """Spaces, escapes and numbers stay as they are."""
+    seed = build_tenant(build_orders_seed(connectionReferences=bound("cr1_mail")))
     (environment,) = seed["environments"]
     connector = f"/providers/Microsoft.PowerApps/apis/{CONNECTOR}"
     environment["connectionReferences"] = [
@@ -162,11 +169,11 @@ async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
         assert scenario.flow(job.copy_id).client_data == flow["clientData"]
 
 
-async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
+async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The row says which connection, whose it is, and who has to share it."""
-    seed = described(settled_orders(state="Stopped"), owner=COLLEAGUE)
+    """The message names the connection and its owner; the fix names who has to share it."""
+    seed = build_tenant(build_orders_with_connections(state="Stopped"), owner=COLLEAGUE)
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order(run=SHORT)
 

@@ -1,7 +1,7 @@
-"""Public flows that nobody here wrote go through the whole job, on the wire.
+"""Remediate public flows of a corpus over the wire.
 
-The platform holds every one of them back. Each is assessed and planned and comes to its planned
-end; each copy says what its original says.
+The platform keeps all of them on Microsoft's key. Each flow reaches the end that its plan names,
+and each copy has the same definition as its original.
 """
 
 import json
@@ -28,7 +28,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.change_environment import ignore_issue
 from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import tenant_seed
+from tests.functional.wire.wire_seed import build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import APP, MAKER, POLICY_ID
 
 pytestmark = [
@@ -40,17 +40,17 @@ _APIS = "/providers/Microsoft.PowerApps/apis/"
 _CONNECTION_FIELDS = ("connection", "connectionName", "connectionReferenceLogicalName")
 
 
-def environments() -> list[dict[str, Any]]:
-    """Return the corpus as environments with a key; each flow is on and on Microsoft's key."""
+def build_environments() -> list[dict[str, Any]]:
+    """Return the corpus as environments with a key, in which each flow is on."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
     text = json.dumps([environment.to_seed() for environment in found.environments])
     ours = json.loads(text.replace(DEMO_MAKER, MAKER).replace(derive_id("application"), APP))
     for environment in ours:
-        bind(environment)
+        add_connections(environment)
     return [environment | {"policy": POLICY_ID} for environment in ours]
 
 
-def bind(environment: dict[str, Any]) -> None:
+def add_connections(environment: dict[str, Any]) -> None:
     """Add the connections that an export lacks and that a flow needs to be on."""
     for flow in environment["flows"]:
         references = flow["clientData"]["properties"]["connectionReferences"]
@@ -68,10 +68,10 @@ def bind(environment: dict[str, Any]) -> None:
                 }
             )
             environment["connections"].append({"name": name, "api": connector, "owner": MAKER})
-        refer_to_custom_connectors(environment, flow)
+        add_custom_connection_references(environment, flow)
 
 
-def refer_to_custom_connectors(environment: dict[str, Any], flow: dict[str, Any]) -> None:
+def add_custom_connection_references(environment: dict[str, Any], flow: dict[str, Any]) -> None:
     """Add the connection references that only a person can add."""
     for one in parse_embedded_connections(json.dumps(flow["clientData"])):
         if one.is_custom and one.connection_id:
@@ -84,61 +84,61 @@ def refer_to_custom_connectors(environment: dict[str, Any], flow: dict[str, Any]
             )
 
 
-def with_originals(text: str, originals: Mapping[str, str]) -> str:
-    """Return a text with originals' ids in place of copies'."""
+def replace_copy_ids(text: str, originals: Mapping[str, str]) -> str:
+    """Return a text in which each copy's id is replaced by its original's."""
     for copied, original in originals.items():
         text = text.replace(copied, original)
     return text
 
 
-def normal_form(
+def normalise_definition(
     environment: SimulatedEnvironment, flow: Flow, originals: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what a definition says, whatever ids of copies and references it uses."""
-    text = with_originals(flow.client_data, originals)
+    """Return a flow's properties without the differences between copies' and originals' ids."""
+    text = replace_copy_ids(flow.client_data, originals)
     properties: dict[str, Any] = json.loads(text)["properties"]
     for use in flow.facts().connections:
         reference = properties["connectionReferences"][use.key]
         for field in _CONNECTION_FIELDS:
             reference.pop(field, None)
-        # Whoever runs the flow brings this one: what stood in the export was somebody's.
+        # The person who runs the flow provides this connection; the export names an earlier one.
         reference["connection"] = None if use.is_invokers else connection_name(environment, use)
     return properties
 
 
-def originals_of(jobs: Mapping[str, FlowJob]) -> dict[str, str]:
-    """Return, by each copy's id and by the id in its URL, those of its original."""
+def map_copies_to_originals(jobs: Mapping[str, FlowJob]) -> dict[str, str]:
+    """Return the originals' ids by the copies' ids, and the ids of their trigger URLs."""
     flows = {job.copy_id: job.original_id for job in jobs.values()}
     urls = {job.copy_url_id: job.original_url_id for job in jobs.values() if job.copy_url_id}
     return flows | urls
 
 
-def check_end(
+def check_retired_job(
     environment: SimulatedEnvironment, job: FlowJob, originals: Mapping[str, str]
 ) -> None:
-    """Check that a job came to its end, and that its copy says what its original says."""
+    """Check that a job is retired and that its copy has the definition of its original."""
     assert job.state is FlowJobState.RETIRED, (job.display_name, job.message)
     original, copy = (environment.workflows[one] for one in (job.original_id, job.copy_id))
     assert copy.state == SimulatedFlowState.STARTED
     assert original.state == SimulatedFlowState.STOPPED
     assert copy.display_name == shorten_with_suffix(job.display_name)
-    says = normal_form(environment, copy, originals)
-    assert says == normal_form(environment, original, originals), job.display_name
+    says = normalise_definition(environment, copy, originals)
+    assert says == normalise_definition(environment, original, originals), job.display_name
 
 
 def check_originals(
     environment: SimulatedEnvironment, jobs: Mapping[str, FlowJob], seeded: Mapping[Flow, str]
 ) -> None:
-    """Check that originals are byte for byte what they were, but for those that were not copied.
+    """Check that each original is unchanged, except for calls of a copied child.
 
-    These stay, and run the copies of their children.
+    A flow that was not copied runs the copies of its children.
     """
     copied = {job.original_id for job in jobs.values()}
     for flow in environment.order:
         if flow in seeded:
             stays = flow.workflow_entity_id not in copied
-            ids = originals_of(jobs) if stays else {}
-            assert with_originals(flow.client_data, ids) == seeded[flow]
+            ids = map_copies_to_originals(jobs) if stays else {}
+            assert replace_copy_ids(flow.client_data, ids) == seeded[flow]
 
 
 async def check_environment(
@@ -158,14 +158,14 @@ async def check_environment(
             assert item.action.is_work
             swaps = item.action is PlannedAction.CUT_OVER
             assert swaps is (jobs[item.workflow_id].migration_method is MigrationMethod.CUT_OVER)
-            check_end(environment, jobs[item.workflow_id], originals_of(jobs))
+            check_retired_job(environment, jobs[item.workflow_id], map_copies_to_originals(jobs))
     return items
 
 
-async def say_that_agents_moved(
+async def confirm_agents_use_copies(
     scenario: WireScenario, environment: SimulatedEnvironment, seeded: Collection[Flow]
 ) -> None:
-    """Give the word that originals are not retired without, which agents run."""
+    """Confirm that the makers have changed the agents that run an original."""
     for flow in environment.order:
         if flow in seeded and flow.facts().trigger_kind in {"Skills", "VirtualAgent"}:
             name = confirmation_name_for_copy(flow.workflow_entity_id)
@@ -173,11 +173,11 @@ async def say_that_agents_moved(
 
 
 @pytest.mark.parametrize("share", [slice(0, 1), slice(1, None)], ids=["first", "others"])
-async def test_every_public_flow_comes_to_its_planned_end(
+async def test_every_public_flow_reaches_the_end_that_its_plan_names(
     share: slice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Each flow is retired with an equal copy, or needs changes and stays unchanged."""
-    description = tenant_seed() | {"environments": environments()[share]}
+    description = build_tenant_seed() | {"environments": build_environments()[share]}
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         seeded = {
             flow: flow.client_data
@@ -186,7 +186,7 @@ async def test_every_public_flow_comes_to_its_planned_end(
         }
         await scenario.order(run=SHORT)
         for environment in scenario.platform.environments.values():
-            await say_that_agents_moved(scenario, environment, seeded)
+            await confirm_agents_use_copies(scenario, environment, seeded)
         await scenario.run(timedelta(days=40))
 
         planned = [

@@ -14,17 +14,17 @@ from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
-from tests.functional.wire.wire_scenario import WireScenario, retired, wire_scenario
-from tests.functional.wire.wire_seed import OPERATOR, ORDERS, orders, tenant_seed
+from tests.functional.wire.wire_scenario import WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_seed import OPERATOR, ORDERS, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 DAY = timedelta(days=1)
 
 
-async def deleted_on_its_date(scenario: WireScenario) -> Deletion:
-    """Remediate, schedule the deletion for the next day, and return its row after that day."""
+async def delete_on_the_next_day(scenario: WireScenario) -> Deletion:
+    """Remediate, schedule a deletion for the next day, and return its row after that day."""
     await scenario.order(run=20 * DAY)
-    await retired(scenario)
+    await require_retired(scenario)
     approval = DeletionInput(
         delete_at=scenario.services.now + DAY, approved_by="admin@contoso.example"
     )
@@ -39,18 +39,20 @@ async def deleted_on_its_date(scenario: WireScenario) -> Deletion:
 
 @pytest.mark.parametrize("in_solution", [True, False])
 @pytest.mark.parametrize("has_row", [True, False])
-async def test_an_original_goes_and_leaves_the_list(
+async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool, has_row: bool
 ) -> None:
-    """The original is archived and in the recycle bin, in a solution or not."""
+    """The original is inside or outside a solution; calls to it fail."""
     assumptions = {"my_flows_have_rows": has_row}
-    description = tenant_seed(orders(inSolution=in_solution), assumptions=assumptions)
+    description = build_tenant_seed(
+        build_orders_seed(inSolution=in_solution), assumptions=assumptions
+    )
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         url = scenario.url_of()
         original = scenario.flow()
         await scenario.post(url)
 
-        row = await deleted_on_its_date(scenario)
+        row = await delete_on_the_next_day(scenario)
 
         assert row.state is DeletionState.DELETED, row
         assert row.is_on_microsoft_key_list is False
@@ -62,14 +64,14 @@ async def test_an_original_goes_and_leaves_the_list(
 
 
 @on_both_platforms
-async def test_a_flow_outside_solutions_comes_back_with_its_url(
+async def test_rollback_restores_a_deleted_flow_outside_solutions_with_its_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """The rollback restores the flow from the recycle bin, and its callers are unchanged."""
-    description = tenant_seed(orders(inSolution=False), profile=profile)
+    description = build_tenant_seed(build_orders_seed(inSolution=False), profile=profile)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         url = scenario.url_of()
-        row = await deleted_on_its_date(scenario)
+        row = await delete_on_the_next_day(scenario)
 
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         await scenario.run(timedelta(days=30))
@@ -82,16 +84,16 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
         assert scenario.flow(ORDERS).state == SimulatedFlowState.STARTED
 
 
-async def test_a_flow_that_left_the_bin_cannot_be_restored(
+async def test_rollback_after_21_days_leaves_the_job_retired(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After 21 days the platform cannot restore the flow, and the job is retired again."""
-    description = tenant_seed(orders(inSolution=False))
+    """The platform has removed the flow from the recycle bin."""
+    description = build_tenant_seed(build_orders_seed(inSolution=False))
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
-        await deleted_on_its_date(scenario)
+        await delete_on_the_next_day(scenario)
         await scenario.run(timedelta(days=22))
 
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         await scenario.run(timedelta(days=30))
 
-        await retired(scenario)
+        await require_retired(scenario)

@@ -1,4 +1,4 @@
-"""Evidence is signed by the vault, and checked with the public key that the vault gives."""
+"""Test evidence that a key vault signs and that its public key verifies."""
 
 import io
 from dataclasses import replace
@@ -22,7 +22,7 @@ from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import start_remediation
 from tests.contract.adapter_world import build_trusting_transport
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import orders, tenant_seed
+from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.azure_world import Credential
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
@@ -30,8 +30,8 @@ URL = "https://kv-cmk.vault.azure.net"
 KEY_URL = f"{URL}/keys/pp-cmk"
 
 
-async def exported(scenario: WireScenario) -> bytes:
-    """Return the evidence of a remediation."""
+async def export_evidence(scenario: WireScenario) -> bytes:
+    """Start an assessment and return its evidence file."""
     started = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
@@ -43,8 +43,8 @@ async def exported(scenario: WireScenario) -> bytes:
     return await build_evidence_file(await read_evidence(scenario.services, started.id))
 
 
-async def check(scenario: WireScenario, content: bytes) -> EvidenceFindings:
-    """Check evidence with the key that the command reads from the vault."""
+async def check_file(scenario: WireScenario, content: bytes) -> EvidenceFindings:
+    """Check evidence with the key that the command line reads from the vault."""
     _, signature = read_signature(io.BytesIO(content))
     key_id = "" if isinstance(signature, str) else signature.key_id
     key = await signing_key.read_signing_key(key_id or KEY_URL)
@@ -58,11 +58,13 @@ async def check(scenario: WireScenario, content: bytes) -> EvidenceFindings:
     return check_evidence(io.BufferedReader(io.BytesIO(content)), expected)
 
 
-async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
+async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The signature is valid before and after a rotation. If the vault is out, there is none."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """The files before and after a rotation of the key are valid."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         monkeypatch.setattr(
             signing_key, "AzureCliCredential", lambda: _Entered(Credential(scenario.tenant))
         )
@@ -75,7 +77,7 @@ async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
         )
         scenario.services = replace(scenario.services, settings=settings)
         await seal_audit_log(scenario.services)
-        first = await exported(scenario)
+        first = await export_evidence(scenario)
         async with KeyClient(
             URL,
             Credential(scenario.tenant),
@@ -85,16 +87,16 @@ async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
             await keys.rotate_key("pp-cmk")
         scenario.tenant.clock.advance(timedelta(days=1).total_seconds())
         await seal_audit_log(scenario.services)
-        second = await exported(scenario)
-        checked = [await check(scenario, one) for one in (first, second)]
+        second = await export_evidence(scenario)
+        checked = [await check_file(scenario, one) for one in (first, second)]
         scenario.tenant.faults.add(
             Fault(route="key_vault.sign", times=None, status=429, code="Throttled")
         )
-        throttled = await exported(scenario)
-        rejected = await check(scenario, throttled)
+        throttled = await export_evidence(scenario)
+        rejected = await check_file(scenario, throttled)
         scenario.tenant.faults.clear()
         scenario.tenant.faults.add(Fault(route="time_stamps.issue_time_stamp", times=None))
-        undated = await check(scenario, await exported(scenario))
+        undated = await check_file(scenario, await export_evidence(scenario))
         seals = await scenario.services.tables.audit_seals.all("seal")
 
     assert [one.problems for one in checked] == [[], []]
@@ -114,7 +116,7 @@ async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
 
 
 class _Entered:
-    """A credential of the tenant in place of the Azure CLI's."""
+    """A credential of the tenant that replaces the Azure CLI's."""
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential

@@ -1,6 +1,6 @@
-"""What stops a flow job without a refusal, or passes by itself, played over the wire.
+"""Test faults of the platform over the wire that are no rejections, or that end after some time.
 
-Answers that lie, names that change, relatives, deletions, migrations, throttles, lost answers.
+False answers, changed names, deletions, migrations, throttling and lost answers.
 """
 
 from dataclasses import replace
@@ -19,16 +19,21 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.platform_errors import fix_for
 from shared.use_cases.check_health import check_health
-from tests.functional.wire.wire_scenario import SHORT, refused, retired, wire_scenario
+from tests.functional.wire.wire_scenario import (
+    SHORT,
+    require_blocked,
+    require_retired,
+    wire_scenario,
+)
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
     OPERATOR,
     ORDERS,
-    flow_seed,
-    mail,
-    orders,
-    tenant_seed,
+    build_flow_seed,
+    build_mail_seed,
+    build_orders_seed,
+    build_tenant_seed,
 )
 from tests.local_cloud.tenant.tenant_world import (
     APP,
@@ -44,36 +49,42 @@ from tests.local_cloud.tenant.tenant_world import (
 )
 
 
-async def test_an_activation_that_did_nothing_is_made_again(
+async def test_activation_without_effect_is_repeated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The platform answers 204 and leaves the copy off. The next try turns it on."""
-    description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 1})
+    description = build_tenant_seed(
+        build_orders_seed(), assumptions={"activations_that_do_not_stick": 1}
+    )
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
-        await retired(scenario)
+        await require_retired(scenario)
 
 
 @pytest.mark.parametrize("is_told", [True, False])
-async def test_a_tenant_whose_global_host_refuses_is_remediated(
+async def test_flow_is_copied_although_the_global_host_rejects_requests(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_told: bool
 ) -> None:
-    """Whether the environment tells its own host, or the refusal's region has to lead there."""
+    """The app finds the regional host in the environment, or from the region in the rejection."""
     if not is_told:
         monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
-    description = tenant_seed(orders(), assumptions={"global_flow_host_refuses": ["europe"]})
+    description = build_tenant_seed(
+        build_orders_seed(), assumptions={"global_flow_host_refuses": ["europe"]}
+    )
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
-        await retired(scenario)
+        await require_retired(scenario)
 
 
-async def test_activations_that_go_on_doing_nothing_are_told(
+async def test_repeated_activations_without_effect_block_the_job(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """After some minutes the job is blocked with a fix."""
-    description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 9999})
+    description = build_tenant_seed(
+        build_orders_seed(), assumptions={"activations_that_do_not_stick": 9999}
+    )
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order(run=SHORT)
         scenario.assumptions.activations_that_do_not_stick = 0
@@ -83,63 +94,69 @@ async def test_activations_that_go_on_doing_nothing_are_told(
         assert "Take orders on, but it is off" in job.message
         assert "turn the flow on. Then retry" in job.fix
         await scenario.retry()
-        await retired(scenario)
+        await require_retired(scenario)
 
 
-async def test_a_flow_name_that_changes_on_activation_is_found_again(
+async def test_copy_whose_flow_name_changes_on_activation_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The app finds the flow by its Dataverse id, which stays the same."""
-    description = tenant_seed(orders(), assumptions={"activation_changes_flow_name": True})
+    description = build_tenant_seed(
+        build_orders_seed(), assumptions={"activation_changes_flow_name": True}
+    )
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
         job = await scenario.job()
         assert job.copy_flow_name != job.copy_id
-        await retired(scenario)
+        await require_retired(scenario)
 
 
-async def test_a_child_that_was_never_on_is_named(
+async def test_child_that_was_never_on_blocks_its_parent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The parent's copy runs the child's copy, which stays off because its original is off."""
-    child = flow_seed(CHILD, "Book", definition(BUTTON), state="Stopped", heldBack=True)
-    parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(child, parent)) as scenario:
+    child = build_flow_seed(CHILD, "Book", definition(BUTTON), state="Stopped", heldBack=True)
+    parent = build_flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed(child, parent)) as scenario:
         await scenario.order(run=SHORT)
 
-        await refused(scenario, "ChildFlowNeverPublished", "Child flow: Book (CMK).")
+        await require_blocked(scenario, "ChildFlowNeverPublished", "Child flow: Book (CMK).")
         copy = scenario.flow((await scenario.job(CHILD)).copy_id)
         turn_on(scenario.tenant, scenario.environment, copy, MAKER)
         await scenario.retry()
-        await retired(scenario)
+        await require_retired(scenario)
         assert (await scenario.job(CHILD)).state is FlowJobState.RETIRED
 
 
-async def test_a_copy_that_cannot_take_over_leaves_the_original_on(
+async def test_failed_cutover_turns_the_original_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A self-starting flow is back on when its copy may not use the connection."""
-    daily = flow_seed(ORDERS, "Daily mail", definition(DAILY), heldBack=True)
+    """The copy of the self-starting flow may not use the connection until it is shared."""
+    daily = build_flow_seed(ORDERS, "Daily mail", definition(DAILY), heldBack=True)
     daily["connectionReferences"] = bound("cr1_mail")
     async with wire_scenario(
-        monkeypatch, tmp_path, tenant_seed(daily, **mail(COLLEAGUE))
+        monkeypatch, tmp_path, build_tenant_seed(daily, **build_mail_seed(COLLEAGUE))
     ) as scenario:
         await scenario.order(run=SHORT)
 
-        job = await refused(scenario, "ConnectionAuthorizationFailed", "mail-1", "of Colleague")
+        job = await require_blocked(
+            scenario, "ConnectionAuthorizationFailed", "mail-1", "of Colleague"
+        )
         assert scenario.flow(job.copy_id).state == SimulatedFlowState.STOPPED
         scenario.environment.connections["mail-1"].shared_with.add(APP)
         await scenario.retry()
-        await retired(scenario)
+        await require_retired(scenario)
         assert scenario.flow().state == SimulatedFlowState.STOPPED
 
 
-async def test_an_original_that_was_deleted_can_be_restored(
+async def test_deleted_original_blocks_the_job_until_it_is_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The job names the flow and the last day for a restore, and continues after it."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """The fix names the flow and the last day for a restore."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         await scenario.order(run=timedelta(minutes=5))
         original = scenario.flow()
         delete(scenario.tenant, scenario.environment, original)
@@ -152,14 +169,16 @@ async def test_an_original_that_was_deleted_can_be_restored(
         assert "Restore the original in Power Automate (21 days)" in job.fix
         scenario.environment.restore_flow(original)
         await scenario.retry()
-        await retired(scenario)
+        await require_retired(scenario)
 
 
-async def test_an_app_that_loses_its_registration_is_told_before_anything_is_planned(
+async def test_app_without_registration_blocks_the_environment_job(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The environment job is blocked with a fix, and a retry plans and copies the flow."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """A retry after the fix plans and copies the flow."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         app = scenario.tenant.part(Directory).principals[APP]
         scenario.between = lambda: setattr(app, "is_admin", False)
         await scenario.order(run=SHORT)
@@ -170,32 +189,32 @@ async def test_an_app_that_loses_its_registration_is_told_before_anything_is_pla
         assert job.fix == fix_for("UserMissingRequiredPermission")
         app.is_admin = True
         await scenario.retry()
-        await retired(scenario)
+        await require_retired(scenario)
 
 
 HIDDEN = {"my_flows_have_rows": False, "definitions_hidden_from_administrators": True}
 
 
-async def test_a_flow_that_is_not_shown_is_read_by_a_co_ownership_of_the_moment(
+async def test_hidden_flow_is_read_with_a_temporary_co_ownership(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The flow is copied and retired, and no co-ownership is left."""
-    hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
-    description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
+    """The flow is copied and retired, and the co-ownership is revoked."""
+    hidden = build_flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
+    description = build_tenant_seed(build_orders_seed(), hidden, assumptions=HIDDEN)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
-        await retired(scenario)
-        await retired(scenario, CHILD)
+        await require_retired(scenario)
+        await require_retired(scenario, CHILD)
         assert scenario.flow(CHILD).roles == {}
 
 
-async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
+async def test_unreadable_flow_needs_changes_and_the_others_are_copied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The plan shows the flow as unknown with a fix, and the others are copied."""
-    hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
-    description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
+    """The plan names the fix for the unreadable flow."""
+    hidden = build_flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
+    description = build_tenant_seed(build_orders_seed(), hidden, assumptions=HIDDEN)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         del scenario.environment.users[OPERATOR]
         await scenario.order(run=SHORT)
@@ -208,10 +227,14 @@ async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
         assert ORDERS in await scenario.jobs()
 
 
-async def test_a_migration_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The app waits for the link and for the flows that the platform migrates."""
-    moving = flow_seed(CHILD, "Daily", definition(DAILY))
-    description = tenant_seed(orders(), moving, policy=None, migrationSeconds=3 * 86_400)
+async def test_environment_job_waits_for_the_platform_migration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The platform links the policy and migrates a flow first."""
+    moving = build_flow_seed(CHILD, "Daily", definition(DAILY))
+    description = build_tenant_seed(
+        build_orders_seed(), moving, policy=None, migrationSeconds=3 * 86_400
+    )
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         control = f"{scenario.server.control_url}/environments/{ENVIRONMENT}/link"
         async with scenario.session.post(control, json={"systemId": POLICY_ID}) as answer:
@@ -225,7 +248,7 @@ async def test_a_migration_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_pa
         await scenario.run(timedelta(days=40))
 
         assert set(await scenario.jobs()) == {ORDERS}
-        await retired(scenario)
+        await require_retired(scenario)
 
 
 PASSING = {
@@ -271,11 +294,13 @@ PASSING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-async def test_what_passes_needs_nobody(
+async def test_passing_fault_never_blocks_the_job(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The job is never blocked, and the original is retired."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         scenario.tenant.faults.add(replace(PASSING[name]))
 
         await scenario.order()
@@ -285,18 +310,20 @@ async def test_what_passes_needs_nobody(
         assert {FlowJobState.BLOCKED, FlowJobState.FAILED}.isdisjoint(
             one.state for one in job.history
         )
-        await retired(scenario)
+        await require_retired(scenario)
 
 
 @pytest.mark.parametrize(
     ("service", "skip"),
     [("bap", 0), ("resource_manager", 0), ("flow_service", 4), ("dataverse", 12), ("*", 12)],
 )
-async def test_hours_without_a_service_need_nobody(
+async def test_job_continues_after_an_outage_of_a_service(
     service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After the connections fail, health reports the outage, and the job continues afterwards."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """During the outage, `check_health` reports it."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         pattern = service if service == "*" else f"{service}.*"
         fault = Fault(route=pattern, kind=FaultKind.DROP_BEFORE, times=None, skip=skip)
         scenario.between = lambda: scenario.tenant.faults.add(fault)
@@ -307,17 +334,19 @@ async def test_hours_without_a_service_need_nobody(
         await scenario.run(timedelta(days=40))
 
         assert outages
-        await retired(scenario)
+        await require_retired(scenario)
         assert (await check_health(scenario.services)).outages == ()
 
 
-async def test_a_tenant_that_throttles_is_obeyed(
+async def test_job_completes_on_a_tenant_that_throttles(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app waits as long as the tenant asks for, and does not count these waits as tries."""
-    description = tenant_seed(orders()) | {"budgets": {"flow_service": {"calls": 2, "seconds": 60}}}
+    """The app waits as long as the tenant asks, and does not count these waits as tries."""
+    description = build_tenant_seed(build_orders_seed()) | {
+        "budgets": {"flow_service": {"calls": 2, "seconds": 60}}
+    }
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
         assert scenario.tenant.calls.throttled["flow_service"] > 0
-        await retired(scenario)
+        await require_retired(scenario)

@@ -1,4 +1,4 @@
-"""The network as Azure answers it, kept in an archive as a folder keeps it."""
+"""Test snapshots of the network that the app keeps, over the wire."""
 
 from pathlib import Path
 
@@ -10,9 +10,15 @@ from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.snapshot import build_snapshot
 from shared.steps.flows.check_network import read_firewalls, read_network
 from shared.steps.flows.network_snapshot import NetworkReading
-from tests.functional.wire.test_ranges_on_the_wire import HOST, NORTH, WEST, let_in, prefixes_of
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, retired, wire_scenario
-from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
+from tests.functional.wire.test_ranges_on_the_wire import (
+    HOST,
+    NORTH,
+    WEST,
+    build_web_app,
+    get_prefixes,
+)
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_seed import build_flow_seed, build_orders_seed, build_tenant_seed
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition, http_action
 
@@ -20,22 +26,23 @@ LIST_TAGS = "resource_manager.list_service_tags"
 CALLING = definition(HTTP, http_action(f"https://{HOST}/orders"))
 
 
-async def let_new_addresses_in(scenario: WireScenario) -> None:
-    """Open the app that the flows call."""
+async def allow_new_addresses(scenario: WireScenario) -> None:
+    """Allow the tags' addresses in the firewall of the web app that the flows call."""
     tags = await scenario.services.service_tags.get_list()
     seed_azure(
-        scenario.tenant, let_in(*(one for name in (NORTH, WEST) for one in prefixes_of(tags, name)))
+        scenario.tenant,
+        build_web_app(*(one for name in (NORTH, WEST) for one in get_prefixes(tags, name))),
     )
 
 
-async def test_flows_are_proven_by_what_their_plan_has_read(
+async def test_copies_are_verified_with_the_service_tags_that_the_plan_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Three copies are verified with the service tag list that the plan has read."""
+    """Three copies cause one read of the service tags and one of the firewalls."""
     ids = [f"f0000000-0000-4000-8000-00000000000{number}" for number in range(3)]
-    flows = [flow_seed(one, f"Flow {one[-1]}", CALLING) for one in ids]
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(*flows)) as scenario:
-        await let_new_addresses_in(scenario)
+    flows = [build_flow_seed(one, f"Flow {one[-1]}", CALLING) for one in ids]
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed(*flows)) as scenario:
+        await allow_new_addresses(scenario)
         scenario.tenant.calls.reset()
 
         await scenario.order(run=SHORT)
@@ -47,30 +54,32 @@ async def test_flows_are_proven_by_what_their_plan_has_read(
         assert scenario.tenant.calls.routes["resource_manager.list_network_security_groups"] == 1
 
 
-async def test_a_firewall_that_was_opened_lets_the_retry_through_at_once(
+async def test_retry_after_a_firewall_fix_reads_the_firewall_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The retry reads the firewall again, although it was read a moment ago."""
+    """The snapshot is only minutes old."""
     async with wire_scenario(
-        monkeypatch, tmp_path, tenant_seed(orders(definition=CALLING))
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed(definition=CALLING))
     ) as scenario:
-        seed_azure(scenario.tenant, let_in("20.1.0.0/24", "LogicApps"))
+        seed_azure(scenario.tenant, build_web_app("20.1.0.0/24", "LogicApps"))
         await scenario.order(run=SHORT)
         blocked = await scenario.job()
-        await let_new_addresses_in(scenario)
+        await allow_new_addresses(scenario)
 
         await scenario.retry()
 
         assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
         assert "orders-api" in blocked.message
-        await retired(scenario)
+        await require_retired(scenario)
 
 
-async def test_firewalls_of_every_kind_are_kept_as_they_were_read(
+async def test_snapshot_keeps_firewalls_of_every_kind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The archive keeps the firewalls and the service tags of the discovery API."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """The snapshot has the firewalls and the service tags of the discovery API."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         services = scenario.services
         tags = await services.service_tags.get_list()
         for kind in FIREWALL_KINDS:

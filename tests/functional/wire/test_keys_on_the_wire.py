@@ -1,7 +1,4 @@
-"""Microsoft's own client changes the key, and each change is told once and ends.
-
-azure-keyvault-keys as it is published: it knows nothing of the app, and the app sees what it did.
-"""
+"""Test key checks while Microsoft's client `azure-keyvault-keys` changes the key."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +15,7 @@ from shared.domain.finding import FindingLevel
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import orders, tenant_seed
+from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.azure_world import Credential
 from tests.local_cloud.tenant.tenant_world import VAULT_ID
 
@@ -26,11 +23,13 @@ KEY, URL = "pp-cmk", "https://kv-cmk.vault.azure.net"
 DAY = 86_400
 
 
-async def test_who_may_use_the_key_and_the_way_to_it_are_read_as_azure_shows_them(
+async def test_key_check_finds_a_revoked_role_and_a_closed_vault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A role that is taken away, a vault closed to trusted services; the key's own, and by name."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """Before these changes, the check of the key by the vault's name or id finds no problem."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         azure = scenario.tenant.part(Azure)
         by_name = await check_keys(scenario.services, vault="KV-CMK", key=KEY)
         by_id = await check_keys(scenario.services, vault=VAULT_ID, key=KEY)
@@ -49,16 +48,18 @@ async def test_who_may_use_the_key_and_the_way_to_it_are_read_as_azure_shows_the
     ]
 
 
-async def test_a_vault_as_microsoft_recommends_it_leaves_nothing_unknown(
+async def test_vault_that_allows_trusted_services_has_no_finding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Closed but for trusted services: the app is kept out, and reads the key all the same."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """The vault denies the app's own requests for the key; the key check succeeds all the same."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         vault = scenario.tenant.part(Azure).resources.find(VAULTS, VAULT_ID)
         assert vault is not None
         vault["properties"]["networkAcls"] = {"defaultAction": "Deny", "bypass": "AzureServices"}
         [by_policy] = await check_keys(scenario.services)
-        async with key_client(scenario) as keys:
+        async with open_key_client(scenario) as keys:
             with pytest.raises(HttpResponseError, match="is not a trusted service"):
                 await keys.get_key(KEY)
 
@@ -66,8 +67,8 @@ async def test_a_vault_as_microsoft_recommends_it_leaves_nothing_unknown(
 
 
 @asynccontextmanager
-async def key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
-    """Give Microsoft's client, unmodified; it reaches the tenant as it would reach Azure."""
+async def open_key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
+    """Yield Microsoft's client, connected to the tenant through the proxy."""
     async with KeyClient(
         URL,
         Credential(scenario.tenant),
@@ -77,8 +78,8 @@ async def key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
         yield client
 
 
-async def checked(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
-    """Run a daily check a day later, and return the reason code and check of each key alert."""
+async def run_daily_check_of_key(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
+    """Run a daily check a day later; return the reason code and check of each key alert."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
     await forget_settled(scenario.services)
@@ -90,35 +91,46 @@ async def checked(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
     )
 
 
-async def test_a_key_that_is_rotated_disabled_and_expired_gives_each_finding_once(
+async def test_each_change_of_a_key_raises_one_alert_until_it_is_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A rotation causes no alert. Each other change causes one, which ends when it is reverted."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+    """A rotation raises no alert."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
+    ) as scenario:
         now = scenario.tenant.clock.now
-        sound = await checked(scenario, "day-1")
-        async with key_client(scenario) as keys:
+        sound = await run_daily_check_of_key(scenario, "day-1")
+        async with open_key_client(scenario) as keys:
             old = (await keys.get_key(KEY)).properties
             new = (await keys.rotate_key(KEY)).properties
-            rotated = await checked(scenario, "day-2")
+            rotated = await run_daily_check_of_key(scenario, "day-2")
             await keys.update_key_properties(KEY, old.version, enabled=False)
-            early = await checked(scenario, "day-3"), await checked(scenario, "day-4")
+            early = (
+                await run_daily_check_of_key(scenario, "day-3"),
+                await run_daily_check_of_key(scenario, "day-4"),
+            )
             await keys.update_key_properties(KEY, old.version, enabled=True)
             await keys.update_key_properties(KEY, new.version, enabled=False)
-            disabled = await checked(scenario, "day-5")
+            disabled = await run_daily_check_of_key(scenario, "day-5")
             await keys.update_key_properties(
                 KEY, new.version, enabled=True, expires_on=now() + timedelta(days=3)
             )
-            nearing = await checked(scenario, "day-6"), await checked(scenario, "day-7")
-            expired = await checked(scenario, "day-8"), await checked(scenario, "day-9")
+            nearing = (
+                await run_daily_check_of_key(scenario, "day-6"),
+                await run_daily_check_of_key(scenario, "day-7"),
+            )
+            expired = (
+                await run_daily_check_of_key(scenario, "day-8"),
+                await run_daily_check_of_key(scenario, "day-9"),
+            )
             await keys.rotate_key(KEY)
-            mended = await checked(scenario, "day-10")
+            healthy_again = await run_daily_check_of_key(scenario, "day-10")
 
     told = [
         one for one in caplog.messages if one.startswith('action required | {"reason_code": "key_')
     ]
     locked = ("key_problem", "policy_health")  # the tenant has locked its environments
-    assert sound == rotated == mended == []
+    assert sound == rotated == healthy_again == []
     assert early == ([locked, ("key_problem", "previous_versions")],) * 2
     assert disabled == [("key_problem", "key_enabled"), locked]
     assert nearing == ([("key_warning", "key_validity")],) * 2

@@ -1,4 +1,4 @@
-"""What is done before a key is applied, by the product's own services, over TLS."""
+"""Test the mode prepare over TLS, mostly before a key is applied."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import change_remediation
 from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_seed import build_flow_seed, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, definition
 
 ADMIN = "f0000000-0000-4000-8000-0000000000ad"
@@ -19,7 +19,7 @@ PREPARE = RemediationMode.PREPARE
 _MANAGEMENT = "shared_flowmanagement"
 
 
-def app_flow(number: int = 1, *, name: str = "") -> dict[str, Any]:
+def build_power_apps_flow(number: int = 1, *, name: str = "") -> dict[str, Any]:
     """Return a Power Apps (V1) flow outside a solution that reads an input."""
     flow_id = f"f0000000-0000-4000-8000-0000000001{number:02d}"
     schema = {"properties": {"Name_Value": {"type": "string"}}, "required": ["Name_Value"]}
@@ -27,11 +27,11 @@ def app_flow(number: int = 1, *, name: str = "") -> dict[str, Any]:
     actions = {"Use": {"type": "Compose", "inputs": "@triggerBody()?['Name_Value']"}}
     more = {"name": name} if name else {}
     content = definition(trigger, actions)
-    return flow_seed(flow_id, f"App {number}", content, inSolution=False, **more)
+    return build_flow_seed(flow_id, f"App {number}", content, inSolution=False, **more)
 
 
-def admin_flow() -> dict[str, Any]:
-    """Return a recurrence with *List flows as Admin (V1)*, in a solution."""
+def build_admin_flow() -> dict[str, Any]:
+    """Return a scheduled flow in a solution that calls *List flows as Admin (V1)*."""
     host = {
         "apiId": f"/providers/Microsoft.PowerApps/apis/{_MANAGEMENT}",
         "connectionName": _MANAGEMENT,
@@ -42,24 +42,26 @@ def admin_flow() -> dict[str, Any]:
         "inputs": {"host": host, "parameters": {"environmentName": "x"}},
     }
     trigger = {"type": "Recurrence", "recurrence": {"frequency": "Day", "interval": 1}}
-    return flow_seed(ADMIN, "Admin", definition(trigger, {"List": action}))
+    return build_flow_seed(ADMIN, "Admin", definition(trigger, {"List": action}))
 
 
-async def staying(scenario: WireScenario) -> set[str]:
-    """Return the titles of the flows that stay, or would stay, on Microsoft's key."""
+async def read_microsoft_key_flows(scenario: WireScenario) -> set[str]:
+    """Return the titles of the flows that are, or would be, on Microsoft's key."""
     page = await scenario.services.flow_reports.read_microsoft_key_flows(
         ENVIRONMENT, cannot_migrate_only=True
     )
     return {flow.display_name for flow in page.items}
 
 
-async def test_flows_are_added_to_a_solution_twenty_a_call(
+async def test_prepare_adds_twenty_flows_to_a_solution_per_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Forty-five flows take three calls; none of them stays any more, and the HTTP flow does."""
-    seed = tenant_seed(*(app_flow(number) for number in range(45)), orders(), policy=None)
+    """Forty-five flows take three requests. Then only the HTTP flow stays on Microsoft's key."""
+    seed = build_tenant_seed(
+        *(build_power_apps_flow(number) for number in range(45)), build_orders_seed(), policy=None
+    )
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        before = await staying(scenario)
+        before = await read_microsoft_key_flows(scenario)
 
         await scenario.order(mode=PREPARE, run=SHORT)
 
@@ -67,20 +69,20 @@ async def test_flows_are_added_to_a_solution_twenty_a_call(
         assert len(before) == 46
         assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}, jobs
         assert len(jobs) == 45
-        assert await staying(scenario) == {"Take orders"}
+        assert await read_microsoft_key_flows(scenario) == {"Take orders"}
         routes = scenario.tenant.calls.routes
         assert routes["flow_service.admin_move_into_solution"] == 3
-        # Each flow is read back once, and the first of each batch was looked at before.
+        # Each flow is read back once, and the first one of each batch is also read before.
         assert routes["flow_service.admin_get_flow"] == 45 + 3
 
 
-async def test_a_named_flow_is_converted_and_put_back(
+async def test_named_power_apps_flow_is_converted_and_rolled_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its name in the flow service is not its Dataverse id, as with real flows."""
+    """As with real flows, its name in the flow service differs from its Dataverse id."""
     name = "e0000000-0000-4000-8000-0000000000f1"
     async with wire_scenario(
-        monkeypatch, tmp_path, tenant_seed(app_flow(name=name), policy=None)
+        monkeypatch, tmp_path, build_tenant_seed(build_power_apps_flow(name=name), policy=None)
     ) as (scenario):
         (flow,) = scenario.environment.order
         before = flow.client_data
@@ -88,7 +90,7 @@ async def test_a_named_flow_is_converted_and_put_back(
         await scenario.order(name, mode=PREPARE, run=SHORT)
         (job,) = (await scenario.jobs()).values()
         converted = flow.client_data
-        stays = await staying(scenario)
+        stays = await read_microsoft_key_flows(scenario)
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         await scenario.run(SHORT)
 
@@ -103,12 +105,14 @@ async def test_a_named_flow_is_converted_and_put_back(
         assert flow.is_in_solution
 
 
-async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
+async def test_named_admin_flow_is_edited_although_a_key_is_applied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Then it is gone from both lists: the next remediation has no migration to wait for."""
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(admin_flow())) as scenario:
-        before = await staying(scenario)
+    """Afterwards neither of the two lists of flows on Microsoft's key contains the flow."""
+    async with wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(build_admin_flow())
+    ) as scenario:
+        before = await read_microsoft_key_flows(scenario)
 
         await scenario.order(ADMIN, run=SHORT)
 
@@ -126,12 +130,12 @@ async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
         assert everything.items == ()
 
 
-async def test_an_application_that_is_not_let_in_is_told_what_to_do(
+async def test_prepare_is_blocked_if_the_platform_rejects_applications(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whether the platform takes this call from an application is unproven."""
+    """No document says whether the platform accepts this request from an application."""
     async with wire_scenario(
-        monkeypatch, tmp_path, tenant_seed(app_flow(), policy=None)
+        monkeypatch, tmp_path, build_tenant_seed(build_power_apps_flow(), policy=None)
     ) as scenario:
         (flow,) = scenario.environment.order
         scenario.assumptions.delegated_only.add("flow_service.admin_move_into_solution")

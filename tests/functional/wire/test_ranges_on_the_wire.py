@@ -1,4 +1,4 @@
-"""Microsoft's ranges change while a copy is in use, and the app notifies people."""
+"""Test the notification about address ranges that Microsoft changes while a copy is in use."""
 
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
 from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.functional.wire.wire_scenario import WireScenario, retired, wire_scenario
-from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
+from tests.functional.wire.wire_scenario import WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
 HOST = "api.contoso.example"
@@ -20,8 +20,8 @@ SITE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Web
 DAY = 86_400
 
 
-def let_in(*prefixes: str) -> dict[str, Any]:
-    """Return the app that the flow calls, with these prefixes let in."""
+def build_web_app(*prefixes: str) -> dict[str, Any]:
+    """Return the web app that the flow calls, with a firewall that allows these prefixes."""
     rules = [
         {"ipAddress": prefix, "priority": number, "action": "Allow", "name": prefix}
         for number, prefix in enumerate(prefixes, start=100)
@@ -29,36 +29,36 @@ def let_in(*prefixes: str) -> dict[str, Any]:
     return {"sites": [{"id": SITE, "hostNames": [HOST], "web": {"ipSecurityRestrictions": rules}}]}
 
 
-def prefixes_of(tags: ServiceTagList, name: str) -> tuple[str, ...]:
-    """Return the prefixes of a tag that the list holds."""
+def get_prefixes(tags: ServiceTagList, name: str) -> tuple[str, ...]:
+    """Return the prefixes of a tag, which the list must contain."""
     found = tags.find(name)
     assert found is not None
     return found.prefixes
 
 
-async def swept(scenario: WireScenario, date: str) -> None:
+async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
     """Run a daily check a day later."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
 
 
-async def test_a_change_of_the_published_list_is_told(
+async def test_changed_service_tags_raise_an_alert(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The notification names the prefix, the firewall and the remediation."""
-    flow = orders(definition=definition(HTTP, http_action(f"https://{HOST}/orders")))
-    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario:
+    """The alert names the prefix, the firewall and the remediation."""
+    flow = build_orders_seed(definition=definition(HTTP, http_action(f"https://{HOST}/orders")))
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario:
         assert isinstance(scenario.services.service_tags, DiscoveredServiceTags)
         tags = await scenario.services.service_tags.get_list()
-        known = [one for name in (NORTH, WEST) for one in prefixes_of(tags, name)]
-        seed_azure(scenario.tenant, let_in(*known))
+        known = [one for name in (NORTH, WEST) for one in get_prefixes(tags, name)]
+        seed_azure(scenario.tenant, build_web_app(*known))
         await scenario.order()
-        await retired(scenario)
-        await swept(scenario, "day-1")
-        changed = {"name": WEST, "addressPrefixes": [*prefixes_of(tags, WEST), "203.0.113.0/24"]}
+        await require_retired(scenario)
+        await run_next_daily_check(scenario, "day-1")
+        changed = {"name": WEST, "addressPrefixes": [*get_prefixes(tags, WEST), "203.0.113.0/24"]}
         more = {"serviceTags": [changed], "serviceTagsChangeNumber": tags.change_number + 1}
         seed_azure(scenario.tenant, more)
-        await swept(scenario, "day-2")
+        await run_next_daily_check(scenario, "day-2")
 
         [edition, first] = await list_known_versions(scenario.services)
         [notice] = await scenario.services.tables.alerts.all("alert")

@@ -1,7 +1,7 @@
-"""Each refusal of the platform ends in a plain instruction on that flow, and a retry goes on.
+"""Each rejection of the platform blocks its flow with a fix, and a retry after the fix succeeds.
 
-The product's own services run against the tenant over TLS. It refuses for a cause wherever it can
-be given one; by its fault plan where it cannot. Every scenario ends retired once the cause is gone.
+The tenant rejects a request because of its state where possible, otherwise because of an injected
+fault. Every flow is retired after the fix.
 """
 
 import json
@@ -15,16 +15,22 @@ import pytest
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.entra.directory import Directory
 from shared.domain.platform_errors import REFUSALS, find_error_code
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, refused, retired, wire_scenario
+from tests.functional.wire.wire_scenario import (
+    SHORT,
+    WireScenario,
+    require_blocked,
+    require_retired,
+    wire_scenario,
+)
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
     OPERATOR,
     TRAINEE,
-    mail,
-    mailing_orders,
-    orders,
-    tenant_seed,
+    build_mail_seed,
+    build_mailing_orders_seed,
+    build_orders_seed,
+    build_tenant_seed,
 )
 from tests.local_cloud.tenant.tenant_world import (
     APP,
@@ -34,7 +40,7 @@ from tests.local_cloud.tenant.tenant_world import (
 type Step = Callable[[WireScenario], object]
 
 
-def wrapped(status: str, code: str, message: str) -> dict[str, Any]:
+def wrap_error(status: str, code: str, message: str) -> dict[str, Any]:
     """Return a fault as Dataverse wraps an error of the flow service.
 
     See platform.md#wrapped-errors.
@@ -44,17 +50,17 @@ def wrapped(status: str, code: str, message: str) -> dict[str, Any]:
     return {"status": 400, "code": "0x80060467", "message": text}
 
 
-def fault(route: str, **answer: Any) -> Step:
-    """Return a step that has a route refuse until the faults are cleared."""
+def reject_requests(route: str, **answer: Any) -> Step:
+    """Return a step after which the tenant rejects requests of a route."""
     return lambda scenario: scenario.tenant.faults.add(Fault(route=route, times=None, **answer))
 
 
-def on_create(status: str, code: str, message: str) -> Step:
-    """Return a step that has the flow service refuse the copy."""
-    return fault("dataverse.patch_workflow", **wrapped(status, code, message))
+def reject_copy(status: str, code: str, message: str) -> Step:
+    """Return a step after which the flow service rejects the copy."""
+    return reject_requests("dataverse.patch_workflow", **wrap_error(status, code, message))
 
 
-def faults_over(scenario: WireScenario) -> None:
+def clear_faults(scenario: WireScenario) -> None:
     """Remove all faults."""
     scenario.tenant.faults.clear()
 
@@ -64,60 +70,63 @@ LENT_BY_THE_FLOW_SERVICE = {"shares_let_people_ask": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A cause, what the row says of it, and how an administrator takes the cause away."""
+    """A reason for a rejection, the texts of the job's message, and the administrator's fix."""
 
     cause: Step = lambda _: None
-    seed: dict[str, Any] = field(default_factory=lambda: tenant_seed(orders()))
+    seed: dict[str, Any] = field(default_factory=lambda: build_tenant_seed(build_orders_seed()))
     #: The job's code; the instruction is that of docs/runbook.md for it.
     code: str
     #: Texts that the reason has to have, besides the flow's title.
     names: tuple[str, ...] = ()
-    remedy: Step = faults_over
+    remedy: Step = clear_faults
 
 
-def licence(scenario: WireScenario) -> None:
+def assign_licence(scenario: WireScenario) -> None:
     """Assign the trainee a licence."""
     scenario.tenant.part(Directory).principals[TRAINEE].has_premium = True
 
 
-def share(scenario: WireScenario) -> None:
+def share_connection(scenario: WireScenario) -> None:
     """Share the connection with the app."""
     scenario.environment.connections["mail-1"].shared_with.add(APP)
 
 
-def bind(scenario: WireScenario) -> None:
-    """Choose a connection for the reference."""
+def choose_connection(scenario: WireScenario) -> None:
+    """Choose a connection for the connection reference."""
     for row in scenario.environment.table("connectionreferences").values():
         row["connectionid"] = "mail-1"
 
 
-def unbind(scenario: WireScenario) -> None:
-    """Remove the connection from the reference. Flows that are on continue to run."""
+def remove_connection(scenario: WireScenario) -> None:
+    """Remove the connection from the connection reference.
+
+    Flows that are on continue to run.
+    """
     for row in scenario.environment.table("connectionreferences").values():
         row["connectionid"] = None
 
 
-def exempt(scenario: WireScenario) -> None:
-    """Exempt the environment from the data policy, and turn on what it suspended."""
+def exempt_environment(scenario: WireScenario) -> None:
+    """Exempt the environment from the data policy, and turn on the flows that it suspended."""
     scenario.environment.blocked_connectors.clear()
 
 
 def close_to_applications(scenario: WireScenario) -> None:
-    """Close an operation to tokens without a person."""
+    """Reject application tokens for an operation."""
     scenario.assumptions.delegated_only.add("flow_service.admin_list_permissions")
 
 
 def open_to_applications(scenario: WireScenario) -> None:
-    """Open it again."""
+    """Accept application tokens for the operation again."""
     scenario.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
 
 
-def forget_operator(scenario: WireScenario) -> None:
+def remove_service_account(scenario: WireScenario) -> None:
     """Remove the service account from the environment's users."""
     del scenario.environment.users[OPERATOR]
 
 
-def add_operator(scenario: WireScenario) -> None:
+def add_service_account(scenario: WireScenario) -> None:
     """Add the service account to the environment's users."""
     scenario.environment.users[OPERATOR] = {"azureactivedirectoryobjectid": OPERATOR}
 
@@ -128,66 +137,70 @@ def share_with_owner(scenario: WireScenario) -> None:
 
 
 def let_applications_activate(scenario: WireScenario) -> None:
-    """Turn the copy on, as its owner does."""
+    """Let an application turn flows on, as an owner may."""
     scenario.assumptions.applications_activate = True
 
 
 CASES = {
     "the owner has no licence": Case(
-        seed=tenant_seed(orders(owner=TRAINEE)),
+        seed=build_tenant_seed(build_orders_seed(owner=TRAINEE)),
         code="MissingAdequateQuotaPolicy",
         names=("Owner: Trainee.",),
-        remedy=licence,
+        remedy=assign_licence,
     ),
     "a connection is somebody else's": Case(
-        seed=tenant_seed(mailing_orders(), **mail(COLLEAGUE)),
+        seed=build_tenant_seed(build_mailing_orders_seed(), **build_mail_seed(COLLEAGUE)),
         code="ConnectionAuthorizationFailed",
         names=("Connection: mail-1 (shared_office365), of Colleague.",),
-        remedy=share,
+        remedy=share_connection,
     ),
     "a connection is somebody else's, and no application turns flows on": Case(
-        seed=tenant_seed(
-            mailing_orders(), assumptions={"applications_activate": False}, **mail(COLLEAGUE)
+        seed=build_tenant_seed(
+            build_mailing_orders_seed(),
+            assumptions={"applications_activate": False},
+            **build_mail_seed(COLLEAGUE),
         ),
         code="ConnectionAuthorizationFailed",
         names=("Connection: mail-1 (shared_office365), of Colleague.",),
         remedy=share_with_owner,
     ),
     "a connection reference is unbound": Case(
-        seed=tenant_seed(mailing_orders(), **mail()),
-        cause=unbind,
+        seed=build_tenant_seed(build_mailing_orders_seed(), **build_mail_seed()),
+        cause=remove_connection,
         code="XrmConnectionReferenceMissingConnection",
         names=("cr1_mail",),
-        remedy=bind,
+        remedy=choose_connection,
     ),
     "a data policy refuses the flow": Case(
-        seed=tenant_seed(mailing_orders(), **mail(blockedConnectors=["shared_office365"])),
+        seed=build_tenant_seed(
+            build_mailing_orders_seed(), **build_mail_seed(blockedConnectors=["shared_office365"])
+        ),
         code="DlpViolation",
         names=("shared_office365", "Tenant policy"),
-        remedy=exempt,
+        remedy=exempt_environment,
     ),
     "a data policy suspends the flow": Case(
-        seed=tenant_seed(
-            mailing_orders(),
+        seed=build_tenant_seed(
+            build_mailing_orders_seed(),
             assumptions={"data_policy_refuses_activation": False},
-            **mail(blockedConnectors=["shared_office365"]),
+            **build_mail_seed(blockedConnectors=["shared_office365"]),
         ),
         code="CompanyDlpViolation",
         names=("suspended",),
-        remedy=exempt,
+        remedy=exempt_environment,
     ),
     "the owner has too many flows": Case(
-        cause=on_create("Forbidden", "Unheard", "The user has reached the limit of 600 flows."),
+        cause=reject_copy("Forbidden", "Unheard", "The user has reached the limit of 600 flows."),
         code="FlowCountLimitExceeded",
         names=("600",),
     ),
     "the definition is refused": Case(
-        cause=on_create("BadRequest", "InvalidTemplate", "Unable to process 'Compose'."),
+        cause=reject_copy("BadRequest", "InvalidTemplate", "Unable to process 'Compose'."),
         code="InvalidTemplate",
         names=("Compose",),
     ),
     "the connector shape is refused": Case(
-        cause=on_create(
+        cause=reject_copy(
             "BadRequest",
             "InvalidOpenApiFlow",
             "Code: WorkflowRunActionInputsMissingProperty. Property "
@@ -197,7 +210,7 @@ CASES = {
         names=("'Send'",),
     ),
     "a child asks its runner for connections": Case(
-        cause=on_create(
+        cause=reject_copy(
             "BadRequest",
             "ChildFlowUnsupportedForInvokerConnections",
             f"The workflow with id '{CHILD}', name Book cannot be used as a child workflow.",
@@ -206,7 +219,7 @@ CASES = {
         names=("Book",),
     ),
     "a text is too long for its column": Case(
-        cause=fault(
+        cause=reject_requests(
             "dataverse.patch_workflow",
             status=400,
             code="0x80044331",
@@ -216,7 +229,7 @@ CASES = {
         names=("'name'",),
     ),
     "a variable has no value": Case(
-        cause=on_create(
+        cause=reject_copy(
             "BadRequest",
             "XrmEnvironmentVariableAttributeNotFound",
             "Attribute value was not found for environment variable cr1_url.",
@@ -225,7 +238,7 @@ CASES = {
         names=("cr1_url",),
     ),
     "the callback URL is refused": Case(
-        cause=fault(
+        cause=reject_requests(
             "flow_service.list_callback_url",
             status=400,
             code="ListCallbackUrlOperationBlocked",
@@ -234,7 +247,7 @@ CASES = {
         code="ListCallbackUrlOperationBlocked",
     ),
     "the trigger has no URL yet": Case(
-        cause=fault(
+        cause=reject_requests(
             "flow_service.list_callback_url",
             status=400,
             code="WorkflowTriggerIsNotEnabled",
@@ -244,12 +257,12 @@ CASES = {
         names=("'manual'",),
     ),
     "an application's flow has no licence": Case(
-        cause=on_create("Forbidden", "NonCompliantServicePrincipalFlow", "No Process licence."),
+        cause=reject_copy("Forbidden", "NonCompliantServicePrincipalFlow", "No Process licence."),
         code="NonCompliantServicePrincipalFlow",
     ),
     "the app turns the copy on as itself": Case(
-        seed=tenant_seed(
-            orders(),
+        seed=build_tenant_seed(
+            build_orders_seed(),
             assumptions={
                 "impersonation_reaches_flow_service": False,
                 "applications_activate": False,
@@ -260,13 +273,13 @@ CASES = {
         remedy=let_applications_activate,
     ),
     "the flow of a solution is unpublished": Case(
-        cause=on_create(
+        cause=reject_copy(
             "BadRequest", "CannotStartUnpublishedSolutionFlow", "The flow is not published."
         ),
         code="CannotStartUnpublishedSolutionFlow",
     ),
     "no host knows the environment's region": Case(
-        cause=fault(
+        cause=reject_requests(
             "flow_service.admin_get_flow",
             status=400,
             code="AzureResourceManagerRequestFailed",
@@ -275,13 +288,13 @@ CASES = {
         code="MacroRegionDerivationFailed",
     ),
     "the operator has no role in Dataverse": Case(
-        cause=forget_operator,
+        cause=remove_service_account,
         code="InsufficientCdsPermissions",
-        remedy=add_operator,
+        remedy=add_service_account,
     ),
     "the operator may not be given the role": Case(
-        seed=tenant_seed(orders(), assumptions=LENT_BY_THE_FLOW_SERVICE),
-        cause=fault(
+        seed=build_tenant_seed(build_orders_seed(), assumptions=LENT_BY_THE_FLOW_SERVICE),
+        cause=reject_requests(
             "flow_service.admin_list_permissions",
             status=400,
             code="PermissionDowngradeNotAllowed",
@@ -290,7 +303,7 @@ CASES = {
         code="PermissionDowngradeNotAllowed",
     ),
     "the operator may not ask for the URL": Case(
-        cause=fault(
+        cause=reject_requests(
             "flow_service.list_callback_url",
             status=403,
             code="ConnectionAuthorizationFailed",
@@ -300,7 +313,7 @@ CASES = {
         code="NoCoOwner",
     ),
     "the environment is closed to the app": Case(
-        cause=fault(
+        cause=reject_requests(
             "flow_service.admin_get_flow",
             status=403,
             code="EnvironmentAccessDenied",
@@ -309,13 +322,13 @@ CASES = {
         code="EnvironmentAccessDenied",
     ),
     "the app has no user in Dataverse": Case(
-        cause=fault(
+        cause=reject_requests(
             "dataverse.get_workflow", status=403, code="0x80072560", message="Not a member."
         ),
         code="0x80072560",
     ),
     "the app lacks a privilege": Case(
-        cause=fault(
+        cause=reject_requests(
             "dataverse.patch_workflow",
             status=403,
             code="0x80040220",
@@ -325,14 +338,14 @@ CASES = {
         names=("prvCreateWorkflow",),
     ),
     "an operation is closed to applications": Case(
-        seed=tenant_seed(orders(), assumptions=LENT_BY_THE_FLOW_SERVICE),
+        seed=build_tenant_seed(build_orders_seed(), assumptions=LENT_BY_THE_FLOW_SERVICE),
         cause=close_to_applications,
         code="ApplicationTokenNotSupported",
         names=("admin_list_permissions",),
         remedy=open_to_applications,
     ),
     "the token is refused again and again": Case(
-        cause=fault(
+        cause=reject_requests(
             "dataverse.patch_workflow",
             status=401,
             code="ExpiredAuthenticationToken",
@@ -344,13 +357,16 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
+async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
     name: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The message names the flow and the item, and a retry succeeds after the fix."""
+    """The message names the flow and the item.
+
+    Calls to the original are accepted while it is blocked.
+    """
     case = CASES[name]
     caplog.set_level("DEBUG")
     async with wire_scenario(monkeypatch, tmp_path, case.seed) as scenario:
@@ -359,16 +375,16 @@ async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
 
         await scenario.order(run=SHORT)
 
-        job = await refused(scenario, case.code, *case.names)
+        job = await require_blocked(scenario, case.code, *case.names)
         assert await scenario.post(url) == 202
         case.remedy(scenario)
         await scenario.retry()
-        await retired(scenario)
+        await require_retired(scenario)
         assert scenario.secrets_seen(caplog.text, str(job)) == []
 
 
-def test_each_refusal_is_played() -> None:
-    """Each rejection is tested here, or in the tests of faults or of rejected saves."""
+def test_every_rejection_of_the_catalogue_has_a_case() -> None:
+    """A case is in this module, or in the tests of faults or of rejected saves."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
     played = {find_error_code(case.code).code for case in CASES.values()}

@@ -1,4 +1,4 @@
-"""A firewall is closed after copies were verified, and people learn about the denied calls."""
+"""Test the alert about calls that a firewall denies after the copies were verified."""
 
 from pathlib import Path
 
@@ -8,50 +8,50 @@ from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.functional.wire.test_kept_networks_on_the_wire import let_new_addresses_in
-from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, let_in
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, retired, wire_scenario
-from tests.functional.wire.wire_seed import orders, tenant_seed
+from tests.functional.wire.test_kept_networks_on_the_wire import allow_new_addresses
+from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, build_web_app
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
 
-async def copy_called(scenario: WireScenario) -> Flow:
-    """Call the copy as its callers do by now, and return it."""
+async def call_copy(scenario: WireScenario) -> Flow:
+    """Call the copy as its callers do, and return it."""
     copy = scenario.flow((await scenario.job()).copy_id)
     assert await scenario.post(scenario.url_of(copy.workflow_entity_id)) == 202
     return copy
 
 
-async def swept(scenario: WireScenario, date: str) -> None:
+async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
     """Run a daily check a day later, and handle its messages."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
     await scenario.run(SHORT)
 
 
-async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
+async def test_denied_call_in_a_run_raises_an_alert_until_calls_succeed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app opens only the run that failed, and only once."""
+    """The app reads only the run that failed, and reads it once."""
     calling = definition(HTTP, http_action(f"https://{HOST}/orders"))
     async with wire_scenario(
-        monkeypatch, tmp_path, tenant_seed(orders(definition=calling))
+        monkeypatch, tmp_path, build_tenant_seed(build_orders_seed(definition=calling))
     ) as scenario:
-        await let_new_addresses_in(scenario)
+        await allow_new_addresses(scenario)
         await scenario.order(run=SHORT)
         proven = (await scenario.job()).step
-        seed_azure(scenario.tenant, let_in("LogicApps"))
-        copy = await copy_called(scenario)
+        seed_azure(scenario.tenant, build_web_app("LogicApps"))
+        copy = await call_copy(scenario)
         error = copy.runs[-1].actions["Call"]["error"]["message"]
         scenario.tenant.calls.reset()
-        await swept(scenario, "day-1")
+        await run_next_daily_check(scenario, "day-1")
         calls = dict(scenario.tenant.calls.routes)
         [notice] = await scenario.services.tables.alerts.all("alert")
         await scenario.run(SHORT * 24 * 20)
         stopped = await scenario.job()
-        await let_new_addresses_in(scenario)
-        await copy_called(scenario)
-        await swept(scenario, "day-30")
+        await allow_new_addresses(scenario)
+        await call_copy(scenario)
+        await run_next_daily_check(scenario, "day-30")
 
         assert proven is FlowJobState.CHECKING_FOR_CALLS
         assert "target machine actively refused it" in error
@@ -65,4 +65,4 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
             FlowJobState.BLOCKED,
             "outbound_call_blocked",
         )
-        await retired(scenario)
+        await require_retired(scenario)

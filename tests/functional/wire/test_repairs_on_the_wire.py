@@ -1,6 +1,6 @@
-"""Microsoft's client for networks writes firewalls, the app opens them, that client reads them.
+"""Test firewall fixes on firewalls that Microsoft's client `azure-mgmt-network` writes and reads.
 
-Nothing of the firewalls is seeded: what the app reads is what azure-mgmt-network, unmodified, put.
+No firewall comes from the tenant's seed.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ from shared.use_cases.manage_firewall_fixes import (
     revert_fix,
 )
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
+from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.azure_world import Credential
 from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
@@ -30,7 +30,7 @@ TODAY = ["13.69.71.160/27", "13.69.231.160/27"]
 
 
 async def build_firewall(network: Any) -> None:
-    """Publish a machine by DNAT to the members of an IP group, as an administrator does."""
+    """Create an Azure Firewall that publishes a machine by DNAT to the addresses of an IP group."""
     group_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
     place = f"{group_id}/providers/Microsoft.Network"
     await (
@@ -99,7 +99,7 @@ async def build_firewall(network: Any) -> None:
 
 
 async def build_group(network: Any) -> None:
-    """Allow only the current address ranges of flows to reach the ERP system."""
+    """Create a network security group through which only LogicApps reaches the ERP system."""
     rule = {
         "name": "flows",
         "properties": {
@@ -126,10 +126,10 @@ async def build_group(network: Any) -> None:
     ).result()
 
 
-def client(scenario: WireScenario) -> Any:
-    """Return Microsoft's client, which goes through the same tunnel.
+def build_network_client(scenario: WireScenario) -> Any:
+    """Return Microsoft's client, which sends its requests through the proxy.
 
-    It takes documents in place of its models, which its types do not say.
+    It accepts JSON documents in place of its models; its types do not show this, hence `Any`.
     """
     options: dict[str, Any] = {
         "proxies": {"https": scenario.server.proxy_url},
@@ -139,16 +139,16 @@ def client(scenario: WireScenario) -> Any:
     return NetworkManagementClient(Credential(scenario.tenant), SUBSCRIPTION, **options)
 
 
-async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
+async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app applies the fixes, the cutover continues, and the SDK reads the changes."""
+    """The cutover continues after the fixes, and the SDK reads the changes."""
     content = definition(HTTP, http_action(f"https://{EDGE_HOST}/orders"))
     content["actions"]["Erp"] = http_action(f"https://{ERP_HOST}/orders")["Call"]
-    flow = orders(definition=content)
+    flow = build_orders_seed(definition=content)
     async with (
-        wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario,
-        client(scenario) as network,
+        wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
+        build_network_client(scenario) as network,
     ):
         await build_firewall(network)
         await build_group(network)
@@ -186,14 +186,16 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
     assert [rule.name for rule in group_after.security_rules or ()] == ["flows"]
 
 
-async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
+async def test_fix_keeps_a_concurrent_change_of_an_ip_group(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The ETag differs, so the app reads the IP group again and keeps the other change."""
-    flow = orders(definition=definition(HTTP, http_action(f"https://{EDGE_HOST}/orders")))
+    """The ETag differs, so the app reads the IP group again."""
+    flow = build_orders_seed(
+        definition=definition(HTTP, http_action(f"https://{EDGE_HOST}/orders"))
+    )
     async with (
-        wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario,
-        client(scenario) as network,
+        wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
+        build_network_client(scenario) as network,
     ):
         await build_firewall(network)
         writer = scenario.services.resource_writer

@@ -1,4 +1,4 @@
-"""Flows that are saved because they call an original, where older shapes are rejected."""
+"""Test updates of calling flows on a platform that rejects older connector actions."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from shared.reason import Reason
 from tests.functional.copying.test_copied_definitions import ACTIONS
 from tests.functional.wire.test_copies_on_the_wire import CONNECTOR, EMBEDDED
 from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_seed import build_flow_seed, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import DAILY, MAKER, definition, http_action
 
 CALLER = "f0000000-0000-4000-8000-0000000000aa"
@@ -19,9 +19,9 @@ VARIABLE = "cr1_OrdersUrl"
 HARMFUL = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
 
 
-def described(**more: Any) -> dict[str, Any]:
-    """Return a tenant with an original, and a flow in the older shape."""
-    caller = flow_seed(
+def build_tenant_with_caller(**more: Any) -> dict[str, Any]:
+    """Return a tenant with an original, and a calling flow with older connector actions."""
+    caller = build_flow_seed(
         CALLER,
         "Nightly",
         definition(DAILY, ACTIONS),
@@ -29,11 +29,13 @@ def described(**more: Any) -> dict[str, Any]:
         inSolution=True,
     )
     connections = [{"name": "mail-1", "api": CONNECTOR, "owner": MAKER}]
-    return tenant_seed(orders(), caller, assumptions=HARMFUL, connections=connections, **more)
+    return build_tenant_seed(
+        build_orders_seed(), caller, assumptions=HARMFUL, connections=connections, **more
+    )
 
 
-def let_it_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) -> None:
-    """Let the flow call a URL, which may be a parameter of the flow."""
+def add_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) -> None:
+    """Add an action to the flow that calls a URL; the URL may be a parameter of the flow."""
     flow = scenario.flow(CALLER)
     document = json.loads(flow.client_data)
     document["properties"]["definition"].setdefault("parameters", {}).update(parameters)
@@ -41,8 +43,8 @@ def let_it_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) ->
     flow.client_data = json.dumps(document)
 
 
-async def moved(scenario: WireScenario) -> None:
-    """Let the callers be updated, and require that the flow keeps its connection references."""
+async def update_callers(scenario: WireScenario) -> None:
+    """Update the callers, and require that the calling flow keeps its connection references."""
     before = json.loads(scenario.flow(CALLER).client_data)["properties"]["connectionReferences"]
     await scenario.order(run=SHORT)
     (job,) = (await scenario.jobs()).values()
@@ -54,26 +56,26 @@ async def moved(scenario: WireScenario) -> None:
     assert scenario.flow(CALLER).references_wiped == 1
 
 
-async def test_a_caller_is_converted_and_keeps_its_references(
+async def test_calling_flow_is_converted_and_keeps_its_connection_references(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The first save is rejected and removes the references. The second save restores them."""
-    async with wire_scenario(monkeypatch, tmp_path, described()) as scenario:
-        let_it_call(scenario, scenario.url_of(), {})
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_with_caller()) as scenario:
+        add_call(scenario, scenario.url_of(), {})
         old = scenario.url_of().partition("?")[0]
 
-        await moved(scenario)
+        await update_callers(scenario)
 
         assert old not in scenario.flow(CALLER).client_data
 
 
-async def test_a_flow_that_uses_a_variable_is_converted_too(
+async def test_flow_that_reads_an_environment_variable_is_converted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The variable has the new value, and the flow takes it over."""
+    """The variable gets the copy's URL, and the flow is saved so that it uses the new value."""
     variable: dict[str, Any] = {"schemaName": VARIABLE, "schemaname": VARIABLE, "name": VARIABLE}
     variable |= {"displayname": "Orders", "value": "x", "type": 100000000}
-    seed = described(environmentVariables=[variable])
+    seed = build_tenant_with_caller(environmentVariables=[variable])
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         values = scenario.environment.table("environmentvariablevalues")
         for row in values.values():
@@ -81,9 +83,9 @@ async def test_a_flow_that_uses_a_variable_is_converted_too(
         metadata = {"schemaName": VARIABLE}
         parameter = {"type": "String", "defaultValue": "", "metadata": metadata}
         name = f"Orders ({VARIABLE})"
-        let_it_call(scenario, f"@parameters('{name}')", {name: parameter})
+        add_call(scenario, f"@parameters('{name}')", {name: parameter})
         old = scenario.url_of()
 
-        await moved(scenario)
+        await update_callers(scenario)
 
         assert [row["value"] == old for row in values.values()] == [False]

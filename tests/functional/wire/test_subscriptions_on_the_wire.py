@@ -1,4 +1,4 @@
-"""A trigger of Dataverse that names its registration by the flow's own id.
+"""Test Dataverse triggers whose subscription has the flow's own id as its name.
 
 See platform.md#trigger-subscriptions.
 """
@@ -12,15 +12,15 @@ from local_cloud.tenant.flows.lifecycle import turn_off, turn_on
 from local_cloud.tenant.flows.self_starting import emit
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
+from tests.functional.wire.wire_seed import CHILD, ORDERS, build_flow_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import MAKER, definition
 
 ADDED = {"operationId": "SubscribeWebhookTrigger"}
 CONNECTOR = "shared_commondataserviceforapps"
 
 
-def on_row(flow_id: str, title: str, *, name: str, **more: Any) -> dict[str, Any]:
-    """Return a flow that starts when a row is added, and that the platform holds back."""
+def build_row_flow(flow_id: str, title: str, *, name: str, **more: Any) -> dict[str, Any]:
+    """Return a flow on Microsoft's key that starts when a row is added."""
     trigger = {
         "type": "OpenApiConnectionWebhook",
         "inputs": {
@@ -28,31 +28,33 @@ def on_row(flow_id: str, title: str, *, name: str, **more: Any) -> dict[str, Any
             "parameters": {"subscriptionRequest/message": 1, "subscriptionRequest/name": name},
         },
     }
-    return flow_seed(flow_id, title, definition(trigger), heldBack=True, **more)
+    return build_flow_seed(flow_id, title, definition(trigger), heldBack=True, **more)
 
 
-def told(scenario: WireScenario) -> list[str]:
+def add_row(scenario: WireScenario) -> list[str]:
     """Add a row, and return the titles of the flows that start."""
     started = emit(scenario.tenant, scenario.environment, ADDED)
     return sorted(scenario.environment.flows[name].display_name for name in started)
 
 
-async def test_two_registrations_of_one_name_are_one(
+async def test_flows_with_one_subscription_name_share_one_subscription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What the tenant assumes: who came on last is told, and who goes off takes it away."""
-    seed = tenant_seed(on_row(ORDERS, "A", name=ORDERS), on_row(CHILD, "B", name=ORDERS))
+    """The tenant assumes that the last flow turned on gets the events, until either flow is off."""
+    seed = build_tenant_seed(
+        build_row_flow(ORDERS, "A", name=ORDERS), build_row_flow(CHILD, "B", name=ORDERS)
+    )
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        assert told(scenario) == ["B"]
+        assert add_row(scenario) == ["B"]
         turn_off(scenario.tenant, scenario.environment, scenario.flow(ORDERS))
-        assert told(scenario) == []
+        assert add_row(scenario) == []
 
 
-async def test_a_copy_has_a_registration_of_its_own(
+async def test_copy_has_its_own_subscription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With both on, both are told; when the original goes off, the copy still is."""
-    seed = tenant_seed(on_row(ORDERS, "Take orders", name=ORDERS.upper()))
+    """If both flows are on, both start. The copy still starts after the original is turned off."""
+    seed = build_tenant_seed(build_row_flow(ORDERS, "Take orders", name=ORDERS.upper()))
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()
 
@@ -60,18 +62,18 @@ async def test_a_copy_has_a_registration_of_its_own(
         assert job.state is FlowJobState.RETIRED, job.message
         copy = scenario.flow(job.copy_id)
         assert copy.facts().subscription == job.copy_id
-        assert told(scenario) == ["Take orders"]
+        assert add_row(scenario) == ["Take orders"]
         turn_on(scenario.tenant, scenario.environment, scenario.flow(), MAKER)
-        assert told(scenario) == ["Take orders", "Take orders (retired, MMK)"]
+        assert add_row(scenario) == ["Take orders", "Take orders (retired, MMK)"]
         turn_off(scenario.tenant, scenario.environment, scenario.flow())
-        assert told(scenario) == ["Take orders"]
+        assert add_row(scenario) == ["Take orders"]
 
 
-async def test_the_name_of_a_custom_action_is_left_alone(
+async def test_copy_keeps_the_name_of_a_custom_action(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It says what is subscribed to."""
-    seed = tenant_seed(on_row(ORDERS, "Take orders", name="pmo_UploadDocument"))
+    """The name is the subject of the subscription, not the flow's id."""
+    seed = build_tenant_seed(build_row_flow(ORDERS, "Take orders", name="pmo_UploadDocument"))
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()
 

@@ -1,4 +1,4 @@
-"""Self-starting flows swapped over the wire, at the shipped settings, on a tenant that lags."""
+"""Test cutovers of self-starting flows over the wire, on a tenant whose reads lag."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -10,17 +10,17 @@ from local_cloud.tenant.power_platform.links import start_unlink
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.functional.wire.wire_scenario import wire_scenario
-from tests.functional.wire.wire_seed import ORDERS, flow_seed, tenant_seed
+from tests.functional.wire.wire_seed import ORDERS, build_flow_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import DAILY, definition
 
 
 @pytest.mark.parametrize("lag", [0.0, 0.5, 3.0, 30.0, 60.0])
-async def test_a_swap_ends_whatever_reads_lag_by(
+async def test_cutover_completes_although_reads_lag(
     lag: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The cutover completes without a person, however long reads lag."""
-    daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
-    description = tenant_seed(daily, assumptions={"read_lag_seconds": [lag, lag]})
+    daily = build_flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
+    description = build_tenant_seed(daily, assumptions={"read_lag_seconds": [lag, lag]})
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
@@ -33,14 +33,14 @@ async def test_a_swap_ends_whatever_reads_lag_by(
         assert scenario.flow(job.copy_id).state == SimulatedFlowState.STARTED
 
 
-async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_original_on(
+async def test_cutover_turns_the_original_on_if_the_key_was_just_removed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The original is turned on, although the cached environment still has the key."""
-    daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
+    """The cached environment still has the key."""
+    daily = build_flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
     lag = {"read_lag_seconds": [30, 30], "link_start_seconds": 0, "link_seconds": 0}
     async with wire_scenario(
-        monkeypatch, tmp_path, tenant_seed(daily, assumptions=lag)
+        monkeypatch, tmp_path, build_tenant_seed(daily, assumptions=lag)
     ) as scenario:
         await scenario.order(run=timedelta(0))
         while ORDERS not in await scenario.jobs() or (await scenario.job()).both_off_since is None:

@@ -1,8 +1,7 @@
-"""One remediation by the product's own services, against a tenant behind TLS and a tunnel.
+"""Run a remediation with the app's own services against a simulated tenant, over TLS and a proxy.
 
-Everything is what runs in Azure (`build_services`, adapters, Azure's identity libraries, the store
-in a folder) but for the queues, which deliver in this process, and the clock, which is the
-tenant's and can be moved.
+The services, adapters and identity libraries are those that run in Azure. The queues deliver
+messages in this process, and the clock is the tenant's, so that a test can advance it.
 """
 
 import base64
@@ -70,7 +69,7 @@ _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;Use
 
 @dataclass(slots=True, kw_only=True)
 class WireScenario:
-    """A tenant, the app's services, and the queues between them."""
+    """A tenant, the app's services, and the queues between its processes."""
 
     tenant: Tenant
     server: TenantServer
@@ -114,7 +113,7 @@ class WireScenario:
             return answer.status
 
     def secrets_seen(self, *texts: str) -> list[str]:
-        """Return the flows whose signature is in the state or in one of these texts."""
+        """Return the names of flows whose signature is in the state or in one of these texts."""
         state = b"".join(path.read_bytes() for path in self.folder.glob("state.db*"))
         seen = [*(text.encode() for text in texts), state]
         return [
@@ -131,7 +130,7 @@ class WireScenario:
         mode: RemediationMode = RemediationMode.APPLY,
         run: timedelta = timedelta(days=40),
     ) -> None:
-        """Start a remediation, which needs no approval here, and let time pass."""
+        """Start a remediation in the approval policy automatic, and let time pass."""
         order = Remediation(
             created_at=self.services.now,
             mode=mode,
@@ -164,7 +163,7 @@ class WireScenario:
         return job
 
     async def run(self, time: timedelta) -> None:
-        """Handle the due messages for this time; the clock jumps to the next one."""
+        """Let time pass: handle each message that is due, and move the clock to the next one."""
         until = self.services.now + time
         at_once = 0
         while at_once < _MOST_AT_ONCE:
@@ -186,7 +185,7 @@ class WireScenario:
         await send_due_and_overdue_messages(self.services)
 
     async def deliver(self) -> bool:
-        """Handle one message, and return whether one was due."""
+        """Handle one message that is due, or return False if there is none."""
         for queue, use_case in USE_CASES.items():
 
             async def handle(message: Delivered, use_case: Any = use_case) -> None:
@@ -207,8 +206,8 @@ WIDE = {
 }
 
 
-def settings_of(folder: Path, budgets: Mapping[str, int] = WIDE) -> Settings:
-    """Return the app's settings: its own defaults but for what names things, and the budgets."""
+def build_settings(folder: Path, budgets: Mapping[str, int] = WIDE) -> Settings:
+    """Return the app's default settings with the tenant's ids and these budgets."""
     named: dict[str, Any] = {"ServiceBusConnection": _BUS, **budgets}
     return Settings(
         tenant_id=TENANT_ID,
@@ -232,16 +231,17 @@ async def wire_scenario(
         server.ca_file
     ),
 ) -> AsyncIterator[WireScenario]:
-    """Serve a tenant and give the app's services on it, the operator signed in, mode automatic.
+    """Serve a tenant and yield the app's services for it.
 
-    `transport` makes what the app's calls go out by.
+    The service account is signed in, and the approval policy is automatic. `transport` builds the
+    transport of the app's requests.
     """
     tenant = Tenant()
     seed(tenant, description)
     async with TenantServer(tenant) as server, AsyncExitStack() as closing:
         _point_at(monkeypatch, server)
         monkeypatch.setattr(http_client, "default_transport", lambda: transport(server))
-        built = build_services(settings_of(folder, budgets), closing)
+        built = build_services(build_settings(folder, budgets), closing)
         messages = FakeMessages(built.clock)
         services = replace(built, messages=messages)
         trust = ssl.create_default_context(cafile=server.ca_file)
@@ -300,8 +300,10 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
 # ------------------------------------------------------------------------
 
 
-async def refused(scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
-    """Require that a job is blocked with a fix, and that its original is on."""
+async def require_blocked(
+    scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS
+) -> FlowJob:
+    """Require that a job is blocked with a fix, and that its original is on; return the job."""
     job = await scenario.job(flow_id)
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
     assert job.fix == fix_for(code)
@@ -311,7 +313,7 @@ async def refused(scenario: WireScenario, code: str, *names: str, flow_id: str =
     return job
 
 
-async def retired(scenario: WireScenario, flow_id: str = ORDERS) -> None:
+async def require_retired(scenario: WireScenario, flow_id: str = ORDERS) -> None:
     """Require that a job is retired and its copy is on."""
     job = await scenario.job(flow_id)
     assert job.state is FlowJobState.RETIRED, job

@@ -1,4 +1,4 @@
-"""Seeds of tenants for scenarios on the wire: an environment with a key, people, an HTTP flow."""
+"""Build seeds of tenants: an environment with a key, its people, and HTTP flows."""
 
 from typing import Any
 
@@ -27,24 +27,26 @@ ORDERS = "f0000000-0000-4000-8000-0000000000a1"
 CHILD = "f0000000-0000-4000-8000-0000000000c1"
 
 
-def flow_seed(flow_id: str, title: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return one flow of a seed, the maker's unless said otherwise."""
+def build_flow_seed(
+    flow_id: str, title: str, content: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    """Return a flow for a seed, owned by the maker unless `more` has another owner."""
     named = {"workflowEntityId": flow_id, "displayName": title, "definition": content}
     return named | {"owner": MAKER} | more
 
 
-def orders(**more: Any) -> dict[str, Any]:
-    """Return an HTTP flow that outside systems call."""
-    return flow_seed(ORDERS, "Take orders", definition(HTTP), **more)
+def build_orders_seed(**more: Any) -> dict[str, Any]:
+    """Return the HTTP flow "Take orders", which external systems call."""
+    return build_flow_seed(ORDERS, "Take orders", definition(HTTP), **more)
 
 
-def tenant_seed(
+def build_tenant_seed(
     *flows: dict[str, Any],
     assumptions: dict[str, Any] | None = None,
     profile: Profile = Profile.DOCUMENTED,
     **environment: Any,
 ) -> dict[str, Any]:
-    """Return a tenant of one environment that is under the key, with these flows in it."""
+    """Return a tenant with one environment that has the key and contains these flows."""
     azure_policy = {
         "id": POLICY_ID,
         "location": "europe",
@@ -99,8 +101,8 @@ def _directory() -> dict[str, Any]:
     }
 
 
-def mail(owner: str = MAKER, **more: Any) -> dict[str, Any]:
-    """Return what an environment has for flows that send mail by a connection of this owner."""
+def build_mail_seed(owner: str = MAKER, **more: Any) -> dict[str, Any]:
+    """Return the connection and connection reference for flows that send mail."""
     name, api = "mail-1", "shared_office365"
     return {
         "connections": [{"name": name, "api": api, "owner": owner}],
@@ -114,6 +116,6 @@ def mail(owner: str = MAKER, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def mailing_orders() -> dict[str, Any]:
-    """Return the orders' flow, bound to that connection."""
-    return orders(connectionReferences=bound("cr1_mail"))
+def build_mailing_orders_seed() -> dict[str, Any]:
+    """Return the flow "Take orders" with that connection reference."""
+    return build_orders_seed(connectionReferences=bound("cr1_mail"))

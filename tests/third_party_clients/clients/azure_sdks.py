@@ -1,6 +1,6 @@
 """Call Microsoft's SDKs for Azure, signed in as a managed identity, and show each answer.
 
-A process of its own, which knows its environment variables and no more.
+This script runs in a separate process that knows only its environment variables.
 """
 
 from collections.abc import Callable, Iterable
@@ -51,22 +51,22 @@ SECRETS = SecretClient("https://kv-apps.vault.azure.net", CREDENTIAL, retry_tota
 PROTECTED = KeyClient("https://kv-cmk.vault.azure.net", CREDENTIAL, retry_total=0)
 
 
-def names(items: Iterable[Any]) -> str:
-    """Return the names of a list in order."""
+def join_names(items: Iterable[Any]) -> str:
+    """Return the names of the items, sorted and joined."""
     return ", ".join(sorted(each.name for each in items)) or "none"
 
 
-def settings() -> dict[str, str]:
-    """Return an App Service's settings."""
+def read_settings() -> dict[str, str]:
+    """Return the application settings of the App Service."""
     found = WEB.web_apps.list_application_settings(GROUP, "shop").properties
     return dict(found or {})
 
 
 def change_setting() -> str:
     """Change one setting, and read it back."""
-    changed = settings() | {"COLOUR": "red"}
+    changed = read_settings() | {"COLOUR": "red"}
     WEB.web_apps.update_application_settings(GROUP, "shop", {"properties": changed})
-    return settings()["COLOUR"]
+    return read_settings()["COLOUR"]
 
 
 def change_connection_string() -> str:
@@ -105,7 +105,7 @@ def put_action_group() -> str:
 
 
 def change_key_value(etag: str | None = None) -> str:
-    """Replace a key-value if it has an ETag, and read it back."""
+    """Replace a key-value if its ETag is unchanged, and read it back."""
     setting = KEY_VALUES.get_configuration_setting("Colour", label="prod")
     setting.value = "red"
     setting.etag = etag or setting.etag
@@ -172,32 +172,34 @@ BACKUPS: dict[str, bytes] = {}
 
 
 def back_up(what: str, take: Callable[[], bytes]) -> str:
-    """Make a backup and keep it."""
+    """Make a backup and keep it; return whether it has content."""
     BACKUPS[what] = take()
     return "done" if BACKUPS[what] else "empty"
 
 
 CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
-    ("resource: resource_groups.list", lambda: names(RESOURCES.resource_groups.list())),
+    ("resource: resource_groups.list", lambda: join_names(RESOURCES.resource_groups.list())),
     ("resource: resource_groups.get", lambda: str(RESOURCES.resource_groups.get(GROUP).name)),
     ("resource: resource_groups.get, unknown", lambda: str(RESOURCES.resource_groups.get("no"))),
     (
         "resource: resources.list, by type",
-        lambda: names(RESOURCES.resources.list(filter="resourceType eq 'Microsoft.Web/sites'")),
+        lambda: join_names(
+            RESOURCES.resources.list(filter="resourceType eq 'Microsoft.Web/sites'")
+        ),
     ),
     (
         "resource: resources.list, by name",
-        lambda: names(RESOURCES.resources.list(filter="name eq 'shop'")),
+        lambda: join_names(RESOURCES.resources.list(filter="name eq 'shop'")),
     ),
     (
         "resource: resources.list, expanded",
-        lambda: names(RESOURCES.resources.list(expand="createdTime")),
+        lambda: join_names(RESOURCES.resources.list(expand="createdTime")),
     ),
-    ("web: web_apps.list", lambda: names(WEB.web_apps.list())),
+    ("web: web_apps.list", lambda: join_names(WEB.web_apps.list())),
     ("web: web_apps.get", lambda: str(WEB.web_apps.get(GROUP, "shop").name)),
     ("web: web_apps.get, unknown", lambda: str(WEB.web_apps.get(GROUP, "no").name)),
-    ("web: web_apps.list_slots", lambda: names(WEB.web_apps.list_slots(GROUP, "shop"))),
-    ("web: web_apps.list_application_settings", lambda: ", ".join(sorted(settings()))),
+    ("web: web_apps.list_slots", lambda: join_names(WEB.web_apps.list_slots(GROUP, "shop"))),
+    ("web: web_apps.list_application_settings", lambda: ", ".join(sorted(read_settings()))),
     ("web: web_apps.update_application_settings", change_setting),
     (
         "web: web_apps.list_connection_strings",
@@ -212,7 +214,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ),
     (
         "resource: resources.list, slots",
-        lambda: names(
+        lambda: join_names(
             RESOURCES.resources.list(filter="resourceType eq 'Microsoft.Web/sites/slots'")
         ),
     ),
@@ -224,27 +226,30 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("web: web_apps.delete", lambda: str(WEB.web_apps.delete(GROUP, "shop") or "done")),
     (
         "network: network_security_groups.list_all",
-        lambda: names(NETWORK.network_security_groups.list_all()),
+        lambda: join_names(NETWORK.network_security_groups.list_all()),
     ),
     (
         "network: security_rules.get",
         lambda: str(NETWORK.security_rules.get(GROUP, "nsg-erp", "allow-flows").access),
     ),
-    ("network: azure_firewalls.list_all", lambda: names(NETWORK.azure_firewalls.list_all())),
-    ("network: ip_groups.list", lambda: names(NETWORK.ip_groups.list())),
+    ("network: azure_firewalls.list_all", lambda: join_names(NETWORK.azure_firewalls.list_all())),
+    ("network: ip_groups.list", lambda: join_names(NETWORK.ip_groups.list())),
     (
         "network: service_tags.list",
         lambda: str(NETWORK.service_tags.list("westeurope").type),
     ),
     (
         "network: service_tag_information.list, by tag",
-        lambda: names(
+        lambda: join_names(
             NETWORK.service_tag_information.list(
                 "westeurope", tag_name="PowerPlatformPlex.WestEurope"
             )
         ),
     ),
-    ("keyvault: vaults.list_by_subscription", lambda: names(VAULTS.vaults.list_by_subscription())),
+    (
+        "keyvault: vaults.list_by_subscription",
+        lambda: join_names(VAULTS.vaults.list_by_subscription()),
+    ),
     (
         "keyvault: vaults.get",
         lambda: str(VAULTS.vaults.get(GROUP, "kv-cmk").properties.enable_purge_protection),
@@ -252,7 +257,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("keyvault: vaults.get, unknown", lambda: str(VAULTS.vaults.get(GROUP, "no").name)),
     (
         "powerplatform: enterprise_policies.list_by_subscription",
-        lambda: names(POLICIES.enterprise_policies.list_by_subscription()),
+        lambda: join_names(POLICIES.enterprise_policies.list_by_subscription()),
     ),
     (
         "powerplatform: enterprise_policies.get",
@@ -264,7 +269,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ),
     (
         "logic: workflows.list_by_subscription",
-        lambda: names(LOGIC.workflows.list_by_subscription()),
+        lambda: join_names(LOGIC.workflows.list_by_subscription()),
     ),
     ("logic: workflows.get", lambda: str(LOGIC.workflows.get(GROUP, "order-hub").state)),
     (
@@ -281,7 +286,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ),
     (
         "appconfiguration: configuration_stores.list",
-        lambda: names(STORES.configuration_stores.list()),
+        lambda: join_names(STORES.configuration_stores.list()),
     ),
     (
         "appconfiguration: list_configuration_settings",
@@ -297,7 +302,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("appconfiguration: set_configuration_setting, locked", lock_key_value),
     (
         "appcontainers: container_apps.list_by_subscription",
-        lambda: names(CONTAINER_APPS.container_apps.list_by_subscription()),
+        lambda: join_names(CONTAINER_APPS.container_apps.list_by_subscription()),
     ),
     (
         "appcontainers: container_apps.get",
@@ -310,26 +315,28 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("appcontainers: container_apps.begin_update, template", change_app_variable),
     (
         "eventgrid: system_topics.list_by_subscription",
-        lambda: names(EVENTS.system_topics.list_by_subscription()),
+        lambda: join_names(EVENTS.system_topics.list_by_subscription()),
     ),
     (
         "eventgrid: system_topic_event_subscriptions.list_by_system_topic",
-        lambda: names(EVENTS.system_topic_event_subscriptions.list_by_system_topic(GROUP, "keys")),
+        lambda: join_names(
+            EVENTS.system_topic_event_subscriptions.list_by_system_topic(GROUP, "keys")
+        ),
     ),
     (
         "monitor: metric_alerts.list_by_subscription",
-        lambda: names(MONITOR.metric_alerts.list_by_subscription()),
+        lambda: join_names(MONITOR.metric_alerts.list_by_subscription()),
     ),
     (
         "monitor: action_groups.list_by_subscription_id",
-        lambda: names(MONITOR.action_groups.list_by_subscription_id()),
+        lambda: join_names(MONITOR.action_groups.list_by_subscription_id()),
     ),
     (
         "monitor: action_groups.get",
         lambda: str(MONITOR.action_groups.get(GROUP, "on-call").group_short_name),
     ),
     ("monitor: action_groups.create_or_update", put_action_group),
-    ("keys: list_properties_of_keys", lambda: names(KEYS.list_properties_of_keys())),
+    ("keys: list_properties_of_keys", lambda: join_names(KEYS.list_properties_of_keys())),
     ("keys: create_rsa_key", lambda: str(KEYS.create_rsa_key("orders", size=3072).key_type)),
     ("keys: rotate_key", lambda: str(KEYS.rotate_key("orders").name)),
     (
@@ -342,7 +349,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         lambda: str(KEYS.restore_key_backup(BACKUPS["key"]).name),
     ),
     ("keys: begin_delete_key", lambda: delete_key(KEYS, "orders")),
-    ("keys: list_deleted_keys", lambda: names(KEYS.list_deleted_keys())),
+    ("keys: list_deleted_keys", lambda: join_names(KEYS.list_deleted_keys())),
     ("keys: create_rsa_key, while it is deleted", lambda: str(KEYS.create_rsa_key("orders").name)),
     (
         "keys: begin_recover_deleted_key",
@@ -359,7 +366,10 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         lambda: str(SECRETS.set_secret("orders-url", "x", content_type="url").name),
     ),
     ("secrets: get_secret", lambda: str(SECRETS.get_secret("orders-url").value)),
-    ("secrets: list_properties_of_secrets", lambda: names(SECRETS.list_properties_of_secrets())),
+    (
+        "secrets: list_properties_of_secrets",
+        lambda: join_names(SECRETS.list_properties_of_secrets()),
+    ),
     (
         "secrets: backup_secret",
         lambda: back_up("secret", lambda: SECRETS.backup_secret("orders-url")),
@@ -369,7 +379,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         lambda: str(SECRETS.begin_delete_secret("orders-url").result().name),
     ),
     ("secrets: get_secret, deleted", lambda: str(SECRETS.get_secret("orders-url").value)),
-    ("secrets: list_deleted_secrets", lambda: names(SECRETS.list_deleted_secrets())),
+    ("secrets: list_deleted_secrets", lambda: join_names(SECRETS.list_deleted_secrets())),
     ("secrets: purge_deleted_secret", lambda: purge_secret("orders-url")),
     (
         "secrets: restore_secret_backup",

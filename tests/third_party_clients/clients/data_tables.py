@@ -1,7 +1,7 @@
-"""Use Microsoft's client of Azure Tables on tables that the app's store has written.
+"""Use Microsoft's client for Azure Tables on the tables of the app's store.
 
-An administrator who looks at the state with it, or changes a row, as the app's store has to bear.
-A process of its own, which knows its environment variables and no more.
+An administrator may read rows with it or change one. This script runs in a separate process that
+knows only its environment variables.
 """
 
 import os
@@ -17,45 +17,45 @@ SERVICE = TableServiceClient.from_connection_string(os.environ["AZURITE_CONNECTI
 TABLE: TableClient = SERVICE.get_table_client(os.environ["TABLE"])
 
 
-def keys(text: str = "") -> str:
+def find_keys(text: str = "") -> str:
     """Return the keys of the rows that a filter finds."""
     return ", ".join(each["RowKey"] for each in TABLE.query_entities(text)) or "none"
 
 
-def types() -> str:
+def read_types() -> str:
     """Return the types of a row's columns."""
     row = TABLE.get_entity("e1", "k1")
     columns = {name: type(value).__name__ for name, value in row.items()}
     return ", ".join(f"{name}: {kind}" for name, kind in sorted(columns.items()))
 
 
-def change(**options: Any) -> str:
-    """Change a row that was read, with the given condition."""
+def change_row(**options: Any) -> str:
+    """Change a row with the given condition, and return its new state."""
     row = TABLE.get_entity("e1", "k1")
     TABLE.update_entity(row | {"state": "blocked"}, mode=UpdateMode.MERGE, **options)
     return str(TABLE.get_entity("e1", "k1")["state"])
 
 
-def is_listed() -> str:
-    """Return whether the account's list contains the table."""
+def find_table() -> str:
+    """Return "True" if the account's list contains the table."""
     return str(TABLE.table_name in {each.name for each in SERVICE.list_tables()})
 
 
 CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
-    ("list_tables", is_listed),
-    ("query_entities", keys),
-    ("query_entities, of a partition", lambda: keys("PartitionKey eq 'e1'")),
+    ("list_tables", find_table),
+    ("query_entities", find_keys),
+    ("query_entities, of a partition", lambda: find_keys("PartitionKey eq 'e1'")),
     (
         "query_entities, by text, number and truth",
-        lambda: keys("state eq 'copied' and tries gt 2L and waits eq true"),
+        lambda: find_keys("state eq 'copied' and tries gt 2L and waits eq true"),
     ),
-    ("get_entity", types),
+    ("get_entity", read_types),
     ("get_entity, unknown", lambda: str(TABLE.get_entity("e1", "no"))),
     (
         "update_entity, with an old etag",
-        lambda: change(etag='W/"old"', match_condition=MatchConditions.IfNotModified),
+        lambda: change_row(etag='W/"old"', match_condition=MatchConditions.IfNotModified),
     ),
-    ("update_entity", change),
+    ("update_entity", change_row),
 )
 
 if __name__ == "__main__":

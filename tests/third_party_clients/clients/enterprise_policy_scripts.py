@@ -1,9 +1,9 @@
 """Send the requests of Microsoft's scripts for enterprise policies, in their order and spelling.
 
-They are PowerShell, which is not here: this plays what they send (`LinkPolicyToEnv`,
-`SwapPolicyForEnv`, `UnLinkPolicyFromEnv`, `ValidateKeyVaultForCMK` of
-microsoft/PowerPlatform-EnterprisePolicies) with a plain HTTP client, and reads what they read.
-A process of its own, which knows its environment variables and no more.
+The scripts (`LinkPolicyToEnv`, `SwapPolicyForEnv`, `UnLinkPolicyFromEnv`, `ValidateKeyVaultForCMK`
+of microsoft/PowerPlatform-EnterprisePolicies) need PowerShell. This module sends the same requests
+with a plain HTTP client and reads the same members. It runs in a separate process that knows only
+its environment variables.
 """
 
 import json
@@ -52,7 +52,7 @@ def send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int,
 
 
 def sign_in() -> str:
-    """`Add-PowerAppsAccount`, `Connect-AzAccount`: a person, by a device code."""
+    """Sign a person in by device code, like `Add-PowerAppsAccount` and `Connect-AzAccount`."""
     login = f"https://login.microsoftonline.com/{TENANT}/oauth2/v2.0"
     for scope in ("https://service.powerapps.com/", f"{ARM}/", "https://vault.azure.net"):
         asked = {"client_id": POWERSHELL, "scope": f"{scope}/.default"}
@@ -63,56 +63,59 @@ def sign_in() -> str:
     return ", ".join(TOKENS)
 
 
-def bap(method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
-    """Call BAP like `InvokeApi`."""
+def call_bap(method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
+    """Send a request to BAP like `InvokeApi`."""
     return send(
         method, f"{BAP}/{ENVIRONMENT}{path}", body, TOKENS["https://service.powerapps.com/"]
     )
 
 
-def arm(resource: str, version: str, method: str = "GET") -> tuple[int, Any, Any]:
-    """Read a resource like `Get-AzResource -ExpandProperties`."""
+def call_resource_manager(resource: str, version: str, method: str = "GET") -> tuple[int, Any, Any]:
+    """Send a request for a resource like `Get-AzResource -ExpandProperties`."""
     return send(method, f"{ARM}{resource}?api-version={version}", None, TOKENS[f"{ARM}/"])
 
 
 def get_environment() -> Any:
-    """Call BAP like `GetEnvironment`, with the script's slash before the query."""
-    status, _, environment = bap("GET", "/?&api-version=2016-11-01")
+    """Read the environment like `GetEnvironment`, with the script's slash before the query."""
+    status, _, environment = call_bap("GET", "/?&api-version=2016-11-01")
     assert status == 200, environment
     assert environment["id"], environment
     return environment
 
 
-def policy_of_environment() -> str:
-    """`GetEnterprisePolicyForEnvironment`: PowerShell reads members in any case."""
+def find_environment_policy() -> str:
+    """Find the policy's name like `GetEnterprisePolicyForEnvironment`.
+
+    PowerShell ignores the case of members.
+    """
     policies = get_environment()["properties"].get("enterprisePolicies") or {}
     found = {name.lower(): value for name, value in policies.items()}.get("customermanagedkeys")
     return found["id"].rpartition("/")[2] if found else "none"
 
 
-def system_id(policy: str) -> str:
-    """`GetEnterprisePolicySystemId`."""
-    _, _, document = arm(policy, "2020-10-30-preview")
+def read_system_id(policy: str) -> str:
+    """Read a policy's system id like `GetEnterprisePolicySystemId`."""
+    _, _, document = call_resource_manager(policy, "2020-10-30-preview")
     found: str = document["properties"]["systemId"]
     return found
 
 
-def change(verb: str, policy: str) -> Callable[[], str]:
-    """`LinkEnterprisePolicy`, `UnLinkEnterprisePolicy` and `PollLinkUnlinkOperation`."""
+def build_change(verb: str, policy: str) -> Callable[[], str]:
+    """Return a call like `LinkEnterprisePolicy` or `UnLinkEnterprisePolicy`, which then polls."""
 
     def ordered() -> str:
         get_environment()
         path = f"/enterprisePolicies/Encryption/{verb}?&api-version=2019-10-01"
-        status, headers, error = bap("POST", path, {"SystemId": system_id(policy)})
+        status, headers, error = call_bap("POST", path, {"SystemId": read_system_id(policy)})
         if status != 202:
             return f"rejected: {status} {error['error']['code']}"
-        return f"202, {polled(headers['operation-location'], int(headers['Retry-After']))}"
+        return f"202, {poll_operation(headers['operation-location'], int(headers['Retry-After']))}"
 
     return ordered
 
 
-def polled(location: str, interval: int) -> str:
-    """Poll to the end; the script gives up at any state but these three."""
+def poll_operation(location: str, interval: int) -> str:
+    """Poll until the operation ends, and return its states; the script accepts no others."""
     states: list[str] = []
     while not states or states[-1] == "Running":
         _, _, operation = send("GET", location, None, TOKENS["https://service.powerapps.com/"])
@@ -124,23 +127,23 @@ def polled(location: str, interval: int) -> str:
 
 
 def remove_policy() -> str:
-    """`RemoveEnterprisePolicy`, of a policy that an environment is on."""
-    status, _, error = arm(POLICY, "2020-10-30-preview", "DELETE")
+    """Delete the policy of an environment like `RemoveEnterprisePolicy`; return the rejection."""
+    status, _, error = call_resource_manager(POLICY, "2020-10-30-preview", "DELETE")
     return f"rejected: {status} {error['error']['code']}"
 
 
 def validate_vault() -> str:
-    """`GetAndValidateKeyVaultProperties`."""
-    _, _, vault = arm(VAULT, "2023-07-01")
+    """Check the vault like `GetAndValidateKeyVaultProperties`."""
+    _, _, vault = call_resource_manager(VAULT, "2023-07-01")
     properties = vault["properties"]
     switches = ("enableSoftDelete", "enablePurgeProtection")
     return ", ".join(f"{name}: {properties[name]}" for name in switches)
 
 
 def validate_policy() -> str:
-    """`GetAndValidateEnterprisePolicyForKeyVault`."""
-    _, _, policy = arm(POLICY, "2020-10-30-preview")
-    _, _, vault = arm(VAULT, "2023-07-01")
+    """Check the policy's rights like `GetAndValidateEnterprisePolicyForKeyVault`."""
+    _, _, policy = call_resource_manager(POLICY, "2020-10-30-preview")
+    _, _, vault = call_resource_manager(VAULT, "2023-07-01")
     assert policy["kind"] == "Encryption"
     assert policy["identity"]["type"] == "SystemAssigned"
     assert policy["properties"]["encryption"]["keyVault"]["id"] == vault["id"]
@@ -153,7 +156,7 @@ def validate_policy() -> str:
 
 
 def validate_key() -> str:
-    """`GetAndValidateEnterprisePolicyKey`."""
+    """Check the key like `GetAndValidateEnterprisePolicyKey`."""
     _, _, key = send("GET", f"{KEY}?api-version=7.4", None, TOKENS["https://vault.azure.net"])
     return "enabled" if key["attributes"]["enabled"] else "disabled"
 
@@ -164,16 +167,16 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("ValidateKeyVaultForCMK: vault", validate_vault),
     ("ValidateKeyVaultForCMK: policy and its rights", validate_policy),
     ("ValidateKeyVaultForCMK: key", validate_key),
-    ("GetEnterprisePolicyForEnvironment", policy_of_environment),
-    ("LinkPolicyToEnv", change("link", POLICY)),
-    ("GetEnterprisePolicyForEnvironment, linked", policy_of_environment),
-    ("LinkPolicyToEnv, again", change("link", POLICY)),
+    ("GetEnterprisePolicyForEnvironment", find_environment_policy),
+    ("LinkPolicyToEnv", build_change("link", POLICY)),
+    ("GetEnterprisePolicyForEnvironment, linked", find_environment_policy),
+    ("LinkPolicyToEnv, again", build_change("link", POLICY)),
     ("RemoveEnterprisePolicy, in use", remove_policy),
-    ("SwapPolicyForEnv", change("link", OTHER)),
-    ("GetEnterprisePolicyForEnvironment, swapped", policy_of_environment),
-    ("UnLinkPolicyFromEnv", change("unlink", OTHER)),
-    ("GetEnterprisePolicyForEnvironment, unlinked", policy_of_environment),
-    ("UnLinkPolicyFromEnv, again", change("unlink", OTHER)),
+    ("SwapPolicyForEnv", build_change("link", OTHER)),
+    ("GetEnterprisePolicyForEnvironment, swapped", find_environment_policy),
+    ("UnLinkPolicyFromEnv", build_change("unlink", OTHER)),
+    ("GetEnterprisePolicyForEnvironment, unlinked", find_environment_policy),
+    ("UnLinkPolicyFromEnv, again", build_change("unlink", OTHER)),
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Use Microsoft's generated SDK for `api.powerplatform.com`, signed in as a managed identity.
 
-A process of its own, which knows its environment variables and no more.
+This script runs in a separate process that knows only its environment variables.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ ORDERS = UUID("f0000000-0000-4000-8000-000000000001")
 SCOPE = "https://api.powerplatform.com/.default"
 
 
-def run(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[[], str]:
-    """Return a function that sends a request with its own client."""
+def build_call(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[[], str]:
+    """Return a function that runs a request with a new client."""
 
     async def made() -> str:
         async with ManagedIdentityCredential() as credential:
@@ -33,8 +33,8 @@ def run(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[[], str
     return lambda: asyncio.run(made())
 
 
-def with_query(builder: Any, **query: Any) -> Any:
-    """Return a request's configuration, in the builder's own class of query parameters."""
+def build_configuration(builder: Any, **query: Any) -> Any:
+    """Return a request configuration with these query parameters."""
     parameters = next(
         value for name, value in vars(type(builder)).items() if name.endswith("GetQueryParameters")
     )
@@ -43,77 +43,82 @@ def with_query(builder: Any, **query: Any) -> Any:
     )
 
 
-def shown(items: Iterable[Any] | None, member: str) -> str:
-    """Return one member of each item in order."""
+def join_member(items: Iterable[Any] | None, member: str) -> str:
+    """Return one member of each item, sorted and joined."""
     return ", ".join(sorted(str(getattr(each, member)) for each in items or ())) or "none"
 
 
 async def list_environments(client: ServiceClientBase) -> str:
-    """Show the display names of all environments."""
+    """Return the display names of all environments."""
     builder = client.environmentmanagement.environments
-    answer = await builder.get(with_query(builder))
-    return shown(answer.value, "display_name")
+    answer = await builder.get(build_configuration(builder))
+    return join_member(answer.value, "display_name")
 
 
 async def get_environment(client: ServiceClientBase, name: str = ENVIRONMENT) -> str:
     """Return the region of one environment."""
     builder = client.environmentmanagement.environments.by_environment_id(name)
-    return str((await builder.get(with_query(builder))).azure_region)
+    return str((await builder.get(build_configuration(builder))).azure_region)
 
 
-def flows(client: ServiceClientBase, name: str = ENVIRONMENT) -> Any:
-    """Return the builder of an environment's flows."""
+def build_flow_requests(client: ServiceClientBase, name: str = ENVIRONMENT) -> Any:
+    """Return the request builder for an environment's flows."""
     return client.powerautomate.environments.by_environment_id(name)
 
 
 async def list_cloud_flows(client: ServiceClientBase, name: str = ENVIRONMENT, **query: Any) -> str:
-    """Show the names of flows."""
-    builder = flows(client, name).cloud_flows
-    return shown((await builder.get(with_query(builder, **query))).value, "name")
+    """Return the names of an environment's flows."""
+    builder = build_flow_requests(client, name).cloud_flows
+    return join_member((await builder.get(build_configuration(builder, **query))).value, "name")
 
 
 async def list_flow_actions(client: ServiceClientBase, **query: Any) -> str:
-    """Show the types of triggers and actions."""
-    builder = flows(client).flow_actions
-    answer = await builder.get(with_query(builder, **query))
+    """Return the types of triggers and actions."""
+    builder = build_flow_requests(client).flow_actions
+    answer = await builder.get(build_configuration(builder, **query))
     return ", ".join(sorted(each.operation_type.value for each in answer.value))
 
 
 async def list_flow_runs(client: ServiceClientBase) -> str:
-    """Show the statuses of the runs of one flow."""
-    builder = flows(client).flow_runs
-    return shown((await builder.get(with_query(builder, workflow_id=ORDERS))).value, "status")
+    """Return the statuses of the runs of one flow."""
+    builder = build_flow_requests(client).flow_runs
+    return join_member(
+        (await builder.get(build_configuration(builder, workflow_id=ORDERS))).value, "status"
+    )
 
 
 CALLS = (
-    ("environmentmanagement.environments.get", run(list_environments)),
-    ("environmentmanagement.environments.by_environment_id(ENVIRONMENT).get", run(get_environment)),
+    ("environmentmanagement.environments.get", build_call(list_environments)),
+    (
+        "environmentmanagement.environments.by_environment_id(ENVIRONMENT).get",
+        build_call(get_environment),
+    ),
     (
         "environmentmanagement.environments.by_environment_id(NOBODY).get",
-        run(lambda client: get_environment(client, "nobody")),
+        build_call(lambda client: get_environment(client, "nobody")),
     ),
-    ("powerautomate….cloud_flows.get", run(list_cloud_flows)),
+    ("powerautomate….cloud_flows.get", build_call(list_cloud_flows)),
     (
         "powerautomate….cloud_flows.get, workflowId",
-        run(lambda client: list_cloud_flows(client, workflow_id=ORDERS)),
+        build_call(lambda client: list_cloud_flows(client, workflow_id=ORDERS)),
     ),
     (
         "powerautomate….cloud_flows.get, createdOnStartDate",
-        run(lambda client: list_cloud_flows(client, created_on_start_date="2026-01-01")),
+        build_call(lambda client: list_cloud_flows(client, created_on_start_date="2026-01-01")),
     ),
     (
         "powerautomate….cloud_flows.get, of NOBODY",
-        run(lambda client: list_cloud_flows(client, "nobody")),
+        build_call(lambda client: list_cloud_flows(client, "nobody")),
     ),
     (
         "powerautomate….flow_actions.get, workflowId",
-        run(lambda client: list_flow_actions(client, workflow_id=ORDERS)),
+        build_call(lambda client: list_flow_actions(client, workflow_id=ORDERS)),
     ),
     (
         "powerautomate….flow_actions.get, isTrigger",
-        run(lambda client: list_flow_actions(client, is_trigger=True)),
+        build_call(lambda client: list_flow_actions(client, is_trigger=True)),
     ),
-    ("powerautomate….flow_runs.get, workflowId", run(list_flow_runs)),
+    ("powerautomate….flow_runs.get, workflowId", build_call(list_flow_runs)),
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Hooks that Schemathesis runs in its own environment, without the app's packages."""
+"""Provide hooks that Schemathesis loads in its own environment, without the app's packages."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import schemathesis
 
 @schemathesis.hook
 def filter_case(_context: Any, case: Any) -> bool:
-    """Leave out requests that never reach the app, and those that a schema cannot exclude.
+    """Return False for requests that never reach the app or that no schema can exclude.
 
-    A part of the path that is empty, or several, is another address; a parameter of the query
-    without a value is dropped by the host. No JSON schema can require that items have different
-    names: test_declared_callers_api.py tests that the app rejects those that have the same.
+    A path parameter that is empty or has a slash makes another address, and the host drops a query
+    parameter without a value. No JSON schema can require that items have different names;
+    test_declared_callers_api.py tests that the app rejects equal names.
     """
     parts = map(str, (case.path_parameters or {}).values())
     values = (case.query or {}).values()

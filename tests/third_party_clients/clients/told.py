@@ -1,4 +1,4 @@
-"""Report the results of a client's calls in one document on standard output."""
+"""Report the results of a client's calls as one JSON document on standard output."""
 
 import json
 import sys
@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 
 
-def tell_all(calls: Iterable[tuple[str, Callable[[], str]]], about: str) -> None:
+def report_all(calls: Iterable[tuple[str, Callable[[], str]]], about: str) -> None:
     """Make every call, and report its result or its error."""
-    told = [(name, _answer(call)) for name, call in calls]
+    told = [(name, _call_for_answer(call)) for name, call in calls]
     json.dump({"about": about, "told": told}, sys.stdout)
 
 
-def versions(*distributions: str) -> str:
-    """Return distributions with their versions."""
+def join_versions(*distributions: str) -> str:
+    """Return the distributions with their installed versions."""
     return ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
 
 
-def _answer(call: Callable[[], str]) -> str:
+def _call_for_answer(call: Callable[[], str]) -> str:
     try:
         return call()
     except Exception as error:  # noqa: BLE001  # whatever an SDK raises is reported
