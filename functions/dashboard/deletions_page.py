@@ -242,7 +242,7 @@ def _build_undeleted_groups(
                 identity,
                 principal,
                 fields=(("flow_ids[,]", ",".join(one.job.original_id for one in found)),),
-                refusal=undeleted.not_permitted.get(identity, ""),
+                unavailable_reason=undeleted.not_permitted.get(identity, ""),
                 asks=("delete_at", f"Date (UTC), {first:%Y-%m-%d %H:%M} or later"),
                 does=[f"Deleted on this date or later: {names}.", *consequences],
             ),

@@ -153,7 +153,7 @@ def _start(
         path="remediations",
         fields=(("mode", mode), ("environment_ids[]", one.environment_id)),
         does=does,
-        refusal=read_only,
+        unavailable_reason=read_only,
     )
 
 

@@ -44,6 +44,11 @@ class EnvironmentCard:
     summary: str
     actions: tuple[PageAction, ...]
 
+    @property
+    def changes(self) -> list[PageAction]:
+        """Return the actions that change a setting."""
+        return [action for line in self.settings for action in line.actions]
+
 
 def environments_page(
     view: PageContext,

@@ -35,6 +35,6 @@ def build_banner(
 
 def hold(one: PageAction, view: PageContext) -> PageAction:
     """Return the action as not possible if the kill switch prevents it now."""
-    if view.is_stopped and not one.refusal and one.action.endswith(_HELD):
-        return replace(one, refusal=_REASON)
+    if view.is_stopped and not one.unavailable_reason and one.action.endswith(_HELD):
+        return replace(one, unavailable_reason=_REASON)
     return one

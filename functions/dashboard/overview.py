@@ -27,6 +27,7 @@ MOST_ACTIONS = 20
 MOST_ENVIRONMENTS = 20
 #: Number of actions and of environments in each fold.
 MOST_IN_FOLD = 80
+_MOST_SHOWN = MOST_ACTIONS + MOST_IN_FOLD
 #: Kinds that a person decides, and kinds whose flows the plan shows.
 _DECISIONS = {
     PendingActionKind.PLAN_AWAITING_APPROVAL: "plan",
@@ -68,6 +69,7 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
         one for one in status.pending_actions if one.kind is not PendingActionKind.KILL_SWITCH_ON
     ]
     rows = _build_environment_rows(status, view.now)
+    actions = [_build_action_row(one, view) for one in others]
     is_stopped = status.health.kill_switch_on
     view = replace(view, kill_switch=status.health.kill_switch)
     return render_page(
@@ -77,9 +79,10 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
         status=status,
         headline=headline(status, others),
         is_stopped=is_stopped,
-        actions=[_build_action_row(one, view) for one in others],
+        actions=actions,
+        retries=[one.action for one in actions[:_MOST_SHOWN] if one.action and not one.link[0]],
         most_actions=MOST_ACTIONS,
-        last_action=MOST_ACTIONS + MOST_IN_FOLD,
+        last_action=_MOST_SHOWN,
         rows=rows[:MOST_ENVIRONMENTS],
         folded=rows[MOST_ENVIRONMENTS : MOST_ENVIRONMENTS + MOST_IN_FOLD],
         environment_count=len(rows),

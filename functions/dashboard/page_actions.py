@@ -59,7 +59,7 @@ class PageAction:
     asks: tuple[str, str] = ("", "")
     inputs: tuple[FormInput, ...] = ()
     #: Why the reader may not use this action; empty if they may.
-    refusal: str = ""
+    unavailable_reason: str = ""
     is_danger: bool = False
     #: Field for the reader's name, if the request has only a function key; empty for none.
     name_field: str = ""
@@ -136,9 +136,9 @@ def flow_actions(
 
 
 def build_approval(
-    remediation_id: str, version: str, principal: Principal, refusal: str
+    remediation_id: str, version: str, principal: Principal, unavailable_reason: str
 ) -> PageAction:
-    """Return the approval of a plan version; `refusal` says why the reader may not approve it.
+    """Return the approval of a plan version; `unavailable_reason`: why the reader cannot.
 
     The form also has to name the flows that it includes.
     """
@@ -149,7 +149,7 @@ def build_approval(
         principal,
         fields=(("versions[]", version),),
         does=["A flow that changes after the approval needs another approval."],
-        refusal=refusal,
+        unavailable_reason=unavailable_reason,
     )
 
 
@@ -211,7 +211,7 @@ def page_action(
     accepts: tuple[str, str] = ("", ""),
     asks: tuple[str, str] = ("", ""),
     inputs: tuple[FormInput, ...] = (),
-    refusal: str = "",
+    unavailable_reason: str = "",
 ) -> PageAction:
     """Return the action that posts to `path`, by default a route of a remediation.
 
@@ -220,7 +220,7 @@ def page_action(
     path = path or f"remediations/{{id}}/{what}"
     route = find_endpoint(ROUTES["POST", path])
     if route.role and not principal.may(route.role):
-        refusal = f"This action requires the role {route.role}."
+        unavailable_reason = f"You need the role {route.role}. Ask an administrator to assign it."
     return PageAction(
         title=title,
         action=f"/api/{path.replace('{id}', identity)}",
@@ -229,7 +229,7 @@ def page_action(
         accepts=accepts,
         asks=asks,
         inputs=inputs,
-        refusal=refusal,
+        unavailable_reason=unavailable_reason,
         is_danger=what == "rollback",
         name_field=name_member(route.body) if principal.kind is PrincipalKind.FUNCTION_KEY else "",
     )

@@ -201,7 +201,7 @@ class ShownPlan:
     @property
     def is_offered(self) -> bool:
         """Return whether this reader can approve the plan on this page."""
-        return bool(self.awaiting) and not self.is_file and not self.approval.refusal
+        return bool(self.awaiting) and not self.is_file and not self.approval.unavailable_reason
 
     @cached_property
     def form(self) -> PlanForm:

@@ -55,6 +55,7 @@ def _build_environment(folder: Path) -> "Environment":
     environment.filters["commands"] = format_commands
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
+    environment.filters["verb"] = lambda title: title.partition(" ")[0]
     environment.filters["span"] = format_span
     environment.filters["age"] = format_age
     environment.filters["first_two"] = lambda items: items[:2]

@@ -278,7 +278,9 @@ async def test_actions_name_the_required_role(scenario: Scenario) -> None:
 
     found = await list_actions(scenario, reader)
 
-    assert {deed.refusal for deed in found.values()} == {"This action requires the role operator."}
+    assert {deed.unavailable_reason for deed in found.values()} == {
+        "You need the role operator. Ask an administrator to assign it."
+    }
     assert not any(deed.name_field for deed in found.values())
 
 
@@ -369,8 +371,8 @@ async def test_firewall_fix_requires_the_role_approver() -> None:
 
     list_actions = [fix_action(shown, job, who) for who in (operator, EVERYBODY)]
 
-    refusals = [deed and deed.refusal for deed in list_actions]
-    assert refusals == ["This action requires the role approver.", ""]
+    refusals = [deed and deed.unavailable_reason for deed in list_actions]
+    assert refusals == ["You need the role approver. Ask an administrator to assign it.", ""]
 
 
 async def test_firewall_issue_of_two_environments_has_a_form_for_each() -> None:

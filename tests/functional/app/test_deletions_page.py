@@ -261,7 +261,7 @@ async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> 
     same = await show_page(ANNA, environment=environment, undeleted="true")
 
     assert '<form method="post"' not in reader.text
-    assert "This action requires the role operator." in reader.text
+    assert "You need the role operator." in reader.text
     assert "started this remediation and cannot approve it" in same.text
     assert '<form method="post"' not in same.text
 

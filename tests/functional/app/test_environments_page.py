@@ -255,8 +255,8 @@ async def test_reader_sees_settings_and_no_form(scenario: Scenario) -> None:
 
     assert list_forms(page) == []
     assert "22:00 to 04:00 UTC" in page.text
-    assert "This action requires the role operator." in page.text
-    assert "This action requires the role approver." in page.text
+    assert "You need the role operator." in page.text
+    assert "You need the role approver." in page.text
 
 
 async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:

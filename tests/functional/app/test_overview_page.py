@@ -360,7 +360,10 @@ async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenari
     page = await show_page(BROWSER | build_sign_in_header("rita@contoso.example", [Role.READER]))
 
     assert "<form" not in page.text
-    assert page.text.count("This action requires the role operator.") == 2  # as title and as text
+    [described] = re.findall(r'aria-describedby="([^"]+)">Turn off kill switch<', page.text)
+    reason = f'<p class="why" id="{described}">You need the role operator. Ask an administrator'
+    assert reason in page.text
+    assert 'title="You need' not in page.text
     assert "Retry is possible after the kill switch is off" in page.text
 
 

@@ -15,8 +15,13 @@ _FAULT = re.compile(
 _RETRY = re.compile(r'<form method="post" action="[^"]*/retry"')
 
 
+#: Ids, and those of the texts that say why a button is not offered.
+_ID = re.compile(r'<[^>]* id="([^"]+)"')
+_REASON_ID = re.compile(r'aria-disabled="true" aria-describedby="([^"]+)"')
+
+
 async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_texts() -> None:
-    """No page contains a signature or a faulty text, and the names of the pages differ."""
+    """No page contains a signature, a faulty text, or a button without what it does or why not."""
     names = list[str]()
     async for pages in visit_stages(3):
         for page in pages:
@@ -24,6 +29,10 @@ async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_text
             assert not _SIGNATURE.search(page.text), page.name
             faults = [one for one in re.split(r"<|>", page.text) if _FAULT.search(one.strip())]
             assert faults == [], page.name
+            ids = _ID.findall(page.text)
+            assert len(ids) == len(set(ids)), page.name
+            assert set(_REASON_ID.findall(page.text)) <= set(ids), page.name
+            assert page.text.count(" aria-disabled=") == len(_REASON_ID.findall(page.text))
     assert len(names) == len(set(names))
 
 
@@ -51,4 +60,4 @@ async def test_no_page_offers_a_retry_while_the_kill_switch_is_on() -> None:
         assert 'action="/api/kill-switch/off"' in text, name
         assert "Change freeze, INC-4411" in text, name
     for name in retried:
-        assert 'title="The kill switch is on. Turn it off first."' in stopped[name], name
+        assert "The kill switch is on. Turn it off first.</p>" in stopped[name], name

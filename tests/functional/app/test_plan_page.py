@@ -295,7 +295,7 @@ async def test_reader_and_starter_see_the_plan_without_a_form(
     remediation = replace(scenario.remediation, started_by="Ada", started_by_id="id-Ada")
     await scenario.services.tables.remediations.upsert(remediation)
     reasons = {
-        "This action requires the role approver.": build_sign_in_header("Bob", [Role.READER]),
+        "You need the role approver.": build_sign_in_header("Bob", [Role.READER]),
         "Ada started this remediation and cannot approve it.": build_sign_in_header("Ada"),
     }
     for reason, headers in reasons.items():
