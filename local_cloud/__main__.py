@@ -29,7 +29,7 @@ def main() -> int:
             choose_person(arguments.upn)
             echo(f"{arguments.upn} enters the next code. Sign in: cmkflow login --device-code")
             return 0
-        if arguments.command == "told":
+        if arguments.command == "notifications":
             for one in read_notifications():
                 again = " (again: its answer was lost)" if one["is_repeated"] else ""
                 echo(f"{one['at'][11:19]}  {PEOPLE[one['receiver']]}: {one['title']}{again}")
@@ -69,7 +69,7 @@ def _build_parser() -> argparse.ArgumentParser:
     command.add_argument("policy", help="id of the enterprise policy with the key")
     command = commands.add_parser("person", help="choose who signs in by device code")
     command.add_argument("upn", help="such as approver@contoso.example")
-    commands.add_parser("told", help="show what people were told in what is up")
+    commands.add_parser("notifications", help="list the notifications that people received")
     return parser
 
 

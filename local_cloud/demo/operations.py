@@ -253,7 +253,7 @@ SPECIAL = (
         actions={"List": operation(_MANAGEMENT, "ListFlowsInEnvironment")},
     ),
     DemoFlow(
-        slug="borrowed",
+        slug="other-connection",
         title="Mail with a connection of somebody else",
         trigger=http(),
         actions={"Send": operation("shared_sendmail", "SendEmailV3")},

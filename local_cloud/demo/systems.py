@@ -54,7 +54,7 @@ SYSTEMS = (
     _operations("erp", "ERP feed", AppSetting("contoso-billing", "ERP_URL")),
     _operations("partners", "partner portal", AppSetting("contoso-portal", "HOOK"), has_token=True),
     _operations("alerts", "monitoring", ActionGroup("contoso-alerts")),
-    _operations("borrowed", "mail form", AppSetting("contoso-portal", "MAIL_URL")),
+    _operations("other-connection", "mail form", AppSetting("contoso-portal", "MAIL_URL")),
     _operations("pricing", "price feed", VaultSecret("pricing-url")),
     _operations("month-end", "scheduler", VaultSecret("month-end-url")),
     _customer_care("survey", "survey tool", LogicApp("contoso-survey-hub")),

@@ -48,7 +48,7 @@ _REMEDIES: Mapping[str, str] = {
     "power_platform": IN_POWER_PLATFORM.fix,
     "flow_service": IN_POWER_PLATFORM.fix,
     "dataverse": IN_DATAVERSE.fix,
-    "operator": "Sign in the service account: cmkflow service-account sign-in.",
+    "service_account": "Sign in the service account: cmkflow service-account sign-in.",
     "subscriptions": WATCHED.fix,
     "keys": _READER,
     "evidence_key": (
@@ -59,7 +59,7 @@ _REMEDIES: Mapping[str, str] = {
     "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
     "callers": _READER,
     "firewalls": _READER,
-    "repairs": _READER,
+    "firewall_fixes": _READER,
 }
 
 
@@ -225,7 +225,10 @@ async def _check_service_account(services: Services) -> list[Finding]:
         unused = f"{renewed + _SIGN_IN_LASTS:%Y-%m-%d}"
         text += f" Last renewed on {renewed:%Y-%m-%d}; unused, it expires on {unused}."
     return [
-        passed("operator", f"{text} A password change or an Entra policy can end it at any time.")
+        passed(
+            "service_account",
+            f"{text} A password change or an Entra policy can end it at any time.",
+        )
     ]
 
 
@@ -316,7 +319,7 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "timers": _check_timers,
     "channels": _check_channels,
     "power_platform": _check_power_platform,
-    "operator": _check_service_account,
+    "service_account": _check_service_account,
     "subscriptions": _check_subscriptions,
     "keys": _check_keys,
     "evidence_key": _check_evidence_key,
@@ -324,5 +327,5 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "service_tags": _check_service_tags,
     "callers": _check_callers,
     "firewalls": _check_firewalls,
-    "repairs": check_fix_permissions,
+    "firewall_fixes": check_fix_permissions,
 }

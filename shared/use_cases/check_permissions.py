@@ -107,11 +107,14 @@ async def _check_service_account(
             environment, user.principal.id, _TO_READ
         )
         if reach:
-            return passed("operator", "The service account is a user and has a role.", name)
+            return passed("service_account", "The service account is a user and has a role.", name)
         why = f"has no role with {_TO_READ}"
     remedy = OPERATOR_IN_DATAVERSE.fix
     return problem(
-        "operator", f"The service account {why}, so it cannot read trigger URLs.", remedy, name
+        "service_account",
+        f"The service account {why}, so it cannot read trigger URLs.",
+        remedy,
+        name,
     )
 
 
@@ -137,14 +140,14 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
                 await _read_permissions(services, resource_group(resource)),
             )
             if granted is PermissionLevel.FULL:
-                found.append(passed("repairs", "The app may fix this firewall.", name))
+                found.append(passed("firewall_fixes", "The app may fix this firewall.", name))
             else:
                 text = (
                     "The settings permit fixes of this firewall, but the app lacks the Azure "
                     "permission."
                 )
-                found.append(problem("repairs", text, kind.required_permissions.fix, name))
-    return found or [passed("repairs", "No environment permits automatic firewall fixes.")]
+                found.append(problem("firewall_fixes", text, kind.required_permissions.fix, name))
+    return found or [passed("firewall_fixes", "No environment permits automatic firewall fixes.")]
 
 
 async def _read_permissions(services: Services, group: str) -> list[RolePermissions]:

@@ -23,7 +23,7 @@ _LOOKS = (
     "cmkflow remediation show",
     "cmkflow plan show",
     "cmkflow deletion list",
-    "python -m local_cloud told",
+    "python -m local_cloud notifications",
 )
 _PATIENCE = 180
 _ENVIRONMENT = {

@@ -68,8 +68,8 @@ async def test_check_of_a_complete_deployment_has_no_problem(scenario: Scenario)
     assert [one for one in found if one["level"] in {"problem", "unknown"}] == []
     assert [one for one in codes if one not in {"sign_in", "channels", "settings"}] == [
         *("state", "archive", "queues", "timers", "power_platform", "flow_service", "dataverse"),
-        *("operator", "subscriptions", "keys", "evidence_key", "service_tags", "callers"),
-        *("firewalls", "repairs"),
+        *("service_account", "subscriptions", "keys", "evidence_key", "service_tags", "callers"),
+        *("firewalls", "firewall_fixes"),
     ]
     assert scenario.fakes.store.rows == before
 
@@ -102,7 +102,7 @@ REMEDIES = {
     "environments": ("power_platform", "New-PowerAppManagementApp"),
     "flow_reports": ("flow_service", "New-PowerAppManagementApp"),
     "principals": ("dataverse", "System Administrator and Delegate"),
-    "flow_access": ("operator", "cmkflow service-account sign-in"),
+    "flow_access": ("service_account", "cmkflow service-account sign-in"),
     "keys": ("keys", "Key Vault Reader"),
     "service_tags": ("service_tags", "CMK_SERVICE_TAGS_FILE"),
     "messages": ("queues", "Azure Service Bus Data Owner"),
@@ -132,7 +132,7 @@ async def test_failed_check_has_a_fix_and_stops_no_other_check(
     failed = [one for one in found if one["level"] in {"problem", "unknown"}]
     assert {(one["code"], one["level"]) for one in failed} == {(code, level)}
     assert all(remedy in one["fix"] for one in failed)
-    assert found[-1]["code"] == "repairs"
+    assert found[-1]["code"] == "firewall_fixes"
 
 
 async def test_finding_shows_the_fix_of_its_error(scenario: Scenario) -> None:
@@ -140,7 +140,7 @@ async def test_finding_shows_the_fix_of_its_error(scenario: Scenario) -> None:
     error = JobBlocked("No operator.", fix="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
     provide(replace(scenario.services, flow_access=Failing(error)))
 
-    found = await find_finding("operator")
+    found = await find_finding("service_account")
 
     assert (found["level"], found["message"], found["fix"]) == (
         *("problem", "No operator."),
@@ -196,7 +196,7 @@ async def test_write_permission_for_firewalls_that_plans_may_change_is_checked(
     await scenario.opt_in(writable_firewalls=frozenset({firewall}))
     scenario.world.permissions[group] = {"actions": [action]}
 
-    found = await find_finding("repairs", "erp")
+    found = await find_finding("firewall_fixes", "erp")
 
     assert found["level"] == level
     assert ("CMK_FIREWALL_RESOURCE_GROUP_IDS" in found["fix"]) == (level != "ok")
@@ -252,7 +252,7 @@ async def test_service_account_without_a_dataverse_role_is_a_problem(
     else:
         scenario.world.without_roles.add(operator.user_id)
 
-    found = await find_finding("operator", scenario.build.environment.display_name)
+    found = await find_finding("service_account", scenario.build.environment.display_name)
 
     assert found["level"] == "problem"
     assert why in found["message"]
@@ -266,7 +266,7 @@ async def test_finding_names_the_expiry_of_the_service_account_sign_in(
     """The check uses the sign-in, and names the day on which it expires."""
     scenario.world.is_operator_signed_out = is_signed_out
 
-    found = await find_finding("operator")
+    found = await find_finding("service_account")
 
     assert found["level"] == ("problem" if is_signed_out else "ok")
     assert ("unused, it expires on 2026-05-31" in found["message"]) is not is_signed_out
