@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
@@ -23,7 +24,7 @@ from shared.domain.plans.planned_changes import completed_changes
 from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.errors import CmkflowError
 from shared.jobs.request_demands import flow_job_demand
-from shared.use_cases.show_flow import DefinitionComparison, FlowJobDetail, FlowView
+from shared.use_cases.show_flow import CallerView, DefinitionComparison, FlowJobDetail, FlowView
 
 #: Number of history entries that are not folded.
 _NEWEST = 6
@@ -37,6 +38,17 @@ _CALLER_STATES: Mapping[CallerState, tuple[str, str]] = {
     CallerState.CHANGED: ("done", "no longer calls the original"),
     CallerState.REVERTED: ("over", "calls the original again"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerRow:
+    """A caller of the original on the page."""
+
+    detail: CallerView
+    look: str
+    words: str
+    #: Why only a person can change it, and how; empty: the app can, or nothing is to be changed.
+    reason: str = ""
 
 
 def flow_page(
@@ -77,7 +89,7 @@ def flow_page(
         denying=denying,
         reasons=_format_reasons(item),
         planned=list(zip(item.planned_changes, made, strict=True)) if item else [],
-        caller_states=_CALLER_STATES,
+        callers=[_build_caller_row(one, job) for one in detail.callers],
         pending=[one for one in records if one.is_pending],
         shared_with=_count_principals(job),
         durations=step_durations(job, view.now) if job else [],
@@ -88,6 +100,20 @@ def flow_page(
         refusal=str(compared) if isinstance(compared, CmkflowError) else "",
         stopped=build_banner(view),
     )
+
+
+def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
+    """Return the row of a caller; the reason of a migration does not apply to a rollback."""
+    record, caller = one.record, one.record.caller
+    look, words = _CALLER_STATES.get(record.state, ("over", str(record.state).replace("_", " ")))
+    if job is None or (job.is_live and not job.is_rolling_back):
+        return CallerRow(detail=one, look=look, words=words, reason=caller.manual_reason)
+    if not record.is_manual:
+        return CallerRow(detail=one, look=look, words=words)
+    if job.is_withdrawn:
+        return CallerRow(detail=one, look="over", words="only a person can change it")
+    words = "a person must change it back, if it calls the copy"
+    return CallerRow(detail=one, look="person", words=words, reason=caller.revert_reason)
 
 
 def _retry(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | None:

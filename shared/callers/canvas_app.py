@@ -25,6 +25,12 @@ BY_ITS_MAKER = (
     "flow of the same name that ends in (CMK), and publish the app."
 )
 
+#: How it uses the original again.
+_REVERT = (
+    "Ask its maker to open the app in Power Apps Studio, remove the copy, add the original again, "
+    "and publish the app."
+)
+
 
 class CanvasAppCallers:
     """Implements `CallerKind`. Addresses are `environment/app`; nothing is ever written."""
@@ -98,6 +104,7 @@ def _build_caller(home: str, app: CanvasApp) -> Caller:
         environment_id=home,
         child_flow_ids=app.flow_ids,
         manual_reason=BY_ITS_MAKER,
+        revert_reason=_REVERT,
     )
 
 

@@ -10,6 +10,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.reason import Reason
+from tests.functional.callers.test_canvas_apps import add_app, point_at
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.two_environments import TwoEnvironments
@@ -71,3 +72,30 @@ async def test_flow_page_names_the_environment_of_a_caller() -> None:
     callers = page.text.partition('id="callers"')[2].partition("<!--/callers-->")[0]
     assert "in Other" in callers
     assert scenario.other.environment.id not in callers
+
+
+async def test_page_of_a_rollback_shows_no_reason_of_the_migration() -> None:
+    """The maker adds the original again. Before, the maker added the copy."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    form = scenario.build.power_apps_v1_flow("Old form")
+    add_app(scenario, form.workflow_id)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(days=30))
+    migrating = await read_flow_page(scenario, "Old form")
+    point_at(scenario, (await scenario.job("Old form")).copy_id)
+    await scenario.retry()
+    await scenario.roll_back()
+
+    page = await read_flow_page(scenario, "Old form")
+
+    assert "add its copy" in migrating.text
+    assert (await scenario.job("Old form")).is_rolling_back
+    assert "add its copy" not in page.text
+    callers = page.text.partition('id="callers"')[2].partition("</section>")[0]
+    assert "a person must change it back, if it calls the copy" in callers
+    assert "remove the copy, add the original again" in callers
+    to_do = page.text.partition('id="to-do"')[2].partition("</section>")[0]
+    assert "remove the copy, add the original again" in to_do
