@@ -1,7 +1,9 @@
 """Builds the demo's HTML report from its JSON report: one page, without scripts."""
 
+import re
+import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +16,19 @@ type Json = dict[str, Any]
 _FIRST_NOTES = 8
 #: How a flow ended: the look, and the words for one and for many flows; in the order of the page.
 ENDS: dict[str, tuple[str, str, str]] = {
-    "needs_changes": (
-        "person", "needs changes by its maker first", "need changes by their makers first",
-    ),
-    "blocked": ("person", "is blocked", "are blocked"),
     "failed": ("person", "failed", "failed"),
+    "blocked": ("person", "is blocked", "are blocked"),
+    "needs_changes": (
+        "wait", "needs changes by its maker first", "need changes by their makers first",
+    ),
     "retired": ("done", "is migrated to a copy", "are migrated to a copy"),
     "prepared": ("done", "was prepared before the key", "were prepared before the key"),
     "moved": ("done", "was moved by the platform", "were moved by the platform"),
     "rolled_back": ("over", "is rolled back", "are rolled back"),
 }  # fmt: skip
-_PEOPLE = ("needs_changes", "blocked", "failed")
+_PEOPLE = ("failed", "blocked", "needs_changes")
+#: A command of the app's texts for one flow, with ids in place of names.
+_START = re.compile(r"(cmkflow remediation start) [0-9a-f-]{36} (--mode \w+ --flow) [0-9a-f-]{36}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class FlowGroup:
 
 def render_report_page(document: Json) -> str:
     """The page for a JSON report."""
-    flows = document["flows"]
+    flows = [flow | {"fix": _name_in_command(flow)} for flow in document["flows"]]
     ends = Counter(flow["state"] for flow in flows)
     order = [*ENDS, *(state for state in ends if state not in ENDS)]
     values = {
@@ -49,6 +53,7 @@ def render_report_page(document: Json) -> str:
         "groups": group_flows(flow for flow in flows if flow["state"] in _PEOPLE),
         "environments": _group_by_environment(flows),
         "open": sum(ends[state] for state in _PEOPLE),
+        "numbers": [(name, value) for name, value in _list_numbers(document) if value],
         "notes": document["notes"],
         "first_notes": _FIRST_NOTES,
         "style": read_style(),
@@ -56,10 +61,31 @@ def render_report_page(document: Json) -> str:
     return render_template(Path(__file__).with_name("report.html.j2"), values)
 
 
-def _describe_end(state: str, number: int) -> tuple[str, str, int]:
-    """The look and the words of flows that ended in a state, and their number."""
+def _list_numbers(document: Json) -> Iterator[tuple[str, str | int]]:
+    """The names and values of the numbers; those that are 0 or empty say nothing."""
+    traffic = document["traffic"]
+    yield "Calls answered", f"{traffic['answered']:,} of {traffic['sent']:,}"
+    yield "Calls lost", str(traffic["lost"])
+    yield "Copies planned", document["flows_copied"]
+    yield "Flows prepared before the key", document["flows_prepared"]
+    yield "Callers updated", sum(document["callers_updated"].values())
+    yield "Originals deleted", sum(one["state"] == "deleted" for one in document["deletions"])
+    if document["flows_measured"]:
+        yield "Requests for each flow", round(sum(document["platform_calls_per_flow"].values()))
+    yield "Next key check", document["recheck_at"]
+
+
+def _name_in_command(flow: Json) -> str:
+    """The fix of a flow, with names in its command; the command line accepts them."""
+    names = [shlex.quote(flow[one]) for one in ("environment", "title")]
+    return _START.sub(lambda found: f"{found[1]} {names[0]} {found[2]} {names[1]}", flow["fix"])
+
+
+def _describe_end(state: str, number: int) -> tuple[str, int, str, str, str]:
+    """Flows that ended in a state: look, number, words, link and icon."""
     look, one, many = ENDS.get(state, ("wait", state, state))
-    return look, one if number == 1 else many, number
+    link = "#people" if state in _PEOPLE else "#flows"
+    return look, number, one if number == 1 else many, link, "undo" if look == "over" else ""
 
 
 def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def test_page_shows_the_end_time_and_the_required_actions(tmp_path: Path) -> Non
 
     assert "2026-03-02 09:30 UTC" in text
     assert "Platform profile: documented" in text
-    assert "Nothing to do: in a real tenant, 1 of 2 flows would require an action" in text
+    assert "migrated 2 flows of Operations. Each flow ended as the demo expects." in text
+    assert "You need not do anything. In a real tenant, 1 flow would require an action" in text
     assert "&lt;b&gt;ERP" in text
     assert "The key is applied." in text
     assert not re.search(r"<script|<link|https?://|\sstyle=", text)
@@ -110,3 +112,34 @@ def test_demo_finds_internal_errors_in_the_log(
     line = json.dumps({"logger": logger, "level": "ERROR", "message": message})
 
     assert bool(find_log_error(line)) is is_error
+
+
+def test_fix_of_a_flow_has_a_whole_command_with_names(tmp_path: Path) -> None:
+    """The command line accepts names, and a reader knows no id."""
+    start = "cmkflow remediation start e443df78-9558-467f-9ba9-1faf7a024204 --mode apply --flow "
+    start += "c87a7463-19c1-4a0d-8feb-d845d0dfae43"
+    flow = replace(
+        RETIRED,
+        state="needs_changes",
+        environment="Operations",
+        title="List all flows (V1)",
+        fix=f"Start a new remediation for this flow (`{start}`).",
+    )
+
+    text = unescape(write_page(tmp_path, flow))
+
+    command = "cmkflow remediation start Operations --mode apply --flow 'List all flows (V1)'"
+    assert f"<code>{command}</code>" in text
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", text)
+
+
+def test_numbers_without_a_meaning_are_left_out(tmp_path: Path) -> None:
+    """No flow was prepared or measured, and no firewall denies calls. Lost calls are shown."""
+    text = write_page(tmp_path, RETIRED)
+
+    numbers = dict(re.findall(r"<div><dt>([^<]+)</dt><dd>([^<]+)</dd></div>", text))
+    assert numbers["Calls lost"] == "0"
+    assert "Flows prepared before the key" not in numbers
+    assert not any(value == "0" for name, value in numbers.items() if name != "Calls lost")
+    assert "<summary>Firewalls" not in text
+    assert "0 flows" not in text
