@@ -63,6 +63,10 @@ LISTED = (
     Route("GET", "declared-callers", "declared_callers_api", "list_declared_callers"),
     Route("POST", "declared-callers", "declared_callers_api", "declare_callers"),
     Route("POST", "declared-callers/confirm", "declared_callers_api", "confirm_caller"),
+    Route(
+        "GET", "declared-callers/confirmation", "confirmation_link_api", "show_confirmation_page"
+    ),
+    Route("POST", "declared-callers/confirmation", "confirmation_link_api", "confirm_by_link"),
     Route("POST", "declared-callers/remove", "declared_callers_api", "remove_declared_caller"),
     Route("GET", "deletions/export", "deletions_api", "export_deletions"),
     Route("GET", "remediations/{id}/deletions", "deletions_api", "list_deletions"),

@@ -12,6 +12,7 @@ CmkflowError
 ├── PermanentError       the job is blocked (an action is required) or failed
 │   ├── JobBlocked           with the required action
 │   ├── UnusableSetting      a setting of the app is invalid
+│   ├── LinkRejected         a confirmation link is not valid, or confirms nothing
 │   ├── InternalErrorRepeated  invocations for the row crash repeatedly
 │   └── PlatformError        the platform rejected the request, with its code
 ├── NotFound             the item does not exist on the platform or in the store
@@ -194,6 +195,15 @@ class IssueNotFound(NotFound):
 
 class DeclaredCallerNotFound(NotFound):
     """A request names a caller that is not declared."""
+
+
+class LinkRejected(PermanentError):
+    """A confirmation link is not valid, or there is nothing that it can confirm."""
+
+    def __init__(self, message: str, *, fix: str) -> None:
+        """`fix` says what its holder can do instead."""
+        super().__init__(message)
+        self.fix = fix
 
 
 class Conflict(CmkflowError):

@@ -17,6 +17,7 @@ from shared.domain.callers.caller_records import (
     ExpectedCallerUpdate,
     PendingCallerWrite,
 )
+from shared.domain.callers.confirmation_link import LinkKey
 from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
 from shared.domain.check_position import CheckPosition
 from shared.domain.circuit_breaker import CircuitBreaker
@@ -80,6 +81,7 @@ _REMEDIES: Mapping[str, str] = {
         f"{_NEWER}delete the row, then start an assessment: its search writes it again."
     ),
     "declared_callers": "Declare the caller again: this replaces the row.",
+    "link_keys": "Delete the row: links that were sent are then no longer valid.",
     "environment_settings": (
         f"{_NEWER}delete the row, then set the environment again: its mode is assess."
     ),
@@ -119,6 +121,7 @@ class Tables:
     pending_caller_writes: Table[PendingCallerWrite] = field(init=False)
     expected_caller_updates: Table[ExpectedCallerUpdate] = field(init=False)
     declared_callers: Table[DeclaredCaller] = field(init=False)
+    link_keys: Table[LinkKey] = field(init=False)
     kill_switch: Table[KillSwitch] = field(init=False)
     audit_log: Table[AuditEntry] = field(init=False)
     audit_seals: Table[AuditSeal] = field(init=False)
@@ -217,6 +220,7 @@ class Tables:
             lambda item: {"action": item.action},
         )
         table("declared_callers", DeclaredCaller, lambda item: (DECLARED_CALLER, item.id))
+        table("link_keys", LinkKey, lambda item: ("link_key", item.name))
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("caller_edit_intents", CallerEditIntent, lambda item: (item.job_id, item.key))
         table("caller_index", CallerIndexEntry, lambda item: (item.held_id, item.id))

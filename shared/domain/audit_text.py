@@ -36,6 +36,7 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "cancel_deletions": ("cancel deletions", "cancelled deletions"),
     "declare_callers": ("declare callers", "declared callers"),
     "confirm_caller": ("confirm a caller", "confirmed a caller"),
+    "confirm_by_link": ("confirm a caller", "confirmed a caller"),
     "remove_declared_caller": ("remove a declared caller", "removed a declared caller"),
 }
 _PAGE = re.compile(r"show_(\w+)_page")

@@ -18,6 +18,7 @@ class PrincipalKind(StrEnum):
     USER = "user"
     APPLICATION = "application"  #: an application or a managed identity
     FUNCTION_KEY = "function_key"  #: an unknown holder of the function key
+    LINK = "link"  #: an unknown holder of a confirmation link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from shared.domain.callers.declared_caller import (
     declared_caller_id,
     secrets_of,
 )
+from shared.domain.jobs.called_sides import copy_of, original_of, side_to_leave
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked, NotFound
 from shared.reason import Reason
@@ -34,23 +35,6 @@ class Confirmation:
     retried_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _FlowIds:
-    """The ids by which a flow is called."""
-
-    environment_id: str
-    flow_ids: frozenset[str]
-    trigger_url_id: str
-
-    def matches(self, flow: CalledFlow) -> bool:
-        """Return whether a declared caller now calls this flow."""
-        is_here = flow.environment_id == self.environment_id
-        url_id = flow.current_trigger_url_id
-        return (is_here and flow.current_flow_id in self.flow_ids) or (
-            bool(url_id) and url_id == self.trigger_url_id
-        )
-
-
 async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -> Confirmation:
     """Record that a caller calls the copy of a flow, or in a rollback the original again.
 
@@ -62,24 +46,35 @@ async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -
     called = kept.item.flows
     jobs = {job.id: job for one in called for job in await find_jobs(services, one)}
     where = f"{kept.item.name} with a verified copy"
-    open_jobs = [job for job in jobs.values() if _calls(called, _old_side(job))]
+    open_jobs = [job for job in jobs.values() if side_to_leave(job).is_called(called)]
     try:
         job = select_flows(open_jobs, [flow], where)[0]
     except FlowNotFound:
         job = select_flows([*jobs.values()], [flow], where)[0]
 
+    return await confirm_job(services, kept.item, job, by=by)
+
+
+async def confirm_job(
+    services: Services, declared: DeclaredCaller, job: FlowJob, *, by: str
+) -> Confirmation:
+    """Record that a caller calls the copy of a job, or in a rollback the original again.
+
+    Retries the job if it waits for the caller.
+    """
+
     def confirm(caller: DeclaredCaller | None) -> DeclaredCaller | None:
         return caller and replace(
             caller,
             flows=tuple(
-                _confirm(one, job, services, by) if _old_side(job).matches(one) else one
+                _confirm(one, job, services, by) if side_to_leave(job).matches(one) else one
                 for one in caller.flows
             ),
         )
 
-    stored = await services.tables.declared_callers.change(DECLARED_CALLER, kept.item.id, confirm)
-    caller = stored.item if stored else kept.item
-    await index_declared_callers(services, [kept.item], [caller])
+    stored = await services.tables.declared_callers.change(DECLARED_CALLER, declared.id, confirm)
+    caller = stored.item if stored else declared
+    await index_declared_callers(services, [declared], [caller])
     return Confirmation(
         caller=caller,
         display_name=job.display_name,
@@ -104,7 +99,7 @@ async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
         kept.item
         async for kept in readable(services, rows)
         if (kept.item.is_rolling_back or (kept.item.is_live and kept.item.is_verified))
-        and (_original(kept.item).matches(flow) or _copy(kept.item).matches(flow))
+        and (original_of(kept.item).matches(flow) or copy_of(kept.item).matches(flow))
     ]
 
 
@@ -121,7 +116,7 @@ async def check_removal(
             since = job.observation_started_at
             if since is None or job.is_rolling_back or job.has_succeeded:
                 continue
-            if not _original(job).matches(flow):
+            if not original_of(job).matches(flow):
                 continue
             runs = []
             with suppress(NotFound):
@@ -164,25 +159,6 @@ async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> i
     for job in blocked:
         await retry_job(services, job)
     return len(blocked)
-
-
-def _original(job: FlowJob) -> _FlowIds:
-    ids = frozenset({job.original_id, job.flow_name.lower()} - {""})
-    return _FlowIds(job.environment_id, ids, job.original_url_id)
-
-
-def _copy(job: FlowJob) -> _FlowIds:
-    ids = frozenset({job.copy_id, job.copy_flow_name.lower()} - {""})
-    return _FlowIds(job.environment_id, ids, job.copy_url_id)
-
-
-def _old_side(job: FlowJob) -> _FlowIds:
-    """Return the flow that callers leave: the original, or in a rollback the copy."""
-    return _copy(job) if job.is_rolling_back else _original(job)
-
-
-def _calls(flows: Sequence[CalledFlow], side: _FlowIds) -> bool:
-    return any(side.matches(one) for one in flows)
 
 
 def _confirm(flow: CalledFlow, job: FlowJob, services: Services, by: str) -> CalledFlow:

@@ -37,6 +37,7 @@ from shared.errors import (
     CmkflowError,
     Conflict,
     InternalErrorRepeated,
+    LinkRejected,
     NotFound,
     ServiceUnavailable,
     TransientError,
@@ -46,8 +47,14 @@ from shared.ports import NotificationChannel
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.completed_remediations import read_completed_work
+from shared.use_cases.confirm_by_link import build_link_path
 from shared.use_cases.notification_link import MessageLink, flow_paths, link_for
 from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
+from shared.use_cases.unconfirmed_callers import (
+    UnconfirmedCaller,
+    find_unconfirmed_callers,
+    replace_blocked_actions,
+)
 
 log = product_log(__name__)
 
@@ -79,7 +86,10 @@ async def notify(services: Services) -> int:
     }
     waits = await read_pending_actions(services)
     completed = await read_completed_work(services, waits, _by_action(known))
-    causes = actions_to_notify(waits.items, completed.ready, services.now)
+    names = {job.environment_id: job.environment_name for job in waits.environment_jobs}
+    unconfirmed = await find_unconfirmed_callers(services, names)
+    pending = replace_blocked_actions(waits.items, waits.blocked_jobs, unconfirmed)
+    causes = actions_to_notify(pending, completed.ready, services.now)
     held = {one.id: one for one in completed.held}
     news = _News(
         causes=causes,
@@ -87,6 +97,11 @@ async def notify(services: Services) -> int:
         links={
             one.id: link_for(one, waits.environment_jobs, waits.blocked_jobs)
             for one in causes.values()
+        }
+        | {
+            one.action.id: link
+            for one in unconfirmed
+            if (link := await _build_confirmation_link(services, one))
         },
     )
     # Concurrently, so that a slow channel does not delay the others.
@@ -98,6 +113,18 @@ async def notify(services: Services) -> int:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
     return sum(selected)
+
+
+async def _build_confirmation_link(
+    services: Services, unconfirmed: UnconfirmedCaller
+) -> MessageLink | None:
+    """Return the link of a caller's owner; None if links cannot be signed now."""
+    remediation_id = unconfirmed.action.remediation_id
+    try:
+        path = await build_link_path(services, unconfirmed.caller, remediation_id)
+    except LinkRejected:
+        return None
+    return MessageLink(title="Confirm the change", path=path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

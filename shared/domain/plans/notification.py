@@ -18,7 +18,13 @@ _EXPIRES_SOON = timedelta(days=1)
 #: How long a completed environment job is notified: a channel may be down in the meantime.
 ENDED_LATELY = timedelta(days=7)
 #: Pending actions that arise flow by flow and are combined.
-_BY_FLOWS = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.LATE_CALLER})
+_BY_FLOWS = frozenset(
+    {
+        PendingActionKind.FLOWS_BLOCKED,
+        PendingActionKind.LATE_CALLER,
+        PendingActionKind.CALLER_UNCONFIRMED,
+    }
+)
 #: Pending actions of jobs that continue only after a retry.
 _RETRIED = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.ENVIRONMENT_BLOCKED})
 #: Longest delay before a rejected notification is sent again.

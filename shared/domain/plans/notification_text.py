@@ -23,11 +23,13 @@ def shorten(action: PendingAction) -> PendingAction:
     It has no trigger URL: names and stored texts may contain where a flow is.
     """
     flows = tuple(redact(one) for one in action.flows[:NAMED])
-    names = (*flows, environment := redact(action.environment_name))
+    caller = redact(action.caller)
+    names = (*flows, caller, environment := redact(action.environment_name))
     return replace(
         action,
         reason_code=_cut(redact(action.reason_code), LONGEST_NAME),
         environment_name=_cut(environment, LONGEST_NAME),
+        caller=_cut(caller, LONGEST_NAME),
         flows=tuple(_cut(one, LONGEST_NAME) for one in flows),
         message=first_sentences(_remove_urls_and_ids(action.message), 0, LONGEST_REASON, names),
         fix=first_sentences(_remove_urls_and_ids(action.fix), LONGEST_FIX, LONGEST_FIX, names),

@@ -39,6 +39,8 @@ class PendingActionKind(StrEnum):
     WAKE_UP = "wake_up"  #: overdue rows without a wake-up
     DAILY_CHECK_MISSING = "daily_check_missing"  #: the daily check has not completed
     # Only for notifications, not part of the status:
+    #: Flows that wait until the owner of a declared caller has confirmed a change.
+    CALLER_UNCONFIRMED = "caller_unconfirmed"
     PLAN_EXPIRES_SOON = "plan_expires_soon"  #: a plan that expires within a day
     REMEDIATION_COMPLETED = "remediation_completed"  #: an environment job has completed
     DIGEST = "digest"  #: more pending actions than are sent one by one
@@ -83,6 +85,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.KILL_SWITCH_ON: "The kill switch is on",
     PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
     PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
+    PendingActionKind.CALLER_UNCONFIRMED: "{caller} is not confirmed for {flows}{at}",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
     PendingActionKind.REMEDIATION_COMPLETED: ("The remediation{at} {ending}: {flows} not migrated"),
     PendingActionKind.DIGEST: "{count} more actions required",
@@ -136,6 +139,7 @@ _ACTORS: Mapping[str, str] = {
     PendingActionKind.PLAN_EXPIRES_SOON: "approver",
     PendingActionKind.NEEDS_CHANGES: _MAKER,
     PendingActionKind.LATE_CALLER: _CALLER_OWNER,
+    PendingActionKind.CALLER_UNCONFIRMED: _CALLER_OWNER,
     PendingActionKind.BOTH_OFF: _FLOW_OWNER,
     Reason.FIREWALL_DENIES: _NETWORK,
     Reason.OUTBOUND_CALL_BLOCKED: _NETWORK,
@@ -164,6 +168,8 @@ class PendingAction:
     environment_id: str = ""
     environment_name: str = ""
     remediation_id: str = ""
+    #: Name of the declared caller that it is about; empty: it is about none.
+    caller: str = ""
     #: Names of the first flows, and their workflow ids.
     flows: tuple[str, ...] = ()
     workflow_ids: tuple[str, ...] = ()
@@ -188,7 +194,8 @@ class PendingAction:
             self.kind is PendingActionKind.NEEDS_CHANGES
         ):  # each new remediation finds the same flows
             return hash_key(self.kind, self.environment_id)
-        return hash_key(self.kind, self.environment_id, self.remediation_id, self.reason_code)
+        about = (self.kind, self.environment_id, self.remediation_id, self.reason_code)
+        return hash_key(*about, *filter(None, (self.caller,)))
 
     @property
     def title(self) -> str:
@@ -223,6 +230,7 @@ class PendingAction:
             deletions=format_count(self.count, "deletion"),
             count=self.count,
             code=code,
+            caller=self.caller,
             state=self.state,
             has_stopped="has failed" if self.state == "failed" else "is blocked",
             ending="was cancelled" if self.state == "cancelled" else "is complete",

@@ -50,6 +50,8 @@ STOPS_MORE = {
     "kill_switch": "a kill switch that cannot be read counts as on",
     "environment_settings": "nobody knows whether the environment may be written",
 }
+#: This page answers 403 without a link.
+LINK_PAGE = "declared-callers/confirmation"
 #: What belongs to one row of these cannot be shown without it: 422 names the row.
 ITS_OWN = {"remediations", "environment_settings", "environment_jobs"}
 
@@ -180,7 +182,8 @@ async def check_every_page(scenario: Scenario, table: str, addresses: Mapping[st
         params = {one: addresses[of if one == "id" else one] for one in names}
         reply = await call(HANDLERS[name], params=params)
         is_its_own = table in ITS_OWN and "{id}" in path
-        assert reply.status == 200 or (reply.status == 422 and is_its_own), (path, reply.text)
+        expected = {200, 422} if is_its_own else {403} if path == LINK_PAGE else {200}
+        assert reply.status in expected, (path, reply.text)
 
 
 def read_reported_rows(attention: TenantStatus) -> set[RowName]:

@@ -16,6 +16,7 @@ from shared.adapters.channels.log import LogNotificationChannel
 from shared.adapters.channels.teams import build_card
 from shared.bootstrap import provide
 from shared.domain.alert import Alert
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -30,6 +31,7 @@ from shared.errors import ServiceUnavailable
 from shared.queues import POISON
 from shared.reason import Reason
 from shared.steps.write_permission import KILL_SWITCH
+from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group
 from tests.fakes import definition_builder as define
@@ -236,6 +238,16 @@ async def delete_wake_ups(scenario: Scenario) -> None:
     scenario.world.clock.advance(timedelta(days=8))
 
 
+async def let_caller_be_unconfirmed(scenario: Scenario) -> None:
+    """Let a flow wait until its declared caller is confirmed."""
+    [*_, flow] = scenario.build.environment.flows.values()
+    called = CalledFlow(environment_id=flow.environment_id, flow_id=flow.workflow_id)
+    till = DeclaredCaller(name="Till", owner="Alex", contact="1234", flows=(called,))
+    await declare_callers(scenario.services, [till])
+    await scenario.order()
+    await scenario.approve(run=timedelta(days=1))
+
+
 def list_alert_codes() -> list[str]:
     """Return every code for which the app raises an alert."""
     source = "".join(path.read_text() for path in sorted(SHARED.rglob("*.py")))
@@ -270,6 +282,7 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
     (PendingActionKind.KILL_SWITCH_ON, Reason.KILL_SWITCH_ON): turn_kill_switch_on,
     (PendingActionKind.WAKE_UP, ""): delete_wake_ups,
     (PendingActionKind.DAILY_CHECK_MISSING, ""): omit_daily_check,
+    (PendingActionKind.CALLER_UNCONFIRMED, Reason.MANUAL_CALLER): let_caller_be_unconfirmed,
     (PendingActionKind.PLAN_EXPIRES_SOON, ""): create_expiring_plan,
     (PendingActionKind.REMEDIATION_COMPLETED, ""): complete_remediation,
     (PendingActionKind.DIGEST, ""): raise_many_alerts,
@@ -282,6 +295,7 @@ THERE = (
     PendingActionKind.PLAN_AWAITING_APPROVAL,
     PendingActionKind.LATE_CALLER,
     PendingActionKind.NEEDS_CHANGES,
+    PendingActionKind.CALLER_UNCONFIRMED,
 )
 THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_COMPLETED)
 
@@ -363,7 +377,9 @@ async def test_notification_about_every_cause_is_complete(
         assert event["environmentName"] == name
     assert event["fix"].endswith((".", ")"))
     assert is_a_command(event["next_command"]), event["next_command"]
-    assert event["link"].startswith("https://app.example/api/dashboard")
+    is_for_owner = cause is PendingActionKind.CALLER_UNCONFIRMED
+    page = "declared-callers/confirmation?token=" if is_for_owner else "dashboard"
+    assert event["link"].startswith(f"https://app.example/api/{page}")
     assert event["correlationId"] == one.pending_action.id
     for text in (event["title"], event["fix"], event["link"]):
         assert json.dumps(text) in shown

@@ -17,7 +17,7 @@ from tests.fakes.tenant import FakeFlow, FakeSecret
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 DAY = timedelta(days=1)
-VAULT, NAME = "https://till.vault.azure.net", "orders-url"
+VAULT, NAME = "https://till.vault.azure.net", "post-url"
 SECRET = f"{VAULT}/secrets/{NAME}"
 
 
@@ -192,13 +192,13 @@ async def test_a_confirmed_caller_keeps_its_secret() -> None:
 async def test_a_secret_belongs_to_one_flow_of_one_caller() -> None:
     """Else the second URL would replace the first; nothing is stored."""
     scenario = Scenario()
-    orders, returns = scenario.build.http_flow("Orders"), scenario.build.http_flow("Returns")
-    await declare_callers(scenario.services, [till_of(by_id(orders))])
+    first, returns = scenario.build.http_flow("Orders"), scenario.build.http_flow("Returns")
+    await declare_callers(scenario.services, [till_of(by_id(first))])
 
     with pytest.raises(JobBlocked, match="Till, Kiosk"):
         await declare_callers(scenario.services, [till_of(by_id(returns), name="Kiosk")])
     with pytest.raises(JobBlocked, match="Till, Till"):
-        await declare_callers(scenario.services, [till_of(by_id(orders), by_id(returns))])
-    [kept] = await declare_callers(scenario.services, [till_of(by_id(orders))])
+        await declare_callers(scenario.services, [till_of(by_id(first), by_id(returns))])
+    [kept] = await declare_callers(scenario.services, [till_of(by_id(first))])
 
-    assert [one.flow_id for one in kept.flows] == [orders.workflow_id]
+    assert [one.flow_id for one in kept.flows] == [first.workflow_id]

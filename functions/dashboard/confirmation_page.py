@@ -1,0 +1,61 @@
+"""Build the page that a confirmation link opens: it needs no sign-in and leads nowhere else."""
+
+from dataclasses import dataclass
+
+from functions.dashboard.page_layout import render_page
+from shared.domain.callers.declared_caller import describe_new_url
+from shared.domain.plans.pending_actions import format_count
+from shared.errors import LinkRejected
+from shared.html_pages import read_style
+from shared.services import Services
+from shared.use_cases.confirm_by_link import CONFIRMATION_PATH, LinkedCaller, LinkedFlow
+from shared.use_cases.unconfirmed_callers import find_kept_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationLine:
+    """A flow, with what its caller has to do."""
+
+    linked: LinkedFlow
+    #: What the caller has to call: `the copy of Orders`.
+    wanted: str
+    #: What stays on until the confirmation, and for how long.
+    kept: str
+    new_url: str
+
+
+def confirmation_page(services: Services, linked: LinkedCaller, token: str) -> str:
+    """Return the page with a button for each flow that is not confirmed."""
+    left = [one for one in linked.flows if not one.is_confirmed]
+    title = (
+        f"{linked.caller.name}: {format_count(len(left), 'flow')} to confirm"
+        if left
+        else f"{linked.caller.name}: everything is confirmed"
+    )
+    return render_page(
+        "confirmation",
+        style=read_style(),
+        title=title,
+        caller=linked.caller,
+        link=linked.link,
+        token=token,
+        action=CONFIRMATION_PATH,
+        lines=[_build_line(services, one) for one in linked.flows],
+    )
+
+
+def rejected_link_page(err: LinkRejected) -> str:
+    """Return the page of a link that cannot be used."""
+    return render_page("rejected_link", style=read_style(), message=str(err), fix=err.fix)
+
+
+def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
+    name, until = linked.job.display_name, find_kept_until(services, linked.job)
+    kept = "The original" if linked.calls_copy else "The copy"
+    least = f", at least until {until:%-d %B %Y}" if until and until > services.now else ""
+    return ConfirmationLine(
+        linked=linked,
+        wanted=f"the copy of {name}" if linked.calls_copy else f"the original of {name}",
+        kept=f"{kept} stays on until you confirm{least}.",
+        new_url=describe_new_url(linked.flow) if linked.calls_copy else "",
+    )

@@ -1,0 +1,45 @@
+"""Match the flows that declared callers call with the original and the copy of a job."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.domain.callers.declared_caller import CalledFlow
+from shared.domain.jobs.flow_job import FlowJob
+
+
+@dataclass(frozen=True, slots=True)
+class FlowIds:
+    """The ids by which a flow is called."""
+
+    environment_id: str
+    flow_ids: frozenset[str]
+    trigger_url_id: str
+
+    def matches(self, flow: CalledFlow) -> bool:
+        """Return whether a declared caller now calls this flow."""
+        is_here = flow.environment_id == self.environment_id
+        url_id = flow.current_trigger_url_id
+        return (is_here and flow.current_flow_id in self.flow_ids) or (
+            bool(url_id) and url_id == self.trigger_url_id
+        )
+
+    def is_called(self, flows: Iterable[CalledFlow]) -> bool:
+        """Return whether any of these is this flow."""
+        return any(self.matches(one) for one in flows)
+
+
+def original_of(job: FlowJob) -> FlowIds:
+    """Return the ids of the original."""
+    ids = frozenset({job.original_id, job.flow_name.lower()} - {""})
+    return FlowIds(job.environment_id, ids, job.original_url_id)
+
+
+def copy_of(job: FlowJob) -> FlowIds:
+    """Return the ids of the copy."""
+    ids = frozenset({job.copy_id, job.copy_flow_name.lower()} - {""})
+    return FlowIds(job.environment_id, ids, job.copy_url_id)
+
+
+def side_to_leave(job: FlowJob) -> FlowIds:
+    """Return the flow that callers have to leave: the original, or in a rollback the copy."""
+    return copy_of(job) if job.is_rolling_back else original_of(job)

@@ -1,0 +1,135 @@
+"""Let the owner of a declared caller confirm by a signed link, without an account."""
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shared.domain.callers.confirmation_link import (
+    LINK_LIFETIME,
+    ConfirmationLink,
+    LinkKey,
+    read_link,
+    sign_link,
+)
+from shared.domain.callers.declared_caller import DECLARED_CALLER, CalledFlow, DeclaredCaller
+from shared.domain.jobs.called_sides import side_to_leave
+from shared.domain.jobs.flow_job import FlowJob
+from shared.errors import AlreadyExists, LinkRejected, UnreadableRow
+from shared.services import Services
+from shared.use_cases.confirm_caller import confirm_job, find_jobs
+
+#: Path of the page that a link opens.
+CONFIRMATION_PATH = "/api/declared-callers/confirmation"
+_KEY = "confirmation"
+_KEY_BYTES = 32
+_NOTHING_TO_DO = "You need not do anything. If you are not sure, ask the sender of the link."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedFlow:
+    """A flow that a link may confirm."""
+
+    job: FlowJob
+    flow: CalledFlow
+    #: Empty: the environment's row is gone.
+    environment_name: str
+
+    @property
+    def calls_copy(self) -> bool:
+        """Return whether the caller has to call the copy; False: in a rollback, the original."""
+        return not self.job.is_rolling_back
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Return whether the caller no longer calls the other of the two."""
+        return not side_to_leave(self.job).matches(self.flow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedCaller:
+    """What a link opens."""
+
+    link: ConfirmationLink
+    caller: DeclaredCaller
+    #: Ordered by name.
+    flows: tuple[LinkedFlow, ...]
+
+
+async def build_link_path(services: Services, caller: DeclaredCaller, remediation_id: str) -> str:
+    """Return the path of a new link, with its token; creates the key of the first link.
+
+    Raises `LinkRejected` if the key cannot be read.
+    """
+    link = ConfirmationLink(
+        caller_id=caller.id,
+        remediation_id=remediation_id,
+        expires_at=services.now + LINK_LIFETIME,
+    )
+    return f"{CONFIRMATION_PATH}?token={sign_link(link, await _read_key(services))}"
+
+
+async def open_link(services: Services, token: str) -> LinkedCaller:
+    """Return what a link may confirm; raise `LinkRejected`."""
+    link = read_link(token, await _read_key(services), services.now)
+    kept = await services.tables.declared_callers.get(DECLARED_CALLER, link.caller_id)
+    if kept is None:
+        raise LinkRejected("The system is no longer declared as a caller.", fix=_NOTHING_TO_DO)
+    found = {
+        job.id: LinkedFlow(
+            job=job, flow=flow, environment_name=await _read_environment_name(services, job)
+        )
+        for flow in kept.item.flows
+        for job in await find_jobs(services, flow)
+        if job.remediation_id == link.remediation_id
+    }
+    if not found:
+        raise LinkRejected(
+            f"{kept.item.name} has nothing to confirm in this remediation.", fix=_NOTHING_TO_DO
+        )
+    flows = sorted(found.values(), key=lambda one: one.job.display_name)
+    return LinkedCaller(link=link, caller=kept.item, flows=tuple(flows))
+
+
+async def confirm_linked_flow(
+    services: Services, linked: LinkedCaller, job_id: str, *, calls_copy: bool
+) -> None:
+    """Confirm one flow of a link as its page showed it; a repetition changes nothing.
+
+    Raises `LinkRejected` for a flow of another link, and if the flow has been rolled back since.
+    """
+    flow = next((one for one in linked.flows if one.job.id == job_id), None)
+    if flow is None:
+        raise LinkRejected("This link is for other flows.", fix="Open the link again.")
+    if flow.calls_copy != calls_copy:
+        raise LinkRejected(
+            f"{flow.job.display_name} was rolled back or migrated since the page was opened.",
+            fix="Open the link again: it shows which flow the system has to call now.",
+        )
+    if not flow.is_confirmed:
+        await confirm_job(services, linked.caller, flow.job, by=name_link_holder(linked.caller))
+
+
+def name_link_holder(caller: DeclaredCaller) -> str:
+    """Return the name under which the confirmation of a link is recorded."""
+    return f"{caller.owner} (by link)"
+
+
+async def _read_environment_name(services: Services, job: FlowJob) -> str:
+    kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
+    return kept.item.environment_name if kept else ""
+
+
+async def _read_key(services: Services) -> LinkKey:
+    """Return the key that signs links, which is created once; raise `LinkRejected`."""
+    table = services.tables.link_keys
+    try:
+        kept = await table.get("link_key", _KEY)
+        if kept is None:
+            with suppress(AlreadyExists):  # another invocation has created it
+                await table.insert(LinkKey(name=_KEY, key=secrets.token_hex(_KEY_BYTES)))
+            kept = await table.get("link_key", _KEY)
+    except UnreadableRow:
+        kept = None
+    if kept is None:
+        raise LinkRejected("Links cannot be checked now.", fix="Ask an operator to confirm.")
+    return kept.item

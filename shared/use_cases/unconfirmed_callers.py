@@ -1,0 +1,148 @@
+"""Find the declared callers whose confirmation flows wait for, to notify their owners."""
+
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.alerts import readable
+from shared.domain.callers.declared_caller import (
+    DECLARED_CALLER,
+    CalledFlow,
+    DeclaredCaller,
+    describe_new_url,
+)
+from shared.domain.jobs.called_sides import side_to_leave
+from shared.domain.jobs.flow_job import FlowJob, RollbackStage
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.pending_actions import (
+    NAMED,
+    PendingAction,
+    PendingActionKind,
+    pending_since,
+)
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.read_job_index import read_known_jobs
+from shared.use_cases.read_remediation_rows import RowReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnconfirmedCaller:
+    """A declared caller, and the flows of one environment that wait for its confirmation."""
+
+    caller: DeclaredCaller
+    jobs: tuple[FlowJob, ...]
+    action: PendingAction
+
+
+async def find_unconfirmed_callers(
+    services: Services, names: Mapping[str, str]
+) -> list[UnconfirmedCaller]:
+    """Return the unconfirmed callers of open jobs, by environment and remediation.
+
+    `names` has the environments' names by id. Reads no job if no caller is declared.
+    """
+    rows = readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
+    callers = sorted([row.item async for row in rows], key=lambda one: one.name.casefold())
+    if not callers:
+        return []
+    known = await read_known_jobs(services, RowReader())
+    jobs = [one for one in known.flow_jobs if _waits_for_callers(one)]
+    found = []
+    for caller in callers:
+        groups: dict[tuple[str, str], dict[str, tuple[FlowJob, CalledFlow]]] = defaultdict(dict)
+        for job in jobs:
+            for flow in caller.flows:
+                if side_to_leave(job).matches(flow):
+                    groups[job.environment_id, job.remediation_id][job.id] = (job, flow)
+        for (environment_id, _), group in groups.items():
+            pairs = sorted(group.values(), key=lambda pair: pair[0].display_name)
+            name = names.get(environment_id, "")
+            found.append(
+                UnconfirmedCaller(
+                    caller=caller,
+                    jobs=tuple(job for job, _ in pairs),
+                    action=_build_action(services, caller, pairs, name),
+                )
+            )
+    return found
+
+
+def replace_blocked_actions(
+    pending: Sequence[PendingAction],
+    blocked: Sequence[FlowJob],
+    unconfirmed: Sequence[UnconfirmedCaller],
+) -> list[PendingAction]:
+    """Return the pending actions with those of unconfirmed callers, in place of actions whose flows
+    wait for nothing else.
+    """
+    waiting = {job.id for one in unconfirmed for job in one.jobs}
+    others = {
+        (job.environment_id, job.remediation_id, job.reason_code)
+        for job in blocked
+        if job.id not in waiting
+    }
+    return [
+        *(
+            one
+            for one in pending
+            if (one.kind, one.reason_code)
+            != (PendingActionKind.FLOWS_BLOCKED, Reason.MANUAL_CALLER)
+            or (one.environment_id, one.remediation_id, one.reason_code) in others
+        ),
+        *(one.action for one in unconfirmed),
+    ]
+
+
+def _waits_for_callers(job: FlowJob) -> bool:
+    """Return whether callers may leave the original now, or in a rollback the copy."""
+    if job.is_rolling_back:
+        return job.rollback_stage in {
+            RollbackStage.CHECK_COPY_FOR_CALLS,
+            RollbackStage.TURN_OFF_COPY,
+        }
+    return job.step is FlowJobState.CHECKING_FOR_CALLS
+
+
+def find_kept_until(services: Services, job: FlowJob) -> datetime | None:
+    """Return until when at least the flow that a caller leaves stays on; None: not known yet."""
+    if job.observation_started_at is None:
+        return None
+    period = max(services.settings.no_call_period, job.no_call_period or timedelta(0))
+    return job.observation_started_at + period
+
+
+def _build_action(
+    services: Services,
+    caller: DeclaredCaller,
+    pairs: Sequence[tuple[FlowJob, CalledFlow]],
+    environment_name: str,
+) -> PendingAction:
+    jobs = [job for job, _ in pairs]
+    first, _ = pairs[0]
+    wanted, left = ("original", "copy") if first.is_rolling_back else ("copy", "original")
+    until = max(filter(None, (find_kept_until(services, job) for job in jobs)), default=None)
+    least = f", at least until {until:%Y-%m-%d}" if until and until > services.now else ""
+    places = [] if first.is_rolling_back else [*{describe_new_url(one): 0 for _, one in pairs}]
+    where = f" {places[0]}" if len(places) == 1 else ""
+    how = "it by the link" if services.settings.own_address else "it: cmkflow caller confirm"
+    command = ["cmkflow", "caller", "confirm", caller.name, "--flow", first.display_name]
+    return PendingAction(
+        kind=PendingActionKind.CALLER_UNCONFIRMED,
+        reason_code=Reason.MANUAL_CALLER,
+        caller=caller.name,
+        count=len(jobs),
+        environment_id=first.environment_id,
+        environment_name=environment_name,
+        remediation_id=first.remediation_id,
+        flows=tuple(job.display_name for job in jobs[:NAMED]),
+        workflow_ids=tuple(job.original_id for job in jobs[:NAMED]),
+        message=f"The {left} stays on until {caller.owner} has confirmed that {caller.name} calls "
+        f"the {wanted}{least}.",
+        fix=f"Ask {caller.owner} ({caller.contact}) to make {caller.name} call the {wanted} and to "
+        f"confirm {how}.{where}",
+        pending_since=min(filter(None, map(pending_since, jobs)), default=None),
+        next_command=shlex.join(command) if len(jobs) == 1 else "cmkflow caller list",
+    )
