@@ -1,5 +1,4 @@
-// Roles for a resource group with resources that call flows: read and write app settings,
-// secrets, key-values, container apps, logic apps and action groups. All built-in roles with these permissions can also deploy code or delete resources.
+// Roles for a resource group with resources that call flows. All built-in roles with these permissions can also deploy code or delete resources.
 // `sites/config/write` includes the whole configuration of an app, not only its settings.
 // Without this role, the plan names the places that were not searched for callers.
 param token string
@@ -57,6 +56,42 @@ resource actionGroups 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
         actions: [
           'Microsoft.Insights/actionGroups/read'
           'Microsoft.Insights/actionGroups/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+resource apiManagement 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'api management')
+  properties: {
+    roleName: 'Flow remediation: API Management (${suffix})'
+    description: 'Finds and replaces trigger URLs in backends, APIs, named values and policies of API Management. Deletes nothing.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.ApiManagement/service/apis/operations/policies/read'
+          'Microsoft.ApiManagement/service/apis/operations/policies/write'
+          'Microsoft.ApiManagement/service/apis/operations/read'
+          'Microsoft.ApiManagement/service/apis/policies/read'
+          'Microsoft.ApiManagement/service/apis/policies/write'
+          'Microsoft.ApiManagement/service/apis/read'
+          'Microsoft.ApiManagement/service/apis/write'
+          'Microsoft.ApiManagement/service/backends/read'
+          'Microsoft.ApiManagement/service/backends/write'
+          'Microsoft.ApiManagement/service/namedValues/listValue/action'
+          'Microsoft.ApiManagement/service/namedValues/read'
+          'Microsoft.ApiManagement/service/namedValues/write'
+          'Microsoft.ApiManagement/service/policies/read'
+          'Microsoft.ApiManagement/service/policies/write'
+          'Microsoft.ApiManagement/service/policyFragments/listReferences/action'
+          'Microsoft.ApiManagement/service/policyFragments/read'
+          'Microsoft.ApiManagement/service/policyFragments/write'
+          'Microsoft.ApiManagement/service/products/policies/read'
+          'Microsoft.ApiManagement/service/products/policies/write'
+          'Microsoft.ApiManagement/service/products/read'
+          'Microsoft.ApiManagement/service/read'
         ]
       }
     ]
@@ -167,6 +202,15 @@ resource keyValuesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, principalId, 'app configuration')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keyValues.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource apiManagementRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'api management')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', apiManagement.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -136,6 +136,7 @@ class MicrosoftServices:
             service_tags=self._service_tags(),
             resources=ResumableResources(self.resources),
             resource_writer=self.resources,
+            tagged_resources=self.resources,
             connections=PowerAppsConnections(http, self.power_platform),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
             machine_groups=DataverseMachineGroups(dataverse),

@@ -20,6 +20,8 @@ from shared.ports.azure import (
     ServiceTags,
     SigningKeys,
     Site,
+    TaggedResource,
+    TaggedResourceReader,
 )
 from shared.ports.clock import Clock
 from shared.ports.declared_callers import DeclaredCallers
@@ -126,6 +128,8 @@ __all__ = [
     "StepPorts",
     "Store",
     "StoreRow",
+    "TaggedResource",
+    "TaggedResourceReader",
     "TimeStamps",
     "UnusableChannel",
     "UpsertRow",

@@ -166,8 +166,18 @@ class ResourceWriter(Protocol):
         exist. The change may become visible later.
         """
 
-    async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
-        """Change properties of a resource without an ETag; raise `NotFound`."""
+    async def patch(
+        self,
+        resource_id: str,
+        api_version: str,
+        body: Mapping[str, object],
+        *,
+        etag: str | None = None,
+    ) -> None:
+        """Change properties of a resource if its ETag matches (None: any or no ETag).
+
+        Raises `Conflict` and `NotFound`. The change may become visible later.
+        """
 
     async def delete(self, resource_id: str, api_version: str) -> None:
         """Delete a resource; do nothing if it does not exist."""
@@ -203,7 +213,7 @@ class ResourceSecrets(Protocol):
     """Read the values of Azure resources that a `ResourceReader` does not return."""
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return what an action such as `listSecrets` returns; raise `NotFound`."""
+        """Return what an action returns (`listSecrets`, `listValue`); raise `NotFound`."""
 
 
 class PagedResourceReader(ResourceReader, Protocol):
@@ -221,3 +231,20 @@ class PagedResourceReader(ResourceReader, Protocol):
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list_children`, with one request; raise `NotFound`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedResource:
+    """A resource whose ETag is in a header. The document may hold a secret."""
+
+    document: Mapping[str, object] = field(repr=False)
+    etag: str
+
+
+class TaggedResourceReader(ResourceReader, Protocol):
+    """A `ResourceReader` that also returns the ETag of a resource."""
+
+    async def get_tagged(
+        self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
+    ) -> TaggedResource:
+        """Return a resource with the ETag of its header; raise `NotFound`."""

@@ -13,6 +13,7 @@ from shared.ports.azure import (
     Secrets,
     ServiceTags,
     SigningKeys,
+    TaggedResourceReader,
 )
 from shared.ports.declared_callers import DeclaredCallers
 from shared.ports.power_platform import (
@@ -78,4 +79,5 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     app_configuration: AppConfiguration
     resource_secrets: ResourceSecrets
     secrets: Secrets
+    tagged_resources: TaggedResourceReader
     declared_callers: DeclaredCallers

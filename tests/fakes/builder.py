@@ -1,5 +1,6 @@
 """Build realistic tenants in a few lines, with flows and callers of every kind."""
 
+import html
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,6 +31,7 @@ from tests.fakes.tenant import (
 from tests.fakes.test_world import World
 from tests.fakes.traffic import FlowStarter, UrlHolder
 
+_API_MANAGEMENT = "Microsoft.ApiManagement/service"
 _SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGroups/rg"
 
 
@@ -252,6 +254,57 @@ class Builder:
         for number, _ in enumerate(flows):
             read = partial(lambda line: self.world.key_values[place].value.split()[line], number)
             self._calls(UrlHolder(name=f"key {key}/{number}", read=read))
+
+    def api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:
+        """Let a place below an API Management service hold URLs in a property, one in each line,
+        for a number of flows; return its resource id.
+        """
+        service = f"{_SUBSCRIPTION}/providers/{_API_MANAGEMENT}/contoso"
+        names = path.split("/")
+        for end in range(0, len(names) + 1, 2):
+            identity = "/".join([service, *names[:end]])
+            document = {
+                "id": identity,
+                "name": identity.rpartition("/")[2],
+                "type": "/".join([_API_MANAGEMENT, *names[:end:2]]),
+                "properties": properties if end == len(names) else {},
+            }
+            self.world.resources.setdefault(identity.lower(), document)
+
+        def read_url(line: int) -> str:
+            found = as_mapping(self.world.resources[identity.lower()]["properties"])
+            urls = re.findall(r"https://[^\s<\"]+", text_at(found, read) or "")
+            return html.unescape(urls[line])
+
+        for number in range(flows):
+            self._calls(UrlHolder(name=f"{path}/{number}", read=partial(read_url, number)))
+        return identity
+
+    def backend_caller(self, *flows: FakeFlow) -> list[str]:
+        """Let a backend of API Management have the URL of each flow; return their resource ids."""
+        return [
+            self.api_management_caller(
+                f"backends/crm{number}", {"url": self.url_of(flow), "protocol": "http"}, "url", 1
+            )
+            for number, flow in enumerate(flows)
+        ]
+
+    def named_value_caller(self, *flows: FakeFlow, name: str = "flow-urls") -> str:
+        """Let a secret named value hold the URL of each flow; return its resource id."""
+        value = "\n".join(map(self.url_of, flows))
+        properties = {"displayName": name, "secret": True, "tags": ["x"], "value": value}
+        return self.api_management_caller(f"namedValues/{name}", properties, "value", len(flows))
+
+    def policy_caller(self, *flows: FakeFlow, api: str = "sales") -> str:
+        """Let the policy of an API send a request to each flow; return its resource id."""
+        requests = "".join(
+            f"<send-request><set-url>{html.escape(self.url_of(flow))}</set-url></send-request>"
+            for flow in flows
+        )
+        value = f"<policies>\r\n  <inbound>{requests}</inbound>\r\n</policies>"
+        properties = {"format": "rawxml", "value": value}
+        path = f"apis/{api}/policies/policy"
+        return self.api_management_caller(path, properties, "value", len(flows))
 
     def action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
         """Let an action group hold the URL of each flow in a webhook; return its resource id."""

@@ -6,7 +6,11 @@ from shared.domain.definitions.json_values import mapping_at, objects_at, text_a
 
 
 def without_secrets(resource: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a resource without the values of a container app's secrets."""
+    """Return a resource without the values of a container app's secrets, or of a secret named
+    value.
+    """
+    if mapping_at(resource, "properties").get("secret"):
+        return merge_patch(resource, {"properties": {"value": None}})
     secrets = objects_at(mapping_at(resource, "properties", "configuration"), "secrets")
     if not secrets:
         return resource

@@ -114,6 +114,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         time_stamps=FakeTimeStamps(world),
         service_tags=FakeServiceTags(world),
         resources=ResumableResources(FakeResourceReader(world)),
+        tagged_resources=FakeResourceReader(world),
         resource_writer=FakeResourceWriter(world),
         firewalls=FakeFirewalls(world),
         connections=FakeConnections(world),

@@ -4,12 +4,12 @@ import builtins
 from collections.abc import Mapping
 
 from shared.errors import NotFound
-from shared.ports import PagedResourceReader, ResultPage
+from shared.ports import PagedResourceReader, ResultPage, TaggedResource, TaggedResourceReader
 from tests.fakes.hidden_values import without_secrets
 from tests.fakes.test_world import World
 
 
-class FakeResourceReader(PagedResourceReader):
+class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
     """The raw resources of a world."""
 
     def __init__(self, world: World) -> None:
@@ -35,6 +35,13 @@ class FakeResourceReader(PagedResourceReader):
         except KeyError:
             raise NotFound(f"No resource {resource_id}{suffix}") from None
 
+    async def get_tagged(
+        self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
+    ) -> TaggedResource:
+        """Return one resource with its ETag; raises `NotFound`."""
+        found = dict(await self.get(resource_id, api_version))
+        return TaggedResource(etag=str(found.pop("etag", "W/0")), document=found)
+
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
@@ -43,7 +50,11 @@ class FakeResourceReader(PagedResourceReader):
             return [self._world.permissions.get(resource_id.lower(), self._world.may_all)]
         await self.get(resource_id, api_version)
         start = f"{resource_id}/{collection}/".lower()
-        return [one for path, one in self._world.resources.items() if path.startswith(start)]
+        return [
+            without_secrets(one)
+            for path, one in self._world.resources.items()
+            if path.startswith(start) and "/" not in path.removeprefix(start)
+        ]
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""

@@ -19,5 +19,12 @@ class FakeResourceSecrets:
         resource = self._world.resources.get(resource_id.lower())
         if resource is None:
             raise NotFound(f"No resource {resource_id}")
+        match action:
+            case "listReferences":
+                included = f'fragment-id="{resource["name"]}"'
+                users = [one for one in self._world.resources.values() if included in str(one)]
+                return {"value": users}
+            case "listValue":
+                return {"value": mapping_at(resource, "properties")["value"]}
         assert action == "listSecrets", action
         return {"value": objects_at(mapping_at(resource, "properties", "configuration"), "secrets")}

@@ -35,17 +35,26 @@ class FakeResourceWriter:
         there = self._find(resource_id)
         if there is not None and etag is None:
             raise AlreadyExists(f"{resource_id} is there")
-        if etag is not None and (there is None or etag not in ("*", there.get("etag", "*"))):
+        if etag is not None and (there is None or etag not in ("*", there.get("etag", "W/0"))):
             raise Conflict(f"{resource_id} has changed")
         kept = {key: value for key, value in (there or {}).items() if key in _SET_BY_AZURE}
         with self._world.writing(None, "write resource", resource_id):
             self._put(resource_id, {**kept, **body})
 
-    async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
-        """Change members of a resource."""
+    async def patch(
+        self,
+        resource_id: str,
+        api_version: str,
+        body: Mapping[str, object],
+        *,
+        etag: str | None = None,
+    ) -> None:
+        """Change members of a resource, with an ETag if it still has it."""
         there = self._find(resource_id)
         if there is None:
             raise NotFound(f"No resource {resource_id}")
+        if etag not in (None, "*", there.get("etag", "W/0")):
+            raise Conflict(f"{resource_id} has changed")
         with self._world.writing(None, "write resource", resource_id):
             self._put(resource_id, merge_patch(there, body))
             if mapping_at(body, "properties", "template"):  # a new revision of a container app

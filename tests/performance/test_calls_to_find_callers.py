@@ -9,6 +9,7 @@ from tests.contract.adapter_world import build_description, run_adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
 
+APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
 APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
 CONTAINER_APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
 #: Kinds that search outside of environments.
@@ -20,7 +21,41 @@ KINDS = (
     "app_configuration",
     "logic_app",
     "action_group",
+    "api_management",
 )
+_API_MANAGEMENT = "Microsoft.ApiManagement/service"
+
+
+def describe_api_management() -> list[dict[str, Any]]:
+    """Return a service with APIs, operations and named values, of which some are secret."""
+    secrets = [{"displayName": "s", "secret": True, "value": "x"} for _ in range(SECRET_VALUES)]
+    values: list[dict[str, Any]] = [
+        *secrets,
+        {"displayName": "open", "value": "x"},
+        {"displayName": "v", "keyVault": {}},
+    ]
+    return [
+        resource(_API_MANAGEMENT, "contoso", properties={}),
+        *(
+            resource(f"{_API_MANAGEMENT}/namedValues", "contoso", f"v{number}", properties=one)
+            for number, one in enumerate(values)
+        ),
+        *(
+            resource(f"{_API_MANAGEMENT}/apis", "contoso", f"api{api}", properties={})
+            for api in range(APIS)
+        ),
+        *(
+            resource(
+                f"{_API_MANAGEMENT}/apis/operations",
+                "contoso",
+                f"api{api}",
+                f"operation{operation}",
+                properties={},
+            )
+            for api in range(APIS)
+            for operation in range(OPERATIONS)
+        ),
+    ]
 
 
 def described() -> dict[str, Any]:
@@ -54,6 +89,7 @@ def described() -> dict[str, Any]:
     groups = [f"group{number}" for number in range(GROUPS)]
     azure["resources"] = [
         *azure.get("resources", ()),
+        *describe_api_management(),
         *(resource("Microsoft.Logic/workflows", name, properties={}) for name in logic_apps),
         *(resource("Microsoft.Insights/actionGroups", name, properties={}) for name in groups),
     ]
@@ -92,4 +128,6 @@ async def test_a_search_takes_one_request_per_list_and_value_set(
         "app_configuration": 1 + STORES,
         "logic_app": 1,
         "action_group": 1,
+        # Services, locks; its APIs, products, backends, named values, fragments, policy.
+        "api_management": 2 + 6 + SECRET_VALUES + APIS * (2 + OPERATIONS),
     }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local_cloud.tenant.azure.api_management import SERVICE as API_MANAGEMENT
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.resources import ResourceScope, resource_id
@@ -130,6 +131,21 @@ SEED: dict[str, Any] = {
             _resource("Microsoft.EventGrid/systemTopics/eventSubscriptions", "keys", "to-queue"),
             _resource("Microsoft.Insights/metricAlerts", "parked", severity=1, enabled=True),
             _resource("Microsoft.Insights/actionGroups", "on-call", groupShortName="oncall"),
+            _resource(API_MANAGEMENT, "contoso-api"),
+            _resource(f"{API_MANAGEMENT}/apis", "contoso-api", "sales", path="sales"),
+            _resource(f"{API_MANAGEMENT}/apis/operations", "contoso-api", "sales", "post"),
+            _resource(
+                f"{API_MANAGEMENT}/apis/operations/policies",
+                *("contoso-api", "sales", "post", "policy"),
+                value='<policies><inbound><x a="@(1 < 2)" /></inbound></policies>',
+            ),
+            _resource(
+                f"{API_MANAGEMENT}/namedValues",
+                *("contoso-api", "flow"),
+                displayName="flow",
+                secret=True,
+                value="https://flow.example",
+            ),
         ],
     },
 }

@@ -122,16 +122,16 @@ def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
 def test_kind_with_missing_permissions_is_reported(package: str) -> None:
     """The test above fails for a new kind whose permissions the template lacks."""
 
-    class NamedValue:
-        kind = "named_value"
+    class FrontDoorRule:
+        kind = "front_door_rule"
         required_permissions = RequiredPermissions(
-            fix="", actions=("Microsoft.ApiManagement/service/namedValues/write",)
+            fix="", actions=("Microsoft.Cdn/profiles/ruleSets/rules/write",)
         )
 
-    kinds = [*kinds_in(package), NamedValue]
+    kinds = [*kinds_in(package), FrontDoorRule]
 
     assert find_kinds_without_permissions(kinds, find_granted_permissions(GROUPS[package])) == [
-        "named_value"
+        "front_door_rule"
     ]
 
 

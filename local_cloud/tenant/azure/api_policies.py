@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from local_cloud.tenant.azure.addresses import EVERY_ADDRESS, Ranges, join, parse_ranges, subtract
+from local_cloud.tenant.azure.api_management import SERVICE, escape_expressions
 from local_cloud.tenant.azure.state import Azure
-
-_SERVICE = "Microsoft.ApiManagement/service"
 
 
 def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
     """Yield each service that answers for a host, and the callers that a filter of it lets in."""
-    for service in azure.resources.of_type(_SERVICE):
+    for service in azure.resources.of_type(SERVICE):
         configured = service["properties"].get("hostnameConfigurations", ())
         if host in (str(one.get("hostName")).lower() for one in configured):
-            for kind in (f"{_SERVICE}/policies", f"{_SERVICE}/apis/policies"):
+            for kind in (f"{SERVICE}/policies", f"{SERVICE}/apis/policies"):
                 for policy in azure.resources.of_type(kind):
                     if policy["id"].lower().startswith(f"{service['id']}/".lower()):
                         for let_in in _filters(policy["properties"]["value"]):
@@ -25,7 +24,8 @@ def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
 
 
 def _filters(xml: str) -> Iterator[Ranges]:
-    for element in ET.fromstring(xml).iterfind("inbound//ip-filter"):  # noqa: S314 – from the seed
+    policy = ET.fromstring(escape_expressions(xml))  # noqa: S314 – from the seed
+    for element in policy.iterfind("inbound//ip-filter"):
         listed = join(_range(child) for child in element)
         yield listed if element.get("action") == "allow" else subtract(EVERY_ADDRESS, listed)
 

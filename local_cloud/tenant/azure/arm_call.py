@@ -13,6 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from local_cloud.tenant.azure.locks import require_unlocked
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope, resource_id
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -124,6 +125,7 @@ def arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
         _require_api_version(request)
         call = ArmCall(request=request, tenant=request.app.state.tenant, caller=caller)
         _require_subscription(call)
+        require_unlocked(call.azure, request.method, request.url.path)
         answer = await handler(call)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 

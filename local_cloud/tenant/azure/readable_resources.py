@@ -75,11 +75,6 @@ READABLE = {
         "Microsoft.EventHub/namespaces/networkRuleSets"
     ),
     ("api_management_services", "api_management_service"): "Microsoft.ApiManagement/service",
-    ("api_management_policies", "api_management_policy"): (
-        "Microsoft.ApiManagement/service/policies"
-    ),
-    ("apis", "api"): "Microsoft.ApiManagement/service/apis",
-    ("api_policies", "api_policy"): "Microsoft.ApiManagement/service/apis/policies",
 }
 
 #: Types that are shown without secret values.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from starlette.routing import Route
 
 from local_cloud.tenant.azure import (
+    api_management,
     container_apps,
     enterprise_policies,
     key_resources,
@@ -20,6 +21,7 @@ from local_cloud.tenant.azure import (
     writable_services,
 )
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.locks import LOCKS
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
@@ -30,7 +32,7 @@ OPTIONS = {
     **role_assignments.OPTIONS,
     **subscription_facts.OPTIONS,
     **readable_resources.OPTIONS,
-    **{f"get_{name}": ("format",) for name in ("api_management_policy", "api_policy")},
+    **api_management.OPTIONS,
     "list_resources": ("$filter", "$expand"),
     "list_service_tag_details": ("tagName", "noAddressPrefixes"),
 }
@@ -56,6 +58,7 @@ def routes(tenant: Tenant) -> list[Route]:
         arm_route("GET", GROUP, get_resource_group),
         arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
         arm_route("GET", f"{GROUP}/resources", list_resources),
+        arm_route("GET", f"{SUBSCRIPTION}/providers/{LOCKS}", list_locks),
         *enterprise_policies.routes(),
         *key_resources.routes(),
         *role_assignments.routes(),
@@ -66,6 +69,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *container_apps.routes(),
         *logic_apps.routes(),
         *writable_services.routes(),
+        *api_management.routes(),
         *service_tags_api.routes(),
         *subscription_facts.routes(),
     ]
@@ -79,6 +83,12 @@ async def list_subscriptions(call: ArmCall) -> JsonObject:
 async def get_subscription(call: ArmCall) -> JsonObject:
     """Return one subscription."""
     return _subscription(call, call.path("subscription").lower())
+
+
+async def list_locks(call: ArmCall) -> JsonObject:
+    """List the locks of a subscription, its resource groups and its resources."""
+    start = call.scope.prefix
+    return call.page([one for one in call.azure.locks if one["id"].lower().startswith(start)])
 
 
 async def list_resource_groups(call: ArmCall) -> JsonObject:

@@ -87,6 +87,8 @@ class Azure:
     #: Whether disabling a key version within 28 days of its successor locks environments
     #: (platform.md#key-versions).
     is_early_disabling_fatal: bool = True
+    #: As Resource Manager shows them.
+    locks: list[JsonObject] = field(default_factory=list)
     #: Items per page of every list.
     page_size: int = 100
 

@@ -1,4 +1,4 @@
-"""Services that a person changes: IP rules of most of them, policies of API Management, topics.
+"""Services that a person changes: IP rules of most of them, topics, action groups.
 
 The app only reads these; the Azure CLI and portals write them. Each write checks what the service
 checks. Whatever else a write changes is stored as it is sent.
@@ -7,7 +7,6 @@ checks. Whatever else a write changes is stored as it is sent.
 import uuid
 from collections.abc import Callable, Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
-from xml.etree import ElementTree as ET
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,7 +24,6 @@ from local_cloud.tenant.azure.state import VAULTS
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 TOPICS = "Microsoft.EventGrid/topics"
-_API_MANAGEMENT = "Microsoft.ApiManagement/service"
 _STORAGE = "Microsoft.Storage/storageAccounts"
 _COSMOS = "Microsoft.DocumentDB/databaseAccounts"
 _POSTGRESQL = "Microsoft.DBforPostgreSQL"
@@ -42,8 +40,6 @@ _WRITABLE = {
     "older_postgresql_firewall_rule": (f"{_POSTGRESQL}/servers/firewallRules", ("PUT",)),
     "service_bus_rule_set": ("Microsoft.ServiceBus/namespaces/networkRuleSets", ("PUT",)),
     "event_hubs_rule_set": ("Microsoft.EventHub/namespaces/networkRuleSets", ("PUT",)),
-    "api_management_policy": (f"{_API_MANAGEMENT}/policies", ("PUT",)),
-    "api_policy": (f"{_API_MANAGEMENT}/apis/policies", ("PUT",)),
 }
 #: Properties that these always show, whether or not a seed names them.
 _DEFAULTS: Mapping[str, JsonObject] = {
@@ -58,7 +54,6 @@ _DEFAULTS: Mapping[str, JsonObject] = {
 }
 #: Types without parents that a PUT creates here.
 _CREATED = (TOPICS,)
-_POLICIES = (f"{_API_MANAGEMENT}/policies", f"{_API_MANAGEMENT}/apis/policies")
 #: Types whose clients accept 202 alone, and then ask whether the operation succeeded.
 _ANSWERED_LATER = (f"{_POSTGRESQL}/flexibleServers/firewallRules",)
 _OPERATIONS = "locations/westeurope/azureAsyncOperation"
@@ -120,10 +115,6 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
         if there is None and not is_child and resource_type not in _CREATED:
             # Creating one takes much more than IP rules.
             there = call.existing(resource_type, *names)
-        if there and resource_type in _POLICIES and "If-Match" not in call.request.headers:
-            raise SimulatedPlatformError(
-                412, "PreconditionFailed", "An update of a policy needs If-Match."
-            )
         body = await call.json()
         document = _build_written_resource(
             there, body, identity, resource_type, is_patch=method == "PATCH"
@@ -220,18 +211,6 @@ def _check_rule_set(document: JsonObject) -> None:
         _parse_network(rule.get("ipMask"))
 
 
-def _check_policy(document: JsonObject) -> None:
-    """Refuse a policy that is no XML, and keep it as it was sent."""
-    properties = document["properties"]
-    properties.setdefault("format", "xml")
-    try:
-        ET.fromstring(properties.get("value", ""))  # noqa: S314 – expat bounds entities
-    except ET.ParseError as error:
-        raise SimulatedPlatformError(
-            400, "ValidationError", f"The policy is no XML: {error}."
-        ) from error
-
-
 def _read_ip_rules(document: JsonObject, member: str) -> list[JsonObject]:
     rules: list[JsonObject] = (document["properties"].get(member) or {}).get("ipRules") or []
     return rules
@@ -255,7 +234,6 @@ _CHECKS: Mapping[str, Callable[[JsonObject], None]] = {
     VAULTS: _check_vault,
     _STORAGE: _check_storage,
     _COSMOS: _check_cosmos,
-    **dict.fromkeys(_POLICIES, _check_policy),
     **dict.fromkeys(
         (
             "Microsoft.Sql/servers/firewallRules",

@@ -14,6 +14,7 @@ from typing import Any
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, write_container_app
 from local_cloud.tenant.azure.enterprise_policies import new_policy
 from local_cloud.tenant.azure.key_values import STORES, SimulatedKeyValue
+from local_cloud.tenant.azure.locks import build_lock
 from local_cloud.tenant.azure.network import security_group
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.role_assignments import role_assignment
@@ -73,6 +74,7 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
     for document in description.get("resources", ()):
         azure.resources.put(with_defaults(document | {"name": document["id"].rpartition("/")[2]}))
     _seed_configuration_stores(azure, description, now)
+    azure.locks += [build_lock(**lock) for lock in description.get("locks", ())]
     if "events" in description:
         azure.events = _event_settings(description["events"])
     azure.page_size = description.get("pageSize", azure.page_size)

@@ -13,15 +13,21 @@ from shared.adapters.http.client import (
     read_object,
 )
 from shared.domain.definitions.json_values import as_mapping
-from shared.errors import NotFound, ProviderNotRegistered
-from shared.ports import PagedResourceReader, ResourceWriter, ResultPage
+from shared.errors import NotFound, ProviderNotRegistered, ServiceUnavailable
+from shared.ports import (
+    PagedResourceReader,
+    ResourceWriter,
+    ResultPage,
+    TaggedResource,
+    TaggedResourceReader,
+)
 
 BASE = "https://management.azure.com"
 SCOPE = "https://management.azure.com/.default"
 _RESOURCES_VERSION = "2021-04-01"
 
 
-class ResourceManager(PagedResourceReader, ResourceWriter):
+class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter):
     """`AzureResources` for the configured subscriptions."""
 
     def __init__(
@@ -63,6 +69,21 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
     ) -> Mapping[str, object]:
         """Return a resource or a sub-resource such as `/config/web`; raise `NotFound`."""
         return await self.send("GET", resource_id + suffix, api_version)
+
+    async def get_tagged(
+        self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
+    ) -> TaggedResource:
+        """Return a resource with the ETag of its header; raise `NotFound`."""
+        call = ServiceRequest(
+            method="GET",
+            url=BASE + resource_id,
+            params={"api-version": api_version, **(query or {})},
+        )
+        answer = await self._http.send(self._service, call)
+        etag = answer.headers.get("ETag")
+        if not etag:  # a write without it could overwrite a person's edit
+            raise ServiceUnavailable(f"{self._service.name}: no ETag in the response")
+        return TaggedResource(document=read_object(self._service, answer), etag=etag)
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str, *, where: str = ""
@@ -125,9 +146,17 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         await self._write("PUT", resource_id, api_version, body, condition)
 
-    async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
-        """Change properties of a resource without an ETag."""
-        await self._write("PATCH", resource_id, api_version, body)
+    async def patch(
+        self,
+        resource_id: str,
+        api_version: str,
+        body: Mapping[str, object],
+        *,
+        etag: str | None = None,
+    ) -> None:
+        """Change properties of a resource if its ETag matches (None: any or no ETag)."""
+        condition = {} if etag is None else {"If-Match": etag}
+        await self._write("PATCH", resource_id, api_version, body, condition)
 
     async def delete(self, resource_id: str, api_version: str) -> None:
         """Delete a resource; do nothing if it does not exist."""

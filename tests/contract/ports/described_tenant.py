@@ -28,6 +28,8 @@ STRANGER = "b0000000-0000-4000-8000-00000000dead"
 APP_OF_FLOW = "d0000000-0000-4000-8000-000000000001"
 APP_WITHOUT_DOCUMENT = "d0000000-0000-4000-8000-000000000002"
 APP_WITHOUT_FLOWS = "d0000000-0000-4000-8000-000000000003"
+API_MANAGEMENT = f"{RESOURCE_GROUP}/providers/Microsoft.ApiManagement/service/contoso"
+NAMED_VALUE = f"{API_MANAGEMENT}/namedValues/colour"
 SQL_SERVER = f"{RESOURCE_GROUP}/providers/Microsoft.Sql/servers/orders"
 
 
@@ -82,6 +84,12 @@ def build_description() -> dict[str, Any]:
         for scope in (VAULT_ID.rpartition("/providers")[0], f"{VAULT_ID}/keys/pp-cmk")
     ]
     full["azure"]["resources"] = [
+        {"id": API_MANAGEMENT, "type": "Microsoft.ApiManagement/service", "properties": {}},
+        {
+            "id": NAMED_VALUE,
+            "type": "Microsoft.ApiManagement/service/namedValues",
+            "properties": {"displayName": "colour", "secret": True, "value": "blue"},
+        },
         {"id": SQL_SERVER, "type": "Microsoft.Sql/servers", "properties": {}},
         {
             "id": f"{SQL_SERVER}/firewallRules/office",

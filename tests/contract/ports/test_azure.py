@@ -15,7 +15,7 @@ from shared.errors import AlreadyExists, Conflict, NotFound, PlatformError
 from shared.resumable_resources import resume_reading
 from shared.signatures import is_signature_valid
 from tests.contract.adapter_world import CONTAINER_APP, SITE_ID, VAULT_URL
-from tests.contract.ports.described_tenant import SQL_SERVER
+from tests.contract.ports.described_tenant import NAMED_VALUE, SQL_SERVER
 from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import (
     ENCRYPTION_USER,
@@ -349,6 +349,31 @@ async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
     assert web["http20Enabled"] is True
     with pytest.raises(NotFound):
         await writer.patch(f"{SITE_ID}-gone/config/web", API_VERSION, {"properties": {}})
+
+
+async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -> None:
+    """The ETag comes in a header; the value of a secret is only returned by an action."""
+    writer, reader, version = side.ports.resource_writer, side.ports.tagged_resources, "2024-05-01"
+    secrets = side.ports.resource_secrets
+    before = await reader.get_tagged(NAMED_VALUE, version)
+    await writer.patch(NAMED_VALUE, version, {"properties": {"value": "red"}}, etag=before.etag)
+    after = await reader.get_tagged(NAMED_VALUE, version)
+    with pytest.raises(Conflict):
+        await writer.patch(
+            NAMED_VALUE, version, {"properties": {"value": "green"}}, etag=before.etag
+        )
+    found = await secrets.read(NAMED_VALUE, "listValue", version)
+
+    assert before.document["properties"] == {"displayName": "colour", "secret": True}
+    assert after.etag != before.etag
+    assert found["value"] == "red"
+    for gone in (
+        reader.get_tagged(f"{NAMED_VALUE}-gone", version),
+        secrets.read(f"{NAMED_VALUE}-gone", "listValue", version),
+        writer.patch(f"{NAMED_VALUE}-gone", version, {"properties": {"value": "x"}}, etag="*"),
+    ):
+        with pytest.raises(NotFound):
+            await gone
 
 
 async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:

@@ -26,6 +26,7 @@ STORE = f"{GROUP}/providers/Microsoft.AppConfiguration/configurationStores/conto
 LOGIC_APP = f"{GROUP}/providers/Microsoft.Logic/workflows/hub"
 CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/till"
 ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
+API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 #: Set by Azure, and new after each write.
 CHANGING = {
     *("version", "changedTime", "createdTime", "provisioningState"),
@@ -62,6 +63,7 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     call = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
     definition = {"parameters": {}, "triggers": {}, "actions": {"Call": call}}
     azure["resources"] = [
+        *describe_api_management(),
         {
             "id": LOGIC_APP,
             "type": "Microsoft.Logic/workflows",
@@ -84,6 +86,35 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     return seed
 
 
+def describe_api_management() -> list[dict[str, Any]]:
+    """Return a service with a URL in each place: four of them can be written."""
+    call = f'<send-request><set-url>@("{URL}")</set-url></send-request>'
+    inbound = f'<choose a="@(1 < 2)" />{call}<include-fragment fragment-id="notify" />'
+    policy = f"<policies>\r\n  <inbound>{inbound}</inbound>\r\n</policies>"
+    places = {
+        "": {},
+        "backends/crm": {"url": URL, "protocol": "http", "title": "CRM"},
+        "namedValues/open": {"displayName": "open", "value": f"{URL}&from=apim", "tags": ["x"]},
+        "namedValues/secret": {"displayName": "secret", "secret": True, "value": URL},
+        "namedValues/vault": {"displayName": "vault", "secret": True, "keyVault": {}},
+        "apis/sales": {"path": "sales", "serviceUrl": "https://erp.contoso.example"},
+        "apis/sales/operations/post": {"method": "POST"},
+        "apis/sales/operations/post/policies/policy": {"value": policy},
+        "policyFragments/notify": {
+            "description": "x",
+            "value": f"<fragment>{call}</fragment>",
+        },
+    }
+    return [
+        {
+            "id": f"{API_MANAGEMENT}/{path}".rstrip("/"),
+            "type": "/".join(["Microsoft.ApiManagement/service", *path.split("/")[:-1:2]]),
+            "properties": properties,
+        }
+        for path, properties in places.items()
+    ]
+
+
 def read_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of each Azure resource that can contain a URL, by its id."""
     azure = scenario.tenant.part(Azure)
@@ -96,6 +127,9 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
         places |= {
             each["id"]: remove_volatile_members(each) for each in azure.resources.of_type(kind)
         }
+    for below in ("backends", "namedValues", "apis/operations/policies", "policyFragments"):
+        for each in azure.resources.of_type(f"Microsoft.ApiManagement/service/{below}"):
+            places[each["id"]] = each["properties"]
     for one in azure.resources.of_type("Microsoft.Web/sites/config"):
         places[one["id"]] = one["properties"]
     for name, key_values in azure.configuration_stores.items():
@@ -161,7 +195,7 @@ async def test_callers_of_each_azure_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 9
+        assert len([place for place in before if moved[place] != before[place]]) == 14
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {202}

@@ -16,6 +16,7 @@ from azure.core.exceptions import ResourceModifiedError
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
 from azure.keyvault.secrets import SecretClient
+from azure.mgmt.apimanagement import ApiManagementClient
 from azure.mgmt.appconfiguration import AppConfigurationManagementClient
 from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from azure.mgmt.eventgrid import EventGridManagementClient
@@ -43,6 +44,8 @@ POLICIES = PowerPlatformMgmtClient(**SIGNED_IN)
 LOGIC = LogicManagementClient(**SIGNED_IN)
 EVENTS = EventGridManagementClient(**SIGNED_IN)
 MONITOR = MonitorManagementClient(**SIGNED_IN)
+API_MANAGEMENT = ApiManagementClient(**SIGNED_IN)
+APIM = (GROUP, "contoso-api")
 STORES = AppConfigurationManagementClient(**SIGNED_IN)
 CONTAINER_APPS = ContainerAppsAPIClient(**SIGNED_IN)
 KEY_VALUES = AzureAppConfigurationClient("https://contoso.azconfig.io", CREDENTIAL, retry_total=0)
@@ -102,6 +105,55 @@ def put_action_group() -> str:
     MONITOR.action_groups.create_or_update(GROUP, "on-call", body)
     [found] = MONITOR.action_groups.get(GROUP, "on-call").webhook_receivers
     return str(found.service_uri)
+
+
+def change_named_value(etag: str = "") -> str:
+    """Replace a secret named value if it has an ETag, and read it back."""
+    current = API_MANAGEMENT.named_value.get_entity_tag(*APIM, "flow", cls=read_etag)
+    body = {"properties": {"value": "https://copy.example"}}
+    poller = API_MANAGEMENT.named_value.begin_update(
+        *APIM, "flow", etag or current, body, polling_interval=0
+    )
+    found = poller.result()
+    value = API_MANAGEMENT.named_value.list_value(*APIM, "flow").value
+    return f"{found.display_name}, secret {found.secret}, {found.value}: {value}"
+
+
+def change_backend(etag: str = "") -> str:
+    """Create a backend, replace its URL if it has an ETag, and read it back."""
+    body = {"properties": {"url": "https://flow.example", "protocol": "http", "title": "CRM"}}
+    API_MANAGEMENT.backend.create_or_update(*APIM, "crm", body, if_match="*")
+    current = API_MANAGEMENT.backend.get_entity_tag(*APIM, "crm", cls=read_etag)
+    changed = {"properties": {"url": "https://copy.example"}}
+    API_MANAGEMENT.backend.update(*APIM, "crm", etag or current, changed)
+    found = API_MANAGEMENT.backend.get(*APIM, "crm")
+    return f"{found.title} {found.url}"
+
+
+def change_policy(text: str) -> str:
+    """Replace a policy of an operation, and return both of its formats."""
+    place = (*APIM, "sales", "post", "policy")
+    policies, body = API_MANAGEMENT.api_operation_policy, {"format": "rawxml", "value": text}
+    etag = policies.get_entity_tag(*place, cls=read_etag)
+    policies.create_or_update(*place, {"properties": body}, if_match=etag)
+    return " ".join(str(policies.get(*place, format=one).value) for one in ("rawxml", "xml"))
+
+
+def put_fragment() -> str:
+    """Create a fragment that the service's policy includes, and return who uses it."""
+    body = {"properties": {"format": "rawxml", "value": "<fragment />", "description": "x"}}
+    fragments = API_MANAGEMENT.policy_fragment
+    fragments.begin_create_or_update(*APIM, "notify", body, polling_interval=0).result()
+    text = '<policies><include-fragment fragment-id="notify" /></policies>'
+    policy = {"properties": {"format": "rawxml", "value": text}}
+    API_MANAGEMENT.policy.create_or_update(*APIM, "policy", policy)
+    users = fragments.list_references(*APIM, "notify").value or []
+    return ", ".join(str(one.type) for one in users)
+
+
+def read_etag(_response: Any, _body: Any, headers: dict[str, Any]) -> str:
+    """Return the ETag in the headers of an answer."""
+    return str(headers["ETag"])
 
 
 def change_key_value(etag: str | None = None) -> str:
@@ -285,6 +337,31 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         lambda: put_logic_app({"url": {"value": "x"}}),
     ),
     (
+        "apimanagement: api_management_service.list",
+        lambda: join_names(API_MANAGEMENT.api_management_service.list()),
+    ),
+    (
+        "apimanagement: api.list_by_service",
+        lambda: join_names(API_MANAGEMENT.api.list_by_service(*APIM)),
+    ),
+    (
+        "apimanagement: api_operation.list_by_api",
+        lambda: join_names(API_MANAGEMENT.api_operation.list_by_api(*APIM, "sales")),
+    ),
+    ("apimanagement: named_value.begin_update", change_named_value),
+    ("apimanagement: named_value.begin_update, another ETag", lambda: change_named_value('"0"')),
+    ("apimanagement: backend.update", change_backend),
+    ("apimanagement: backend.update, another ETag", lambda: change_backend('"0"')),
+    (
+        "apimanagement: api_operation_policy.create_or_update",
+        lambda: change_policy('<policies><x a="@(1 < 3)" /></policies>'),
+    ),
+    (
+        "apimanagement: api_operation_policy.create_or_update, no XML",
+        lambda: change_policy("<policies>"),
+    ),
+    ("apimanagement: policy_fragment.list_references", put_fragment),
+    (
         "appconfiguration: configuration_stores.list",
         lambda: join_names(STORES.configuration_stores.list()),
     ),
@@ -397,7 +474,8 @@ if __name__ == "__main__":
         versions(
             *("azure-mgmt-resource", "azure-mgmt-web", "azure-mgmt-network", "azure-mgmt-keyvault"),
             *("azure-mgmt-powerplatform", "azure-mgmt-logic", "azure-mgmt-eventgrid"),
-            *("azure-mgmt-monitor", "azure-mgmt-appconfiguration", "azure-appconfiguration"),
-            *("azure-mgmt-appcontainers", "azure-keyvault-keys", "azure-keyvault-secrets"),
+            *("azure-mgmt-monitor", "azure-mgmt-apimanagement", "azure-mgmt-appconfiguration"),
+            *("azure-appconfiguration", "azure-mgmt-appcontainers", "azure-keyvault-keys"),
+            "azure-keyvault-secrets",
         ),
     )

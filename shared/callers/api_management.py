@@ -1,0 +1,174 @@
+"""Read and write URLs in API Management as callers: backends, named values and policies.
+
+Each has an ETag, so a write keeps a person's edit. See platform.md#api-management.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.callers.api_management_places import (
+    API_VERSION,
+    NamedValues,
+    Place,
+    Places,
+    ServiceUrls,
+    describe_place,
+    id_of,
+)
+from shared.callers.api_management_policies import Policies
+from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
+from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
+from shared.errors import Conflict, NotFound, PlatformError
+from shared.ports import ResourceSecrets, ResourceWriter, TaggedResourceReader
+
+_SERVICES = "Microsoft.ApiManagement/service"
+
+
+class ApiManagementCallers:
+    """Implements `CallerKind`. Addresses are resource ids."""
+
+    kind = "api_management"
+    is_json = False
+    #: Gateways load a change within a minute, which the period without calls covers.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    #: Granted by infra/modules/caller-group.bicep.
+    required_permissions = RequiredPermissions(
+        fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
+        resource_type=_SERVICES,
+        api_version=API_VERSION,
+        actions=(
+            f"{_SERVICES}/read",
+            f"{_SERVICES}/apis/operations/policies/read",
+            f"{_SERVICES}/apis/operations/policies/write",
+            f"{_SERVICES}/apis/operations/read",
+            f"{_SERVICES}/apis/policies/read",
+            f"{_SERVICES}/apis/policies/write",
+            f"{_SERVICES}/apis/read",
+            f"{_SERVICES}/apis/write",
+            f"{_SERVICES}/backends/read",
+            f"{_SERVICES}/backends/write",
+            f"{_SERVICES}/namedValues/listValue/action",
+            f"{_SERVICES}/namedValues/read",
+            f"{_SERVICES}/namedValues/write",
+            f"{_SERVICES}/policies/read",
+            f"{_SERVICES}/policies/write",
+            f"{_SERVICES}/policyFragments/listReferences/action",
+            f"{_SERVICES}/policyFragments/read",
+            f"{_SERVICES}/policyFragments/write",
+            f"{_SERVICES}/products/policies/read",
+            f"{_SERVICES}/products/policies/write",
+            f"{_SERVICES}/products/read",
+        ),
+    )
+
+    def __init__(
+        self,
+        tagged_resources: TaggedResourceReader,
+        resource_secrets: ResourceSecrets,
+        resource_writer: ResourceWriter,
+    ) -> None:
+        """`tagged_resources` reads the configured subscriptions."""
+        self._reader = tagged_resources
+        urls = ServiceUrls(tagged_resources, resource_writer)
+        named_values = NamedValues(tagged_resources, resource_secrets, resource_writer)
+        policies = Policies(tagged_resources, resource_secrets, resource_writer)
+        self._places: Mapping[str, Places] = {
+            "apis": urls,
+            "backends": urls,
+            "namedValues": named_values,
+            "policies": policies,
+            "policyFragments": policies,
+        }
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- services are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every place with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        parents, locks = await self._list_parents(unreadable)
+        readings = read_remaining_ahead(search, parents, id_of, self._read_places)
+        async with aclosing(readings):
+            async for parent, reading in readings:
+                try:
+                    places = await reading
+                except NotFound:
+                    continue  # deleted after it was listed
+                except PlatformError as err:
+                    unreadable.add(describe_place(id_of(parent)), err)
+                    continue
+                for place in places:
+                    if place.error:
+                        unreadable.add(place.label, place.error)
+                    reason = locks.describe(place.resource_id)
+                    for caller in callers_in(place.text, _build_caller(place, reason)):
+                        yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the text of a place. Raises `NotFound`."""
+        return await self._find_places(caller).read(caller.address)
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the text if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
+        now = await self.read(caller)
+        if now.text == value.text:
+            return
+        if value.etag not in {"", now.etag}:
+            raise Conflict(f"The {caller.label} was changed")
+        await self._find_places(caller).write(caller.address, replace(value, etag=now.etag))
+
+    def _find_places(self, caller: Caller) -> Places:
+        return self._places[caller.address.split("/")[-2]]
+
+    async def _list_parents(
+        self, unreadable: UnreadableCallers
+    ) -> tuple[list[Mapping[str, object]], ReadOnlyLocks]:
+        """Return all services, APIs and products, and the locks of their subscriptions."""
+        try:
+            services = await self._reader.list(_SERVICES, API_VERSION)
+            locks = await read_read_only_locks(self._reader) if services else ReadOnlyLocks({})
+        except PlatformError as err:
+            unreadable.add("API Management services", err)
+            return [], ReadOnlyLocks({})
+        parents: list[Mapping[str, object]] = []
+        for service in services:
+            try:
+                for kind in ("apis", "products"):
+                    parents += await self._reader.list_children(id_of(service), kind, API_VERSION)
+            except NotFound:
+                continue
+            except PlatformError as err:
+                unreadable.add(f"{describe_place(id_of(service))}: APIs and products", err)
+            parents.append(service)
+        return parents, locks
+
+    async def _read_places(self, parent: Mapping[str, object]) -> Sequence[Place]:
+        """Return the places of a service, an API or a product. Raises `NotFound`."""
+        found = [await places.find(parent) for places in dict.fromkeys(self._places.values())]
+        return [place for some in found for place in some]
+
+
+def _build_caller(place: Place, manual_reason: str) -> Caller:
+    longest = max((len(one.url_text) for one in find_trigger_urls(place.text)), default=0)
+    return Caller(
+        kind=ApiManagementCallers.kind,
+        address=place.resource_id,
+        label=place.label,
+        resource_id=f"{ApiManagementCallers.kind}/{place.resource_id}".lower(),
+        manual_reason=manual_reason,
+        max_url_length=(
+            None if place.longest_text is None else place.longest_text - len(place.text) + longest
+        ),
+    )

@@ -1,0 +1,184 @@
+"""Read and write URLs and named values in API Management."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from shared.concurrency import read_each
+from shared.domain.callers.caller import CallerContent
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.errors import NotFound, PlatformError
+from shared.ports import ResourceSecrets, ResourceWriter, TaggedResourceReader
+
+API_VERSION = "2024-05-01"
+_NOUNS = {
+    "apis": "API",
+    "backends": "backend",
+    "namedValues": "named value",
+    "operations": "operation",
+    "policyFragments": "policy fragment",
+    "products": "product",
+}
+#: The member of `properties` that holds a URL, by the collection of the resource.
+_URLS = {"apis": "serviceUrl", "backends": "url"}
+_LONGEST_URL = 2000
+_LONGEST_NAMED_VALUE = 4096
+#: A trigger URL whose end is in a policy (`rewrite-uri`) or in an operation.
+_BEGINNING = re.compile(
+    r"/workflows/[0-9a-f]{32}(?P<rest>/triggers(?:/[^/?]+(?:/paths)?)?)?/?", re.IGNORECASE
+)
+_REST = ("", "triggers", "manual", "paths", "invoke")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place that can hold a trigger URL, or the error of its read."""
+
+    resource_id: str
+    label: str
+    text: str = field(default="", repr=False)
+    #: Characters that it can hold; None: more than any URL needs.
+    longest_text: int | None = None
+    error: PlatformError | None = None
+
+
+class Places(Protocol):
+    """The places of one kind in the services."""
+
+    async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
+        """Return the places in a service, an API or a product. Raises `NotFound`."""
+
+    async def read(self, resource_id: str) -> CallerContent:
+        """Return the text of a place. Raises `NotFound`."""
+
+    async def write(self, resource_id: str, value: CallerContent) -> None:
+        """Replace the text of a place with this ETag. Raises `Conflict` and `NotFound`."""
+
+
+class ServiceUrls:
+    """The URLs of backends, and the service URLs of APIs."""
+
+    def __init__(self, reader: TaggedResourceReader, writer: ResourceWriter) -> None:
+        """Read and write by Azure Resource Manager."""
+        self._reader, self._writer = reader, writer
+
+    async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
+        """Return the URL of an API, or of each backend of a service."""
+        match kind_of(parent):
+            case "apis":
+                found = [parent]
+            case "service":
+                found = await self._reader.list_children(id_of(parent), "backends", API_VERSION)
+            case _:
+                found = []
+        return [
+            Place(
+                resource_id=id_of(one),
+                label=describe_place(id_of(one)),
+                text=_read_url(one),
+                longest_text=_LONGEST_URL,
+            )
+            for one in found
+        ]
+
+    async def read(self, resource_id: str) -> CallerContent:
+        """Return the URL, completed where a policy holds its end. Raises `NotFound`."""
+        found = await self._reader.get_tagged(resource_id, API_VERSION)
+        return CallerContent(text=_read_url(found.document), etag=found.etag)
+
+    async def write(self, resource_id: str, value: CallerContent) -> None:
+        """Replace the URL, and nothing else of the resource."""
+        body = {"properties": {_URLS[resource_id.split("/")[-2]]: value.text}}
+        await self._writer.patch(resource_id, API_VERSION, body, etag=value.etag)
+
+
+class NamedValues:
+    """The named values outside of Key Vault. Of others, the secret is the caller."""
+
+    def __init__(
+        self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
+    ) -> None:
+        """Read and write by Azure Resource Manager."""
+        self._reader, self._secrets, self._writer = reader, secrets, writer
+
+    async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
+        """Return the named values of a service; secret ones take a request each."""
+        if kind_of(parent) != "service":
+            return []
+        listed = await self._reader.list_children(id_of(parent), "namedValues", API_VERSION)
+        return await read_each(listed, self._read_place)
+
+    async def read(self, resource_id: str) -> CallerContent:
+        """Return the value. Raises `NotFound`."""
+        found = await self._reader.get_tagged(resource_id, API_VERSION)
+        # The ETag is read first: if the value changes in between, the write is a conflict.
+        return CallerContent(
+            text=await self._read_value(resource_id, found.document), etag=found.etag
+        )
+
+    async def write(self, resource_id: str, value: CallerContent) -> None:
+        """Replace the value; name, tags and whether it is a secret stay."""
+        body = {"properties": {"value": value.text}}
+        await self._writer.patch(resource_id, API_VERSION, body, etag=value.etag)
+
+    async def _read_place(self, named_value: Mapping[str, object]) -> Place:
+        name = text_at(mapping_at(named_value, "properties"), "displayName") or ""
+        place = Place(
+            resource_id=id_of(named_value),
+            label=describe_place(id_of(named_value), name),
+            longest_text=_LONGEST_NAMED_VALUE,
+        )
+        try:
+            return replace(place, text=await self._read_value(place.resource_id, named_value))
+        except NotFound:
+            return place  # deleted after it was listed
+        except PlatformError as err:
+            return replace(place, error=err)
+
+    async def _read_value(self, resource_id: str, named_value: Mapping[str, object]) -> str:
+        """Return the value, which only an action returns if it is a secret; empty: in Key Vault."""
+        properties = mapping_at(named_value, "properties")
+        if "keyVault" in properties:
+            return ""
+        if properties.get("secret"):
+            properties = await self._secrets.read(resource_id, "listValue", API_VERSION)
+        return text_at(properties, "value") or ""
+
+
+def describe_place(resource_id: str, name: str = "") -> str:
+    """Return what a service or a resource below it is, for people: `backend crm in the API
+    Management service contoso`. `name` replaces the name in the id.
+    """
+    service, *path = resource_id.partition("/service/")[2].split("/")
+    pairs = [*zip(path[::2], path[1::2], strict=True)]
+    is_policy = bool(pairs) and pairs[-1][0] == "policies"
+    named = [
+        (_NOUNS.get(kind, kind), name if name and number == len(pairs) - 1 else one)
+        for number, (kind, one) in enumerate(pairs[:-1] if is_policy else pairs)
+    ]
+    parts = [f"{noun} {one}" for noun, one in reversed(named)]
+    if is_policy:
+        parts.insert(0, "policy" if parts else "policy of all APIs")
+    where = f"API Management service {service}"
+    return f"{' of the '.join(parts)} in the {where}" if parts else where
+
+
+def id_of(resource: Mapping[str, object]) -> str:
+    """Return the id of a resource."""
+    return text_at(resource, "id") or ""
+
+
+def kind_of(resource: Mapping[str, object]) -> str:
+    """Return the collection that a resource is in, such as `apis`; of a service, `service`."""
+    return id_of(resource).split("/")[-2]
+
+
+def _read_url(resource: Mapping[str, object]) -> str:
+    """Return a URL in which the flow can be found; one without its end is never replaceable."""
+    text = text_at(mapping_at(resource, "properties"), _URLS[kind_of(resource)]) or ""
+    found = _BEGINNING.search(text)
+    if found is None or found.end() < len(text):
+        return text
+    given = (found["rest"] or "").count("/")
+    return text.rstrip("/") + "".join(f"/{part}" for part in _REST[given + 1 :])

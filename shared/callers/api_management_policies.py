@@ -1,0 +1,92 @@
+"""Read and write policies and policy fragments of API Management."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from shared.callers.api_management_places import API_VERSION, Place, describe_place, id_of, kind_of
+from shared.concurrency import read_each
+from shared.domain.callers.caller import CallerContent
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
+from shared.errors import NotFound, PlatformError
+from shared.ports import ResourceSecrets, ResourceWriter, TaggedResource, TaggedResourceReader
+
+#: As a person writes a policy; the other format also escapes the expressions in it.
+_RAW = "rawxml"
+#: Users of a fragment that its label names.
+_NAMED_USERS = 3
+
+
+class Policies:
+    """The policies of services, products, APIs and operations, and the policy fragments."""
+
+    def __init__(
+        self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
+    ) -> None:
+        """`secrets` returns the users of a fragment."""
+        self._reader, self._secrets, self._writer = reader, secrets, writer
+
+    async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
+        """Return the policies of a parent and of its operations, and its fragments."""
+        parent_id, scopes, fragments = id_of(parent), [id_of(parent)], list[str]()
+        match kind_of(parent):
+            case "apis":
+                scopes += await self._list_ids(parent_id, "operations")
+            case "service":
+                fragments = await self._list_ids(parent_id, "policyFragments")
+        policies = [f"{scope}/policies/policy" for scope in scopes]
+        return await read_each([*policies, *fragments], self._read_place)
+
+    async def read(self, resource_id: str) -> CallerContent:
+        """Return the policy as a person writes it. Raises `NotFound`."""
+        found = await self._get(resource_id)
+        return CallerContent(text=_read_policy(found), etag=found.etag)
+
+    async def write(self, resource_id: str, value: CallerContent) -> None:
+        """Replace the policy; a fragment keeps its description."""
+        kept = mapping_at((await self._get(resource_id)).document, "properties")
+        properties = {
+            **({"description": kept["description"]} if "description" in kept else {}),
+            "format": _RAW,
+            "value": value.text,
+        }
+        body = {"properties": properties}
+        await self._writer.put(resource_id, API_VERSION, body, etag=value.etag)
+
+    async def _list_ids(self, parent_id: str, collection: str) -> list[str]:
+        return [
+            id_of(one)
+            for one in await self._reader.list_children(parent_id, collection, API_VERSION)
+        ]
+
+    async def _get(self, resource_id: str) -> TaggedResource:
+        return await self._reader.get_tagged(resource_id, API_VERSION, query={"format": _RAW})
+
+    async def _read_place(self, resource_id: str) -> Place:
+        place = Place(resource_id=resource_id, label=describe_place(resource_id))
+        try:
+            text = _read_policy(await self._get(resource_id))
+            is_shared = "/policyFragments/" in resource_id and find_trigger_urls(text)
+            users = await self._describe_users(resource_id) if is_shared else ""
+        except NotFound:
+            return place  # most scopes have no policy
+        except PlatformError as err:
+            return replace(place, error=err)
+        return replace(place, label=f"{place.label}{users}", text=text)
+
+    async def _describe_users(self, fragment_id: str) -> str:
+        """Return which policies include a fragment, because a write changes all of them."""
+        answer = await self._secrets.read(fragment_id, "listReferences", API_VERSION)
+        users = sorted(
+            describe_place(id_of(one)).partition(" in the API ")[0]
+            for one in objects_at(answer, "value")
+        )
+        if not users:
+            return " (used by no policy)"
+        more = len(users) - _NAMED_USERS
+        named = [*users[:_NAMED_USERS], *([f"{more} more"] if more > 0 else [])]
+        return f" (used by {'; '.join(named)})"
+
+
+def _read_policy(found: TaggedResource) -> str:
+    return text_at(mapping_at(found.document, "properties"), "value") or ""

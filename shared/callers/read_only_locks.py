@@ -1,0 +1,41 @@
+"""Find the locks that make Azure reject every write, so that a plan names them.
+
+See platform.md#resource-locks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.ports import ResourceReader
+
+_TYPE = "Microsoft.Authorization/locks"
+_VERSION = "2020-05-01"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyLocks:
+    """The read-only locks of the configured subscriptions."""
+
+    #: Name of a lock by the lower-case id of what it locks.
+    names: Mapping[str, str]
+
+    def describe(self, resource_id: str) -> str:
+        """Return what a person has to do about a lock on a resource; empty: nothing."""
+        wanted = f"{resource_id}/".lower()
+        for scope, name in self.names.items():
+            if wanted.startswith(f"{scope}/"):
+                return (
+                    f"The read-only lock {name} at {scope} rejects every change. Remove the lock "
+                    "and plan again, or change the URL yourself."
+                )
+        return ""
+
+
+async def read_read_only_locks(resources: ResourceReader) -> ReadOnlyLocks:
+    """Return the read-only locks of subscriptions, resource groups and resources."""
+    names: dict[str, str] = {}
+    for lock in await resources.list(_TYPE, _VERSION):
+        if text_at(mapping_at(lock, "properties"), "level") == "ReadOnly":
+            scope = (text_at(lock, "id") or "").lower().partition(f"/providers/{_TYPE.lower()}/")[0]
+            names[scope] = text_at(lock, "name") or ""
+    return ReadOnlyLocks(names)

@@ -1,0 +1,213 @@
+"""A URL in API Management is changed alone, and no edit of a person is lost."""
+
+from contextlib import suppress
+
+import pytest
+
+from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.definitions.json_values import mapping_at
+from shared.errors import Conflict, JobBlocked, PlatformError
+from tests.fakes.resource_secrets import FakeResourceSecrets
+from tests.functional.callers.called_tenant import Tenant
+
+PLACES = ["backend", "named value", "policy"]
+LOCK = "/providers/Microsoft.Authorization/locks/frozen"
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+def change_properties(tenant: Tenant, resource_id: str, **properties: object) -> None:
+    """Change properties of a resource, as a person does."""
+    before = tenant.world.resources[resource_id.lower()]
+    after = {**mapping_at(before, "properties"), **properties}
+    tenant.world.resources[resource_id.lower()] = {**before, "properties": after, "etag": "new"}
+
+
+def add_callers(tenant: Tenant) -> dict[str, str]:
+    """Add a caller in a place of each kind; return their resource ids."""
+    [backend] = tenant.builder.backend_caller(tenant.original)
+    named_value = tenant.builder.named_value_caller(tenant.original)
+    policy = tenant.builder.policy_caller(tenant.original)
+    return dict(zip(PLACES, (backend, named_value, policy), strict=True))
+
+
+async def find_one(tenant: Tenant, place: str) -> Caller:
+    """Return the only caller whose label begins so."""
+    [caller] = [one for one in await tenant.found("api_management") if one.label.startswith(place)]
+    return caller
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_write_changes_only_the_url(tenant: Tenant, place: str) -> None:
+    """Tags, secrecy, protocol and the rest of a policy stay; the rollback restores every byte."""
+    resource_id = add_callers(tenant)[place].lower()
+    before = tenant.world.resources[resource_id]
+    caller = await find_one(tenant, place)
+
+    old = await tenant.move(caller)
+    moved = tenant.world.resources[resource_id]
+    await tenant.move_back(caller, old)
+
+    assert moved != before
+    assert mapping_at(moved, "properties").keys() == mapping_at(before, "properties").keys()
+    after = {**tenant.world.resources[resource_id]}
+    del after["etag"]
+    assert after == before
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_write_after_an_edit_is_a_conflict(tenant: Tenant, place: str) -> None:
+    """The ETag covers the whole resource, so an edit of another property counts too."""
+    resource_id = add_callers(tenant)[place]
+    caller = await find_one(tenant, place)
+    content = await tenant.read(caller)
+    change_properties(tenant, resource_id, description="edited")
+
+    with pytest.raises(Conflict):
+        await tenant.kinds["api_management"].write(
+            caller, CallerContent(text="x", etag=content.etag)
+        )
+
+    properties = mapping_at(tenant.world.resources[resource_id.lower()], "properties")
+    assert properties["description"] == "edited"
+    assert await tenant.read(caller) != content
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_edit_between_read_and_write_of_the_same_request_is_kept(
+    tenant: Tenant, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write names the ETag that was read just before it."""
+    resource_id = add_callers(tenant)[place]
+    caller = await find_one(tenant, place)
+    content = await tenant.read(caller)
+    read = tenant.kinds["api_management"].read
+
+    async def read_before_an_edit(read_caller: Caller) -> CallerContent:
+        found = await read(read_caller)
+        change_properties(tenant, resource_id, description="edited")
+        return found
+
+    monkeypatch.setattr(tenant.kinds["api_management"], "read", read_before_an_edit)
+    with pytest.raises(Conflict):
+        await tenant.kinds["api_management"].write(
+            caller, CallerContent(text="x", etag=content.etag)
+        )
+
+    properties = mapping_at(tenant.world.resources[resource_id.lower()], "properties")
+    assert properties["description"] == "edited"
+
+
+async def test_service_url_of_an_api_is_a_caller(tenant: Tenant) -> None:
+    """An API without a backend has the URL itself."""
+    url = tenant.builder.url_of(tenant.original)
+    tenant.builder.api_management_caller("apis/sales", {"serviceUrl": url}, "serviceUrl", 1)
+
+    caller = await find_one(tenant, "API")
+    await tenant.move(caller)
+
+    assert caller.label == "API sales in the API Management service contoso"
+    assert tenant.runs_after_a_beat() == (0, 1)
+
+
+async def test_url_that_a_policy_completes_is_changed_by_a_person(tenant: Tenant) -> None:
+    """The backend names the flow, and `rewrite-uri` in a policy adds path and signature."""
+    url = tenant.builder.url_of(tenant.original).partition("/triggers/")[0]
+    tenant.builder.api_management_caller("backends/crm", {"url": f"{url}/triggers"}, "url", 0)
+
+    caller = await find_one(tenant, "backend")
+
+    assert caller.manual_reason == FILLED_IN
+    assert tenant.original.trigger_url_id in (await tenant.read(caller)).text
+
+
+async def test_named_value_in_key_vault_is_no_caller(tenant: Tenant) -> None:
+    """Its secret is the caller."""
+    properties = {"displayName": "flow", "secret": True, "keyVault": {"secretIdentifier": "x"}}
+    properties["value"] = tenant.builder.url_of(tenant.original)
+    tenant.builder.api_management_caller("namedValues/flow", properties, "value", 0)
+
+    assert await tenant.found("api_management") == []
+
+
+async def test_named_value_that_the_app_may_not_list_is_reported(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of the service are found, and the search says what is missing."""
+
+    async def reject(*_: object) -> None:
+        raise PlatformError("no", code="AuthorizationFailed", status=403)
+
+    tenant.builder.named_value_caller(tenant.original)
+    properties = {"displayName": "open", "value": tenant.builder.url_of(tenant.original)}
+    tenant.builder.api_management_caller("namedValues/open", properties, "value", 0)
+    monkeypatch.setattr(FakeResourceSecrets, "read", reject)
+    search, found = CallerSearchPosition(), set()
+
+    with suppress(JobBlocked):
+        async for caller in tenant.kinds["api_management"].find([], search):
+            found.add(caller.label)
+
+    assert found == {"named value open in the API Management service contoso"}
+    assert search.unreadable == [
+        "named value flow-urls in the API Management service contoso (AuthorizationFailed)"
+    ]
+
+
+async def test_value_that_may_become_too_long_is_known_before(tenant: Tenant) -> None:
+    """The limit of a place, less the text around the URL, is left for the URL."""
+    url = tenant.builder.url_of(tenant.original)
+    properties = {"displayName": "flow", "value": f"{'x' * 96}={url}"}
+    tenant.builder.api_management_caller("namedValues/flow", properties, "value", 0)
+    tenant.builder.backend_caller(tenant.original)
+    tenant.builder.policy_caller(tenant.original)
+
+    longest = [(await find_one(tenant, place)).max_url_length for place in PLACES]
+
+    assert longest == [2000, 4096 - 97, None]
+
+
+async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> None:
+    """Each policy that includes the fragment calls the new URL after one write."""
+    url = tenant.builder.url_of(tenant.original).replace("&", "&amp;")
+    value = f"<fragment><set-url>{url}</set-url></fragment>"
+    fragment = {"format": "rawxml", "value": value, "description": "notifies"}
+    path = tenant.builder.api_management_caller("policyFragments/notify", fragment, "value", 1)
+    for api in ("billing", "crm", "sales", "shop"):
+        include = {"value": '<policies><include-fragment fragment-id="notify" /></policies>'}
+        tenant.builder.api_management_caller(f"apis/{api}/policies/policy", include, "value", 0)
+
+    caller = await find_one(tenant, "policy fragment")
+    await tenant.move(caller)
+
+    assert caller.label == (
+        "policy fragment notify in the API Management service contoso (used by policy of the API "
+        "billing; policy of the API crm; policy of the API sales; 1 more)"
+    )
+    assert mapping_at(tenant.world.resources[path.lower()], "properties")["description"]
+    assert tenant.runs_after_a_beat() == (0, 1)
+
+
+@pytest.mark.parametrize(("level", "is_manual"), [("ReadOnly", True), ("CanNotDelete", False)])
+@pytest.mark.parametrize("place", PLACES)
+async def test_read_only_lock_is_known_before_a_write(
+    tenant: Tenant, place: str, level: str, *, is_manual: bool
+) -> None:
+    """A lock on a resource group counts for everything in it."""
+    scope = "/".join(add_callers(tenant)[place].split("/")[:5])
+    tenant.world.resources["lock"] = {
+        "id": scope + LOCK,
+        "name": "frozen",
+        "type": "Microsoft.Authorization/locks",
+        "properties": {"level": level},
+    }
+
+    caller = await find_one(tenant, place)
+
+    assert ("lock frozen at" in caller.manual_reason) is is_manual
+    assert bool(caller.manual_reason) is is_manual
