@@ -1,9 +1,8 @@
-"""Run as a program: pauses and kills remediations throughout, and prints how often that went wrong.
+"""Pause or kill remediations at many requests, and print how often this broke an invariant.
 
-    python -m tests.property.count_interruptions copying --every 100
-
-strikes every pattern at each 100th call, before and after it; the sleep and the time of the order
-differ from call to call, and are the same in each run. Every call takes hours.
+`python -m tests.property.count_interruptions copying --every 100` interrupts every pattern at each
+100th request, before and after it. The length of a pause and the time of an action differ from
+request to request, and are the same in each run. With `--every 1`, a run takes hours.
 """
 
 import argparse
@@ -39,15 +38,17 @@ STRIKES = [*(("paused", order) for order in ORDERS), ("killed", "rolled back")]
 PATTERNS = {"copying": sorted(INGREDIENTS), "preparing": sorted(PREPARED)}
 
 
-def build(pattern: str, strike: Strike) -> Interrupted:
+def build_interrupted(pattern: str, strike: Strike) -> Interrupted:
     """Return the remediation of one pattern, which is copied or prepared."""
     return (
         build_prepared(pattern, strike) if pattern in PREPARED else build_copied([pattern], strike)
     )
 
 
-def count_one(pattern: str, order: str, *, every: int, kills: bool) -> tuple[int, list[str]]:
-    """Interrupt one pattern at each `every`th request; return how often, and the faults."""
+def interrupt_pattern(
+    pattern: str, order: str, *, every: int, kills: bool
+) -> tuple[int, list[str]]:
+    """Interrupt one pattern at each `every`th request; return the count and the violations."""
     logging.disable()
     struck, wrong = 0, []
     for at in count(1, every):
@@ -59,7 +60,9 @@ def count_one(pattern: str, order: str, *, every: int, kills: bool) -> tuple[int
             after = random.randint(0, minutes) * MINUTE
             strike = Strike(at=at, moment=moment, sleep=sleep)
             try:
-                was_struck = asyncio.run(build(pattern, strike).play(ORDERS[order], after=after))
+                was_struck = asyncio.run(
+                    build_interrupted(pattern, strike).play(ORDERS[order], after=after)
+                )
             except AssertionError as err:
                 wrong.append(f"{pattern}, {order}, {after} after {strike}: {err}")
                 was_struck = True
@@ -71,7 +74,7 @@ def count_one(pattern: str, order: str, *, every: int, kills: bool) -> tuple[int
 
 
 def main() -> None:
-    """Count, and print a table."""
+    """Interrupt all patterns, and print a table of the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=PATTERNS)
     parser.add_argument("--every", type=int, default=100, metavar="CALLS")
@@ -79,7 +82,7 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         print("| What was done | Times | Violations |\n|---|---|---|")
         for how, order in STRIKES:
-            play = partial(count_one, order=order, every=given.every, kills=how == "killed")
+            play = partial(interrupt_pattern, order=order, every=given.every, kills=how == "killed")
             counts = list(pool.map(play, PATTERNS[given.what]))
             wrong = [one for _, found in counts for one in found]
             times = sum(struck for struck, _ in counts)

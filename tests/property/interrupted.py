@@ -1,7 +1,7 @@
-"""Remediations of which one process is paused, or killed, at one call; and what holds after it.
+"""Remediations in which one process is paused or killed at one request, with checks of their end.
 
-A paused process is the third thing beside those that are killed and repeated: another delivery goes
-on in its place, and then it goes on as well, with what it had read before.
+While a process is paused, another invocation continues the job. Then the paused process continues
+with the values that it has read before.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,9 +24,9 @@ from tests.fakes.test_world import World
 from tests.functional.preparing.prepare_scenario import PREPARE, input_flow
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.test_remediation_invariants import (
-    approve,
-    check,
-    make_scenario,
+    approve_plan,
+    build_ingredients_scenario,
+    check_invariants,
     repeat_until_done,
     settle,
 )
@@ -43,7 +43,7 @@ def _add_v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
 
 
 def _add_admin_flow(scenario: Scenario) -> FakeFlow:
-    """Add a flow whose action has the shape that saves take on both platforms."""
+    """Add a flow whose action has the format that both platforms accept in a save."""
     flow = scenario.build.admin_list_flow("Admin")
     flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
     return flow
@@ -60,12 +60,12 @@ PREPARED: dict[str, Callable[[Scenario], list[FakeFlow]]] = {
 
 
 class StruckError(Exception):
-    """The process is paused or killed."""
+    """Raised when the process has been paused or killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """An interruption of the first process: the request, counted from 1, and its duration."""
+    """An interruption of the first process: at which request, counted from 1, and for how long."""
 
     at: int
     moment: Moment
@@ -81,7 +81,7 @@ class Strike:
 
 @dataclass(slots=True)
 class Interrupted:
-    """A remediation: its start, and its end state and duration without an interruption."""
+    """A remediation with its start, its end state, and its duration without an interruption."""
 
     scenario: Scenario
     start: Callable[[], Awaitable[object]]
@@ -93,23 +93,21 @@ class Interrupted:
         self.before = take_snapshot(self.scenario.world)
 
     async def play(self, order: Order | None = None, *, after: timedelta = timedelta(0)) -> bool:
-        """Remediate to the end, with `order` this long after the strike. Return whether it
-        happened.
+        """Remediate to the end; return whether the interruption happened.
 
-        Raises `AssertionError` if anything is not as it has to be.
+        `order` is an action that is requested `after` the interruption. Raises `AssertionError` if
+        an invariant is broken.
         """
-        has_struck = await self.unfold(order, after=after)
-        await self._ended_well(order)
+        has_struck = await self.run_to_end(order, after=after)
+        await self._check_end(order)
         return has_struck
 
-    async def unfold(self, order: Order | None, *, after: timedelta) -> bool:
-        """Remediate like `play`, but do not check the end state. Return whether the strike
-        happened.
-        """
+    async def run_to_end(self, order: Order | None, *, after: timedelta) -> bool:
+        """Remediate like `play`, but do not check the end state."""
         scenario = self.scenario
         await scenario.opt_in()
         await repeat_until_done(scenario, self.start)
-        await approve(scenario)
+        await approve_plan(scenario)
         if not scenario.driver.plan.has_struck:
             await run_until_struck(scenario, self.lasts)
         has_struck = scenario.driver.plan.has_struck
@@ -117,10 +115,10 @@ class Interrupted:
             await scenario.run(after)
             await order(scenario.services, scenario.remediation.id)
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         return has_struck
 
-    async def _ended_well(self, order: Order | None) -> None:
+    async def _check_end(self, order: Order | None) -> None:
         jobs = (await self.scenario.jobs()).values()
         states, told = {job.state for job in jobs}, [(job.state, job.message) for job in jobs]
         if order in {None, change_remediation.retry}:
@@ -138,8 +136,8 @@ def build_copied(
     seed: int = 7,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Interrupted:
-    """Build a tenant of these ingredients, whose flows are copied."""
-    scenario = make_scenario(ingredients, seed, Plan(), 0.0, profile)
+    """Build a tenant with these ingredients, whose flows are copied."""
+    scenario = build_ingredients_scenario(ingredients, seed, Plan(), 0.0, profile)
     return Interrupted(
         _with_strike(scenario, strike), scenario.order, FlowJobState.RETIRED, timedelta(days=10)
     )
@@ -148,7 +146,7 @@ def build_copied(
 def build_prepared(
     name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
 ) -> Interrupted:
-    """Build a tenant whose flows are prepared for a key."""
+    """Build a tenant whose flows are prepared before a key is applied."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     named = [flow.workflow_id for flow in PREPARED[name](scenario)]
     start = partial(scenario.order, PREPARE, *named)
@@ -165,7 +163,7 @@ def _with_strike(scenario: Scenario, strike: Strike) -> Scenario:
 
 
 async def run_until_struck(scenario: Scenario, time: timedelta) -> None:
-    """Let time pass until the process is interrupted."""
+    """Let time pass until the process is paused or killed."""
 
     def look() -> None:
         if scenario.driver.plan.has_struck:

@@ -1,7 +1,7 @@
-"""Scenarios in which every effect of the product can be struck, and what strikes it.
+"""Inject faults into the effects of the app.
 
-An effect is known by the function that makes its `Write`: nobody names it here. A fault strikes the
-first write of one effect, or every write of it until a person helps.
+An effect is identified by the function that builds its `Write`; no list names the effects. A fault
+is injected into the first write of an effect, or into every write until a person acts.
 """
 
 import ast
@@ -36,7 +36,7 @@ FROZEN = timedelta(minutes=8)
 
 
 class Fault(StrEnum):
-    """A fault that happens to a write."""
+    """A fault that is injected into a write."""
 
     STOPPED = "the kill switch is turned on before the write"
     DIES_BEFORE = "the process dies before the write"
@@ -56,7 +56,7 @@ class Fault(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Return whether the fault repeats."""
+        """Return whether the fault is injected into every write until a person acts."""
         return self in {Fault.REFUSED_FOR_DAYS, Fault.NOT_KEPT_FOR_DAYS}
 
 
@@ -83,7 +83,7 @@ _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
 
 @dataclass
 class Striker:
-    """Injects faults into the writes of one effect, or only records which effects write."""
+    """Injects a fault into the writes of one effect, or only records the effects that write."""
 
     scenario: Scenario
     site: str = ""
@@ -117,7 +117,7 @@ class Striker:
         return True
 
     async def permit(self, site: str, permit: Callable[[], Awaitable[object]]) -> None:
-        """Inject the fault before a permission."""
+        """Turn the kill switch on before a permission, if that is the fault."""
         if self.fault is not Fault.STOPPED or not self._strikes(site):
             await permit()
             return
@@ -136,7 +136,7 @@ class Striker:
         self.is_stopped = is_on
 
     async def call(self, site: str, call: Callable[[], Awaitable[object]]) -> None:
-        """Inject the fault around a write."""
+        """Send the write with the fault."""
         self.seen[site] = self.seen.get(site, 0) + 1
         if self.fault is None or self.fault is Fault.STOPPED:
             await call()
@@ -156,7 +156,7 @@ class Striker:
 
 @contextmanager
 def install_striker(striker: Striker) -> Iterator[None]:
-    """Put the striker before the permission and the request of each write."""
+    """Let the striker run before the permission and around the request of each write."""
     before = Write.__init__
 
     def init(write: Write, **members: Any) -> None:
@@ -182,7 +182,7 @@ def _wrap_with_guard(guard: Any, site: str, inner: Any) -> Any:
 
 
 def _find_site(frame: Any) -> str:
-    """Return the function that builds a write, not a helper that it calls."""
+    """Return the function that builds a write, without the helpers that the function calls."""
     while Path(frame.f_code.co_filename).name in {*HELPERS, "dataclasses.py", Path(__file__).name}:
         frame = frame.f_back
     if frame.f_code.co_filename.startswith("<"):  # a dataclass made anew

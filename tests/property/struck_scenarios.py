@@ -1,4 +1,4 @@
-"""The scenarios of `struck_effects.py`, each run to its end under a fault."""
+"""Run the scenarios of `struck_effects.py` to their end with a fault."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -28,9 +28,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 from tests.property.interrupted import PREPARED
 from tests.property.struck_effects import Fault, Striker, install_striker
 from tests.property.test_remediation_invariants import (
-    approve,
-    check,
-    make_scenario,
+    approve_plan,
+    build_ingredients_scenario,
+    check_invariants,
     repeat_until_done,
 )
 
@@ -40,7 +40,7 @@ RETRIES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """A scenario: how its tenant is built, and how it ends."""
+    """A scenario: how its tenant is built, and in which state its jobs end."""
 
     build: Callable[[], Any]
     ends: FlowJobState
@@ -57,7 +57,7 @@ class Told:
 
 
 def _build_scenario(*ingredients: str) -> tuple[Scenario, list[str]]:
-    return make_scenario(list(ingredients), 7, Plan(), 0.0, Profile.DOCUMENTED), []
+    return build_ingredients_scenario(list(ingredients), 7, Plan(), 0.0, Profile.DOCUMENTED), []
 
 
 def _build_prepared(name: str) -> tuple[Scenario, list[str]]:
@@ -89,7 +89,7 @@ def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
 
 
 def _build_declared() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a declared caller whose secret for the new URL does not exist."""
+    """Return a scenario with a declared caller whose new secret does not exist yet."""
     scenario, _ = _build_scenario()
     secret = "https://till.vault.azure.net/secrets/orders-url"
     scenario.build.declared_caller(scenario.build.http_flow("Orders"), secret=secret)
@@ -98,7 +98,7 @@ def _build_declared() -> tuple[Scenario, list[str]]:
 
 
 async def _remove_declared(scenario: Scenario) -> None:
-    """Let no remediation wait for a confirmation; the system still reads its secret."""
+    """Remove the declared callers, so that no remediation waits for a confirmation."""
     scenario.world.declared_callers.clear()
 
 
@@ -116,7 +116,7 @@ async def _build_behind_a_firewall() -> tuple[Scenario, list[str]]:
 
 
 def _build_long_name() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow whose name is longer than the platform allows now."""
+    """Return a scenario with a flow whose name is longer than the platform now allows."""
     scenario, _ = _build_scenario()
     scenario.build.http_flow("N" * 120)
     scenario.build.migrate()
@@ -124,7 +124,7 @@ def _build_long_name() -> tuple[Scenario, list[str]]:
 
 
 def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow on a connection that only the app may name."""
+    """Return a scenario with a flow whose connection belongs to a colleague and is shared."""
     scenario, _ = _build_scenario()
     flow = scenario.build.mail_flow("Mail")
     flow.in_solution = False
@@ -136,15 +136,15 @@ def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
     return scenario, []
 
 
-async def _edit(scenario: Scenario) -> None:
-    """Let each original's owner add a step and save it."""
+async def _edit_originals(scenario: Scenario) -> None:
+    """Let each original's owner add an action and save the flow."""
     for flow in list(scenario.world.flows()):
         if not flow.made_by_app:
             edit(flow)
 
 
-async def _lend_for_the_plan(scenario: Scenario) -> None:
-    """Leave a temporary co-ownership behind, as an invocation does that dies during the plan."""
+async def _leave_co_ownership(scenario: Scenario) -> None:
+    """Leave a temporary co-ownership, as an invocation does that is killed during planning."""
     table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
@@ -154,8 +154,8 @@ async def _lend_for_the_plan(scenario: Scenario) -> None:
     await table.replace(kept, replace(kept.item, active_grants=lent, past_grants=lent))
 
 
-async def _delete(striker: Striker) -> None:
-    """Delete the retired originals at their date."""
+async def _delete_originals(striker: Striker) -> None:
+    """Schedule the deletion of the retired originals, and let its date pass."""
     scenario = striker.scenario
     await order(scenario)
     await scenario.run(DAYS)
@@ -170,7 +170,7 @@ async def _delete(striker: Striker) -> None:
 
 
 async def _run_daily_checks(striker: Striker) -> None:
-    """Turn unwanted copies on, and run the daily check on three days."""
+    """Turn all copies on, and run the daily check on three days."""
     scenario = striker.scenario
     for job in (await scenario.jobs()).values():
         scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
@@ -192,16 +192,16 @@ TOLD: dict[str, Told] = {
     "declared": Told(build=_build_declared, ends=RETIRED, midway=_remove_declared),
     "swapped": Told(build=partial(_build_scenario, "mail", "keyword", "off"), ends=RETIRED),
     "family": Told(build=partial(_build_scenario, "family", "two in a secret"), ends=RETIRED),
-    "copied again": Told(build=_build_copied_again, ends=RETIRED, midway=_edit),
+    "copied again": Told(build=_build_copied_again, ends=RETIRED, midway=_edit_originals),
     "outside": Told(build=partial(_build_outside, has_row=True), ends=RETIRED),
     "without a row": Told(build=partial(_build_outside, has_row=False), ends=RETIRED),
     "long name": Told(build=_build_long_name, ends=RETIRED),
     "of a colleague": Told(build=_build_with_colleagues_connection, ends=RETIRED),
-    "hidden": Told(build=_build_hidden, ends=RETIRED, midway=_lend_for_the_plan),
+    "hidden": Told(build=_build_hidden, ends=RETIRED, midway=_leave_co_ownership),
     "deleted": Told(
         build=partial(_build_outside, has_row=True),
         ends=RETIRED,
-        at_the_end=_delete,
+        at_the_end=_delete_originals,
         lasts=12 * DAYS,
     ),
     "behind a firewall": Told(build=_build_behind_a_firewall, ends=RETIRED, opens_firewalls=True),
@@ -213,8 +213,8 @@ TOLD: dict[str, Told] = {
 }
 
 
-async def play(told: Told, site: str = "", fault: Fault | None = None) -> Striker:
-    """Run a scenario; do what a person must do, and retry. Raises what is wrong."""
+async def run_scenario(told: Told, site: str = "", fault: Fault | None = None) -> Striker:
+    """Run a scenario, act as a person must, and retry. Raises `AssertionError`."""
     built = told.build()
     scenario, named = await built if isawaitable(built) else built
     striker = Striker(scenario, site, fault)
@@ -222,7 +222,7 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
         repaired = frozenset(scenario.world.resources) if told.opens_firewalls else frozenset[str]()
         await scenario.opt_in(writable_firewalls=repaired)
         await repeat_until_done(scenario, lambda: scenario.order(told.mode, *named))
-        await approve(scenario)
+        await approve_plan(scenario)
         await _let_time_pass(striker, timedelta(hours=1))
         if not await scenario.jobs():
             return await _check_plan_without_a_job(striker)
@@ -242,7 +242,7 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
             await _run_to_the_end(striker, FlowJobState.ROLLED_BACK, told.lasts)
         if told.afterwards:
             await told.afterwards(striker)
-    check(scenario)
+    check_invariants(scenario)
     assert scenario.world.traffic.handled_twice == []
     assert striker.wrong == []
     return striker
@@ -255,7 +255,7 @@ async def _check_plan_without_a_job(striker: Striker) -> Striker:
     assert all(item.message and item.fix for item in plan.values())
     striker.is_mended = True
     await _let_time_pass(striker, 2 * DAYS)
-    check(striker.scenario)
+    check_invariants(striker.scenario)
     assert striker.wrong == []
     return striker
 
@@ -284,7 +284,7 @@ async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta)
 
 
 def _check_notification(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
-    """Check that a person was asked to act if it was necessary."""
+    """Check that a person was asked to act if an action was required."""
     scenario = striker.scenario
     if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
         return
@@ -304,5 +304,5 @@ async def _let_time_pass(striker: Striker, time: timedelta) -> None:
 
 
 SCENARIOS: dict[str, Callable[..., Coroutine[Any, Any, Striker]]] = {
-    name: partial(play, told) for name, told in TOLD.items()
+    name: partial(run_scenario, told) for name, told in TOLD.items()
 }

@@ -1,4 +1,4 @@
-"""Test that work ends with any request budget from one a minute, and with reports of any length."""
+"""Test that remediations and deletions end with any request budget."""
 
 import asyncio
 from datetime import timedelta
@@ -33,10 +33,10 @@ MOST_FLOWS = 6
     shares_lend=st.booleans(),
 )
 @example(flows=3, page=1, calls=1, shares_lend=False)
-def test_a_remediation_ends_and_reads_no_page_twice(
+def test_remediation_ends_and_reads_no_page_twice(
     flows: int, page: int, calls: int, *, shares_lend: bool
 ) -> None:
-    """Each list is read from its first to its last page between start and retired originals."""
+    """From the start to the retired originals, each list is read once from its first page on."""
 
     async def play() -> None:
         scenario, report, meter = Scenario(), WatchedReport(), Meter()
@@ -68,8 +68,8 @@ def test_a_remediation_ends_and_reads_no_page_twice(
 
 @pytest.mark.parametrize("others", [0, 3])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
-def test_a_hidden_flow_outside_solutions_ends_with_few_requests(calls: int, others: int) -> None:
-    """Reads before a write take every request; the write waits for the next one.
+def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others: int) -> None:
+    """Reads before a write use the whole budget, so the write waits for the next request.
 
     An invocation waits long enough for all requests that it needs before it saves its result.
     """
@@ -97,8 +97,8 @@ def test_a_hidden_flow_outside_solutions_ends_with_few_requests(calls: int, othe
 
 @pytest.mark.parametrize("in_solution", [True, False])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
-async def test_a_delete_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
-    """The flow service reads and deletes a flow outside solutions."""
+async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
+    """Dataverse or the flow service reads and deletes the flow."""
     trigger = define.request_trigger("Http" if in_solution else "PowerApp")
     scenario = await retired_scenario(
         lambda new: new.build.flow("Button", trigger, in_solution=in_solution)

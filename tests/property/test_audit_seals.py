@@ -1,4 +1,4 @@
-"""Seals of the audit log: no change of a sealed span stays hidden, and no entry is lost."""
+"""Test that seals of the audit log reveal any change and cover each entry exactly once."""
 
 import asyncio
 import hashlib
@@ -63,12 +63,12 @@ def insert_entry(log: dict[str, str], key: str, text: str) -> None:
 
 
 def move_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Give an entry another place in the order."""
+    """Change the key of an entry, and so its place in the order."""
     log[key + text + "x"] = log.pop(key)
 
 
 def exchange_entries(log: dict[str, str], key: str, text: str) -> None:
-    """Exchange the texts of two entries."""
+    """Exchange the texts of an entry and another."""
     other = min(log.keys() - {key}, default=key)
     log[key], log[other] = log[other], log[key]
 
@@ -77,13 +77,16 @@ def exchange_entries(log: dict[str, str], key: str, text: str) -> None:
     "change", [remove_entry, change_entry, insert_entry, move_entry, exchange_entries]
 )
 @given(log=logs, data=st.data(), is_list_kept=st.booleans())
-def test_any_change_of_a_sealed_span_is_found(
+def test_any_change_of_sealed_entries_is_found(
     change: Callable[[dict[str, str], str, str], None],
     log: dict[str, str],
     data: st.DataObject,
     is_list_kept: bool,
 ) -> None:
-    """With the list, each entry is named; without it, the difference is still found."""
+    """With the stored list, each changed entry is named.
+
+    Without the list, the difference is found.
+    """
     entries = build_entries(log)
     statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
     listed = format_entries(entries) if is_list_kept else None
@@ -109,12 +112,12 @@ def sign(text: str) -> Signature:
 
 
 def is_valid(signature: Signature, content: bytes) -> bool:
-    """Return whether `sign` has made a signature."""
+    """Return whether a signature was made by `sign` for this content."""
     return signature.value == hashlib.sha256(content).hexdigest()
 
 
 def build_chain(days: list[dict[str, str]]) -> list[AuditSeal]:
-    """Return the seals of days, oldest first."""
+    """Return the seals of consecutive days, oldest first."""
     seals: list[AuditSeal] = []
     for number, log in enumerate(days, start=1):
         end = MIDNIGHT + timedelta(days=number)
@@ -126,8 +129,10 @@ def build_chain(days: list[dict[str, str]]) -> list[AuditSeal]:
 
 
 @given(days=st.lists(logs, min_size=3, max_size=6), data=st.data())
-def test_any_change_of_the_chain_is_found(days: list[dict[str, str]], data: st.DataObject) -> None:
-    """A seal that is removed, exchanged, changed or replaced is found."""
+def test_any_change_of_the_chain_of_seals_is_found(
+    days: list[dict[str, str]], data: st.DataObject
+) -> None:
+    """A seal may be removed, exchanged, changed or replaced."""
     seals = build_chain(days)
     place = data.draw(st.integers(1, len(seals) - 2))
     other = seals[place]
@@ -148,7 +153,7 @@ def test_any_change_of_the_chain_is_found(days: list[dict[str, str]], data: st.D
 
 
 class Log:
-    """An audit log to which many writers write while it is sealed."""
+    """An audit log that many requests write while the log is sealed."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -162,7 +167,7 @@ class Log:
         return services_of(self.fakes.ports, settings=SETTINGS)
 
     async def write(self, recorded_at: datetime, *, is_result: bool, is_rejection: bool) -> None:
-        """Write an entry as a request does."""
+        """Write an entry, as a request does."""
         self.written += 1
         entry_id = f"{self.written:04}"
         await asyncio.sleep(0)
@@ -182,7 +187,7 @@ class Log:
         await self.services.tables.audit_log.insert(entry)
 
     async def check(self) -> int:
-        """Return the number of sealed entries; each is in one seal, and nothing differs."""
+        """Check that each entry is sealed at most once and unchanged; return their number."""
         services = self.services
         seals = [kept.item async for kept in services.tables.audit_seals.query("seal")][::-1]
         assert list(find_chain_differences(seals, is_signature_valid)) == []
@@ -213,7 +218,7 @@ writes = st.lists(
 def test_concurrent_writers_lose_no_entry(
     writes: list[tuple[timedelta, timedelta, bool, bool]], seals: list[timedelta]
 ) -> None:
-    """Entries are written late, and while two instances seal; each is sealed exactly once."""
+    """Entries may be written late or while two instances seal. Each is sealed exactly once."""
 
     async def run() -> None:
         log = Log()
@@ -236,8 +241,8 @@ def test_concurrent_writers_lose_no_entry(
 
 
 @pytest.mark.parametrize("moment", Moment)
-async def test_a_crash_in_the_middle_loses_no_entry(moment: Moment) -> None:
-    """The process dies before or after a request of the seal; the next seal continues."""
+async def test_killed_process_seals_each_entry_exactly_once(moment: Moment) -> None:
+    """The process is killed before or after any request; the next seal continues."""
     at, has_struck = 0, True
     while has_struck:
         at += 1

@@ -1,4 +1,4 @@
-"""Test that the app decides Azure Firewall's rules like a packet that passes them in order."""
+"""Test that the app evaluates the rules of Azure Firewall in the documented order."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
@@ -40,7 +40,7 @@ PROTOCOLS = st.sampled_from([["TCP"], ["UDP"], ["UDP", "Any"]])
 
 @st.composite
 def draw_nat_rules(draw: st.DrawFn) -> Json:
-    """Return a DNAT rule of one of two public addresses, or both."""
+    """Return a DNAT rule for one or both of two public addresses."""
     return nat_rule(
         "nat",
         *draw(SOURCES),
@@ -54,7 +54,7 @@ def draw_nat_rules(draw: st.DrawFn) -> Json:
 
 @st.composite
 def draw_network_rules(draw: st.DrawFn) -> Json:
-    """Return a network rule to one machine, or to all of them."""
+    """Return a network rule for one machine or for all machines."""
     return network_rule(
         "network",
         *draw(SOURCES),
@@ -81,7 +81,7 @@ def draw_groups(draw: st.DrawFn) -> list[Json]:
 
 
 def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
-    """Yield action and rule of one rule type in the order of Microsoft's page."""
+    """Yield action and rule of one rule type, in the order of Microsoft's documentation."""
     for policy in policies:
         for one in sorted(policy, key=lambda one: int(one["properties"]["priority"])):
             found = one["properties"]["ruleCollections"]
@@ -91,8 +91,8 @@ def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, 
                         yield each["action"]["type"], rule
 
 
-def is_about(rule: Json, caller: str, destination: str) -> bool:
-    """Return whether a rule matches an HTTPS packet."""
+def matches_packet(rule: Json, caller: str, destination: str) -> bool:
+    """Return whether a rule matches an HTTPS packet from a caller to a destination."""
     ports = any(
         port == "*" or int(port.split("-")[0]) <= 443 <= int(port.split("-")[-1])
         for port in rule["destinationPorts"]
@@ -111,18 +111,18 @@ def contains(source: str, caller: str) -> bool:
 
 
 def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str:
-    """Return the result for a packet to a target: allowed, denied, or both."""
+    """Return the documented result for a packet to a target: allowed, denied, or unknown."""
     network = [*iterate_rules(policies, "NetworkRule")]
     if target not in PUBLIC:
-        decided = (action for action, rule in network if is_about(rule, caller, target))
+        decided = (action for action, rule in network if matches_packet(rule, caller, target))
         return next(decided, "Deny")
     nat = [rule for _, rule in iterate_rules(policies, "NatRule")]
-    if not any(is_about(rule, caller, target) for rule in nat):
+    if not any(matches_packet(rule, caller, target) for rule in nat):
         return "Deny"
     anybody = [rule | {"sourceAddresses": ["*"]} for rule in nat]
-    machines = [one["translatedAddress"] for one in anybody if is_about(one, caller, target)]
+    machines = [one["translatedAddress"] for one in anybody if matches_packet(one, caller, target)]
     denied = any(
-        action == "Deny" and is_about(rule, caller, machine)
+        action == "Deny" and matches_packet(rule, caller, machine)
         for action, rule in network
         for machine in machines
     )
@@ -130,7 +130,7 @@ def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str
 
 
 def get_verdict(firewall: Firewall, caller: str) -> str:
-    """Return the app's verdict on one address."""
+    """Return the app's verdict for one address."""
     one = AddressRanges.of([caller])
     admission = evaluate_rules(firewall, RuleSources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
@@ -139,8 +139,8 @@ def get_verdict(firewall: Firewall, caller: str) -> str:
 
 
 @given(draw_groups(), draw_groups())
-def test_verdict_equals_the_order_of_the_documents(base: list[Json], child: list[Json]) -> None:
-    """The verdict is unknown if a rule denies what DNAT allowed, for any target machine."""
+def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: list[Json]) -> None:
+    """The verdict is unknown if only some of the target machines deny a packet after DNAT."""
     reader = RuleReader(ip_groups={})
     reader.read_groups(base)
     reader.read_groups(child)
@@ -166,6 +166,6 @@ def test_verdict_equals_the_order_of_the_documents(base: list[Json], child: list
         address
         for _, rule in iterate_rules([base, child], "NatRule")
         for address in rule["destinationAddresses"]
-        if is_about(rule | {"sourceAddresses": ["*"]}, "8.0.0.0", address)
+        if matches_packet(rule | {"sourceAddresses": ["*"]}, "8.0.0.0", address)
     }
     assert {one.id.rpartition("#")[2] for one in found} >= published

@@ -1,4 +1,4 @@
-"""Whatever a caller's text looks like, a rewrite can be undone to the byte, and keeps the rest."""
+"""Test that an edit of any caller's text is reverted exactly and stores no signature."""
 
 import json
 import string
@@ -33,7 +33,7 @@ OLD_IDS = ["a" * 32, "b" * 32, "c" * 32]
 
 @st.composite
 def draw_old_urls(draw: st.DrawFn) -> str:
-    """Return a URL as a caller may contain it, with its own path and parameter."""
+    """Return a URL as a caller may store it, with a path and a parameter of the caller."""
     return CLASSIC.format(
         id=draw(st.sampled_from(OLD_IDS)),
         sig=draw(SIGNATURE),
@@ -44,7 +44,7 @@ def draw_old_urls(draw: st.DrawFn) -> str:
 
 @st.composite
 def draw_plain_texts(draw: st.DrawFn) -> str:
-    """Return text with URLs between blanks or quotes."""
+    """Return text with URLs between spaces or quotes."""
     pieces = draw(
         st.lists(st.one_of(NOISE, draw_old_urls().map(lambda url: f' "{url}" ')), max_size=8)
     )
@@ -53,7 +53,7 @@ def draw_plain_texts(draw: st.DrawFn) -> str:
 
 @st.composite
 def draw_json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """Return a JSON document in any layout, with the child flows that it runs."""
+    """Return a JSON document in any layout, and the child flows that it runs."""
     children = draw(st.lists(GUIDS, min_size=1, max_size=4))
     document = {
         "noise": draw(NOISE),
@@ -80,7 +80,7 @@ def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
 
 @given(draw_plain_texts(), draw_replacements())
 def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str, str]) -> None:
-    """A rewrite of plain text is reverted exactly, from edits that were stored as JSON."""
+    """The edits are stored as JSON and read again before the revert."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
     edits = edits_from_json(edits_to_json(done.edits))
@@ -93,7 +93,7 @@ def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str
 def test_revert_of_a_json_edit_restores_the_same_bytes(
     document: tuple[str, list[str]], urls: dict[str, str], data: st.DataObject
 ) -> None:
-    """A rewrite of JSON source is reverted exactly, with layout and escapes."""
+    """The revert keeps the document's layout and escapes."""
     text, children = document
     flow_ids = {child: data.draw(GUIDS) for child in data.draw(st.sets(st.sampled_from(children)))}
 
@@ -106,7 +106,7 @@ def test_revert_of_a_json_edit_restores_the_same_bytes(
 
 @given(draw_json_texts(), draw_replacements())
 def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
-    """The stored edits contain neither the old nor the new signature."""
+    """Neither the old nor the new signature is stored."""
     text, _ = document
 
     kept = edits_to_json(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)
@@ -117,7 +117,7 @@ def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[
 
 @given(draw_plain_texts(), draw_replacements())
 def test_revert_can_be_repeated(text: str, urls: dict[str, str]) -> None:
-    """A repeated invocation after the revert changes nothing more."""
+    """A second revert changes nothing."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
     back = revert_edits(done.text, done.edits, signatures_in(text))
 

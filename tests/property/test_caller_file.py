@@ -1,4 +1,4 @@
-"""Property: any file of declared callers is read or rejected with a reason, entry by entry."""
+"""Test that any file of declared callers is parsed or rejected with a reason for each entry."""
 
 import json
 from contextlib import suppress
@@ -34,7 +34,7 @@ FAULTS: dict[str, Any] = {
 }
 
 
-def parse(data: bytes, suffix: str) -> list[dict[str, Any]] | None:
+def parse_file(data: bytes, suffix: str) -> list[dict[str, Any]] | None:
     """Return the callers, or None if the file is rejected with a reason."""
     with suppress(UnreadableFile):
         return parse_callers(data, suffix)
@@ -42,33 +42,32 @@ def parse(data: bytes, suffix: str) -> list[dict[str, Any]] | None:
 
 
 @given(st.lists(SNIPPETS | TEXTS, max_size=30).map("".join), st.sampled_from([".yaml", ".csv"]))
-def test_any_text_is_read_or_rejected(text: str, suffix: str) -> None:
-    """What is read is JSON, which the API can receive."""
-    found = parse(text.encode("utf-8", "replace"), suffix)
+def test_any_text_is_parsed_to_json_or_rejected(text: str, suffix: str) -> None:
+    """The API can receive the result."""
+    found = parse_file(text.encode("utf-8", "replace"), suffix)
 
     json.dumps(found)
 
 
 @given(st.binary(max_size=60), st.sampled_from([".yaml", ".yml", ".json", ".csv", ""]))
-def test_any_bytes_are_read_or_rejected(data: bytes, suffix: str) -> None:
-    """Encodings that do not exist are rejected too."""
-    json.dumps(parse(data, suffix))
+def test_any_bytes_are_parsed_or_rejected(data: bytes, suffix: str) -> None:
+    """The bytes may have no valid encoding."""
+    json.dumps(parse_file(data, suffix))
 
 
 @given(VALUES)
-def test_any_document_is_read_alike_as_yaml_and_json(document: Any) -> None:
-    """Both formats reject the same documents."""
+def test_yaml_and_json_of_a_document_are_both_parsed_or_both_rejected(document: Any) -> None:
     whole = {"callers": document}
 
-    as_yaml = parse(yaml.safe_dump(whole, allow_unicode=True).encode(), ".yaml")
-    as_json = parse(json.dumps(whole).encode(), ".json")
+    as_yaml = parse_file(yaml.safe_dump(whole, allow_unicode=True).encode(), ".yaml")
+    as_json = parse_file(json.dumps(whole).encode(), ".json")
 
     assert (as_yaml is None) == (as_json is None)
 
 
 @given(st.data(), st.lists(st.sampled_from(["", *FAULTS]), min_size=1, max_size=8))
-def test_each_wrong_entry_is_named_and_no_other(data: st.DataObject, faults: list[str]) -> None:
-    """One error in a long file hides no other."""
+def test_exactly_the_wrong_entries_are_named(data: st.DataObject, faults: list[str]) -> None:
+    """One error in a long file does not hide another."""
     entries = []
     for number, fault in enumerate(faults):
         flow = {"environment_id": "e-1", "flow": "Orders"}

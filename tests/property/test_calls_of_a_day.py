@@ -23,7 +23,7 @@ A_DAY, RESERVE, AN_HOUR = 40, 4, 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """An action after a delay."""
+    """An action of an instance after a delay."""
 
     after: timedelta
     instance: int
@@ -52,7 +52,7 @@ STEPS = st.builds(
 
 
 class FailingStore(MemoryStore):
-    """A store that may be unavailable."""
+    """A store that may be unavailable for writes."""
 
     is_out = False
 
@@ -64,7 +64,7 @@ class FailingStore(MemoryStore):
 
 
 class Instances:
-    """Three instances, and the requests that they have sent."""
+    """Three instances of the app, and the requests that they have sent."""
 
     def __init__(self, calls: int) -> None:
         self.clock, self.store = ManualClock(), FailingStore()
@@ -74,11 +74,11 @@ class Instances:
         self.budgets = [StoredRequestBudget(self.store, self.clock, limit) for _ in range(3)]
         self.made: list[datetime] = []
         self.writes: list[datetime] = []
-        #: Calls of 24 hours, whenever somebody had looked outside of a delivery.
+        #: Requests of the last 24 hours at each read outside of an invocation.
         self.at_looks: list[int] = []
 
     async def play(self, steps: list[Step]) -> None:
-        """Do the actions one after the other; an invocation's actions are nested."""
+        """Do the actions in order; the actions of an invocation are nested."""
         while steps:
             await self._act(steps.pop(0), steps)
 
@@ -124,7 +124,7 @@ def count_most_requests(length: timedelta, made: list[datetime]) -> int:
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
 def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls: int) -> None:
-    """The limit holds in blocks or alone, after a crash, and with the part kept for rollbacks."""
+    """Requests are reserved or taken alone, processes are killed, and rollbacks have a part."""
     here = Instances(calls)
 
     asyncio.run(here.play(steps))
@@ -138,7 +138,7 @@ def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls:
 @settings(max_examples=100, deadline=None)
 @given(steps=st.lists(STEPS, min_size=40, max_size=120))
 def test_daily_limit_holds_for_requests_in_slices(steps: list[Step]) -> None:
-    """Urgent requests may leave one to others, within the limit."""
+    """Urgent requests may leave requests to other jobs."""
     here = Instances(200)
 
     asyncio.run(here.play(steps))

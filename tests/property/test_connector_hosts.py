@@ -1,4 +1,4 @@
-"""Test that converting hosts is repeatable and changes only hosts and authentication."""
+"""Test that the conversion of connector hosts is repeatable and changes nothing else."""
 
 import json
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def _find_inputs(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_second_conversion_changes_nothing(
     document: dict[str, Any],
 ) -> None:
-    """A later invocation finds a copy that already has the newer shape, and changes no byte."""
+    """A later invocation finds the converted copy and changes no byte."""
     once = with_reference_hosts(json.dumps(document))
 
     assert with_reference_hosts(once) is once

@@ -1,4 +1,4 @@
-"""Test that unexpected definitions are converted completely or not at all, without an error."""
+"""Test that unusual definitions are converted completely or not at all, without an error."""
 
 import json
 from typing import Any
@@ -53,8 +53,8 @@ _KINDS = st.sampled_from(
 
 
 @st.composite
-def actions(draw: st.DrawFn) -> dict[str, Any]:
-    """Return actions around a list; some read it, and most make no sense."""
+def draw_actions(draw: st.DrawFn) -> dict[str, Any]:
+    """Return actions around a list action; some read the list, and most are invalid."""
     found: dict[str, Any] = {"List": json.loads(json.dumps(_LIST))}
     for name in draw(st.lists(st.sampled_from(["Loop", "Filter", "Use"]), unique=True)):
         strange = draw(st.dictionaries(st.sampled_from(["inputs", "foreach"]), _JSON))
@@ -65,20 +65,20 @@ def actions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def definitions(draw: st.DrawFn) -> str:
+def draw_definitions(draw: st.DrawFn) -> str:
     """Return a flow with triggers and actions of both versions."""
     properties = draw(st.dictionaries(st.sampled_from(["A_Value", "B_Value"]), _JSON))
     for name in draw(st.sets(st.sampled_from(["A_Value", "B_Value"]))):
         properties[name] = {"type": draw(st.sampled_from(["string", "boolean", "number"]))}
     schema = {"properties": properties, "required": draw(st.just(list(properties)) | _JSON)}
     trigger = {"type": "Request", "kind": "PowerApp", "inputs": {"schema": schema}}
-    definition = {"triggers": {"manual": trigger}, "actions": draw(actions())}
+    definition = {"triggers": {"manual": trigger}, "actions": draw(draw_actions())}
     return json.dumps({"properties": {"definition": definition}, "schemaVersion": "1.0.0.0"})
 
 
-@given(definitions())
-def test_a_conversion_is_whole_or_not_made(text: str) -> None:
-    """With an obstacle the text is unchanged; without one nothing is left to convert."""
+@given(draw_definitions())
+def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
+    """With an obstacle, the text is unchanged. Without one, nothing is left to convert."""
     edits = possible_edits(parse_client_data(text), in_solution=False)
 
     converted = convert(text, edits)
@@ -92,7 +92,6 @@ def test_a_conversion_is_whole_or_not_made(text: str) -> None:
 
 
 @given(st.text(alphabet="@{}()[]?.,'abtriggerBody01 ", max_size=40))
-def test_any_text_can_be_searched_for_expressions(text: str) -> None:
-    """Each reference is a part of the text."""
+def test_expressions_of_any_text_are_found_at_their_place(text: str) -> None:
     for found in references_in(text):
         assert text[found.start : found.end] == found.text

@@ -1,4 +1,4 @@
-"""Whatever is wrong with an archive, it becomes a line on stderr and no traceback."""
+"""Test that a damaged archive is reported on stderr without a traceback."""
 
 import io
 import zipfile
@@ -52,8 +52,8 @@ def _scan(file: Path) -> None:
 # Names that occur twice are a warning of zipfile.
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(data=_damaged_archives())
-def test_a_damaged_archive_is_a_problem_and_no_error(data: bytes) -> None:
-    """Both commands that read archives go on with the next file."""
+def test_damaged_archive_raises_no_error(data: bytes) -> None:
+    """Both commands that read archives continue with the next file."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "a.zip")
         file.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Test that a delete of a flow with many runs ends with any budget from one request a minute."""
+"""Test that the deletion of a flow with many runs ends with any request budget."""
 
 import asyncio
 from collections import Counter
@@ -36,12 +36,12 @@ from tests.property.test_lists_any_budget import MOST, Lists, expiries
 )
 @example(runs=MOST, page=1, calls=1, goes_on_for=8, expires=frozenset())
 @example(runs=5, page=2, calls=4, goes_on_for=None, expires=frozenset())
-def test_delete_waits_for_the_oldest_run_and_completes(
+def test_deletion_waits_for_the_oldest_run_and_completes(
     runs: int, page: int, calls: int, goes_on_for: int | None, expires: frozenset[int]
 ) -> None:
     """A run that began long before the others may still be in progress.
 
-    The archive reads each page once, and so does the search for runs in progress.
+    The archive and the search for runs in progress read each page once.
     """
 
     async def play() -> None:
@@ -76,8 +76,8 @@ def test_delete_waits_for_the_oldest_run_and_completes(
             if cursor and size
         )
         again = [page for page, times in pages.items() if times > 1]
-        assert len(again) <= 1 + lists.expired  # the page of the run that is waited for
+        assert len(again) <= 1 + lists.count_expired  # the page of the run that is waited for
         # The search reads the list once, and so does the archive.
-        assert len({reading for reading, _ in pages}) <= 2 + lists.expired
+        assert len({reading for reading, _ in pages}) <= 2 + lists.count_expired
 
     asyncio.run(play())

@@ -1,4 +1,4 @@
-"""Test the invariants of deletes of originals that are killed or meet a rollback at any moment."""
+"""Test the invariants of deletions that are killed, paused or rolled back."""
 
 import asyncio
 from datetime import timedelta
@@ -22,9 +22,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.interrupted import run_until_struck
 from tests.property.test_paused_deliveries import moments, sleeps
 from tests.property.test_remediation_invariants import (
-    approve,
-    check,
-    make_scenario,
+    approve_plan,
+    build_ingredients_scenario,
+    check_invariants,
     plans,
     repeat_until_done,
     settle,
@@ -35,13 +35,13 @@ DAY = timedelta(days=1)
 
 
 async def run_timers(services: Services) -> None:
-    """Run the two timers of the app that deletes need."""
+    """Run the two timers of the app that deletions need."""
     await send_due_and_overdue_messages(services)
     await delete_originals(services)
 
 
 def find_wrong_delete(world: World) -> list[str]:
-    """Return what is wrong with a delete: its copy is off, or a parent still exists."""
+    """Return the violations of a delete: its copy is off, or a flow that runs it still exists."""
     write = world.writes[-1]
     if not write.what.startswith("delete "):
         return []
@@ -56,11 +56,14 @@ def find_wrong_delete(world: World) -> list[str]:
     return wrong + ([f"the copy {gone.name} was deleted"] if gone.made_by_app else [])
 
 
-async def delete_under(scenario: Scenario, plan: Plan) -> str:
-    """Retire all flows and schedule their deletion in three days; return the remediation."""
+async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
+    """Retire all flows, schedule their deletion in three days, and return the remediation's id.
+
+    The plan applies to the deletion.
+    """
     await scenario.opt_in()
     await repeat_until_done(scenario, scenario.order)
-    await approve(scenario)
+    await approve_plan(scenario)
     await settle(scenario)
     scenario.world.watchers.append(find_wrong_delete)
     scenario.driver.timer, scenario.driver.plan = run_timers, plan
@@ -83,14 +86,14 @@ async def delete_under(scenario: Scenario, plan: Plan) -> str:
 def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
     ingredients: list[str], seed: int, plan: Plan, undo: int | None
 ) -> None:
-    """Each original is deleted once, or it is back; a message names what cannot be restored.
+    """Each original is deleted once or restored. A message names the ones that cannot be restored.
 
-    `undo`: hours from the date of the deletes to the order to roll back; None: no such order.
+    `undo`: hours from the date of the deletion to the rollback, or None for no rollback.
     """
 
     async def play() -> None:
-        scenario = make_scenario(ingredients, seed, Plan(), 0.2)
-        identity = await delete_under(scenario, plan)
+        scenario = build_ingredients_scenario(ingredients, seed, Plan(), 0.2)
+        identity = await schedule_deletion_under(scenario, plan)
         if undo is not None:
             await scenario.run(3 * DAY + timedelta(hours=undo))
             await repeat_until_done(
@@ -98,7 +101,7 @@ def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
                 lambda: scenario.driver.call(lambda s: change_remediation.roll_back(s, identity)),
             )
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         await check_end(scenario, is_undone=undo is not None)
 
     asyncio.run(play())
@@ -123,27 +126,27 @@ def test_paused_delete_deletes_no_needed_original(
 ) -> None:
     """The paused invocation continues beside another delete of the original, or its rollback.
 
-    `undo`: minutes from the pause to the order to roll back; None: no such order.
+    `undo`: minutes from the pause to the rollback, or None for no rollback.
     """
 
     async def play() -> None:
-        scenario = make_scenario(ingredients, seed, Plan(), 0.0)
+        scenario = build_ingredients_scenario(ingredients, seed, Plan(), 0.0)
         pause = Pause(at=at, moment=moment, sleeps=sleep, clock=scenario.world.clock)
-        identity = await delete_under(scenario, pause)
+        identity = await schedule_deletion_under(scenario, pause)
         if undo is not None:
             if not pause.has_struck:
                 await run_until_struck(scenario, timedelta(days=6))
             await scenario.run(timedelta(minutes=undo))
             await change_remediation.roll_back(scenario.services, identity)
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         await check_end(scenario, is_undone=undo is not None)
 
     asyncio.run(play())
 
 
 async def check_end(scenario: Scenario, *, is_undone: bool) -> None:
-    """Compare the rows with the tenant."""
+    """Check that the deletions' rows agree with the tenant."""
     targets = [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
     assert len(targets) == len(set(targets))
     environment = scenario.build.environment

@@ -1,4 +1,4 @@
-"""Test that any graph of calls, with call loops and missing children, gets a usable order."""
+"""Test the dependency graph of any flows, with call loops and missing children."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ def _reaches(children: dict[str, frozenset[str]], start: str) -> set[str]:
 def test_order_contains_each_flow_once_after_its_children(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """Children come first, except in a call loop, which has no first flow."""
+    """Children precede their parents, except in a call loop."""
     graph = DependencyGraph(children)
 
     order = graph.leaves_first
@@ -39,7 +39,7 @@ def test_order_contains_each_flow_once_after_its_children(
 def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """The flows of a call loop reach one another, and no other flow reaches itself indirectly."""
+    """The flows of a call loop reach one another. No other flow reaches itself through others."""
     cycles = DependencyGraph(children).call_loops
 
     others = {flow: called - {flow} for flow, called in children.items()}
@@ -75,7 +75,7 @@ def test_missing_children_are_listed_with_their_callers(
 
 @given(_GRAPHS)
 def test_ancestors_are_all_flows_that_reach_the_flow(children: dict[str, frozenset[str]]) -> None:
-    """The search upwards from a flow finds what searches downwards find."""
+    """A search upwards from the flow and searches downwards from all others agree."""
     graph = DependencyGraph(children)
 
     others = {flow: called - {flow} for flow, called in children.items()}

@@ -1,4 +1,4 @@
-"""Test that a discovery longer than its lists stay fresh ends and keeps what it has read."""
+"""Test that a discovery that takes longer than its lists are valid ends and keeps its results."""
 
 import asyncio
 from collections import Counter
@@ -23,18 +23,18 @@ APART = timedelta(minutes=20)
 
 @dataclass(slots=True)
 class Rationed:
-    """Lists with a limit of requests in an invocation; some pages are malformed once."""
+    """Lists with a limit of requests per invocation; some pages are malformed once."""
 
     malformed: set[int]
     left: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def before(self, port: Any) -> Any:
-        """Put the limit before a port."""
+    def wrap_port(self, port: Any) -> Any:
+        """Return the port with the limit."""
         return _Rationed(self, port)
 
     def take(self, name: str, arguments: tuple[object, ...]) -> None:
-        """Count a request, or reject it."""
+        """Count a request, or reject the request."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -68,10 +68,10 @@ class _Rationed:
     reconcile=st.booleans(),
 )
 @example(flows=12, page=1, calls=1, without_row=12, malformed=set(), reconcile=True)
-def test_a_long_discovery_ends_and_finds_every_flow(
+def test_long_discovery_ends_and_finds_every_flow(
     flows: int, page: int, calls: int, without_row: int, malformed: set[int], *, reconcile: bool
 ) -> None:
-    """No flow is read separately twice, and a list is read again only after it has expired."""
+    """No flow is read separately twice. A list is read again only after it has expired."""
 
     async def play() -> None:
         scenario, rationed = Scenario(), Rationed(set(malformed))
@@ -84,8 +84,8 @@ def test_a_long_discovery_ends_and_finds_every_flow(
         for turn in range(200):
             services = replace(
                 scenario.services,
-                flow_reports=rationed.before(scenario.services.flow_reports),
-                flow_pages=rationed.before(scenario.services.flow_pages),
+                flow_reports=rationed.wrap_port(scenario.services.flow_reports),
+                flow_pages=rationed.wrap_port(scenario.services.flow_pages),
             )
             rationed.left = calls
             try:

@@ -1,4 +1,4 @@
-"""Whatever the text and its encoding: a known id is found, where it is, and in its true shape."""
+"""Test that a known id is found at its place in any text and encoding."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from cmkflow.scan_stream import scan_stream
 from shared.domain.callers.scan_document import ReferenceShape
 from shared.domain.trigger_urls.find_ids import find_known_ids, find_last_digits
 from shared.domain.trigger_urls.trigger_url import parse_trigger_url, replace_trigger_urls
-from tests.property.trigger_url_texts import HEX_IDS, WRITINGS, trigger_urls
+from tests.property.trigger_url_texts import HEX_IDS, WRITINGS, draw_trigger_urls
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
 _HEX_TEXT = st.text("0123456789abcdefABCDEF-%/x", max_size=80)
@@ -50,13 +50,13 @@ _OTHER_WRITINGS = st.sampled_from(
     before=_TEXT | _HEX_TEXT,
     after=_TEXT | _HEX_TEXT,
     write=WRITINGS | _OTHER_WRITINGS,
-    url=trigger_urls(),
+    url=draw_trigger_urls(),
     encoding=_ENCODINGS,
 )
 def test_known_trigger_url_is_found_in_every_encoding(
     before: str, after: str, write: Callable[[str], str], url: str, encoding: str
 ) -> None:
-    """It is called replaceable only if the app would replace it there."""
+    """The scan calls a URL replaceable only if the app would replace it."""
     parsed = parse_trigger_url(url)
     assert parsed is not None
     text = f"{before} {write(url)} {after}"
@@ -87,7 +87,7 @@ def test_known_id_is_found_at_its_offset(
     has_dashes: bool,
     encoding: str,
 ) -> None:
-    """The offset and the line are those of the id, also beside other hex digits."""
+    """The offset and the line are exact, also beside other hexadecimal digits."""
     identity = str(UUID(int=number)) if has_dashes else f"{number:032x}"
     data = (before + write(identity) + after).encode(encoding)
 
@@ -100,8 +100,8 @@ def test_known_id_is_found_at_its_offset(
     assert {one.reference.shape for one in found} == {ReferenceShape.ID}
 
 
-@given(url=trigger_urls(), order=st.sampled_from(["utf-16-le", "utf-16-be"]))
-def test_wide_text_without_a_mark_is_read(url: str, order: str) -> None:
+@given(url=draw_trigger_urls(), order=st.sampled_from(["utf-16-le", "utf-16-be"]))
+def test_utf16_text_without_a_byte_order_mark_is_read(url: str, order: str) -> None:
     """Scripts write such files."""
     [found] = scan_stream(io.BytesIO(f"URL={url}".encode(order)), None)
 
@@ -120,7 +120,7 @@ _LOOKALIKES = st.lists(
 
 @given(text=_LOOKALIKES, sought=st.lists(HEX_IDS, max_size=3))
 def test_fast_search_equals_a_pattern_search(text: str, sought: list[str]) -> None:
-    """Text that misleads the samples changes nothing."""
+    """The result is the same for any text, also for one that misleads the search's samples."""
     data = text.join(["", *sought, ""]).encode()
     ids = {one.encode() for one in (*sought, "0" * 32)}
     pattern = "|".join(one.decode() for one in ids)

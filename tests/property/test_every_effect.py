@@ -15,7 +15,7 @@ def find_effects(name: str) -> frozenset[str]:
     return frozenset(asyncio.run(SCENARIOS[name]()).seen) & find_all_sites()
 
 
-def test_the_scenarios_reach_every_effect() -> None:
+def test_scenarios_reach_every_effect() -> None:
     """A new effect needs a scenario in `struck_scenarios.py`."""
     assert find_all_sites().difference(*map(find_effects, SCENARIOS)) == set()
 
@@ -23,9 +23,10 @@ def test_the_scenarios_reach_every_effect() -> None:
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault) -> None:
-    """Each job ends as without a fault, at most after a retry, and a rollback reverts it.
+    """Each job ends as without a fault, at most after a retry, and can be rolled back.
 
-    What lasts is told to somebody. No call is lost, nothing is lent to the operator any more.
+    A person is notified of a lasting fault. No call is lost, and no grant to the service account is
+    left.
     """
     earlier = list(SCENARIOS)[: list(SCENARIOS).index(name)]
     wrong = []
@@ -41,7 +42,7 @@ def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault)
 
 @pytest.mark.parametrize("fault", Fault)
 def test_failed_creation_of_a_secret_does_not_change_the_end_of_a_job(fault: Fault) -> None:
-    """The write of a secret that does not exist has the same protocol as that of any caller."""
+    """The creation of a secret has the same protocol as the update of a caller."""
     [site] = (one for one in find_effects("declared") if one.endswith("write_places"))
 
     striker = asyncio.run(SCENARIOS["declared"](site, fault))

@@ -1,4 +1,4 @@
-"""Test remediations of any dependency group: copied children first, retired parents first."""
+"""Test remediations of any dependent flows: children are copied first, parents retired first."""
 
 import asyncio
 import json
@@ -27,22 +27,22 @@ TRIGGERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """Flows by number: the trigger of each, and the earlier flows that it runs."""
+class FlowGroup:
+    """Flows by number, with each flow's trigger and the earlier flows that it runs."""
 
     triggers: tuple[str, ...]
     children: tuple[frozenset[int], ...]
 
     @property
     def graph(self) -> DependencyGraph:
-        """Return the calls by title."""
+        """Return the dependency graph of the flows' titles."""
         return DependencyGraph(
             {str(one): frozenset(map(str, below)) for one, below in enumerate(self.children)}
         )
 
     @property
     def staying(self) -> set[str]:
-        """Return the titles of the flows that stay: HTTP flows and all their ancestors."""
+        """Return the titles of the flows on Microsoft's key: HTTP flows and all their ancestors."""
         http = [str(one) for one, trigger in enumerate(self.triggers) if trigger == "http"]
         return set(http) | self.graph.ancestors_of(*http)
 
@@ -51,18 +51,18 @@ _CHILDLESS: st.SearchStrategy[frozenset[int]] = st.just(frozenset())
 
 
 @st.composite
-def draw_families(draw: st.DrawFn) -> Family:
-    """Draw up to seven flows without call loops; a self-starting flow is never a child."""
+def draw_groups(draw: st.DrawFn) -> FlowGroup:
+    """Draw up to seven flows without call loops; no flow runs a self-starting flow."""
     triggers = draw(st.lists(st.sampled_from(sorted(TRIGGERS)), min_size=1, max_size=7))
     children = []
     for one in range(len(triggers)):
         called = [other for other in range(one) if triggers[other] != "recurrence"]
         below = st.frozensets(st.sampled_from(called), max_size=3) if called else _CHILDLESS
         children.append(draw(below))
-    return Family(tuple(triggers), tuple(children))
+    return FlowGroup(tuple(triggers), tuple(children))
 
 
-def build(scenario: Scenario, family: Family) -> list[FakeFlow]:
+def build_flows(scenario: Scenario, family: FlowGroup) -> list[FakeFlow]:
     """Add the flows, children first."""
     flows: list[FakeFlow] = []
     for title, (trigger, below) in enumerate(zip(family.triggers, family.children, strict=True)):
@@ -72,7 +72,7 @@ def build(scenario: Scenario, family: Family) -> list[FakeFlow]:
 
 
 async def remediate(scenario: Scenario) -> None:
-    """Let the app do all its work; the watchers check the tenant after every write."""
+    """Let the app complete the remediation; watchers check the tenant after every write."""
     scenario.build.link()
     scenario.build.share_connections()
     watch(scenario.world)
@@ -88,15 +88,15 @@ def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(draw_families(), st.sampled_from(Profile))
+@given(draw_groups(), st.sampled_from(Profile))
 def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
-    family: Family, profile: Profile
+    family: FlowGroup, profile: Profile
 ) -> None:
-    """Every flow that stays is planned once and retired, whatever flows it runs."""
+    """Every flow on Microsoft's key is planned once and retired."""
 
     async def play() -> None:
         scenario = Scenario(mode=ApprovalPolicy.REQUIRED, profile=profile)
-        build(scenario, family)
+        build_flows(scenario, family)
         if not family.staying:
             return
         await remediate(scenario)
@@ -117,12 +117,13 @@ def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(draw_families(), st.data())
+@given(draw_groups(), st.data())
 def test_call_loop_blocks_only_its_flows_and_their_ancestors(
-    family: Family, data: st.DataObject
+    family: FlowGroup, data: st.DataObject
 ) -> None:
-    """The plan reports the call loop; every other flow is retired, and no job waits forever. A flow
-    that runs itself is not a call loop, because its copy runs the copy.
+    """The plan reports the call loop. All other flows are retired, and no job waits for ever.
+
+    A flow that runs itself is no call loop, because its copy runs the copy.
     """
     graph = family.graph
     pairs = [
@@ -137,7 +138,7 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
 
     async def play() -> None:
         scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
-        flows = build(scenario, family)
+        flows = build_flows(scenario, family)
         document = json.loads(flows[int(low)].client_data)
         actions = document["properties"]["definition"]["actions"]
         actions["Back"] = define.child_flow_action(flows[int(high)].workflow_id) | {"runAfter": {}}

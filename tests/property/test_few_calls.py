@@ -1,4 +1,4 @@
-"""Test a process that is killed at any moment while jobs wait for flow service requests."""
+"""Test a process that is killed while jobs wait for requests of the flow service."""
 
 import asyncio
 from datetime import timedelta
@@ -11,9 +11,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.crash import Moment, Plan
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.property.test_remediation_invariants import (
-    approve,
-    check,
-    make_scenario,
+    approve_plan,
+    build_ingredients_scenario,
+    check_invariants,
     repeat_until_done,
     settle,
 )
@@ -28,21 +28,23 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), w
     seed=st.integers(0, 10_000),
     unsettled=st.sampled_from([0.0, 0.3]),
 )
-def test_job_that_dies_with_a_reservation_stops_no_other_job(
+def test_killed_job_with_a_reservation_stops_no_other_job(
     at: int, moment: Moment, seed: int, unsettled: float
 ) -> None:
-    """Every flow is retired, each co-ownership is revoked, and no minute has over five requests."""
+    """All flows are retired, co-ownerships are revoked, and no minute has over five requests."""
 
     async def play() -> None:
         plan, meter = Plan(at=at, moment=moment), Meter()
-        scenario = make_scenario(["two", "two in a flow", "app_setting"], seed, plan, unsettled)
+        scenario = build_ingredients_scenario(
+            ["two", "two in a flow", "app_setting"], seed, plan, unsettled
+        )
         put_on_budget(scenario, LIMIT, meter)
         await scenario.opt_in()
         await repeat_until_done(scenario, scenario.order)
         await scenario.run(timedelta(hours=2))
-        await approve(scenario)
+        await approve_plan(scenario)
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()

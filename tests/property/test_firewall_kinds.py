@@ -1,7 +1,7 @@
-"""Each kind of firewall decides about each caller as its service does, read from its documents.
+"""Each firewall kind, parsed from JSON, allows the same addresses as the service in Azure.
 
-Azure Firewall has a file of its own. The models below know documents and single callers only,
-nothing of sets of addresses.
+Azure Firewall has a separate module. The models below read only JSON and single addresses, and do
+not use sets of addresses.
 """
 
 import asyncio
@@ -52,27 +52,32 @@ LISTS = [
 
 
 def list_allowed_addresses(firewall: Firewall) -> list[str]:
-    """Return the addresses that a firewall certainly allows; the others are unknown or denied."""
+    """Return the callers' addresses that the app certainly allows."""
     admission = evaluate_rules(firewall, SOURCES)
     assert not AddressRanges.of(CALLERS) & admission.doubtful
     return [one for one in CALLERS if AddressRanges.of([one]) <= admission.allowed]
 
 
-def contains(source: str, caller: str) -> bool:
-    """Return whether a source contains an address: a prefix, the tag, all, or a network's
-    inside.
+def source_contains(source: str, caller: str) -> bool:
+    """Return whether a source contains an address.
+
+    A source is a prefix, a service tag, `*`, or the tag of virtual networks.
     """
     prefix = {"*": "8.0.0.0/8", "virtualnetwork": "10.0.0.0/8", TAG.lower(): "8.0.0.8/29"}
     return ip_address(caller) in ip_network(prefix.get(source.lower(), source), strict=False)
 
 
 def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
-    """Return the addresses that the first matching rule allows."""
+    """Return the addresses for which the first matching rule allows."""
     return [
         caller
         for caller in CALLERS
         if next(
-            (access for access, sources in rules if any(contains(one, caller) for one in sources)),
+            (
+                access
+                for access, sources in rules
+                if any(source_contains(one, caller) for one in sources)
+            ),
             default,
         )
         == "Allow"
@@ -81,7 +86,7 @@ def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> 
 
 @st.composite
 def draw_security_rules(draw: st.DrawFn) -> list[Json]:
-    """Return rules of different priorities, some for other traffic."""
+    """Return rules with different priorities, some of them for other traffic."""
     ports = st.sampled_from(["443", "*", "400-500", "80"])
     return [
         security_rule(
@@ -100,7 +105,7 @@ def draw_security_rules(draw: st.DrawFn) -> list[Json]:
 
 @given(draw_security_rules())
 def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> None:
-    """The first rule for inbound HTTPS by priority decides; everything else is denied."""
+    """Of the rules for inbound HTTPS, the one with the lowest priority number decides."""
     [firewall] = read_group(security_group(*rules))
 
     about = [
@@ -125,9 +130,7 @@ def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> No
 def test_first_access_restriction_of_a_site_decides(
     drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
 ) -> None:
-    """The first by priority decides; one restriction denies all others; the scm site has
-    its own.
-    """
+    """A restriction denies all other addresses. The scm site may have separate restrictions."""
     listed = [
         restriction(source, 100 - number, access) for number, (source, access) in enumerate(drawn)
     ]
@@ -147,14 +150,14 @@ def test_first_access_restriction_of_a_site_decides(
 @pytest.mark.parametrize("kind", LISTS)
 @given(PREFIXES.filter(bool))
 def test_address_list_allows_exactly_its_addresses(kind: str, prefixes: list[str]) -> None:
-    """This holds for every kind with such a list, with the kind's test data."""
+    """The test runs for each kind that has such a list."""
     world = World()
     resources = firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}
 
     [firewall] = asyncio.run(build_firewall_kinds(fakes_of(world).ports.resources)[kind].read())
 
-    expected = [one for one in CALLERS if any(contains(prefix, one) for prefix in prefixes)]
+    expected = [one for one in CALLERS if any(source_contains(prefix, one) for prefix in prefixes)]
     assert list_allowed_addresses(firewall) == expected
 
 
@@ -162,7 +165,7 @@ FILTER = st.tuples(st.sampled_from(["allow", "forbid"]), PREFIXES.filter(bool))
 
 
 @given(st.lists(FILTER, max_size=3), st.lists(FILTER, max_size=2), st.booleans())
-def test_a_call_passes_every_filter_of_api_management(
+def test_api_management_allows_addresses_that_all_filters_allow(
     common: list[tuple[str, list[str]]], own: list[tuple[str, list[str]]], has_base: bool
 ) -> None:
     """The filters are those of the API, and of the service if the API's policy has its base."""
@@ -184,7 +187,7 @@ def test_a_call_passes_every_filter_of_api_management(
 
     def passes(caller: str, one: tuple[str, list[str]]) -> bool:
         action, prefixes = one
-        return any(contains(prefix, caller) for prefix in prefixes) == (action == "allow")
+        return any(source_contains(prefix, caller) for prefix in prefixes) == (action == "allow")
 
     applied = [*(common if has_base else []), *own]
     expected = [one for one in CALLERS if all(passes(one, each) for each in applied)]

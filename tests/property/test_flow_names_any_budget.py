@@ -1,4 +1,4 @@
-"""Test that a flow's name is found with any budget and number of flows, each page read once."""
+"""Test that a flow's name is found with any request budget and any number of flows."""
 
 import asyncio
 from collections import Counter
@@ -18,19 +18,19 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class Rationed:
-    """The flow service with a limit of requests in an invocation."""
+    """A flow service with a limit of requests per invocation."""
 
     expires: set[int] = field(default_factory=set)
     left: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     _cursors: int = 0
 
-    def before(self, port: Any, *names: str) -> Any:
-        """Put the limit before the named methods of a port."""
+    def wrap_methods(self, port: Any, *names: str) -> Any:
+        """Return the port with the limit on these methods."""
         return _Rationed(self, port, names)
 
     def take(self, name: str, last: str) -> None:
-        """Count a request, or reject it."""
+        """Count a request, or reject the request."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -59,13 +59,13 @@ class _Rationed:
 
 
 class _Unnamed:
-    """Dataverse without the second id of a row, or with another one."""
+    """A Dataverse that returns rows without their second id, or with another one."""
 
     def __init__(self, workflows: Any, unique_id: str) -> None:
         self._workflows, self._unique_id = workflows, unique_id
 
     async def get(self, environment: Any, workflow_id: str) -> Any:
-        """Return a row."""
+        """Return the row with the other id."""
         row = await self._workflows.get(environment, workflow_id)
         return replace(row, unique_id=self._unique_id)
 
@@ -80,8 +80,8 @@ def _build_services(
     return replace(
         services,
         workflows=workflows,
-        flow_reports=service.before(services.flow_reports, "get_flow"),
-        flow_pages=service.before(services.flow_pages, "flows"),
+        flow_reports=service.wrap_methods(services.flow_reports, "get_flow"),
+        flow_pages=service.wrap_methods(services.flow_pages, "flows"),
     )
 
 
@@ -106,7 +106,7 @@ def _build_scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
 def test_name_that_only_the_list_contains_is_found(
     flows: int, wanted: int, page: int, calls: int, unique_id: str, expires: set[int]
 ) -> None:
-    """A page that was searched is not searched again unless a cursor has expired."""
+    """A page is searched again only if a cursor has expired."""
 
     async def play() -> None:
         scenario, made = _build_scenario(flows)
@@ -132,7 +132,7 @@ def test_name_that_only_the_list_contains_is_found(
 
 
 async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
-    """Dataverse returns the name and the flow service confirms it, except in another state."""
+    """Dataverse returns the name, and the flow service confirms it if the state is as expected."""
     scenario, made = _build_scenario(300)
     flow, service = made[-1], Rationed(left=4)
     services = _build_services(scenario, service)
@@ -148,7 +148,7 @@ async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
 
 
 async def test_missing_flow_has_no_name() -> None:
-    """The list is read to its end, and no row is left."""
+    """The list is read to its end. No row of the search is left."""
     scenario, made = _build_scenario(3)
     service = Rationed(left=100)
     services = _build_services(scenario, service)

@@ -1,4 +1,4 @@
-"""Test that the index and the complete rows always give the same answer."""
+"""Test that the job index and the complete rows give the same answers."""
 
 import random
 from collections import Counter
@@ -33,7 +33,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 async def read_both_answers[T](
     services: Services, ask: Callable[[Services], Awaitable[T]]
 ) -> tuple[T, T]:
-    """Return the answer from the index, then the answer from every row."""
+    """Return the answer from the index, and the answer from all rows."""
     runs = services.tables.timer_runs
     kept = await runs.get("timer", COMPARED)
     assert kept is not None, "no comparison has come to its end"
@@ -44,8 +44,8 @@ async def read_both_answers[T](
     return fast, slow
 
 
-async def check(scenario: Scenario) -> None:
-    """Compare all that people see; the order of flows and environments does not count."""
+async def check_answers(scenario: Scenario) -> None:
+    """Compare all answers that people see, in any order of flows and environments."""
     fast, slow = await read_both_answers(scenario.services, show_status)
     assert fast.flows == slow.flows
     assert fast.not_migrated == slow.not_migrated
@@ -68,14 +68,14 @@ async def count_index_rows(services: Services) -> Counter[NamedKind]:
 
 
 async def compare_twice(services: Services, scenario: Scenario) -> None:
-    """Compare twice, with enough time between to count closed jobs."""
+    """Compare the index twice, with enough time between to count closed jobs."""
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(services)
 
 
 def build_scenario() -> Scenario:
-    """Return a tenant of a few flows that are not planned yet."""
+    """Return a tenant with a few flows that are not planned yet."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
         scenario.build.app_setting_caller(
@@ -128,7 +128,7 @@ async def do_random_action(scenario: Scenario, draw: random.Random, number: int)
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
-    """Remediations, actions, comparisons and time come in random order, with crashes."""
+    """Remediations, actions, comparisons and time come in random order; processes are killed."""
     draw = random.Random(seed)  # noqa: S311 -- no secret
     scenario = build_scenario()
     await scenario.opt_in()
@@ -151,11 +151,11 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
         # The index is trusted, though nothing has corrected it.
         run = TimerRun(timer=COMPARED, completed_at=scenario.services.now)
         await scenario.services.tables.timer_runs.upsert(run)
-        await check(scenario)
+        await check_answers(scenario)
 
 
 async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> None:
-    """A retired job is only counted; after a rollback it is named again."""
+    """A retired job is only counted. After a rollback, the index has a row for the job."""
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -164,19 +164,19 @@ async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> N
     await compare_twice(scenario.services, scenario)
 
     before = await count_index_rows(scenario.services)
-    await check(scenario)
+    await check_answers(scenario)
     job = await scenario.job("Orders")
     await scenario.driver.call(lambda s: FLOW.order(s, (job.environment_id, job.id), _keep_row))
     await scenario.roll_back(job.original_id, run=timedelta(minutes=1))
     under_way = await count_index_rows(scenario.services)
-    await check(scenario)
+    await check_answers(scenario)
     await scenario.run(timedelta(days=9))
     await compare_twice(scenario.services, scenario)
 
     assert before[NamedKind.FLOW_JOB] == 0
     assert under_way[NamedKind.FLOW_JOB] == 1
     assert (await show_status(scenario.services)).flows == {"retired": 3, "rolled_back": 1}
-    await check(scenario)
+    await check_answers(scenario)
 
 
 def _keep_row(job: FlowJob) -> FlowJob:
@@ -185,7 +185,7 @@ def _keep_row(job: FlowJob) -> FlowJob:
 
 
 async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> None:
-    """A writer that names the job again makes the removal of its name fail."""
+    """The writer changes the index row, so the comparison cannot remove the row."""
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -218,11 +218,11 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
     assert done
     named = {row.job_id for row in await services.tables.job_index.all()}
     assert job.id in named
-    await check(scenario)
+    await check_answers(scenario)
 
 
 async def test_unreadable_index_row_loses_no_job() -> None:
-    """The row's key names its job; without counts, the jobs of the environment are read."""
+    """The row's key names the job. Without counts, the app reads the jobs of the environment."""
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -238,4 +238,4 @@ async def test_unreadable_index_row_loses_no_job() -> None:
     assert fast.environments == slow.environments
     await compare_job_index(scenario.services)
     assert all(isinstance(row, IndexRow) for row in await scenario.services.tables.job_index.all())
-    await check(scenario)
+    await check_answers(scenario)

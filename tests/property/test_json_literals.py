@@ -1,4 +1,4 @@
-"""Test that reading the literals around matches finds what reading all literals finds."""
+"""Test that the search for literals around matches finds the same as a full parse."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _DOCUMENTS = st.recursive(
 def test_strings_around_matches_equal_those_of_a_full_parse(
     document: object, is_ascii: bool, indent: int | None
 ) -> None:
-    """Values and places are the same, however the document is written."""
+    """Values and offsets are equal in any layout of the document."""
     source = json.dumps(document, ensure_ascii=is_ascii, indent=indent)
 
     found = list(json_strings_around(source, _WANTED))

@@ -1,4 +1,4 @@
-"""Test that the daily check of the flow service's list ends with any length and daily budget."""
+"""Test the daily check of the flow service's list, with any length and request budget."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,15 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class KilledError(BaseException):
-    """The process dies."""
+    """Raised when the process is killed."""
 
 
 @dataclass(slots=True)
 class Service:
-    """A flow service with a daily limit. All flows are on; a list of names does not show it."""
+    """A flow service with a daily request limit.
+
+    All flows are on. A bare list has no states.
+    """
 
     pages: list[tuple[str, ...]]
     is_bare: bool
@@ -35,7 +38,7 @@ class Service:
     read: list[str] = field(default_factory=list)
 
     async def read_flows(self, _: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page."""
+        """Return a page of the list."""
         self._take()
         if cursor and self.expired:
             raise PlatformError("the cursor has expired", code="BadRequest", status=400)
@@ -75,7 +78,7 @@ async def _run_check(
     return await check_in_flow_list(services, environment, {name: name for name in names}, found_on)
 
 
-async def _look_daily(service: Service, calls: int, expires: set[int], deaths: list[int]) -> None:
+async def _check_daily(service: Service, calls: int, expires: set[int], deaths: list[int]) -> None:
     scenario = Scenario()
     scenario.build.link()
     environment = await scenario.services.environments.get(scenario.build.environment.id)
@@ -119,18 +122,18 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
     expires: set[int],
     deaths: list[int],
 ) -> None:
-    """Pages, calls a day, cursors that expire and processes that die are drawn at random.
+    """The number of requests per day, expired cursors and killed processes are drawn at random.
 
-    A bare list takes two calls of a day at least: the page, and one of its flows.
+    A bare list needs at least two requests per day: the page and one of its flows.
     """
     names = iter(f"flow-{n:02}" for n in range(sum(sizes)))
     pages = [tuple(next(names) for _ in range(size)) for size in sizes]
     service = Service(pages=pages, is_bare=is_bare, refused=refused)
-    asyncio.run(_look_daily(service, max(calls, 2) if is_bare else calls, expires, deaths))
+    asyncio.run(_check_daily(service, max(calls, 2) if is_bare else calls, expires, deaths))
 
 
 async def test_daily_check_of_a_list_that_repeats_its_pages_ends() -> None:
-    """The check reads each page once, reports the rest as not checked, and starts again later."""
+    """The check reads each page once, reports the other flows as not checked, and starts again."""
     scenario = Scenario()
     scenario.build.link()
     environment = await scenario.services.environments.get(scenario.build.environment.id)

@@ -1,4 +1,4 @@
-"""Test that long lists end and are read once, with any budget from one request a minute."""
+"""Test that long lists are read to their end and each page once, with any request budget."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ expiries = st.frozensets(st.integers(1, MOST), max_size=3)
 
 @dataclass(slots=True)
 class Lists:
-    """A filter before the reports: it records the pages returned, and lets cursors expire."""
+    """Records the pages that the reports return, and lets cursors expire."""
 
     expires: frozenset[int]
     #: Of each page: which list, its cursor, and how many items it had; None: it was refused.
@@ -44,7 +44,7 @@ class Lists:
     _cursors: int = 0
 
     def put_before(self, scenario: Scenario) -> None:
-        """Put the filter before the port of every process of the scenario."""
+        """Wrap the port in every process of the scenario."""
 
         def watched(ports: Ports) -> Ports:
             reports: Any = _Watched(self, ports.flow_reports)
@@ -54,12 +54,12 @@ class Lists:
         scenario.renew()
 
     @property
-    def expired(self) -> int:
+    def count_expired(self) -> int:
         """Return the number of rejected cursors."""
         return sum(size is None for _, _, size in self.given)
 
-    def readings(self, name: object) -> list[list[str]]:
-        """Return the cursors of the pages of one list, separately after each that expired."""
+    def list_readings(self, name: object) -> list[list[str]]:
+        """Return the cursors of each read of one list; a read ends when a cursor expires."""
         found: list[list[str]] = [[]]
         for one, cursor, size in self.given:
             if one == name and size is None:
@@ -68,10 +68,10 @@ class Lists:
                 found[-1].append(cursor)
         return found
 
-    async def page[T](
+    async def read_page[T](
         self, name: object, cursor: str, read: Callable[[], Awaitable[ResultPage[T]]]
     ) -> ResultPage[T]:
-        """Return a page, or reject its cursor."""
+        """Return a page and record it, or reject its cursor."""
         self._cursors += bool(cursor)
         if cursor and self._cursors in self.expires:
             self.given.append((name, cursor, None))
@@ -91,19 +91,19 @@ class _Watched:
     async def run_page(
         self, environment_id: str, flow_name: str, cursor: str = "", **times: Any
     ) -> ResultPage[Any]:
-        """Record a page of the runs of a flow."""
+        """Return a page of a flow's runs and record it."""
         read = self._reports.run_page
         name = (flow_name, times["until"])
-        return await self._lists.page(
+        return await self._lists.read_page(
             name, cursor, lambda: read(environment_id, flow_name, cursor, **times)
         )
 
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[Any]:
-        """Record a page of a report."""
+        """Return a page of a report and record it."""
         read = self._reports.read_microsoft_key_flows
-        return await self._lists.page(
+        return await self._lists.read_page(
             cannot_migrate_only,
             cursor,
             lambda: read(environment_id, cursor, cannot_migrate_only=cannot_migrate_only),
@@ -111,7 +111,7 @@ class _Watched:
 
 
 def _add_runs(scenario: Scenario, flow: FakeFlow, count: int) -> None:
-    """Let a flow run every hour."""
+    """Add runs to a flow, one per hour."""
     for number in range(count):
         started = scenario.world.clock.now() - timedelta(hours=number, seconds=1)
         run = FakeRun(
@@ -124,7 +124,7 @@ def _add_runs(scenario: Scenario, flow: FakeFlow, count: int) -> None:
 
 
 async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
-    """Ask until all is archived, as the command does; return the states of the archives."""
+    """Request the archives until all are complete, as the command does; return their states."""
     until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
         found = await scenario.driver.call(lambda s: archive_runs(s, scenario.remediation.id))
@@ -147,7 +147,10 @@ async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
 def test_run_archives_complete_and_read_no_run_twice(
     runs: list[int], page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """The remediation continues meanwhile; an expired cursor reads only the boundary run again."""
+    """The remediation continues meanwhile.
+
+    After an expired cursor, only the boundary run is read again.
+    """
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
@@ -172,10 +175,10 @@ def test_run_archives_complete_and_read_no_run_twice(
         kept = [json.loads(line)["run"] for part in parts for line in part.splitlines()]
         assert sorted(kept) == sorted(run.run_id for flow in flows for run in flow.runs)
         for name in {name for name, _, _ in lists.given}:
-            for cursors in lists.readings(name):
+            for cursors in lists.list_readings(name):
                 assert len(cursors) == len(set(cursors)), lists.given
         of_runs = [one for one in lists.given if isinstance(one[0], tuple)]
-        assert sum(size or 0 for _, _, size in of_runs) <= sum(runs) + lists.expired
+        assert sum(size or 0 for _, _, size in of_runs) <= sum(runs) + lists.count_expired
         assert meter.most_in_a_minute() <= calls
 
     asyncio.run(play())
@@ -192,7 +195,7 @@ def test_run_archives_complete_and_read_no_run_twice(
 def test_assessment_completes_and_reads_no_page_twice(
     flows: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """After a cursor has expired, that list begins again, and no other."""
+    """After an expired cursor, only that list is read again from its first page."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
@@ -213,7 +216,7 @@ def test_assessment_completes_and_reads_no_page_twice(
         assert all("no run" in flow.callers_unknown_reason for flow in found.answer.flows)
         whole = [str(first) if first else "" for first in range(0, max(flows, 1), page)]
         for staying in (True, False):
-            *cut, last = lists.readings(staying)
+            *cut, last = lists.list_readings(staying)
             assert last == whole
             assert all(one == whole[: len(one)] for one in cut)
         assert meter.most_in_a_minute() <= calls
@@ -223,7 +226,7 @@ def test_assessment_completes_and_reads_no_page_twice(
 
 @dataclass(slots=True)
 class FewRequests:
-    """A Power Apps service with a limit of requests a minute, whose cursors may expire."""
+    """A Power Apps service with a limit of requests per minute, whose cursors may expire."""
 
     clock: Any
     a_minute: int
@@ -241,7 +244,7 @@ class FewRequests:
         self._times.append(now)
 
     def put_before(self, scenario: Scenario) -> None:
-        """Put the limit before the two ports of the service."""
+        """Wrap the two ports of the service."""
 
         def limited(ports: Ports) -> Ports:
             connections: Any = _FewRequestsOf(self, "connections", ports.connections)
@@ -259,15 +262,15 @@ class _FewRequestsOf:
     port: Any
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Any]:
-        """Record a page of the list."""
+        """Return a page of the list and record it."""
         self.requests.take()
         read = self.port.read_page
-        return await self.requests.lists.page(
+        return await self.requests.lists.read_page(
             self.name, cursor, lambda: read(environment_id, cursor)
         )
 
     async def read_sign_in(self, environment_id: str, connector: str) -> Any:
-        """Record a connector."""
+        """Return the sign-in of a connector and record the connector."""
         self.requests.take()
         self.requests.connectors.append(connector)
         return await self.port.read_sign_in(environment_id, connector)
@@ -282,10 +285,10 @@ class _FewRequestsOf:
     expires=expiries,
 )
 @example(connections=MOST, apps=MOST, page=1, calls=1, expires=frozenset())
-def test_an_assessment_reads_connections_and_apps_once(
+def test_assessment_reads_connections_and_canvas_apps_once(
     connections: int, apps: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """No page and no connector is read twice, except a list whose cursor has expired."""
+    """A page or a connector is read twice only if the cursor of its list has expired."""
 
     async def play() -> None:
         scenario = Scenario()
@@ -316,7 +319,7 @@ def test_an_assessment_reads_connections_and_apps_once(
         assert len(requests.connectors) == len(set(requests.connectors)) == min(connections, 4)
         for name, count in (("connections", connections), ("apps", apps)):
             whole = [str(first) if first else "" for first in range(0, max(count, 1), page)]
-            *cut, last = requests.lists.readings(name)
+            *cut, last = requests.lists.list_readings(name)
             assert last == whole
             assert all(one == whole[: len(one)] for one in cut)
 
@@ -325,7 +328,7 @@ def test_an_assessment_reads_connections_and_apps_once(
 
 @dataclass(slots=True)
 class FewReads:
-    """App settings with a limit of reads a minute."""
+    """App settings with a limit of reads per minute."""
 
     settings: Any
     clock: Any
@@ -334,7 +337,7 @@ class FewReads:
     _times: list[Any] = field(default_factory=list)
 
     async def read_sites(self) -> Any:
-        """Return every app."""
+        """Return all apps."""
         return await self.settings.read_sites()
 
     async def read(self, site_id: str) -> Any:
@@ -352,7 +355,7 @@ class FewReads:
 @given(flows=st.integers(1, MOST), calls=st.integers(1, 6))
 @example(flows=MOST, calls=1)
 def test_assessment_searches_each_place_once(flows: int, calls: int) -> None:
-    """No caller stays unknown because requests were missing, whatever the number of invocations."""
+    """No caller stays unknown for lack of requests, with any number of invocations."""
 
     async def play() -> None:
         scenario = Scenario()

@@ -1,4 +1,4 @@
-"""Test that the daily check reads each of many flows in turn, with any budget and crash."""
+"""Test that the daily check reads many flows in turn, with any request budget."""
 
 import asyncio
 from collections.abc import Collection
@@ -21,12 +21,12 @@ AT_A_TIME = 3
 
 
 class KilledError(BaseException):
-    """The process dies."""
+    """Raised when the process is killed."""
 
 
 @dataclass(slots=True)
 class Rationed:
-    """Dataverse with a daily limit of requests, which rejects reads of some flows."""
+    """A Dataverse with a daily request limit that rejects reads of some flows."""
 
     calls: int
     refused: frozenset[str]
@@ -38,7 +38,7 @@ class Rationed:
     async def read_summaries(
         self, _: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return flows that are off while requests are left."""
+        """Return summaries of flows that are off, while requests are left."""
         self.made += 1
         if self.made == self.dies_at:
             raise KilledError
@@ -51,7 +51,7 @@ class Rationed:
             for one in workflow_ids
         }
 
-    async def seen_one(self, job_id: str, _: WorkflowSummary | None) -> None:
+    async def record_checked(self, job_id: str, _: WorkflowSummary | None) -> None:
         """Record that a flow was checked."""
         self.seen.append(job_id)
 
@@ -59,7 +59,10 @@ class Rationed:
 async def run_daily_checks(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """Run the daily check; raises `AssertionError` if a flow waits longer than necessary."""
+    """Run the daily check on several days.
+
+    Raises `AssertionError` if a flow waits longer than necessary.
+    """
     scenario, turns = Scenario(), -(-flows // AT_A_TIME)
     scenario.build.link()
     ids = {f"job-{n:03}": f"flow-{n:03}" for n in range(flows)}
@@ -70,10 +73,10 @@ async def run_daily_checks(
     for day in range(len(deaths) + -(-turns // calls) + 1):
         dies_at = deaths[day] if day < len(deaths) else 0
         today: Any = Rationed(calls, refused, dies_at=dies_at)
-        services = _with(scenario, today)
+        services = _replace_workflows(scenario, today)
         try:
             missed = await check_in_rotation(
-                services, environment, DailyCheckTarget.RETIRED, ids, today.seen_one
+                services, environment, DailyCheckTarget.RETIRED, ids, today.record_checked
             )
         except KilledError:
             missed = -1
@@ -88,7 +91,7 @@ async def run_daily_checks(
     assert seen == wanted
 
 
-def _with(scenario: Scenario, workflows: Any) -> Any:
+def _replace_workflows(scenario: Scenario, workflows: Any) -> Any:
     return replace(scenario.services, workflows=workflows)
 
 

@@ -1,4 +1,4 @@
-"""Test that no message in a queue causes an exception, a dead letter or an empty remediation."""
+"""Test that no message in a queue raises an exception, is dead-lettered, or changes a job."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ TRIGGERS: tuple[Trigger, ...] = (
 
 
 def _list_valid_messages() -> Iterator[Any]:
-    """Yield valid messages: the app's own, and recorded events if there are some."""
+    """Yield the app's own messages, and the recorded events of `FLOW_CORPUS`."""
     data = {"environmentId": "e", "policyId": "p", "linkStatus": "Linked", "linkedSince": "now"}
     key = {"VaultName": "vault", "ObjectName": "key"}
     yield {"specversion": "1.0", "id": "1", "type": LINKED, "source": "/", "data": data}
@@ -61,7 +61,7 @@ values = st.recursive(
 
 @st.composite
 def draw_bodies(draw: st.DrawFn) -> bytes:
-    """Draw bytes, JSON, or a real message with a few changes, sometimes cut off."""
+    """Draw bytes, JSON, or a valid message with a few changes, possibly truncated."""
     kind = draw(st.sampled_from(["bytes", "json", "mutated", "mutated", "mutated"]))
     if kind == "bytes":
         return draw(st.binary(max_size=60))
@@ -75,7 +75,7 @@ def draw_bodies(draw: st.DrawFn) -> bytes:
 
 
 def _mutate(draw: st.DrawFn, value: Any) -> Any:
-    """Replace, drop or rename one place within a document."""
+    """Replace, remove or rename one member at any depth."""
     if isinstance(value, dict) and value and draw(st.integers(0, 5)):
         name = draw(st.sampled_from(sorted(value)))
         rest = {key: one for key, one in value.items() if key != name}
@@ -96,7 +96,7 @@ def _mutate(draw: st.DrawFn, value: Any) -> Any:
     )
 )
 def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, bytes, str]]) -> None:
-    """Each message is ignored or stored with a reason, and the timer still works."""
+    """A stored message has a reason. The timers still work."""
 
     async def deliver() -> None:
         scenario = Scenario()

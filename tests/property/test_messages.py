@@ -1,4 +1,4 @@
-"""Test that a message with any names and texts is small and contains no signature."""
+"""Test that a notification with any names and texts is small and contains no signature."""
 
 import json
 import logging
@@ -43,7 +43,7 @@ TEXTS = st.one_of(
 
 @st.composite
 def draw_actions(draw: st.DrawFn) -> PendingAction:
-    """Return an action of any kind with any texts."""
+    """Return a required action of any kind, with any texts."""
     flows = draw(st.lists(TEXTS, max_size=7))
     return PendingAction(
         kind=draw(st.sampled_from(PendingActionKind)),
@@ -78,10 +78,10 @@ WORST = PendingAction(
 @example([WORST, WORST])
 @given(st.lists(draw_actions(), min_size=1, max_size=3))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-async def test_every_message_is_small_and_has_no_signature(
+async def test_every_notification_is_small_and_has_no_signature(
     caplog: pytest.LogCaptureFixture, pending: list[PendingAction]
 ) -> None:
-    """Teams takes 28 KB at most, a webhook 20 KB; a message has one action or several."""
+    """Teams accepts at most 28 KB, a webhook 20 KB. A notification has one action or several."""
     caplog.clear()
     caplog.set_level(logging.WARNING)
     action = pending[0] if len(pending) == 1 else digest_of(pending)
@@ -110,7 +110,7 @@ async def test_every_message_is_small_and_has_no_signature(
 
 
 @given(st.lists(st.from_regex(r"[A-Z][a-z]{0,9}\.", fullmatch=True), min_size=1, max_size=9))
-def test_first_sentence_of_a_text_is_whole(sentences: list[str]) -> None:
+def test_first_sentence_of_a_text_is_complete(sentences: list[str]) -> None:
     """A full stop in a name does not end the sentence."""
     text = " ".join(sentences)
 
@@ -121,8 +121,7 @@ def test_first_sentence_of_a_text_is_whole(sentences: list[str]) -> None:
     )
 
 
-def test_cut_text_ends_with_an_ellipsis() -> None:
-    """The message shows that its text continues."""
+def test_shortened_text_ends_with_an_ellipsis() -> None:
     cut = first_sentences("word " * 100, 0, 50)
 
     assert len(cut) == 50

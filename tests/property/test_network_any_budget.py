@@ -1,4 +1,4 @@
-"""Test that reading a network ends with any request budget from one a minute."""
+"""Test that a read of the network ends with any request budget."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ BATCH = 3
 
 
 class KilledError(BaseException):
-    """The process dies."""
+    """Raised when the process is killed."""
 
 
 @dataclass(slots=True)
 class Rationed(PagedResourceReader):
-    """Apps in pages with a limit of requests in an invocation; cursors expire and processes die."""
+    """Pages of apps with a limit of requests; cursors may expire, and processes may be killed."""
 
     apps: int
     page_size: int
@@ -49,25 +49,25 @@ class Rationed(PagedResourceReader):
     _cursors: int = 0
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:
-        """No reading calls this, because a reading asks for pages."""
+        """Fail, because a resumable read requests pages."""
         raise NotImplementedError
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> "list[Document]":  # type: ignore[valid-type]
-        """Return nothing, because only apps have resources here."""
+        """Fail, because a resumable read requests pages."""
         raise NotImplementedError
 
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """Return nothing, because only apps have resources here."""
+        """Fail, because only kinds other than apps have children."""
         raise NotImplementedError
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """Return a page."""
+        """Return a page of apps."""
         name = f"{resource_type} {cursor}"
         self._take(name)
         self._cursors += bool(cursor)
@@ -125,8 +125,8 @@ async def _is_complete(services: Services) -> bool:
     )
 
 
-async def _read(scenario: Scenario, azure: Rationed, calls: int, host: str) -> bool:
-    """Let one invocation read; return whether the reading has ended."""
+async def _read_once(scenario: Scenario, azure: Rationed, calls: int, host: str) -> bool:
+    """Let one invocation read; return whether the read is complete."""
     services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = calls
@@ -152,7 +152,7 @@ async def _read(scenario: Scenario, azure: Rationed, calls: int, host: str) -> b
 @example(
     apps=20, page_size=1, calls=1, expires=frozenset(), malformed=set(), gone=frozenset(), host="*"
 )
-def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
+def test_read_of_the_network_ends_and_sends_no_request_twice(
     apps: int,
     page_size: int,
     calls: int,
@@ -170,7 +170,7 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
         lists = len(build_firewall_kinds(azure)) + 20 + -(-apps // page_size)
         most = len(malformed) + (lists * (1 + len(expires)) + apps + len(expires)) // calls + 2
         for _ in range(most):
-            if await _read(scenario, azure, calls, host):
+            if await _read_once(scenario, azure, calls, host):
                 break
         else:
             raise AssertionError(azure.asked)
@@ -193,7 +193,10 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
 def test_killed_process_repeats_at_most_one_batch_of_requests(
     apps: int, page_size: int, deaths: list[int]
 ) -> None:
-    """Stored answers are not read again. Others wait until the dead reader's lease ends."""
+    """Stored answers are not read again.
+
+    Other invocations wait until the killed one's lease ends.
+    """
 
     async def play() -> None:
         scenario = Scenario()
@@ -203,7 +206,7 @@ def test_killed_process_repeats_at_most_one_batch_of_requests(
         for dies_in in [*deaths, 0]:
             azure.dies_in = dies_in
             try:
-                assert await _read(scenario, azure, 1_000, ANY_HOST)
+                assert await _read_once(scenario, azure, 1_000, ANY_HOST)
                 break
             except KilledError:
                 killed += 1
@@ -216,14 +219,14 @@ def test_killed_process_repeats_at_most_one_batch_of_requests(
 
 
 def get_max_parallel_requests() -> int:
-    """Return how many requests can be in progress in a process that dies."""
+    """Return how many requests can be in progress when a process is killed."""
     from shared.concurrency import SIDE_BY_SIDE
 
     return SIDE_BY_SIDE
 
 
 async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
-    """The flow's app is read first; the verdict needs none of the 1,000 others."""
+    """The firewall of the flow's host is read before the 1,000 others."""
     scenario = Scenario()
     scenario.build.link()
     scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
@@ -240,8 +243,8 @@ async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
     assert not await _is_complete(services)
 
 
-async def test_one_reader_at_a_time_makes_requests() -> None:
-    """A second reader uses stored answers, or waits until the first has ended."""
+async def test_only_one_invocation_reads_the_network_at_a_time() -> None:
+    """A second invocation uses stored answers, or waits."""
     scenario = Scenario()
     scenario.build.link()
     azure = Rationed(10, 5, left=1_000)

@@ -1,4 +1,4 @@
-"""Compare the arithmetic of addresses and rules with a check of every single address."""
+"""Compare the app's evaluation of addresses and rules with a check of every single address."""
 
 from ipaddress import ip_address, ip_network
 
@@ -24,24 +24,26 @@ TAG, REGIONAL = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"
 SOURCES = st.one_of(V4, V6, st.sampled_from([TAG.lower(), REGIONAL.upper(), "*", "VirtualNetwork"]))
 
 
-def contains(prefixes: list[str], address: str) -> bool:
+def prefixes_contain(prefixes: list[str], address: str) -> bool:
     """Return whether one of the prefixes contains an address."""
     return any(ip_address(address) in ip_network(one, strict=False) for one in prefixes)
 
 
 @given(PREFIXES, PREFIXES)
-def test_sets_of_addresses_add_and_subtract(left: list[str], right: list[str]) -> None:
-    """Union, difference, intersection and comparison are exact."""
+def test_set_operations_on_address_ranges_are_exact(left: list[str], right: list[str]) -> None:
+    """The operations are union, difference, intersection and comparison."""
     a, b = AddressRanges.of(left), AddressRanges.of(right)
 
     both, either, only = (list(part.prefixes()) for part in (a & b, a | b, a - b))
 
-    assert (a <= b) == all(contains(right, one) for one in ADDRESSES if contains(left, one))
+    assert (a <= b) == all(
+        prefixes_contain(right, one) for one in ADDRESSES if prefixes_contain(left, one)
+    )
     for address in ADDRESSES:
-        in_left, in_right = contains(left, address), contains(right, address)
-        assert contains(both, address) == (in_left and in_right)
-        assert contains(either, address) == (in_left or in_right)
-        assert contains(only, address) == (in_left and not in_right)
+        in_left, in_right = prefixes_contain(left, address), prefixes_contain(right, address)
+        assert prefixes_contain(both, address) == (in_left and in_right)
+        assert prefixes_contain(either, address) == (in_left or in_right)
+        assert prefixes_contain(only, address) == (in_left and not in_right)
 
 
 WALLS = st.builds(
@@ -72,7 +74,7 @@ WALLS = st.builds(
 def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
     walls: list[Firewall], hosts: list[str | None]
 ) -> None:
-    """Firewalls with the same rules are evaluated once, and each gap has its firewall's name."""
+    """Firewalls with equal rules are evaluated once. Each issue has the name of its firewall."""
     tags = tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
 
     found = NetworkCheck(walls, "europe", tags).find_required_issues()
@@ -91,8 +93,7 @@ def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
 
 
 @given(PREFIXES)
-def test_prefixes_of_a_set_give_the_same_set(prefixes: list[str]) -> None:
-    """Writing a set as prefixes and reading it again changes nothing."""
+def test_address_ranges_from_their_prefixes_are_equal(prefixes: list[str]) -> None:
     ranges = AddressRanges.of(prefixes)
 
     assert AddressRanges.of(ranges.prefixes()) == ranges
@@ -112,12 +113,12 @@ WORDS = st.one_of(
 
 @given(WORDS)
 def test_prefix_is_parsed_as_in_the_standard_library(word: str) -> None:
-    """The faster code accepts what `ipaddress` accepts, with the same addresses."""
+    """The app's faster parser and `ipaddress` accept the same texts with the same addresses."""
     assert parse_with_app(word) == parse_with_library(word)
 
 
 def parse_with_app(word: str) -> tuple[str, ...] | None:
-    """Return the prefix that the app reads, or None if it rejects the text."""
+    """Return the prefix that the app parses, or None if the app rejects the text."""
     try:
         return AddressRanges.of([word]).prefixes()
     except ValueError:
@@ -125,7 +126,7 @@ def parse_with_app(word: str) -> tuple[str, ...] | None:
 
 
 def parse_with_library(word: str) -> tuple[str, ...] | None:
-    """Return the prefix that the standard library reads, or None if it rejects the text."""
+    """Return the prefix that `ipaddress` parses, or None if `ipaddress` rejects the text."""
     try:
         network = ip_network(word.strip(), strict=False)
     except ValueError:
@@ -154,30 +155,32 @@ def draw_firewalls(draw: st.DrawFn) -> Firewall:
 
 @given(draw_firewalls(), PREFIXES)
 def test_first_matching_rule_decides_for_an_address(firewall: Firewall, tag: list[str]) -> None:
-    """A gap contains exactly the addresses that their first matching rule denies."""
+    """An issue has exactly the addresses that their first matching rule denies."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
 
     left = list(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
 
     for address in ADDRESSES:
-        is_refused = contains(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
-        assert contains(left, address) == is_refused
+        is_refused = (
+            prefixes_contain(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
+        )
+        assert prefixes_contain(left, address) == is_refused
 
 
 def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
     meanings = {TAG.lower(): tag, REGIONAL.lower(): tag, "virtualnetwork": []}
     for rule in firewall.rules:
         for source in rule.sources:
-            if source == "*" or contains(meanings.get(source.lower(), [source]), address):
+            if source == "*" or prefixes_contain(meanings.get(source.lower(), [source]), address):
                 return rule.action
     return firewall.default
 
 
 @given(draw_firewalls(), PREFIXES, st.integers(0, 6))
-def test_an_uncertain_rule_never_makes_anything_covered(
+def test_unreadable_rule_never_removes_an_issue(
     firewall: Firewall, tag: list[str], position: int
 ) -> None:
-    """An unreadable rule may make a verdict unknown, and cannot remove a gap."""
+    """An unreadable rule may only make a verdict unknown."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
     unread = FirewallRule(name="?", action=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
     rules = (*firewall.rules[:position], unread, *firewall.rules[position:])
@@ -197,10 +200,10 @@ def test_an_uncertain_rule_never_makes_anything_covered(
 
 
 @given(draw_firewalls(), PREFIXES, st.sampled_from([IPV4, IPV6, EVERYWHERE]))
-def test_a_verdict_counts_addresses(
+def test_verdict_agrees_with_a_check_of_each_address(
     firewall: Firewall, tag: list[str], version: AddressRanges
 ) -> None:
-    """The verdict agrees with a check of each address of the tag, for IPv4 and IPv6."""
+    """The addresses are those of a service tag, for IPv4 or IPv6."""
     tags = tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.of(tag) & version
 
@@ -209,7 +212,7 @@ def test_a_verdict_counts_addresses(
     answers = {
         _decide(firewall, tag, address)
         for address in ADDRESSES
-        if contains(list(asked.prefixes()), address)
+        if prefixes_contain(list(asked.prefixes()), address)
     }
     assert (
         verdict

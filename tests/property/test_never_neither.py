@@ -1,7 +1,8 @@
-"""Invariant 8 under kills and pauses: was on → one of the two is on, or people are told.
+"""Test invariant 8 with killed and paused processes: one of the two flows stays on.
 
-The process is struck at calls from the swap's first to its last, on platforms that refuse to
-start the copy, the original, or both, and whose reads lag.
+If the original was on, the original or the copy is on, or people are notified. The process is
+interrupted at requests from the first to the last of a cutover. The platform rejects the start of
+the copy, of the original, or of both, and its reads lag.
 """
 
 from datetime import timedelta
@@ -28,7 +29,7 @@ REFUSED = {
 
 
 async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
-    """Cut over while the process is interrupted, let all work end, and check."""
+    """Interrupt a cutover, let all work end, and check both flows."""
     pair = await build_pair(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
     world.watchers.append(pairs_on_together)
@@ -59,8 +60,8 @@ async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
     return pair
 
 
-def plan_of(at: int, moment: Moment, *, sleeps: bool) -> Plan:
-    """Return the plan that interrupts a request: the process dies or pauses."""
+def build_plan(at: int, moment: Moment, *, sleeps: bool) -> Plan:
+    """Return a plan that kills or pauses the process at a request."""
     if not sleeps:
         return Plan(at=at, moment=moment)
     return Pause(at=at, moment=moment, sleeps=FROZEN, clock=None)  # type: ignore[arg-type]
@@ -72,11 +73,11 @@ def plan_of(at: int, moment: Moment, *, sleeps: bool) -> Plan:
 async def test_original_or_copy_is_on_after_any_interruption(
     lag: float, step: int, refused: str, *, sleeps: bool
 ) -> None:
-    """The interruption comes before or after every second request, or every seventh with lag."""
+    """The process is interrupted at every second request, or at every seventh if reads lag."""
     at, has_struck = 1, True
     while has_struck and at <= LAST:
         for moment in Moment:
-            plan = plan_of(at, moment, sleeps=sleeps)
+            plan = build_plan(at, moment, sleeps=sleeps)
             await run_interrupted_cutover(refused, lag, plan)
             has_struck = plan.has_struck
         at += step

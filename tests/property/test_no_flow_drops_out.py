@@ -1,4 +1,4 @@
-"""Test that an assessment and a plan count every flow of any tenant."""
+"""Test that an assessment and a plan contain every flow of any tenant."""
 
 import asyncio
 from collections import Counter
@@ -28,8 +28,8 @@ _TENANTS = st.tuples(_FLOWS, st.booleans(), st.booleans(), st.booleans())
 type _Tenant = tuple[list[tuple[str, bool, bool]], bool, bool, bool]
 
 
-def build(builder: Builder, tenant: _Tenant) -> None:
-    """Add the flows, with or without a row, on or off, readable by the app or not."""
+def build_flows(builder: Builder, tenant: _Tenant) -> None:
+    """Add the flows, with or without rows, on or off, readable by the app or not."""
     flows, have_rows, hidden, stopped_listed = tenant
     assumptions = builder.world.assumptions
     assumptions.my_flows_have_rows = have_rows
@@ -41,10 +41,10 @@ def build(builder: Builder, tenant: _Tenant) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(_TENANTS)
-def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
-    """Flows that stay, that are unknown, and that move are all flows together."""
+def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
+    """Each flow stays on Microsoft's key, migrates, or is unknown."""
     assessed = Assessed()
-    build(assessed.build, tenant)
+    build_flows(assessed.build, tenant)
 
     asyncio.run(assessed.assess())
 
@@ -69,9 +69,9 @@ def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 @settings(max_examples=40, deadline=None)
 @given(_TENANTS, st.booleans())
 def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> None:
-    """Each flow has one item, and the counts of the actions agree with the items."""
+    """Each flow has one item. The counts of the actions agree with the items."""
     scenario = Scenario()
-    build(scenario.build, tenant)
+    build_flows(scenario.build, tenant)
     scenario.build.link()
 
     async def plan() -> tuple[set[str], dict[str, int]]:

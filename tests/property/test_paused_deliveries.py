@@ -1,4 +1,4 @@
-"""Test invariant 10: an invocation that pauses at any request and continues breaks nothing."""
+"""Test invariant 10: a paused invocation that continues later does no harm."""
 
 import asyncio
 from datetime import timedelta
@@ -38,8 +38,8 @@ def draw_pauses(calls: int) -> st.SearchStrategy[Strike]:
     return st.builds(Strike, at=st.integers(1, calls), moment=moments, sleep=sleeps)
 
 
-def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -> None:
-    """Run to the end; the action comes this number of minutes after the pause began."""
+def run_to_end(interrupted: Interrupted, order: Order | None = None, after: int = 0) -> None:
+    """Remediate to the end; an action follows this number of minutes after the pause began."""
     asyncio.run(interrupted.play(order, after=after * MINUTE))
 
 
@@ -52,11 +52,11 @@ def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -
     pause=Strike(at=9, moment=Moment.AFTER, sleep=timedelta(seconds=330)),
     profile=Profile.ADVERSARIAL,
 )
-def test_paused_delivery_does_not_change_the_result(
+def test_paused_invocation_does_not_change_the_result(
     ingredients: list[str], seed: int, pause: Strike, profile: Profile
 ) -> None:
-    """Each job is retired and no invariant breaks, wherever the invocation pauses."""
-    play(build_copied(ingredients, pause, seed=seed, profile=profile))
+    """Each job is retired, and no invariant is broken."""
+    run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,11 +68,11 @@ def test_paused_delivery_does_not_change_the_result(
     undo=st.sampled_from(UNDO),
     profile=profiles,
 )
-def test_rollback_during_a_paused_delivery_reverts_everything(
+def test_rollback_during_a_paused_invocation_reverts_everything(
     ingredients: list[str], seed: int, pause: Strike, after: int, undo: Order, profile: Profile
 ) -> None:
-    """A rollback during the pause restores every caller, turns copies off and ends co-ownership."""
-    play(build_copied(ingredients, pause, seed=seed, profile=profile), undo, after)
+    """Every caller is restored, copies are off, and co-ownerships are revoked."""
+    run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile), undo, after)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -84,12 +84,12 @@ def test_rollback_during_a_paused_delivery_reverts_everything(
     undo=st.sampled_from([None, *UNDO]),
     ordered=st.integers(0, 12),
 )
-def test_manual_secret_version_during_a_paused_delivery_is_kept_or_reported(
+def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
     seed: int, number: int, sleep: timedelta, after: int, undo: Order | None, ordered: int
 ) -> None:
-    """A person's new version, which the paused invocation has not read, stays or is reported.
+    """A person writes a new version that the paused invocation has not read.
 
-    It sleeps until another one has taken its place.
+    The pause lasts until another invocation has continued the job.
     """
 
     async def tell() -> None:
@@ -106,7 +106,7 @@ def test_manual_secret_version_during_a_paused_delivery_is_kept_or_reported(
                 await scenario.run(ordered * MINUTE)
                 await undo(services, remediation_id)
 
-        await interrupted.unfold(change, after=after * MINUTE)
+        await interrupted.run_to_end(change, after=after * MINUTE)
         told = [one.reason_code for one in scenario.fakes.notices.told]
         assert secret.value.startswith("new ") or Reason.STALE_WRITE in told
 
@@ -134,4 +134,4 @@ def test_paused_preparation_does_not_change_the_result(
     name: str, seed: int, pause: Strike, after: int, order: Order | None, profile: Profile
 ) -> None:
     """Each flow is prepared, or its definition is unchanged."""
-    play(build_prepared(name, pause, seed=seed, profile=profile), order, after)
+    run_to_end(build_prepared(name, pause, seed=seed, profile=profile), order, after)

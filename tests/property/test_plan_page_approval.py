@@ -1,4 +1,4 @@
-"""Test that a plan page approves what its bar says, or less, with any ticks and lost fields."""
+"""Test that a plan page approves at most the flows that its bar names, with any selection."""
 
 import json
 import re
@@ -40,7 +40,7 @@ type Fields = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A plan page in a browser."""
+    """A plan page as a browser shows it."""
 
     items: list[PlanItem]
     text: str = field(repr=False)
@@ -54,13 +54,13 @@ class Page:
 
     @property
     def hidden(self) -> Fields:
-        """Return the fields that are always sent."""
+        """Return the fields that the form always sends."""
         found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.form)
         return [(name, unescape(value)) for name, value in found]
 
     @property
     def ticks(self) -> dict[str, Mapping[str, str]]:
-        """Return the attributes of each tick by the flow's id."""
+        """Return the attributes of each checkbox, by its flow's id."""
         boxes = re.findall(
             r'<input class="pick" [^>]*name="included_flow_ids\[\]"[^>]*>', self.form
         )
@@ -70,19 +70,19 @@ class Page:
         return {one["value"]: one for one in found}
 
     def data(self, name: str) -> str:
-        """Return the data that the form gives to the script."""
+        """Return the data that the form passes to its script."""
         found = re.search(rf"""data-{name}=(?:"([^"]*)"|'([^']*)')""", self.form)
         assert found
         return unescape(found[1] or found[2] or "")
 
-    def said_for_all_ticks(self) -> tuple[int, int]:
-        """Return the flows and changes that the bar names with every tick."""
+    def read_bar(self) -> tuple[int, int]:
+        """Return the numbers of flows and changes that the bar shows if all flows are selected."""
         found = re.search(r"You approve ([\d,]+) flows?, ([\d,]+) changes?,", self.form)
         assert found
         return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
-    def counted_by_script(self, ticked: Iterable[str]) -> tuple[int, int]:
-        """Return the flows and changes that the script counts, as `plan.js` does."""
+    def count_like_script(self, ticked: Iterable[str]) -> tuple[int, int]:
+        """Return the numbers of flows and changes that the script `plan.js` counts."""
         near = {
             int(tick["data-at"]): (
                 int(tick["data-writes"]),
@@ -101,7 +101,7 @@ class Page:
 
 
 def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
-    """Return the flows and changes that a form approves, or None if the API rejects it."""
+    """Return the numbers that a form approves, or None if the API rejects the form."""
     fields: dict[str, list[str]] = {}
     for name, value in sent:
         fields.setdefault(parse_member_name(name), []).extend(value.split(","))
@@ -128,7 +128,7 @@ def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None
 
 @st.composite
 def draw_pages(draw: st.DrawFn) -> Page:
-    """Draw a plan of up to twelve flows, and one page of four rows."""
+    """Draw a plan of up to twelve flows, and one of its pages with four rows."""
     ids = [f"f{number}" for number in range(draw(st.integers(1, 12)))]
     items = []
     for number, flow in enumerate(ids):
@@ -163,7 +163,7 @@ def draw_pages(draw: st.DrawFn) -> Page:
 
 
 def build_form(page: Page, flows: Iterable[str]) -> Fields:
-    """Return the form with these ticks."""
+    """Return the form with these flows selected."""
     return [*page.hidden, *(("included_flow_ids[]", flow) for flow in flows)]
 
 
@@ -171,7 +171,7 @@ def build_form(page: Page, flows: Iterable[str]) -> Fields:
 def test_excluded_flows_are_decoded_as_they_were_encoded(
     plan: frozenset[int], left_out: set[int]
 ) -> None:
-    """Flows that do not await approval are dropped, and so is a text of another version."""
+    """Flows that do not await approval are omitted, and so is a text for another plan version."""
     awaiting, out = [f"f{one}" for one in plan], {f"f{one}" for one in left_out}
     text = encode_left_out("0123456789abcdef", awaiting, out)
 
@@ -185,36 +185,35 @@ def test_excluded_flows_are_decoded_as_they_were_encoded(
 
 @given(st.text(alphabet="0123456789abcdef.-_AZ", max_size=40))
 def test_decoded_flows_always_await_approval(text: str) -> None:
-    """A changed address leaves out no other flow, and does not fail."""
+    """A changed address excludes no other flow and raises no error."""
     for value in (text, f"0123456789abcdef.{text}"):
         read = decode_left_out(value, "0123456789abcdef", ["a", "b", "c"])
         assert read is None or set(read) <= {"a", "b", "c"}
 
 
 @given(draw_pages())
-def test_bar_with_all_ticks_shows_the_approved_flows(page: Page) -> None:
-    """The server's text and the script's numbers agree with the approval."""
+def test_bar_shows_the_approved_flows_if_all_are_selected(page: Page) -> None:
+    """The text of the server, the numbers of the script and the approval agree."""
     approved = find_approved(page.items, build_form(page, page.ticks))
 
-    said = page.said_for_all_ticks()
-    assert said == page.counted_by_script(page.ticks)
+    said = page.read_bar()
+    assert said == page.count_like_script(page.ticks)
     assert approved == said or (approved, said[0]) == (None, 0)
 
 
 @given(draw_pages(), st.data())
-def test_bar_with_some_ticks_shows_the_approved_flows(page: Page, data: st.DataObject) -> None:
-    """A page that offers all flows is rejected if no flow is ticked."""
+def test_bar_shows_the_approved_flows_if_some_are_selected(page: Page, data: st.DataObject) -> None:
+    """If a page offers all flows and none is selected, the API rejects the form."""
     flows = [flow for flow in page.ticks if data.draw(st.booleans())]
 
     approved = find_approved(page.items, build_form(page, flows))
 
-    counted = page.counted_by_script(flows)
+    counted = page.count_like_script(flows)
     assert approved == counted or (approved, counted[0]) == (None, 0)
 
 
 @given(draw_pages())
-def test_page_with_excluded_flows_shows_the_stored_ticks(page: Page) -> None:
-    """A flow that runs an excluded flow has no tick, or an empty one."""
+def test_page_selects_no_flow_that_runs_an_excluded_flow(page: Page) -> None:
     checked = [flow for flow, tick in page.ticks.items() if tick["checked"]]
     children = {one.workflow_id: set(one.children) for one in page.items if one.awaits_approval}
     hidden = dict(page.hidden)
@@ -227,11 +226,11 @@ def test_page_with_excluded_flows_shows_the_stored_ticks(page: Page) -> None:
 
 @given(draw_pages(), st.data())
 def test_form_without_some_fields_approves_no_more_flows(page: Page, data: st.DataObject) -> None:
-    """Any field may be lost; a form without a version or a choice is rejected."""
+    """A form without a version or a selection is rejected."""
     sent = build_form(page, page.ticks)
     kept = [one for one in sent if data.draw(st.booleans())]
 
     rest = find_approved(page.items, kept)
 
-    flows, changes = page.said_for_all_ticks()
+    flows, changes = page.read_bar()
     assert rest is None or (rest[0] <= flows and rest[1] <= changes)

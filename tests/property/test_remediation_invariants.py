@@ -1,6 +1,6 @@
-"""The invariants of the design: processes killed, messages doubled and late, orders at any time.
+"""Test the invariants of the design with killed processes, duplicate messages and edits.
 
-Each example is a whole remediation on fakes. After every write the watchers look at the tenant.
+Each example is a whole remediation on fakes. Watchers check the tenant after every write.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ INGREDIENTS: dict[str, Callable[[Builder], object]] = {
 
 
 def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None:
-    """Let an owner save a flow with one more step."""
+    """Let an owner save a flow with one more action."""
     flows = [
         flow
         for flow in scenario.world.flows()
@@ -84,13 +84,13 @@ def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None
 
 
 def edit_settings(scenario: Scenario, random: Random) -> None:
-    """Let a deployment add its own setting."""
+    """Let a deployment add an application setting."""
     for site in scenario.world.sites.values():
         site.settings["DEPLOYED"] = str(random.randrange(1_000))
 
 
-def copy_of(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
-    """Return the copy of an original, if there is one."""
+def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
+    """Return the copy of an original, or None."""
     lineage = lineage_of(original.client_data)
     return next(
         (
@@ -102,11 +102,11 @@ def copy_of(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
     )
 
 
-def put_back_settings(scenario: Scenario, _: Random) -> None:
-    """Let a deployment restore its original URL if that URL still works."""
+def restore_settings(scenario: Scenario, _: Random) -> None:
+    """Let a deployment restore the original's URL if that URL still works."""
     for flow in list(scenario.world.flows()):
         original = scenario.build.url_of(flow)
-        copy = copy_of(scenario, flow)
+        copy = find_copy(scenario, flow)
         if flow.made_by_app or copy is None or not flow.is_on:
             continue
         for site in scenario.world.sites.values():
@@ -120,7 +120,7 @@ EDITS = {
     "original": lambda scenario, random: edit_definition(scenario, random, copies=False),
     "copy": lambda scenario, random: edit_definition(scenario, random, copies=True),
     "settings": edit_settings,
-    "deployment": put_back_settings,
+    "deployment": restore_settings,
 }
 
 tenants = st.lists(st.sampled_from(sorted(INGREDIENTS)), min_size=1, max_size=3, unique=True)
@@ -131,7 +131,7 @@ plans = st.builds(
 )
 
 
-def make_scenario(
+def build_ingredients_scenario(
     ingredients: list[str],
     seed: int,
     plan: Plan,
@@ -154,7 +154,7 @@ def make_scenario(
 
 
 async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[object]]) -> None:
-    """Repeat an action until it is answered, as a person or the timer would."""
+    """Repeat an action until it succeeds, as a person or a timer does."""
     try:
         await order()
     except BaseException as error:
@@ -163,8 +163,8 @@ async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[ob
         await order()
 
 
-async def approve(scenario: Scenario) -> None:
-    """Approve the plan; a repetition finds that it is approved already."""
+async def approve_plan(scenario: Scenario) -> None:
+    """Approve the plan; a repeated approval of the same plan is no error."""
     with suppress(JobBlocked):
         await repeat_until_done(
             scenario,
@@ -173,7 +173,7 @@ async def approve(scenario: Scenario) -> None:
 
 
 async def settle(scenario: Scenario) -> None:
-    """Run the timer and let time pass until nothing changes any more."""
+    """Run the timer and let time pass until nothing changes any longer."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
         await repeat_until_done(
@@ -181,7 +181,7 @@ async def settle(scenario: Scenario) -> None:
         )
 
 
-def check(scenario: Scenario) -> None:
+def check_invariants(scenario: Scenario) -> None:
     """Check the invariants in the tenant and in the store."""
     assert scenario.world.violations == []
     assert stopped_too_early(scenario.world, QUIET) == []
@@ -202,15 +202,15 @@ def check(scenario: Scenario) -> None:
 def test_killed_process_and_duplicate_messages_do_not_change_the_result(
     ingredients: list[str], seed: int, plan: Plan, unsettled: float, profile: Profile
 ) -> None:
-    """The process is killed at any request, and each message comes twice."""
+    """The process is killed at any request, and each message may come twice."""
 
     async def play() -> None:
-        scenario = make_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
+        scenario = build_ingredients_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
         await scenario.opt_in()
         await repeat_until_done(scenario, scenario.order)
-        await approve(scenario)
+        await approve_plan(scenario)
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()
@@ -240,20 +240,20 @@ def test_killed_process_and_duplicate_messages_do_not_change_the_result(
 def test_rollback_at_any_moment_reverts_everything(
     ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo, profile: Profile
 ) -> None:
-    """A rollback restores every caller byte for byte and turns every copy off."""
+    """The rollback restores every caller byte for byte and turns every copy off."""
 
     async def play() -> None:
-        scenario = make_scenario(ingredients, seed, plan, 0.2, profile)
+        scenario = build_ingredients_scenario(ingredients, seed, plan, 0.2, profile)
         before = take_snapshot(scenario.world)
         await scenario.opt_in()
         await repeat_until_done(scenario, scenario.order)
-        await approve(scenario)
+        await approve_plan(scenario)
         await scenario.run(timedelta(hours=hours))
         await repeat_until_done(
             scenario, lambda: scenario.driver.call(lambda s: undo(s, scenario.remediation.id))
         )
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         jobs = await scenario.jobs()
         ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
         if undo is change_remediation.cancel and FlowJobState.RETIRED in {
@@ -301,16 +301,16 @@ def test_failed_request_does_not_change_the_result_with_automatic_approval(
     unsettled: float,
     profile: Profile,
 ) -> None:
-    """A service does not answer, with the request done or not; each job is still retired."""
+    """The request may have taken effect. Each job is retired."""
 
     async def play() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
-        scenario = make_scenario(ingredients, seed, plan, unsettled, profile)
+        scenario = build_ingredients_scenario(ingredients, seed, plan, unsettled, profile)
         scenario.mode = ApprovalPolicy.AUTOMATIC
         await scenario.opt_in()
         await repeat_until_done(scenario, scenario.order)
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()
@@ -348,15 +348,15 @@ def test_manual_edits_at_any_moment_lose_no_call(
 ) -> None:
     """Originals, copies and callers are edited during the work; blocked flows are retried.
 
-    Every job ends, or says what a person must do; an undo brings back what was there by then.
+    Every job ends or names the action required. A rollback restores the latest edits.
     """
 
     async def play() -> None:
-        scenario = make_scenario(ingredients, seed, plan, 0.2, profile)
+        scenario = build_ingredients_scenario(ingredients, seed, plan, 0.2, profile)
         scenario.settings = scenario.settings.model_copy(update={"on_original_edited": on_drift})
         await scenario.opt_in()
         await repeat_until_done(scenario, scenario.order)
-        await approve(scenario)
+        await approve_plan(scenario)
         passed = 0
         for minute, edit, number in sorted(edits):
             await scenario.run(timedelta(minutes=minute - passed))
@@ -364,7 +364,7 @@ def test_manual_edits_at_any_moment_lose_no_call(
             EDITS[edit](scenario, Random(number))  # noqa: S311 -- repeatable
         for _ in range(3):
             await settle(scenario)
-            await approve(scenario)  # what was edited before it was dispatched
+            await approve_plan(scenario)  # what was edited before it was dispatched
             await repeat_until_done(
                 scenario,
                 lambda: scenario.driver.call(
@@ -372,7 +372,7 @@ def test_manual_edits_at_any_moment_lose_no_call(
                 ),
             )
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} <= ENDED, [
             (job.display_name, job.state, job.message) for job in jobs.values()
@@ -390,6 +390,6 @@ def test_manual_edits_at_any_moment_lose_no_call(
                 ),
             )
             await settle(scenario)
-            check(scenario)
+            check_invariants(scenario)
 
     asyncio.run(play())

@@ -1,4 +1,4 @@
-"""Whatever the text around a trigger URL: only the URL changes, and every change can be undone."""
+"""Test that replacing a trigger URL in any text changes only the URL and can be reverted."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from shared.domain.trigger_urls.trigger_url import (
     signatures_in,
     unmask_signatures,
 )
-from tests.property.trigger_url_texts import WRITINGS, trigger_urls
+from tests.property.trigger_url_texts import WRITINGS, draw_trigger_urls
 
 #: Text that cannot be taken for a part of a URL beside it.
 _AROUND = st.text(st.characters(exclude_characters="«»", codec="utf-8"), max_size=30).map(
@@ -35,13 +35,12 @@ def _parse_id(url: str) -> str:
     before=_AROUND,
     after=_AROUND,
     write=WRITINGS,
-    old=trigger_urls(),
-    new=trigger_urls(as_platform_gives=True),
+    old=draw_trigger_urls(),
+    new=draw_trigger_urls(as_platform_gives=True),
 )
 def test_replacement_changes_only_the_url_and_can_be_reverted(
     before: str, after: str, write: Callable[[str], str], old: str, new: str
 ) -> None:
-    """The text around the URL stays, and the reverse replacement restores every byte."""
     platform_url = old.split("?")[0].split("/invoke")[0] + "/invoke?" + _get_platform_query(old)
     text = f"{before}{write(old)} {after}"
 
@@ -58,11 +57,15 @@ def _get_platform_query(url: str) -> str:
     return "&".join(part for part in url.split("?")[1].split("&") if part.startswith(names))
 
 
-@given(write=WRITINGS, old=trigger_urls(signed=False), new=trigger_urls(as_platform_gives=True))
+@given(
+    write=WRITINGS,
+    old=draw_trigger_urls(signed=False),
+    new=draw_trigger_urls(as_platform_gives=True),
+)
 def test_replacement_adds_the_signature_that_the_copy_needs(
     write: Callable[[str], str], old: str, new: str
 ) -> None:
-    """An original that needed a token may get a copy with a signature, and the reverse."""
+    """An original that requires a token may have a copy with a signature, and the reverse."""
     unsigned = old.split("/invoke")[0] + "/invoke?" + _get_platform_query(old)
 
     signed = replace_trigger_urls(old, {_parse_id(old): new})
@@ -74,22 +77,25 @@ def test_replacement_adds_the_signature_that_the_copy_needs(
 
 
 @given(
-    before=_AROUND, write=WRITINGS, url=trigger_urls(), other=trigger_urls(as_platform_gives=True)
+    before=_AROUND,
+    write=WRITINGS,
+    url=draw_trigger_urls(),
+    other=draw_trigger_urls(as_platform_gives=True),
 )
 def test_urls_of_other_workflows_are_not_changed(
     before: str, write: Callable[[str], str], url: str, other: str
 ) -> None:
-    """A text without the original's id is unchanged."""
+    """A text without the original's id stays as it is."""
     text = before + write(url)
 
     assert replace_trigger_urls(text, {"0" * 31 + "g": other}) == text
 
 
-@given(before=_AROUND, after=_AROUND, write=WRITINGS, url=trigger_urls())
+@given(before=_AROUND, after=_AROUND, write=WRITINGS, url=draw_trigger_urls())
 def test_masked_signature_is_restored_exactly(
     before: str, after: str, write: Callable[[str], str], url: str
 ) -> None:
-    """A masked text contains no signature, is not masked again, and is restored exactly."""
+    """The masked text contains no signature. A second masking changes nothing."""
     signature = url.split("sig=")[1].split("&")[0]
     text = f"{before}{write(url)} {after}"
 
@@ -103,16 +109,16 @@ def test_masked_signature_is_restored_exactly(
 
 @given(st.text(st.sampled_from("sigSIG=%23DdfF25u0026&?;\\\"': abc-_./~+\n")))
 def test_unmasking_restores_any_text(text: str) -> None:
-    """Masking damages no text, however similar it is to a signature."""
+    """The text may look like a masked signature."""
     masked = mask_signatures(text)
 
     assert mask_signatures(masked) == masked
     assert unmask_signatures(masked, signatures_in(text)) == text
 
 
-@given(before=_AROUND, write=WRITINGS, url=trigger_urls())
+@given(before=_AROUND, write=WRITINGS, url=draw_trigger_urls())
 def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], url: str) -> None:
-    """A report shows which flow the URL starts, and nothing with which one can call it."""
+    """The text names the flow's URL id, but cannot be used to call the flow."""
     redacted = redact(before + write(url))
 
     assert url.split("sig=")[1].split("&")[0] not in redacted
@@ -130,8 +136,8 @@ _JSON = st.recursive(
 
 @given(
     around=_JSON,
-    old=trigger_urls(),
-    new=trigger_urls(as_platform_gives=True),
+    old=draw_trigger_urls(),
+    new=draw_trigger_urls(as_platform_gives=True),
     indent=st.sampled_from([None, 2, "\t"]),
     escaped=st.sets(st.sampled_from("/&=:?ahw")),
     ids=st.tuples(st.uuids(), st.uuids()).filter(lambda ids: ids[0] != ids[1]),
@@ -144,7 +150,7 @@ def test_replacement_in_json_keeps_all_other_bytes(
     escaped: set[str],
     ids: tuple[object, object],
 ) -> None:
-    """URLs and child references change inside their literals; all other bytes stay."""
+    """URLs and child references are replaced within their literals."""
     child, copy = map(str, ids)
     pattern = {"before": around, "uri": "<1>", "workflowReferenceName": "<2>", "after": around}
     source = json.dumps(pattern, indent=indent, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Originals that call each other across environments: killed, doubled, undone at any moment."""
+"""Test remediations of flows that call each other across environments, with kills and rollbacks."""
 
 import asyncio
 from datetime import timedelta
@@ -16,10 +16,15 @@ from tests.fakes.ports import fakes_of
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.test_world import World
 from tests.functional.scenarios.two_environments import TwoEnvironments
-from tests.property.test_remediation_invariants import check, plans, repeat_until_done, settle
+from tests.property.test_remediation_invariants import (
+    check_invariants,
+    plans,
+    repeat_until_done,
+    settle,
+)
 
 
-def make_scenario(seed: int, plan: Plan) -> TwoEnvironments:
+def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
     """Build both environments; messages come in random order, and some come twice."""
     scenario = TwoEnvironments(world=World(seed=seed))
     _, shop = scenario.called_across()
@@ -40,7 +45,7 @@ def test_killed_process_or_rollback_loses_no_call_across_environments(
     """Each job is retired, or every caller is restored and no copy is on."""
 
     async def play() -> None:
-        scenario = make_scenario(seed, plan)
+        scenario = build_two_environments(seed, plan)
         before = take_snapshot(scenario.world)
         await scenario.opt_in_both()
         await repeat_until_done(scenario, lambda: scenario.order_of(scenario.build, scenario.other))
@@ -55,7 +60,7 @@ def test_killed_process_or_rollback_loses_no_call_across_environments(
             )
             ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
         await settle(scenario)
-        check(scenario)
+        check_invariants(scenario)
         jobs = await scenario.everywhere()
         assert {job.state for job in jobs.values()} <= ended, [
             (job.display_name, job.state, job.message) for job in jobs.values()

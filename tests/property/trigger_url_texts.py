@@ -1,4 +1,4 @@
-"""Trigger URLs, and the ways in which callers write them."""
+"""Draw trigger URLs, and the ways in which callers write them."""
 
 import json
 from collections.abc import Callable
@@ -26,8 +26,10 @@ _PREFIX = st.sampled_from(
 
 
 @st.composite
-def trigger_urls(draw: st.DrawFn, *, signed: bool = True, as_platform_gives: bool = False) -> str:
-    """Return a trigger URL from the platform, possibly with additions of a caller."""
+def draw_trigger_urls(
+    draw: st.DrawFn, *, signed: bool = True, as_platform_gives: bool = False
+) -> str:
+    """Return a trigger URL of the platform, possibly with additions of a caller."""
     parameters = [f"api-version={draw(st.sampled_from(['1', '2016-06-01']))}"]
     if signed:
         signature = draw(_SIGNATURE)

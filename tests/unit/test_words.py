@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 258,
+    "shared": 253,
     "functions": 24,
     "cmkflow": 5,
-    "docs": 24,
+    "docs": 23,
     "infra": 11,
-    "local_cloud": 450,
-    "tests": 1574,
+    "local_cloud": 446,
+    "tests": 1540,
     ".ci": 6,
     ".": 3,
 }
