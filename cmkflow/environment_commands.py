@@ -51,6 +51,7 @@ def _format_environment(answer: Any) -> Facts:
             "Pilot flows": "\n".join(settings["pilot_flows"]),
             "Excluded flows": "\n".join(settings["excluded_flows"]),
             "Firewalls the app may fix": "\n".join(settings["writable_firewalls"]),
+            "Callers from runs": "read" if settings["observe_callers"] else "not read",
             "Ignored issues": "\n".join(waived),
         }
     )
@@ -116,6 +117,16 @@ def set_environment(
             )
         ),
     ] = None,
+    observe_callers: Annotated[
+        bool | None,
+        typer.Option(
+            "--observe-callers/--no-observe-callers",
+            help=(
+                "Read the headers of calls of originals after the cutover, to show who still "
+                "calls. --no-observe-callers also deletes what was read."
+            ),
+        ),
+    ] = None,
 ) -> object:
     """Change settings of an environment; options that are omitted keep their value."""
     said = {
@@ -125,6 +136,7 @@ def set_environment(
         "excluded_flows": _parse_ids(exclude),
         "pilot_flows": _parse_ids(pilot),
         "writable_firewalls": _parse_ids(writable_firewall),
+        "observe_callers": observe_callers,
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:

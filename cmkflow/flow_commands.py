@@ -74,6 +74,9 @@ def _format_tables(answer: Any) -> Iterator[RenderableType]:
     if answer["callers"]:
         yield Text()
         yield Listing(columns=_CALLER_COLUMNS, items=answer["callers"], is_full=True)
+    if observed := answer["observed_callers"]:
+        yield Text("\nCalls of the original after the cutover")
+        yield Listing(columns=_OBSERVED_COLUMNS, items=observed, is_full=True)
     history = answer["flow"].get("history") or []
     if history:
         yield Text()
@@ -137,10 +140,26 @@ def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
                 "environment_name": names.get(environment) or environment,
                 "workflow_id": key,
                 "flow": flows[key],
+                "observed_callers": _find_observed_callers(answer, key),
             }
         seen += items
     hint = did_you_mean(find_similar(flow, seen)) or "List flows: cmkflow flow list."
     raise ApiError(f"No remediation has a flow {flow!r}. {hint}", ExitCode.NOT_FOUND)
+
+
+def _find_observed_callers(answer: Any, workflow_id: str) -> list[Any]:
+    """Return who called the original of a flow after its cutover."""
+    return [
+        caller
+        for one in answer["observed_callers"]
+        if one["original_id"] == workflow_id
+        for caller in one["callers"]
+    ]
+
+
+def _format_observed(one: Any) -> str:
+    claims = f", claims to be {one['claims']}" if one["claims"] else ""
+    return f"{one['label']}{claims}"
 
 
 def _read_newest_remediations(api: ApiClient) -> list[str]:
@@ -152,6 +171,12 @@ def _read_newest_remediations(api: ApiClient) -> list[str]:
 _CALLER_COLUMNS = (
     Column("Caller", itemgetter("label")),
     Column("Changed by", lambda one: "a person" if one["manual_reason"] else "the app"),
+)
+_OBSERVED_COLUMNS = (
+    Column("Caller", _format_observed),
+    Column("Calls", itemgetter("call_count"), Kind.NUMBER),
+    Column("First (UTC)", lambda one: format_minute(one["first_at"]), Kind.WORD),
+    Column("Last (UTC)", lambda one: format_minute(one["last_at"]), Kind.WORD),
 )
 _HISTORY_COLUMNS = (
     Column("Time (UTC)", lambda one: format_minute(one["changed_at"]), Kind.WORD),

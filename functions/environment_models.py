@@ -69,6 +69,8 @@ class EnvironmentSettingsRequest(RequestModel):
     maintenance_window: Window | None = None
     #: Ids of Azure resources that the app may change to fix firewall issues.
     writable_firewalls: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
+    #: Whether the app may read the headers of calls of originals, to show who still calls.
+    observe_callers: bool | None = None
     #: Name of an ignored firewall issue → justification.
     ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
     #: `version` of the settings that were read; if they have changed since, nothing is changed.
@@ -125,6 +127,7 @@ class EnvironmentSettingsResponse(ApiResponse):
     pilot_flows: list[str]
     maintenance_window: str
     writable_firewalls: list[str]
+    observe_callers: bool
     ignored_issues: dict[str, str]
     #: Changes with every setting.
     version: str
@@ -167,6 +170,7 @@ class EnvironmentResponse(ApiResponse):
                 pilot_flows=sorted(settings.pilot_flows),
                 maintenance_window=settings.maintenance_window,
                 writable_firewalls=sorted(settings.writable_firewalls),
+                observe_callers=settings.observe_callers,
                 ignored_issues=settings.ignored_issues,
                 version=settings.version,
             ),

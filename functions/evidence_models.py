@@ -4,6 +4,7 @@ from datetime import datetime
 
 from functions.deletion_models import DeletionDetailResponse
 from functions.http_responses import ApiResponse
+from functions.observed_caller_models import CallersOfOriginalResponse
 from functions.plan_models import PlanItemResponse
 from functions.remediation_models import (
     EnvironmentJobResponse,
@@ -154,6 +155,8 @@ class FlowEvidenceLine(ApiResponse):
     changes: tuple[ChangeRecordEvidence, ...]
     deletion: DeletionDetailResponse | None
     run_archive: RunArchiveResponse | None
+    #: Null: the original was not called after its cutover, or the app did not read the calls.
+    observed_callers: CallersOfOriginalResponse | None
 
 
 class UnreadableRows(ApiResponse):

@@ -11,6 +11,7 @@ from functions.evidence_decisions import Decision, build_decision, list_decision
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
 from shared.domain.callers.caller_records import CallerState
+from shared.domain.callers.observed_caller import NamedCaller
 from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
@@ -61,6 +62,8 @@ class FlowLine:
     runs_after: int = 0
     last_run_at: datetime | None = None
     has_runs: bool = False
+    #: Who called the original after that time, as its runs show it.
+    observed_callers: tuple[NamedCaller, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,6 +139,7 @@ class EvidenceReport:
             original_state_at=switch.changed_at if switch else None,
             deleted_at=flow.deletion.deleted_at if flow.deletion else None,
             cutover_at=job.observation_started_at,
+            observed_callers=flow.observed_callers.callers if flow.observed_callers else (),
         )
         times = [one.changed_at for one in job.history]
         for change in flow.changes:
@@ -184,6 +188,7 @@ class EvidenceReport:
             "equal_titles": find_equal_texts(one.title for one in lines),
             "most_unfolded": _MOST_UNFOLDED,
             "with_runs": [one for one in lines if one.has_runs],
+            "called": [one for one in lines if one.observed_callers],
             "until": max(filter(None, [*_list_times(about, decisions), self.changed_at])),
         }
 

@@ -9,6 +9,7 @@ from functions.deletion_response import DeletionResponse
 from functions.environment_models import FlowId
 from functions.http_requests import Id, RequestModel, Text
 from functions.http_responses import ApiResponse
+from functions.observed_caller_models import CallersOfOriginalResponse
 from functions.paging import PagedQuery, PageResponse
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.domain.flow_owner import OwnerStatus
@@ -289,6 +290,8 @@ class RemediationDetailResponse(RemediationSummaryResponse):
     run_archives: tuple[RunArchiveResponse, ...]
     support_windows: tuple[SupportWindowResponse, ...]
     deletions: tuple[DeletionResponse, ...]
+    #: Originals that were called after their cutover, in environments with `observe_callers`.
+    observed_callers: tuple[CallersOfOriginalResponse, ...]
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
     def without_history(self) -> Self:

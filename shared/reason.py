@@ -16,7 +16,7 @@ class ClearedBy(Enum):
     )
     OTHER_JOB = "other_job"  #: another job that this job waits for has stopped
     SETTINGS_CHANGE = "settings_change"  #: an administrator changed the setting
-    DAILY_CHECK = "daily_check"  #: the daily check found that a person has fixed it
+    DAILY_CHECK = "daily_check"  #: the daily check found what it waits for
 
 
 class Reason(StrEnum):
@@ -399,11 +399,15 @@ class Reason(StrEnum):
         "no_call_period",
         "The original has received a call within the no-call period (`CMK_NO_CALL_PERIOD`).",
         "Nothing: the original is retired when no more calls arrive.",
+        ClearedBy.DAILY_CHECK,
     )
     LATE_CALLER = (
         "late_caller",
         ("An unknown caller still calls the original. No call is lost."),
-        ("Find the caller by the original's run history, and give it the copy's URL."),
+        (
+            "Find the caller by the original's run history, and give it the copy's URL. "
+            "The app names it after `cmkflow environment set ENVIRONMENT --observe-callers`."
+        ),
     )
     MONITORING_PERIOD = (
         "monitoring_period",

@@ -19,6 +19,7 @@ from shared.domain.callers.caller_records import (
 )
 from shared.domain.callers.confirmation_link import LinkKey
 from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
+from shared.domain.callers.observed_caller import ObservedCallers
 from shared.domain.check_position import CheckPosition
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.environment import EnvironmentSettings
@@ -95,6 +96,9 @@ _REMEDIES: Mapping[str, str] = {
         f"{_NEWER}delete the row: the history of address ranges then lacks one entry."
     ),
     "key_alerts": f"{_NEWER}delete the row: the next check of the keys reports it again.",
+    "observed_callers": (
+        f"{_NEWER}delete the row: the next daily check reads the calls that the platform still has."
+    ),
     "blocked_calls": f"{_NEWER}delete the row: the next check of the copy's runs writes it again.",
 }
 
@@ -113,6 +117,7 @@ class Tables:
     caller_edit_intents: Table[CallerEditIntent] = field(init=False)
     caller_index: Table[CallerIndexEntry] = field(init=False)
     known_urls: Table[KnownUrl] = field(init=False)
+    observed_callers: Table[ObservedCallers] = field(init=False)
     caller_searches: Table[CallerSearchProgress] = field(init=False)
     completed_caller_searches: Table[CompletedCallerSearch] = field(init=False)
     environment_settings: Table[EnvironmentSettings] = field(init=False)
@@ -225,6 +230,7 @@ class Tables:
         table("caller_edit_intents", CallerEditIntent, lambda item: (item.job_id, item.key))
         table("caller_index", CallerIndexEntry, lambda item: (item.held_id, item.id))
         table("known_urls", KnownUrl, lambda item: (item.environment_id, item.workflow_id))
+        table("observed_callers", ObservedCallers, lambda item: (item.environment_id, item.job_id))
         table(
             "caller_searches",
             CallerSearchProgress,

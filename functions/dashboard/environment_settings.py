@@ -11,6 +11,7 @@ from functions.dashboard.environment_actions import (
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import FormInput, PageAction, page_action
 from shared.domain.principal import Principal
+from shared.steps.flows.observed_callers import MOST_READ
 from shared.use_cases.show_environments import KnownEnvironment
 
 _WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -76,6 +77,11 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
                     ["The other flows start after the pilot flows work."],
                 )
             ],
+        ),
+        SettingLine(
+            title="Callers from runs",
+            values=[("read" if settings.observe_callers else "not read", False)],
+            actions=[_change_observing(one, principal)],
         ),
         SettingLine(
             title="Ignored firewall issues",
@@ -163,6 +169,33 @@ def _change_window(one: KnownEnvironment, principal: Principal) -> list[PageActi
         fields=(("maintenance_window[=]", ""),),
     )
     return [change, remove]
+
+
+def _change_observing(one: KnownEnvironment, principal: Principal) -> PageAction:
+    if one.settings.observe_callers:
+        return _change(
+            one,
+            principal,
+            "Stop reading callers",
+            [
+                "The app no longer reads the headers of calls.",
+                "It deletes the callers that it has read in this environment.",
+            ],
+            fields=(("observe_callers[=]", "false"),),
+        )
+    return _change(
+        one,
+        principal,
+        "Read callers from runs",
+        [
+            "The app reads the headers of calls that originals receive after their cutover.",
+            f"This takes a request for each call, at most {MOST_READ} for one original in a check.",
+            "It stores the calling flow, Logic App, Event Grid subscription or Azure DevOps hook.",
+            "Of other callers it stores the first product of the user agent and the network.",
+            "It stores no body and no other header.",
+        ],
+        fields=(("observe_callers[=]", "true"),),
+    )
 
 
 def _change_flows(

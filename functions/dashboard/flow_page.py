@@ -90,6 +90,7 @@ def flow_page(
         reasons=_format_reasons(item),
         planned=list(zip(item.planned_changes, made, strict=True)) if item else [],
         callers=[_build_caller_row(one, job) for one in detail.callers],
+        observed=detail.observed_callers,
         pending=[one for one in records if one.is_pending],
         shared_with=_count_principals(job),
         durations=step_durations(job, view.now) if job else [],

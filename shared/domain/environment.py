@@ -87,6 +87,8 @@ class EnvironmentSettings:
     #: Lower-case ids of the Azure resources whose firewalls a plan may change so that they allow
     #: the copies.
     writable_firewalls: frozenset[str] = frozenset()
+    #: Whether the app may read the headers of calls of originals, to show who still calls.
+    observe_callers: bool = False
     #: Names of ignored firewall issues, each with the justification.
     ignored_issues: dict[str, str] = field(default_factory=dict)
 

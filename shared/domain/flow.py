@@ -158,6 +158,14 @@ class FlowRun:
         return self.ended_at is None
 
     @property
+    def is_answered_call(self) -> bool:
+        """Return whether the call started the flow's actions; a skipped run started none.
+
+        A call that the trigger rejects has no run (platform.md#trigger-answers).
+        """
+        return self.status.lower() != "skipped"
+
+    @property
     def has_succeeded(self) -> bool:
         """Return whether the run succeeded."""
         return self.status.lower() == "succeeded"

@@ -1,10 +1,11 @@
 """The ports for Power Platform: environments, flow service and Dataverse."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.domain.callers.observed_caller import ObservedCall
 from shared.domain.definitions.connection_reference import (
     ConnectionReference,
     ConnectionReferenceDraft,
@@ -87,6 +88,15 @@ class FlowReports(Protocol):
 
         Raises `NotFound` for a missing flow. An invalid cursor raises the errors described at
         `FlowPages`.
+        """
+
+    def read_calls(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int
+    ) -> AsyncGenerator[ObservedCall]:
+        """Yield the answered calls after `since`, oldest first, and at most the newest 250.
+
+        Reads the headers of the newest `limit` calls by one request each; raises `NotFound`. A call
+        whose headers the platform does not show costs only its own traits.
         """
 
     async def read_failed_actions(

@@ -80,6 +80,8 @@ async def change_environment(
     settings = await _change(services, environment, apply_changes)
     if "maintenance_window" in changes:
         await _wake_up_for_window(services, environment.id)
+    if changes.get("observe_callers") is False:
+        await services.tables.observed_callers.clear(environment.id)
     return EnvironmentView(environment=environment, settings=settings)
 
 

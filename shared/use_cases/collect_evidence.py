@@ -26,6 +26,7 @@ from shared.ports import Condition
 from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
 from shared.use_cases.read_audit_evidence import AuditReader
+from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
 from shared.use_cases.read_remediation_rows import RowReader, find
 
 #: Number of flows whose callers are read at a time, with two queries each.
@@ -41,6 +42,8 @@ class FlowEvidence:
     changes: tuple[ChangeRecord, ...]
     deletion: Deletion | None
     run_archive: RunArchive | None
+    #: None: the original was not called after its cutover, or the app did not read the calls.
+    observed_callers: CallersOfOriginal | None
 
     @property
     def verification(self) -> HistoryEntry | None:
@@ -81,6 +84,8 @@ class EvidenceReader:
         deletions = await self.reading.all(tables.deletions.scan(environment_id))
         archives = await self.reading.all(tables.run_archives.scan(environment_id))
         deletion_of = {one.job_id: one for one in deletions}
+        observed = await self.reading.all(tables.observed_callers.scan(environment_id))
+        called = {one.job_id for one in observed}
         archive_of = {one.job_id: one for one in archives}
         where = [Condition("remediation_id", "eq", self.remediation.id)]
         async for jobs in _split_into_batches(
@@ -96,6 +101,11 @@ class EvidenceReader:
                     changes=tuple(changes),
                     deletion=deletion,
                     run_archive=archive_of.get(one.id),
+                    observed_callers=await read_observed_callers_of(
+                        self.services, one, self.reading
+                    )
+                    if one.id in called
+                    else None,
                 )
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:

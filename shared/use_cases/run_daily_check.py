@@ -31,6 +31,7 @@ from shared.use_cases.check_address_ranges import check_address_ranges
 from shared.use_cases.check_blocked_calls import check_blocked_calls
 from shared.use_cases.check_in_rotation import delete_unused_results
 from shared.use_cases.check_keys import check_policies
+from shared.use_cases.check_observed_callers import check_observed_callers
 from shared.use_cases.check_retired_originals import check_retired_originals
 from shared.use_cases.check_rows import check_rows
 from shared.use_cases.clean_up_ended_jobs import turn_off_orphaned_copies
@@ -119,6 +120,8 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     for environment in linked:
         async with _log_errors(services, f"check of blocked calls in {environment.display_name}"):
             unblocked += await check_blocked_calls(services, environment)
+        async with _log_errors(services, f"check of callers in {environment.display_name}"):
+            await check_observed_callers(services, environment)
     for environment in environments:
         async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
             not_checked_count += await turn_off_orphaned_copies(services, environment)

@@ -25,6 +25,7 @@ from shared.steps.flows.read_original_facts import archive_name
 from shared.use_cases.change_remediation import dependent_groups
 from shared.use_cases.name_flows import select_flows
 from shared.use_cases.read_job_index import read_environment_names
+from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
 from shared.use_cases.read_remediation_rows import RowReader, find, read_jobs
 from shared.use_cases.show_remediation import RemediationView
 
@@ -80,6 +81,8 @@ class FlowJobDetail:
     remediation: Remediation
     flow: FlowView
     callers: tuple[CallerView, ...]
+    #: Who called the original after the cutover; None: nobody, or the app did not read the calls.
+    observed_callers: CallersOfOriginal | None
     #: Jobs that are rolled back together with this one, including itself.
     dependent_flows: tuple[FlowJob, ...]
     #: Display names of child and parent flows, by workflow id.
@@ -164,6 +167,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
         remediation=remediation,
         flow=FlowView(environment_job=environment_job, item=item, job=job),
         callers=callers,
+        observed_callers=await read_observed_callers_of(services, job, reading) if job else None,
         dependent_flows=await _read_jobs_to_roll_back(services, job, reading) if job else (),
         children=await _read_titles(services, environment_job, item.children if item else ()),
         parents=await _read_titles(services, environment_job, item.parents if item else ()),

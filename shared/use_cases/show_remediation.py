@@ -24,6 +24,7 @@ from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.archive_runs import SupportWindow, ticket_window
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
+from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers
 from shared.use_cases.read_remediation_rows import RowReader, find
 
 #: States of a flow job that reached its goal.
@@ -57,6 +58,8 @@ class RemediationView:
     #: Time until which Microsoft's support can restore run history from before the key.
     support_windows: tuple[SupportWindow, ...] = ()
     deletions: tuple[Deletion, ...] = ()
+    #: Who called originals after their cutover.
+    observed_callers: tuple[CallersOfOriginal, ...] = ()
     #: Rows of its environments that this version of the app cannot read.
     unreadable_rows: tuple[UnreadableRow, ...] = ()
 
@@ -211,10 +214,12 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
     jobs: list[FlowJob] = []
     archives: list[RunArchive] = []
     deletions: list[Deletion] = []
+    observed: list[CallersOfOriginal] = []
     for environment_id in remediation.environment_ids:
         jobs += await reading.all(tables.flow_jobs.scan(environment_id, where=where))
         archives += await reading.all(tables.run_archives.scan(environment_id))
         deletions += await reading.all(tables.deletions.scan(environment_id))
+        observed += await read_observed_callers(services, environment_id, jobs, reading)
     ids = {job.id for job in jobs}
     return replace(
         build_view(remediation, environment_jobs, jobs),
@@ -236,6 +241,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
         run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
         support_windows=tuple(map(ticket_window, environment_jobs)),
         deletions=tuple(one for one in deletions if one.job_id in ids),
+        observed_callers=tuple(observed),
         unreadable_rows=tuple(reading.unreadable),
     )
 

@@ -1,11 +1,14 @@
 """Fake of the port `FlowReports`: lean lists, one full flow, runs."""
 
 import json
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import datetime
 
 from local_cloud.tenant.environments.flow import RUN_HISTORY
 from local_cloud.tenant.flows.saves import convert_to_runtime_shape
+from shared.domain.callers.call_headers import NOT_READ, NOT_SHOWN, read_traits
+from shared.domain.callers.observed_caller import ObservedCall
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
 from shared.errors import NotFound, PlatformError
 from shared.ports import ResultPage
@@ -125,6 +128,22 @@ class FakeFlowReports:
         shown = [self._run(run) for run in kept if since <= run.started <= until]
         return sorted(shown, key=lambda run: run.started_at, reverse=True)
 
+    async def read_calls(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int
+    ) -> AsyncGenerator[ObservedCall]:
+        """Yield the answered calls after `since`, oldest first; the headers of the newest."""
+        runs = self._runs(environment_id, flow_name, since, self._world.clock.now())[:250]
+        calls = [run for run in runs if run.is_answered_call and run.started_at > since]
+        headers = {
+            run.run_id: run.headers for run in self._world.flow(environment_id, flow_name).runs
+        }
+        for newer, run in reversed([*enumerate(calls)]):
+            shown = headers[run.run_id]
+            traits = read_traits(shown) if shown else NOT_SHOWN
+            yield ObservedCall(
+                started_at=run.started_at, traits=NOT_READ if newer >= limit else traits
+            )
+
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
@@ -152,7 +171,7 @@ class FakeFlowReports:
 
     def _run(self, run: FakeRun) -> FlowRun:
         has_ended = run.ends <= self._world.clock.now()
-        ended = "Failed" if run.failed else "Succeeded"
+        ended = "Skipped" if run.is_skipped else "Failed" if run.failed else "Succeeded"
         return FlowRun(
             run_id=run.run_id,
             started_at=run.started,

@@ -75,6 +75,10 @@ class FakeRun:
     #: The HTTP action that failed; empty: another one.
     failed_action: str = ""
     trigger_url_id: str | None = None
+    #: Headers of its call; empty: the platform does not show them.
+    headers: dict[str, str] = field(default_factory=dict)
+    #: The condition of its trigger was not met.
+    is_skipped: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -50,6 +50,8 @@ class Run:
     outcome: str = "Succeeded"
     error: dict[str, str] | None = None
     client_tracking_id: str = ""
+    #: JSON of the headers and body of its call; None: it had no call, or its trigger secures them.
+    trigger_outputs: bytes | None = field(default=None, repr=False)
     #: Action name → status, code, error: as `properties.actions` of a run.
     actions: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.environments.flow_facts import parse_client_data
 from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.run_contents import build_outputs_link
 from local_cloud.tenant.flows.saves import convert_to_runtime_shape
 from local_cloud.tenant.flows.trigger_urls import callback
 
@@ -178,6 +179,8 @@ def run_body(
         host = callback(environment, flow)["basePath"].partition("/workflows/")[0]
         uri = f"{host}/workflows/{flow.workflow_id}/runs/{run.name}/contents/TriggerInputs"
         properties["trigger"]["inputsLink"] = {"uri": f"{uri}?api-version=2016-06-01"}
+        if link := build_outputs_link(host, flow, run, now):
+            properties["trigger"]["outputsLink"] = link
     if status != "Running":
         properties |= {"endTime": format_time(run.ends), "code": status}
         if run.error:

@@ -79,7 +79,8 @@ async def resubmit_run(request: Request) -> Response:
     start = Start(
         cause=RunStartKind.MANUAL, by=caller.object_id, tracking_id=run.client_tracking_id
     )
-    start_run(find_tenant(request), environment, flow, start)
+    again = start_run(find_tenant(request), environment, flow, start)
+    again.trigger_outputs = run.trigger_outputs
     return Response(status_code=202)
 
 

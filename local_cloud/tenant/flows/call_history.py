@@ -77,4 +77,5 @@ def _entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
 def run_json(run: Run, now: datetime) -> dict[str, Any]:
     """A run, for the control API."""
     body = asdict(run) | {"status": run.status(now)}
+    del body["trigger_outputs"]  # holds what a caller sent
     return body | {"started": format_time(run.started), "ends": format_time(run.ends)}

@@ -8,6 +8,7 @@ any other host gets through or is refused as the host's network rules say.
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState
 from local_cloud.tenant.flows.call_history import CallHistory, CallHistoryEntry, RunStartKind
+from local_cloud.tenant.flows.run_contents import build_trigger_outputs
 from local_cloud.tenant.flows.trigger_calls import CALL_PATH, TriggerCall, admit
 
 #: How deep flows may call each other.
@@ -36,6 +38,9 @@ class Start:
     by: str
     tracking_id: str = ""
     depth: int = 0
+    #: Of the call; None: nobody called.
+    headers: Mapping[str, str] | None = None
+    body: bytes = b""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,12 +116,17 @@ def _begin(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start
 ) -> _Execution:
     now = tenant.clock.now()
+    definition = flow.properties()["definition"]
+    trigger = next(iter(definition["triggers"].values()))
     run = Run(
         name=run_name(now),
         started=now,
         ends=now + timedelta(seconds=flow.run_seconds),
         trigger_name=flow.facts().trigger_name,
         client_tracking_id=start.tracking_id or f"{secrets.token_hex(13).upper()}CU24",
+        trigger_outputs=None
+        if start.headers is None
+        else build_trigger_outputs(trigger, start.headers, start.body),
     )
     flow.add_run(run)
     _record(tenant, environment, flow, start, run)
@@ -124,7 +134,7 @@ def _begin(
         environment=environment,
         flow=flow,
         run=run,
-        definition=flow.properties()["definition"],
+        definition=definition,
         variables=dict(flow.saved_variables),
         depth=start.depth,
     )
@@ -248,7 +258,23 @@ def _start_from(execution: _Execution, cause: RunStartKind) -> Start:
         by=f"flow:{execution.flow.name}",
         tracking_id=execution.run.client_tracking_id,
         depth=execution.depth + 1,
+        headers=_build_headers(execution),
     )
+
+
+def _build_headers(execution: _Execution) -> dict[str, str]:
+    """What a flow sends about itself when it calls (platform.md#trigger-outputs)."""
+    flow, run = execution.flow, execution.run
+    version = f"(workflow {flow.workflow_id}; version {run.name[:20]})"
+    environment_id = execution.environment.id.replace("-", "").upper()
+    return {
+        "user-agent": f"azure-logic-apps/1.0,{version}",
+        "x-ms-client-tracking-id": run.client_tracking_id,
+        "x-ms-workflow-id": flow.workflow_id,
+        "x-ms-workflow-name": flow.name,
+        "x-ms-workflow-resourcegroup-name": f"{'0' * 32}-{environment_id[-32:]}",
+        "x-ms-workflow-run-id": run.name,
+    }
 
 
 def _record(

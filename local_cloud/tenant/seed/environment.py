@@ -19,6 +19,7 @@ from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState, 
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import grant_connections, read_variables
 from local_cloud.tenant.flows.recurrence import compute_first_due
+from local_cloud.tenant.flows.run_contents import build_trigger_outputs
 from local_cloud.tenant.flows.runtime import run_name
 
 type Description = dict[str, Any]
@@ -205,6 +206,9 @@ def _client_data(description: Description) -> str:
 
 def _run(flow: Flow, description: Description, now: datetime) -> Run:
     started = now - timedelta(seconds=description["secondsAgo"])
+    headers = description.get("headers")
+    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    body = str(description.get("body") or "").encode()
     return Run(
         name=run_name(started),
         started=started,
@@ -212,4 +216,5 @@ def _run(flow: Flow, description: Description, now: datetime) -> Run:
         trigger_name=flow.facts().trigger_name,
         outcome=description.get("status", "Succeeded"),
         error=description.get("error"),
+        trigger_outputs=None if headers is None else build_trigger_outputs(trigger, headers, body),
     )

@@ -3,15 +3,19 @@
 Microsoft does not support this API for customers, but the reports about the key exist nowhere else.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from operator import itemgetter
 
 from shared.adapters.flow_service.service import FlowService
+from shared.adapters.flow_service.trigger_outputs import read_call_traits
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import read_wire
+from shared.domain.callers.call_headers import NOT_READ
+from shared.domain.callers.observed_caller import ObservedCall
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
 from shared.errors import NotFound, PlatformError
 from shared.ports import FlowReports, NonSolutionFlows, ResultPage
@@ -159,6 +163,30 @@ class FlowServiceReports(FlowReports):
         goes_on = all(run.started_at >= since for run in runs)
         items = tuple(run for run in runs if since <= run.started_at <= until)
         return ResultPage(items=items, cursor=following if goes_on else "")
+
+    async def read_calls(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int
+    ) -> AsyncGenerator[ObservedCall]:
+        """Yield the answered calls after `since`, oldest first, and at most the newest 250.
+
+        Reads the headers of the newest `limit` calls by one request each; raises `NotFound`.
+        """
+        call = _build_runs_request(flow_name, since, top=_PAGE)
+        calls: list[tuple[datetime, RunEntity]] = []
+        async with aclosing(self._service.items(environment_id, call)) as items:
+            async for item in items:
+                entity = read_wire(RunEntity, item)
+                run = entity.to_domain()
+                if run.started_at <= since:
+                    break
+                if run.is_answered_call:
+                    calls.append((run.started_at, entity))
+                if len(calls) == _PAGE:  # before the next item, which can take a request
+                    break
+        calls.sort(key=itemgetter(0))
+        for left, (started_at, entity) in zip(range(len(calls), 0, -1), calls, strict=True):
+            traits = NOT_READ if left > limit else await read_call_traits(self._service, entity)
+            yield ObservedCall(started_at=started_at, traits=traits)
 
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str

@@ -81,6 +81,9 @@ class FlowService:
         self._http = http
         self._service = replace(service, domains=(DOMAIN,), policies=(RegionalHost,))
         self._endpoints = endpoints
+        self._signed = HttpService(
+            name="Run contents", scope="", credential=None, budget=service.budget
+        )
 
     async def send(
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
@@ -98,6 +101,18 @@ class FlowService:
         """Send a request and return the JSON object in the response."""
         answer = await self.send(environment_id, call, as_maker=as_maker)
         return read_object(self._service, answer)
+
+    async def read_signed(self, call: ServiceRequest, longest: int) -> Mapping[str, object] | None:
+        """Return the JSON object at a signed URL, or None if it is longer than `longest` bytes.
+
+        Sends no token; the request counts against the same budget.
+        """
+        # Compressed bytes would pass the limit.
+        headers = {**call.headers, "Accept-Encoding": "identity"}
+        answer = await self._http.send(
+            self._signed, replace(call, headers=headers, longest_answer=longest + 1)
+        )
+        return None if len(answer.body) > longest else read_object(self._signed, answer)
 
     async def items(self, environment_id: str, call: ServiceRequest) -> AsyncGenerator[object]:
         """Yield the items of a paged list in the admin scope."""

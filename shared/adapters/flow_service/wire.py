@@ -4,6 +4,8 @@ import json
 import re
 from datetime import UTC, datetime
 
+from pydantic import Field
+
 from shared.adapters.http.wire import Wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow, FlowState
@@ -116,7 +118,10 @@ def _convert_reference(reference: _Object) -> dict[str, object]:
 
 
 class _Link(Wire):
-    uri: str = ""
+    #: A signed URL: a secret.
+    uri: str = Field("", repr=False)
+    #: Bytes; not validated, because it decides about no run but its own.
+    content_size: object = None
 
 
 class _Trigger(Wire):

@@ -13,11 +13,18 @@ from shared.domain.ids import hash_key
 from shared.domain.jobs.dependent_jobs import blocking_parent
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.errors import JobBlocked, MustWait, NotFound
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import JobBlocked, MustWait, NotFound, PlatformError, TransientError
+from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.lease_resource import lease_resource
+from shared.steps.flows.observed_callers import (
+    late_from,
+    name_observed_callers,
+    read_new_calls,
+)
 from shared.steps.retiring.wait_for_job import wait_for_end
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
@@ -25,9 +32,10 @@ from shared.steps.updating_callers.record_callers import holds_original
 from shared.steps.updating_callers.update_callers import read_new_urls
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 
-#: A call this soon after its caller was updated was in progress; a later one means that a caller
-#: was not found.
-_IN_PROGRESS_PERIOD = timedelta(hours=1)
+log = product_log(__name__)
+
+#: Most callers that the message of a late caller names.
+_MOST_NAMED = 3
 
 
 async def wait_for_no_calls(work: StepContext) -> None:
@@ -47,7 +55,8 @@ async def wait_for_no_calls(work: StepContext) -> None:
 async def _wait_for_no_call_period(work: StepContext) -> None:
     job, services = work.job, work.services
     since = services.now - RUN_HISTORY
-    runs = await services.flow_reports.read_runs(job.environment_id, job.flow_name, since=since)
+    read = await services.flow_reports.read_runs(job.environment_id, job.flow_name, since=since)
+    runs = [run for run in read if run.is_answered_call]
     cut_over = job.observation_started_at or services.now
     period = max(
         services.settings.no_call_period,
@@ -65,14 +74,29 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
         late = [run for run in runs if run.started_at > cut_over]
         called = f"{len(late)} times" if len(late) > 1 else "once"
         rule = f"must receive no calls for {format_duration(period)}."
-        followed = cut_over + max(job.no_call_period or _IN_PROGRESS_PERIOD, _IN_PROGRESS_PERIOD)
+        is_late = last > late_from(job, cut_over)
+        who = await _describe_callers(services, job) if is_late else ""
         raise MustWait(
-            f"The original was called {called} since its callers were updated. It {rule}"
+            f"The original was called {called} since its callers were updated. {who}It {rule}"
             if late
             else f"The original {rule}",
             until=last + period,
-            code=Reason.LATE_CALLER if last > followed else Reason.NO_CALL_PERIOD,
+            code=Reason.LATE_CALLER if is_late else Reason.NO_CALL_PERIOD,
         )
+
+
+async def _describe_callers(services: Services, job: FlowJob) -> str:
+    """Return a sentence for each of the first callers; empty if the app may not read them."""
+    try:
+        row = await read_new_calls(services, job)
+    except (TransientError, NotFound, PlatformError) as err:
+        log.warning("callers of %s cannot be read: %s", job.display_name, redact(str(err)))
+        kept = await services.tables.observed_callers.get(job.environment_id, job.id)
+        row = kept.item if kept else None
+    if row is None:
+        return ""
+    named = await name_observed_callers(services, job, row)
+    return "".join(f"{one.text}. " for one in named[:_MOST_NAMED])
 
 
 async def _wait_for_parents(work: StepContext) -> None:

@@ -16,6 +16,8 @@ import pytest
 from local_cloud.tenant.azure.reachability import REFUSED
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.flows.call_history import RunStartKind
+from local_cloud.tenant.flows.runtime import Start, start_run
 from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
@@ -25,6 +27,7 @@ from tests.contract.ports import described_fakes
 from tests.contract.ports.described_tenant import build_description
 from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import fakes_of
+from tests.fakes.run_jobs import run_flow
 from tests.fakes.test_world import World
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
@@ -71,6 +74,9 @@ class Hands(Protocol):
 
     def fail_call(self, flow_id: str) -> None:
         """Make the newest run of a flow fail: a firewall has denied its action `Call`."""
+
+    def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:
+        """Let a call with these headers start a run of a flow."""
 
     async def declare(self, caller: DeclaredCaller) -> None:
         """Declare a caller."""
@@ -145,6 +151,12 @@ class _FakeHands:
         run = max(self.world.workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
         run.failed, run.failed_action, run.error = True, "Call", REFUSED
 
+    def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:
+        self.world.clock.advance(timedelta(seconds=10))
+        run = run_flow(self.world, self.world.workflow(ENVIRONMENT, flow_id))
+        run.headers, run.is_skipped = headers, is_skipped
+        run.ends = run.started
+
     async def declare(self, caller: DeclaredCaller) -> None:
         self.world.declared_callers.append(caller)
 
@@ -210,6 +222,14 @@ class _TenantHands:
         error = {"code": "BadRequest", "message": REFUSED}
         run.outcome, run.actions["Call"] = "Failed", {"status": "Failed", "error": error}
         run.actions["Before"] = {"status": "Succeeded", "code": "OK"}
+
+    def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:
+        world = self.app.world
+        flow = world.environment.workflows[flow_id]
+        world.tenant.clock.advance(10)
+        start = Start(cause=RunStartKind.URL, by="", headers=headers)
+        run = start_run(world.tenant, world.environment, flow, start)
+        run.outcome = "Skipped" if is_skipped else run.outcome
 
     async def declare(self, caller: DeclaredCaller) -> None:
         rows = self.app.declared_callers

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.callers.call_headers import NOT_READ, CallerSource, CallTraits
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.errors import NotFound, PlatformError
@@ -262,6 +263,28 @@ async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
     assert await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, sound.run_id) == []
     with pytest.raises(NotFound):
         await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, "no-such-run")
+
+
+async def test_calls_are_read_oldest_first_with_what_identifies_the_caller(side: Side) -> None:
+    """A skipped run is no answered call, and of the oldest calls the headers are not read."""
+    reports, since = side.ports.flow_reports, side.hands.now()
+    for agent in ("old/1.0", "curl/8.5.0"):
+        side.hands.call(HTTP_FLOW, {"User-Agent": agent, "Authorization": "Bearer secret"})
+    side.hands.call(HTTP_FLOW, {"User-Agent": "skipped/1.0"}, is_skipped=True)
+    side.hands.call(HTTP_FLOW, {"X-Forwarded-For": "203.0.113.7"})
+
+    calls = [one async for one in reports.read_calls(ENVIRONMENT, HTTP_FLOW, since=since, limit=2)]
+    later = reports.read_calls(ENVIRONMENT, HTTP_FLOW, since=calls[1].started_at, limit=2)
+
+    assert [one.traits for one in calls] == [
+        NOT_READ,
+        CallTraits(source=CallerSource.OTHER, user_agent="curl/8.5"),
+        CallTraits(source=CallerSource.OTHER, network="203.0.113.0/24"),
+    ]
+    assert [one.started_at for one in calls] == sorted(one.started_at for one in calls)
+    assert [one async for one in later] == calls[2:]
+    with pytest.raises(NotFound):
+        [one async for one in reports.read_calls(ENVIRONMENT, STRANGER, since=since, limit=2)]
 
 
 async def test_licence_of_a_flow_is_read(side: Side) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import yarl
 
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN_FLOWS,
@@ -26,6 +27,8 @@ from tests.local_cloud.tenant.tenant_world import (
 )
 
 FLOWS = f"/environments/{ENVIRONMENT}/flows"
+KEEP = "IncludeAuthorizationHeadersInOutputs"
+TENANT = HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}
 
 
 @pytest.fixture
@@ -284,3 +287,74 @@ async def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(
     assert missed["started"] == []
     assert while_off == 1
     assert len(await read_ledger(world)) == 2
+
+
+async def read_outputs_link(world: TenantWorld, flow: str) -> str | None:
+    """Return the link to the trigger outputs of a flow's newest run."""
+    newest, *_ = await world.pages(f"{ADMIN_FLOWS}/flows/{flow}/runs")
+    link = newest["properties"]["trigger"].get("outputsLink")
+    return link and str(link["uri"])
+
+
+async def fetch(world: TenantWorld, link: str | None, **headers: str) -> tuple[int, Any]:
+    """Return the status and the body behind a link, which is called exactly as it is written."""
+    url = yarl.URL(link or "", encoded=True)
+    async with world.session.get(url, headers=headers, proxy=world.server.proxy_url) as response:
+        return response.status, await response.json()
+
+
+async def test_a_signed_link_shows_what_called_a_flow(world: TenantWorld) -> None:
+    """The headers are the caller's, without its token; the link needs none."""
+    await world.post_to_trigger(
+        await world.url_of(HTTP_FLOW), user_agent="curl/8.5.0", x_forwarded_for="203.0.113.7"
+    )
+    link = await read_outputs_link(world, HTTP_FLOW)
+
+    status, outputs = await fetch(world, link)
+    with_token, _ = await fetch(world, link, Authorization="Bearer token")
+    changed, _ = await fetch(world, (link or "").replace("sig=", "sig=A"))
+    await world.control("POST", "/clock/advance", {"seconds": 6 * 3600})
+    expired, _ = await fetch(world, link)
+
+    assert status == 200
+    assert outputs["headers"]["User-Agent"] == "curl/8.5.0"
+    assert outputs["headers"]["X-Forwarded-For"] == "203.0.113.7"
+    assert outputs["body"] == {}
+    assert (with_token, changed, expired) == (401, 401, 403)
+
+
+@pytest.mark.parametrize(("option", "is_shown"), [("", False), (KEEP, True)])
+async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
+    world: TenantWorld, option: str, *, is_shown: bool
+) -> None:
+    """By default the platform removes it."""
+    await edit(
+        world, HTTP_FLOW, clientData=client_data(definition(TENANT | {"operationOptions": option}))
+    )
+    token = world.token(MAKER, FLOW_AUDIENCE)
+    url = (await world.url_of(HTTP_FLOW)).partition("&sp=")[0]
+
+    answer = await world.post_to_trigger(url, Authorization=f"Bearer {token}")
+    _, outputs = await fetch(world, await read_outputs_link(world, HTTP_FLOW))
+
+    assert answer.status == 202
+    assert ("Authorization" in outputs["headers"]) is is_shown
+
+
+async def test_a_calling_flow_names_itself_in_the_headers(world: TenantWorld) -> None:
+    """A run that nobody called has no outputs, and nor has a trigger that secures them."""
+    await run(world, CALLING_FLOW)
+    _, outputs = await fetch(world, await read_outputs_link(world, HTTP_FLOW))
+    await run(world, HTTP_FLOW)
+    started_manually = await read_outputs_link(world, HTTP_FLOW)
+    secure = {"runtimeConfiguration": {"secureData": {"properties": ["outputs"]}}}
+    await edit(world, HTTP_FLOW, clientData=client_data(definition(HTTP | secure)))
+    await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+
+    headers = outputs["headers"]
+    caller = world.environment.workflows[CALLING_FLOW]
+    assert headers["x-ms-workflow-id"] == caller.workflow_id
+    assert headers["x-ms-workflow-name"] == caller.name
+    assert headers["User-Agent"].startswith("azure-logic-apps/1.0,(workflow ")
+    assert started_manually is None
+    assert await read_outputs_link(world, HTTP_FLOW) is None

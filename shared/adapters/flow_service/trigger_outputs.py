@@ -1,0 +1,54 @@
+"""Read the headers of the call that started a run (platform.md#trigger-outputs).
+
+The link to the outputs is signed, so it is a secret: no error, log or row contains it. The outputs
+have the body of the call, of which nothing is kept.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from shared.adapters.flow_service.service import FlowService
+from shared.adapters.flow_service.wire import RunEntity
+from shared.adapters.http.client import ServiceRequest, is_within
+from shared.domain.callers.call_headers import NOT_SHOWN, CallTraits, read_traits
+from shared.domain.definitions.json_values import mapping_at
+from shared.errors import CmkflowError, ServiceOutage, ThrottledError
+
+#: Most bytes of outputs that are read: headers and body.
+_LONGEST = 256 * 1024
+#: Domains of trigger URLs, which also serve contents of runs (platform.md#url-shapes).
+_DOMAINS = ("logic.azure.com", "environment.api.powerplatform.com")
+_PATH = re.compile(
+    r"/(?:[a-z0-9/]+/)?workflows/[0-9a-f]{32}/runs/(?P<run>[^/]+)/contents/TriggerOutputs",
+    re.IGNORECASE,
+)
+
+
+async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
+    """Return what the headers of a run's call show, or `NOT_SHOWN`.
+
+    Raises `ThrottledError` and `ServiceOutage`; any other error means only that the platform does
+    not show this call.
+    """
+    link = run.properties.trigger.outputs_link
+    if link is None or not _is_expected(link.uri, run.name) or _is_longer(link.content_size):
+        return NOT_SHOWN
+    try:
+        outputs = await service.read_signed(ServiceRequest(method="GET", url=link.uri), _LONGEST)
+    except (ThrottledError, ServiceOutage):
+        raise
+    except CmkflowError:
+        return NOT_SHOWN
+    headers = mapping_at(outputs or {}, "headers")
+    return read_traits(headers) if headers else NOT_SHOWN
+
+
+def _is_expected(uri: str, run_id: str) -> bool:
+    """Return whether a link leads to this run's outputs on a host of the platform."""
+    found = _PATH.fullmatch(urlsplit(uri).path)
+    is_of_run = found is not None and found["run"] == run_id
+    return is_of_run and any(is_within(uri, one) for one in _DOMAINS)
+
+
+def _is_longer(size: object) -> bool:
+    return isinstance(size, int) and size > _LONGEST

@@ -1,0 +1,117 @@
+"""Read who still calls an original after the cutover, and name the callers.
+
+An environment has to permit it, because trigger outputs have what callers sent. Only what
+`read_traits` accepts is stored.
+"""
+
+from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
+
+from shared.alerts import readable
+from shared.domain.callers.call_headers import CallerSource, CallTraits
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.observed_caller import (
+    CallerNames,
+    NamedCaller,
+    ObservedCall,
+    ObservedCallers,
+    add_calls,
+    name_callers,
+)
+from shared.domain.flow import RUN_HISTORY
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.errors import UnreadableRow
+from shared.ports import Condition
+from shared.services import Services
+from shared.steps.write_permission import read_environment_settings
+
+#: Calls of one original whose headers one check reads, by one request each.
+MOST_READ = 20
+#: A call this soon after its caller was updated was in progress; a later one means that a caller
+#: was not found.
+IN_PROGRESS_PERIOD = timedelta(hours=1)
+
+_WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
+
+
+def late_from(job: FlowJob, cut_over: datetime) -> datetime:
+    """Return the time after which a call of the original is of a late caller."""
+    return cut_over + max(job.no_call_period or IN_PROGRESS_PERIOD, IN_PROGRESS_PERIOD)
+
+
+async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
+    """Count the calls since the last check; None: the environment does not permit it.
+
+    Stores what it has read also if it raises the errors of reading runs.
+    """
+    settings = await read_environment_settings(services, job.environment_id)
+    cut_over = job.observation_started_at
+    if (
+        not settings.observe_callers
+        or cut_over is None
+        or job.migration_method is not MigrationMethod.UPDATE_CALLERS
+    ):
+        return None
+    table = services.tables.observed_callers
+    kept = await table.get(job.environment_id, job.id)
+    first = ObservedCallers(
+        environment_id=job.environment_id,
+        job_id=job.id,
+        read_until=max(cut_over, services.now - RUN_HISTORY),
+    )
+    before = kept.item if kept else first
+    calls: list[ObservedCall] = []
+
+    def with_calls(stored: ObservedCallers | None) -> ObservedCallers:
+        return add_calls(stored or first, calls)
+
+    try:
+        reading = services.flow_reports.read_calls(
+            job.environment_id, job.flow_name, since=before.read_until, limit=MOST_READ
+        )
+        async with aclosing(reading):
+            async for call in reading:
+                calls.append(call)  # noqa: PERF401 -- kept if the next one raises
+    finally:
+        if calls:
+            await table.change(job.environment_id, job.id, with_calls)
+    return with_calls(before)
+
+
+async def name_observed_callers(
+    services: Services, job: FlowJob, row: ObservedCallers
+) -> list[NamedCaller]:
+    """Return the callers of a row with the names of known callers and of the app's flows."""
+    known: dict[str, str] = {}
+    async for record in readable(services, services.tables.callers.scan(job.id)):
+        known |= dict.fromkeys(_ids_of(record.item.caller), record.item.caller.label)
+    flows: dict[str, str] = {}
+    for caller in row.callers:
+        traits = caller.traits
+        if traits.source in _WORKFLOWS and traits.source_id not in known:
+            flows |= await _read_flow_name(services, job, traits)
+    return name_callers(row, CallerNames(flows=flows, known=known))
+
+
+async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:
+    """Return the name of a calling flow by its id, if the plan or a job of the environment has
+    it.
+    """
+    tables = services.tables
+    with suppress(UnreadableRow):
+        item = await tables.plan_items.get(job.environment_job_id, traits.source_id)
+        if traits.source_id and item:
+            return {traits.source_id: f"flow {item.item.display_name}"}
+    columns = {"copy_id": traits.source_id, "original_url_id": traits.workflow_url_id}
+    for column, identity in columns.items():
+        where = [Condition(column, "eq", identity)]
+        if identity:
+            jobs = readable(services, tables.flow_jobs.scan(job.environment_id, where=where))
+            async for kept in jobs:
+                return {identity: f"flow {kept.item.title_of(identity)}"}
+    return {}
+
+
+def _ids_of(caller: Caller) -> set[str]:
+    """Return the ids under which a caller can appear in the headers of a call."""
+    return {one.lower() for one in (caller.workflow_id, caller.resource_id) if one}

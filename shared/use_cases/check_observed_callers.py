@@ -1,0 +1,46 @@
+"""Read each day who still calls the originals of an environment after their cutover."""
+
+from shared.alerts import readable
+from shared.domain.environment import Environment
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import NotFound
+from shared.jobs.job_kinds import FLOW
+from shared.ports import Condition
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.flows.observed_callers import late_from, read_new_calls
+from shared.steps.write_permission import read_environment_settings
+
+
+async def check_observed_callers(services: Services, environment: Environment) -> None:
+    """Count new calls, if the environment permits it, and wake up the jobs with late callers.
+
+    Raises the errors of reading runs; results so far are stored.
+    """
+    if not (await read_environment_settings(services, environment.id)).observe_callers:
+        return
+    where = [Condition("state", "eq", FlowJobState.WAITING)]
+    found = [
+        kept.item
+        async for kept in readable(
+            services, services.tables.flow_jobs.scan(environment.id, where=where)
+        )
+        if kept.item.step is FlowJobState.CHECKING_FOR_CALLS
+    ]
+    # The budget may not suffice for all originals, so the order changes daily.
+    start = services.now.toordinal() % max(len(found), 1)
+    for job in found[start:] + found[:start]:
+        await _check(services, job)
+
+
+async def _check(services: Services, job: FlowJob) -> None:
+    try:
+        row = await read_new_calls(services, job)
+    except NotFound:
+        return  # somebody deleted the original, which its job detects
+    last = max((one.last_at for one in row.callers), default=None) if row else None
+    cut_over = job.observation_started_at
+    if last and cut_over and last > late_from(job, cut_over):
+        # Otherwise the job would report a late caller only when the no-call period ends.
+        await FLOW.wake_up(services, (job.environment_id, job.id), code=Reason.NO_CALL_PERIOD)

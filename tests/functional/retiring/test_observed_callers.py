@@ -1,0 +1,243 @@
+"""The runs of an original show who still calls it after the cutover, if the environment permits
+it.
+"""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.domain.callers.call_headers import CallerSource
+from shared.domain.callers.observed_caller import ObservedCall, ObservedCallers
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import ThrottledError
+from shared.reason import Reason
+from shared.steps.flows.observed_callers import MOST_READ
+from shared.use_cases.change_environment import change_environment
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.show_flow import show_flow
+from tests.fakes.flow_reports import FakeFlowReports
+from tests.fakes.run_jobs import run_flow
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+DAY = timedelta(days=1)
+CURL = {"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.7, 10.0.0.1"}
+SECRET = "c2VjcmV0LXNpZ25hdHVyZS0xMjM0NTY3ODkw"
+
+
+async def cut_over(*, observe_callers: bool = True) -> tuple[Scenario, FakeFlow]:
+    """Return a remediation that waits until its original, a called flow, gets no more calls."""
+    scenario = Scenario()
+    flow = scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in(observe_callers=observe_callers)
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=3))
+    assert (await scenario.job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
+    return scenario, flow
+
+
+def call(scenario: Scenario, flow: FakeFlow, headers: dict[str, str], times: int = 1) -> None:
+    """Let a system call the original, a minute apart."""
+    for _ in range(times):
+        run_flow(scenario.world, flow).headers = headers
+        scenario.world.clock.advance(timedelta(minutes=1))
+
+
+async def pass_a_day(scenario: Scenario) -> FlowJob:
+    """Let a day pass and run the daily check; return the job."""
+    await scenario.run(DAY)
+    await scenario.driver.call(lambda services: run_daily_check(services, "day"))
+    await scenario.run(timedelta(minutes=30))
+    return await scenario.job("Orders")
+
+
+async def read_row(scenario: Scenario) -> ObservedCallers | None:
+    """Return the stored callers of the original."""
+    job = await scenario.job("Orders")
+    kept = await scenario.services.tables.observed_callers.get(job.environment_id, job.id)
+    return kept.item if kept else None
+
+
+async def test_unknown_caller_is_named_on_the_next_day() -> None:
+    """The job reports it days before its no-call period ends."""
+    scenario, flow = await cut_over()
+    await scenario.run(DAY)
+    began = scenario.world.clock.now()
+    call(scenario, flow, CURL, times=3)
+
+    job = await pass_a_day(scenario)
+
+    assert job.reason_code == Reason.LATE_CALLER
+    assert (
+        f"Unknown caller, 3 calls since {began:%Y-%m-%d %H:%M} UTC, "
+        "claims to be curl/8.5 from 203.0.113.0/24." in job.message
+    )
+    shown = (await show_flow(scenario.services, scenario.remediation.id, "Orders")).observed_callers
+    assert shown
+    [caller] = shown.callers
+    assert (caller.label, caller.claims, caller.is_known, caller.call_count) == (
+        "unknown caller",
+        "curl/8.5 from 203.0.113.0/24",
+        False,
+        3,
+    )
+    assert caller.last_at - caller.first_at == timedelta(minutes=2)
+
+
+async def test_calls_are_counted_once() -> None:
+    """Each check continues after the last counted call."""
+    scenario, flow = await cut_over()
+    for _ in range(3):
+        call(scenario, flow, CURL, times=2)
+        await pass_a_day(scenario)
+
+    row = await read_row(scenario)
+
+    assert row
+    assert [one.call_count for one in row.callers] == [6]
+
+
+async def test_nothing_is_read_without_permission() -> None:
+    """This is the default; the job reports the late caller without its name."""
+    scenario, flow = await cut_over(observe_callers=False)
+    await scenario.run(DAY)
+    call(scenario, flow, CURL)
+
+    await pass_a_day(scenario)
+    await scenario.run(timedelta(days=5, hours=12))
+
+    job = await scenario.job("Orders")
+    assert await read_row(scenario) is None
+    assert job.reason_code == Reason.LATE_CALLER
+    assert "curl" not in job.message
+
+
+async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
+    """The next check reads nothing."""
+    scenario, flow = await cut_over()
+    call(scenario, flow, CURL)
+    await pass_a_day(scenario)
+    assert await read_row(scenario)
+
+    await change_environment(
+        scenario.services, scenario.build.environment.id, {"observe_callers": False}
+    )
+    call(scenario, flow, CURL)
+    await pass_a_day(scenario)
+
+    assert await read_row(scenario) is None
+
+
+async def test_a_check_reads_a_limited_number_of_calls() -> None:
+    """The others are counted, and the newest are read."""
+    scenario, flow = await cut_over()
+    call(scenario, flow, {"User-Agent": "Java/17"}, times=5)
+    call(scenario, flow, CURL, times=MOST_READ)
+
+    await pass_a_day(scenario)
+
+    row = await read_row(scenario)
+    assert row
+    assert {one.traits.source: one.call_count for one in row.callers} == {
+        CallerSource.NOT_READ: 5,
+        CallerSource.OTHER: MOST_READ,
+    }
+    assert next(one for one in row.callers if one.is_identified).traits.user_agent == "curl/8.5"
+
+
+async def test_used_up_budget_costs_no_call_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read is stored, and the next check continues after it."""
+    scenario, flow = await cut_over()
+    call(scenario, flow, CURL, times=4)
+    whole = FakeFlowReports.read_calls
+
+    async def read_calls(
+        self: FakeFlowReports, environment_id: str, flow_name: str, *, since: datetime, limit: int
+    ) -> AsyncGenerator[ObservedCall]:
+        calls = [
+            one async for one in whole(self, environment_id, flow_name, since=since, limit=limit)
+        ]
+        for one in calls[:2]:
+            yield one
+        raise ThrottledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeFlowReports, "read_calls", read_calls)
+        await scenario.driver.call(lambda services: run_daily_check(services, "day"))
+    row = await read_row(scenario)
+    assert row
+    assert [one.call_count for one in row.callers] == [2]
+
+    await pass_a_day(scenario)
+
+    row = await read_row(scenario)
+    assert row
+    assert [one.call_count for one in row.callers] == [4]
+
+
+async def test_calls_of_known_flows_have_their_names() -> None:
+    """A flow that the plan or a job knows is named; it is an unknown caller if nobody found it."""
+    scenario, flow = await cut_over()
+    job = await scenario.job("Orders")
+    group = f"{'0' * 32}-{'1' * 32}"
+    headers = {
+        "x-ms-workflow-id": "a" * 32,
+        "x-ms-workflow-name": job.copy_id,
+        "x-ms-workflow-resourcegroup-name": group,
+    }
+    call(scenario, flow, headers)
+    call(scenario, flow, {})
+
+    await pass_a_day(scenario)
+
+    shown = (await show_flow(scenario.services, scenario.remediation.id, "Orders")).observed_callers
+    assert shown
+    assert [one.label for one in shown.callers] == [
+        "unknown caller: flow the copy of Orders",
+        "caller not shown by the platform",
+    ]
+
+
+async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -> None:
+    """A skipped run started no action of the flow."""
+    scenario, flow = await cut_over()
+    await scenario.run(5 * DAY)
+    run_flow(scenario.world, flow).is_skipped = True
+    await scenario.run(3 * DAY)
+
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert await read_row(scenario) is None
+
+
+async def test_answered_calls_extend_the_no_call_period() -> None:
+    """The same calls, answered, keep the original on."""
+    scenario, flow = await cut_over()
+    await scenario.run(5 * DAY)
+    run_flow(scenario.world, flow)
+    await scenario.run(3 * DAY)
+
+    assert (await scenario.job("Orders")).reason_code == Reason.LATE_CALLER
+
+
+async def test_no_secret_of_a_call_is_stored() -> None:
+    """Headers that a caller sends may hold its own secrets, or the trigger URL."""
+    scenario, flow = await cut_over()
+    call(
+        scenario,
+        flow,
+        {
+            "Authorization": f"Bearer {SECRET}",
+            "Cookie": f"session={SECRET}",
+            "User-Agent": f"curl/8.5.0 (key={SECRET})",
+            "X-Forwarded-For": SECRET,
+            "X-Original-Url": f"https://a.example/workflows/x?sig={SECRET}",
+        },
+    )
+
+    await pass_a_day(scenario)
+
+    assert await read_row(scenario)
+    assert SECRET not in str(scenario.fakes.store.rows)

@@ -1,0 +1,79 @@
+"""No secret in the headers of a call gets into what the app stores about its caller."""
+
+from dataclasses import astuple
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.callers.call_headers import read_traits
+from shared.domain.callers.observed_caller import (
+    CallerNames,
+    ObservedCall,
+    ObservedCallers,
+    add_calls,
+    name_callers,
+)
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+#: Headers of which the app stores a part.
+READ = (
+    "User-Agent",
+    "X-Forwarded-For",
+    "x-ms-client-tracking-id",
+    "x-ms-workflow-id",
+    "x-ms-workflow-resourcegroup-name",
+    "x-ms-workflow-subscription-id",
+    "X-VSS-SubscriptionId",
+)
+#: Of other headers it stores nothing, whatever their value.
+OTHERS = ("Authorization", "Cookie", "X-Api-Key", "X-Original-URL", "Ocp-Apim-Subscription-Key")
+#: As long as a signature or a key: letters and digits.
+SECRET = st.from_regex(r"[A-Za-z0-9]{10}[0-9][A-Za-z0-9_-]{29,60}", fullmatch=True)
+AROUND = st.text(alphabet=" ,;()=&/:.abcXYZ09-", max_size=12)
+
+
+@st.composite
+def headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
+    """Return headers, and a secret that some of their values contain."""
+    secret = draw(SECRET)
+    name = draw(st.sampled_from(READ + OTHERS))
+    agent = draw(st.sampled_from(["curl/8.5.0", "Mozilla/5.0 (X11)", ""]))
+    headers = {"User-Agent": agent, "X-Forwarded-For": "203.0.113.7"}
+    headers[name] = f"{draw(AROUND)}{secret}{draw(AROUND)}"
+    headers[draw(st.sampled_from(OTHERS))] = f"Bearer {secret}"
+    if draw(st.booleans()):
+        headers["x-ms-workflow-id"] = "a" * 32
+    return headers, secret
+
+
+@given(headers_with_a_secret())
+def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
+    """Neither in the row nor in a text about the caller."""
+    headers, secret = drawn
+
+    traits = read_traits(headers)
+    row = ObservedCallers(environment_id="e", job_id="j", read_until=NOW)
+    row = add_calls(row, [ObservedCall(started_at=NOW.replace(hour=1), traits=traits)])
+    named = name_callers(row, CallerNames(flows={}, known={}))
+
+    for kept in (*map(str, astuple(traits)), *(one.text for one in named)):
+        assert secret.lower() not in kept.lower()
+
+
+@given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.none())))
+def test_any_headers_are_read(headers: dict[str, object]) -> None:
+    """Whatever a caller sends, the result is short and printable."""
+    traits = read_traits(headers)
+
+    text = f"{traits.user_agent}{traits.network}{traits.source_id}"
+    assert text.isprintable()
+    assert len(text) <= 300
+
+
+@given(st.sampled_from(OTHERS), st.text(max_size=50))
+def test_other_headers_change_nothing(name: str, value: str) -> None:
+    """Calls that differ only in them are grouped."""
+    plain = {"User-Agent": "curl/8.5.0"}
+
+    assert read_traits({**plain, name: value}) == read_traits(plain)
