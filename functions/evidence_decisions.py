@@ -8,14 +8,7 @@ from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import describe_operation, parse_state
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.plans.remediation import StartSource
-
-_SOURCES = {
-    StartSource.KEY_EVENT: "an event of a key",
-    StartSource.POLICY_EVENT: "an event of a policy",
-    StartSource.DAILY_CHECK: "the daily check",
-    StartSource.API_REQUEST: "an API request without a name",
-}
+from shared.domain.plans.display_text import describe_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +33,7 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
     remediation = about.remediation
     yield Decision(
         decided_at=remediation.created_at,
-        who=remediation.started_by or _SOURCES[remediation.start_source],
+        who=describe_start(remediation.start_source, remediation.started_by),
         what=f"Started the remediation ({remediation.mode.replace('_', ' ')})",
     )
     for job in about.environment_jobs:

@@ -163,7 +163,8 @@ def _count_principals(job: FlowJob | None) -> str:
 
 
 def _build_history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
-    """Return the history, newest first, with the duration of each entry (None for the last)."""
+    """Return the history, newest first, with durations; None: below a second, or the last."""
     entries = job.history if job else ()
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]
-    return list(zip(entries, [*lasted, None], strict=False))[::-1]
+    shown = [one if one >= timedelta(seconds=1) else None for one in lasted]
+    return list(zip(entries, [*shown, None], strict=False))[::-1]

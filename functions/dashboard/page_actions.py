@@ -168,8 +168,12 @@ def ignore_action(
         asks=("justification", "Justification (recorded with your name)"),
         does=[
             (
-                f"{_format_flows(issue.flow_count)} in {where} continue. "
-                "This firewall may deny their calls."
+                f"{_format_flows(issue.flow_count)} in {where} "
+                + (
+                    "continues. This firewall may deny its calls."
+                    if issue.flow_count == 1
+                    else "continue. This firewall may deny their calls."
+                )
             ),
             "Flows that a firewall issue blocks there are retried now.",
         ],

@@ -8,10 +8,10 @@ from functions.dashboard.flow_parts import PARTS
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_machine import NextActor
-from shared.domain.plans.display_text import count_undecided
+from shared.domain.plans.display_text import count_undecided, describe_start
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
+from shared.domain.plans.remediation import Remediation, RemediationMode
 from shared.use_cases.show_remediation import RemediationView, RemediationViewList
 
 _KINDS = {
@@ -19,11 +19,6 @@ _KINDS = {
     RemediationMode.DRY_RUN: "Dry run",
     RemediationMode.PREPARE: "Preparation for a key",
     RemediationMode.APPLY: "Remediation",
-}
-_STARTED = {
-    StartSource.KEY_EVENT: "by an event of a key",
-    StartSource.POLICY_EVENT: "by a change of a policy",
-    StartSource.DAILY_CHECK: "by the daily check",
 }
 #: Number of environments that a line names.
 _NAMED = 3
@@ -70,8 +65,7 @@ def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
 
 def format_start_source(one: Remediation) -> str:
     """Return what started a remediation, as in *started by the daily check*."""
-    by = _STARTED.get(one.start_source)
-    return by or f"by {one.started_by or 'a request'}"
+    return f"by {describe_start(one.start_source, one.started_by)}"
 
 
 def _format_environments(one: RemediationView) -> str:

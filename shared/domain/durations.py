@@ -14,4 +14,4 @@ def format_duration(duration: timedelta) -> str:
         number, left = divmod(left, seconds)
         if number:
             words.append(f"{number} {unit}" + ("s" if number > 1 else ""))
-    return " ".join(words[:2]) or "0 seconds"
+    return " ".join(words[:2]) or "less than a second"

@@ -10,6 +10,7 @@ from shared.alerts import one_row, readable
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
+from shared.domain.plans.display_text import describe_start
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     Remediation,
@@ -150,7 +151,8 @@ async def _start_environment(
     job = replace(job, environment_name=settings.display_name)
     if job.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)
-    text = f"Started by {remediation.start_source}: {remediation.idempotency_key}"
+    who = describe_start(remediation.start_source, remediation.started_by)
+    text = f"Started by {who}."
     job = move_to_state(job, job.state, text, now=services.now)
     try:
         job = (await services.tables.environment_jobs.insert(job)).item

@@ -16,7 +16,7 @@ from shared.html_pages import format_span
         (timedelta(minutes=90), "1 hour 30 minutes"),
         (timedelta(seconds=1), "1 second"),
         (timedelta(days=8, seconds=1), "8 days 1 second"),
-        (timedelta(0), "0 seconds"),
+        (timedelta(0), "less than a second"),
     ],
 )
 def test_duration_is_formatted_in_its_two_largest_units(duration: timedelta, words: str) -> None:

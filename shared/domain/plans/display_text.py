@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
+from shared.domain.plans.remediation import StartSource
 
 #: In the order in which a plan is shown: first flows that need a person, last flows that are not
 #: included.
@@ -65,7 +66,17 @@ _LEFT_WORDS_OF_ONE: Mapping[str, tuple[str, str]] = {
     NotMigratedReason.CANCELLED: ("cancelled", "start a new remediation for the flow"),
     NotMigratedReason.ROLLED_BACK: ("rolled back", "start a new remediation for the flow"),
 }
+_START_SOURCES: Mapping[str, str] = {
+    StartSource.KEY_EVENT: "an event of a key",
+    StartSource.POLICY_EVENT: "a change of a policy",
+    StartSource.DAILY_CHECK: "the daily check",
+}
 _RANKS = {action: rank for rank, action in enumerate(ACTION_WORDS)}
+
+
+def describe_start(start_source: str, started_by: str) -> str:
+    """Return who or what started a remediation."""
+    return _START_SOURCES.get(start_source) or started_by or "a request without a name"
 
 
 def left_words(why: str, number: int) -> tuple[str, str]:

@@ -42,8 +42,9 @@ async def start_updating_callers(work: StepContext) -> FlowJob:
         text = "The original is off, so its callers are listed but not changed."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     records = await record_callers(work)
-    be = "is" if len(records) == 1 else "are"
-    text = f"{format_count(len(records), 'caller')} {be} to be updated."
+    text = "No known caller calls the original."
+    if records:
+        text = f"The app has found {format_count(len(records), 'caller')}."
     return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
 
 
@@ -149,9 +150,8 @@ async def _mark_completed(work: StepContext) -> FlowJob:
     )
     updated = "Every known caller has the new URL. Now the original must receive no calls."
     if manual_notes:
-        updated = (
-            f"A person has to change {len(manual_notes)} callers. All others have the new URL."
-        )
+        number = format_count(len(manual_notes), "caller")
+        updated = f"A person has to change {number}. All others have the new URL."
     return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, updated, now=services.now)
 
 

@@ -322,7 +322,7 @@ async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
     requests = [re.findall(r"· (\d+ requests?)", unescape(entry)) for entry in entries[::-1]]
     assert requests == [["12 requests"], ["1 request"], *([] for _ in rest)]
     assert f"{first.changed_at:%Y-%m-%d %H:%M:%S}" in entries[-1]
-    assert "· for 60 s" in unescape("".join(entries))
+    assert "· lasted 60 s" in unescape("".join(entries))
 
 
 async def test_flow_page_marks_planned_changes_that_are_made(

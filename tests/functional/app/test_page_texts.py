@@ -73,3 +73,37 @@ def test_environment_without_a_plan_has_no_known_flows(pages: Pages) -> None:
 def test_migrated_tenant_names_its_last_daily_check(pages: Pages) -> None:
     """The Overview says that no action is required only with a check that ran."""
     assert "Last daily check 2026-05-01" in pages["status-migrated"]
+
+
+def test_history_says_who_started_and_how_long_each_state_lasted(pages: Pages) -> None:
+    """It has no code, no id of an event and no duration of zero."""
+    head = pages["remediation-awaiting"].partition("History")[2]
+    flow = pages["flow-done"].partition("History")[2]
+
+    assert "Started by a change of a policy." in head
+    assert "policy_event" not in head
+    assert "No known caller calls the original." in flow
+    assert "7 days. · lasted 7 days" in flow
+    assert not re.search(r"\b0 s\b|0 callers|0 seconds", flow)
+    assert "0 entries" not in pages["flow-awaiting"]
+
+
+def test_plan_and_evidence_count_the_same_callers(pages: Pages) -> None:
+    """Callers that are flows of the plan are copied, so neither counts them as updated."""
+    plan, evidence = pages["plan-awaiting"], pages["evidence"]
+
+    assert "3 known callers are flows of this plan: their copies call the copies" in plan
+    assert "1 flow is not included: needs changes first." in plan
+    rows = re.findall(r"2026-03-\d\d [\d:]{8} (\d+)(?:, \d+ by a person)? off, 2026", evidence)
+    assert f"Callers updated by the app {sum(map(int, rows))} 0" in evidence
+    assert "2 March 2026 to 20 April 2026" in evidence
+    assert "1 needs changes first" in evidence
+
+
+def test_sentences_about_one_flow_have_a_verb_for_one(pages: Pages) -> None:
+    """A count of one is followed by a singular verb."""
+    wrong = re.compile(
+        r"\b1 (?:flow|firewall|caller|copy)(?: in \w+)? (?:continue|need|are|have)\b"
+    )
+
+    assert {name: found[0] for name, text in pages.items() if (found := wrong.search(text))} == {}

@@ -44,7 +44,7 @@ def test_page_shows_the_end_time_and_the_required_actions(tmp_path: Path) -> Non
 
     assert "2026-03-02 09:30 UTC" in text
     assert "Platform profile: documented" in text
-    assert "migrated 2 flows of Operations. Each flow ended as the demo expects." in text
+    assert "worked on 2 flows of Operations. Each flow ended as the demo expects." in text
     assert "You need not do anything. In a real tenant, 1 flow would require an action" in text
     assert "&lt;b&gt;ERP" in text
     assert "The key is applied." in text
