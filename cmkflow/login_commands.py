@@ -106,6 +106,7 @@ def login(
             tenant_id=tenant or chosen.tenant_id,
             client_id=client_id or chosen.client_id,
             audience=chosen.audience,
+            cloud=chosen.cloud,
             is_machine=managed_identity,
             identity_client_id=identity_client_id,
         )
@@ -117,7 +118,11 @@ def login(
         store_profile(
             profile or read_current_profile() or DEFAULT,
             Profile(
-                api=url, tenant_id=who.tenant_id, client_id=who.client_id, audience=who.audience
+                api=url,
+                tenant_id=who.tenant_id,
+                client_id=who.client_id,
+                audience=who.audience,
+                cloud=who.cloud,
             ),
         )
         roles = parse_claims(request_token(url) or "").get("roles", ())

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cmkflow.config_folder import read_file, write_file
+from shared.domain.clouds import CloudName
 
 _FILE = "profiles.json"
 DEFAULT = "default"
@@ -25,6 +26,7 @@ class Profile:
     client_id: str
     #: Audience of access tokens; empty: the client id.
     audience: str = ""
+    cloud: CloudName = CloudName.PUBLIC
 
 
 def read_profiles() -> dict[str, Profile]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cmkflow.terminal import echo
+from shared.domain.clouds import CLOUDS, CloudName
 from shared.errors import CmkflowError
 
 app = typer.Typer(
@@ -39,6 +40,9 @@ def sign_in(
             show_default=False,
         ),
     ],
+    cloud: Annotated[
+        CloudName, typer.Option(envvar="CMK_CLOUD", help="The tenant's cloud.")
+    ] = CloudName.PUBLIC,
     managed_identity: Annotated[
         bool,
         typer.Option(
@@ -59,7 +63,11 @@ def sign_in(
 
     identity = SecretWriterIdentity(is_managed=managed_identity, client_id=identity_client_id)
     account = ServiceAccountSignIn(
-        tenant_id=tenant, client_id=client_id, cache_secret=token_cache_secret, identity=identity
+        tenant_id=tenant,
+        client_id=client_id,
+        cache_secret=token_cache_secret,
+        cloud=CLOUDS[cloud],
+        identity=identity,
     )
     try:
         asyncio.run(sign_in_account(account, echo))

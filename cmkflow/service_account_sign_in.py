@@ -17,8 +17,8 @@ from shared.adapters.entra.identity import (
     ServiceAccountSettings,
     application_credential,
 )
-from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http.client import HttpClient, HttpService, default_transport
+from shared.domain.clouds import Cloud
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,13 @@ class ServiceAccountSignIn:
     tenant_id: str
     client_id: str
     cache_secret: str
+    cloud: Cloud
     identity: SecretWriterIdentity
 
 
 async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
     """Sign in an account; pass the instructions to `show`. Raises `CmkflowError`, `ValueError`."""
+    cloud = account.cloud
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
             application_credential(account.identity.client_id)
@@ -51,17 +53,18 @@ async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) ->
         closing.push_async_callback(credential.close)
         http = HttpClient(default_transport())
         closing.push_async_callback(http.close)
-        vaults = HttpService(name="Key Vault", scope=key_vault.SCOPE, credential=credential)
+        vaults = HttpService(name="Key Vault", scope=cloud.key_vault_scope, credential=credential)
         arm = HttpService(
-            name="Azure Resource Manager", scope=resource_manager.SCOPE, credential=credential
+            name="Azure Resource Manager", scope=cloud.resource_manager_scope, credential=credential
         )
         secrets = VaultSecrets(
             key_vault.VaultClient(http, vaults),
-            resource_manager.ResourceManager(http, arm, subscriptions=()),
+            resource_manager.ResourceManager(http, arm, subscriptions=(), cloud=cloud),
         )
         settings = ServiceAccountSettings(
             tenant_id=account.tenant_id,
             client_id=account.client_id,
             cache_secret=account.cache_secret,
+            authority=cloud.authority,
         )
-        await ServiceAccountCredential(settings, secrets).sign_in(flow_service.SCOPE, show)
+        await ServiceAccountCredential(settings, secrets).sign_in(cloud.flow_service_scope, show)

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cmkflow.config_folder import find_config_folder, read_file, write_file
-
-_AUTHORITY = "https://login.microsoftonline.com"
+from shared.domain.clouds import CLOUDS, CloudName
 
 
 class SignInError(Exception):
@@ -35,12 +34,18 @@ class SignInSession:
     client_id: str
     #: Audience of the app's access tokens; empty: the client id.
     audience: str = ""
+    cloud: CloudName = CloudName.PUBLIC
     #: True for this machine's managed identity; False for a person, whose tokens are stored.
     is_machine: bool = False
     #: Client id of a user-assigned identity; empty for the system-assigned one.
     identity_client_id: str = ""
     #: Display name of the account.
     name: str = ""
+
+    @property
+    def authority(self) -> str:
+        """Return the URL of the sign-in service."""
+        return CLOUDS[self.cloud].authority
 
 
 def read_sign_in_session(url: str) -> SignInSession | None:
@@ -56,7 +61,7 @@ def sign_in_person(
 
     `show` prints the instructions of a device code; without it, a browser opens.
     """
-    with _raise_sign_in_error():
+    with _raise_sign_in_error(who):
         client, scopes = _build_client(who), _build_scopes(who)
         if show:
             flow = client.initiate_device_flow(scopes)
@@ -83,7 +88,7 @@ def sign_out(url: str) -> bool:
     if who is None:
         return False
     if not who.is_machine:
-        with _raise_sign_in_error():
+        with _raise_sign_in_error(who):
             client = _build_client(who)
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
@@ -99,7 +104,7 @@ def request_token(url: str) -> str | None:
         return None
     if who.is_machine:
         return _request_machine_token(who)
-    with _raise_sign_in_error():
+    with _raise_sign_in_error(who):
         client = _build_client(who)
         accounts = client.get_accounts(who.name)
         answer = client.acquire_token_silent(_build_scopes(who), accounts[0]) if accounts else None
@@ -122,7 +127,7 @@ def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
 
 
 @contextmanager
-def _raise_sign_in_error() -> Iterator[None]:
+def _raise_sign_in_error(who: SignInSession) -> Iterator[None]:
     """Convert exceptions of msal to `SignInError`."""
     import requests
 
@@ -130,10 +135,10 @@ def _raise_sign_in_error() -> Iterator[None]:
         yield
     except requests.RequestException as err:
         cause = type(err).__name__
-        text = f"{_AUTHORITY} does not answer ({cause}). Check the network connection."
+        text = f"{who.authority} does not answer ({cause}). Check the network connection."
         raise SignInError(text, is_unavailable=True) from None
     except ValueError:
-        text = f"{_AUTHORITY} does not know this tenant. Set --tenant to the tenant id."
+        text = f"{who.authority} does not know this tenant. Set --tenant to the tenant id."
         raise SignInError(text) from None
 
 
@@ -148,7 +153,7 @@ def _build_client(who: SignInSession) -> Any:
         persistence = FilePersistence(file)  # created with mode 0600
     return msal.PublicClientApplication(
         who.client_id,
-        authority=f"{_AUTHORITY}/{who.tenant_id}",
+        authority=f"{who.authority}/{who.tenant_id}",
         token_cache=PersistedTokenCache(persistence),
     )
 

@@ -2,6 +2,7 @@
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.profiles import Profile
+from shared.domain.clouds import CloudName
 
 
 def with_scheme(address: str) -> str:
@@ -19,12 +20,13 @@ def read_sign_in_configuration(url: str, *, debug: bool = False) -> Profile:
             tenant_id=str(answer["tenant_id"]),
             client_id=str(answer["client_id"]),
             audience=str(answer["audience"]),
+            cloud=CloudName(answer["cloud"]),
         )
     except ApiError as err:
         if err.exit_code in (ExitCode.SERVICE_UNAVAILABLE, ExitCode.USAGE_ERROR):
             raise
         raise _build_no_answer_error(url) from None
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise _build_no_answer_error(url) from None
     if not profile.tenant_id or not profile.client_id:
         raise _build_no_answer_error(url)

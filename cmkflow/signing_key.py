@@ -8,6 +8,7 @@ from azure.identity.aio import AzureCliCredential
 from shared.adapters.azure import key_vault
 from shared.adapters.azure.signing_keys import VaultSigningKeys
 from shared.adapters.http.client import HttpClient, HttpService, default_transport
+from shared.domain.clouds import find_cloud_of_vault
 from shared.domain.signature import SigningKey
 
 
@@ -16,7 +17,8 @@ async def read_signing_key(key_id: str) -> SigningKey:
     async with AzureCliCredential() as credential:
         http = HttpClient(default_transport())
         try:
-            vaults = HttpService(name="Key Vault", scope=key_vault.SCOPE, credential=credential)
+            scope = find_cloud_of_vault(key_id).key_vault_scope
+            vaults = HttpService(name="Key Vault", scope=scope, credential=credential)
             return await VaultSigningKeys(key_vault.VaultClient(http, vaults)).read(key_id)
         finally:
             await http.close()

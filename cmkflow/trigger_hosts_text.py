@@ -24,8 +24,9 @@ def _format_lines(hosts: Any) -> Iterator[str]:
         doubt = "" if host["is_confirmed"] else "  (expected, not yet confirmed by a copy)"
         yield f"  https://{host['host']}:443, TCP, TLS with this server name{doubt}"
     yield ""
-    yield "The addresses of these hosts change: allow the names, or *.api.powerplatform.com. Keep"
-    yield "the existing entries (such as *.logic.azure.com): a rollback reverts callers to them."
+    domains = sorted({f"*.{host['host'].partition('.environment.')[2]}" for host in hosts})
+    yield f"The addresses of these hosts change: allow the names, or {', '.join(domains)}."
+    yield "Keep the existing entries: a rollback reverts callers to them."
     yield ""
     yield "Flows and known callers:"
     for host in hosts:

@@ -4,6 +4,7 @@ from functions.endpoints import ANYONE, ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ApiResponse
 from shared.bootstrap import services
+from shared.domain.clouds import CloudName
 
 
 class SignInConfigurationResponse(ApiResponse):
@@ -14,6 +15,8 @@ class SignInConfigurationResponse(ApiResponse):
     client_id: str
     #: Audience of the access token. A program requests the scope `AUDIENCE/.default`.
     audience: str
+    #: The cloud whose Entra issues the tokens.
+    cloud: CloudName
 
 
 @endpoint(role=ANYONE, answer=SignInConfigurationResponse)
@@ -28,4 +31,5 @@ async def show_sign_in_configuration(
         client_id=client_id,
         # An app registration that requests a token for itself may name only its client id.
         audience=client_id,
+        cloud=settings.cloud_name,
     )

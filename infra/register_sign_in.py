@@ -28,13 +28,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-GRAPH = "https://graph.microsoft.com"
 #: Client id of the Azure CLI, which may request tokens for scripts.
 _AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 ROLES = {
     "reader": "Reads everything in the API, and changes nothing.",
     "operator": "Starts, retries, rolls back and cancels remediations.",
     "approver": "Approves what is to be written, and decides what may be.",
+}
+
+#: CMK_CLOUD -> URLs of Microsoft Graph and of Entra, and the audience of federated credentials.
+#: The app's own hosts are in shared/domain/clouds.py, which needs a newer Python than this script.
+_PUBLIC = (
+    "https://graph.microsoft.com",
+    "https://login.microsoftonline.com",
+    "api://AzureADTokenExchange",
+)
+_GOVERNMENT = ("https://login.microsoftonline.us", "api://AzureADTokenExchangeUSGov")
+_CLOUDS = {
+    "": _PUBLIC,
+    "public": _PUBLIC,
+    "gcc": _PUBLIC,
+    "gcc_high": ("https://graph.microsoft.us", *_GOVERNMENT),
+    "dod": ("https://dod-graph.microsoft.us", *_GOVERNMENT),
+    "china": (
+        "https://microsoftgraph.chinacloudapi.cn",
+        "https://login.partner.microsoftonline.cn",
+        "api://AzureADTokenExchangeChina",
+    ),
 }
 
 #: Seconds before each retry: two minutes in total.
@@ -71,6 +91,7 @@ def connect(call: Call, environ: Mapping[str, str]) -> bool:
     if is_by_hand(environ):
         return False
     unique = _name(environ)
+    _, entra, audience = _read_cloud(environ)
     web = {
         "redirectUris": [f"{environ['CMKFLOW_API']}/.auth/login/aad/callback"],
         "implicitGrantSettings": {"enableIdTokenIssuance": True},
@@ -78,9 +99,9 @@ def connect(call: Call, environ: Mapping[str, str]) -> bool:
     call("PATCH", f"applications(uniqueName='{unique}')", {"displayName": unique, "web": web})
     credential = {
         "name": "app-service",
-        "issuer": f"https://login.microsoftonline.com/{environ['CMKFLOW_TENANT_ID']}/v2.0",
+        "issuer": f"{entra}/{environ['CMKFLOW_TENANT_ID']}/v2.0",
         "subject": environ["CMK_PRINCIPAL_ID"],
-        "audiences": ["api://AzureADTokenExchange"],
+        "audiences": [audience],
     }
     path = f"applications(uniqueName='{unique}')/federatedIdentityCredentials(name='app-service')"
     call("PATCH", path, credential)
@@ -130,6 +151,14 @@ def is_by_hand(environ: Mapping[str, str]) -> bool:
     return named not in ("", environ.get("CMK_SIGN_IN_REGISTERED_ID", ""))
 
 
+def _read_cloud(environ: Mapping[str, str]) -> tuple[str, str, str]:
+    name = environ.get("CMK_CLOUD", "")
+    if name not in _CLOUDS:
+        known = ", ".join(filter(None, _CLOUDS))
+        raise SystemExit(f"CMK_CLOUD is {name!r}. Set it to one of: {known}.")
+    return _CLOUDS[name]
+
+
 def _name(environ: Mapping[str, str]) -> str:
     return f"cmkflow-{environ['AZURE_ENV_NAME']}"
 
@@ -147,7 +176,7 @@ def _read(call: Call, path: str, sleep: Sleep) -> Any:
     )
 
 
-def graph(token: str, address: str = GRAPH, sleep: Sleep = time.sleep) -> Call:
+def graph(token: str, address: str, sleep: Sleep = time.sleep) -> Call:
     """Return a function that sends requests to Microsoft Graph; None for 404 or no body."""
 
     def call(method: str, path: str, body: Mapping[str, Any] | None) -> Any:
@@ -214,8 +243,9 @@ def main(step: str) -> None:
         named = os.environ["CMK_SIGN_IN_CLIENT_ID"]
         print(f"The registration {named} was created manually and stays unchanged.")
         return
-    answer = _azd("auth", "token", "--scope", f"{GRAPH}/.default", "--output", "json")
-    call = graph(json.loads(answer)["token"])
+    address, *_ = _read_cloud(os.environ)
+    answer = _azd("auth", "token", "--scope", f"{address}/.default", "--output", "json")
+    call = graph(json.loads(answer)["token"], address)
     if step == "connect":
         connect(call, os.environ)
     elif client_id := register(call, os.environ):

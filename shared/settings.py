@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.domain.clouds import CLOUDS, Cloud, CloudName
 from shared.domain.principal import Role
 
 #: Durations must not be negative: a negative no-call period would retire an original at once.
@@ -63,6 +64,8 @@ class Settings(AccessSettings):
 
     #: The tenant to work in.
     tenant_id: str
+    #: The tenant's cloud: `public`, `gcc`, `gcc_high`, `dod` or `china`. The others are untested.
+    cloud_name: CloudName = Field(CloudName.PUBLIC, validation_alias="CMK_CLOUD")
     #: Subscriptions to watch, separated by commas. Service tags are read in the first.
     subscription_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Client id of the user-assigned identity. Empty: the system-assigned identity.
@@ -203,6 +206,11 @@ class Settings(AccessSettings):
     on_original_edited: OnOriginalEdited = OnOriginalEdited.BLOCK
 
     @property
+    def cloud(self) -> Cloud:
+        """Return the hosts and audiences of the tenant's cloud."""
+        return CLOUDS[self.cloud_name]
+
+    @property
     def own_address(self) -> str:
         """Return the URL of this app without a path, or "" if unknown.
 
@@ -236,7 +244,7 @@ def describe_faults(err: ValidationError) -> dict[str, str]:
 def find_unknown_settings() -> list[str]:
     """Return the names that begin like a setting and are none; their values have no effect."""
     fields = Settings.model_fields.items()
-    known = {f"CMK_{name}".upper() for name, field in fields if not field.validation_alias}
+    known = {str(field.validation_alias or f"CMK_{name}").upper() for name, field in fields}
     known.update(SCHEDULES)
     return sorted(
         name for name in os.environ if name.upper().startswith("CMK_") and name.upper() not in known

@@ -77,6 +77,6 @@ resource eventsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 output namespaceId string = namespace.id
-output namespace string = '${namespace.name}.servicebus.windows.net'
+output namespace string = split(split(namespace.properties.serviceBusEndpoint, '//')[1], ':')[0]
 output keyEventsQueueId string = queues[indexOf(queueNames, 'key-events')].id
 output policyEventsQueueId string = queues[indexOf(queueNames, 'policy-events')].id

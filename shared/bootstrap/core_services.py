@@ -91,7 +91,12 @@ def _store(
     if settings.storage_account:
         from shared.adapters.state.table_store import TableStore, tables_of_account
 
-        account = tables_of_account(settings.storage_account, credential, clock.record_time)
+        account = tables_of_account(
+            settings.storage_account,
+            settings.cloud.storage_domain,
+            credential,
+            clock.record_time,
+        )
         tables = TableStore(account)
         closing.push_async_callback(tables.close)
         names = [table.name for table in Tables(tables)]
@@ -118,7 +123,9 @@ def build_archive(ground: CoreServices) -> "Archive":
     if settings.storage_account:
         from shared.adapters.archive.blob import BlobArchive, blob_container
 
-        container = blob_container(settings.storage_account, ground.credential)
+        container = blob_container(
+            settings.storage_account, settings.cloud.storage_domain, ground.credential
+        )
         blobs = BlobArchive(container, ground.circuits)
         ground.closing.push_async_callback(blobs.close)
         return blobs

@@ -26,11 +26,10 @@ class MicrosoftServices:
         from shared.adapters.azure import key_vault
         from shared.adapters.azure import resource_manager as arm
         from shared.adapters.dataverse.web_api import Dataverse
-        from shared.adapters.flow_service import service as flow_service
         from shared.adapters.http.client import HttpService
         from shared.adapters.power_platform import admin as power_platform_admin
 
-        settings = ground.settings
+        settings, self._cloud = ground.settings, ground.settings.cloud
         self._ground = ground
         calls = settings.flow_service_requests_per_minute
         most = settings.flow_service_max_requests_per_minute or _RISES_TO * calls
@@ -44,33 +43,39 @@ class MicrosoftServices:
         )
         self._flows = HttpService(
             name="Flow service",
-            scope=flow_service.SCOPE,
+            scope=self._cloud.flow_service_scope,
             credential=ground.credential,
             budget=self.flow_budget,
         )
         self.resource_manager = HttpService(
             name="Azure Resource Manager",
-            scope=arm.SCOPE,
+            scope=self._cloud.resource_manager_scope,
             credential=ground.credential,
             budget=ground.budget("resource-manager", settings.resource_manager_requests_per_minute),
         )
         self.power_platform = HttpService(
             name="Power Platform admin API",
-            scope=power_platform_admin.SCOPE,
+            scope=self._cloud.power_apps_scope,
             credential=ground.credential,
             # A list of Power Apps can have its next page at Resource Manager
             # (platform.md#connection-list).
-            domains=("api.bap.microsoft.com", "api.powerapps.com", "management.azure.com"),
+            domains=(
+                self._cloud.power_platform_admin_host,
+                self._cloud.power_apps_host,
+                self._cloud.resource_manager_host,
+            ),
         )
         self._environments = power_platform_admin.PowerPlatformAdmin(
-            ground.http, self.power_platform, ground.clock
+            ground.http, self.power_platform, ground.clock, self._cloud
         )
         self.flow_service = self._flow_service(self._flows)
-        vaults = HttpService(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)
+        vaults = HttpService(
+            name="Key Vault", scope=self._cloud.key_vault_scope, credential=ground.credential
+        )
         self.vaults = key_vault.VaultClient(ground.http, vaults)
         self.dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
         self.resources = arm.ResourceManager(
-            ground.http, self.resource_manager, settings.subscription_ids
+            ground.http, self.resource_manager, settings.subscription_ids, self._cloud
         )
 
     def ports(self) -> PlatformPorts:
@@ -120,7 +125,7 @@ class MicrosoftServices:
                 http,
                 HttpService(
                     name="App Configuration",
-                    scope=app_configuration.SCOPE,
+                    scope=self._cloud.app_configuration_scope,
                     credential=self._ground.credential,
                 ),
                 self.resources,
@@ -137,8 +142,8 @@ class MicrosoftServices:
             resources=ResumableResources(self.resources),
             resource_writer=self.resources,
             tagged_resources=self.resources,
-            connections=PowerAppsConnections(http, self.power_platform),
-            canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
+            connections=PowerAppsConnections(http, self.power_platform, self._cloud),
+            canvas_apps=PowerAppsCanvasApps(http, self.power_platform, self._cloud),
             machine_groups=DataverseMachineGroups(dataverse),
             organization=DataverseOrganization(dataverse),
         )
@@ -146,7 +151,7 @@ class MicrosoftServices:
     def _flow_service(self, service: "HttpService") -> "FlowService":
         from shared.adapters.flow_service.service import FlowService
 
-        return FlowService(self._ground.http, service, self._environments)
+        return FlowService(self._ground.http, service, self._environments, self._cloud)
 
     def _service_tags(self) -> ServiceTags:
         """Return the service tags: from a file that an administrator updates, or from Azure."""
@@ -156,7 +161,9 @@ class MicrosoftServices:
         if settings.service_tags_file:
             return DownloadedServiceTags(_APP / settings.service_tags_file)
         subscription = settings.subscription_ids[0]
-        return DiscoveredServiceTags(self._ground.http, self.resource_manager, subscription)
+        return DiscoveredServiceTags(
+            self._ground.http, self.resource_manager, subscription, self._cloud
+        )
 
     def _flow_pages(self) -> FlowPages:
         """Return the paged flow lists. Those of the flow service have a small budget."""
@@ -183,6 +190,7 @@ class MicrosoftServices:
                 tenant_id=settings.tenant_id,
                 client_id=settings.service_account_client_id,
                 cache_secret=settings.service_account_token_cache_secret,
+                authority=self._cloud.authority,
             )
             operator = ServiceAccountCredential(chosen, secrets)
         as_operator = self._flow_service(replace(self._flows, credential=operator))

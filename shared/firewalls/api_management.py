@@ -98,7 +98,7 @@ def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
 
     The policy is one line of JSON, so its quotation marks are escaped.
     """
-    url = f"https://management.azure.com{scope}/policies/policy?api-version={API_VERSION}"
+    url = f"{scope}/policies/policy?api-version={API_VERSION}"
     reading = format_az_command("rest", {"method": "get", "url": f"{url}&format=rawxml"})
     writing = {"method": "put", "url": url, "headers": "If-Match=*", "body": "@new-policy.json"}
     ranges = "".join(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from shared.domain.clouds import PUBLIC
 from shared.domain.definitions.json_values import (
     as_mapping,
     mapping_at,
@@ -33,7 +34,7 @@ from shared.domain.network.firewall_fix_text import (
     format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.host_matching import ClaimedHosts
+from shared.domain.network.host_matching import ClaimedHosts, is_of_microsoft
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, JobBlocked
 from shared.firewalls.below import with_what_is_below
@@ -50,7 +51,6 @@ _FIRST_PRIORITY = 300
 _WRITTEN = ("name", "ipAddress", "tag", "action", "priority")
 #: Most rules of a site.
 MAX_RULES = 512
-_SCM = ".scm.azurewebsites.net"
 
 
 class AppServices:
@@ -221,7 +221,7 @@ def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> F
         main,
         id=f"{main.id}#scm",
         name=f"{main.name} (scm)",
-        hosts=frozenset(filter(_is_scm, _list_hosts(site))) or frozenset({f"{main.name}{_SCM}"}),
+        hosts=frozenset(filter(_is_scm, _list_hosts(site))) or _derive_scm_hosts(main),
     )
     if properties.get("scmIpSecurityRestrictionsUseMain") or _is_closed(site, properties):
         return scm
@@ -332,7 +332,15 @@ def _list_hosts(site: Mapping[str, object]) -> set[str]:
 
 
 def _is_scm(host: str) -> bool:
-    return host.endswith(_SCM)
+    """Return whether a host is `APP.scm.…`, in any cloud and with or without a region."""
+    return host.split(".")[1:2] == ["scm"] and is_of_microsoft(host)
+
+
+def _derive_scm_hosts(main: Firewall) -> frozenset[str]:
+    """Return the hosts of a deployment site that the resource does not list."""
+    own = [host for host in main.hosts if is_of_microsoft(host)]
+    own = own or [f"{main.name}.{PUBLIC.app_service_domain}"]
+    return frozenset(host.replace(".", ".scm.", 1) for host in own)
 
 
 def _parse_priority(rule: Mapping[str, object]) -> int:

@@ -258,7 +258,9 @@ async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
     where = [Condition("remediation_id", "eq", job.remediation_id)]
     jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
     by_original = {one.original_id: one for one in jobs}
-    outgoing = outgoing_hosts(job.environment_id, items, by_original)
+    outgoing = outgoing_hosts(
+        services.settings.cloud.environment_host(job.environment_id), items, by_original
+    )
     policy = None
     with RowReader().one():
         policy = (await read_environment_settings(services, job.environment_id)).approval_policy

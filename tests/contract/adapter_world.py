@@ -20,13 +20,13 @@ from shared.adapters.entra.identity import (
     ServiceAccountSettings,
     application_credential,
 )
-from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http.client import HttpClient
 from shared.adapters.http.transport import PlainTransport
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap.core_services import CoreServices
 from shared.bootstrap.microsoft_services import MicrosoftServices
 from shared.circuit_breakers import CircuitBreakers
+from shared.domain.clouds import PUBLIC
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.settings import Settings
@@ -65,6 +65,7 @@ OPERATOR = ServiceAccountSettings(
     tenant_id=TENANT_ID,
     client_id="a0000000-0000-4000-8000-0000000000c2",
     cache_secret=f"{VAULT_URL}/secrets/operator-token-cache",
+    authority=PUBLIC.authority,
 )
 
 
@@ -114,7 +115,7 @@ class Adapters(PlatformPorts):
 
     async def sign_in(self) -> None:
         """Sign the service account in."""
-        await self.operator.sign_in(flow_service.SCOPE, lambda _: None)
+        await self.operator.sign_in(PUBLIC.flow_service_scope, lambda _: None)
 
 
 def build_trusting_transport(ca_file: str) -> PlainTransport:

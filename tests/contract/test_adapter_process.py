@@ -13,16 +13,17 @@ from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT
 ROOT = Path(__file__).parents[2]
 LIST_ENVIRONMENTS = f"""
 import asyncio
+from shared.domain.clouds import PUBLIC
 from shared.adapters.http.client import HttpClient, HttpService, default_transport
 from shared.adapters.entra.identity import application_credential
-from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
+from shared.adapters.power_platform.admin import PowerPlatformAdmin
 from shared.adapters.system_clock import SystemClock
 
 async def main():
     http = HttpClient(default_transport())
     credential = application_credential("{APP_CLIENT}")
-    service = HttpService(name="admin", scope=SCOPE, credential=credential)
-    for environment in await PowerPlatformAdmin(http, service, SystemClock()).list():
+    service = HttpService(name="admin", scope=PUBLIC.power_apps_scope, credential=credential)
+    for environment in await PowerPlatformAdmin(http, service, SystemClock(), PUBLIC).list():
         print(environment.id)
     await http.close()
     await credential.close()

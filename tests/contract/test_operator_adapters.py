@@ -7,8 +7,8 @@ import pytest
 from msal import PublicClientApplication
 
 from shared.adapters.entra.identity import ServiceAccountCredential
-from shared.adapters.flow_service import service as flow_service
 from shared.adapters.flow_service.access import FlowServiceAccountFlows
+from shared.domain.clouds import PUBLIC
 from shared.errors import JobBlocked
 from tests.contract.adapter_world import OPERATOR, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
@@ -36,7 +36,7 @@ async def test_service_account_stays_signed_in_after_a_restart(
     assert "RefreshToken" in kept.value
     next_process = ServiceAccountCredential(OPERATOR, app.secrets)
     assert await next_process.read_object_id() == MAKER
-    assert (await next_process.get_token(flow_service.SCOPE)).token
+    assert (await next_process.get_token(PUBLIC.flow_service_scope)).token
 
 
 async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> None:
@@ -64,11 +64,11 @@ async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> Non
     """A process that has found no account reads Key Vault again."""
     waiting = ServiceAccountCredential(OPERATOR, app.secrets)
     with pytest.raises(JobBlocked):
-        await waiting.get_token(flow_service.SCOPE)
+        await waiting.get_token(PUBLIC.flow_service_scope)
 
     await app.sign_in()
 
-    assert (await waiting.get_token(flow_service.SCOPE)).token
+    assert (await waiting.get_token(PUBLIC.flow_service_scope)).token
     assert await waiting.read_object_id() == MAKER
 
 
@@ -98,7 +98,7 @@ async def test_sign_in_of_another_account_replaces_the_known_account(app: Adapte
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
     credential._known = {"local_account_id": "another"}
 
-    await credential.sign_in(flow_service.SCOPE, lambda _: None)
+    await credential.sign_in(PUBLIC.flow_service_scope, lambda _: None)
 
     assert await credential.read_object_id() == MAKER
 

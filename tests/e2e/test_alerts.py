@@ -20,7 +20,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack, StackOptions
-from tests.functional.wire.wire_scenario import CACHE_SECRET, OPERATOR_CLIENT, WIDE
+from tests.functional.wire.wire_scenario import OPERATOR_CLIENT, WIDE, build_cache_secret_url
 from tests.functional.wire.wire_seed import (
     SUBSCRIPTION,
     build_flow_seed,
@@ -47,7 +47,7 @@ SETTINGS = {
     "CMK_CLIENT_ID": APP_CLIENT,
     # Nobody signs the operator in, so that a flow that others call is blocked.
     "CMK_SERVICE_ACCOUNT_CLIENT_ID": OPERATOR_CLIENT,
-    "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": CACHE_SECRET,
+    "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": build_cache_secret_url(),
     "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
     "CMK_ALLOW_SELF_APPROVAL": "true",
     "CMK_NOTIFICATION_GROUPING_PERIOD": "PT1S",

@@ -21,7 +21,7 @@ import aiohttp
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import ROOT, Stack, StackOptions
-from tests.functional.wire.wire_scenario import CACHE_SECRET, OPERATOR_CLIENT, WIDE
+from tests.functional.wire.wire_scenario import OPERATOR_CLIENT, WIDE, build_cache_secret_url
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
 from tests.performance.many_flows import flow_ids, many_public_flows
@@ -81,7 +81,7 @@ def _settings() -> dict[str, str]:
         "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
         "CMK_CLIENT_ID": APP_CLIENT,
         "CMK_SERVICE_ACCOUNT_CLIENT_ID": OPERATOR_CLIENT,
-        "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": CACHE_SECRET,
+        "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": build_cache_secret_url(),
         "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
         # This platform shows at once what was written: nothing is waited for.
         "CMK_NO_CALL_PERIOD": "PT0S",

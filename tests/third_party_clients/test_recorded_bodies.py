@@ -33,6 +33,7 @@ from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.adapters.power_apps.connections import PowerAppsConnections
 from shared.adapters.power_platform.admin import PowerPlatformAdmin
 from shared.adapters.system_clock import SystemClock
+from shared.domain.clouds import PUBLIC
 from shared.domain.environment import Environment
 from shared.errors import CmkflowError
 from tests.unit.adapter_wire import (
@@ -82,23 +83,24 @@ class Adapters:
         self.service = HttpService(
             name="x", scope="https://x/.default", credential=NumberedCredential()
         )
-        self.flow_service = FlowService(self.http, self.service, ToldEndpoint())
+        self.flow_service = FlowService(self.http, self.service, ToldEndpoint(), PUBLIC)
+        self.environments = PowerPlatformAdmin(self.http, self.service, SystemClock(), PUBLIC)
         self.dataverse = Dataverse(self.http, NumberedCredential())
 
 
 type Question = Callable[[Adapters], Awaitable[object]]
 
 QUESTIONS: dict[str, Question] = {
-    "environments": lambda of: PowerPlatformAdmin(of.http, of.service, SystemClock()).list(),
-    "environment": lambda of: PowerPlatformAdmin(of.http, of.service, SystemClock()).get("e"),
+    "environments": lambda of: of.environments.list(),
+    "environment": lambda of: of.environments.get("e"),
     "flows": lambda of: FlowServiceReports(of.flow_service).list_flows("e"),
     "flow": lambda of: FlowServiceReports(of.flow_service).get_flow("e", "f"),
     "runs": lambda of: FlowServiceReports(of.flow_service).read_runs("e", "f", since=LONG_AGO),
     "permissions": lambda of: FlowServiceAccountFlows(
         of.flow_service, of.flow_service, NoServiceAccount()
     ).read_permissions("e", "f"),
-    "connections": lambda of: PowerAppsConnections(of.http, of.service).list("e"),
-    "apps": lambda of: PowerAppsCanvasApps(of.http, of.service).list_with_flows("e"),
+    "connections": lambda of: PowerAppsConnections(of.http, of.service, PUBLIC).list("e"),
+    "apps": lambda of: PowerAppsCanvasApps(of.http, of.service, PUBLIC).list_with_flows("e"),
     "workflows": lambda of: DataverseWorkflows(of.dataverse).get(ENVIRONMENT, "f"),
     "references": lambda of: DataverseConnectionReferences(of.dataverse).get(ENVIRONMENT, "r"),
     "variables": lambda of: DataverseEnvironmentVariables(of.dataverse).list(ENVIRONMENT),

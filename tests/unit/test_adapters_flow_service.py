@@ -2,8 +2,9 @@
 
 import pytest
 
-from shared.adapters.flow_service.service import SCOPE, FlowService
+from shared.adapters.flow_service.service import FlowService
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
+from shared.domain.clouds import PUBLIC
 from shared.errors import PlatformError
 from tests.unit.adapter_wire import (
     NumberedCredential,
@@ -26,8 +27,10 @@ def build_flow_service(
     transport: ScriptedTransport, told: str = "", credential: NumberedCredential | None = None
 ) -> FlowService:
     """Return the flow service of environments with this address."""
-    service = HttpService(name="x", scope=SCOPE, credential=credential or NumberedCredential())
-    return FlowService(HttpClient(transport), service, ToldEndpoint(told))
+    service = HttpService(
+        name="x", scope=PUBLIC.flow_service_scope, credential=credential or NumberedCredential()
+    )
+    return FlowService(HttpClient(transport), service, ToldEndpoint(told), PUBLIC)
 
 
 @pytest.mark.parametrize("told", ["https://asia.api.flow.microsoft.com", f"https://{GLOBAL}/"])
@@ -40,7 +43,7 @@ async def test_request_is_sent_to_the_flow_service_address_of_its_environment(to
     (request,) = transport.requests
     path = "/providers/Microsoft.ProcessSimple/scopes/admin/environments/e/flows/f/start"
     assert request.url == f"{told.rstrip('/')}{path}?api-version=2016-11-01"
-    assert credential.asked == [SCOPE]
+    assert credential.asked == [PUBLIC.flow_service_scope]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from shared.adapters.http.client import HttpClient, HttpService
-from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
+from shared.adapters.power_platform.admin import PowerPlatformAdmin
+from shared.domain.clouds import PUBLIC
 from tests.fakes.clock import ManualClock
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 
@@ -19,8 +20,8 @@ async def test_environment_is_read_once_a_minute_for_cached_reads() -> None:
     """A reading is valid from the time of its request, and `get` always reads again."""
     clock = ManualClock()
     answers = [build_environment_answer(sku) for sku in ("first", "other", "second", "third")]
-    service = HttpService(name="x", scope=SCOPE, credential=NumberedCredential())
-    admin = PowerPlatformAdmin(HttpClient(ScriptedTransport(*answers)), service, clock)
+    service = HttpService(name="x", scope=PUBLIC.power_apps_scope, credential=NumberedCredential())
+    admin = PowerPlatformAdmin(HttpClient(ScriptedTransport(*answers)), service, clock, PUBLIC)
 
     seen = [(await admin.get_cached("e")).sku]
     clock.advance(MINUTE - timedelta(seconds=1))

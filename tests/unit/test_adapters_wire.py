@@ -19,6 +19,7 @@ from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActi
 from shared.adapters.http.client import HttpClient, HttpService
 from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
+from shared.domain.clouds import PUBLIC
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowState
 from shared.errors import PlatformError, ServiceUnavailable
@@ -40,7 +41,7 @@ def build_scripted_service(*bodies: object) -> tuple[HttpClient, HttpService]:
 
 def build_flow_service(*bodies: object) -> FlowService:
     """Return a flow service that answers with these bodies."""
-    return FlowService(*build_scripted_service(*bodies), ToldEndpoint())
+    return FlowService(*build_scripted_service(*bodies), ToldEndpoint(), PUBLIC)
 
 
 def build_environment(policies: object, **properties: object) -> object:
@@ -242,7 +243,7 @@ async def test_disabled_secrets_and_secrets_of_certificates_are_not_listed() -> 
         {"value": [{"properties": {"vaultUri": "https://v.vault.azure.net/"}}]},
         {"value": items},
     )
-    resources = ResourceManager(http, service, ["s"])
+    resources = ResourceManager(http, service, ["s"], PUBLIC)
 
     secrets = VaultSecrets(VaultClient(http, service), resources)
     [vault_url] = [item async for item in secrets.read_vaults()]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.clouds import CLOUDS, CloudName
 from shared.domain.principal import Role
 from tests.unit.deployed import INFRA, ROOT, find_resources, read_outputs
 
@@ -94,6 +95,24 @@ def test_the_hooks_may_be_repeated() -> None:
     assert trusted["subject"] == "the-identity"
     assert trusted["issuer"] == "https://login.microsoftonline.com/tenant/v2.0"
     assert client_id == graph.kept[NAME]["appId"]
+
+
+@pytest.mark.parametrize("cloud", CloudName)
+def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
+    """The app's managed identity gets its tokens there."""
+    graph, environ = Graph(), ENVIRON | {"CMK_CLOUD": cloud}
+    load_hooks().register(graph, environ)
+
+    load_hooks().connect(graph, environ)
+
+    trusted = graph.kept[f"{NAME}/federatedIdentityCredentials(name='app-service')"]
+    assert trusted["issuer"] == f"{CLOUDS[cloud].authority}/tenant/v2.0"
+
+
+def test_unknown_cloud_is_rejected_with_the_known_ones() -> None:
+    """No request is sent."""
+    with pytest.raises(SystemExit, match="public, gcc, gcc_high, dod, china"):
+        load_hooks().connect(Graph(), ENVIRON | {"CMK_CLOUD": "mars"})
 
 
 def test_manually_created_registration_is_not_changed() -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from shared.domain.clouds import PUBLIC
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
-from shared.domain.plans.trigger_hosts import outgoing_hosts, trigger_host
+from shared.domain.plans.trigger_hosts import outgoing_hosts
 from tests.unit.flow_rows import FLOW_JOB
 
 ENVIRONMENT = "Default-6f1c0000-0000-4000-8000-000000000077"
@@ -34,16 +35,16 @@ JOB = replace(FLOW_JOB, environment_id=ENVIRONMENT, original_id="orders", flow_n
 
 def test_trigger_host_is_derived_from_the_environment_id() -> None:
     """The host has no dashes, and the last two characters are separate."""
-    assert trigger_host(ENVIRONMENT) == EXPECTED
+    assert PUBLIC.environment_host(ENVIRONMENT) == EXPECTED
 
 
 def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     """The host in the trigger URL counts, even if it differs."""
     other = replace(JOB, copy_host="prod-7.westeurope.logic.azure.com")
 
-    [expected] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": JOB})
-    [confirmed] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": replace(JOB, copy_host=EXPECTED)})
-    [different] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": other})
+    [expected] = outgoing_hosts(EXPECTED, [ITEM], {"orders": JOB})
+    [confirmed] = outgoing_hosts(EXPECTED, [ITEM], {"orders": replace(JOB, copy_host=EXPECTED)})
+    [different] = outgoing_hosts(EXPECTED, [ITEM], {"orders": other})
 
     assert (expected.host, expected.is_confirmed) == (EXPECTED, False)
     assert (confirmed.host, confirmed.is_confirmed) == (EXPECTED, True)
@@ -66,4 +67,4 @@ def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
     """A flow needs no host if no caller uses its URL, if it gets no copy, or if it
     keeps its URL.
     """
-    assert outgoing_hosts(ENVIRONMENT, [item], {}) == ()
+    assert outgoing_hosts(EXPECTED, [item], {}) == ()

@@ -14,6 +14,7 @@ from shared.adapters.http.policies import NoCircuitBreakerGate
 from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.concurrency import SIDE_BY_SIDE
+from shared.domain.clouds import PUBLIC
 from shared.firewalls.app_service import AppServices
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
@@ -70,7 +71,7 @@ async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
     budget = StoredRequestBudget(MemoryStore(), clock, limit)
     transport = AzureTransport(clock)
     arm = HttpService(name="Resource Manager", scope="", credential=None, budget=budget)
-    kind = AppServices(ResourceManager(HttpClient(transport, _SlowCircuits()), arm, ["s"]))
+    kind = AppServices(ResourceManager(HttpClient(transport, _SlowCircuits()), arm, ["s"], PUBLIC))
 
     async with budget.reserve(None):
         firewalls = await kind.read()

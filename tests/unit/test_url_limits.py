@@ -3,11 +3,11 @@
 import pytest
 
 from shared.domain.callers.caller import Caller
+from shared.domain.clouds import PUBLIC
 from shared.domain.plans.url_limits import describe_url_limits, expected_url_length
 from tests.fakes.builder import Builder
 from tests.fakes.test_world import World
 
-ENVIRONMENT = "6f0a1d6e-8f3b-4a54-9d0a-2f6b7c1e9d11"
 HOST = "6f0a1d6e8f3b4a549d0a2f6b7c1e9d.11.environment.api.powerplatform.com"
 
 
@@ -30,7 +30,7 @@ def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
     flow = build.http_flow("Original")
     flow.url_form = form
 
-    expected = expected_url_length(build.environment.id, "manual")
+    expected = expected_url_length(PUBLIC.environment_host(build.environment.id), "manual")
 
     assert len(build.url_of(flow)) <= expected
     assert form != "capacity_unit" or len(build.url_of(flow)) == expected
@@ -38,18 +38,18 @@ def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
 
 def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
     """A field of exactly the expected length is long enough."""
-    length = expected_url_length(ENVIRONMENT, "manual")
+    length = expected_url_length(HOST, "manual")
 
-    text = describe_url_limits(ENVIRONMENT, "manual", limited(length=length - 1))
+    text = describe_url_limits(HOST, "manual", limited(length=length - 1))
 
     assert f"URLs of {length - 1} characters" in text
     assert f"may have {length}" in text
-    assert describe_url_limits(ENVIRONMENT, "manual", limited(length=length)) == ""
+    assert describe_url_limits(HOST, "manual", limited(length=length)) == ""
 
 
 def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
     """A blank takes three characters in the path, and five in the query."""
-    assert expected_url_length(ENVIRONMENT, "a b") - expected_url_length(ENVIRONMENT, "ab") == 8
+    assert expected_url_length(HOST, "a b") - expected_url_length(HOST, "ab") == 8
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
 )
 def test_a_host_that_is_not_allowed_is_named(hosts: tuple[str, ...], is_allowed: bool) -> None:
     """A pattern covers the subdomains of its domain only."""
-    text = describe_url_limits(ENVIRONMENT, "manual", limited(hosts=hosts))
+    text = describe_url_limits(HOST, "manual", limited(hosts=hosts))
 
     assert (text == "") is is_allowed
     assert is_allowed or HOST in text

@@ -23,6 +23,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.self_starting import tick
 from local_cloud.tenant.serving.certificates import Certificates
 from local_cloud.tenant.serving.services import SERVICES
+from local_cloud.tenant.serving.sovereign_clouds import SovereignCloud
 from local_cloud.tenant.serving.tunnel import Tunnel
 
 _TICK_SECONDS = 0.5
@@ -31,7 +32,13 @@ _TICK_SECONDS = 0.5
 class TenantServer:
     """`async with TenantServer(tenant) as server:` serves a tenant for the length of the block."""
 
-    def __init__(self, tenant: Tenant, services: Sequence[Service] = SERVICES) -> None:
+    def __init__(
+        self,
+        tenant: Tenant,
+        services: Sequence[Service] = SERVICES,
+        cloud: SovereignCloud | None = None,
+    ) -> None:
+        """`cloud` gives the hosts other names than those of the public cloud."""
         self.tenant = tenant
         self._folder = tempfile.TemporaryDirectory(prefix="local-tenant-", delete=True)
         certificates = Certificates()
@@ -42,12 +49,11 @@ class TenantServer:
         self.identity_header = secrets.token_hex(16)
         assumptions = tenant.part(PowerPlatform).assumptions
         self._hosts = HostTable(tenant, services, self._abort, assumptions)
-        self._tls = _Server(self._hosts, certificates)
+        self._cloud = cloud
+        self._tls = _Server(cloud.wrap(self._hosts) if cloud else self._hosts, certificates)
         control = control_application(tenant, self.identity_header)
-        self._control = _Server(control)
-        self._tunnel = Tunnel(
-            serves=lambda host: self._hosts.find(host) is not None, tls_port=self._tls.port
-        )
+        self._control = _Server(cloud.wrap_identity(control) if cloud else control)
+        self._tunnel = Tunnel(serves=self._serves, tls_port=self._tls.port)
         control.state.refused_hosts = self._tunnel.refused
         self._tunnel_port = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -92,6 +98,12 @@ class TenantServer:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             await tick(self.tenant)
+
+    def _serves(self, host: str) -> bool:
+        if self._cloud is None:
+            return self._hosts.find(host) is not None
+        public = self._cloud.name_publicly(host)
+        return self._cloud.has_host(host) and self._hosts.find(public) is not None
 
     def _abort(self, scope: Scope) -> None:
         """Cut the connection of a request, for a fault that drops it."""

@@ -21,11 +21,13 @@ _CONTAINER = "archive"
 _NAME = "Archive"
 
 
-def blob_container(account: str, credential: AsyncTokenCredential) -> "ContainerClient":
-    """Return the archive container of the storage account with this name."""
+def blob_container(
+    account: str, domain: str, credential: AsyncTokenCredential
+) -> "ContainerClient":
+    """Return the archive container of a storage account by its name and its cloud's `domain`."""
     from azure.storage.blob.aio import ContainerClient
 
-    return ContainerClient(f"https://{account}.blob.core.windows.net", _CONTAINER, credential)
+    return ContainerClient(f"https://{account}.blob.{domain}", _CONTAINER, credential)
 
 
 class BlobArchive(Archive):

@@ -10,7 +10,6 @@ from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest,
 from shared.adapters.http.wire import Wire, read_wire
 from shared.ports import AppConfiguration, KeyValue
 
-SCOPE = "https://azconfig.io/.default"
 _STORES_VERSION = "2024-05-01"
 _VERSION = {"api-version": "2023-11-01"}
 

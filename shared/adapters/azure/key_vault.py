@@ -16,7 +16,6 @@ from shared.adapters.http.wire import Wire
 if TYPE_CHECKING:
     from azure.keyvault.keys.aio import KeyClient
 
-SCOPE = "https://vault.azure.net/.default"
 #: API version for vaults in Azure Resource Manager.
 VAULTS_VERSION = "2026-02-01"
 _API_VERSION = "7.4"

@@ -12,6 +12,7 @@ from shared.adapters.http.client import (
     check_next,
     read_object,
 )
+from shared.domain.clouds import Cloud
 from shared.domain.definitions.json_values import as_mapping
 from shared.errors import NotFound, ProviderNotRegistered, ServiceUnavailable
 from shared.ports import (
@@ -22,8 +23,6 @@ from shared.ports import (
     TaggedResourceReader,
 )
 
-BASE = "https://management.azure.com"
-SCOPE = "https://management.azure.com/.default"
 _RESOURCES_VERSION = "2021-04-01"
 
 
@@ -31,9 +30,10 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     """`AzureResources` for the configured subscriptions."""
 
     def __init__(
-        self, http: HttpClient, service: HttpService, subscriptions: Sequence[str]
+        self, http: HttpClient, service: HttpService, subscriptions: Sequence[str], cloud: Cloud
     ) -> None:
         """Use the credential of `service`; `subscriptions` are ids."""
+        self._url = cloud.resource_manager
         self._http = http
         self._service = service
         self.subscriptions = tuple(subscriptions)
@@ -76,7 +76,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         """Return a resource with the ETag of its header; raise `NotFound`."""
         call = ServiceRequest(
             method="GET",
-            url=BASE + resource_id,
+            url=self._url + resource_id,
             params={"api-version": api_version, **(query or {})},
         )
         answer = await self._http.send(self._service, call)
@@ -126,11 +126,11 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> ResultPage[Mapping[str, object]]:
         call = ServiceRequest(
             method="GET",
-            url=url or BASE + path,
+            url=url or self._url + path,
             params={} if url else {"api-version": api_version},
         )
         if url:  # it was stored in a row
-            check_next(self._service, BASE + path, url)
+            check_next(self._service, self._url + path, url)
         items, following = await self._http.page(self._service, call)
         return ResultPage(items=tuple(map(as_mapping, items)), cursor=following)
 
@@ -178,7 +178,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         """Send a write request; return the resource in the response, or an empty object."""
         call = ServiceRequest(
             method=method,
-            url=BASE + path,
+            url=self._url + path,
             params={"api-version": api_version},
             headers=headers or {},
             body=body,
@@ -189,7 +189,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         self, path: str, api_version: str, where: str = ""
     ) -> AsyncIterator[Mapping[str, object]]:
         params = {"api-version": api_version} | ({"$filter": where} if where else {})
-        call = ServiceRequest(method="GET", url=BASE + path, params=params)
+        call = ServiceRequest(method="GET", url=self._url + path, params=params)
         async for item in self._http.items(self._service, call):
             yield as_mapping(item)
 
@@ -199,7 +199,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         """Send a request to a resource's path. A POST must be a read such as `…/list`."""
         call = ServiceRequest(
             method=method,
-            url=BASE + path,
+            url=self._url + path,
             params={"api-version": api_version},
             body=body,
             is_repeatable=method in ("GET", "POST"),

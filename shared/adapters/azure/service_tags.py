@@ -7,7 +7,6 @@ import asyncio
 import json
 from pathlib import Path
 
-from shared.adapters.azure.resource_manager import BASE
 from shared.adapters.http.client import (
     HttpClient,
     HttpService,
@@ -16,6 +15,7 @@ from shared.adapters.http.client import (
     read_object,
     read_page,
 )
+from shared.domain.clouds import Cloud
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
 from shared.errors import JobBlocked, ServiceUnavailable
 from shared.ports import ServiceTags
@@ -29,8 +29,11 @@ _LOCATION = "westeurope"
 class DiscoveredServiceTags(ServiceTags):
     """`ServiceTags` by the discovery API of a subscription."""
 
-    def __init__(self, http: HttpClient, service: HttpService, subscription: str) -> None:
+    def __init__(
+        self, http: HttpClient, service: HttpService, subscription: str, cloud: Cloud
+    ) -> None:
         """Use `subscription`, which can be any with read access."""
+        self._url = cloud.resource_manager
         self._http = http
         self._service = service
         self._subscription = subscription
@@ -40,7 +43,7 @@ class DiscoveredServiceTags(ServiceTags):
         path = f"/subscriptions/{self._subscription}/providers/Microsoft.Network/locations"
         call = ServiceRequest(
             method="GET",
-            url=f"{BASE}{path}/{_LOCATION}/serviceTags",
+            url=f"{self._url}{path}/{_LOCATION}/serviceTags",
             params={"api-version": _VERSION},
         )
         first = read_object(self._service, await self._http.send(self._service, call))

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from azure.identity.aio import ManagedIdentityCredential
     from msal import PublicClientApplication
 
-_AUTHORITY = "https://login.microsoftonline.com"
 _SIGN_IN = "Sign the service account in again: `cmkflow service-account sign-in`."
 _JSON = "application/json"
 #: Transient OAuth errors (RFC 6749, section 4.1.2.1).
@@ -62,6 +61,8 @@ class ServiceAccountSettings:
     client_id: str
     #: URL of the Key Vault secret with the token cache, without a version.
     cache_secret: str
+    #: URL of the sign-in service.
+    authority: str
 
 
 class ServiceAccountCredential:
@@ -182,7 +183,7 @@ class ServiceAccountCredential:
             create = partial(
                 PublicClientApplication,
                 self._settings.client_id,
-                authority=f"{_AUTHORITY}/{self._settings.tenant_id}",
+                authority=f"{self._settings.authority}/{self._settings.tenant_id}",
                 token_cache=self._cache,
                 timeout=_TIMEOUT,
             )

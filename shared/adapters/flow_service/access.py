@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from azure.core.credentials import AccessToken
 
 from shared.adapters.flow_service.flows import read_flow
-from shared.adapters.flow_service.service import SCOPE, FlowService
+from shared.adapters.flow_service.service import FlowService
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
@@ -82,7 +82,7 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
 
     async def renew_sign_in(self) -> datetime | None:
         """Renew the service account's sign-in: a new token comes with a new refresh token."""
-        await self._operator.get_token(SCOPE)
+        await self._operator.get_token(self._as_operator.scope)
         return await self._operator.read_renewed_at()
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:

@@ -26,14 +26,10 @@ from shared.adapters.http.client import (
     is_within,
     read_object,
 )
+from shared.domain.clouds import Cloud
 from shared.errors import NotFound
 from shared.log_fields import product_log
 
-#: The audience ends in a slash, which the scope keeps (platform.md#audience-slash).
-SCOPE = "https://service.flow.microsoft.com//.default"
-#: All hosts of the service are this domain or its subdomains.
-DOMAIN = "api.flow.microsoft.com"
-_GLOBAL = f"https://{DOMAIN}"
 _VERSION = {"api-version": "2016-11-01"}
 #: Error of the global host if it cannot determine the region, sometimes inside another error.
 _NO_REGION = b"MacroRegionDerivationFailed"
@@ -60,30 +56,50 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     After this error nothing was changed, so a write is safe to retry.
     """
 
+    def __init__(self, service: HttpService) -> None:
+        """Use the region's subdomain of the service's domain."""
+        (self._global_host,) = service.domains
+
     async def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
         """Send the request, and retry it at most once."""
         response = await self.next.send(request)
-        refused, host = request.http_request, _regional_host(response.http_response)
+        refused, host = request.http_request, self._regional_host(response.http_response)
         if not host or host == urlsplit(refused.url).hostname:
             return response
         _log.warning("request retried", extra={"host": host, "why": _NO_REGION.decode()})
         refused.url = urlsplit(refused.url)._replace(netloc=host).geturl()
         return await self.next.send(request)
 
+    def _regional_host(self, response: AsyncHttpResponse) -> str:
+        """Return the host of the location in the error response, or ""."""
+        if response.status_code != 400 or _NO_REGION not in response.content:
+            return ""
+        named = _LOCATION.search(response.content)
+        location = named[1].decode().lower() if named else ""
+        return f"{_HOST_NAMES.get(location, location)}.{self._global_host}" if location else ""
+
 
 class FlowService:
     """Send requests about flows of any environment with one identity."""
 
-    def __init__(self, http: HttpClient, service: HttpService, endpoints: Endpoints) -> None:
-        """Use `service`, which must have `SCOPE`."""
+    def __init__(
+        self, http: HttpClient, service: HttpService, endpoints: Endpoints, cloud: Cloud
+    ) -> None:
+        """Use `service`, which has the audience of the cloud's flow service."""
         self._http = http
-        self._service = replace(service, domains=(DOMAIN,), policies=(RegionalHost,))
+        self._host = cloud.flow_service_host
+        self._service = replace(service, domains=(self._host,), policies=(RegionalHost,))
         self._endpoints = endpoints
         self._signed = HttpService(
             name="Run contents", scope="", credential=None, budget=service.budget
         )
+
+    @property
+    def scope(self) -> str:
+        """Return the scope of access tokens."""
+        return self._service.scope
 
     async def send(
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
@@ -138,17 +154,8 @@ class FlowService:
             told = await self._endpoints.flow_endpoint(environment_id)
         except NotFound:  # the flow service reports it; here it would look like a missing flow
             told = ""
-        base = told.rstrip("/") if is_within(told, DOMAIN) else _GLOBAL
+        base = told.rstrip("/") if is_within(told, self._host) else f"https://{self._host}"
         scope = "" if as_maker else "scopes/admin/"
         path = f"providers/Microsoft.ProcessSimple/{scope}environments/{environment_id}"
         url = f"{base}/{path}/{call.url}"
         return replace(call, url=url, params={**_VERSION, **call.params})
-
-
-def _regional_host(response: AsyncHttpResponse) -> str:
-    """Return the host of the location in the error response, or ""."""
-    if response.status_code != 400 or _NO_REGION not in response.content:
-        return ""
-    named = _LOCATION.search(response.content)
-    location = named[1].decode().lower() if named else ""
-    return f"{_HOST_NAMES.get(location, location)}.{DOMAIN}" if location else ""

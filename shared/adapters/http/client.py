@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -73,8 +73,8 @@ class HttpService:
     budget: RequestLimiter | None = None
     #: Domains that may serve next pages, beside the requested host, including their subdomains.
     domains: tuple[str, ...] = ()
-    #: Further pipeline policies.
-    policies: tuple[type[_Policy], ...] = ()
+    #: Build further pipeline policies of the service.
+    policies: tuple[Callable[["HttpService"], _Policy], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +310,7 @@ class HttpClient:
             policies: list[_Policy] = [
                 RequestHead(_USER_AGENT),
                 RetryOnce(self._transport.sleep),
-                *(policy() for policy in service.policies),
+                *(build(service) for build in service.policies),
                 RequestCounting(service.name, service.budget, self.calls),
             ]
             if service.credential:

@@ -17,8 +17,9 @@ from shared.adapters.power_apps.canvas_app_document import (
     find_flow_ids,
     find_ids_in_text,
 )
-from shared.adapters.power_apps.connections import BASE, VERSION, Creator, read_page_at
+from shared.adapters.power_apps.connections import VERSION, Creator, build_admin_url, read_page_at
 from shared.concurrency import read_each
+from shared.domain.clouds import Cloud
 from shared.domain.power_apps import CanvasApp
 from shared.errors import InvalidInput, NotFound, PlatformError, TransientError
 from shared.ports import CanvasApps, ResultPage
@@ -73,13 +74,14 @@ class _AppEntity(Wire):
 class PowerAppsCanvasApps(CanvasApps):
     """`CanvasApps` by the Power Apps service in the admin scope."""
 
-    def __init__(self, http: HttpClient, service: HttpService) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
         """Send requests as the application, with the audience of the admin API.
 
         See platform.md#audiences.
         """
         self._http = http
         self._service = service
+        self._url = build_admin_url(cloud)
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use flows. Reading the document of each takes one request."""
@@ -117,7 +119,9 @@ class PowerAppsCanvasApps(CanvasApps):
         return [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
 
     def _build_list_request(self, environment_id: str) -> ServiceRequest:
-        return ServiceRequest(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
+        return ServiceRequest(
+            method="GET", url=f"{self._url}/{environment_id}/apps", params=VERSION
+        )
 
     async def _with_flows(self, app: _AppEntity) -> CanvasApp:
         try:

@@ -15,14 +15,20 @@ from shared.adapters.http.client import (
 )
 from shared.adapters.http.wire import Wire, read_wire
 from shared.concurrency import read_each
+from shared.domain.clouds import Cloud
 from shared.domain.definitions.connector_sign_in import ConnectorSignIn, parse_sign_in
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.power_apps import Connection, add_sign_in
 from shared.errors import NotFound, PlatformError
 from shared.ports import Connections, ResultPage
 
-BASE = "https://api.powerapps.com/providers/Microsoft.PowerApps/scopes/admin/environments"
 VERSION = {"api-version": "2016-11-01"}
+
+
+def build_admin_url(cloud: Cloud) -> str:
+    """Return the URL of all environments in the admin scope."""
+    path = "providers/Microsoft.PowerApps/scopes/admin/environments"
+    return f"https://{cloud.power_apps_host}/{path}"
 
 
 class Creator(Wire):
@@ -89,13 +95,14 @@ class _ConnectionEntity(Wire):
 class PowerAppsConnections(Connections):
     """`Connections` by the Power Apps service in the admin scope."""
 
-    def __init__(self, http: HttpClient, service: HttpService) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
         """Send requests as the application, with the audience of the admin API.
 
         See platform.md#audiences.
         """
         self._http = http
         self._service = service
+        self._url = build_admin_url(cloud)
 
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all connections. Each connector is read once."""
@@ -107,7 +114,7 @@ class PowerAppsConnections(Connections):
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
         """Return a page of the list, without reading the connectors."""
         call = ServiceRequest(
-            method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION
+            method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
         )
         rows, following = await read_page_at(self._http, self._service, call, cursor)
         found = (read_wire(_ConnectionEntity, row).to_domain() for row in rows)
@@ -119,7 +126,7 @@ class PowerAppsConnections(Connections):
 
     async def _read_entities(self, environment_id: str) -> Sequence[_ConnectionEntity]:
         call = ServiceRequest(
-            method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION
+            method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
         )
         return [
             read_wire(_ConnectionEntity, item)
@@ -131,7 +138,7 @@ class PowerAppsConnections(Connections):
         custom connector.
         """
         call = ServiceRequest(
-            method="GET", url=f"{BASE}/{environment_id}/apis/{connector}", params=VERSION
+            method="GET", url=f"{self._url}/{environment_id}/apis/{connector}", params=VERSION
         )
         try:
             answer = read_object(self._service, await self._http.send(self._service, call))

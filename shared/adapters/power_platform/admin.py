@@ -9,12 +9,12 @@ from pydantic import Field, field_validator
 
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
 from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.clouds import Cloud
 from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.ports import Clock, Environments
 
-SCOPE = "https://service.powerapps.com/.default"
-_BASE = "https://api.bap.microsoft.com/providers/Microsoft.BusinessAppPlatform/scopes/admin/environments"
+_PATH = "providers/Microsoft.BusinessAppPlatform/scopes/admin/environments"
 _VERSION = {"api-version": "2023-06-01"}
 #: How long jobs use a cached environment. Linking an environment to a policy takes
 #: longer, and the timer that detects either runs every five minutes.
@@ -104,8 +104,9 @@ class EnvironmentEntity(Wire):
 class PowerPlatformAdmin(Environments):
     """`Environments` by the admin API."""
 
-    def __init__(self, http: HttpClient, service: HttpService, clock: Clock) -> None:
-        """Send requests as the application; `service` must have `SCOPE`."""
+    def __init__(self, http: HttpClient, service: HttpService, clock: Clock, cloud: Cloud) -> None:
+        """Send requests as the application; `service` has the audience of Power Apps."""
+        self._url = f"https://{cloud.power_platform_admin_host}/{_PATH}"
         self._http = http
         self._service = service
         self._clock = clock
@@ -116,7 +117,7 @@ class PowerPlatformAdmin(Environments):
 
     async def list(self) -> list[Environment]:
         """Return all environments of the tenant."""
-        call = ServiceRequest(method="GET", url=_BASE, params=_VERSION)
+        call = ServiceRequest(method="GET", url=self._url, params=_VERSION)
         return [
             self._note_endpoint(read_wire(EnvironmentEntity, item))
             async for item in self._http.items(self._service, call)
@@ -124,7 +125,7 @@ class PowerPlatformAdmin(Environments):
 
     async def get(self, environment_id: str) -> Environment:
         """Return an environment; raise `NotFound`."""
-        call, asked = f"{_BASE}/{environment_id}", self._clock.now()
+        call, asked = f"{self._url}/{environment_id}", self._clock.now()
         answer = await self._http.send(
             self._service, ServiceRequest(method="GET", url=call, params=_VERSION)
         )

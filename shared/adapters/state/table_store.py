@@ -42,15 +42,15 @@ _NO_TABLE = "TableNotFound"
 
 
 def tables_of_account(
-    account: str, credential: AsyncTokenCredential, answered: Callable[[Any], None]
+    account: str, domain: str, credential: AsyncTokenCredential, answered: Callable[[Any], None]
 ) -> "TableServiceClient":
-    """Return a client for the storage account with this name.
+    """Return a client for a storage account by its name and its cloud's `domain`.
 
     `answered` is called with each response before it is read.
     """
     from azure.data.tables.aio import TableServiceClient
 
-    endpoint = f"https://{account}.table.core.windows.net"
+    endpoint = f"https://{account}.table.{domain}"
     return TableServiceClient(endpoint, credential=credential, raw_response_hook=answered)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.flows import phase_for
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
+from shared.domain.clouds import CLOUDS
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, PolicyLinkStatus
 from shared.domain.finding import Finding, passed, problem, unknown, warning
@@ -24,7 +25,11 @@ from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.power_apps import CanvasApp
 
 #: Hosts of trigger URLs (platform.md#url-shapes). No firewall of the customer protects them.
-_FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")
+_FLOW_HOSTS = tuple(
+    f".{domain}"
+    for cloud in CLOUDS.values()
+    for domain in (cloud.power_platform_domain, cloud.logic_apps_domain)
+)
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 

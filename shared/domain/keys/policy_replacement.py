@@ -18,7 +18,7 @@ def policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
     policy, vault = facts.policy, facts.vault
     if policy is None or policy.key_version is None:
         return ()
-    url = f"https://management.azure.com{policy.id}-versionless?api-version={_POLICIES_VERSION}"
+    url = f"{policy.id}-versionless?api-version={_POLICIES_VERSION}"
     key_vault = {"id": facts.vault_id, "key": {"name": facts.key_name}}
     policy_body = {
         "location": policy.location,

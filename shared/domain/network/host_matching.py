@@ -5,30 +5,26 @@ docs/network.md describes the rules.
 
 from collections.abc import Collection, Iterable
 
+from shared.domain.clouds import CLOUDS
 from shared.domain.network.firewall import Firewall
 
 #: Hosts of Microsoft's services, whose firewalls the customer cannot change. Hosts that a
 #: customer's machine can have (`cloudapp.azure.com`, `azure-api.net`) are not in the list.
-MICROSOFT_HOSTS = (
-    "azurewebsites.net",
-    "dev.azure.com",
-    "dynamics.com",
-    "login.microsoftonline.com",
-    "logic.azure.com",
-    "logic.azure.us",
-    "management.azure.com",
-    "microsoft.com",
-    "microsoftonline.com",
-    "office.com",
-    "office365.com",
-    "outlook.com",
-    "powerapps.com",
-    "powerautomate.com",
-    "powerplatform.com",
-    "sharepoint.com",
-    "vault.azure.net",
-    "windows.net",
-)
+MICROSOFT_HOSTS = frozenset(
+    {
+        "dev.azure.com",
+        "microsoft.com",
+        "microsoftonline.com",
+        "office.com",
+        "office365.com",
+        "outlook.com",
+        "powerapps.com",
+        "powerautomate.com",
+        "powerplatform.com",
+        "sharepoint.com",
+        "windows.net",
+    }
+).union(*(cloud.domains for cloud in CLOUDS.values()))
 
 
 class ClaimedHosts:
@@ -81,8 +77,8 @@ class HostMatcher:
 
 def is_of_microsoft(host: str | None) -> bool:
     """Return whether a host is one of Microsoft's services; False for an expression."""
-    name = (host or "").lower().rstrip(".")
-    return any(name == own or name.endswith(f".{own}") for own in MICROSOFT_HOSTS)
+    labels = (host or "").lower().rstrip(".").split(".")
+    return any(".".join(labels[first:]) in MICROSOFT_HOSTS for first in range(len(labels)))
 
 
 def protects_host(firewall: Firewall, host: str) -> bool:

@@ -32,10 +32,12 @@ class TriggerHost:
 
 
 def outgoing_hosts(
-    environment_id: str, items: Iterable[PlanItem], jobs: Mapping[str, FlowJob]
+    expected: str, items: Iterable[PlanItem], jobs: Mapping[str, FlowJob]
 ) -> tuple[TriggerHost, ...]:
-    """Return the trigger hosts of a plan's copies; `jobs` are by the original's workflow id."""
-    expected = trigger_host(environment_id)
+    """Return the trigger hosts of a plan's copies; `jobs` are by the original's workflow id.
+
+    `expected` is the host derived from the environment's id.
+    """
     found: dict[str, list[TriggerHostFlow]] = {}
     seen: set[str] = set()
     for item in items:
@@ -55,9 +57,3 @@ def outgoing_hosts(
         TriggerHost(host=host, is_confirmed=host in seen, flows=tuple(flows))
         for host, flows in sorted(found.items())
     )
-
-
-def trigger_host(environment_id: str) -> str:
-    """Return the host of an environment's trigger URLs, derived as in Microsoft's clients."""
-    name = environment_id.replace("-", "").lower()
-    return f"{name[:-2]}.{name[-2:]}.environment.api.powerplatform.com"

@@ -1,39 +1,40 @@
 """Compare what a caller can hold and reach with the expected trigger URL of a copy.
 
-The URL does not exist yet. Its host is derived (trigger_hosts.py); its length is that of the
+The URL does not exist yet. Its length is that of the
 longest current shape (platform.md#url-shapes).
 """
 
 from urllib.parse import quote
 
 from shared.domain.callers.caller import Caller
-from shared.domain.plans.trigger_hosts import trigger_host
 
 _ID = "0" * 32
 _SIGNATURE = "0" * 43
 
 
-def describe_url_limits(environment_id: str, trigger_name: str, caller: Caller) -> str:
-    """Return what has to change before the caller can use the copy's URL; empty: nothing."""
+def describe_url_limits(host: str, trigger_name: str, caller: Caller) -> str:
+    """Return what has to change before the caller can use the copy's URL; empty: nothing.
+
+    `host` is the copy's expected host.
+    """
     found = []
-    length = expected_url_length(environment_id, trigger_name)
+    length = expected_url_length(host, trigger_name)
     if caller.max_url_length is not None and length > caller.max_url_length:
         found.append(
             f"It can hold URLs of {caller.max_url_length} characters, but the copy's URL may have "
             f"{length}: extend the field before you approve."
         )
-    host = trigger_host(environment_id)
     if caller.allowed_hosts and not any(_allows(one, host) for one in caller.allowed_hosts):
         found.append(f"It may not call {host}: add this host to its allow list before you approve.")
     return " ".join(found)
 
 
-def expected_url_length(environment_id: str, trigger_name: str) -> int:
+def expected_url_length(host: str, trigger_name: str) -> int:
     """Return the number of characters of the longest trigger URL that a copy may get."""
     permission = quote(f"/triggers/{quote(trigger_name, safe='')}/run", safe="")
     path = f"workflows/{_ID}/triggers/{quote(trigger_name, safe='')}/paths/invoke"
     query = f"api-version=1&sp={permission}&sv=1.0&sig={_SIGNATURE}"
-    root = f"https://{trigger_host(environment_id)}:443/powerautomate/automations/direct/cu/00"
+    root = f"https://{host}:443/powerautomate/automations/direct/cu/00"
     return len(f"{root}/{path}?{query}")
 
 

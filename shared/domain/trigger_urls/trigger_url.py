@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import unquote
 
+from shared.domain.clouds import PUBLIC
 from shared.domain.trigger_urls.replacement import replace_in_json, replace_trigger_urls
 from shared.domain.trigger_urls.signatures import (
     SignatureChanged,
@@ -37,8 +38,8 @@ __all__ = [
 ]
 
 
-#: Parent domain of the earlier hosts of flows; sovereign clouds have others.
-RETIRED_HOST = "logic.azure.com"
+#: Parent domain of the earlier hosts of flows in the public cloud. Those of others still work.
+RETIRED_HOST = PUBLIC.logic_apps_domain
 
 
 class TriggerUrlFormat(StrEnum):

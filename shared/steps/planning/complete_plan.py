@@ -208,11 +208,12 @@ def with_callers(
     found = select_calling(
         environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
     )
+    copy_host = services.settings.cloud.environment_host(environment_id)
     callers = {
         place.id: PlannedCaller(
             kind=place.caller.kind,
             label=place.caller.label,
-            manual_reason=_describe_manual_change(environment_id, item, place.caller),
+            manual_reason=_describe_manual_change(copy_host, item, place.caller),
             is_copied=place.caller.workflow_id in copied,
         )
         for place in found
@@ -229,8 +230,8 @@ def with_callers(
     return replace(item, planned_changes=changes, is_complete=True)
 
 
-def _describe_manual_change(environment_id: str, item: PlanItem, caller: Caller) -> str:
+def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller) -> str:
     """Return why a person has to change a caller, and what it lacks for the copy's URL."""
     has_new_url = item.has_trigger_url and item.migration_method.has_copy
-    limits = describe_url_limits(environment_id, item.trigger_name, caller) if has_new_url else ""
+    limits = describe_url_limits(copy_host, item.trigger_name, caller) if has_new_url else ""
     return f"{caller.manual_reason} {limits}".strip()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.flow_service import service as flow_service
+from shared.domain.clouds import PUBLIC
 from tests.contract.adapter_world import OPERATOR, run_adapters
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT
 
@@ -41,7 +41,7 @@ async def test_app_gets_a_token_after_the_service_account_sign_in(
             OPERATOR.cache_secret,
             "--managed-identity",
         )
-        token = await app.operator.get_token(flow_service.SCOPE)
+        token = await app.operator.get_token(PUBLIC.flow_service_scope)
 
     assert code == 0, printed
     assert "microsoft.com/devicelogin" in printed

@@ -26,11 +26,12 @@ from local_cloud.tenant.flows.self_starting import tick
 from local_cloud.tenant.flows.trigger_urls import callback
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
+from local_cloud.tenant.serving.sovereign_clouds import SovereignCloud
 from shared.adapters.entra.identity import ServiceAccountCredential, ServiceAccountSettings
-from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http import client as http_client
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
+from shared.domain.clouds import CLOUDS, PUBLIC, Cloud, CloudName
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -57,7 +58,6 @@ from tests.local_cloud.tenant.tenant_world import (
 )
 
 OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
-CACHE_SECRET = "https://kv-cmk.vault.azure.net/secrets/operator-token-cache"
 #: Long enough for all that does not wait for days.
 SHORT = timedelta(hours=1)
 #: More deliveries than any scenario needs without time passing.
@@ -65,6 +65,11 @@ _MOST_AT_ONCE = 20_000
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
 _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
+
+
+def build_cache_secret_url(cloud: Cloud = PUBLIC) -> str:
+    """Return the URL of the secret with the service account's token cache."""
+    return f"https://kv-cmk.{cloud.key_vault_domain}/secrets/operator-token-cache"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -206,15 +211,17 @@ WIDE = {
 }
 
 
-def build_settings(folder: Path, budgets: Mapping[str, int] = WIDE) -> Settings:
-    """Return the app's default settings with the tenant's ids and these budgets."""
-    named: dict[str, Any] = {"ServiceBusConnection": _BUS, **budgets}
+def build_settings(
+    folder: Path, budgets: Mapping[str, int] = WIDE, cloud: CloudName = CloudName.PUBLIC
+) -> Settings:
+    """Return the app's default settings with the tenant's ids, these budgets and this cloud."""
+    named: dict[str, Any] = {"ServiceBusConnection": _BUS, "CMK_CLOUD": cloud, **budgets}
     return Settings(
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),
         client_id=APP_CLIENT,
         service_account_client_id=OPERATOR_CLIENT,
-        service_account_token_cache_secret=CACHE_SECRET,
+        service_account_token_cache_secret=build_cache_secret_url(CLOUDS[cloud]),
         state_folder=folder,
         archive_key=base64.urlsafe_b64encode(bytes(32)).decode(),
         **named,
@@ -230,18 +237,20 @@ async def wire_scenario(
     transport: Callable[[TenantServer], Any] = lambda server: build_trusting_transport(
         server.ca_file
     ),
+    cloud: CloudName = CloudName.PUBLIC,
 ) -> AsyncIterator[WireScenario]:
     """Serve a tenant and yield the app's services for it.
 
     The service account is signed in, and the approval policy is automatic. `transport` builds the
-    transport of the app's requests.
+    transport of the app's requests. The tenant has only the hosts of `cloud`.
     """
     tenant = Tenant()
     seed(tenant, description)
-    async with TenantServer(tenant) as server, AsyncExitStack() as closing:
+    names = None if cloud is CloudName.PUBLIC else SovereignCloud(cloud)
+    async with TenantServer(tenant, cloud=names) as server, AsyncExitStack() as closing:
         _point_at(monkeypatch, server)
         monkeypatch.setattr(http_client, "default_transport", lambda: transport(server))
-        built = build_services(build_settings(folder, budgets), closing)
+        built = build_services(build_settings(folder, budgets, cloud), closing)
         messages = FakeMessages(built.clock)
         services = replace(built, messages=messages)
         trust = ssl.create_default_context(cafile=server.ca_file)
@@ -278,14 +287,18 @@ def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
 
 async def _sign_in(services: Services) -> None:
     """Sign the service account in, as the command line does."""
+    cloud = services.settings.cloud
     secrets = services.callers["key_vault_secret"]._secrets  # type: ignore[attr-defined]
     operator = ServiceAccountCredential(
         ServiceAccountSettings(
-            tenant_id=TENANT_ID, client_id=OPERATOR_CLIENT, cache_secret=CACHE_SECRET
+            tenant_id=TENANT_ID,
+            client_id=OPERATOR_CLIENT,
+            cache_secret=build_cache_secret_url(cloud),
+            authority=cloud.authority,
         ),
         secrets,
     )
-    await operator.sign_in(flow_service.SCOPE, lambda _: None)
+    await operator.sign_in(cloud.flow_service_scope, lambda _: None)
 
 
 async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
@@ -296,7 +309,7 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
         await services.tables.environment_settings.upsert(row)
 
 
-# --- what scenarios look for
+# --- what scenarios assert
 # ------------------------------------------------------------------------
 
 

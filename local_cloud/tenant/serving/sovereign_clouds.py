@@ -1,0 +1,198 @@
+"""Serve a tenant under the host names and audiences of another cloud than the public one.
+
+The tenant knows the public names only. This application replaces the other cloud's names in each
+request, and the public names in each response. It rejects requests that use a public name which
+the other cloud does not have. Sources: `Microsoft.PowerApps.Administration.PowerShell` for Power
+Platform, the Azure CLI's list of clouds for Azure.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_AZURE_GOVERNMENT = {
+    "login.microsoftonline.com": "login.microsoftonline.us",
+    "management.azure.com": "management.usgovcloudapi.net",
+    "vault.azure.net": "vault.usgovcloudapi.net",
+    "core.windows.net": "core.usgovcloudapi.net",
+    "azurewebsites.net": "azurewebsites.us",
+    "azconfig.io": "azconfig.azure.us",
+    "appconfig.azure.com": "appconfig.azure.us",
+    "logic.azure.com": "logic.azure.us",
+}
+#: Cloud -> public name -> the cloud's name.
+NAMES: Mapping[str, Mapping[str, str]] = {
+    "gcc": {
+        "api.bap.microsoft.com": "gov.api.bap.microsoft.us",
+        "api.powerapps.com": "gov.api.powerapps.us",
+        "service.powerapps.com": "gov.service.powerapps.us",
+        "api.flow.microsoft.com": "gov.api.flow.microsoft.us",
+        "service.flow.microsoft.com": "gov.service.flow.microsoft.us",
+        "api.powerplatform.com": "api.gov.powerplatform.microsoft.us",
+        "logic.azure.com": "logic.azure.us",
+    },
+    "gcc_high": {
+        **_AZURE_GOVERNMENT,
+        "api.bap.microsoft.com": "high.api.bap.microsoft.us",
+        "api.powerapps.com": "high.api.powerapps.us",
+        "service.powerapps.com": "high.service.powerapps.us",
+        "api.flow.microsoft.com": "high.api.flow.microsoft.us",
+        "service.flow.microsoft.com": "high.service.flow.microsoft.us",
+        "api.powerplatform.com": "api.high.powerplatform.microsoft.us",
+        "crm4.dynamics.com": "crm.microsoftdynamics.us",
+    },
+    "dod": {
+        **_AZURE_GOVERNMENT,
+        "api.bap.microsoft.com": "api.bap.appsplatform.us",
+        "api.powerapps.com": "api.apps.appsplatform.us",
+        "service.powerapps.com": "service.apps.appsplatform.us",
+        "api.flow.microsoft.com": "api.flow.appsplatform.us",
+        "service.flow.microsoft.com": "service.flow.appsplatform.us",
+        "api.powerplatform.com": "api.appsplatform.us",
+        "crm4.dynamics.com": "crm.appsplatform.us",
+    },
+    "china": {
+        "login.microsoftonline.com": "login.partner.microsoftonline.cn",
+        "management.azure.com": "management.chinacloudapi.cn",
+        "vault.azure.net": "vault.azure.cn",
+        "core.windows.net": "core.chinacloudapi.cn",
+        "azurewebsites.net": "chinacloudsites.cn",
+        "azconfig.io": "azconfig.azure.cn",
+        "appconfig.azure.com": "appconfig.azure.cn",
+        "logic.azure.com": "logic.azure.cn",
+        "api.bap.microsoft.com": "api.bap.partner.microsoftonline.cn",
+        "api.powerapps.com": "api.powerapps.cn",
+        "service.powerapps.com": "service.powerapps.cn",
+        "api.flow.microsoft.com": "api.powerautomate.cn",
+        "service.flow.microsoft.com": "service.powerautomate.cn",
+        "api.powerplatform.com": "api.powerplatform.partner.microsoftonline.cn",
+        "crm4.dynamics.com": "crm.dynamics.cn",
+    },
+}
+
+
+class SovereignCloud:
+    """The names of a cloud, in place of the public ones."""
+
+    def __init__(self, cloud: str) -> None:
+        self._of = NAMES[cloud]
+        power_platform = re.escape(self._of["api.powerplatform.com"])
+        # The public hosts of environments end in two digits of the id, the others in one.
+        self._public_environment = re.compile(
+            r"([0-9a-z]+)\.([0-9a-f])([0-9a-f])\.environment\.api\.powerplatform\.com"
+        )
+        self._own_environment = re.compile(
+            rf"([0-9a-z]+)([0-9a-f])\.([0-9a-f])\.environment\.{power_platform}"
+        )
+        self._to_own = _build_replacement(self._of)
+        self._to_public = _build_replacement({own: public for public, own in self._of.items()})
+
+    def name_publicly(self, text: str) -> str:
+        """Return a text with public names."""
+        text = self._own_environment.sub(r"\1.\2\3.environment.api.powerplatform.com", text)
+        return self._to_public(text)
+
+    def name_as_cloud(self, text: str) -> str:
+        """Return a text with this cloud's names."""
+        own = self._of["api.powerplatform.com"]
+        text = self._public_environment.sub(rf"\1\2.\3.environment.{own}", text)
+        return self._to_own(text)
+
+    def has_host(self, host: str) -> bool:
+        """Return whether the cloud has a host."""
+        return self.name_as_cloud(self.name_publicly(host)) == host.lower()
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """Return the application under this cloud's names."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            host = dict(scope["headers"]).get(b"host", b"").decode().partition(":")[0]
+            if not self.has_host(host):
+                error = {"code": "MisdirectedRequest", "message": f"'{host}' is not served here."}
+                await JSONResponse({"error": error}, 421)(scope, receive, send)
+                return
+            body = await _read_body(receive)
+            content = self._translate(self.name_publicly, body)
+
+            async def receive_translated() -> Message:
+                return {"type": "http.request", "body": content, "more_body": False}
+
+            await app(
+                self._translate_scope(scope, len(content)), receive_translated, self._sender(send)
+            )
+
+        return serve
+
+    def wrap_identity(self, app: ASGIApp) -> ASGIApp:
+        """Return the control application, which issues tokens for this cloud's audiences."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            query = self.name_publicly(scope["query_string"].decode())
+            await app({**scope, "query_string": query.encode()}, receive, send)
+
+        return serve
+
+    def _translate_scope(self, scope: Scope, length: int) -> Scope:
+        headers = [
+            (name, self.name_publicly(value.decode("latin-1")).encode("latin-1"))
+            for name, value in scope["headers"]
+            if name != b"content-length"
+        ]
+        return {
+            **scope,
+            "headers": [*headers, (b"content-length", str(length).encode())],
+            "path": self.name_publicly(scope["path"]),
+            "raw_path": self.name_publicly(scope["raw_path"].decode()).encode(),
+            "query_string": self.name_publicly(scope["query_string"].decode()).encode(),
+        }
+
+    def _sender(self, send: Send) -> Send:
+        start: list[Message] = []
+        parts: list[bytes] = []
+
+        async def send_translated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.append(message)
+                return
+            parts.append(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            content = self._translate(self.name_as_cloud, b"".join(parts))
+            headers = [
+                (name, self.name_as_cloud(value.decode("latin-1")).encode("latin-1"))
+                for name, value in start[0]["headers"]
+                if name != b"content-length"
+            ]
+            headers.append((b"content-length", str(len(content)).encode()))
+            await send({**start[0], "headers": headers})
+            await send({"type": "http.response.body", "body": content, "more_body": False})
+
+        return send_translated
+
+    @staticmethod
+    def _translate(translate: Callable[[str], str], body: bytes) -> bytes:
+        """Return a translated text, or the same bytes if they are no text."""
+        try:
+            return translate(body.decode()).encode()
+        except UnicodeDecodeError:
+            return body
+
+
+def _build_replacement(names: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a function that replaces whole names, or the ends of names, by others."""
+    any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    # A name may follow an escaped slash or colon; it is not a part of a longer name.
+    start, end = r"(?:(?<![a-z0-9-])|(?<=%2F)|(?<=%3A))", r"(?![a-z0-9-])(?!\.[a-z])"
+    pattern = re.compile(f"{start}(?:{any_name}){end}", re.IGNORECASE)
+    return lambda text: pattern.sub(lambda match: names[match[0].lower()], text)
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(body)

@@ -1,0 +1,207 @@
+"""Name what differs between Microsoft's clouds: hosts, token audiences and domains.
+
+Nothing else in the app names a host of a cloud. The values of the others than the public cloud are
+untested: they come from Microsoft's PowerShell module and documentation (platform.md#clouds).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CloudName(StrEnum):
+    """Where a tenant is."""
+
+    PUBLIC = "public"
+    GCC = "gcc"  #: Power Platform for US Government; Azure and Entra are those of the public cloud
+    GCC_HIGH = "gcc_high"
+    DOD = "dod"
+    CHINA = "china"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """The hosts, audiences and domains of a cloud. Hosts and domains have no scheme."""
+
+    #: Host of Microsoft Entra ID, which issues tokens.
+    sign_in_host: str
+    resource_manager_host: str
+    #: Host of the admin API (BAP), and of Power Apps. Both have the same token audience.
+    power_platform_admin_host: str
+    power_apps_host: str
+    power_apps_audience: str
+    #: All hosts of the flow service are this one or its subdomains.
+    flow_service_host: str
+    flow_service_audience: str
+    #: Domain of the hosts of environments, and the digits of the id that their last label has.
+    power_platform_domain: str
+    environment_digits: int
+    #: Parent domain of the earlier hosts of trigger URLs.
+    logic_apps_domain: str
+    dataverse_domain: str
+    key_vault_domain: str
+    app_configuration_audience: str
+    storage_domain: str
+    app_service_domain: str
+
+    @property
+    def authority(self) -> str:
+        """Return the URL of the sign-in service."""
+        return f"https://{self.sign_in_host}"
+
+    @property
+    def resource_manager(self) -> str:
+        """Return the URL of Azure Resource Manager."""
+        return f"https://{self.resource_manager_host}"
+
+    @property
+    def resource_manager_scope(self) -> str:
+        """Return the scope of tokens for Azure Resource Manager."""
+        return f"{self.resource_manager}/.default"
+
+    @property
+    def power_apps_scope(self) -> str:
+        """Return the scope of tokens for the admin API and Power Apps."""
+        return f"{self.power_apps_audience}/.default"
+
+    @property
+    def flow_service_scope(self) -> str:
+        """Return the scope of tokens for the flow service.
+
+        The audience ends in a slash, which the scope keeps (platform.md#audience-slash).
+        """
+        return f"{self.flow_service_audience}//.default"
+
+    @property
+    def key_vault_scope(self) -> str:
+        """Return the scope of tokens for Key Vault's data plane."""
+        return f"https://{self.key_vault_domain}/.default"
+
+    @property
+    def app_configuration_scope(self) -> str:
+        """Return the scope of tokens for App Configuration's data plane."""
+        return f"{self.app_configuration_audience}/.default"
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """Return the domains whose hosts are Microsoft's, and whose firewalls nobody else sets."""
+        return frozenset(
+            {
+                self.sign_in_host,
+                self.resource_manager_host,
+                self.power_platform_admin_host,
+                self.power_apps_host,
+                self.flow_service_host,
+                self.power_platform_domain,
+                self.logic_apps_domain,
+                self.dataverse_domain,
+                self.key_vault_domain,
+                self.storage_domain,
+                self.app_service_domain,
+            }
+        )
+
+    def environment_host(self, environment_id: str) -> str:
+        """Return the host of an environment's trigger URLs, derived as in Microsoft's clients."""
+        name, digits = environment_id.replace("-", "").lower(), self.environment_digits
+        return f"{name[:-digits]}.{name[-digits:]}.environment.{self.power_platform_domain}"
+
+
+PUBLIC = Cloud(
+    sign_in_host="login.microsoftonline.com",
+    resource_manager_host="management.azure.com",
+    power_platform_admin_host="api.bap.microsoft.com",
+    power_apps_host="api.powerapps.com",
+    power_apps_audience="https://service.powerapps.com",
+    flow_service_host="api.flow.microsoft.com",
+    flow_service_audience="https://service.flow.microsoft.com",
+    power_platform_domain="api.powerplatform.com",
+    environment_digits=2,
+    logic_apps_domain="logic.azure.com",
+    dataverse_domain="dynamics.com",
+    key_vault_domain="vault.azure.net",
+    app_configuration_audience="https://azconfig.io",
+    storage_domain="core.windows.net",
+    app_service_domain="azurewebsites.net",
+)
+_GCC = Cloud(
+    sign_in_host="login.microsoftonline.com",
+    resource_manager_host="management.azure.com",
+    power_platform_admin_host="gov.api.bap.microsoft.us",
+    power_apps_host="gov.api.powerapps.us",
+    power_apps_audience="https://gov.service.powerapps.us",
+    flow_service_host="gov.api.flow.microsoft.us",
+    flow_service_audience="https://gov.service.flow.microsoft.us",
+    power_platform_domain="api.gov.powerplatform.microsoft.us",
+    environment_digits=1,
+    logic_apps_domain="logic.azure.us",
+    dataverse_domain="dynamics.com",
+    key_vault_domain="vault.azure.net",
+    app_configuration_audience="https://azconfig.io",
+    storage_domain="core.windows.net",
+    app_service_domain="azurewebsites.net",
+)
+_GCC_HIGH = Cloud(
+    sign_in_host="login.microsoftonline.us",
+    resource_manager_host="management.usgovcloudapi.net",
+    power_platform_admin_host="high.api.bap.microsoft.us",
+    power_apps_host="high.api.powerapps.us",
+    power_apps_audience="https://high.service.powerapps.us",
+    flow_service_host="high.api.flow.microsoft.us",
+    flow_service_audience="https://high.service.flow.microsoft.us",
+    power_platform_domain="api.high.powerplatform.microsoft.us",
+    environment_digits=1,
+    logic_apps_domain="logic.azure.us",
+    dataverse_domain="microsoftdynamics.us",
+    key_vault_domain="vault.usgovcloudapi.net",
+    app_configuration_audience="https://appconfig.azure.us",
+    storage_domain="core.usgovcloudapi.net",
+    app_service_domain="azurewebsites.us",
+)
+_DOD = Cloud(
+    sign_in_host="login.microsoftonline.us",
+    resource_manager_host="management.usgovcloudapi.net",
+    power_platform_admin_host="api.bap.appsplatform.us",
+    power_apps_host="api.apps.appsplatform.us",
+    power_apps_audience="https://service.apps.appsplatform.us",
+    flow_service_host="api.flow.appsplatform.us",
+    flow_service_audience="https://service.flow.appsplatform.us",
+    power_platform_domain="api.appsplatform.us",
+    environment_digits=1,
+    logic_apps_domain="logic.azure.us",
+    dataverse_domain="appsplatform.us",
+    key_vault_domain="vault.usgovcloudapi.net",
+    app_configuration_audience="https://appconfig.azure.us",
+    storage_domain="core.usgovcloudapi.net",
+    app_service_domain="azurewebsites.us",
+)
+_CHINA = Cloud(
+    sign_in_host="login.partner.microsoftonline.cn",
+    resource_manager_host="management.chinacloudapi.cn",
+    power_platform_admin_host="api.bap.partner.microsoftonline.cn",
+    power_apps_host="api.powerapps.cn",
+    power_apps_audience="https://service.powerapps.cn",
+    flow_service_host="api.powerautomate.cn",
+    flow_service_audience="https://service.powerautomate.cn",
+    power_platform_domain="api.powerplatform.partner.microsoftonline.cn",
+    environment_digits=1,
+    logic_apps_domain="logic.azure.cn",
+    dataverse_domain="dynamics.cn",
+    key_vault_domain="vault.azure.cn",
+    app_configuration_audience="https://appconfig.azure.cn",
+    storage_domain="core.chinacloudapi.cn",
+    app_service_domain="chinacloudsites.cn",
+)
+CLOUDS = {
+    CloudName.PUBLIC: PUBLIC,
+    CloudName.GCC: _GCC,
+    CloudName.GCC_HIGH: _GCC_HIGH,
+    CloudName.DOD: _DOD,
+    CloudName.CHINA: _CHINA,
+}
+
+
+def find_cloud_of_vault(url: str) -> Cloud:
+    """Return the cloud that has a vault's host; the public cloud if none has."""
+    host = url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
+    found = (one for one in CLOUDS.values() if host.endswith(f".{one.key_vault_domain}"))
+    return next(found, PUBLIC)

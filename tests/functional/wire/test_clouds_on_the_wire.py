@@ -1,0 +1,40 @@
+"""Test each cloud over TLS: the app uses its hosts and audiences, and no public ones."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.core.profiles import Profile
+from local_cloud.tenant.environments.flow import SimulatedFlowState
+from shared.domain.clouds import CLOUDS, CloudName
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.use_cases.assess import assess
+from tests.functional.wire.test_callers_on_the_wire import build_tenant_with_callers, read_places
+from tests.functional.wire.wire_scenario import wire_scenario
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
+
+
+@pytest.mark.parametrize("cloud", CloudName)
+async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: CloudName
+) -> None:
+    """The tenant rejects every request to a host or for an audience of another cloud."""
+    seed = build_tenant_with_callers(Profile.DOCUMENTED)
+    async with wire_scenario(monkeypatch, tmp_path, seed, cloud=cloud) as scenario:
+        before, old_url = read_places(scenario), scenario.url_of()
+
+        assessment = await assess(scenario.services, ENVIRONMENT)
+        await scenario.order(run=timedelta(days=20))
+
+        job = await scenario.job()
+        assert [flow.display_name for flow in assessment.flows] == ["Take orders"]
+        assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
+        assert scenario.flow(job.copy_id).state == SimulatedFlowState.STARTED
+        assert job.copy_host == CLOUDS[cloud].environment_host(ENVIRONMENT)
+        after = read_places(scenario)
+        assert {place for place in before if after[place] != before[place]} == {
+            place for place, text in before.items() if "/invoke" in text
+        }
+        assert old_url not in "".join(after.values())
+        assert scenario.server.refused_hosts == []

@@ -1,0 +1,70 @@
+"""Test the values of each cloud, and that no other module names a cloud's host."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.domain.clouds import CLOUDS, CloudName, find_cloud_of_vault
+from shared.domain.network.host_matching import is_of_microsoft
+
+ROOT = Path(__file__).parents[2]
+_DOMAINS = frozenset[str]().union(*(cloud.domains for cloud in CLOUDS.values()))
+
+
+def _list_texts(file: Path) -> Iterator[str]:
+    """Yield the string constants of a module, without docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    docstrings = {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or node in docstrings:
+            continue
+        yield str(node.value)
+
+
+def test_only_one_module_names_the_hosts_of_clouds() -> None:
+    """A host that is written elsewhere would be wrong in four of five clouds."""
+    found = [
+        (str(file.relative_to(ROOT)), text)
+        for folder in ("shared", "functions")
+        for file in (ROOT / folder).rglob("*.py")
+        if file.name != "clouds.py"
+        for text in _list_texts(file)
+        if any(domain in text for domain in _DOMAINS)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("name", CloudName)
+def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
+    """No firewall of the customer protects it."""
+    cloud = CLOUDS[name]
+
+    assert is_of_microsoft(cloud.environment_host("6f1c0000-0000-4000-8000-000000000077"))
+    assert is_of_microsoft(f"contoso.crm.{cloud.dataverse_domain}")
+    assert not is_of_microsoft(f"{cloud.sign_in_host}.contoso.example")
+
+
+def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:
+    """Microsoft's clients derive it so."""
+    host = CLOUDS[CloudName.GCC].environment_host("6F1C0000-0000-4000-8000-000000000077")
+
+    assert (
+        host == "6f1c000000004000800000000000007.7.environment.api.gov.powerplatform.microsoft.us"
+    )
+
+
+def test_cloud_of_a_vault_is_that_of_its_domain() -> None:
+    """Unknown domains count as public, as private names of vaults are."""
+    found = find_cloud_of_vault("https://kv.vault.usgovcloudapi.net/keys/evidence")
+
+    assert found.key_vault_scope == "https://vault.usgovcloudapi.net/.default"
+    assert find_cloud_of_vault("https://kv.example/keys/k") is CLOUDS[CloudName.PUBLIC]
