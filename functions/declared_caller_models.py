@@ -31,9 +31,11 @@ def _require_one[T](values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+_HOST = r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_HOSTS_PATTERN = rf"^{_HOST}( {_HOST}){{0,{_MAX_HOSTS - 1}}}$"
 type HostPattern = Annotated[
     str,
-    StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"),
+    StringConstraints(pattern=rf"^{_HOST}$"),
     AfterValidator(_lower),
 ]
 type TriggerUrlId = Annotated[
@@ -76,6 +78,15 @@ class CalledFlowRequest(RequestModel):
             raise ValueError("Give environment_id and flow, or trigger_url_id.")
         return self
 
+    def to_called_flow(self) -> CalledFlow:
+        """Return the flow; its `flow_id` may be a name."""
+        return CalledFlow(
+            environment_id=environment_identifier(self.environment_id or ""),
+            flow_id=self.flow or "",
+            trigger_url_id=self.trigger_url_id or "",
+            new_url_secret=self.new_url_secret or "",
+        )
+
 
 class DeclaredCallerRequest(RequestModel):
     """A system outside Power Platform and Azure that calls flows."""
@@ -107,17 +118,36 @@ class DeclaredCallerRequest(RequestModel):
             name=self.name,
             owner=self.owner,
             contact=self.contact,
-            flows=tuple(
-                CalledFlow(
-                    environment_id=environment_identifier(one.environment_id or ""),
-                    flow_id=one.flow or "",
-                    trigger_url_id=one.trigger_url_id or "",
-                    new_url_secret=one.new_url_secret or "",
-                )
-                for one in self.flows
-            ),
+            flows=tuple(one.to_called_flow() for one in self.flows),
             max_url_length=self.max_url_length,
             allowed_hosts=self.allowed_hosts,
+            authentication=self.authentication or "",
+            notification=self.notification or "",
+        )
+
+
+class DeclareCalledFlowRequest(CalledFlowRequest):
+    """Declares one flow of a caller; the caller's other flows stay."""
+
+    name: Text
+    owner: Text
+    contact: Text
+    #: Characters of the longest URL that the system can hold.
+    max_url_length: Annotated[int, Field(ge=1, le=100_000), WHOLE_NUMBER] | None = None
+    #: Hosts that the system may call, separated by blanks; omitted: any.
+    allowed_hosts: Annotated[str, StringConstraints(pattern=_HOSTS_PATTERN)] | None = None
+    authentication: Text | None = None
+    notification: Text | None = None
+
+    def to_declared_caller(self) -> DeclaredCaller:
+        """Return the caller with this flow; its `flow_id` may be a name."""
+        return DeclaredCaller(
+            name=self.name,
+            owner=self.owner,
+            contact=self.contact,
+            flows=(self.to_called_flow(),),
+            max_url_length=self.max_url_length,
+            allowed_hosts=tuple((self.allowed_hosts or "").lower().split()),
             authentication=self.authentication or "",
             notification=self.notification or "",
         )
@@ -159,6 +189,8 @@ class CalledFlowResponse(ApiResponse):
 
     environment_id: str
     flow_id: str
+    #: The name or id by which it was declared.
+    display_name: str
     trigger_url_id: str
     new_url_secret: str
     #: The flow that it calls now, as last confirmed.

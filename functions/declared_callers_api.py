@@ -3,6 +3,7 @@
 from functions.declared_caller_models import (
     ConfirmCallerRequest,
     ConfirmCallerResponse,
+    DeclareCalledFlowRequest,
     DeclareCallersRequest,
     DeclaredCallerResponse,
     RemoveDeclaredCallerRequest,
@@ -38,6 +39,20 @@ async def declare_callers(
     """Declare callers: all or, if one is not valid, none. Each replaces the one with its name."""
     declared = [one.to_declared_caller() for one in call.body.callers]
     return _answer(await callers.declare_callers(services(), declared))
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=DeclareCalledFlowRequest,
+    answer=ItemListResponse[DeclaredCallerResponse],
+    subject=read_declared_callers,
+)
+async def declare_called_flow(
+    call: ApiRequest[NoQuery, DeclareCalledFlowRequest],
+) -> ItemListResponse[DeclaredCallerResponse]:
+    """Declare one flow of a caller, whose other flows stay; return all callers."""
+    declared = call.body.to_declared_caller()
+    return _answer(await callers.declare_called_flow(services(), declared))
 
 
 @endpoint(

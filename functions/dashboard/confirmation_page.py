@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from functions.dashboard.page_layout import render_page
 from shared.domain.callers.declared_caller import describe_new_url
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import format_count
 from shared.errors import LinkRejected
 from shared.html_pages import read_style
@@ -51,11 +52,12 @@ def rejected_link_page(err: LinkRejected) -> str:
 
 def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
     name, until = linked.job.display_name, find_kept_until(services, linked.job)
-    kept = "The original" if linked.calls_copy else "The copy"
+    left = "The original" if linked.calls_copy else "The copy"
     least = f", at least until {until:%-d %B %Y}" if until and until > services.now else ""
+    is_off = linked.job.state is FlowJobState.RETIRED
     return ConfirmationLine(
         linked=linked,
         wanted=f"the copy of {name}" if linked.calls_copy else f"the original of {name}",
-        kept=f"{kept} stays on until you confirm{least}.",
-        new_url=describe_new_url(linked.flow) if linked.calls_copy else "",
+        kept=f"{left} is off." if is_off else f"{left} stays on until you confirm{least}.",
+        new_url="" if is_off or not linked.calls_copy else describe_new_url(linked.flow),
     )

@@ -35,6 +35,7 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "schedule_deletions": ("schedule deletions", "scheduled deletions"),
     "cancel_deletions": ("cancel deletions", "cancelled deletions"),
     "declare_callers": ("declare callers", "declared callers"),
+    "declare_called_flow": ("declare a caller", "declared a caller"),
     "confirm_caller": ("confirm a caller", "confirmed a caller"),
     "confirm_by_link": ("confirm a caller", "confirmed a caller"),
     "remove_declared_caller": ("remove a declared caller", "removed a declared caller"),

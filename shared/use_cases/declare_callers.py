@@ -83,7 +83,11 @@ async def _store(services: Services, caller: DeclaredCaller) -> DeclaredCaller:
 def _with_ids(caller: DeclaredCaller, ids: Mapping[tuple[str, str], str]) -> DeclaredCaller:
     """Return a caller with the ids of its flows, each flow once."""
     flows = [
-        replace(flow, flow_id=ids.get((flow.environment_id, flow.flow_id), ""))
+        replace(
+            flow,
+            flow_id=ids.get((flow.environment_id, flow.flow_id), ""),
+            display_name=flow.flow_id,
+        )
         for flow in caller.flows
     ]
     return replace(caller, flows=tuple({one.id: one for one in flows}.values()))
@@ -94,10 +98,33 @@ def _keep_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> D
     return replace(
         caller,
         flows=tuple(
-            replace(known.get(one.id, one), new_url_secret=one.new_url_secret)
+            replace(
+                known.get(one.id, one),
+                display_name=one.display_name,
+                new_url_secret=one.new_url_secret,
+            )
             for one in caller.flows
         ),
     )
+
+
+async def declare_called_flow(services: Services, declared: DeclaredCaller) -> list[DeclaredCaller]:
+    """Store a caller with one flow; other flows of a caller with its name stay. Return all callers.
+
+    Raises the errors of `declare_callers`.
+    """
+    kept = await services.tables.declared_callers.get(DECLARED_CALLER, declared.id)
+    others = kept.item.flows if kept else ()
+    named = await _find_flow_ids(services, [declared])
+    [new] = _with_ids(declared, named).flows
+    flows = (*(one for one in others if one.id != new.id), new)
+    found = replace(declared, flows=flows)
+    _require_own_secrets(
+        [*(one for one in await list_declared_callers(services) if one.id != found.id), found]
+    )
+    stored = await _store(services, found)
+    await index_declared_callers(services, [kept.item] if kept else [], [stored])
+    return await list_declared_callers(services)
 
 
 async def remove_declared_caller(services: Services, name: str) -> None:

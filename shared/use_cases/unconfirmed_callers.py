@@ -49,7 +49,7 @@ async def find_unconfirmed_callers(
     if not callers:
         return []
     known = await read_known_jobs(services, RowReader())
-    jobs = [one for one in known.flow_jobs if _waits_for_callers(one)]
+    jobs = [one for one in known.flow_jobs if waits_for_callers(one)]
     found = []
     for caller in callers:
         groups: dict[tuple[str, str], dict[str, tuple[FlowJob, CalledFlow]]] = defaultdict(dict)
@@ -96,7 +96,7 @@ def replace_blocked_actions(
     ]
 
 
-def _waits_for_callers(job: FlowJob) -> bool:
+def waits_for_callers(job: FlowJob) -> bool:
     """Return whether callers may leave the original now, or in a rollback the copy."""
     if job.is_rolling_back:
         return job.rollback_stage in {

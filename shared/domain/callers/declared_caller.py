@@ -21,6 +21,8 @@ class CalledFlow:
     flow_id: str = ""
     #: 32 hex digits in lower case, as declared; empty: unknown.
     trigger_url_id: str = ""
+    #: The name or id by which it was declared.
+    display_name: str = ""
     #: Identifier of the Key Vault secret from which the caller reads the new URL; empty: none.
     new_url_secret: str = ""
     #: The ids of the flow that it calls now, as last confirmed; empty: as declared.

@@ -20,6 +20,8 @@ from local_cloud.demo.report_page import render_report_page
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.timer_run import TimerRun
 from shared.use_cases.check_address_ranges import check_address_ranges
+from shared.use_cases.confirm_by_link import build_link_path
+from shared.use_cases.declare_callers import list_declared_callers
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from shared.use_cases.show_remediation import show_plan
@@ -126,6 +128,35 @@ async def _block_flows(visitor: Visitor) -> None:
     await visitor.show("remediation-for-reader", remediation, headers=READER)
 
 
+async def _declare_callers(visitor: Visitor) -> None:
+    """Declare callers of migrated flows, confirm one, and open the link of the other's owner."""
+    scenario = visitor.scenario
+    jobs = [
+        one for one in (await scenario.jobs()).values() if one.is_verified and one.has_trigger_url
+    ]
+    flows = [
+        {
+            "environment_id": one.environment_id,
+            "flow": one.original_id,
+            "new_url_secret": f"https://erp.vault.azure.net/secrets/url-{number}",
+        }
+        for number, one in enumerate(jobs[:2])
+    ]
+    erp = {"name": "ERP <west>", "owner": "Megan", "contact": "megan@contoso.example"}
+    till = {"name": "Till", "owner": "Alex", "contact": "+49 30 1234", "max_url_length": 255}
+    known = {"trigger_url_id": "0123456789abcdef" * 2}
+    body = {"callers": [{**erp, "flows": flows}, {**till, "flows": [known]}]}
+    await visitor.ask("POST", "declared-callers", body)
+    confirmed = {"name": erp["name"], "flow": jobs[0].original_id}
+    await visitor.ask("POST", "declared-callers/confirm", confirmed)
+    [caller, _] = await list_declared_callers(scenario.services)
+    path = await build_link_path(scenario.services, caller, visitor.identity)
+    route = ROUTES["GET", "declared-callers/confirmation"]
+    query = {"token": path.partition("token=")[2]}
+    visitor.keep("confirmation", path, await visitor.send(route, headers={}, query=query))
+    visitor.keep("confirmation-rejected", path, await visitor.send(route, headers={}))
+
+
 async def _stop_changes(visitor: Visitor) -> None:
     """Show pages while the kill switch is on, and turn it off."""
     await visitor.ask("POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"})
@@ -147,7 +178,10 @@ async def _complete(visitor: Visitor) -> None:
     await visitor.ask(
         "POST", "remediations/{id}/deletions", body, headers=APPROVER, id=visitor.identity
     )
+    await _declare_callers(visitor)
     await visitor.show_every_route("done")
+    await visitor.show("callers-to-confirm", "/callers", {"state": "to_confirm", "search": "ERP"})
+    await visitor.show("callers-for-reader", "/callers", headers=READER)
     await visitor.show("flow-done-compared", "/remediations/{id}/flows/{flow}", {"compare": "true"})
 
 

@@ -1,0 +1,167 @@
+"""The Callers page says who has not confirmed, and declares, confirms and removes by forms."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from functions import callers_page_api, declared_callers_api
+from functions.forms import FORM
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.principal import Role
+from shared.use_cases.declare_callers import list_declared_callers
+from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
+
+ANNA = build_sign_in_header("anna@contoso.example")
+EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
+SECRET = "https://till.vault.azure.net/secrets/post-url"
+ROUTES = {
+    "/api/declared-callers/flows": declared_callers_api.declare_called_flow,
+    "/api/declared-callers/confirm": declared_callers_api.confirm_caller,
+    "/api/declared-callers/remove": declared_callers_api.remove_declared_caller,
+}
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A tenant of one environment with two flows."""
+    scenario = Scenario()
+    for name in ("Orders", "Returns"):
+        scenario.build.http_flow(name)
+    provide(scenario.services)
+    return scenario
+
+
+async def show_page(headers: dict[str, str] = ANNA, /, **query: str) -> Reply:
+    """Return the page."""
+    reply = await call(callers_page_api.show_callers_page, headers=headers, query=query)
+    assert reply.status == 200, reply.text
+    return reply
+
+
+def read_text(reply: Reply) -> str:
+    """Return the text of the page's main part."""
+    found = re.search(r"<main.*</main>", reply.text, re.DOTALL)
+    assert found
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())
+
+
+async def send_form(shown: Reply, button: str, **values: str) -> Reply:
+    """Fill in the first form of the page with this button, and send it."""
+    forms = re.findall(r'<form method="post" action="([^"]+)">(.*?)</form>', shown.text, re.DOTALL)
+    action, content = next(one for one in forms if f">{button}</button>" in one[1])
+    inputs = re.findall(r'<input type="\w+" name="([^"]+)" value="([^"]*)"', content)
+    fields = {name: unescape(value) for name, value in inputs}
+    assert values.keys() <= fields.keys()
+    headers = {**ANNA, "Content-Type": FORM, "Sec-Fetch-Site": "same-origin"}
+    headers["Referer"] = "https://app.example/api/dashboard/callers"
+    body = urlencode({**fields, **values}).encode()
+    path = action.removeprefix("/api/")
+    return await call(ROUTES[action], body, headers=headers, path=path)
+
+
+async def follow(reply: Reply) -> Reply:
+    """Return the page to which a form leads."""
+    assert reply.status == 303, reply.text
+    path, _, query = reply.headers["Location"].partition("?")
+    assert path == "/api/dashboard/callers"
+    return await show_page(ANNA, **dict(parse_qsl(query)))
+
+
+async def declare(scenario: Scenario, flow: str, **more: str) -> Reply:
+    """Declare Till, or a caller with another name, as a caller of a flow."""
+    values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": flow}
+    values["environment_id"] = scenario.build.environment.id
+    sent = await send_form(await show_page(), "Declare a caller", **{**values, **more})
+    return await follow(sent)
+
+
+async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Scenario) -> None:
+    """The title answers who has not confirmed, and each form says what it did."""
+    empty = await show_page()
+    made = await declare(scenario, "ORDERS", new_url_secret=SECRET, max_url_length="255")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(days=9))
+    provide(scenario.services)
+    shown = await show_page()
+    confirmed = await follow(await send_form(shown, "Confirm"))
+    await scenario.run(timedelta(days=30))
+    job = await scenario.job("Orders")
+    removed = await follow(await send_form(confirmed, "Remove"))
+
+    assert "No caller is declared" in read_text(empty)
+    assert "The caller is declared." in made.text
+    assert "No declared caller has to confirm a change" in read_text(made)
+    assert "not migrated secret post-url of the key vault till" in read_text(made)
+    text = read_text(shown)
+    assert "1 declared caller has not confirmed" in text
+    assert "Owner: Alex Contact: 1234 Longest URL: 255 characters" in text
+    assert "Orders Contoso to confirm It has to call the copy." in text
+    assert "The original stays on until then." in text
+    assert "The caller is confirmed. Retried 1 job." in confirmed.text
+    assert "Confirmed by anna@contoso.example" in read_text(confirmed)
+    assert job.state is FlowJobState.RETIRED
+    assert "The caller is removed." in removed.text
+    assert "No caller is declared" in read_text(removed)
+
+
+async def test_a_flow_is_added_to_a_caller_whose_other_flows_stay(scenario: Scenario) -> None:
+    """The form has the other values of the caller; a flow that is declared again is replaced."""
+    made = await declare(scenario, "Orders", allowed_hosts="*.a.example b.example")
+    home = scenario.build.environment.id
+    await send_form(made, "Add a flow or change", environment_id=home, flow="Returns")
+    await send_form(
+        await show_page(),
+        "Add a flow or change",
+        environment_id=home,
+        flow="ORDERS",
+        new_url_secret=SECRET,
+        owner="Sam",
+    )
+
+    [till] = await list_declared_callers(scenario.services)
+    assert (till.owner, till.allowed_hosts) == ("Sam", ("*.a.example", "b.example"))
+    found = {one.display_name: one.new_url_secret for one in till.flows}
+    assert found == {"Returns": "", "ORDERS": SECRET}
+
+
+async def test_the_filter_finds_callers_by_state_name_and_flow(scenario: Scenario) -> None:
+    """Callers without a match are not shown."""
+    await declare(scenario, "Orders")
+    await declare(scenario, "Returns", name="Kiosk")
+
+    for query, names in {
+        "kiosk": {"Kiosk"},
+        "ORDERS": {"Till"},
+        "alex": {"Kiosk", "Till"},
+        "nobody": set(),
+    }.items():
+        shown = await show_page(ANNA, search=query)
+        assert set(re.findall(r"<h2>(\w+)</h2>", shown.text)) == names
+    none = await show_page(ANNA, state="to_confirm")
+    assert "No declared caller matches the filter." in read_text(none)
+
+
+async def test_a_reader_sees_why_each_action_is_not_offered(scenario: Scenario) -> None:
+    """The forms need the role operator, as the API does."""
+    await declare(scenario, "Orders")
+
+    shown = await show_page(EVE)
+
+    assert 'method="post"' not in shown.text
+    assert "You need the role operator." in read_text(shown)
+    assert "Till" in read_text(shown)
+
+
+async def test_a_wrong_form_says_what_is_wrong(scenario: Scenario) -> None:
+    """Nothing is stored."""
+    values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": "Orders"}
+
+    reply = await send_form(await show_page(), "Declare a caller", **values)
+
+    assert reply.status == 400
+    assert await list_declared_callers(scenario.services) == []
