@@ -1,8 +1,8 @@
-"""`make bench`: one run that times the app beside two scripts, and counts at the default budgets.
+"""Measure the app beside two scripts, and count its requests at the default budgets (`make bench`).
 
-Everything is on this machine and loopback. What has not ended when the time is over is told as
-such. `BENCH=quick` leaves out what takes longest. The results go to var/bench/results.json; tables
-and charts are made of that file (`bench_report.py`), also later: `--report-only`.
+Everything runs on this machine over loopback. A step that has not ended within its time is recorded
+as failed. `BENCH=quick` skips the longest steps. The results are in var/bench/results.json;
+`bench_report.py` makes tables and charts from that file, also later with `--report-only`.
 """
 
 import argparse
@@ -22,17 +22,17 @@ from typing import Any
 
 from local_cloud.stack import ROOT
 from tests.performance.bench_report import write_report
-from tests.performance.large_environment import HELD_BACK, definition_texts
+from tests.performance.large_environment import HELD_BACK, read_definition_texts
 from tests.performance.over_the_wire import (
     Run,
-    by_cli_microsoft365,
-    by_the_app,
-    by_the_script,
+    migrate_with_app,
+    migrate_with_script,
+    read_with_cli_microsoft365,
 )
-from tests.performance.planning_time import times_the_decoding
-from tests.performance.remediation_figures import moved_scenario
-from tests.performance.test_approvable_plan import large_tenant
-from tests.performance.test_network_calls import calls_of_proofs
+from tests.performance.planning_time import measure_planning_time
+from tests.performance.remediation_figures import open_moved_scenario
+from tests.performance.test_approvable_plan import build_large_tenant
+from tests.performance.test_network_calls import count_requests_to_verify
 
 RESULTS = ROOT / "var" / "bench" / "results.json"
 M365_MODULES = ROOT / "var" / "third-party-clients" / "node_modules"
@@ -58,74 +58,80 @@ class Step:
     measure: Callable[[], Awaitable[Result]]
 
 
-def _steps() -> Iterator[Step]:
-    """Return the steps; those that take longest come last."""
+def _list_steps() -> Iterator[Step]:
+    """Yield the steps; those that take longest come last."""
     for seconds in (0.0, CALL_SECONDS):
-        yield _wire("hand", by_the_script, Run(flows=BY_HAND, call_seconds=seconds))
+        yield _build_wire_step(
+            "hand", migrate_with_script, Run(flows=BY_HAND, call_seconds=seconds)
+        )
     one_app = Run(flows=IN_ONE_APP, flows_per_app=IN_ONE_APP, call_seconds=CALL_SECONDS)
-    yield _wire("hand, one app", by_the_script, one_app)
-    yield _wire("app, one app", by_the_app, one_app)
+    yield _build_wire_step("hand, one app", migrate_with_script, one_app)
+    yield _build_wire_step("app, one app", migrate_with_app, one_app)
     if (M365_MODULES / "@pnp").is_dir():
         run = Run(flows=BY_HAND, call_seconds=CALL_SECONDS)
-        yield _wire("cli", lambda run: by_cli_microsoft365(run, M365_MODULES), run)
+        yield _build_wire_step(
+            "cli", lambda run: read_with_cli_microsoft365(run, M365_MODULES), run
+        )
     for flows in (30, 100, 300):
-        yield _network(flows)
-    yield Step("plan", {"flows": HELD_BACK}, _plan)
-    yield Step("planning time", {"flows": len(definition_texts())}, _planning_time)
+        yield _build_network_step(flows)
+    yield Step("plan", {"flows": HELD_BACK}, _measure_plan)
+    yield Step("planning time", {"flows": len(read_definition_texts())}, _measure_planning_time)
     for flows in (10, 100):
-        yield _moved("default", flows)
-        yield _parallel_script(flows)
+        yield _build_simulated_step("default", flows)
+        yield _build_parallel_step(flows)
         for seconds in (0.0, CALL_SECONDS):
-            yield _wire("app", by_the_app, Run(flows=flows, call_seconds=seconds))
-    yield _moved("learnt", 100, "--takes", "1000")
+            yield _build_wire_step("app", migrate_with_app, Run(flows=flows, call_seconds=seconds))
+    yield _build_simulated_step("learnt", 100, "--takes", "1000")
     for processes in (2, 4):
         run = Run(flows=100, call_seconds=CALL_SECONDS, processes=processes)
-        yield _wire("app", by_the_app, run)
-    yield _parallel_script(1000)
-    yield _wire("app", by_the_app, Run(flows=1000, call_seconds=CALL_SECONDS))
+        yield _build_wire_step("app", migrate_with_app, run)
+    yield _build_parallel_step(1000)
+    yield _build_wire_step("app", migrate_with_app, Run(flows=1000, call_seconds=CALL_SECONDS))
 
 
-def _parallel_script(flows: int) -> Step:
+def _build_parallel_step(flows: int) -> Step:
     run = Run(flows=flows, call_seconds=CALL_SECONDS, at_once=AT_ONCE)
-    return _wire("parallel hand", by_the_script, run)
+    return _build_wire_step("parallel hand", migrate_with_script, run)
 
 
-def _long_steps() -> Iterator[Step]:
-    """Return the steps that a quick run leaves out."""
-    yield _moved("default", 1000)
-    yield _wire("app", by_the_app, Run(flows=1000))
+def _list_long_steps() -> Iterator[Step]:
+    """Yield the steps that a quick run skips."""
+    yield _build_simulated_step("default", 1000)
+    yield _build_wire_step("app", migrate_with_app, Run(flows=1000))
     for processes in (2, 4):
         for seconds in (CALL_SECONDS, 0.0):
             run = Run(flows=1000, call_seconds=seconds, processes=processes)
-            yield _wire("app", by_the_app, run)
+            yield _build_wire_step("app", migrate_with_app, run)
 
 
-def _wire(what: str, mover: Callable[[Run], Awaitable[Any]], run: Run) -> Step:
+def _build_wire_step(what: str, mover: Callable[[Run], Awaitable[Any]], run: Run) -> Step:
     async def measure() -> Result:
         return asdict(await mover(run))
 
     return Step(what, asdict(run), measure)
 
 
-def _network(flows: int) -> Step:
+def _build_network_step(flows: int) -> Step:
     async def measure() -> Result:
-        return {"calls_per_flow": await calls_of_proofs(flows, timedelta(seconds=1)) / flows}
+        return {
+            "calls_per_flow": await count_requests_to_verify(flows, timedelta(seconds=1)) / flows
+        }
 
     return Step("network", {"flows": flows}, measure)
 
 
-async def _plan() -> Result:
-    async with moved_scenario(large_tenant()) as moved:
-        return asdict(await moved.plan())
+async def _measure_plan() -> Result:
+    async with open_moved_scenario(build_large_tenant()) as moved:
+        return asdict(await moved.start_and_plan())
 
 
-async def _planning_time() -> Result:
-    times = await asyncio.to_thread(times_the_decoding, definition_texts())
+async def _measure_planning_time() -> Result:
+    times = await asyncio.to_thread(measure_planning_time, read_definition_texts())
     return {"times_the_decoding": times, "is_public": "FLOW_CORPUS" in os.environ}
 
 
-def _moved(what: str, flows: int, *more: str) -> Step:
-    """Count in simulated time, in a process that is ended when its time is over."""
+def _build_simulated_step(what: str, flows: int, *more: str) -> Step:
+    """Return a step that counts in simulated time, in a process that is stopped after its time."""
     module = "tests.performance.remediation_figures"
 
     async def measure() -> Result:
@@ -147,12 +153,12 @@ def _moved(what: str, flows: int, *more: str) -> Step:
     return Step(what, {"flows": flows}, measure)
 
 
-async def _bench(*, quick: bool) -> None:
+async def _run_steps(*, quick: bool) -> None:
     until = time.monotonic() + LONGEST_SECONDS
     results: list[Result] = []
-    document = {**_circumstances(), "results": results}
+    document = {**_describe_machine(), "results": results}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    for step in chain(_steps(), () if quick else _long_steps()):
+    for step in chain(_list_steps(), () if quick else _list_long_steps()):
         began = time.monotonic()
         result = {"what": step.what, **step.arguments, "load": round(os.getloadavg()[0], 1)}
         try:
@@ -169,8 +175,8 @@ async def _bench(*, quick: bool) -> None:
         RESULTS.write_text(json.dumps(document, indent=1))
 
 
-def _circumstances() -> Result:
-    """Return when and on what the measurement ran."""
+def _describe_machine() -> Result:
+    """Return the time, the commit and the machine of the measurement."""
     model = [
         line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
@@ -187,13 +193,13 @@ def _circumstances() -> Result:
 
 
 def main() -> None:
-    """Measure, unless only the report is wanted, and write the report."""
+    """Measure unless `--report-only` is given, and write the report."""
     parser = argparse.ArgumentParser(prog="python -m tests.performance.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1,000 flows once only")
     parser.add_argument("--report-only", action="store_true", help="of the results that are there")
     asked = parser.parse_args()
     if not asked.report_only:
-        asyncio.run(_bench(quick=asked.quick))
+        asyncio.run(_run_steps(quick=asked.quick))
     write_report(json.loads(RESULTS.read_text()))
 
 

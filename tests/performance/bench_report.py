@@ -1,10 +1,10 @@
-"""Make the tables and charts of docs/performance.md from the results of `make bench`."""
+"""Write the tables and charts of docs/performance.md from the results of `make bench`."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from local_cloud.stack import ROOT
-from tests.performance.charts import lines, stacked_bars
+from tests.performance.charts import draw_lines, draw_stacked_bars
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 CHARTS = ROOT / "docs" / "charts"
@@ -50,22 +50,22 @@ class Results:
 
 
 def write_report(document: Result) -> None:
-    """Write the charts, and put the tables between the marks in the document."""
+    """Write the charts, and replace the tables between the marks in the document."""
     results = Results(document["results"])
     CHARTS.mkdir(exist_ok=True)
-    charts = dict(_charts(results))
+    charts = dict(_draw_charts(results))
     for name, chart in charts.items():
         (CHARTS / f"{name}.svg").write_text(chart)
     before, _, rest = DOCUMENT.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     report = [
-        *_report(document, results),
+        *_format_report(document, results),
         *(f"\n![{title}](charts/{name}.svg)" for name, title in _TITLES.items() if name in charts),
     ]
     DOCUMENT.write_text(before + BEGIN + "\n".join(report) + "\n" + END + after)
 
 
-def _report(document: Result, results: Results) -> Iterator[str]:
+def _format_report(document: Result, results: Results) -> Iterator[str]:
     yield (
         f"Measured {document['at']} at {document['commit']} on {document['processors']} processors "
         f"({document['model']}, Python {document['python']}, load {document['load']} before)."
@@ -76,13 +76,16 @@ def _report(document: Result, results: Results) -> Iterator[str]:
     for what, target, measured in _TARGETS:
         yield f"| {what} | {measured(results) or 'not measured'} | {target} |"
     yield ""
-    yield from _wide_table(results, most_load=document["processors"])
+    yield from _format_wide_table(results, most_load=document["processors"])
     for one in results.failed:
         yield f"\nNot measured: {one['what']}, {one['flows']} flows: {one['failed']}"
 
 
-def _wide_table(results: Results, *, most_load: float) -> Iterator[str]:
-    """Leave out runs on a busy machine: their times include those of other work."""
+def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
+    """Yield the table of runs over the wire.
+
+    Runs on a busy machine are omitted, because their times include other work.
+    """
     yield (
         "Over the wire, without budgets or a no-call period. The serial script moves 50 flows,"
         " which is scaled; the parallel script moves as many as the app, 8 at a time. CPU is of the"
@@ -100,13 +103,13 @@ def _wide_table(results: Results, *, most_load: float) -> Iterator[str]:
         hand = results.one("hand", call_seconds=one["call_seconds"])
         if hand is None or one["load"] > most_load:
             continue
-        parallel = _parallel(results, one)
+        parallel = _find_parallel_run(results, one)
         yield (
             f"| {one['flows']:,} | {one['call_seconds'] * 1000:.0f} ms | {one['processes']} "
-            f"| {one['seconds']:.1f} | {_faster(one, hand):.1f} "
-            f"| {f'{_faster(one, parallel):.2f}' if parallel else ''} "
-            f"| {_busier(one, hand):.1f} ({_busier(one, hand, without_host=True):.1f}) "
-            f"| {one['tenant_cpu_seconds']:.0f} | {_per_flow(one):.1f} | {one['load']:.1f} |"
+            f"| {one['seconds']:.1f} | {_compute_speed_ratio(one, hand):.1f} "
+            f"| {f'{_compute_speed_ratio(one, parallel):.2f}' if parallel else ''} "
+            f"| {_compute_cpu_ratio(one, hand):.1f} ({_compute_cpu_ratio(one, hand, without_host=True):.1f}) "
+            f"| {one['tenant_cpu_seconds']:.0f} | {_count_requests_per_flow(one):.1f} | {one['load']:.1f} |"
         )
     if (cli := results.one("cli")) and (hand := results.one("hand", call_seconds=0.05)):
         yield ""
@@ -117,50 +120,50 @@ def _wide_table(results: Results, *, most_load: float) -> Iterator[str]:
         )
 
 
-def _faster(one: Result, hand: Result) -> float:
+def _compute_speed_ratio(one: Result, hand: Result) -> float:
     return float(hand["seconds"] / hand["flows"] / (one["seconds"] / one["flows"]))
 
 
-def _busier(one: Result, hand: Result, *, without_host: bool = False) -> float:
+def _compute_cpu_ratio(one: Result, hand: Result, *, without_host: bool = False) -> float:
     busy = one["cpu_seconds"] - without_host * one["host_cpu_seconds"]
     return float((busy / one["flows"]) / (hand["cpu_seconds"] / hand["flows"]))
 
 
-def _parallel(results: Results, app: Result) -> Result | None:
-    """Return the run of the parallel script that belongs to a run of the app."""
+def _find_parallel_run(results: Results, app: Result) -> Result | None:
+    """Return the run of the parallel script that corresponds to a run of the app."""
     about = {"flows": app["flows"], "call_seconds": app["call_seconds"]}
     return results.one("parallel hand", **about)
 
 
-def _per_flow(one: Result) -> float:
+def _count_requests_per_flow(one: Result) -> float:
     return float(sum(one["calls"].values()) / one["flows"])
 
 
-def _each(results: list[Result], show: Callable[[Result], str], *, by: str = "flows") -> str:
-    """Return one value for each of the results: `7.9 (100), 8.0 (1,000)`."""
+def _format_each(results: list[Result], show: Callable[[Result], str], *, by: str = "flows") -> str:
+    """Return one value for each result, such as `7.9 (100), 8.0 (1,000)`."""
     return ", ".join(f"{show(one)} ({one[by]:,})" for one in results)
 
 
-def _app(results: Results) -> list[Result]:
+def _find_app_runs(results: Results) -> list[Result]:
     return results.all("app", call_seconds=0.05, processes=1)
 
 
-def _beside_hand(results: Results, ratio: Callable[[Result, Result], float]) -> str:
+def _compare_with_serial_script(results: Results, ratio: Callable[[Result, Result], float]) -> str:
     hand = results.one("hand", call_seconds=0.05)
     if hand is None:
         return ""
-    return _each(_app(results), lambda one: f"{ratio(one, hand):.1f}")
+    return _format_each(_find_app_runs(results), lambda one: f"{ratio(one, hand):.1f}")
 
 
-def _beside_parallel(results: Results) -> str:
+def _compare_with_parallel_script(results: Results) -> str:
     return ", ".join(
-        f"{_faster(one, parallel):.2f} ({one['flows']:,})"
-        for one in _app(results)
-        if (parallel := _parallel(results, one))
+        f"{_compute_speed_ratio(one, parallel):.2f} ({one['flows']:,})"
+        for one in _find_app_runs(results)
+        if (parallel := _find_parallel_run(results, one))
     )
 
 
-def _plan(results: Results) -> str:
+def _format_plan(results: Results) -> str:
     one = results.one("plan")
     if one is None:
         return ""
@@ -168,7 +171,7 @@ def _plan(results: Results) -> str:
     return f"{sum(calls.values())}, {calls['flow_service']}, {one['minutes_to_plan']:.0f} minutes"
 
 
-def _planning_time(results: Results) -> str:
+def _format_planning_time(results: Results) -> str:
     one = results.one("planning time")
     if one is None:
         return ""
@@ -176,19 +179,21 @@ def _planning_time(results: Results) -> str:
     return f"{one['times_the_decoding']:.1f} ({one['flows']:,} {kind} flows)"
 
 
-def _one_app(results: Results) -> str:
+def _format_one_app(results: Results) -> str:
     app, hand = results.one("app, one app"), results.one("hand, one app")
     if app is None or hand is None:
         return ""
     return (
-        f"{_faster(app, hand):.1f} times as fast, {app['restarts']} restarts; "
+        f"{_compute_speed_ratio(app, hand):.1f} times as fast, {app['restarts']} restarts; "
         f"the script {hand['restarts']}"
     )
 
 
-def _default(name: str, digits: int = 0, factor: float = 1) -> Callable[[Results], str]:
+def _build_default_formatter(
+    name: str, digits: int = 0, factor: float = 1
+) -> Callable[[Results], str]:
     def show(results: Results) -> str:
-        return _each(results.all("default"), lambda one: f"{one[name] * factor:.{digits}f}")
+        return _format_each(results.all("default"), lambda one: f"{one[name] * factor:.{digits}f}")
 
     return show
 
@@ -198,89 +203,95 @@ _TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
     (
         "calls of the flow service for each flow, budgets wide",
         "≤ 8",
-        lambda r: _each(_app(r), lambda one: f"{one['calls']['flow_service'] / one['flows']:.1f}"),
+        lambda r: _format_each(
+            _find_app_runs(r), lambda one: f"{one['calls']['flow_service'] / one['flows']:.1f}"
+        ),
     ),
     (
         "all calls for each flow, budgets wide",
         "≤ 28",
-        lambda r: _each(_app(r), lambda one: f"{_per_flow(one):.1f}"),
+        lambda r: _format_each(
+            _find_app_runs(r), lambda one: f"{_count_requests_per_flow(one):.1f}"
+        ),
     ),
     (
         "calls of the flow service for each flow at five a minute",
         "as wide + 10 %",
-        lambda r: _each(r.all("default"), lambda one: f"{one['calls']['flow_service']:.1f}"),
+        lambda r: _format_each(r.all("default"), lambda one: f"{one['calls']['flow_service']:.1f}"),
     ),
     (
         "all calls for each flow at five a minute",
         "as wide + 10 %",
-        lambda r: _each(r.all("default"), lambda one: f"{sum(one['calls'].values()):.1f}"),
+        lambda r: _format_each(r.all("default"), lambda one: f"{sum(one['calls'].values()):.1f}"),
     ),
     (
         "hours from the request to the end without the no-call period, at five a minute",
         "≤ 3 (100)",
-        _default("hours", 1),
+        _build_default_formatter("hours", 1),
     ),
     (
         "the same where the flow service rejects none",
         "",
-        lambda r: _each(r.all("learnt"), lambda one: f"{one['hours']:.1f}"),
+        lambda r: _format_each(r.all("learnt"), lambda one: f"{one['hours']:.1f}"),
     ),
     (
         "minutes from the approval to the first flow whose callers are updated",
         "≤ 10 (100)",
-        _default("minutes_to_first_quiet"),
+        _build_default_formatter("minutes_to_first_quiet"),
     ),
     (
         "share of the allowed calls that is used while work waits, %",
         "≥ 95",
-        _default("share", 0, 100),
+        _build_default_formatter("share", 0, 100),
     ),
     (
         "calls to an approvable plan, 10,000 flows of which 300 stay: all, flow service, time",
         "≤ 120, ≤ 15",
-        _plan,
+        _format_plan,
     ),
     (
         "processor time of a plan where every flow stays, times that of decoding the same JSON",
         "≤ 8",
-        _planning_time,
+        _format_planning_time,
     ),
     (
         "calls of Resource Manager for each flow for the network, budgets wide",
         "< 1, falling",
-        lambda r: _each(r.all("network"), lambda one: f"{one['calls_per_flow']:.1f}"),
+        lambda r: _format_each(r.all("network"), lambda one: f"{one['calls_per_flow']:.1f}"),
     ),
-    ("10 flows whose URLs are in one app", "faster than the script, 1 restart", _one_app),
-    ("messages for each flow", "≤ 15, constant", _default("messages", 1)),
-    ("reads of the store for each flow", "≤ 80", _default("reads")),
-    ("writes of the store for each flow", "≤ 45", _default("writes")),
+    ("10 flows whose URLs are in one app", "faster than the script, 1 restart", _format_one_app),
+    ("messages for each flow", "≤ 15, constant", _build_default_formatter("messages", 1)),
+    ("reads of the store for each flow", "≤ 80", _build_default_formatter("reads")),
+    ("writes of the store for each flow", "≤ 45", _build_default_formatter("writes")),
     (
         "times as fast as the serial script, 50 ms a call, one process",
         "≥ 8 (1,000)",
-        lambda r: _beside_hand(r, _faster),
+        lambda r: _compare_with_serial_script(r, _compute_speed_ratio),
     ),
     (
         "times as fast as the parallel script, 50 ms a call, one process",
         "≥ 1 (100), ≥ 1.5 (1,000)",
-        _beside_parallel,
+        _compare_with_parallel_script,
     ),
     (
         "CPU for each flow, times the script's",
         "≤ 3 (100, 1,000)",
-        lambda r: _beside_hand(r, _busier),
+        lambda r: _compare_with_serial_script(r, _compute_cpu_ratio),
     ),
 )
 
 
-def _charts(results: Results) -> Iterator[tuple[str, str]]:
+def _draw_charts(results: Results) -> Iterator[tuple[str, str]]:
     hand = results.one("hand", call_seconds=0.05)
-    app = _app(results)
+    app = _find_app_runs(results)
     if hand and app:
-        calls = {"script": _named(hand["calls"], hand["flows"])}
-        calls |= {f"wide {one['flows']:,}": _named(one["calls"], one["flows"]) for one in app}
+        calls = {"script": _name_services(hand["calls"], hand["flows"])}
+        calls |= {
+            f"wide {one['flows']:,}": _name_services(one["calls"], one["flows"]) for one in app
+        }
         defaults = results.all("default")
-        calls |= {f"5/min {one['flows']:,}": _named(one["calls"]) for one in defaults}
-        yield "calls", stacked_bars(_TITLES["calls"], calls)
+        calls |= {f"5/min {one['flows']:,}": _name_services(one["calls"]) for one in defaults}
+        yield "calls", draw_stacked_bars(_TITLES["calls"], calls)
         each = hand["seconds"] / hand["flows"] / 60
         counts = [one["flows"] for one in app]
         series = {"serial script": [(n, each * n) for n in counts]}
@@ -291,13 +302,13 @@ def _charts(results: Results) -> Iterator[tuple[str, str]]:
             name = "app" if processes == 1 else f"app, {processes} processes"
             series[name] = [(one["flows"], one["seconds"] / 60) for one in found]
         series = {name: line for name, line in series.items() if line}
-        yield "wide", lines(_TITLES["wide"], "minutes", series)
+        yield "wide", draw_lines(_TITLES["wide"], "minutes", series)
     if defaults := results.all("default"):
         hours = [(one["flows"], one["hours"]) for one in defaults]
         script = [(n, n * _HAND_CALLS / _RATE / 60) for n, _ in hours]
         series = {"script (computed)": script, "app": hours}
-        yield "default", lines(_TITLES["default"], "hours", series)
+        yield "default", draw_lines(_TITLES["default"], "hours", series)
 
 
-def _named(calls: dict[str, float], flows: int = 1) -> dict[str, float]:
+def _name_services(calls: dict[str, float], flows: int = 1) -> dict[str, float]:
     return {_NAMES[name]: count / flows for name, count in calls.items() if count}

@@ -1,14 +1,11 @@
-"""A script that moves flows with as few calls as possible, one flow at a time or several.
+"""A script that migrates flows with as few requests as possible, one at a time or several.
 
-Each flow is called from the settings of an app. Whoever runs this is an administrator and a
-co-owner of every flow, looks after each write, never fails, is never interrupted, and undoes
-nothing. Run as a program, over what its environment names, it moves the first so many of
-`many_flows.py` and tells what that took as JSON.
-
-    HTTPS_PROXY=… REQUESTS_CA_BUNDLE=… IDENTITY_ENDPOINT=… IDENTITY_HEADER=… \
-    python -m tests.performance.by_hand FLOWS FLOWS_PER_APP FLOWS_AT_ONCE
-
-Flows that share an app need one at a time: its settings are replaced as a whole.
+The settings of an app contain the URL of each flow. The script's user is an administrator and a co-
+owner of every flow. The script reads back each write; it handles no error and no interruption, and
+cannot roll back. Run as a program, it migrates the first flows of `many_flows.py` in the tenant
+that its environment variables name, and prints the cost as JSON: // HTTPS_PROXY=…
+REQUESTS_CA_BUNDLE=… IDENTITY_ENDPOINT=… IDENTITY_HEADER=… python -m tests.performance.by_hand 50 1
+1 // Flows that share an app need one at a time, because a write replaces all settings of the app.
 """
 
 import asyncio
@@ -29,7 +26,7 @@ from msal import PublicClientApplication
 
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import ADMIN_FLOWS, MAKER_FLOWS, ORG, ORG_API, TENANT_ID
-from tests.performance.many_flows import flow_ids, site_of
+from tests.performance.many_flows import build_flow_ids, build_site_id
 
 FLOW_SCOPE = "https://service.flow.microsoft.com/"
 ARM = "https://management.azure.com"
@@ -42,16 +39,16 @@ type Json = dict[str, Any]
 
 @dataclass(slots=True)
 class ByHand:
-    """A client with one connection for each host, which gets each token once."""
+    """A client with one connection per host, which requests each token once."""
 
     session: aiohttp.ClientSession
     as_operator: str
     _tokens: dict[str, str] = field(default_factory=dict)
 
-    async def move(self, flow_id: str, site: str) -> None:
+    async def migrate(self, flow_id: str, site: str) -> None:
         """Replace one flow by its copy. Raises `RuntimeError` if a request is rejected."""
         listed = await self._flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
-        assert flow_id in _names(listed) or "nextLink" in listed
+        assert flow_id in _get_names(listed) or "nextLink" in listed
 
         original = await self._dataverse("GET", flow_id)
         copy_id = str(uuid4())
@@ -68,7 +65,7 @@ class ByHand:
         await self._dataverse("PATCH", copy_id, ON, as_owner)
         assert (await self._dataverse("GET", copy_id))["statecode"] == 1
         copy_name = (await self._flow_service("GET", f"{ADMIN_FLOWS}/flows/{copy_id}"))["name"]
-        assert copy_name not in _names(
+        assert copy_name not in _get_names(
             await self._flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
         )
 
@@ -77,7 +74,7 @@ class ByHand:
         permissions = f"{ADMIN_FLOWS}/flows/{copy_name}/modifyPermissions"
         await self._flow_service("POST", permissions, {"put": [role]})
         new, old = await self._trigger_url(copy_name), await self._trigger_url(flow_id)
-        await self._replace(site, old, new)
+        await self._replace_url(site, old, new)
 
         runs = f"{ADMIN_FLOWS}/flows/{flow_id}/runs"
         assert (await self._flow_service("GET", runs))["value"] == []
@@ -89,7 +86,7 @@ class ByHand:
         await self._dataverse("PATCH", copy_id, {"name": original["name"]})
         await self._flow_service("POST", permissions, {"delete": [{"id": OPERATOR}]})
 
-    async def _replace(self, site: str, old: str, new: str) -> None:
+    async def _replace_url(self, site: str, old: str, new: str) -> None:
         """Replace the old URL by the new one in an app's settings."""
         sites = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Web/sites"
         listed = await self._arm("GET", sites)
@@ -154,20 +151,20 @@ class ByHand:
         return self._tokens[resource]
 
 
-def _names(listed: Json) -> set[str]:
+def _get_names(listed: Json) -> set[str]:
     return {one["name"] for one in listed["value"]}
 
 
 @asynccontextmanager
-async def by_hand() -> AsyncIterator[ByHand]:
-    """Sign in; proxy and certificates come from the environment."""
+async def open_script_client() -> AsyncIterator[ByHand]:
+    """Sign in and yield the client; proxy and certificates come from the environment."""
     trust = ssl.create_default_context(cafile=os.environ["REQUESTS_CA_BUNDLE"])
-    token = await asyncio.to_thread(_operator_token)
+    token = await asyncio.to_thread(_get_service_account_token)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
         yield ByHand(session, token)
 
 
-def _operator_token() -> str:
+def _get_service_account_token() -> str:
     client = PublicClientApplication(
         CLIENT, authority=f"https://login.microsoftonline.com/{TENANT_ID}"
     )
@@ -175,14 +172,14 @@ def _operator_token() -> str:
     return str(client.acquire_token_by_device_flow(device)["access_token"])
 
 
-async def _move(flows: int, flows_per_app: int, flows_at_once: int) -> None:
-    """Migrate the flows; return the seconds between the first and last request, without sign-in."""
-    waiting = iter(enumerate(flow_ids(flows)))
-    async with by_hand() as hand:
+async def _migrate_all(flows: int, flows_per_app: int, flows_at_once: int) -> None:
+    """Migrate the flows; print the seconds from the first to the last request, without sign-in."""
+    waiting = iter(enumerate(build_flow_ids(flows)))
+    async with open_script_client() as hand:
 
         async def move_the_next() -> None:
             for number, flow_id in waiting:
-                await hand.move(flow_id, site_of(number, flows_per_app))
+                await hand.migrate(flow_id, build_site_id(number, flows_per_app))
 
         began, busy = time.perf_counter(), time.process_time()
         async with asyncio.TaskGroup() as group:
@@ -193,4 +190,4 @@ async def _move(flows: int, flows_per_app: int, flows_at_once: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_move(*map(int, sys.argv[1:])))
+    asyncio.run(_migrate_all(*map(int, sys.argv[1:])))

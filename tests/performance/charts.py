@@ -1,4 +1,4 @@
-"""Two kinds of charts as SVG, readable on light and on dark pages."""
+"""Draw two kinds of charts as SVG, readable on light and on dark pages."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _STYLE = (
 type Series = Mapping[str, Sequence[tuple[float, float]]]
 
 
-def lines(title: str, unit: str, series: Series) -> str:
+def draw_lines(title: str, unit: str, series: Series) -> str:
     """Draw lines on logarithmic axes, on which proportional growth is a straight line."""
     points = [point for line in series.values() for point in line]
     xs, ys = sorted({x for x, _ in points}), [y for _, y in points]
@@ -25,16 +25,16 @@ def lines(title: str, unit: str, series: Series) -> str:
     first, last = math.log10(xs[0]), math.log10(xs[-1])
 
     def across(x: float) -> float:
-        return _LEFT + (math.log10(x) - first) / ((last - first) or 1) * _inner_width()
+        return _LEFT + (math.log10(x) - first) / ((last - first) or 1) * _get_inner_width()
 
     def up(y: float) -> float:
-        return _down((math.log10(y) - low) / (high - low))
+        return _compute_y((math.log10(y) - low) / (high - low))
 
-    parts = [_text(across(x), _HEIGHT - 15, f"{x:g}", "middle") for x in xs]
+    parts = [_draw_text(across(x), _HEIGHT - 15, f"{x:g}", "middle") for x in xs]
     for power in range(low, high + 1):
         y = up(10.0**power)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(_LEFT - 8, y + 4, f"{10.0**power:g}", "end"))
+        parts.append(_draw_text(_LEFT - 8, y + 4, f"{10.0**power:g}", "end"))
     for number, line in enumerate(series.values()):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)
@@ -45,19 +45,19 @@ def lines(title: str, unit: str, series: Series) -> str:
             f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="4" fill="{colour}"/>'
             for x, y in line
         ]
-    return _chart(f"{title}, {unit}", [*parts, *_legend(series)])
+    return _build_chart(f"{title}, {unit}", [*parts, *_draw_legend(series)])
 
 
-def stacked_bars(title: str, bars: Mapping[str, Mapping[str, float]]) -> str:
-    """Draw a bar of several parts for each name; each word of the name has its own line."""
+def draw_stacked_bars(title: str, bars: Mapping[str, Mapping[str, float]]) -> str:
+    """Draw a bar with several parts for each name; each word of a name is on its own line."""
     names = list(dict.fromkeys(part for bar in bars.values() for part in bar))
     highest = max(sum(bar.values()) for bar in bars.values())
-    width = _inner_width() / len(bars)
+    width = _get_inner_width() / len(bars)
     parts: list[str] = []
     for number, (name, bar) in enumerate(bars.items()):
         left, below = _LEFT + number * width + width * 0.15, 0.0
         for part, value in bar.items():
-            top, bottom = _down((below + value) / highest), _down(below / highest)
+            top, bottom = _compute_y((below + value) / highest), _compute_y(below / highest)
             colour = COLOURS[names.index(part) % len(COLOURS)]
             parts.append(
                 f'<rect x="{left:.1f}" y="{top:.1f}" width="{width * 0.7:.1f}" '
@@ -65,41 +65,41 @@ def stacked_bars(title: str, bars: Mapping[str, Mapping[str, float]]) -> str:
             )
             below += value
         middle = left + width * 0.35
-        parts.append(_text(middle, _down(below / highest) - 5, f"{below:.0f}", "middle"))
+        parts.append(_draw_text(middle, _compute_y(below / highest) - 5, f"{below:.0f}", "middle"))
         for line, word in enumerate(name.split()):
-            parts.append(_text(middle, _HEIGHT - 22 + 15 * line, word, "middle"))
-    return _chart(title, [*parts, *_legend(names)])
+            parts.append(_draw_text(middle, _HEIGHT - 22 + 15 * line, word, "middle"))
+    return _build_chart(title, [*parts, *_draw_legend(names)])
 
 
-def _inner_width() -> float:
+def _get_inner_width() -> float:
     return _WIDTH - _LEFT - _RIGHT
 
 
-def _down(share: float) -> float:
+def _compute_y(share: float) -> float:
     return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM - 15)
 
 
-def _legend(names: Mapping[str, object] | Sequence[str]) -> list[str]:
+def _draw_legend(names: Mapping[str, object] | Sequence[str]) -> list[str]:
     parts = []
     for number, name in enumerate(names):
         y = _TOP + 20 * number
         colour = COLOURS[number % len(COLOURS)]
         left = _WIDTH - _RIGHT + 15
         parts.append(f'<rect x="{left}" y="{y}" width="12" height="12" fill="{colour}"/>')
-        parts.append(_text(left + 18, y + 11, name))
+        parts.append(_draw_text(left + 18, y + 11, name))
     return parts
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+def _draw_text(x: float, y: float, text: str, anchor: str = "start") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _chart(title: str, parts: Sequence[str]) -> str:
+def _build_chart(title: str, parts: Sequence[str]) -> str:
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
             f"<title>{escape(title)}</title><style>{_STYLE}</style>",
-            _text(_LEFT, 22, title),
+            _draw_text(_LEFT, 22, title),
             *parts,
             "</svg>\n",
         )

@@ -1,4 +1,4 @@
-"""Call the tenant in this process without a network: each request is counted, none takes time."""
+"""Call the tenant in this process without a network, and count each request."""
 
 import json
 from typing import Any, Self
@@ -13,7 +13,7 @@ from local_cloud.tenant.core.clock import SimulatedClock
 
 
 class DirectResponse:
-    """The part of an azure-core response that a pipeline uses."""
+    """The part of an azure-core response that a pipeline reads."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
@@ -43,7 +43,7 @@ class DirectResponse:
 
 
 class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Hand each request to an ASGI application; a sleep moves the clock."""
+    """Passes each request to an ASGI application; a sleep advances the clock."""
 
     def __init__(self, application: ASGIApp, clock: SimulatedClock) -> None:
         self._application = application
@@ -78,7 +78,7 @@ class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         return response
 
     async def sleep(self, duration: float) -> None:
-        """Move the clock by this number of seconds."""
+        """Advance the clock by this number of seconds."""
         self._clock.advance(duration)
 
     async def open(self) -> None:

@@ -1,7 +1,7 @@
-"""Run as a program: discovers 10,000 flows and prints how much memory that took, as JSON.
+"""Discover 10,000 flows and print how much memory the discovery needs.
 
-The argument is how many of them stay on Microsoft's key. Rows come in pages of 500, which are
-decoded as the adapter does it; what is kept for a resumption is held in this process as well.
+The argument is the number of flows on Microsoft's key. Rows come in pages of 500, which are decoded
+as the adapter does. The pages that are stored for a resumption are in this process as well.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from tests.performance.large_environment import (
     SEARCH,
     LargeReports,
     LargeWorkflows,
-    definition_texts,
-    services_for,
+    build_services,
+    read_definition_texts,
 )
 
 
 class DecodedWorkflows(LargeWorkflows):
-    """The flows as the adapter gets them: a page is one text that is decoded as a whole."""
+    """The flows as the adapter gets them: it decodes each page as a whole."""
 
     async def rows(
         self, environment: Environment, start: int, count: int
@@ -37,7 +37,7 @@ class DecodedWorkflows(LargeWorkflows):
         """Yield a page of flows."""
         page = [
             {"id": one.workflow_id, "name": one.name, "clientdata": one.client_data}
-            async for one in super().rows(environment, start, count)
+            async for one in super().read_rows(environment, start, count)
         ]
         answer = json.dumps({"value": page}).encode()
         del page
@@ -54,8 +54,8 @@ class DecodedWorkflows(LargeWorkflows):
             )
 
 
-async def _plan(held_back: int, texts: list[str]) -> int:
-    services = services_for(DecodedWorkflows(texts), LargeReports(held_back))
+async def _discover_and_plan(held_back: int, texts: list[str]) -> int:
+    services = build_services(DecodedWorkflows(texts), LargeReports(held_back))
     job = EnvironmentJob(
         id="job",
         remediation_id="remediation",
@@ -70,18 +70,20 @@ async def _plan(held_back: int, texts: list[str]) -> int:
     return len(items)
 
 
-def _peak() -> int:
-    """Return the peak memory of this process in bytes (Linux counts KiB)."""
+def _get_peak_memory() -> int:
+    """Return the peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:
     """Measure, and print the result."""
-    texts = definition_texts()
-    before = _peak()
-    planned = asyncio.run(_plan(int(sys.argv[1]), texts))
+    texts = read_definition_texts()
+    before = _get_peak_memory()
+    planned = asyncio.run(_discover_and_plan(int(sys.argv[1]), texts))
     size = sum(len(texts[number % len(texts)]) for number in range(FLOWS))
-    print(json.dumps({"planned": planned, "growth": _peak() - before, "definitions": size}))
+    print(
+        json.dumps({"planned": planned, "growth": _get_peak_memory() - before, "definitions": size})
+    )
 
 
 if __name__ == "__main__":

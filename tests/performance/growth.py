@@ -1,8 +1,7 @@
-"""Measure what timers, actions and pages read from the store when it contains much history.
+"""Measure what timers, actions and pages read from a store with a long history.
 
-Run as a module it prints the table of docs/performance.md, with seconds of the processor on SQLite:
-
-    .venv/bin/python -m tests.performance.growth
+Run as a module, it prints the table of docs/performance.md, with processor seconds on SQLite: //
+.venv/bin/python -m tests.performance.growth
 """
 
 import argparse
@@ -57,7 +56,7 @@ OLD_JOBS = 0.9
 
 @dataclass(slots=True)
 class Walked(Store):
-    """A store that counts its requests and the rows that it reads to answer them."""
+    """A store that counts its requests, and the rows that it reads for them."""
 
     store: Store
     #: Rows by table and partition.
@@ -88,8 +87,9 @@ class Walked(Store):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Count the rows of the table or partition; of a bounded or unfinished query, the rows
-        returned.
+        """Count the rows of the table or partition.
+
+        For a bounded or unfinished query, count the rows returned.
         """
         self.operations += 1
         given = 0
@@ -127,14 +127,14 @@ type Use = Callable[[Services], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
-    """A tenant after long use: one flow in progress, all others retired."""
+    """A tenant after long use: one flow is in progress, all others are retired."""
 
     scenario: Scenario
     services: Services
     sizes: Mapping[tuple[str, str], int]
 
-    async def cost(self, use: Use) -> Cost:
-        """Return what a use case costs."""
+    async def measure_cost(self, use: Use) -> Cost:
+        """Return the cost of a use case."""
         store = Walked(self.services.tables.store, self.sizes)
         services = replace(self.services, tables=Tables(store))
         provide(services)
@@ -152,7 +152,7 @@ class Grown:
         )
 
 
-async def grown(flows: int, file: Path | None = None) -> Grown:
+async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
     """Return a tenant with this number of retired flows, on SQLite if a file is given."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.http_flow("Orders")
@@ -182,9 +182,9 @@ async def grown(flows: int, file: Path | None = None) -> Grown:
 
 
 async def _copy_many(scenario: Scenario, flows: int) -> None:
-    """Multiply the retired flow, with its item of the plan, and the days on which nothing was done.
+    """Multiply the retired flow, its plan item, and the days without any change.
 
-    Written as rows of an app before the index: the comparison makes it.
+    The rows are those of an app without the job index; a comparison builds the index.
     """
     tables = scenario.services.tables
     job, environment_job = await scenario.job("Orders"), await scenario.environment_job()
@@ -227,7 +227,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
         await store.write(UpsertRow(tables.environment_jobs.row(past)))
 
 
-def uses(scenario: Scenario) -> dict[str, Use]:
+def list_flat_uses(scenario: Scenario) -> dict[str, Use]:
     """Return by name the use cases whose cost does not depend on the history."""
     identity = scenario.remediation.id
     return {
@@ -248,7 +248,7 @@ def uses(scenario: Scenario) -> dict[str, Use]:
     }
 
 
-def linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
+def list_linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
     """Return by name the use cases that read every row."""
     identity = scenario.remediation.id
     return {
@@ -280,9 +280,11 @@ async def main() -> None:
     costs: dict[str, list[Cost]] = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
-            tenant = await grown(size, Path(folder) / "state.db")
-            for name, use in (uses(tenant.scenario) | linear_uses(tenant.scenario, size)).items():
-                costs.setdefault(name, []).append(await tenant.cost(use))
+            tenant = await build_grown_tenant(size, Path(folder) / "state.db")
+            for name, use in (
+                list_flat_uses(tenant.scenario) | list_linear_uses(tenant.scenario, size)
+            ).items():
+                costs.setdefault(name, []).append(await tenant.measure_cost(use))
     for name, row in costs.items():
         asked = " / ".join(f"{one.operations:,}" for one in row)
         rows = " / ".join(f"{one.rows:,}" for one in row)

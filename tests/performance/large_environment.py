@@ -1,7 +1,7 @@
-"""An environment of ten thousand flows for the performance tests, as ports without a platform.
+"""An environment of ten thousand flows for the performance tests, as fakes of the ports.
 
-Definitions are those of `FLOW_CORPUS` where that is set, else made to the same shape: public flows
-have twelve kilobytes in the mean, twenty actions, a seventh of them a child flow.
+The definitions come from `FLOW_CORPUS` if it is set. Otherwise they are generated with the shape of
+public flows: twelve kilobytes on average, twenty actions, and a child flow in every seventh.
 """
 
 import json
@@ -52,18 +52,18 @@ ENVIRONMENT = Environment(
 SEARCH = CallerSearchRequest(environment=ENVIRONMENT, everywhere=(ENVIRONMENT,), is_home_read=True)
 
 
-def id_of(number: int) -> str:
-    """Return the Dataverse id of a flow."""
+def build_flow_id(number: int) -> str:
+    """Return the Dataverse id of the flow with this number."""
     return str(UUID(int=number, version=4))
 
 
-def definition_texts() -> list[str]:
-    """Return definitions of real shape as `clientdata`, each a few times smaller than a page."""
+def read_definition_texts() -> list[str]:
+    """Return the `clientdata` of realistic flows, each a few times smaller than a page."""
     if "FLOW_CORPUS" in os.environ:
         files = read_flow_files([Path(os.environ["FLOW_CORPUS"], "flows")])
         found = [file.flow.definition for file in files if file.flow]
-        return [_text(one.definition, one.connection_references) for one in found]
-    return [_text(_definition(number), _REFERENCES) for number in range(300)]
+        return [_build_text(one.definition, one.connection_references) for one in found]
+    return [_build_text(_build_definition(number), _REFERENCES) for number in range(300)]
 
 
 _REFERENCES = {
@@ -75,15 +75,15 @@ _REFERENCES = {
 }
 
 
-def _text(definition: object, references: object) -> str:
+def _build_text(definition: object, references: object) -> str:
     properties = {"connectionReferences": references, "definition": definition}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
 
 
-def _definition(number: int) -> dict[str, Any]:
-    actions = {f"Step_{step}": _action(step) for step in range(10)}
+def _build_definition(number: int) -> dict[str, Any]:
+    actions = {f"Step_{step}": _build_action(step) for step in range(10)}
     if number % 7 == 0:
-        host = {"workflowReferenceName": id_of(number + 1)}
+        host = {"workflowReferenceName": build_flow_id(number + 1)}
         actions["Child"] = {"type": "Workflow", "inputs": {"host": host}, "runAfter": {}}
     condition = {"type": "If", "actions": actions, "else": {"actions": actions}, "expression": {}}
     kind = "Http" if number % 10 == 0 else "Button"
@@ -96,11 +96,11 @@ def _definition(number: int) -> dict[str, Any]:
     }
 
 
-def _action(step: int) -> dict[str, Any]:
+def _build_action(step: int) -> dict[str, Any]:
     return {
         "type": "OpenApiConnection",
         "runAfter": {f"Step_{step - 1}": ["Succeeded"]} if step else {},
-        "metadata": {"operationMetadataId": id_of(step)},
+        "metadata": {"operationMetadataId": build_flow_id(step)},
         "inputs": {
             "host": {
                 "apiId": "/providers/Microsoft.PowerApps/apis/shared_office365",
@@ -118,7 +118,7 @@ def _action(step: int) -> dict[str, Any]:
 
 
 class LargeWorkflows:
-    """The part of the port `Workflows` that a discovery reads."""
+    """The part of the port `Workflows` that a discovery uses."""
 
     def __init__(self, texts: Sequence[str], flows: int = FLOWS) -> None:
         self._texts = texts
@@ -129,15 +129,15 @@ class LargeWorkflows:
     ) -> AsyncIterator[Workflow]:
         """Yield every flow; none of them is managed."""
         for start in range(0, 0 if managed_only else self._flows, PAGE):
-            async for row in self.rows(environment, start, PAGE):
+            async for row in self.read_rows(environment, start, PAGE):
                 yield row
 
-    async def rows(self, _: Environment, start: int, count: int) -> AsyncIterator[Workflow]:
-        """Yield a page of flows; each text is a new object, as a network would deliver it."""
+    async def read_rows(self, _: Environment, start: int, count: int) -> AsyncIterator[Workflow]:
+        """Yield a page of flows; each text is a new object, as if it came from the network."""
         for number in range(start, min(start + count, self._flows)):
             text = self._texts[number % len(self._texts)]
             yield Workflow(
-                workflow_id=id_of(number),
+                workflow_id=build_flow_id(number),
                 name=f"Flow {number}",
                 state=FlowState.ON,
                 client_data=text[:1] + text[1:],
@@ -149,7 +149,7 @@ class LargeWorkflows:
 
 
 class LargePages:
-    """The part of the port `FlowPages` that a discovery reads: the same flows, 500 in a page."""
+    """The part of the port `FlowPages` that a discovery uses, with 500 flows per page."""
 
     def __init__(self, workflows: LargeWorkflows) -> None:
         self._workflows = workflows
@@ -157,30 +157,30 @@ class LargePages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return the page with this number."""
+        """Return the page that begins with the flow of this number."""
         start = int(cursor or 0)
-        rows = tuple([row async for row in self._workflows.rows(environment, start, PAGE)])
+        rows = tuple([row async for row in self._workflows.read_rows(environment, start, PAGE)])
         return ResultPage(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
 
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """No test calls this, because nothing is approved."""
+        """Fail, because no test approves a plan."""
         raise NotImplementedError
 
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """No test calls this, because nothing is approved."""
+        """Fail, because no test approves a plan."""
         raise NotImplementedError
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """No test calls this, because no reconciliation is requested."""
+        """Fail, because no test requests a comparison of all flows."""
         raise NotImplementedError
 
 
 class LargeReports:
-    """The part of the port `FlowReports` that a discovery reads."""
+    """The part of the port `FlowReports` that a discovery uses."""
 
     def __init__(self, held_back: int = HELD_BACK) -> None:
         self._held_back = held_back
@@ -188,14 +188,14 @@ class LargeReports:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return the flows that stay on Microsoft's key, starting with the one of this number."""
+        """Return the page of flows on Microsoft's key that begins with the flow of this number."""
         first = int(cursor or 0)
         last = min(first + _REPORT_PAGE, self._held_back)
         flows = (
             FlowListEntry(
-                flow_name=id_of(number),
+                flow_name=build_flow_id(number),
                 display_name=f"Flow {number}",
-                workflow_id=id_of(number),
+                workflow_id=build_flow_id(number),
                 state=FlowState.ON,
             )
             for number in range(first, last)
@@ -203,11 +203,11 @@ class LargeReports:
         return ResultPage(items=tuple(flows), cursor=str(last) if last < self._held_back else "")
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """No test calls this."""
+        """Fail, because no test reads this list."""
         raise NotImplementedError
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """No test calls this, because Dataverse has all flows."""
+        """Fail, because Dataverse has all flows."""
         raise NotImplementedError
 
     async def read_runs(
@@ -217,8 +217,8 @@ class LargeReports:
         return []
 
 
-def services_for(workflows: Any, reports: Any) -> Services:
-    """Return services that read these flows; the only callers are flows."""
+def build_services(workflows: Any, reports: Any) -> Services:
+    """Return services that read these flows; only flows can be callers."""
     world = World()
     fakes = services_of(fakes_of(world).ports)
     flow_callers = FlowCallers(workflows, fakes.environments)

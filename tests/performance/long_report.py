@@ -1,18 +1,17 @@
-"""What an environment takes of which many flows stay on Microsoft's key: its report has many pages.
+"""Measure an environment in which many flows stay on Microsoft's key.
 
-From the order to the plan, and from its approval until each flow of the plan is retired. A plan has
-a hundred flows unless an administrator says otherwise. At the budgets that the app comes with, in
-moved time.
-
-    python -m tests.performance.long_report --stay 10000 --flows 100
+The module counts requests from the start of the remediation to its plan, and from the approval
+until each flow of the plan is retired. A plan has a hundred flows by default. The budgets are the
+default ones, and time is simulated. // python -m tests.performance.long_report --stay 10000 --flows
+100
 """
 
 import argparse
 import asyncio
 from dataclasses import dataclass
 
-from tests.performance.many_flows import many_flows
-from tests.performance.remediation_figures import Figures, moved_scenario, table
+from tests.performance.many_flows import build_many_flows
+from tests.performance.remediation_figures import Figures, format_table, open_moved_scenario
 
 #: The two reports of the flow service.
 REPORT = "flow_service.admin_list_flows_on_microsoft_key"
@@ -20,20 +19,22 @@ REPORT = "flow_service.admin_list_flows_on_microsoft_key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongReport:
-    """The cost, and the report pages that were read for the plan and after its approval."""
+    """The cost, and the report pages read for the plan and after its approval."""
 
     figures: Figures
     plan_pages: int
     pages: int
 
 
-async def long_report(stay: int, flows: int) -> LongReport:
-    """Discover all flows that stay, and migrate those of the first plan."""
-    async with moved_scenario(many_flows(stay, flows_per_app=max(stay // 100, 1))) as moved:
+async def measure_long_report(stay: int, flows: int) -> LongReport:
+    """Discover all flows on Microsoft's key, and migrate those of the first plan."""
+    async with open_moved_scenario(
+        build_many_flows(stay, flows_per_app=max(stay // 100, 1))
+    ) as moved:
         calls = moved.scenario.tenant.calls
-        plan = await moved.plan(limit=flows)
+        plan = await moved.start_and_plan(limit=flows)
         plan_pages = calls.routes[REPORT]
-        figures = await moved.carry_out(plan)
+        figures = await moved.approve_and_retire(plan)
         return LongReport(figures=figures, plan_pages=plan_pages, pages=calls.routes[REPORT])
 
 
@@ -43,8 +44,8 @@ def main() -> None:
     parser.add_argument("--stay", type=int, default=10_000)
     parser.add_argument("--flows", type=int, default=100, help="of them in the plan")
     asked = parser.parse_args()
-    found = asyncio.run(long_report(asked.stay, asked.flows))
-    print(table(found.figures))
+    found = asyncio.run(measure_long_report(asked.stay, asked.flows))
+    print(format_table(found.figures))
     print(f"pages of reports: {found.plan_pages} for the plan, {found.pages} after its approval")
 
 

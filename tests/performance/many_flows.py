@@ -1,4 +1,4 @@
-"""A tenant of HTTP flows that stay on Microsoft's key; settings of apps contain their URLs."""
+"""Build a tenant of HTTP flows on Microsoft's key, whose URLs are in the settings of apps."""
 
 from typing import Any
 
@@ -9,61 +9,61 @@ from tests.local_cloud.tenant.tenant_world import GROUP, HTTP, bound, definition
 _CONNECTOR_ACTIONS, _BUILT_IN_ACTIONS = 9, 7
 
 
-def flow_ids(flows: int) -> list[str]:
+def build_flow_ids(flows: int) -> list[str]:
     """Return the Dataverse ids of this number of flows."""
     return [f"f0000000-0000-4000-8000-{number:012d}" for number in range(flows)]
 
 
-def site_of(number: int, flows_per_app: int = 1) -> str:
+def build_site_id(number: int, flows_per_app: int = 1) -> str:
     """Return the resource id of the app that calls the flow with this number."""
     return f"{GROUP}/providers/Microsoft.Web/sites/shop-{number // flows_per_app}"
 
 
-def many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
-    """Return the tenant's description; `more` is added to each flow."""
-    ids = flow_ids(flows)
+def build_many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
+    """Return the tenant's seed; `more` is added to each flow."""
+    ids = build_flow_ids(flows)
     seeds = [
         build_flow_seed(one, f"Flow {n:05}", definition(HTTP), **more) for n, one in enumerate(ids)
     ]
-    return _with_apps(build_tenant_seed(*seeds), ids, flows_per_app)
+    return _add_apps(build_tenant_seed(*seeds), ids, flows_per_app)
 
 
-def many_public_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
-    """Return a tenant of flows that have the size of public ones, send mail, and call a host.
+def build_many_public_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
+    """Return a tenant with flows of the size of public ones, which send mail and call a host.
 
-    Of the public flows with HTTP actions two thirds call a host that only a run knows. The others
-    here call the app that calls them.
+    Two thirds of the public flows with HTTP actions call a host that only a run knows. The other
+    flows here call the app that calls them.
     """
-    ids = flow_ids(flows)
+    ids = build_flow_ids(flows)
     seeds = [
-        build_flow_seed(one, f"Flow {n:05}", definition(HTTP, _actions(n, flows_per_app)))
+        build_flow_seed(one, f"Flow {n:05}", definition(HTTP, _build_actions(n, flows_per_app)))
         | {"connectionReferences": bound("cr1_mail"), **more}
         for n, one in enumerate(ids)
     ]
-    return _with_apps(build_tenant_seed(*seeds, **build_mail_seed()), ids, flows_per_app)
+    return _add_apps(build_tenant_seed(*seeds, **build_mail_seed()), ids, flows_per_app)
 
 
-def _with_apps(description: dict[str, Any], ids: list[str], flows_per_app: int) -> dict[str, Any]:
+def _add_apps(description: dict[str, Any], ids: list[str], flows_per_app: int) -> dict[str, Any]:
     sites: dict[str, dict[str, str]] = {}
     for number, one in enumerate(ids):
-        settings = sites.setdefault(site_of(number, flows_per_app), {})
+        settings = sites.setdefault(build_site_id(number, flows_per_app), {})
         settings[f"URL_{number}"] = f"{{{{trigger_url:{one}}}}}"
     description["azure"]["sites"] = [
-        {"id": site, "hostNames": [_host_of(site)], "appSettings": settings}
+        {"id": site, "hostNames": [_build_host(site)], "appSettings": settings}
         for site, settings in sites.items()
     ]
     return description
 
 
-def _host_of(site: str) -> str:
+def _build_host(site: str) -> str:
     return f"{site.rpartition('/')[2]}.contoso.example"
 
 
-def _actions(number: int, flows_per_app: int) -> dict[str, Any]:
-    host = f"https://{_host_of(site_of(number, flows_per_app))}"
+def _build_actions(number: int, flows_per_app: int) -> dict[str, Any]:
+    host = f"https://{_build_host(build_site_id(number, flows_per_app))}"
     address = host if number % 3 == 2 else "@{triggerBody()?['address']}"
-    actions = {f"Mail_{n}": _mail_action(n) for n in range(_CONNECTOR_ACTIONS)}
-    actions |= {f"Text_{n}": _text_action(n) for n in range(_BUILT_IN_ACTIONS)}
+    actions = {f"Mail_{n}": _build_mail_action(n) for n in range(_CONNECTOR_ACTIONS)}
+    actions |= {f"Text_{n}": _build_text_action(n) for n in range(_BUILT_IN_ACTIONS)}
     actions["Call"] = {
         "type": "Http",
         "inputs": {
@@ -80,7 +80,7 @@ def _actions(number: int, flows_per_app: int) -> dict[str, Any]:
     return actions
 
 
-def _mail_action(number: int) -> dict[str, Any]:
+def _build_mail_action(number: int) -> dict[str, Any]:
     return {
         "type": "OpenApiConnection",
         "metadata": {"operationMetadataId": f"a0000000-0000-4000-8000-{number:012d}"},
@@ -101,6 +101,6 @@ def _mail_action(number: int) -> dict[str, Any]:
     }
 
 
-def _text_action(number: int) -> dict[str, Any]:
+def _build_text_action(number: int) -> dict[str, Any]:
     text = {f"field {n}": f"@{{coalesce(triggerBody()?['field{n}'], '')}}" for n in range(8)}
     return {"type": "Compose", "inputs": text | {"number": number}}

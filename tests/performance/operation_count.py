@@ -1,7 +1,7 @@
-"""Counts the operations of Python code. The count does not depend on the load of the machine.
+"""Count the operations of Python code, independently of the load of the machine.
 
-An operation is a call, a jump, or the start or resumption of a Python function. Work inside C code
-counts as the one call that starts it.
+An operation is a call, a jump, or the start or resumption of a Python function. A call of C code
+counts as one operation.
 """
 
 import sys
@@ -14,7 +14,7 @@ _TOOL_ID = 4
 
 
 def count_operations(action: Callable[[], object]) -> int:
-    """Return how many operations the action takes."""
+    """Return the number of operations of the action."""
     total = 0
 
     def count(*_: object) -> None:

@@ -1,7 +1,8 @@
-"""A remediation of many flows by the app's own processes, over the wire, beside a script.
+"""Measure a remediation of many flows by the app's own processes over the wire, beside scripts.
 
-The local cloud as `make demo` has it: real worker, queues, tenant behind TLS and a tunnel. No
-budget holds anybody up and there are no quiet days: what is measured is the app's own work.
+The local cloud is that of `make demo`: the real worker, queues, and a tenant behind TLS and a
+proxy. Request budgets and the no-call period cause no delay, so that the app's own work is
+measured.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ from local_cloud.stack import ROOT, Stack, StackOptions
 from tests.functional.wire.wire_scenario import OPERATOR_CLIENT, WIDE, build_cache_secret_url
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
-from tests.performance.many_flows import flow_ids, many_public_flows
-from tests.performance.remediation_figures import by_service
+from tests.performance.many_flows import build_flow_ids, build_many_public_flows
+from tests.performance.remediation_figures import count_by_service
 
 #: What the log of the process says that comes to the end; asking the API would be work for it.
 _ENDS = (b"-> completed", b"-> blocked", b"-> failed")
@@ -38,7 +39,7 @@ _LOGIN = ("login", "--authType", "deviceCode", "--appId", OPERATOR_CLIENT, "--te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run: the flows to migrate, and how."""
+    """The flows to migrate, and how."""
 
     flows: int
     flows_per_app: int = 1
@@ -68,14 +69,14 @@ class Took:
 
 
 @asynccontextmanager
-async def _cloud(run: Run, folder: Path, **more: Any) -> AsyncIterator[Stack]:
-    seed = many_public_flows(run.flows, run.flows_per_app, **more)
+async def _serve_cloud(run: Run, folder: Path, **more: Any) -> AsyncIterator[Stack]:
+    seed = build_many_public_flows(run.flows, run.flows_per_app, **more)
     seed["assumptions"]["call_seconds"] = run.call_seconds
-    async with Stack(StackOptions(folder=folder, seed=seed, settings=_settings())) as stack:
+    async with Stack(StackOptions(folder=folder, seed=seed, settings=_build_settings())) as stack:
         yield stack
 
 
-def _settings() -> dict[str, str]:
+def _build_settings() -> dict[str, str]:
     return {
         "CMK_TENANT_ID": TENANT_ID,
         "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
@@ -83,7 +84,7 @@ def _settings() -> dict[str, str]:
         "CMK_SERVICE_ACCOUNT_CLIENT_ID": OPERATOR_CLIENT,
         "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": build_cache_secret_url(),
         "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
-        # This platform shows at once what was written: nothing is waited for.
+        # Reads of this platform do not lag, so the app need not wait.
         "CMK_NO_CALL_PERIOD": "PT0S",
         "CMK_READ_LAG": "PT0S",
         "CMK_WAIT_POLL_INTERVAL": "PT1S",
@@ -95,10 +96,10 @@ def _settings() -> dict[str, str]:
     } | {f"CMK_{name.upper()}": str(calls) for name, calls in WIDE.items()}
 
 
-async def by_the_app(run: Run) -> Took:
-    """Migrate all flows with the app, from start to end. Raises `RuntimeError` if it fails."""
+async def migrate_with_app(run: Run) -> Took:
+    """Migrate all flows with the app. Raises `RuntimeError` if it fails."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        async with _cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
+        async with _serve_cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
             await _sign_in(stack)
             names = [f"app-{number}" for number in range(run.processes)]
             for name in names:
@@ -113,33 +114,39 @@ async def by_the_app(run: Run) -> Took:
             await _remediate(stack, app, [stack.log(name) for name in names])
             seconds = time.perf_counter() - began
             busy = _Busy.now(stack, names) - before
-            return await _took(stack, session, run.flows, seconds, busy)
+            return await _read_cost(stack, session, run.flows, seconds, busy)
 
 
-async def by_the_script(run: Run) -> Took:
-    """Migrate all flows with the script."""
+async def migrate_with_script(run: Run) -> Took:
+    """Migrate all flows with the script of `by_hand.py`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
-        async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
+        async with (
+            _serve_cloud(run, Path(folder), **own) as stack,
+            aiohttp.ClientSession() as session,
+        ):
             numbers = map(str, (run.flows, run.flows_per_app, run.at_once))
             before = _Busy.now(stack)
             told = json.loads(await _run(stack, "-m", "tests.performance.by_hand", *numbers))
             busy = replace(_Busy.now(stack) - before, mover=told["cpu_seconds"])
-            return await _took(stack, session, run.flows, told["seconds"], busy)
+            return await _read_cost(stack, session, run.flows, told["seconds"], busy)
 
 
-async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
-    """List the flows with CLI for Microsoft 365 and read each, because it cannot do more."""
+async def read_with_cli_microsoft365(run: Run, modules: Path) -> Took:
+    """List the flows and read each one with CLI for Microsoft 365, which cannot migrate flows."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
-        async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
+        async with (
+            _serve_cloud(run, Path(folder), **own) as stack,
+            aiohttp.ClientSession() as session,
+        ):
             m365 = [str(modules / ".bin" / "m365")]
             await _execute(stack, *m365, *_QUIETLY)
             await _execute(stack, *m365, *_LOGIN)
             await _reset_calls(stack, session)
             named = {"environmentName": ENVIRONMENT}
             listing = {**named, "sharingStatus": "sharedWithMe", "withSolutions": True}
-            reads = [["flow get", {**named, "name": one}] for one in flow_ids(run.flows)]
+            reads = [["flow get", {**named, "name": one}] for one in build_flow_ids(run.flows)]
             asked, told = Path(folder, "asked.json"), Path(folder, "told.json")
             commands = json.dumps([["flow list", listing], *reads])
             await asyncio.to_thread(asked.write_text, commands)
@@ -148,11 +155,11 @@ async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
             if failed := [one["errors"] for one in results if one["errors"]]:
                 raise RuntimeError(f"CLI for Microsoft 365: {failed[0]}")
             seconds = sum(one["seconds"] for one in results)
-            return await _took(stack, session, run.flows, seconds, _Busy(None, 0.0, 0.0))
+            return await _read_cost(stack, session, run.flows, seconds, _Busy(None, 0.0, 0.0))
 
 
 async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
-    """Start a remediation and wait for its end. Raises `RuntimeError` if it does not end."""
+    """Start a remediation and wait until it is complete. Raises `RuntimeError` if it fails."""
     ordered = await app.post("remediations", {"mode": "apply", "environment_ids": [ENVIRONMENT]})
     with ExitStack() as closing:
         files = {closing.enter_context(log.open("rb")): b"" for log in logs}
@@ -199,7 +206,7 @@ async def _reset_calls(stack: Stack, session: aiohttp.ClientSession) -> None:
         answer.raise_for_status()
 
 
-async def _took(
+async def _read_cost(
     stack: Stack, session: aiohttp.ClientSession, flows: int, seconds: float, busy: "_Busy"
 ) -> Took:
     async with session.get(f"{stack.tenant.control}/calls") as answer:
@@ -210,7 +217,7 @@ async def _took(
         cpu_seconds=busy.mover,
         host_cpu_seconds=busy.host,
         tenant_cpu_seconds=busy.tenant,
-        calls=by_service(counted["capabilities"]),
+        calls=count_by_service(counted["capabilities"]),
         restarts=counted["routes"].get("resource_manager.update_application_settings", 0),
     )
 
@@ -229,10 +236,10 @@ class _Busy:
         """Return the processor time of the processes since their start."""
         apps = [stack.process_id(name) for name in names]
         return cls(
-            mover=sum(_cpu_seconds(f"{one}") for one in apps),
-            # The app has a thread of its own; the process's first thread is the host.
-            host=sum(_cpu_seconds(f"{one}/task/{one}") for one in apps),
-            tenant=_cpu_seconds(f"{stack.process_id('tenant')}"),
+            mover=sum(_read_cpu_seconds(f"{one}") for one in apps),
+            # The app has its own thread; the first thread of the process is the host.
+            host=sum(_read_cpu_seconds(f"{one}/task/{one}") for one in apps),
+            tenant=_read_cpu_seconds(f"{stack.process_id('tenant')}"),
         )
 
     def __sub__(self, before: Self) -> Self:
@@ -245,7 +252,7 @@ class _Busy:
         )
 
 
-def _cpu_seconds(task: str) -> float:
-    """Return the processor time of a process or thread below /proc (Linux)."""
+def _read_cpu_seconds(task: str) -> float:
+    """Return the processor time of a process or thread in /proc (Linux)."""
     after_name = Path(f"/proc/{task}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

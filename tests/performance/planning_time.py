@@ -1,9 +1,8 @@
-"""Run as a program: prints the processor time of planning over that of decoding the same JSON.
+"""Print the processor time of planning divided by that of decoding the definitions.
 
-Every flow stays, as nothing is spared then. Both are measured in turn, so that what else the
-machine does disturbs both; the median of the ratios counts.
-
-    FLOW_CORPUS=… python -m tests.performance.planning_time
+All flows stay on Microsoft's key, so that planning decodes all definitions. Both times are measured
+in turn, so that other work on the machine affects both. The result is the median ratio. //
+FLOW_CORPUS=… python -m tests.performance.planning_time
 """
 
 import asyncio
@@ -15,34 +14,36 @@ from collections.abc import Callable, Sequence
 from tests.performance.large_environment import (
     LargeReports,
     LargeWorkflows,
-    definition_texts,
-    services_for,
+    build_services,
+    read_definition_texts,
 )
-from tests.performance.test_planning_operations import plan
+from tests.performance.test_planning_operations import run_to_plan
 
 _TURNS = 15
 
 
-def times_the_decoding(texts: Sequence[str]) -> float:
+def measure_planning_time(texts: Sequence[str]) -> float:
     """Return the time to plan an environment divided by the time to decode all its texts."""
-    services = services_for(LargeWorkflows(texts, len(texts)), LargeReports(len(texts)))
+    services = build_services(LargeWorkflows(texts, len(texts)), LargeReports(len(texts)))
 
     def plan_all() -> None:
-        asyncio.run(plan(services))
+        asyncio.run(run_to_plan(services))
 
     def decode_all() -> None:
         for text in texts:
             json.loads(text)
 
-    plan_all()  # what a process does once is done here
-    return statistics.median(_seconds(plan_all) / _seconds(decode_all) for _ in range(_TURNS))
+    plan_all()  # the first run also does what a process does once
+    return statistics.median(
+        _measure_seconds(plan_all) / _measure_seconds(decode_all) for _ in range(_TURNS)
+    )
 
 
-def _seconds(action: Callable[[], None]) -> float:
+def _measure_seconds(action: Callable[[], None]) -> float:
     before = time.process_time()
     action()
     return time.process_time() - before
 
 
 if __name__ == "__main__":
-    print(f"{times_the_decoding(definition_texts()):.1f}")
+    print(f"{measure_planning_time(read_definition_texts()):.1f}")

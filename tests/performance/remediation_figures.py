@@ -1,9 +1,8 @@
-"""What a remediation of many flows takes: calls, messages, rows, and the time that budgets cost.
+"""Count what a remediation of many flows needs: requests, messages, rows, and time.
 
-The product as `build_services` builds it, at its own default budgets, against the local tenant in
-this process, in moved time: days of it pass in seconds, and every call takes 50 ms of it.
-
-    python -m tests.performance.remediation_figures --flows 100
+The app is built by `build_services` with its default budgets, against the local tenant in this
+process. Time is simulated: days pass in seconds, and every request takes 50 ms of simulated time.
+// python -m tests.performance.remediation_figures --flows 100
 """
 
 import argparse
@@ -45,7 +44,7 @@ from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_scenario import PLENTY, WIDE, WireScenario, wire_scenario
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 from tests.performance.direct_transport import DirectTransport
-from tests.performance.many_flows import many_public_flows
+from tests.performance.many_flows import build_many_public_flows
 
 #: The local tenant's services, as the tables name them.
 SERVICES = ("flow_service", "dataverse", "resource_manager", "key_vault", "bap")
@@ -73,7 +72,7 @@ class PlanFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(PlanFigures):
-    """The figures of one remediation; all but the plan's count from the approval."""
+    """The figures of one remediation, counted from the approval except for those of the plan."""
 
     flows: int
     #: For each flow, by service.
@@ -158,9 +157,7 @@ class Counted(Store):
 
 @dataclass(slots=True)
 class FlowServiceCalls:
-    """A filter before the tenant: each request takes time, and those of the flow service are
-    recorded.
-    """
+    """Lets each request to the tenant take time, and records those of the flow service."""
 
     tenant: Tenant
     made: list[datetime] = field(default_factory=list)
@@ -179,19 +176,19 @@ class FlowServiceCalls:
             self.made.append(clock.now())
 
     def _count(self) -> int:
-        return by_service(self.tenant.calls.capabilities)["flow_service"]
+        return count_by_service(self.tenant.calls.capabilities)["flow_service"]
 
-    def between(self, since: datetime, until: datetime) -> int:
-        """Return the number of requests between two times."""
+    def count_between(self, since: datetime, until: datetime) -> int:
+        """Return the number of requests after `since` and up to `until`."""
         return bisect_right(self.made, until) - bisect_right(self.made, since)
 
-    def most_in(self, window: timedelta) -> int:
+    def count_most_in(self, window: timedelta) -> int:
         """Return the highest number of requests in any period of this length."""
-        return max((self.between(moment - window, moment) for moment in self.made), default=0)
+        return max((self.count_between(moment - window, moment) for moment in self.made), default=0)
 
 
 class MovedTime:
-    """Delivers messages and runs the timer in the order of a clock that jumps to the next event."""
+    """Delivers messages and runs the timer while the clock jumps to the next event."""
 
     def __init__(self, scenario: WireScenario, counted: Counted) -> None:
         self._scenario = scenario
@@ -201,8 +198,8 @@ class MovedTime:
         self.timer_reads = 0
         self.timer_writes = 0
 
-    async def until(self, state: FlowJobState | None) -> None:
-        """Run until all flow jobs are in this state, or with None until a plan awaits approval."""
+    async def run_until(self, state: FlowJobState | None) -> None:
+        """Run until all flow jobs are in this state; for None, until a plan awaits approval."""
         scenario = self._scenario
         end = scenario.services.now + LONGEST
         while scenario.services.now < end:
@@ -211,13 +208,13 @@ class MovedTime:
             if await scenario.deliver():
                 self.deliveries += 1
                 continue
-            if self._is_there(state):
+            if self._is_reached(state):
                 return
             await self._pass_time()
         jobs = await scenario.services.tables.flow_jobs.all(ENVIRONMENT)
-        raise AssertionError(f"{LONGEST} went by: {Counter(map(_standing, jobs))}")
+        raise AssertionError(f"{LONGEST} went by: {Counter(map(_format_job, jobs))}")
 
-    def _is_there(self, state: FlowJobState | None) -> bool:
+    def _is_reached(self, state: FlowJobState | None) -> bool:
         if state is None:
             states = {one for one, _ in self._store.environment_jobs.values()}
             return states == {EnvironmentJobState.AWAITING_APPROVAL}
@@ -232,7 +229,7 @@ class MovedTime:
         self._timer_due = self._scenario.services.now + TIMER
 
     async def _pass_time(self) -> None:
-        """Move the clock to the next message, or to the next minute in which the timer has work."""
+        """Advance the clock to the next message, or to the next minute with work for the timer."""
         scenario, now = self._scenario, self._scenario.services.now
         message = scenario.messages.next_due(*USE_CASES) or now + LONGEST
         row = now if self._store.line else self._store.next_due() or now + LONGEST
@@ -241,7 +238,7 @@ class MovedTime:
         scenario.tenant.clock.advance(max(0.0, (moment - now).total_seconds()))
 
 
-def _standing(job: FlowJob) -> str:
+def _format_job(job: FlowJob) -> str:
     return f"{job.state} {job.reason_code} {job.message}"
 
 
@@ -254,8 +251,8 @@ class Moved:
     wire: FlowServiceCalls
     time: MovedTime
 
-    async def plan(self, limit: int = PLENTY) -> PlanFigures:
-        """Start a remediation of this number of flows; run until its plan awaits approval."""
+    async def start_and_plan(self, limit: int = PLENTY) -> PlanFigures:
+        """Start a remediation of at most `limit` flows; run until its plan awaits approval."""
         services, calls = self.scenario.services, self.scenario.tenant.calls
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.REQUIRED, max_flows=limit
@@ -270,33 +267,33 @@ class Moved:
             environment_ids=(ENVIRONMENT,),
         )
         self.scenario.remediation = await start_manual_remediation(services, order)
-        await self.time.until(None)
+        await self.time.run_until(None)
         return PlanFigures(
-            plan_calls=by_service(calls.capabilities),
-            minutes_to_plan=_minutes(services.now - order.created_at),
+            plan_calls=count_by_service(calls.capabilities),
+            minutes_to_plan=_convert_to_minutes(services.now - order.created_at),
         )
 
-    async def carry_out(self, plan: PlanFigures) -> Figures:
-        """Approve the plan and run until every original is retired."""
+    async def approve_and_retire(self, plan: PlanFigures) -> Figures:
+        """Approve the plan, and run until every original is retired."""
         scenario, store, time = self.scenario, self.store, self.time
         services, calls = scenario.services, scenario.tenant.calls
         calls.reset()
         approved, sent = services.now, scenario.messages.sent
         store.reads = store.writes = time.deliveries = time.timer_reads = time.timer_writes = 0
         await approve_shown(services, scenario.remediation.id)
-        await time.until(FlowJobState.RETIRED)
+        await time.run_until(FlowJobState.RETIRED)
 
         jobs = (await scenario.jobs()).values()
         flows = len(jobs)
         cut_over = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
         took = services.now - scenario.remediation.created_at - services.settings.no_call_period
-        to_last_quiet = _minutes(cut_over[-1] - approved)
+        to_last_quiet = _convert_to_minutes(cut_over[-1] - approved)
         allowed = services.settings.flow_service_requests_per_minute * to_last_quiet
         return Figures(
             **asdict(plan),
             flows=flows,
-            calls={name: n / flows for name, n in by_service(calls.capabilities).items()},
-            dataverse_requests=_dataverse_requests(calls) / flows,
+            calls={name: n / flows for name, n in count_by_service(calls.capabilities).items()},
+            dataverse_requests=_count_dataverse_requests(calls) / flows,
             throttled=calls.throttled.total(),
             messages=(scenario.messages.sent - sent) / flows,
             deliveries=time.deliveries / flows,
@@ -305,18 +302,18 @@ class Moved:
             timer_reads=time.timer_reads,
             timer_writes=time.timer_writes,
             hours=took / timedelta(hours=1),
-            minutes_to_first_quiet=_minutes(cut_over[0] - approved),
+            minutes_to_first_quiet=_convert_to_minutes(cut_over[0] - approved),
             minutes_to_last_quiet=to_last_quiet,
-            share=self.wire.between(approved, cut_over[-1]) / allowed,
-            most_in_a_minute=self.wire.most_in(timedelta(minutes=1)),
+            share=self.wire.count_between(approved, cut_over[-1]) / allowed,
+            most_in_a_minute=self.wire.count_most_in(timedelta(minutes=1)),
         )
 
 
 @asynccontextmanager
-async def moved_scenario(
+async def open_moved_scenario(
     description: dict[str, Any], budgets: Mapping[str, int] | None = None
 ) -> AsyncIterator[Moved]:
-    """Run the app on this tenant in simulated time; with None it uses its own budgets."""
+    """Yield the app on this tenant in simulated time; without `budgets`, it uses its own ones."""
     if not budgets:
         description = {"budgets": TAKES, **description}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
@@ -349,31 +346,37 @@ async def moved_scenario(
             yield Moved(scenario=scenario, store=store, wire=wire, time=time)
 
 
-async def figures(description: dict[str, Any], budgets: Mapping[str, int] | None = None) -> Figures:
-    """Remediate a tenant's flows until all are retired."""
-    async with moved_scenario(description, budgets) as moved:
-        return await moved.carry_out(await moved.plan())
+async def measure_remediation(
+    description: dict[str, Any], budgets: Mapping[str, int] | None = None
+) -> Figures:
+    """Remediate a tenant's flows until all are retired, and return the figures."""
+    async with open_moved_scenario(description, budgets) as moved:
+        return await moved.approve_and_retire(await moved.start_and_plan())
 
 
-def _dataverse_requests(calls: CallLog) -> int:
-    """Return the number of single requests, and of requests in batches, which are only reads."""
-    return by_service(calls.capabilities)["dataverse"] - calls.routes[BATCH] + calls.batched.total()
+def _count_dataverse_requests(calls: CallLog) -> int:
+    """Return the number of single requests and of requests in batches; the latter are reads."""
+    return (
+        count_by_service(calls.capabilities)["dataverse"]
+        - calls.routes[BATCH]
+        + calls.batched.total()
+    )
 
 
-def _minutes(time: timedelta) -> float:
+def _convert_to_minutes(time: timedelta) -> float:
     return time / timedelta(minutes=1)
 
 
-def by_service(capabilities: Mapping[str, int]) -> dict[str, int]:
-    """Return the requests of each service, reads and writes together."""
+def count_by_service(capabilities: Mapping[str, int]) -> dict[str, int]:
+    """Return the number of requests to each service, reads and writes together."""
     calls = Counter[str]()
     for capability, count in capabilities.items():
         calls[capability.partition(".")[0]] += count
     return {name: calls[name] for name in SERVICES}
 
 
-def table(found: Figures) -> str:
-    """Return the figures as lines of a table."""
+def format_table(found: Figures) -> str:
+    """Return the figures as rows of a table."""
     rows: list[tuple[str, object]] = []
     for name, value in asdict(found).items():
         if isinstance(value, dict):
@@ -400,11 +403,11 @@ def main() -> None:
     parser.add_argument("--wide", action="store_true", help="budgets that hold up nobody")
     parser.add_argument("--json", action="store_true", help="one line for a program")
     asked = parser.parse_args()
-    tenant = many_public_flows(asked.flows, asked.flows_per_app)
+    tenant = build_many_public_flows(asked.flows, asked.flows_per_app)
     if not asked.wide:
         tenant["budgets"] = {"flow_service": {"calls": asked.takes, "seconds": 60}}
-    found = asyncio.run(figures(tenant, WIDE if asked.wide else None))
-    print(json.dumps(asdict(found)) if asked.json else table(found))
+    found = asyncio.run(measure_remediation(tenant, WIDE if asked.wide else None))
+    print(json.dumps(asdict(found)) if asked.json else format_table(found))
 
 
 if __name__ == "__main__":

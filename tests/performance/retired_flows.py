@@ -1,8 +1,7 @@
-"""A tenant of retired originals, on the local tenant in moved time, and the rows of their jobs.
+"""Measure a tenant of retired originals in simulated time.
 
-What a sweep of it costs, and how a quiet year fills the store, is printed by
-
-    python -m tests.performance.retired_flows --flows 1000 --days 5
+Print the cost of days without changes, and how a year of them fills the store: // python -m
+tests.performance.retired_flows --flows 1000 --days 5
 """
 
 import argparse
@@ -21,8 +20,8 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
 from tests.functional.wire.wire_seed import build_flow_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition
-from tests.performance.many_flows import flow_ids
-from tests.performance.remediation_figures import Moved, by_service, moved_scenario
+from tests.performance.many_flows import build_flow_ids
+from tests.performance.remediation_figures import Moved, count_by_service, open_moved_scenario
 
 #: Seconds of a day; and how long deliveries are let run after a sweep.
 DAY = 24 * 3600
@@ -31,7 +30,7 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """The cost of one quiet day."""
+    """The cost of one day without changes."""
 
     result: DailyCheckResult
     #: Calls of each service by the sweep, and by the environment's job.
@@ -50,8 +49,8 @@ class Retired:
     moved: Moved
     jobs: list[FlowJob]
 
-    async def day(self) -> Day:
-        """Let a day pass: the daily check, then an hour in which the environment's job runs."""
+    async def run_day(self) -> Day:
+        """Let a day pass: the daily check, then an hour in which the environment job runs."""
         scenario, store, calls = (
             self.moved.scenario,
             self.moved.store,
@@ -60,7 +59,7 @@ class Retired:
         scenario.tenant.clock.advance(DAY - HOUR)
         calls.reset()
         result = await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
-        sweep_calls = _told(calls.capabilities)
+        sweep_calls = _count_calls(calls.capabilities)
         calls.reset()
         store.reads = 0
         for _ in range(60):
@@ -68,17 +67,17 @@ class Retired:
                 pass
             scenario.tenant.clock.advance(HOUR / 60)
         plan_reads = store.reads
-        rows, size = self.rows()
+        rows, size = self.count_rows()
         return Day(
             result=result,
             sweep_calls=sweep_calls,
-            plan_calls=_told(calls.capabilities),
+            plan_calls=_count_calls(calls.capabilities),
             plan_reads=plan_reads,
             rows=rows,
             bytes=size,
         )
 
-    def rows(self) -> tuple[Counter[str], int]:
+    def count_rows(self) -> tuple[Counter[str], int]:
         """Return the number of rows in each table, and the characters of all rows."""
         database = self.moved.store.store._database  # type: ignore[attr-defined]
         found = database.execute(
@@ -88,19 +87,19 @@ class Retired:
         return Counter({table: count for table, count, _ in rows}), sum(size for *_, size in rows)
 
 
-def _told(capabilities: Counter[str]) -> dict[str, int]:
-    return {name: count for name, count in by_service(capabilities).items() if count}
+def _count_calls(capabilities: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in count_by_service(capabilities).items() if count}
 
 
 @asynccontextmanager
-async def retired_flows(flows: int) -> AsyncIterator[Retired]:
+async def open_retired_tenant(flows: int) -> AsyncIterator[Retired]:
     """Build an environment with this number of retired originals and no copies."""
-    ids = flow_ids(flows)
+    ids = build_flow_ids(flows)
     seeds = [
         build_flow_seed(one, f"Flow {n:05}", definition(HTTP), state="Stopped")
         for n, one in enumerate(ids)
     ]
-    async with moved_scenario(build_tenant_seed(*seeds)) as moved_time:
+    async with open_moved_scenario(build_tenant_seed(*seeds)) as moved_time:
         services = moved_time.scenario.services
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.AUTOMATIC
@@ -140,11 +139,11 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
 
 
 async def main(flows: int, days: int) -> None:
-    """Print the cost of some quiet days."""
-    async with retired_flows(flows) as retired:
-        before = retired.rows()[1]
+    """Print the cost of several days without changes."""
+    async with open_retired_tenant(flows) as retired:
+        before = retired.count_rows()[1]
         for _ in range(days):
-            day = await retired.day()
+            day = await retired.run_day()
             print(
                 f"sweep {day.sweep_calls}, plan {day.plan_calls} and {day.plan_reads} reads, "
                 f"{day.rows.total()} rows, {day.bytes - before:+} bytes"

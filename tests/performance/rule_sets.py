@@ -1,6 +1,6 @@
-"""Rule sets that firewalls could have, and what `ipaddress` says of them: the yardstick.
+"""Compare the app's evaluation of firewall rules with `ipaddress`, on realistic rule sets.
 
-`python -m tests.performance.rule_sets` measures all of it; docs/performance.md has the numbers.
+`python -m tests.performance.rule_sets` measures both; docs/performance.md has the results.
 """
 
 import json
@@ -23,14 +23,17 @@ SIZES = (20, 100, 200)
 REGIONS = 43
 
 
-def listed_tags() -> ServiceTagList:
-    """Return Microsoft's list if it is available, or else a list of the same shape."""
+def read_service_tag_list() -> ServiceTagList:
+    """Return Microsoft's service tag list if available, or else a generated one."""
     if "FLOW_CORPUS" in os.environ:
         [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
         return read_service_tags(json.loads(path.read_bytes()))
     chance = random.Random(371)  # noqa: S311 -- repeatable, not secret
     regions = [
-        [*(_made(chance, range(22, 31)) for _ in range(9)), f"2603:1061:2004:{number:x}00::/57"]
+        [
+            *(_generate_prefix(chance, range(22, 31)) for _ in range(9)),
+            f"2603:1061:2004:{number:x}00::/57",
+        ]
         for number in range(REGIONS)
     ]
     return ServiceTagList(
@@ -39,19 +42,19 @@ def listed_tags() -> ServiceTagList:
     )
 
 
-def _made(chance: random.Random, lengths: Sequence[int]) -> str:
+def _generate_prefix(chance: random.Random, lengths: Sequence[int]) -> str:
     address = f"{chance.randrange(1, 224)}.{chance.randrange(256)}.{chance.randrange(256)}.0"
     return str(ip_network(f"{address}/{chance.choice(lengths)}", strict=False))
 
 
-def prefixes_by_region(tags: ServiceTagList) -> dict[str, tuple[str, ...]]:
-    """Return the prefixes of each of the tag's regions."""
+def get_prefixes_by_region(tags: ServiceTagList) -> dict[str, tuple[str, ...]]:
+    """Return the prefixes of each region of the service tag."""
     return {tag.name: tag.prefixes for tag in tags if tag.name.startswith(f"{PROTECTED_TAG}.")}
 
 
-def rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ...]]:
-    """Return the prefixes that firewalls allow: of the service tag, wider, narrower, and others."""
-    published = [prefix for region in prefixes_by_region(tags).values() for prefix in region]
+def generate_rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ...]]:
+    """Return the prefixes that each firewall allows, some of which the service tag contains."""
+    published = [prefix for region in get_prefixes_by_region(tags).values() for prefix in region]
     chance = random.Random(size)  # noqa: S311 -- the same
 
     def prefix() -> str:
@@ -62,19 +65,19 @@ def rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ..
             case 2 if network.prefixlen < network.max_prefixlen:
                 return str(next(network.subnets()))
             case 3 | 4:
-                return _made(chance, (24,))
+                return _generate_prefix(chance, (24,))
             case _:
                 return str(network)
 
     return [tuple(prefix() for _ in range(size)) for _ in range(count)]
 
 
-class Ours:
-    """The app's way: one pass over a firewall, and one comparison for each region."""
+class AppEvaluation:
+    """The app's evaluation: one pass over a firewall, and one comparison for each region."""
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._sources = RuleSources(tags, FLOW_TAGS)
-        regions = prefixes_by_region(tags)
+        regions = get_prefixes_by_region(tags)
         self._regions = [found for name in regions if (found := tags.addresses(name)) is not None]
 
     def covered(self, rules: Sequence[str]) -> Answers:
@@ -100,48 +103,48 @@ def _firewall(rules: Sequence[str]) -> Firewall:
     )
 
 
-class Yardstick:
-    """The comparison: collapse the allowed prefixes, then `subnet_of` for each prefix."""
+class LibraryEvaluation:
+    """The comparison: collapse the allowed prefixes, then call `subnet_of` for each prefix."""
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._regions = [
             [ip_network(prefix) for prefix in prefixes]
-            for prefixes in prefixes_by_region(tags).values()
+            for prefixes in get_prefixes_by_region(tags).values()
         ]
 
     def covered(self, rules: Sequence[str]) -> Answers:
         """Return for each region whether all of it is allowed; stop at the first missing prefix."""
-        allowed = _by_version(rules)
+        allowed = _group_by_version(rules)
         return [
             all(_is_in(one, allowed[one.version]) for one in region) for region in self._regions
         ]
 
     def missing(self, rules: Sequence[str]) -> Answers:
         """Return for each region the addresses that are not allowed, in the fewest prefixes."""
-        allowed = _by_version(rules)
+        allowed = _group_by_version(rules)
         return [
             tuple(
                 str(left)
                 for version in (4, 6)
-                for left in _collapsed(
+                for left in _collapse(
                     left
                     for one in region
                     if one.version == version and not _is_in(one, allowed[version])
-                    for left in _left_of(one, allowed[version])
+                    for left in _subtract(one, allowed[version])
                 )
             )
             for region in self._regions
         ]
 
 
-def _by_version(rules: Sequence[str]) -> dict[int, list[Network]]:
+def _group_by_version(rules: Sequence[str]) -> dict[int, list[Network]]:
     networks = [ip_network(rule) for rule in rules]
     return {
-        version: _collapsed(one for one in networks if one.version == version) for version in (4, 6)
+        version: _collapse(one for one in networks if one.version == version) for version in (4, 6)
     }
 
 
-def _collapsed(networks: Iterable[Network]) -> list[Network]:
+def _collapse(networks: Iterable[Network]) -> list[Network]:
     return list(collapse_addresses(networks))  # type: ignore[type-var]  # all of one version
 
 
@@ -149,7 +152,7 @@ def _is_in(network: Network, allowed: Iterable[Network]) -> bool:
     return any(network.subnet_of(one) for one in allowed)  # type: ignore[arg-type]  # the same
 
 
-def _left_of(network: Network, allowed: Iterable[Network]) -> list[Network]:
+def _subtract(network: Network, allowed: Iterable[Network]) -> list[Network]:
     left = [network]
     for one in allowed:
         if one.subnet_of(network):  # type: ignore[arg-type]  # the same version
@@ -163,7 +166,7 @@ def _left_of(network: Network, allowed: Iterable[Network]) -> list[Network]:
     return left
 
 
-def measured(
+def measure_answers(
     answer: Callable[[Sequence[str]], Answers], sets: Sequence[Sequence[str]]
 ) -> tuple[float, list[Answers]]:
     """Return the processor time in seconds, and the answers."""
@@ -173,14 +176,14 @@ def measured(
 
 
 def main() -> None:
-    """Print the cost of a thousand rule sets in both ways, and the ratio."""
-    tags = listed_tags()
-    ours, yardstick = Ours(tags), Yardstick(tags)
+    """Print the cost of a thousand rule sets with both evaluations, and the ratio."""
+    tags = read_service_tag_list()
+    ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)
     for size in SIZES:
-        sets = rule_sets(tags, size, 1000)
+        sets = generate_rule_sets(tags, size, 1000)
         for question in ("covered", "missing"):
-            least, found = measured(getattr(ours, question), sets)
-            most, expected = measured(getattr(yardstick, question), sets)
+            least, found = measure_answers(getattr(ours, question), sets)
+            most, expected = measure_answers(getattr(yardstick, question), sets)
             assert found == expected
             ratio = most / least
             print(f"{size:4} prefixes, {question}: {least:6.2f} s, {most:6.2f} s, {ratio:5.1f}x")

@@ -1,9 +1,7 @@
-"""Run as a program: prints the processor time of a scan over that of reading and decoding a file.
+"""Print the processor time of a scan divided by that of reading and decoding the file.
 
-Both are measured in turn, and the shortest times are compared: whatever else the machine does
-only makes a measurement longer.
-
-    python -m tests.performance.scan_time
+Both are measured in turn, and the shortest times are compared, because other work on the machine
+can only make a measurement longer. // python -m tests.performance.scan_time
 """
 
 import time
@@ -26,7 +24,7 @@ _WORDS = (
 
 
 def measure_scan(folder: Path, megabytes: int) -> tuple[float, int]:
-    """Return how many times as long a scan takes as reading and decoding; and what it finds."""
+    """Return the ratio of the scan's time to reading and decoding, and the number of ids found."""
     file, ids = folder / "large.txt", _make_ids()
     _write_file(file, ids[:PRESENT], megabytes)
     sought = {one.encode() for one in ids}
@@ -41,7 +39,7 @@ def measure_scan(folder: Path, megabytes: int) -> tuple[float, int]:
         file.read_bytes().decode()
 
     scan()  # what a process does once is done here
-    turns = [(_measure(scan), _measure(decode)) for _ in range(_TURNS)]
+    turns = [(_measure_seconds(scan), _measure_seconds(decode)) for _ in range(_TURNS)]
     scanning, decoding = map(min, zip(*turns, strict=True))
     return scanning / decoding, found
 
@@ -51,7 +49,7 @@ def _make_ids() -> list[str]:
 
 
 def _write_file(file: Path, ids: list[str], megabytes: int) -> None:
-    """Write lines of words, with a trigger URL in some of them."""
+    """Write lines of words, some of which have a trigger URL."""
     lines = islice(permutations(_WORDS, 10), 5_000)
     block = "".join(" ".join(words) + "\n" for words in lines)
     size = megabytes * _MEGABYTE
@@ -65,7 +63,7 @@ def _write_file(file: Path, ids: list[str], megabytes: int) -> None:
             target.write((block * (1 + part // len(block)))[:part])
 
 
-def _measure(action: Callable[[], None]) -> float:
+def _measure_seconds(action: Callable[[], None]) -> float:
     before = time.process_time()
     action()
     return time.process_time() - before

@@ -1,6 +1,6 @@
-"""Test how many store requests an action on all flows of a remediation takes while a client waits.
+"""Test how many store requests an action on all flows of a remediation needs.
 
-A request to the storage takes 5 to 10 ms, so an action on 2,000 flows takes 2 to 4 seconds.
+A storage request takes 5 to 10 ms, so an action on 2,000 flows takes 2 to 4 seconds.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from shared.domain.plans.job_index import is_closed
 from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.compare_job_index import compare_job_index
-from tests.performance.growth import Grown, Use, grown
+from tests.performance.growth import Grown, Use, build_grown_tenant
 
 #: Most operations for each flow: up to five for a transaction of twenty rows.
 MOST_EACH = 0.25
@@ -21,8 +21,8 @@ MOST_EACH = 0.25
 MOST_SHARED = 20
 
 
-async def block(tenant: Grown) -> None:
-    """Let every flow job be blocked."""
+async def block_all(tenant: Grown) -> None:
+    """Block every flow job."""
 
     def blocked(job: FlowJob) -> FlowJob:
         reached = FlowJobState.CHECKING_FOR_CALLS
@@ -35,12 +35,12 @@ async def block(tenant: Grown) -> None:
 
 @pytest.mark.parametrize("flows", [100, 1000])
 @pytest.mark.parametrize("action", ["roll_back", "retry"])
-async def test_actions_write_many_flows_in_few_transactions(flows: int, action: str) -> None:
-    """Every job has the command afterwards, a wake-up, and is no longer counted as closed."""
-    tenant = await grown(flows)
+async def test_action_on_many_flows_needs_few_transactions(flows: int, action: str) -> None:
+    """Afterwards each job has the command and a wake-up, and is not counted as closed."""
+    tenant = await build_grown_tenant(flows)
     identity = tenant.scenario.remediation.id
     if action == "retry":
-        await block(tenant)
+        await block_all(tenant)
     done: list[int] = []
     uses: dict[str, Use] = {
         "roll_back": lambda services: change_remediation.roll_back(services, identity),
@@ -51,7 +51,7 @@ async def test_actions_write_many_flows_in_few_transactions(flows: int, action: 
         result: change_remediation.ActionResult = await uses[action](services)  # type: ignore[assignment]
         done.append(result.flow_count)
 
-    cost = await tenant.cost(act)
+    cost = await tenant.measure_cost(act)
 
     services = tenant.services
     jobs = [job for job in await services.tables.flow_jobs.all() if job.remediation_id == identity]

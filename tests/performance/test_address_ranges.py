@@ -11,11 +11,11 @@ from tests.performance.rule_sets import (
     REGIONS,
     SIZES,
     Answers,
-    Ours,
-    Yardstick,
-    listed_tags,
-    prefixes_by_region,
-    rule_sets,
+    AppEvaluation,
+    LibraryEvaluation,
+    generate_rule_sets,
+    get_prefixes_by_region,
+    read_service_tag_list,
 )
 
 #: A thousand rule sets take the yardstick a minute: `python -m tests.performance.rule_sets`.
@@ -32,43 +32,41 @@ MOST_MEMORY = 4_000_000
 
 @pytest.fixture(scope="module")
 def tags() -> ServiceTagList:
-    """Return the list with every region of the service tag."""
-    tags = listed_tags()
-    assert len(prefixes_by_region(tags)) == REGIONS
+    """Return a list with every region of the service tag."""
+    tags = read_service_tag_list()
+    assert len(get_prefixes_by_region(tags)) == REGIONS
     return tags
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_verdicts_and_lists_are_as_right_as_ipaddress_and_take_fewer_operations(
-    tags: ServiceTagList, size: int
-) -> None:
-    """The app gives the answers of `ipaddress` for every region and rule set with less work."""
-    ours, yardstick = Ours(tags), Yardstick(tags)
-    sets = rule_sets(tags, size, SAMPLE)
+def test_evaluation_equals_ipaddress_with_fewer_operations(tags: ServiceTagList, size: int) -> None:
+    """The verdicts and the missing addresses are equal for every region and rule set."""
+    ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)
+    sets = generate_rule_sets(tags, size, SAMPLE)
 
-    assert answers(ours.covered, sets) == answers(yardstick.covered, sets)
-    assert answers(ours.missing, sets) == answers(yardstick.missing, sets)
+    assert answer_each(ours.covered, sets) == answer_each(yardstick.covered, sets)
+    assert answer_each(ours.missing, sets) == answer_each(yardstick.missing, sets)
     few = sets[:COUNTED]
-    verdicts = count_operations(lambda: answers(ours.covered, few))
-    slow_verdicts = count_operations(lambda: answers(yardstick.covered, few))
-    lists = count_operations(lambda: answers(ours.missing, few))
-    slow_lists = count_operations(lambda: answers(yardstick.missing, few))
+    verdicts = count_operations(lambda: answer_each(ours.covered, few))
+    slow_verdicts = count_operations(lambda: answer_each(yardstick.covered, few))
+    lists = count_operations(lambda: answer_each(ours.missing, few))
+    slow_lists = count_operations(lambda: answer_each(yardstick.missing, few))
 
     assert slow_verdicts / verdicts >= LEAST_FOR_VERDICTS, slow_verdicts / verdicts
     assert slow_lists / lists >= LEAST_FOR_LISTS, slow_lists / lists
 
 
-def answers(
+def answer_each(
     answer: Callable[[Sequence[str]], Answers], sets: Sequence[Sequence[str]]
 ) -> list[Answers]:
     """Return the answer for each rule set."""
     return [answer(rules) for rules in sets]
 
 
-def test_a_thousand_firewalls_take_no_more_memory_than_a_few(tags: ServiceTagList) -> None:
+def test_evaluation_of_1000_firewalls_needs_little_memory(tags: ServiceTagList) -> None:
     """The result for one firewall is not kept for the next."""
-    ours = Ours(tags)
-    sets = rule_sets(tags, max(SIZES), 1000)
+    ours = AppEvaluation(tags)
+    sets = generate_rule_sets(tags, max(SIZES), 1000)
 
     tracemalloc.start()
     for rules in sets:

@@ -1,7 +1,7 @@
-"""How many calls it takes from an order to a plan that can be approved, and how long.
+"""Test how many requests a remediation needs until its plan can be approved.
 
-Ten thousand flows of which three hundred stay, each of those with a caller that holds its URL; at
-the budgets that the app comes with, in moved time.
+The tenant has ten thousand flows, of which three hundred stay on Microsoft's key; each of these has
+a caller. The budgets are the default ones, and time is simulated.
 """
 
 from typing import Any
@@ -10,9 +10,9 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_seed import build_flow_seed
 from tests.local_cloud.tenant.tenant_world import BUTTON, definition
-from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
-from tests.performance.many_flows import many_flows
-from tests.performance.remediation_figures import by_service, moved_scenario
+from tests.performance.large_environment import FLOWS, HELD_BACK, build_flow_id
+from tests.performance.many_flows import build_many_flows
+from tests.performance.remediation_figures import count_by_service, open_moved_scenario
 
 #: Of all services but for one of each app, of the flow service, and the time that its budget takes.
 MOST_CALLS = 67
@@ -29,25 +29,25 @@ FOR_EACH_APP = (
 MINUTE = 60
 
 
-def large_tenant() -> dict[str, Any]:
-    """Return a tenant of fifty apps and many flows, most of which the platform migrates."""
-    description = many_flows(HELD_BACK, flows_per_app=HELD_BACK // 50)
+def build_large_tenant() -> dict[str, Any]:
+    """Return a tenant with fifty apps and many flows, most of which the platform migrates."""
+    description = build_many_flows(HELD_BACK, flows_per_app=HELD_BACK // 50)
     environment = description["environments"][0]
     environment["solutions"] = [{"uniquename": "Orders", "friendlyname": "Orders"}]
     for flow in environment["flows"]:
         flow["solutions"] = ["Orders"]
     environment["flows"] += [
-        build_flow_seed(id_of(number), f"Moves {number}", definition(BUTTON))
+        build_flow_seed(build_flow_id(number), f"Moves {number}", definition(BUTTON))
         for number in range(FLOWS - HELD_BACK)
     ]
     return description
 
 
-async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> None:
-    """Definitions are read once, other facts for a hundred flows a request, runs ten times."""
-    async with moved_scenario(large_tenant()) as moved:
+async def test_plan_of_ten_thousand_flows_needs_few_requests() -> None:
+    """Definitions are read once, other data for a hundred flows per request, and runs ten times."""
+    async with open_moved_scenario(build_large_tenant()) as moved:
         scenario, calls = moved.scenario, moved.scenario.tenant.calls
-        plan = await moved.plan()
+        plan = await moved.start_and_plan()
         for_each_app = sum(calls.routes[route] for route in FOR_EACH_APP)
         job = await scenario.environment_job()
         items = await scenario.services.tables.plan_items.all(job.id)
@@ -56,7 +56,7 @@ async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> Non
         while (await scenario.environment_job()).state is not EnvironmentJobState.RUNNING_FLOW_JOBS:
             if not await scenario.deliver():
                 scenario.tenant.clock.advance(MINUTE)  # until there are calls again
-        comparing = by_service(calls.capabilities)
+        comparing = count_by_service(calls.capabilities)
 
     assert job.awaiting_approval_count == len(items) == HELD_BACK
     assert {(item.co_owner_count, item.solutions) for item in items} == {(0, ("Orders",))}

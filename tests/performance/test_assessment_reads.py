@@ -1,4 +1,4 @@
-"""Store requests of an assessment: their number does not grow with the retired originals."""
+"""Test that the store requests of an assessment do not grow with the number of flows."""
 
 import asyncio
 from collections import Counter
@@ -44,7 +44,7 @@ class CountedStore(MemoryStore):
 
 
 async def count_reads(number: int) -> Counter[str]:
-    """Return the reads of an assessment of an environment with this many retired originals."""
+    """Return the reads of an assessment with this number of retired originals."""
     world, store = World(), CountedStore()
     build = Builder(world)
     services = replace(services_of(fakes_of(world).ports), tables=Tables(store))
@@ -87,7 +87,7 @@ async def count_reads(number: int) -> Counter[str]:
 
 
 def test_reads_do_not_grow_with_the_retired_originals() -> None:
-    """One query each reads all flow jobs and all deletions."""
+    """One query reads all flow jobs, and one reads all deletions."""
     few, many = asyncio.run(count_reads(FEW)), asyncio.run(count_reads(MANY))
 
     assert few["deletions"] == 1

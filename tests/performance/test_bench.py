@@ -1,4 +1,4 @@
-"""Test that the bench completes, and that its tables contain what it measured."""
+"""Test that the bench completes and that its tables contain the measured values."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.performance import bench_report
 from tests.performance.bench_report import BEGIN, END, write_report
-from tests.performance.over_the_wire import Run, by_the_app, by_the_script
+from tests.performance.over_the_wire import Run, migrate_with_app, migrate_with_script
 
 #: Flows that the parallel script moves at a time are a part of all.
 RUN = Run(flows=3, at_once=2)
@@ -14,9 +14,9 @@ CALLS = {"flow_service": 27, "dataverse": 27, "resource_manager": 12, "key_vault
 
 
 @pytest.mark.e2e
-async def test_the_script_and_the_app_move_every_flow() -> None:
-    """Script and app run over the wire with the real worker, and fail if a flow is not migrated."""
-    hand, app = await by_the_script(RUN), await by_the_app(RUN)
+async def test_script_and_app_migrate_every_flow() -> None:
+    """Both run over the wire, the app with the real worker."""
+    hand, app = await migrate_with_script(RUN), await migrate_with_app(RUN)
 
     assert hand.calls == CALLS
     assert hand.restarts == RUN.flows
@@ -25,10 +25,13 @@ async def test_the_script_and_the_app_move_every_flow() -> None:
     assert app.cpu_seconds
 
 
-def test_the_report_compares_each_run_with_the_script(
+def test_report_compares_each_run_with_the_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The serial script is scaled to the number of flows. Runs on a busy machine are left out."""
+    """The serial script's time is scaled to the number of flows.
+
+    Runs on a busy machine are omitted.
+    """
     page = tmp_path / "performance.md"
     page.write_text(f"before\n{BEGIN}old\n{END}\nafter\n")
     monkeypatch.setattr(bench_report, "DOCUMENT", page)

@@ -12,13 +12,15 @@ _REST = (
 )
 
 
-def _url(number: int) -> str:
+def _build_url(number: int) -> str:
     return f"{_HEAD}{number:032x}{_REST}{number:043}"
 
 
-def test_looking_for_a_thousand_urls_takes_the_pass_of_one() -> None:
-    """The search looks each URL of the text up in a set of ids."""
-    text = json.dumps({"urls": [_url(number) for number in range(200)], "more": "x" * 100_000})
+def test_search_for_1000_urls_costs_as_much_as_for_one() -> None:
+    """The search checks whether each URL of the text is in a set of ids."""
+    text = json.dumps(
+        {"urls": [_build_url(number) for number in range(200)], "more": "x" * 100_000}
+    )
     absent = [f"{number:032x}" for number in range(10_000, 10_000 + WANTED)]
     first, all_of_them = set(absent[:1]), set(absent)
 
@@ -28,10 +30,12 @@ def test_looking_for_a_thousand_urls_takes_the_pass_of_one() -> None:
     assert many == one
 
 
-def test_a_rewrite_with_a_thousand_copies_known_takes_little_more() -> None:
+def test_replacement_with_1000_known_copies_costs_little_more() -> None:
     """Each copy's URL is parsed once, and the text is read once."""
-    text = json.dumps({"urls": [_url(number) for number in range(200)], "more": "x" * 100_000})
-    copies = {f"{number:032x}": _url(number) for number in range(10_000, 10_000 + WANTED)}
+    text = json.dumps(
+        {"urls": [_build_url(number) for number in range(200)], "more": "x" * 100_000}
+    )
+    copies = {f"{number:032x}": _build_url(number) for number in range(10_000, 10_000 + WANTED)}
     first = dict(list(copies.items())[:1])
 
     one = count_operations(lambda: replace_references(text, is_json=True, urls=first, flow_ids={}))
@@ -45,10 +49,10 @@ def test_a_rewrite_with_a_thousand_copies_known_takes_little_more() -> None:
     assert many <= one + parsing, (many, one, parsing)
 
 
-def test_a_search_grows_evenly_with_the_text() -> None:
-    """Ten times the URLs in one text take ten times the operations."""
-    short = json.dumps([_url(number) for number in range(100)])
-    long = json.dumps([_url(number) for number in range(1000)])
+def test_cost_of_a_search_is_proportional_to_the_text() -> None:
+    """Ten times the URLs in one text need ten times the operations."""
+    short = json.dumps([_build_url(number) for number in range(100)])
+    long = json.dumps([_build_url(number) for number in range(1000)])
 
     once = count_operations(lambda: contains_reference(short, is_json=True))
     ten_times = count_operations(lambda: contains_reference(long, is_json=True))

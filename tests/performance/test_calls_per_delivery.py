@@ -1,8 +1,8 @@
-"""A delivery takes the calls of the flow service that were reserved for it: no more, no fewer.
+"""Test that an invocation sends as many flow service requests as it has reserved.
 
-What it asks for too many is kept from others for a moment; for one too few it waits inside. Counted
-at the tenant for each delivery of a flow job, from the approved plan to the retired original. The
-list of flows on Microsoft's key is apart: whoever comes first reads it for all.
+If a job reserves too many, others wait; if it reserves too few, the invocation waits. The tenant
+counts the requests of each invocation from the approved plan to the retired original, without those
+for the list of flows on Microsoft's key, which the first job reads for all jobs.
 """
 
 from collections.abc import AsyncGenerator
@@ -16,8 +16,8 @@ from local_cloud.tenant.core.requests import CallLog
 from shared.domain.request_demand import RequestDemand
 from tests.fakes.calls import PlentyOfCalls
 from tests.functional.wire.wire_scenario import WIDE
-from tests.performance.remediation_figures import by_service, moved_scenario
-from tests.performance.test_calls_per_flow import scenarios
+from tests.performance.remediation_figures import count_by_service, open_moved_scenario
+from tests.performance.test_calls_per_flow import build_seeds
 
 LIST = "flow_service.admin_list_flows_on_microsoft_key"
 #: Of each scenario: what each delivery of a flow job takes.
@@ -30,7 +30,7 @@ TAKES = {
 
 @dataclass(slots=True)
 class Deliveries(PlentyOfCalls):
-    """A budget that allows every request and records each reservation and its requests."""
+    """A budget that allows every request, and records each reservation and its requests."""
 
     calls: CallLog
     took: list[tuple[int, int]] = field(default_factory=list)
@@ -44,30 +44,30 @@ class Deliveries(PlentyOfCalls):
             self.took.append((need.requests, self._made() - before))
 
     def _made(self) -> int:
-        return by_service(self.calls.capabilities)["flow_service"] - self.calls.routes[LIST]
+        return count_by_service(self.calls.capabilities)["flow_service"] - self.calls.routes[LIST]
 
 
-async def deliveries(description: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return for each invocation of a flow job the reserved and the sent requests."""
-    async with moved_scenario(description, WIDE) as moved:
+async def measure_invocations(description: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the reserved and the sent requests of each invocation of a flow job."""
+    async with open_moved_scenario(description, WIDE) as moved:
         scenario = moved.scenario
-        plan = await moved.plan()
+        plan = await moved.start_and_plan()
         counted = Deliveries(scenario.tenant.calls)
         scenario.services = replace(scenario.services, request_budget=counted)
-        await moved.carry_out(plan)
+        await moved.approve_and_retire(plan)
         return counted.took
 
 
 @pytest.mark.parametrize("name", TAKES)
-async def test_a_delivery_takes_the_calls_that_are_reserved_for_it(name: str) -> None:
-    """The numbers are equal for every sort of flow."""
-    took = await deliveries(scenarios()[name])
+async def test_invocation_sends_the_reserved_number_of_requests(name: str) -> None:
+    """The numbers are equal for every kind of flow."""
+    took = await measure_invocations(build_seeds()[name])
 
     assert took == [(calls, calls) for calls in TAKES[name]]
 
 
-async def test_a_delivery_waits_for_more_where_the_flow_service_itself_has_to_lend() -> None:
-    """The first flow needs six more, because the app must try whether a share gives access."""
-    took = await deliveries(scenarios()["the same without a Dataverse share"])
+async def test_invocation_needs_more_requests_if_a_share_does_not_suffice() -> None:
+    """The first flow needs six more, because the app first tries whether a share gives access."""
+    took = await measure_invocations(build_seeds()["the same without a Dataverse share"])
 
     assert took == [(1, 1), (3, 9), (2, 2)]

@@ -1,7 +1,7 @@
-"""How many calls one flow takes from its approved plan to its retirement, by capability.
+"""Test how many requests one flow needs from its approved plan to its retirement.
 
-Counted at the tenant, over the wire, and held to the table in docs/performance.md. Beside it
-stands what a script calls that does the same by hand (`by_hand.py`).
+The tenant counts the requests over the wire, and the table in docs/performance.md has the limits.
+The script `by_hand.py` is compared.
 """
 
 import re
@@ -36,16 +36,16 @@ from tests.local_cloud.tenant.tenant_world import (
     definition,
     http_action,
 )
-from tests.performance.by_hand import by_hand
-from tests.performance.many_flows import flow_ids, many_flows, site_of
-from tests.performance.remediation_figures import SERVICES, by_service
+from tests.performance.by_hand import open_script_client
+from tests.performance.many_flows import build_flow_ids, build_many_flows, build_site_id
+from tests.performance.remediation_figures import SERVICES, count_by_service
 
 MANY = 50
 #: The table may be this far above what is counted, so that it does not grow stale.
 SLACK = 2
 
 
-def with_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[str, Any]:
+def add_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[str, Any]:
     """Add an app with a setting for the URL of each flow."""
     site = f"{GROUP}/providers/Microsoft.Web/sites/shop"
     settings = {f"URL_{n}": f"{{{{trigger_url:{one}}}}}" for n, one in enumerate(flow_ids)}
@@ -54,7 +54,7 @@ def with_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[s
     return description
 
 
-def scenarios() -> dict[str, dict[str, Any]]:
+def build_seeds() -> dict[str, dict[str, Any]]:
     """Return a tenant for each row of the table."""
     daily = build_flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
     calling = build_orders_seed(
@@ -63,20 +63,20 @@ def scenarios() -> dict[str, dict[str, Any]]:
     child = build_flow_seed(CHILD, "Book", definition(HTTP))
     parent = build_flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
     return {
-        "one called flow, a caller": with_callers(build_tenant_seed(build_orders_seed()), [ORDERS]),
-        "the same with an HTTP action": with_callers(build_tenant_seed(calling), [ORDERS]),
-        "the same without a Dataverse share": with_callers(
+        "one called flow, a caller": add_callers(build_tenant_seed(build_orders_seed()), [ORDERS]),
+        "the same with an HTTP action": add_callers(build_tenant_seed(calling), [ORDERS]),
+        "the same without a Dataverse share": add_callers(
             build_tenant_seed(build_orders_seed(), assumptions={"shares_let_people_ask": False}),
             [ORDERS],
         ),
         "one self-starting flow": build_tenant_seed(daily),
         "two dependent called flows": build_tenant_seed(child, parent),
-        f"each of {MANY} called flows, a caller each": many_flows(MANY),
+        f"each of {MANY} called flows, a caller each": build_many_flows(MANY),
     }
 
 
-def table() -> dict[str, dict[str, int]]:
-    """Return the table of docs/performance.md: requests by row and service."""
+def read_table() -> dict[str, dict[str, int]]:
+    """Return the table of docs/performance.md, with requests by row and service."""
     text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     section = text.partition("## Calls for each flow")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([^|]+?) \|((?: \d+ \|)+)$", section, re.MULTILINE)
@@ -86,8 +86,8 @@ def table() -> dict[str, dict[str, int]]:
     }
 
 
-async def counted(scenario: WireScenario) -> dict[str, int]:
-    """Return the requests of each service from the approval until each flow is retired."""
+async def count_requests(scenario: WireScenario) -> dict[str, int]:
+    """Return the requests to each service from the approval until each flow is retired."""
     settings = EnvironmentSettings(
         environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.REQUIRED, max_flows=PLENTY
     )
@@ -98,35 +98,37 @@ async def counted(scenario: WireScenario) -> dict[str, int]:
     await scenario.run(timedelta(days=40))
 
     assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
-    return by_service(scenario.tenant.calls.capabilities)
+    return count_by_service(scenario.tenant.calls.capabilities)
 
 
-@pytest.mark.parametrize("name", scenarios())
-async def test_a_flow_takes_the_calls_that_are_written_down(
+@pytest.mark.parametrize("name", build_seeds())
+async def test_flow_needs_the_documented_number_of_requests(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The requests are at most those in the table, and the table has no more than needed."""
-    async with wire_scenario(monkeypatch, tmp_path, scenarios()[name]) as scenario:
-        calls = await counted(scenario)
+    """The table's numbers are upper limits, and are no higher than necessary."""
+    async with wire_scenario(monkeypatch, tmp_path, build_seeds()[name]) as scenario:
+        calls = await count_requests(scenario)
 
     flows = MANY if name.startswith("each") else 1
     each = {service: -(-calls[service] // flows) for service in SERVICES}
-    told = table()[name]
+    told = read_table()[name]
     assert all(each[one] <= told[one] <= each[one] + SLACK for one in SERVICES), f"{each} {told}"
 
 
-async def test_what_it_takes_by_hand_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The script sends no needless request and checks each write."""
+async def test_script_needs_the_documented_number_of_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The script sends no unnecessary request, and reads back each write."""
     tenant = Tenant()
-    seed(tenant, many_flows(1, coOwners={OPERATOR: "CanEdit"}))
+    seed(tenant, build_many_flows(1, coOwners={OPERATOR: "CanEdit"}))
     async with TenantServer(tenant) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
         monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
         monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
 
-        async with by_hand() as hand:
-            await hand.move(flow_ids(1)[0], site_of(0))
+        async with open_script_client() as hand:
+            await hand.migrate(build_flow_ids(1)[0], build_site_id(0))
 
-    told = table()["one called flow, a caller, by a script"]
-    assert told == by_service(tenant.calls.capabilities)
+    told = read_table()["one called flow, a caller, by a script"]
+    assert told == count_by_service(tenant.calls.capabilities)

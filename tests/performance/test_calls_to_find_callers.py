@@ -1,4 +1,4 @@
-"""Test that a search for callers in Azure takes one request per list and per readable value set."""
+"""Test that a search for callers in Azure needs one request per list and set of values."""
 
 from copy import deepcopy
 from typing import Any
@@ -58,7 +58,7 @@ def describe_api_management() -> list[dict[str, Any]]:
     ]
 
 
-def described() -> dict[str, Any]:
+def build_seed() -> dict[str, Any]:
     """Return a tenant with many Azure resources that could be callers."""
     seed = deepcopy(build_description())
     azure = seed["azure"]
@@ -106,11 +106,11 @@ def build_container_app(number: int) -> dict[str, Any]:
     return resource("Microsoft.App/containerApps", f"app{number}", properties=properties)
 
 
-async def test_a_search_takes_one_request_per_list_and_value_set(
+async def test_caller_search_needs_one_request_per_list_and_value_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Lists of one page. A vault that was there before has one secret more."""
-    async with run_adapters(monkeypatch, described()) as app:
+    """Each list has one page. A vault of the standard seed has one more secret."""
+    async with run_adapters(monkeypatch, build_seed()) as app:
         environments, calls = await app.environments.list(), {}
         for name in KINDS:
             before = app.http.calls.total()

@@ -1,4 +1,4 @@
-"""Test the work of building pages of thousands of flows or audit entries, and their bytes."""
+"""Test the cost of pages with thousands of flows or audit entries."""
 
 import re
 from collections import Counter
@@ -57,7 +57,7 @@ BARE = """<!doctype html><table>{% for flow in flows %}
 {% endfor %}</table>"""
 
 
-async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
+async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
     """Return a remediation of many flows in progress: one real flow, repeated."""
     scenario = Scenario()
     scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
@@ -91,11 +91,11 @@ async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
 
 
 @pytest.mark.parametrize("owner", ["", "maker"])
-async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
+async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path, owner: str
 ) -> None:
-    """The page sorts, counts, draws and redacts all flows, or those of an owner, with actions."""
-    shown, flows = await large_remediation()
+    """The page sorts, counts and redacts all flows, or those of an owner, and shows actions."""
+    shown, flows = await build_large_remediation()
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
@@ -118,9 +118,9 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     assert ("owner=maker&amp;start=1800#flows" in page()) == bool(owner)
 
 
-async def test_live_update_of_two_thousand_flows_transfers_what_has_changed() -> None:
-    """Nothing, if no flow has changed; for the first or any other flow a small part of the page."""
-    shown, flows = await large_remediation()
+async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
+    """If no flow has changed, the update is empty; for one changed flow, it is small."""
+    shown, flows = await build_large_remediation()
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=shown.remediation.created_at)
 
@@ -148,11 +148,11 @@ async def test_live_update_of_two_thousand_flows_transfers_what_has_changed() ->
     assert find_changes(page(flows), known) == ""
 
 
-async def test_plan_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
+async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path,
 ) -> None:
     """The page sorts, groups and counts all flows, and shows those of one page."""
-    shown, flows = await large_remediation()
+    shown, flows = await build_large_remediation()
     [environment_job] = shown.environment_jobs
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
@@ -194,8 +194,8 @@ async def test_plan_page_of_two_thousand_flows_takes_little_more_than_a_bare_tab
     assert len(page().encode()) <= LARGEST_PAGE
 
 
-async def audited(entries: int) -> Grown:
-    """Return a tenant whose audit log has this number of entries, one every ten minutes, sealed."""
+async def build_audited_tenant(entries: int) -> Grown:
+    """Return a tenant with this number of sealed audit entries, one every ten minutes."""
     scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.http_flow("Orders")
@@ -225,17 +225,17 @@ async def audited(entries: int) -> Grown:
     return Grown(scenario=scenario, services=scenario.services, sizes=sizes)
 
 
-async def test_the_work_of_the_audit_page_does_not_grow_with_the_log() -> None:
-    """Its first page, its last and a page that finds nothing take a bounded number of rows."""
-    small, large = await audited(150), await audited(3_000)
+async def test_cost_of_the_audit_page_does_not_grow_with_the_log() -> None:
+    """The first page, the last one, and a search without a result read a limited number of rows."""
+    small, large = await build_audited_tenant(150), await build_audited_tenant(3_000)
     oldest = f"{large.services.now - timedelta(days=20):%Y-%m-%d}"
     found = [
-        await large.cost(
+        await large.measure_cost(
             lambda _, query=query: call(audit_page_api.show_audit_page, query=query)  # type: ignore[misc]  # the loop's
         )
         for query in ({}, {"until": oldest}, {"who": "nobody"})
     ]
-    few = await small.cost(lambda _: call(audit_page_api.show_audit_page))
+    few = await small.measure_cost(lambda _: call(audit_page_api.show_audit_page))
 
     assert [cost.operations for cost in found] == [few.operations] * 2 + [found[2].operations]
     assert found[2].operations <= few.operations
@@ -245,8 +245,8 @@ async def test_the_work_of_the_audit_page_does_not_grow_with_the_log() -> None:
     assert max(cost.size for cost in found) <= LARGEST_PAGE
 
 
-async def test_deletions_page_takes_as_many_requests_for_two_thousand_as_for_three() -> None:
-    """It reads the deletions with one query, and renders one page of them."""
+async def test_deletions_page_needs_as_many_requests_for_2000_as_for_three() -> None:
+    """The page reads the deletions with one query, and shows one page of them."""
     scenario = await retired_scenario()
     await compare_job_index(scenario.services)
     (one,) = await order_deletion(scenario)
@@ -266,7 +266,9 @@ async def test_deletions_page_takes_as_many_requests_for_two_thousand_as_for_thr
         )
         sizes = Counter((table, partition) for table, partition, _ in scenario.fakes.store.rows)
         tenant = Grown(scenario=scenario, services=scenario.services, sizes=sizes)
-        found.append(await tenant.cost(lambda _: call(deletions_page_api.show_deletions_page)))
+        found.append(
+            await tenant.measure_cost(lambda _: call(deletions_page_api.show_deletions_page))
+        )
     few, many = found
 
     assert many.operations == few.operations

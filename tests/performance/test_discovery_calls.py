@@ -1,7 +1,6 @@
-"""How many calls to the platform a discovery costs, counted on the wire.
+"""Test how many requests to the platform a discovery needs, counted over TLS.
 
-A tenant of 10,000 solution flows, of which 300 stay on Microsoft's key, answers over TLS; what is
-counted is what reached it.
+The tenant has 10,000 flows in solutions, of which 300 stay on Microsoft's key.
 """
 
 from collections import Counter
@@ -34,7 +33,7 @@ from tests.local_cloud.tenant.tenant_world import (
     child_action,
     definition,
 )
-from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
+from tests.performance.large_environment import FLOWS, HELD_BACK, build_flow_id
 
 #: Reports, definitions, callers and plan; reading trigger URLs is counted apart.
 MOST_CALLS = 45
@@ -47,8 +46,8 @@ JOB = EnvironmentJob(
 )
 
 
-def _fill(platform: Adapters) -> None:
-    """Fill the tenant: 10,000 solution flows, a few others, and parents among those that stay."""
+def _add_flows(platform: Adapters) -> None:
+    """Add 10,000 flows in solutions and a few others, with parents among the flows that stay."""
     world = platform.world
     already = len(world.environment.flows)
     parents = HELD_BACK // 10
@@ -57,21 +56,21 @@ def _fill(platform: Adapters) -> None:
         if number < children:
             content = definition(HTTP)
         elif number < children + parents:
-            content = definition(BUTTON, child_action(id_of(number - children)))
+            content = definition(BUTTON, child_action(build_flow_id(number - children)))
         else:
             content = definition(BUTTON)
-        _add(platform, number, content, in_solution=True)
+        _add_flow(platform, number, content, in_solution=True)
     for number in range(FLOWS, FLOWS + OUTSIDE):
-        _add(platform, number, definition(HTTP), in_solution=False)
+        _add_flow(platform, number, definition(HTTP), in_solution=False)
     world.platform.assumptions.my_flows_have_rows = False
 
 
-def _add(platform: Adapters, number: int, content: object, *, in_solution: bool) -> None:
+def _add_flow(platform: Adapters, number: int, content: object, *, in_solution: bool) -> None:
     seed_flow(
         platform.world.tenant,
         platform.world.environment,
         {
-            "workflowEntityId": id_of(number),
+            "workflowEntityId": build_flow_id(number),
             "displayName": f"Flow {number}",
             "definition": content,
             "owner": MAKER,
@@ -82,13 +81,13 @@ def _add(platform: Adapters, number: int, content: object, *, in_solution: bool)
 
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return the tenant and the adapters."""
+    """Return the adapters on this tenant."""
     async with run_adapters(monkeypatch) as platform:
-        _fill(platform)
+        _add_flows(platform)
         yield platform
 
 
-def _services(platform: Adapters) -> Services:
+def _build_services(platform: Adapters) -> Services:
     return replace(
         services_of(fakes_of(World()).ports),
         environments=platform.environments,
@@ -99,14 +98,14 @@ def _services(platform: Adapters) -> Services:
     )
 
 
-def parts_of(services: Services) -> FencedRows[DiscoveryPage]:
+def build_discovery_rows(services: Services) -> FencedRows[DiscoveryPage]:
     """Return the rows of the job's discovery."""
     return FencedRows(services.tables.discovery_pages, JOB.id)
 
 
-async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
+async def _run_to_plan(services: Services, environment: Environment) -> list[PlanItem]:
     """Run an environment job until its plan."""
-    rows = parts_of(services)
+    rows = build_discovery_rows(services)
     assert not await read_flows_still_to_move(services, environment.id, rows)
     found = await discover(services, environment, rows)
     request = CallerSearchRequest(
@@ -122,8 +121,8 @@ async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     return items
 
 
-async def test_flows_of_managed_solutions_are_listed_by_themselves(platform: Adapters) -> None:
-    """One request lists managed flows, instead of ten thousand definitions."""
+async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> None:
+    """The app does not read ten thousand definitions for this."""
     environment = await platform.environment()
     managed = list(platform.world.environment.order)[100:103]
     for flow in managed:
@@ -136,17 +135,15 @@ async def test_flows_of_managed_solutions_are_listed_by_themselves(platform: Ada
     assert platform.world.tenant.calls.routes["dataverse.list_workflows"] == 1
 
 
-async def test_ten_thousand_flows_are_planned_within_few_calls(platform: Adapters) -> None:
-    """A plan needs the reports, each definition once, each caller kind, and one for each other
-    flow.
-    """
+async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> None:
+    """The app reads the reports, each definition once, each caller kind, and other flows singly."""
     await platform.world.migrate()
     environment = await platform.environment()
-    services = _services(platform)
+    services = _build_services(platform)
     calls = platform.world.tenant.calls
     calls.reset()
 
-    items = await _plan(services, environment)
+    items = await _run_to_plan(services, environment)
 
     alone = calls.routes.pop("flow_service.admin_get_flow")
     counted = Counter({route: n for route, n in calls.routes.items() if _is_platform(route)})
@@ -157,38 +154,43 @@ async def test_ten_thousand_flows_are_planned_within_few_calls(platform: Adapter
 
 
 @pytest.mark.parametrize("read", [7, 19])
-async def test_a_discovery_killed_after_a_page_reads_only_the_pages_that_are_left(
+async def test_resumed_discovery_reads_only_the_remaining_pages(
     platform: Adapters, read: int
 ) -> None:
-    """Of twenty pages, those that were read are not read again, nor is the report."""
+    """The process was killed after a page.
+
+    Neither the pages before nor the report are read again.
+    """
     await platform.world.migrate()
     environment = await platform.environment()
-    services = _services(platform)
+    services = _build_services(platform)
     tenant = platform.world.tenant
     tenant.faults.add(Fault(route=PAGES, kind=FaultKind.DROP_BEFORE, skip=read, times=None))
     with pytest.raises(ServiceUnavailable):
-        await discover(services, environment, parts_of(services))
+        await discover(services, environment, build_discovery_rows(services))
     tenant.faults.clear()
     tenant.calls.reset()
 
-    found = await discover(services, environment, parts_of(services))
+    found = await discover(services, environment, build_discovery_rows(services))
 
     assert tenant.calls.routes[PAGES] == FLOWS // 500 - read
     assert tenant.calls.routes["flow_service.admin_list_flows_on_microsoft_key"] == 0
     assert len(found.flows_on_microsoft_key) >= HELD_BACK
 
 
-async def test_a_full_reconciliation_costs_a_call_for_each_page(platform: Adapters) -> None:
-    """A reconciliation runs only on request; it names only the flows outside solutions here."""
+async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adapters) -> None:
+    """The comparison runs only on request. Here it finds only flows outside solutions."""
     await platform.world.migrate()
     environment = await platform.environment()
-    services = _services(platform)
+    services = _build_services(platform)
     calls = platform.world.tenant.calls
     calls.reset()
-    found = await discover(services, environment, parts_of(services))
+    found = await discover(services, environment, build_discovery_rows(services))
     assert (calls.routes[LISTS], found.findings) == (0, ())
 
-    reconciled = await discover(services, environment, parts_of(services), reconcile=True)
+    reconciled = await discover(
+        services, environment, build_discovery_rows(services), reconcile=True
+    )
 
     size = platform.world.platform.assumptions.flow_page
     assert calls.routes[LISTS] == -(-len(platform.world.environment.flows) // size)

@@ -1,4 +1,4 @@
-"""Test how much memory a discovery uses, measured in a separate process."""
+"""Test how much memory a discovery needs, in a separate process."""
 
 import json
 import subprocess
@@ -15,8 +15,8 @@ MOST_BYTES = 256 * 1024 * 1024
 
 
 @pytest.mark.parametrize("held_back", [HELD_BACK, FLOWS])
-def test_ten_thousand_definitions_are_never_held_at_once(held_back: int) -> None:
-    """Memory contains one page of definitions, the data of flows that stay, and the calls."""
+def test_discovery_never_has_all_definitions_in_memory(held_back: int) -> None:
+    """Memory contains one page of definitions, the data of flows that stay, and their calls."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.performance.discovery_memory", str(held_back)],
         cwd=ROOT,

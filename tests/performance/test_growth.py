@@ -1,6 +1,6 @@
-"""Timers, health, status and pages cost the same however much of the past is kept.
+"""Test that the cost of timers, health, status and pages does not grow with the history.
 
-Rows are those that the store walks over to answer: it has no index but its keys.
+Rows are counted as the store reads them, because its only index is its keys.
 """
 
 import re
@@ -10,7 +10,14 @@ from functions import dashboard_api
 from functions.dashboard.flow_lists import FLOWS_ON_PAGE
 from shared.bootstrap import provide
 from tests.functional.scenarios.app_calls import call
-from tests.performance.growth import SIZES, Cost, Grown, grown, linear_uses, uses
+from tests.performance.growth import (
+    SIZES,
+    Cost,
+    Grown,
+    build_grown_tenant,
+    list_flat_uses,
+    list_linear_uses,
+)
 
 #: The most operations, rows and bytes of a page at any size.
 MOST_OPERATIONS, MOST_ROWS, MOST_BYTES = 130, 700, 300_000
@@ -29,23 +36,25 @@ SLOPES = {
 }
 
 
-async def costs(tenant: Grown, named: dict[str, Any]) -> dict[str, Cost]:
+async def measure_costs(tenant: Grown, named: dict[str, Any]) -> dict[str, Cost]:
     """Return the cost of each use case."""
-    return {name: await tenant.cost(use) for name, use in named.items()}
+    return {name: await tenant.measure_cost(use) for name, use in named.items()}
 
 
-async def test_cost_does_not_grow_with_what_is_retired() -> None:
-    """The cost is equal at 100, 1,000 and 10,000 retired flows, with 0.9 old jobs for each."""
+async def test_cost_does_not_grow_with_the_number_of_retired_flows() -> None:
+    """The tenants have 100, 1,000 and 10,000 retired flows, with 0.9 earlier jobs for each."""
     flat: dict[str, list[Cost]] = {}
     linear: dict[str, list[Cost]] = {}
     for size in SIZES:
-        tenant = await grown(size)
-        for name, cost in (await costs(tenant, uses(tenant.scenario))).items():
+        tenant = await build_grown_tenant(size)
+        for name, cost in (await measure_costs(tenant, list_flat_uses(tenant.scenario))).items():
             flat.setdefault(name, []).append(cost)
         named = {
-            name: use for name, use in linear_uses(tenant.scenario, size).items() if name in SLOPES
+            name: use
+            for name, use in list_linear_uses(tenant.scenario, size).items()
+            if name in SLOPES
         }
-        for name, cost in (await costs(tenant, named)).items():
+        for name, cost in (await measure_costs(tenant, named)).items():
             linear.setdefault(name, []).append(cost)
         await check_pages(tenant, size)
 
@@ -62,7 +71,7 @@ async def test_cost_does_not_grow_with_what_is_retired() -> None:
 
 
 async def check_pages(tenant: Grown, size: int) -> None:
-    """Read the first, second and last page of a remediation, and check that none is cut."""
+    """Read the first, second and last page of a remediation, and check that each is complete."""
     provide(tenant.services)
     identity = tenant.scenario.remediation.id
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""Test that the timer reads no job in a minute in which nothing is due."""
+"""Test that the timer reads no job in a minute in which none is due."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -57,8 +57,8 @@ class Noted(Store):
             yield row
 
 
-async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
-    """A thousand jobs are done, and a thousand are in their no-call period."""
+async def test_timer_reads_no_job_if_none_is_due() -> None:
+    """A thousand jobs are retired, and a thousand are in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.http_flow("Orders")
     scenario.build.link()

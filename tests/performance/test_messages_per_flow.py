@@ -1,6 +1,6 @@
 """Test how many messages a flow needs from its plan to its retirement.
 
-Counted where the broker takes them, duplicates that it would drop among them.
+Messages are counted when they are sent, including duplicates that the broker would drop.
 """
 
 from datetime import timedelta
@@ -19,10 +19,10 @@ MOST_SHARED = 30
 
 
 @pytest.mark.parametrize("flows", [10, 80])
-async def test_messages_grow_in_a_straight_line(
+async def test_number_of_messages_is_proportional_to_the_flows(
     flows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment job starts its flow jobs once, and few of their ends send it a message."""
+    """The environment job starts its flow jobs once; few of them send it a message at their end."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.driver.most_at_once = 100 * flows
     for number in range(flows):

@@ -1,7 +1,7 @@
-"""How many calls to Azure Resource Manager the network takes per flow, in a rollout of many.
+"""Test how many requests to Azure Resource Manager the network check needs per flow.
 
-Proofs come as far apart as the flow service's five calls a minute hold them, on a clock of the
-test's, so that what was read grows old in between. One firewall of each kind is there.
+Flows are verified as far apart as the flow service's five requests a minute allow, on a clock of
+the test, so that network snapshots expire in between. There is one firewall of each kind.
 """
 
 import builtins
@@ -27,7 +27,7 @@ from tests.fakes.test_world import World
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.performance.operation_count import count_operations
-from tests.performance.test_calls_per_flow import table
+from tests.performance.test_calls_per_flow import read_table
 
 PREFIX = "20.61.88.128/26"
 #: What a proof with no reading to share calls, at least: two for each kind.
@@ -38,7 +38,7 @@ MOST = {30: (0.95, 0.95), 100: (0.6, 0.3), 300: (0.6, 0.1)}
 
 @dataclass(slots=True)
 class Counted(PagedResourceReader, ServiceTags):
-    """A reader of resources and of the service tag list that counts the requests."""
+    """A reader of resources and of the service tag list that counts its requests."""
 
     resources: PagedResourceReader
     tags: ServiceTags
@@ -85,8 +85,8 @@ class Counted(PagedResourceReader, ServiceTags):
         return await self.tags.get_list()
 
 
-async def calls_of_proofs(flows: int, apart: timedelta) -> int:
-    """Return the network requests of this number of flows, which are verified one after another."""
+async def count_requests_to_verify(flows: int, apart: timedelta) -> int:
+    """Return the network requests to verify this number of flows one after another."""
     world = World()
     environment_id = Builder(world).environment.id
     for tag in FLOW_TAGS:
@@ -111,19 +111,21 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
 
 
 @pytest.mark.parametrize("flows", MOST)
-async def test_the_network_takes_less_than_a_call_per_flow(flows: int) -> None:
-    """More flows need fewer requests for each."""
-    calls = table()["each of 50 called flows, a caller each"]["flow_service"]
+async def test_network_check_needs_less_than_one_request_per_flow(flows: int) -> None:
+    """More flows need fewer requests each."""
+    calls = read_table()["each of 50 called flows, a caller each"]["flow_service"]
     apart = timedelta(minutes=calls / Settings(tenant_id="fakes").flow_service_requests_per_minute)
 
-    counted = [await calls_of_proofs(flows, one) / flows for one in (apart, timedelta(seconds=1))]
+    counted = [
+        await count_requests_to_verify(flows, one) / flows for one in (apart, timedelta(seconds=1))
+    ]
 
-    assert await calls_of_proofs(1, apart) >= FEWEST_ALONE
+    assert await count_requests_to_verify(1, apart) >= FEWEST_ALONE
     assert all(one <= most for one, most in zip(counted, MOST[flows], strict=True)), counted
 
 
-def test_a_proof_costs_the_same_however_many_open_firewalls_there_are() -> None:
-    """Each of a hundred times as many apps claims a host, but a flow calls only one of them."""
+def test_cost_of_a_network_check_does_not_grow_with_other_firewalls() -> None:
+    """A flow calls only one of the hosts that the apps have."""
 
     def operations(apps: int) -> int:
         walls = [

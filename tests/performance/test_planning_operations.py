@@ -1,4 +1,4 @@
-"""Test the operations and decoded definitions that planning needs for each flow."""
+"""Test how many operations and decoded definitions planning needs."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from tests.performance.large_environment import (
     SEARCH,
     LargeReports,
     LargeWorkflows,
-    definition_texts,
-    services_for,
+    build_services,
+    read_definition_texts,
 )
 from tests.performance.operation_count import count_operations
 
@@ -38,25 +38,25 @@ JOB = EnvironmentJob(
 )
 
 
-async def plan(services: Services) -> list[PlanItem]:
+async def run_to_plan(services: Services) -> list[PlanItem]:
     """Run an environment job until its plan."""
     parts = FencedRows(services.tables.discovery_pages, JOB.id)
     found = await discover(services, ENVIRONMENT, parts)
     await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, JOB.id))
     items, _ = await make_plan(services, JOB, found)
-    await parts.clear()  # or the next run would find all of it done
+    await parts.clear()  # otherwise the next run would reuse the rows
     return items
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """Return definitions, to be used in turn."""
-    return definition_texts()
+    """Return definitions that the flows use in turn."""
+    return read_definition_texts()
 
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that receives each decoded text."""
+    """Return a list to which each decoded text is added."""
     texts: list[str] = []
     loads = json.loads
 
@@ -68,45 +68,48 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
-def test_planning_decodes_few_definitions_of_flows_that_do_not_stay(
+def test_planning_decodes_few_definitions_if_few_flows_stay(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """The text alone decides for most definitions, and none is decoded three times."""
-    items = asyncio.run(plan(services_for(LargeWorkflows(texts), LargeReports())))
+    """For most definitions, a search of the text suffices. None is decoded three times."""
+    items = asyncio.run(run_to_plan(build_services(LargeWorkflows(texts), LargeReports())))
 
     assert len(items) == HELD_BACK
     assert len(decoded) <= FLOWS // 4
 
 
-def test_planning_decodes_each_definition_once_where_every_flow_stays(
+def test_planning_decodes_each_definition_once_if_every_flow_stays(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """The plan and the digest come from the same decoding."""
+    """The plan and the digest use the same decoded definition."""
     flows = len(texts)
 
-    asyncio.run(plan(services_for(LargeWorkflows(texts, flows), LargeReports(flows))))
+    asyncio.run(run_to_plan(build_services(LargeWorkflows(texts, flows), LargeReports(flows))))
 
     assert len(decoded) <= flows
 
 
-def test_planning_takes_few_operations_for_each_flow(texts: list[str]) -> None:
-    """This covers reading, classifying, the graph, callers and plan, if few flows stay."""
-    assert planning_operations(texts, FLOWS, HELD_BACK) <= MAX_OPERATIONS
+def test_planning_needs_few_operations_per_flow(texts: list[str]) -> None:
+    """Few flows stay on Microsoft's key.
+
+    Planning includes reading, classifying, graph and callers.
+    """
+    assert count_planning_operations(texts, FLOWS, HELD_BACK) <= MAX_OPERATIONS
 
 
-def test_planning_grows_evenly_where_every_flow_stays(texts: list[str]) -> None:
-    """Four times the flows take four times the operations."""
+def test_cost_of_planning_is_proportional_if_every_flow_stays(texts: list[str]) -> None:
+    """Four times the flows need four times the operations."""
     few, many = len(texts), 4 * len(texts)
 
-    once = planning_operations(texts, few, few)
-    four_times = planning_operations(texts, many, many)
+    once = count_planning_operations(texts, few, few)
+    four_times = count_planning_operations(texts, many, many)
 
     assert four_times <= MAX_OPERATIONS_IF_ALL_STAY
     assert four_times / once <= 1.05, (once, four_times)
 
 
-def planning_operations(texts: list[str], flows: int, held_back: int) -> float:
-    """Return the number of operations that a plan needs for each flow of its environment."""
-    services = services_for(LargeWorkflows(texts, flows), LargeReports(held_back))
-    asyncio.run(plan(services))  # what a process does once is done here
-    return count_operations(lambda: asyncio.run(plan(services))) / flows
+def count_planning_operations(texts: list[str], flows: int, held_back: int) -> float:
+    """Return the number of operations per flow that a plan needs."""
+    services = build_services(LargeWorkflows(texts, flows), LargeReports(held_back))
+    asyncio.run(run_to_plan(services))  # the first run also does what a process does once
+    return count_operations(lambda: asyncio.run(run_to_plan(services))) / flows

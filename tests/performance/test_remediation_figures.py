@@ -1,12 +1,12 @@
-"""What a remediation of called flows takes at the default budgets, in moved time, with its bounds.
+"""Test what a remediation of called flows needs at the default budgets.
 
-Each flow has a caller, an app of its own; the tenant takes five calls a minute of the flow service
-and refuses the sixth. `remediation_figures.py`, run as a module, counts the same for more flows.
+Each flow has a caller in a separate app. The tenant accepts five flow service requests a minute and
+rejects the sixth. `remediation_figures.py`, run as a module, counts the same for more flows.
 """
 
 from tests.functional.wire.wire_scenario import WIDE
-from tests.performance.many_flows import many_flows
-from tests.performance.remediation_figures import figures
+from tests.performance.many_flows import build_many_flows
+from tests.performance.remediation_figures import measure_remediation
 
 FLOWS = 20
 FIVE_A_MINUTE = {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}}
@@ -25,11 +25,11 @@ MOST_TIMES_WIDE = 1.1
 LONGEST_MINUTES_TO_FIRST_QUIET = 10
 
 
-async def test_a_small_budget_costs_time_only() -> None:
-    """Twenty flows send the same requests at the default budgets and at unlimited budgets."""
-    tenant = many_flows(FLOWS)
-    wide = await figures(tenant, WIDE)
-    found = await figures(tenant | FIVE_A_MINUTE)
+async def test_small_budget_needs_no_more_requests() -> None:
+    """Twenty flows send the same requests at the default budgets and at unlimited ones."""
+    tenant = build_many_flows(FLOWS)
+    wide = await measure_remediation(tenant, WIDE)
+    found = await measure_remediation(tenant | FIVE_A_MINUTE)
 
     assert found.calls["flow_service"] <= MOST_FLOW_SERVICE_CALLS, found
     assert sum(found.calls.values()) <= MOST_CALLS, found
@@ -45,9 +45,9 @@ async def test_a_small_budget_costs_time_only() -> None:
     assert found.throttled <= 1, found
 
 
-async def test_five_times_as_many_flows_take_five_times_as_long() -> None:
-    """A job far back in the request queue waits until its turn, and no request is lost by this."""
-    found = await figures(many_flows(5 * FLOWS) | FIVE_A_MINUTE)
+async def test_100_flows_need_five_times_as_long_as_20() -> None:
+    """A job far back in the request queue waits for its turn, and no request is sent twice."""
+    found = await measure_remediation(build_many_flows(5 * FLOWS) | FIVE_A_MINUTE)
 
     assert found.messages <= MOST_MESSAGES, found
     assert found.reads <= MOST_READS, found
@@ -56,10 +56,10 @@ async def test_five_times_as_many_flows_take_five_times_as_long() -> None:
     assert found.minutes_to_first_quiet <= LONGEST_MINUTES_TO_FIRST_QUIET, found
 
 
-async def test_where_only_the_flow_service_lends_its_calls_are_used() -> None:
-    """With shares that give no access, twenty flows need twice the requests, and use the budget."""
-    tenant = many_flows(FLOWS) | FIVE_A_MINUTE
-    found = await figures(tenant | {"assumptions": {"shares_let_people_ask": False}})
+async def test_flows_need_twice_the_requests_if_shares_give_no_access() -> None:
+    """The requests still use the whole budget."""
+    tenant = build_many_flows(FLOWS) | FIVE_A_MINUTE
+    found = await measure_remediation(tenant | {"assumptions": {"shares_let_people_ask": False}})
 
     assert found.calls["flow_service"] <= MOST_FLOW_SERVICE_CALLS_TO_LEND, found
     assert found.messages <= MOST_MESSAGES_TO_LEND, found

@@ -1,4 +1,4 @@
-"""Test how many rows the request queue reads for each job that waits in it."""
+"""Test how many rows the request queue reads for each waiting job."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -41,7 +41,7 @@ class CountedStore(MemoryStore):
 
 
 class Queue:
-    """Jobs that need a request to start and eight later, as a called flow does."""
+    """Jobs that need one request to start and eight later, as a called flow does."""
 
     def __init__(self, jobs: int) -> None:
         self.clock, self.store = ManualClock(), CountedStore()
@@ -52,8 +52,8 @@ class Queue:
         self.begun = set[str]()
         self.readings = 0
 
-    def demand_of(self, job: str) -> RequestDemand:
-        """Return what the next invocation of a job needs."""
+    def build_demand(self, job: str) -> RequestDemand:
+        """Return the demand of a job's next invocation."""
         row = ("flowjobs", "environment", job)
         if job in self.begun:
             return RequestDemand(job_id=job, requests=8, priority="1-97", row=row)
@@ -66,7 +66,7 @@ class Queue:
             job = min(self.due, key=self.due.__getitem__)
             if timer <= self.due[job]:
                 self.clock.advance_to(timer)
-                await self.budget.promote_waiters(self.come)
+                await self.budget.promote_waiters(self.call_up)
                 self.readings += 1
                 timer += MINUTE
                 continue
@@ -76,7 +76,7 @@ class Queue:
     async def run_job(self, job: str) -> None:
         """Run one invocation of a job, or let it wait."""
         self.readings += 1
-        demand = self.demand_of(job)
+        demand = self.build_demand(job)
         try:
             async with self.budget.reserve(demand):
                 for _ in range(demand.requests):
@@ -89,18 +89,20 @@ class Queue:
             del self.due[job]
         self.begun.add(job)
 
-    async def come(self, turn: QueuedJob) -> bool:
+    async def call_up(self, turn: QueuedJob) -> bool:
         """Make a waiting job due when its requests are available."""
         job = turn.row[2]
-        is_waiting = job in self.due and self.demand_of(job).queue_position == turn.queue_position
+        is_waiting = (
+            job in self.due and self.build_demand(job).queue_position == turn.queue_position
+        )
         if is_waiting:
             self.due[job] = turn.requests_available_at
         return is_waiting
 
 
 @pytest.mark.parametrize("jobs", [100, 1000])
-async def test_rows_of_each_reading_do_not_grow_with_the_length_of_the_queue(jobs: int) -> None:
-    """Each invocation that waits reads the queue, and so does the timer every minute."""
+async def test_rows_per_read_do_not_grow_with_the_queue(jobs: int) -> None:
+    """Each waiting invocation reads the queue, and the timer reads it every minute."""
     queue = Queue(jobs)
 
     await queue.run(MINUTE * 60)
@@ -110,8 +112,8 @@ async def test_rows_of_each_reading_do_not_grow_with_the_length_of_the_queue(job
     assert queue.store.rows_read <= MOST_ROWS * queue.readings
 
 
-async def test_totals_of_the_queue_are_those_of_its_rows() -> None:
-    """They are counted again if the row of the budget has none."""
+async def test_totals_of_the_queue_equal_its_rows() -> None:
+    """If the row of the budget has no totals, they are counted again."""
     queue = Queue(200)
     for job in list(queue.due):
         await queue.run_job(job)
@@ -127,7 +129,7 @@ async def test_totals_of_the_queue_are_those_of_its_rows() -> None:
 
 
 async def test_status_of_a_long_queue_reads_one_row() -> None:
-    """Health and the status page ask for it each time."""
+    """Health and the Overview page read the status each time."""
     queue = Queue(500)
     for job in list(queue.due):
         await queue.run_job(job)

@@ -1,14 +1,14 @@
-"""Test that a scan for many ids takes little longer than it takes to read the files."""
+"""Test that a scan for many ids takes little longer than reading the file."""
 
 from pathlib import Path
 
 from tests.performance.scan_time import PRESENT, measure_scan
 
 
-def test_a_scan_for_ten_thousand_ids_takes_at_most_twice_the_time_of_reading(
+def test_scan_for_10000_ids_takes_at_most_twice_as_long_as_reading(
     tmp_path: Path,
 ) -> None:
-    """All ids are sought in one pass; `python -m tests.performance.scan_time` reads 100 MiB."""
+    """One pass finds all ids. `python -m tests.performance.scan_time` reads 100 MiB."""
     ratio, found = measure_scan(tmp_path, 20)
 
     assert found == PRESENT

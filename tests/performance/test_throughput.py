@@ -1,7 +1,7 @@
-"""Remediations at the default budget of the flow service, five calls a minute, in moved time.
+"""Test remediations at the default budget of the flow service, five requests a minute.
 
-That budget decides how long a remediation takes: it is used while work waits, nothing is called
-twice because of it, and what was begun is ended before more is begun.
+This budget determines how long a remediation takes. While work waits, the whole budget is used. The
+budget causes no additional requests, and started jobs are completed before others start.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ LIMIT = BudgetLimit(
 )
 
 
-async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
+async def remediate_forty_flows(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
     """Remediate forty flows within a budget; return the requests and the jobs."""
     meter, scenario = Meter(), Scenario(mode=ApprovalPolicy.AUTOMATIC)
     put_on_budget(scenario, limit, meter)
@@ -38,14 +38,14 @@ async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
     return meter, list((await scenario.jobs()).values())
 
 
-async def test_a_small_budget_is_used_and_costs_no_call() -> None:
-    """At five requests a minute, 95 % of the budget is used until all callers are updated.
+async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
+    """Until all callers are updated, 95 % of the budget is used.
 
-    No service is called more often than where calls are plenty, but for a tenth, and the first
-    flow is quiet within ten minutes.
+    No service gets more than a tenth more requests than with a large budget. The first flow is in
+    its no-call period within ten minutes.
     """
-    wide, _ = await remediated(replace(LIMIT, calls=100_000))
-    meter, jobs = await remediated(LIMIT)
+    wide, _ = await remediate_forty_flows(replace(LIMIT, calls=100_000))
+    meter, jobs = await remediate_forty_flows(LIMIT)
 
     assert {job.state for job in jobs} == {FlowJobState.RETIRED}
     moved = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
