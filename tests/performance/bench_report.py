@@ -108,8 +108,10 @@ def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
             f"| {one['flows']:,} | {one['call_seconds'] * 1000:.0f} ms | {one['processes']} "
             f"| {one['seconds']:.1f} | {_compute_speed_ratio(one, hand):.1f} "
             f"| {f'{_compute_speed_ratio(one, parallel):.2f}' if parallel else ''} "
-            f"| {_compute_cpu_ratio(one, hand):.1f} ({_compute_cpu_ratio(one, hand, without_host=True):.1f}) "
-            f"| {one['tenant_cpu_seconds']:.0f} | {_count_requests_per_flow(one):.1f} | {one['load']:.1f} |"
+            f"| {_compute_cpu_ratio(one, hand):.1f} "
+            f"({_compute_cpu_ratio(one, hand, without_host=True):.1f}) "
+            f"| {one['tenant_cpu_seconds']:.0f} "
+            f"| {_count_requests_per_flow(one):.1f} | {one['load']:.1f} |"
         )
     if (cli := results.one("cli")) and (hand := results.one("hand", call_seconds=0.05)):
         yield ""

@@ -1,11 +1,14 @@
-"""A script that migrates flows with as few requests as possible, one at a time or several.
+r"""A script that migrates flows with as few requests as possible, one at a time or several.
 
-The settings of an app contain the URL of each flow. The script's user is an administrator and a co-
-owner of every flow. The script reads back each write; it handles no error and no interruption, and
-cannot roll back. Run as a program, it migrates the first flows of `many_flows.py` in the tenant
-that its environment variables name, and prints the cost as JSON: // HTTPS_PROXY=…
-REQUESTS_CA_BUNDLE=… IDENTITY_ENDPOINT=… IDENTITY_HEADER=… python -m tests.performance.by_hand 50 1
-1 // Flows that share an app need one at a time, because a write replaces all settings of the app.
+The settings of an app contain the URL of each flow. The script's user is an administrator and a
+co-owner of every flow. The script reads back each write; it handles no error and no interruption,
+and cannot roll back. Run as a program, it migrates the first flows of `many_flows.py` in the tenant
+that its environment variables name, and prints the cost as JSON:
+
+    HTTPS_PROXY=… REQUESTS_CA_BUNDLE=… IDENTITY_ENDPOINT=… IDENTITY_HEADER=… \
+        python -m tests.performance.by_hand 50 1 1
+
+Flows that share an app need one at a time, because a write replaces all settings of the app.
 """
 
 import asyncio

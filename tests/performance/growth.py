@@ -1,7 +1,8 @@
 """Measure what timers, actions and pages read from a store with a long history.
 
-Run as a module, it prints the table of docs/performance.md, with processor seconds on SQLite: //
-.venv/bin/python -m tests.performance.growth
+Run as a module, it prints the table of docs/performance.md, with processor seconds on SQLite:
+
+    .venv/bin/python -m tests.performance.growth
 """
 
 import argparse

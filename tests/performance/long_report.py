@@ -2,8 +2,9 @@
 
 The module counts requests from the start of the remediation to its plan, and from the approval
 until each flow of the plan is retired. A plan has a hundred flows by default. The budgets are the
-default ones, and time is simulated. // python -m tests.performance.long_report --stay 10000 --flows
-100
+default ones, and time is simulated.
+
+    python -m tests.performance.long_report --stay 10000 --flows 100
 """
 
 import argparse

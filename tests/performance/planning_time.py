@@ -1,8 +1,9 @@
 """Print the processor time of planning divided by that of decoding the definitions.
 
 All flows stay on Microsoft's key, so that planning decodes all definitions. Both times are measured
-in turn, so that other work on the machine affects both. The result is the median ratio. //
-FLOW_CORPUS=… python -m tests.performance.planning_time
+in turn, so that other work on the machine affects both. The result is the median ratio.
+
+    FLOW_CORPUS=… python -m tests.performance.planning_time
 """
 
 import asyncio

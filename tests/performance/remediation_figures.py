@@ -2,7 +2,8 @@
 
 The app is built by `build_services` with its default budgets, against the local tenant in this
 process. Time is simulated: days pass in seconds, and every request takes 50 ms of simulated time.
-// python -m tests.performance.remediation_figures --flows 100
+
+    python -m tests.performance.remediation_figures --flows 100
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Measure a tenant of retired originals in simulated time.
 
-Print the cost of days without changes, and how a year of them fills the store: // python -m
-tests.performance.retired_flows --flows 1000 --days 5
+Print the cost of days without changes, and how a year of them fills the store:
+
+    python -m tests.performance.retired_flows --flows 1000 --days 5
 """
 
 import argparse

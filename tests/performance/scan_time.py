@@ -1,7 +1,9 @@
 """Print the processor time of a scan divided by that of reading and decoding the file.
 
 Both are measured in turn, and the shortest times are compared, because other work on the machine
-can only make a measurement longer. // python -m tests.performance.scan_time
+can only make a measurement longer.
+
+    python -m tests.performance.scan_time
 """
 
 import time
