@@ -71,7 +71,7 @@ def start_again(
         ),
         does=[
             f"The app plans {format_count(len(flows), 'flow')} again, in a new remediation.",
-            "The plan may include changes that the app makes only in flows that a request names.",
+            "The plan may also change definitions, which it does only in named flows.",
             "The approval policy of the environment decides whether the plan awaits approval.",
         ],
     )

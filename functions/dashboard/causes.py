@@ -106,8 +106,10 @@ def _build_cause(
             message = jobs[0].message or message
         fixes = {fix}
     if code == NEEDS_CHANGES:
-        message = "This remediation changes nothing of these flows."
-        fix = "Follow the fix of each flow, then start a new remediation for it."
+        is_one = len(flows) == 1
+        message = f"This remediation does not change {'it' if is_one else 'them'}."
+        whose = "its fix" if is_one else "the fix of each flow"
+        fix = f"Follow {whose}, then start a new remediation for {'it' if is_one else 'them'}."
     if firewalls:
         message = _describe(firewalls)
         fix = "Fix each firewall or ignore it, then retry the flows."

@@ -11,6 +11,10 @@ from shared.domain.plans.environment_status import OngoingFlows
 
 #: Why an action that makes the app write is not offered.
 _REASON = "The kill switch is on. Turn it off first."
+#: When an action that is stored now takes effect.
+_LATER = "The app changes flows only after the kill switch is off."
+#: Ends of the URLs of these actions.
+_DELAYED = ("/approve", "/cancel", "/rollback", "/ignored-issues")
 #: Ends of the URLs of actions that do nothing while the kill switch is on.
 _HELD = ("/retry", "/network/firewall-fixes")
 
@@ -34,7 +38,9 @@ def build_banner(
 
 
 def hold(one: PageAction, view: PageContext) -> PageAction:
-    """Return the action as not possible if the kill switch prevents it now."""
-    if view.is_stopped and not one.unavailable_reason and one.action.endswith(_HELD):
+    """Return the action as the kill switch leaves it: not possible now, or with a later effect."""
+    if not view.is_stopped or one.unavailable_reason:
+        return one
+    if one.action.endswith(_HELD):
         return replace(one, unavailable_reason=_REASON)
-    return one
+    return replace(one, does=(*one.does, _LATER)) if one.action.endswith(_DELAYED) else one

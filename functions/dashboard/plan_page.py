@@ -6,7 +6,7 @@ from functools import cached_property
 from urllib.parse import urlencode
 
 from functions.dashboard.environment_actions import set_policy
-from functions.dashboard.kill_switch import build_banner
+from functions.dashboard.kill_switch import build_banner, hold
 from functions.dashboard.owner_lists import name_chosen_owner
 from functions.dashboard.page_actions import PageAction, build_approval
 from functions.dashboard.page_layout import PageContext, render_page
@@ -182,7 +182,10 @@ class ShownPlan:
             why_not = "The app cannot read the settings of the environment."
         elif self.is_read_only:
             why_not = f"{self.title} is read-only. {why_not}".strip()
-        return build_approval(self.remediation_id, self.version, self.view.principal, why_not)
+        return hold(
+            build_approval(self.remediation_id, self.version, self.view.principal, why_not),
+            self.view,
+        )
 
     @property
     def is_read_only(self) -> bool:

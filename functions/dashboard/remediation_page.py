@@ -137,7 +137,7 @@ def remediation_page(
         else [one for one in actions if one.action.endswith("/retry")],
         menu=[one for one in actions if not one.action.endswith("/retry")],
         started=format_start_source(shown.remediation),
-        issues=issues,
+        issues=[replace(one, ignore=hold(one.ignore, view)) for one in issues],
         past_issue_count=past_issue_count,
         fixes=_list_fixes(view, shown, closed_by),
         stopped=build_banner(view),

@@ -66,8 +66,14 @@ def summarize(
     return sentences
 
 
-def format_state_chip(shown: RemediationView) -> tuple[str, str]:
-    """Return the look and the words of the remediation's state."""
+def format_state_chip(shown: RemediationView) -> tuple[str, str, str]:
+    """Return the look, the words and the icon of the remediation's state; empty: of the look."""
+    look, words = _describe_state(shown)
+    is_plan = shown.progress.state is RemediationState.AWAITING_APPROVAL and look == "wait"
+    return look, words, "plan" if is_plan else ""
+
+
+def _describe_state(shown: RemediationView) -> tuple[str, str]:
     progress = shown.progress
     if progress.both_off_count:
         return "person", f"Both off: {_format_flows(progress.both_off_count)}"

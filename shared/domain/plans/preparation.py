@@ -56,7 +56,7 @@ def require_explicit_selection(item: PlanItem, command: str) -> PlanItem:
         item,
         action=PlannedAction.NEEDS_CHANGES,
         fix=(
-            "Make the proposed change yourself. Or let the app make it: start a new remediation "
+            "Make the proposed change yourself, or let the app make it: start a new remediation "
             f"for this flow (`{command}`)."
         ),
     )

@@ -102,8 +102,9 @@ async def _check_network(work: StepContext) -> None:
             await wait_until_visible(work, "The changed firewalls")
     if open_gaps:
         names = ", ".join(gap.firewall_name or gap.name for gap in open_gaps)
+        deny = "This firewall denies" if len(open_gaps) == 1 else "These firewalls deny"
         raise JobBlocked(
-            f"These firewalls deny the copy of {job.display_name}: {names}.",
+            f"{deny} the copy of {job.display_name}: {names}.",
             fix=" ".join(gap.fix for gap in open_gaps)
             + " Then retry. Or ignore the firewall; `cmkflow network fix` lists its name.",
             code=Reason.FIREWALL_DENIES,

@@ -59,5 +59,8 @@ async def test_no_page_offers_a_retry_while_the_kill_switch_is_on() -> None:
         assert not _RETRY.search(text), name
         assert 'action="/api/kill-switch/off"' in text, name
         assert "Change freeze, INC-4411" in text, name
+    later = "The app changes flows only after the kill switch is off."
+    delayed = {name for name, text in stopped.items() if later in text}
+    assert delayed == {"remediation", "flow"}
     for name in retried:
         assert "The kill switch is on. Turn it off first.</p>" in stopped[name], name
