@@ -33,10 +33,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
     return [
         SettingLine(
             title="The app may",
-            values=[
-                (POLICY_WORDS[settings.approval_policy].lower(), False),
-                (settings.approval_policy, True),
-            ],
+            values=[(POLICY_WORDS[settings.approval_policy].lower(), False)],
             actions=policy_actions(one, principal),
         ),
         SettingLine(

@@ -114,10 +114,7 @@ class PlanSummary:
                 found[NotMigratedReason.NEEDS_CHANGES] += 1
             elif not item.action.has_job:
                 found[item.not_migrated_reason or ""] += 1
-        return [
-            (number, *(left_words(why, number) if why else ("migrated already", "")))
-            for why, number in found.items()
-        ]
+        return [(number, *_describe_not_included(why, number)) for why, number in found.items()]
 
     @cached_property
     def unknowns(self) -> list[AcceptedUnknowns]:
@@ -214,3 +211,13 @@ class PlanSummary:
         if job.approved_by:
             return "done", "ok", "Approved"
         return "work", "go", str(job.state).replace("_", " ").capitalize()
+
+
+def _describe_not_included(why: str, number: int) -> tuple[str, str]:
+    """Return why this number of flows is not included, and what to do."""
+    if not why:
+        return "migrated already", ""
+    words, then = left_words(why, number)
+    if why == NotMigratedReason.NEEDS_CHANGES:
+        words = f"{'it' if number == 1 else 'they'} {words}"
+    return words, then

@@ -40,6 +40,8 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "confirm_by_link": ("confirm a caller", "confirmed a caller"),
     "remove_declared_caller": ("remove a declared caller", "removed a declared caller"),
 }
+#: Titles of pages whose route has another name.
+_PAGE_TITLES = {"status": "overview"}
 _PAGE = re.compile(r"show_(\w+)_page")
 _TARGET = re.compile(r"/api/(?P<kind>[\w-]+)(?:/(?P<id>[^/]+))?")
 #: Members of a state that say what a request was about.
@@ -117,7 +119,7 @@ def describe_operation(operation: str, status: int | None) -> str:
     """Return what was done, or tried without success, in the past tense."""
     plain = operation.replace("_", " ")
     if page := _PAGE.fullmatch(operation):
-        plain = f"open the {page[1].replace('_', ' ')} page"
+        plain = f"open the {_PAGE_TITLES.get(page[1], page[1].replace('_', ' '))} page"
     infinitive, past = _OPERATIONS.get(operation, (plain, f"requested {plain}"))
     match find_result(status):
         case AuditResult.DONE:

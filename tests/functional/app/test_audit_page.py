@@ -163,7 +163,7 @@ async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: 
     assert any("the kill switch off Reason: Turned off for a test. Done" in one for one in lines)
     assert any(f" {name}: version {plan.version} Done" in one for one in lines)
     assert any(
-        "Tried to open the status page nora@contoso.example has no role" in one for one in lines
+        "Tried to open the overview page nora@contoso.example has no role" in one for one in lines
     )
 
 

@@ -93,7 +93,7 @@ def test_plan_and_evidence_count_the_same_callers(pages: Pages) -> None:
     plan, evidence = pages["plan-awaiting"], pages["evidence"]
 
     assert "3 known callers are flows of this plan: their copies call the copies" in plan
-    assert "1 flow is not included: needs changes first." in plan
+    assert "1 flow is not included: it needs changes first." in plan
     rows = re.findall(r"2026-03-\d\d [\d:]{8} (\d+)(?:, \d+ by a person)? off, 2026", evidence)
     assert f"Callers updated by the app {sum(map(int, rows))} 0" in evidence
     assert "2 March 2026 to 20 April 2026" in evidence
