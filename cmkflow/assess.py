@@ -190,7 +190,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
             "Effort": (
                 f"{format_number(effort['copies'], 'flow')} to copy, "
                 f"{format_number(effort['callers'], 'caller')} to change, "
-                f"{effort['manual_callers']} manually"
+                f"{effort['manual_callers']} manually; {effort['url_holder_count']} hold the URL"
             ),
             "Requests": (
                 f"{effort['requests']} in about {format_number(effort['minutes'], 'minute')} "

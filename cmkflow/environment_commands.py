@@ -53,6 +53,7 @@ def _format_environment(answer: Any) -> Facts:
             "Firewalls the app may fix": "\n".join(settings["writable_firewalls"]),
             "Callers from runs": "read" if settings["observe_callers"] else "not read",
             "Ignored issues": "\n".join(waived),
+            "Callers may refer to URL secrets": "yes" if settings["has_url_secrets"] else "no",
         }
     )
 
@@ -127,6 +128,13 @@ def set_environment(
             ),
         ),
     ] = None,
+    url_secrets: Annotated[
+        bool | None,
+        typer.Option(
+            "--url-secrets/--no-url-secrets",
+            help="Whether callers may refer to a Key Vault secret with the URL.",
+        ),
+    ] = None,
 ) -> object:
     """Change settings of an environment; options that are omitted keep their value."""
     said = {
@@ -137,6 +145,7 @@ def set_environment(
         "pilot_flows": _parse_ids(pilot),
         "writable_firewalls": _parse_ids(writable_firewall),
         "observe_callers": observe_callers,
+        "has_url_secrets": url_secrets,
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:

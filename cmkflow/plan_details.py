@@ -51,7 +51,9 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
     for caller in item["callers"]:
         is_manual = caller["manual_reason"] and item["action"] != PlannedAction.ADD_TO_SOLUTION
         manual = f" (manual: {caller['manual_reason']})" if is_manual else ""
-        yield Paragraph(text=f"Caller: {caller['label']}{manual}")
+        why = caller["by_value_reason"]
+        holds = f" (holds the URL: {why})" if why else ""
+        yield Paragraph(text=f"Caller: {caller['label']}{manual}{holds}")
     for number, write in enumerate(item["planned_changes"], start=1):
         yield Paragraph(text=f"{number}. {write}")
     yield from (Paragraph(text=f"Unknown: {what}") for what in item["unknowns"])

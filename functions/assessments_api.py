@@ -66,6 +66,8 @@ class AssessedCallerResponse(ApiResponse):
     label: str
     manual_reason: str
     is_broken: bool
+    #: It holds the URL itself, not a reference to a secret with it.
+    holds_url: bool
 
 
 class AssessedFlowResponse(ApiResponse):
@@ -124,6 +126,7 @@ class EffortEstimateResponse(ApiResponse):
     no_call_days: int
     share_of_daily_pool: float
     unknown_reason: str
+    url_holder_count: int
 
 
 class AssessmentResponse(ApiResponse):

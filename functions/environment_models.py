@@ -73,6 +73,8 @@ class EnvironmentSettingsRequest(RequestModel):
     observe_callers: bool | None = None
     #: Name of an ignored firewall issue → justification.
     ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
+    #: Whether callers may refer to URL secrets, if the app has a vault for them.
+    has_url_secrets: bool | None = None
     #: `version` of the settings that were read; if they have changed since, nothing is changed.
     seen_version: SettingsVersion | None = None
 
@@ -129,6 +131,7 @@ class EnvironmentSettingsResponse(ApiResponse):
     writable_firewalls: list[str]
     observe_callers: bool
     ignored_issues: dict[str, str]
+    has_url_secrets: bool
     #: Changes with every setting.
     version: str
 
@@ -172,6 +175,7 @@ class EnvironmentResponse(ApiResponse):
                 writable_firewalls=sorted(settings.writable_firewalls),
                 observe_callers=settings.observe_callers,
                 ignored_issues=settings.ignored_issues,
+                has_url_secrets=settings.has_url_secrets,
                 version=settings.version,
             ),
         )

@@ -81,6 +81,9 @@ class PlannedCallerResponse(ApiResponse):
     label: str
     #: Why the app cannot change the caller; empty if it can.
     manual_reason: str
+    #: Why the caller keeps holding the URL; empty if the app makes it refer to a secret. Null if
+    #: its kind cannot refer to secrets, or none is wanted.
+    by_value_reason: str | None
 
 
 class PlanItemResponse(ApiResponse):

@@ -35,6 +35,12 @@ param firewallResourceGroupIds string = ''
 @description('Ids of key vaults, separated by commas, that settings reference. The app may read their secrets. Empty: no setting references a vault.')
 param settingsVaultIds string = ''
 
+@description('Resource id of the key vault for one secret with the trigger URL of each flow. Empty: callers hold URLs.')
+param triggerUrlVaultId string = ''
+
+@description('Object ids, separated by commas, of the identities of apps that refer to these secrets. They may read all secrets of that vault.')
+param triggerUrlReaderIds string = ''
+
 @description('Whether to create the system topic of this subscription. A subscription can have only one: set false if it exists.')
 param createPolicyTopic bool = true
 
@@ -64,6 +70,9 @@ var watched = empty(watchedSubscriptionIds)
 var firewallGroups = empty(firewallResourceGroupIds) ? [] : split(replace(firewallResourceGroupIds, ' ', ''), ',')
 var callerGroups = empty(callerResourceGroupIds) ? [] : split(replace(callerResourceGroupIds, ' ', ''), ',')
 var settingsVaults = empty(settingsVaultIds) ? [] : split(replace(settingsVaultIds, ' ', ''), ',')
+var triggerUrlReaders = empty(triggerUrlVaultId) || empty(triggerUrlReaderIds)
+  ? []
+  : split(replace(triggerUrlReaderIds, ' ', ''), ',')
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
@@ -133,6 +142,13 @@ module settingsVaultRights 'modules/settings-vault.bicep' = [
   }
 ]
 
+module triggerUrlRights 'modules/settings-vault.bicep' = [
+  for id in triggerUrlReaders: {
+    scope: resourceGroup(split(triggerUrlVaultId, '/')[2], split(triggerUrlVaultId, '/')[4])
+    params: { vaultName: split(triggerUrlVaultId, '/')[8], principalId: id }
+  }
+]
+
 module app 'modules/function-app.bicep' = {
   scope: group
   params: {
@@ -150,6 +166,9 @@ module app 'modules/function-app.bicep' = {
     serviceAccountTokenCacheUrl: operatorVault.outputs.tokenCacheUrl
     evidenceKeyUrl: evidenceKey.outputs.keyUrl
     signInClientId: signInClientId
+    triggerUrlVault: empty(triggerUrlVaultId)
+      ? ''
+      : 'https://${split(triggerUrlVaultId, '/')[8]}${environment().suffixes.keyvaultDns}'
     tunables: tunables
   }
   // App Service resolves references when settings change, and then once a day.

@@ -102,6 +102,10 @@ class Settings(AccessSettings):
     #: Empty: evidence files have no time stamp.
     time_stamp_authority: str = ""
 
+    #: URL of the Key Vault (`https://NAME.vault.azure.net`) for one secret with each flow's trigger
+    #: URL, to which callers then refer. Empty: callers hold the URL.
+    trigger_url_vault: str = ""
+
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and
     #: lowers the rate.

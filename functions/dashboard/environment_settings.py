@@ -17,6 +17,13 @@ from shared.use_cases.show_environments import KnownEnvironment
 _WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
+#: By `has_url_secrets`.
+_URL_SECRETS = {
+    True: "callers may refer to a Key Vault secret with the URL",
+    False: "callers hold URLs",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingLine:
     """One setting: its values, and what a person may change."""
@@ -88,6 +95,11 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
             title="Firewalls that the app may change",
             values=[(one, True) for one in sorted(settings.writable_firewalls)],
         ),
+        SettingLine(
+            title="URL secrets",
+            values=[(_URL_SECRETS[settings.has_url_secrets], False)],
+            actions=[_change_url_secrets(one, principal)],
+        ),
     ]
 
 
@@ -114,6 +126,23 @@ def _change(
         fields=(("seen_version", one.settings.version), *fields),
         inputs=inputs,
         does=does,
+    )
+
+
+def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> PageAction:
+    allows = not one.settings.has_url_secrets
+    return _change(
+        one,
+        principal,
+        "Allow URL secrets" if allows else "Keep URLs",
+        [
+            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
+            "if the app has a vault for it. Callers that can read it refer to it."
+            if allows
+            else "A plan that is made from now on writes URLs into callers.",
+            "Existing plans stay as they are.",
+        ],
+        fields=(("has_url_secrets", str(allows).lower()),),
     )
 
 

@@ -175,19 +175,23 @@ class PlanSummary:
         def is_updated(action: PlannedAction, method: MigrationMethod, _: bool = True) -> bool:
             return action.is_copy and method is MigrationMethod.UPDATE_CALLERS
 
-        callers = {
-            (caller.kind, caller.label): caller.is_copied
+        planned = [
+            caller
             for item in self.included
             if item.callers and is_updated(item.action, item.migration_method)
             for caller in item.callers
             if not caller.manual_reason and caller.kind != "more"
-        }
+        ]
+        callers = {(caller.kind, caller.label): caller.is_copied for caller in planned}
         updated = [kind for (kind, _), is_copied in callers.items() if not is_copied]
         return {
             "copies": count(lambda action, *_: action.is_copy),
             "new_urls": count(lambda *kind: is_updated(*kind) and kind[2]),
             "callers": len(updated),
             "copied_callers": len(callers) - len(updated),
+            "secrets": len({item.url_secret for item in self.included} - {""}),
+            "referring": len({one.label for one in planned if one.is_to_refer}),
+            "holding": len({one.label for one in planned if one.by_value_reason}),
             "restarts": sum(kind in RESTARTING_KINDS for kind in updated),
             "kept_on": count(is_updated),
             "cut_over": count(lambda action, *_: action is PlannedAction.CUT_OVER),

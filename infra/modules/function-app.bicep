@@ -16,6 +16,7 @@ param serviceAccountClientId string
 param serviceAccountTokenCacheUrl string
 param evidenceKeyUrl string
 param signInClientId string
+param triggerUrlVault string
 
 @secure()
 param tunables { *: string }
@@ -37,6 +38,7 @@ var places = {
   CMK_EVIDENCE_KEY: evidenceKeyUrl
   CMK_STORAGE_ACCOUNT: storageAccount
   CMK_SIGN_IN_CLIENT_ID: signInClientId
+  CMK_TRIGGER_URL_VAULT: triggerUrlVault
   // App Service authentication: the identity's token replaces the registration's secret.
   OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
   WEBSITE_AUTH_AAD_ALLOWED_TENANTS: tenant().tenantId

@@ -1,4 +1,4 @@
-// Allows the app to read the secrets of a key vault that its settings reference:
+// Allows an app to read the secrets of a key vault that its settings reference:
 // `@Microsoft.KeyVault(SecretUri=…)`.
 param vaultName string
 param principalId string

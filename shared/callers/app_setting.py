@@ -6,7 +6,7 @@ jobs out.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,18 +14,22 @@ from urllib.parse import urlsplit
 
 from shared.callers.named_values import build_contents, name_of, resource_of
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
+from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError
-from shared.ports import AppSettings, Secrets, Site
+from shared.ports import AppSettings, Keys, Secrets, Site
 
 _REFERENCE = re.compile(r"\s*@Microsoft\.KeyVault\((?P<inside>.*)\)\s*", re.IGNORECASE | re.DOTALL)
 _SECRET_URI = re.compile(
     r"SecretUri=https://(?P<vault>[^/.]+)[^/]*/secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
     re.IGNORECASE,
 )
+#: Status of a Key Vault reference (platform.md#key-vault-references).
+_RESOLVED = "Resolved"
 #: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
     fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
@@ -64,7 +68,7 @@ class _Watched:
 
 
 class AppSettingCallers:
-    """Implements `CallerKind` and `WritesWholeResource`.
+    """Implements `CallerKind`, `WritesWholeResource` and `RefersToSecrets`.
 
     Addresses are `app's resource id|setting`.
     """
@@ -78,10 +82,13 @@ class AppSettingCallers:
     is_assessed_separately = False
     required_permissions = _NEEDS
 
-    def __init__(self, app_settings: AppSettings, secrets: Secrets) -> None:
-        """`secrets` reads the values of references with a fixed version."""
+    def __init__(self, app_settings: AppSettings, secrets: Secrets, keys: Keys) -> None:
+        """`secrets` reads the values of references with a fixed version, `keys` who may read the
+        secret of a new reference.
+        """
         self._settings = app_settings
         self._secrets = secrets
+        self._keys = keys
 
     async def find(
         self,
@@ -166,6 +173,40 @@ class AppSettingCallers:
         await self._settings.write(site_id, wanted)
         if await self._settings.read(site_id) != wanted:
             raise Conflict(f"The settings beside the {label} were changed by somebody else")
+
+    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        """Return why an app or one of its slots may be unable to read a secret, by address.
+
+        Slots can exchange their settings.
+        """
+        rights = SecretRights(self._keys)
+        readers: dict[str, Sequence[SecretReader]] = {}
+        found = {}
+        for address, secret in secrets.items():
+            site_id = address.partition("|")[0]
+            try:
+                if site_id not in readers:
+                    readers[site_id] = await self._settings.read_secret_readers(site_id)
+                found[address] = await rights.find_obstacle(secret, readers[site_id])
+            except (NotFound, PlatformError) as err:
+                found[address] = f"The app cannot check who may read the secret: {err}"
+        return found
+
+    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return the status of each of these references that is not resolved, by address."""
+        found = {}
+        for site_id in {address.partition("|")[0] for address in addresses}:
+            statuses: Mapping[str, str] = {}
+            unknown = "no status"
+            try:
+                statuses = await self._settings.read_reference_statuses(site_id)
+            except (NotFound, PlatformError) as err:
+                unknown = str(err)
+            for address in addresses:
+                status = statuses.get(address.rpartition("|")[2], unknown)
+                if address.startswith(f"{site_id}|") and status != _RESOLVED:
+                    found[address] = status
+        return found
 
     def _build_caller(self, site: Site, name: str, reference: SecretReference | None) -> Caller:
         pinned = reference is not None and bool(reference.version)

@@ -1,7 +1,7 @@
 """Read and write connection strings of App Service and Functions apps as callers."""
 
 from shared.callers.app_setting import AppSettingCallers
-from shared.ports import AppSettings, Secrets
+from shared.ports import AppSettings, Keys, Secrets
 
 
 class ConnectionStringCallers(AppSettingCallers):
@@ -13,6 +13,6 @@ class ConnectionStringCallers(AppSettingCallers):
     kind = "connection_string"
     noun = "connection string"
 
-    def __init__(self, connection_strings: AppSettings, secrets: Secrets) -> None:
-        """`secrets` reads the values of references with a fixed version."""
-        super().__init__(connection_strings, secrets)
+    def __init__(self, connection_strings: AppSettings, secrets: Secrets, keys: Keys) -> None:
+        """As for settings."""
+        super().__init__(connection_strings, secrets, keys)

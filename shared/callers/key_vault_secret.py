@@ -132,7 +132,12 @@ class KeyVaultSecretCallers:
     async def _create(self, caller: Caller, value: str) -> None:
         vault_url, name = _parse_address(caller)
         new = Secret(
-            vault_url=vault_url, name=name, value="", version="", content_type=None, tags={}
+            vault_url=vault_url,
+            name=name,
+            value="",
+            version="",
+            content_type=None,
+            tags=dict(caller.tags),
         )
         try:
             await self._secrets.write(new, value)

@@ -58,6 +58,7 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
     matches = find_trigger_urls(text)
     filled_in = {match.url.trigger_url_id for match in matches if not match.is_replaceable}
     retired = {match.url.trigger_url_id for match in matches if match.url.is_retired}
+    is_only_url = len(matches) == 1 and matches[0].url_text == text
     ours = {match.url.trigger_url_id for match in matches} - filled_in
     for ids, reason in ((ours, place.manual_reason), (filled_in, place.manual_reason or FILLED_IN)):
         if ids:
@@ -66,6 +67,7 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
                 trigger_url_ids=frozenset(ids),
                 retired_url_ids=frozenset(ids & retired),
                 manual_reason=reason,
+                is_only_url=is_only_url,
             )
 
 

@@ -91,6 +91,8 @@ class EnvironmentSettings:
     observe_callers: bool = False
     #: Names of ignored firewall issues, each with the justification.
     ignored_issues: dict[str, str] = field(default_factory=dict)
+    #: Whether callers may refer to URL secrets, if the app has a vault for them.
+    has_url_secrets: bool = True
 
     @property
     def version(self) -> str:

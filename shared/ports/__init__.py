@@ -35,6 +35,7 @@ from shared.ports.kinds import (
     KeepsVersions,
     ReadOnSave,
     ReadsByHost,
+    RefersToSecrets,
     WritesWholeResource,
 )
 from shared.ports.message_sender import MessageSender, QueueMessage
@@ -111,6 +112,7 @@ __all__ = [
     "QueueMessage",
     "ReadOnSave",
     "ReadsByHost",
+    "RefersToSecrets",
     "ReplaceRow",
     "RequestBudget",
     "ResourceReader",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
+from shared.domain.keys.secret_access import SecretReader
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.signature import SigningKey
 from shared.ports.power_platform import ResultPage
@@ -35,6 +36,14 @@ class AppSettings(Protocol):
 
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all settings of an app."""
+
+    async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
+        """Return the app and its slots, also for a slot, with their identities for Key Vault
+        references; raise `NotFound`.
+        """
+
+    async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
+        """Return the status (`Resolved`) of each Key Vault reference of an app, by setting."""
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all settings of an app, which restarts it."""

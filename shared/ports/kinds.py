@@ -67,6 +67,20 @@ class KeepsVersions(Protocol):
 
 
 @runtime_checkable
+class RefersToSecrets(Protocol):
+    """A `CallerKind` whose places can refer to a Key Vault secret."""
+
+    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        """Return why each place, by address, may be unable to read its secret; empty: it can.
+
+        `secrets` has the address of the secret for the address of each place.
+        """
+
+    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return the status of each of these references that is not resolved, by address."""
+
+
+@runtime_checkable
 class WritesWholeResource(Protocol):
     """A `CallerKind` whose platform replaces all places of a resource at once."""
 

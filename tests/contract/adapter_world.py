@@ -31,6 +31,7 @@ from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.settings import Settings
 from shared.tables import Tables
+from tests.fakes.builder import SECRETS_USER
 from tests.fakes.memory_store import MemoryStore
 from tests.local_cloud.tenant.tenant_world import (
     APP_CLIENT,
@@ -58,6 +59,8 @@ _CONTAINER_APP = {
         "containers": [{"name": "web", "env": [{"name": "FLOW", "secretRef": "flow"}]}],
     },
 }
+#: Object id of the app's identity.
+SITE_IDENTITY = "51000000-0000-4000-8000-000000000001"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
@@ -96,7 +99,19 @@ def build_description() -> dict[str, Any]:
     ]
     azure["containerApps"] = [{"id": CONTAINER_APP, "properties": _CONTAINER_APP}]
     azure["sites"] = [
-        {"id": SITE_ID, "hostNames": ["Shop.contoso.example"], "appSettings": {"COLOUR": "blue"}}
+        {
+            "id": SITE_ID,
+            "hostNames": ["Shop.contoso.example"],
+            "identity": {"type": "SystemAssigned", "principalId": SITE_IDENTITY},
+            "appSettings": {"COLOUR": "blue"},
+        }
+    ]
+    azure["roleAssignments"] = [
+        {
+            "scope": azure["vaults"][0]["id"],
+            "roleDefinitionId": f"/roleDefinitions/{SECRETS_USER}",
+            "principalId": SITE_IDENTITY,
+        }
     ]
     return full
 

@@ -1,9 +1,11 @@
 """Fake of the port `AppSettings`: whole dictionaries, no ETag, a restart after each write."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from shared.domain.keys.secret_access import SecretReader
 from shared.errors import NotFound
 from shared.ports import Site
+from tests.fakes.site_references import read_statuses, restart
 from tests.fakes.tenant import FakeSite
 from tests.fakes.test_world import World
 
@@ -26,12 +28,25 @@ class FakeAppSettings:
         """Return all settings of an app."""
         return dict(self._site(site_id).settings)
 
+    async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
+        """Return the app and its slots with their identities."""
+        app_id = self._site(site_id).id.partition("/slots/")[0]
+        return [
+            SecretReader(name=site.name, principal_id=site.principal_id)
+            for site in self._world.sites.values()
+            if site.id == app_id or site.id.startswith(f"{app_id}/slots/")
+        ]
+
+    async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
+        """Return the status of each Key Vault reference, by setting."""
+        return read_statuses(self._world, self._site(site_id))
+
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all settings of an app; the app restarts."""
         site = self._site(site_id)
         with self._world.writing(None, "write app settings", site_id):
             site.settings = dict(settings)
-            site.restarts += 1
+            restart(site)
 
     def _site(self, site_id: str) -> FakeSite:
         try:
@@ -47,9 +62,14 @@ class FakeConnectionStrings(FakeAppSettings):
         """Return all connection strings of an app."""
         return dict(self._site(site_id).connection_strings)
 
+    async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
+        """Return no status: no test refers to a secret in a connection string."""
+        self._site(site_id)
+        return {}
+
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all connection strings of an app; the app restarts."""
         site = self._site(site_id)
         with self._world.writing(None, "write connection strings", site_id):
             site.connection_strings = dict(settings)
-            site.restarts += 1
+            restart(site)

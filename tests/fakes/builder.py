@@ -10,12 +10,14 @@ from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.callers.secret_caller import parse_secret_id
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
 from shared.domain.environment import PolicyLink, PolicyLinkStatus
+from shared.domain.keys.key import KeyVault, RoleAssignment
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
 from shared.ports import KeyValue
 from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import properties_of
 from tests.fakes.flow_service import move_under_key, stays_on_microsoft_key, trigger_url, turn_on
+from tests.fakes.site_references import read_setting
 from tests.fakes.sound_key import put_sound_key
 from tests.fakes.tenant import (
     FakeConnection,
@@ -33,6 +35,10 @@ from tests.fakes.traffic import FlowStarter, UrlHolder
 
 _API_MANAGEMENT = "Microsoft.ApiManagement/service"
 _SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGroups/rg"
+
+
+#: Key Vault Secrets User.
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
 class Builder:
@@ -226,8 +232,29 @@ class Builder:
         """Let an app hold the URL in a setting, and post to it."""
         fake = self._find_or_add_site(site)
         fake.settings[setting] = self.url_of(flow)
-        self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: fake.settings[setting]))
+        read = partial(read_setting, self.world, fake, setting)
+        self._calls(UrlHolder(name=f"{site}/{setting}", read=read))
         return fake
+
+    def url_vault(self, *sites: FakeSite, name: str = "kv-urls") -> str:
+        """Add a vault for URL secrets that these apps may read; return its URL."""
+        vault = KeyVault(
+            id=f"{_SUBSCRIPTION}/providers/microsoft.keyvault/vaults/{name}".lower(),
+            url=f"https://{name}.vault.azure.net",
+            soft_delete=True,
+            purge_protection=True,
+            uses_rbac=True,
+            key_permissions={},
+            public_access="Enabled",
+            default_action="Allow",
+            lets_trusted_services_in=True,
+        )
+        self.world.vaults[vault.id] = vault
+        for site in sites:
+            site.principal_id = f"identity of {site.name}"
+            role = RoleAssignment(role_id=SECRETS_USER, scope=vault.id, is_conditional=False)
+            self.world.roles[vault.id, site.principal_id] = [role]
+        return vault.url
 
     def connection_string_caller(
         self, flow: FakeFlow, *, site: str = "portal-api", name: str = "Custom|Flow"

@@ -255,6 +255,19 @@ class FakeSite:
     #: By type and name, such as `SQLAzure|Orders`.
     connection_strings: dict[str, str] = field(default_factory=dict)
     restarts: int = 0
+    #: Object id of the identity that resolves its Key Vault references; empty: none.
+    principal_id: str = ""
+    #: By setting: what the running code reads instead of a reference, and since when.
+    resolved: dict[str, ResolvedReference] = field(default_factory=dict)
+
+
+class ResolvedReference(NamedTuple):
+    """What a site made of a reference when it last fetched the secret."""
+
+    reference: str
+    value: str
+    status: str
+    fetched: datetime
 
 
 class FakeVersion(NamedTuple):

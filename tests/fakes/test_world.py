@@ -71,6 +71,8 @@ class World:
         self.declared_callers: list[DeclaredCaller] = []
         #: By vault URL and name.
         self.secrets: dict[tuple[str, str], FakeSecret] = {}
+        #: App Service may not read secrets although the rights say so.
+        self.are_references_denied = False
         self.policies: dict[str, EnterprisePolicy] = {}
         self.vaults: dict[str, KeyVault] = {}
         #: By vault id and principal.

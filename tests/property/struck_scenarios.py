@@ -50,6 +50,8 @@ class Told:
     lasts: timedelta = 40 * DAYS
     #: The plan opens the firewall in its way.
     opens_firewalls: bool = False
+    #: Folder of effects that it strikes even if an earlier scenario has.
+    strikes_again: str = "none"
     #: What somebody does two days after the approval, at the end, and after the rollback.
     midway: Callable[[Scenario], Awaitable[object]] | None = None
     at_the_end: Callable[[Striker], Awaitable[object]] | None = None
@@ -100,6 +102,14 @@ def _build_declared() -> tuple[Scenario, list[str]]:
 async def _remove_declared(scenario: Scenario) -> None:
     """Remove the declared callers, so that no remediation waits for a confirmation."""
     scenario.world.declared_callers.clear()
+
+
+def _build_with_url_vault() -> tuple[Scenario, list[str]]:
+    """Return a scenario with apps that can refer to secrets with the URLs of their flows."""
+    scenario, named = _build_scenario("app_setting", "two")
+    vault = scenario.build.url_vault(*scenario.world.sites.values())
+    scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": vault})
+    return scenario, named
 
 
 def _build_hidden() -> tuple[Scenario, list[str]]:
@@ -207,6 +217,9 @@ TOLD: dict[str, Told] = {
     "behind a firewall": Told(build=_build_behind_a_firewall, ends=RETIRED, opens_firewalls=True),
     "swept": Told(
         build=partial(_build_scenario, "app_setting"), ends=RETIRED, afterwards=_run_daily_checks
+    ),
+    "referring": Told(
+        build=_build_with_url_vault, ends=RETIRED, strikes_again="shared/steps/updating_callers/"
     ),
     "added": Told(build=partial(_build_prepared, "added together"), ends=BACK, mode=PREPARE),
     "converted": Told(build=partial(_build_prepared, "both"), ends=BACK, mode=PREPARE),

@@ -448,7 +448,7 @@ def test_effort_counts_each_caller_once_and_excludes_managed_flows() -> None:
         microsoft_key_lists=build_lists("orders", "bills", "bought"),
     )
     callers = (
-        AssessedCaller(kind="app_setting", label="URL of shop"),
+        AssessedCaller(kind="app_setting", label="URL of shop", holds_url=True),
         AssessedCaller(kind="canvas_app", label="app Shop", manual_reason="by its maker"),
     )
     flows: list[AssessedFlow] = [replace(one, callers=callers) for one in assess_flows(there)]
@@ -457,6 +457,7 @@ def test_effort_counts_each_caller_once_and_excludes_managed_flows() -> None:
     effort = estimate_effort(flows, rates)
 
     assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
+    assert effort.url_holder_count == 1
     calls = 2 * (FLOW_SERVICE_CALLS + DATAVERSE_CALLS) + CALLER_CALLS
     minutes = math.ceil(2 * FLOW_SERVICE_CALLS / 4)
     assert (effort.requests, effort.minutes, effort.no_call_days) == (calls, minutes, 7)

@@ -217,11 +217,23 @@ def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
         one
         for one in find_resources(ROLE)
         if BUILT_IN.get(get_role_id(one)) == "Key Vault Secrets User"
+        and "appPrincipalId" in one["properties"]["principalId"]
     ]
     without = [BUILT_IN.get(get_role_id(one)) for one in find_resources(ROLE, "least")]
 
     assert "/resourceGroups/team/providers/Microsoft.KeyVault/vaults/kv-team'" in role["id"]
     assert "Key Vault Secrets User" not in without
+
+
+def test_named_apps_may_read_the_secrets_with_trigger_urls() -> None:
+    """The role is assigned at the vault to each of the identities."""
+    readers = {
+        one["properties"]["principalId"][0]: BUILT_IN[get_role_id(one)]
+        for one in find_resources(ROLE)
+        if "/resourceGroups/orders/providers/Microsoft.KeyVault/vaults/kv-urls/" in one["id"]
+    }
+
+    assert readers == dict.fromkeys("56", "Key Vault Secrets User")
 
 
 def test_app_may_only_read_and_sign_with_the_evidence_key() -> None:

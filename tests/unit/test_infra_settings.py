@@ -19,6 +19,7 @@ PLACES = {
     "evidence_key",
     "service_bus_namespace",
     "storage_account",
+    "trigger_url_vault",
 }
 #: Fields for a state in a folder and a bus with a connection string, which no deployment has.
 #: Set by App Service, by hand nowhere.

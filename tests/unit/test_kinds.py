@@ -55,6 +55,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
         "named_values",
         "read_only_locks",
         "search",
+        "secret_rights",
         "whole_resource",
     }
     assert Counter(kind.kind for kind in kinds_in(package)).most_common(1)[0][1] == 1

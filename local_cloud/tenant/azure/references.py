@@ -29,7 +29,8 @@ class ResolvedReference:
     text: str
     #: None when the syntax is not understood.
     reference: KeyVaultReference | None
-    #: `Resolved`, `InvalidSyntax`, `VaultNotFound`, `SecretNotFound`, `SecretVersionNotFound`.
+    #: `Resolved`, `InvalidSyntax`, `MSINotEnabled`, `VaultNotFound`, `AccessToKeyVaultDenied`,
+    #: `SecretNotFound`, `SecretVersionNotFound`.
     status: str
     fetched_at: datetime
     #: What the running code reads: the secret, or the reference itself when it cannot be resolved.

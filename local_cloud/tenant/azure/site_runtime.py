@@ -13,11 +13,14 @@ from local_cloud.tenant.azure.references import (
     parse_reference,
 )
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.site_identity import find_principal, may_read
 from local_cloud.tenant.azure.state import Azure
 
 #: Type of the documents that hold a site's or a slot's configuration, by `{site id}/config/{name}`.
 CONFIG = "Microsoft.Web/sites/config"
 
+#: The parts of a configuration that can hold references.
+PARTS = ("appsettings", "connectionstrings")
 #: How long a site keeps the value of a reference without version.
 REFETCH_AFTER = timedelta(hours=24)
 
@@ -47,11 +50,23 @@ def restart(azure: Azure, site_id: str, now: datetime) -> None:
 
 
 def resolve_references(azure: Azure, site_id: str, now: datetime) -> None:
-    """Fetch every reference of the site's settings anew."""
-    settings = configuration(azure, site_id, "appsettings")
-    azure.references[site_id.lower()] = {
-        name: _resolve(azure, value, now) for name, value in settings.items() if is_reference(value)
-    }
+    """Fetch every reference of the site's settings and connection strings again."""
+    for part in PARTS:
+        azure.references[_name(site_id, part)] = {
+            name: _resolve(azure, site_id, value, now)
+            for name, value in _texts(azure, site_id, part).items()
+            if is_reference(value)
+        }
+
+
+def _name(site_id: str, part: str) -> str:
+    return f"{site_id}/config/{part}".lower()
+
+
+def _texts(azure: Azure, site_id: str, part: str) -> dict[str, str]:
+    values = configuration(azure, site_id, part)
+    is_plain = part == PARTS[0]
+    return {name: one if is_plain else one.get("value") or "" for name, one in values.items()}
 
 
 def running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str, str]:
@@ -61,25 +76,27 @@ def running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str, str
     }
 
 
-def references(azure: Azure, site_id: str, now: datetime) -> dict[str, ResolvedReference]:
+def references(
+    azure: Azure, site_id: str, now: datetime, part: str = "appsettings"
+) -> dict[str, ResolvedReference]:
     """Return what the site knows of its references; those past 24 hours are fetched first."""
-    known = azure.references.setdefault(site_id.lower(), {})
+    known = azure.references.setdefault(_name(site_id, part), {})
     for name, resolved in known.items():
         reference = resolved.reference
         is_pinned = reference is not None and bool(reference.version)
         if not is_pinned and now - resolved.fetched_at >= REFETCH_AFTER:
-            known[name] = _resolve(azure, resolved.text, now)
+            known[name] = _resolve(azure, site_id, resolved.text, now)
     return known
 
 
-def _resolve(azure: Azure, text: str, now: datetime) -> ResolvedReference:
+def _resolve(azure: Azure, site_id: str, text: str, now: datetime) -> ResolvedReference:
     try:
         reference = parse_reference(text)
     except ValueError:
         return ResolvedReference(
             text=text, reference=None, status="InvalidSyntax", fetched_at=now, value=text
         )
-    status, value, version = _fetch(azure, reference)
+    status, value, version = _fetch(azure, site_id, reference)
     return ResolvedReference(
         text=text,
         reference=reference,
@@ -90,10 +107,17 @@ def _resolve(azure: Azure, text: str, now: datetime) -> ResolvedReference:
     )
 
 
-def _fetch(azure: Azure, reference: KeyVaultReference) -> tuple[str, str | None, str | None]:
+def _fetch(
+    azure: Azure, site_id: str, reference: KeyVaultReference
+) -> tuple[str, str | None, str | None]:
+    principal = find_principal(azure, site_id)
+    if not principal:
+        return "MSINotEnabled", None, None
     vault = azure.vault(reference.vault)
     if vault is None:
         return "VaultNotFound", None, None
+    if not may_read(azure, principal, vault.resource_id, reference.secret):
+        return "AccessToKeyVaultDenied", None, None
     secret = vault.secret(reference.secret)
     if secret is None:
         return "SecretNotFound", None, None

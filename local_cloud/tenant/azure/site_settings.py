@@ -26,7 +26,7 @@ from local_cloud.tenant.azure.state import SITES, SLOTS
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _SITE = f"{GROUP}/providers/{SITES}/{{site}}"
-_REFERENCES = "config/configreferences/appsettings"
+_REFERENCES = "config/configreferences"
 
 
 def routes() -> list[Route]:
@@ -41,8 +41,9 @@ def routes() -> list[Route]:
             ("PUT", "config/connectionstrings", update_connection_strings),
             ("GET", "config/web", get_web_configuration),
             ("PATCH", "config/web", update_web_configuration),
-            ("GET", _REFERENCES, list_setting_references),
-            ("POST", f"{_REFERENCES}/refresh", refresh_setting_references),
+            ("GET", f"{_REFERENCES}/appsettings", list_setting_references),
+            ("GET", f"{_REFERENCES}/connectionstrings", list_string_references),
+            ("POST", f"{_REFERENCES}/appsettings/refresh", refresh_setting_references),
             ("POST", "restart", restart_site),
             ("GET", "config/slotConfigNames", get_slot_setting_names),
             ("POST", "publishxml", list_publishing_profiles),
@@ -87,11 +88,19 @@ async def update_web_configuration(call: ArmCall) -> JsonObject:
 
 async def list_setting_references(call: ArmCall) -> JsonObject:
     """List the Key Vault references of the settings with their status."""
+    return _list_references(call, "appsettings")
+
+
+async def list_string_references(call: ArmCall) -> JsonObject:
+    """List the Key Vault references of the connection strings with their status."""
+    return _list_references(call, "connectionstrings")
+
+
+def _list_references(call: ArmCall, part: str) -> JsonObject:
     site_id = _site_id(call)
-    known = references(call.azure, site_id, call.tenant.clock.now())
-    return call.page(
-        [_reference(site_id, name, resolved) for name, resolved in sorted(known.items())]
-    )
+    known = references(call.azure, site_id, call.tenant.clock.now(), part)
+    place = f"{site_id}/{_REFERENCES}/{part}"
+    return call.page([_reference(place, name, one) for name, one in sorted(known.items())])
 
 
 async def refresh_setting_references(call: ArmCall) -> Response:
@@ -170,7 +179,7 @@ def _with_restrictions(web: JsonObject) -> JsonObject:
     return web | {"properties": properties | shown}
 
 
-def _reference(site_id: str, name: str, resolved: ResolvedReference) -> JsonObject:
+def _reference(place: str, name: str, resolved: ResolvedReference) -> JsonObject:
     properties: JsonObject = {
         "reference": resolved.text,
         "status": resolved.status,
@@ -185,7 +194,7 @@ def _reference(site_id: str, name: str, resolved: ResolvedReference) -> JsonObje
             "identityType": {"type": "SystemAssigned"},
         }
     return {
-        "id": f"{site_id}/{_REFERENCES}/{name}",
+        "id": f"{place}/{name}",
         "name": name,
         "type": "Microsoft.Web/sites/config/configreferences",
         "properties": properties,

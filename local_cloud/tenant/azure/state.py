@@ -78,7 +78,8 @@ class Azure:
     events: EventSettings = field(default_factory=EventSettings)
     #: Site, slot or container app in lower case → how often a change restarted it.
     restarts: Counter[str] = field(default_factory=Counter)
-    #: Site or slot id in lower case → setting → what the running site knows of its reference.
+    #: Id of the configuration (`…/config/appsettings`) in lower case → setting → what the running
+    #: site knows of its reference.
     references: dict[str, dict[str, ResolvedReference]] = field(default_factory=dict)
     #: Revision of a container app in lower case → its variables as its containers read them.
     container_variables: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -198,6 +198,7 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
             "kind": description.get("kind", "app"),
             "location": description.get("location", "West Europe"),
             "tags": description.get("tags", {}),
+            "identity": description.get("identity"),
             "properties": {
                 "state": "Running",
                 "enabled": True,

@@ -3,20 +3,36 @@
 See platform.md#app-settings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.keys.secret_access import SecretReader
 from shared.ports import AppSettings, Site
 
 _VERSION = "2024-11-01"
 
 
+#: Value of `keyVaultReferenceIdentity` if no identity is chosen.
+_SYSTEM_ASSIGNED = "SystemAssigned"
+
+
 class _SiteProperties(Wire):
     default_host_name: str | None = None
     host_names: tuple[str, ...] | None = None
+    #: Resource id of a user-assigned identity, or `SystemAssigned`.
+    key_vault_reference_identity: str | None = None
+
+
+class _AssignedIdentity(Wire):
+    principal_id: str | None = None
+
+
+class _Identity(_AssignedIdentity):
+    user_assigned_identities: dict[str, _AssignedIdentity] | None = None
 
 
 class SiteEntity(Wire):
@@ -25,6 +41,7 @@ class SiteEntity(Wire):
     id: str
     name: str
     properties: _SiteProperties = _SiteProperties()
+    identity: _Identity | None = None
 
     def to_domain(self) -> Site:
         """Return the app or slot as a `Site`."""
@@ -32,10 +49,29 @@ class SiteEntity(Wire):
         hosts = dict.fromkeys(name.lower() for name in names if name)
         return Site(id=self.id, name=self.name, hosts=tuple(hosts))
 
+    def to_reader(self) -> SecretReader:
+        """Return the app or slot with the identity that resolves its Key Vault references."""
+        identity = self.identity or _Identity()
+        chosen = self.properties.key_vault_reference_identity or _SYSTEM_ASSIGNED
+        found: _AssignedIdentity | None = identity
+        if chosen.lower() != _SYSTEM_ASSIGNED.lower():
+            assigned = (identity.user_assigned_identities or {}).items()
+            found = next((one for path, one in assigned if path.lower() == chosen.lower()), None)
+        return SecretReader(name=self.name, principal_id=(found and found.principal_id) or "")
+
 
 class _Settings(Wire):
     #: Secret values: `Wire` hides input in errors.
     properties: dict[str, str] | None = Field(None, repr=False)
+
+
+class _Reference(Wire):
+    status: str = ""
+
+
+class _ReferenceEntity(Wire):
+    name: str
+    properties: _Reference = _Reference()
 
 
 class _ConnectionString(Wire):
@@ -49,6 +85,8 @@ class _ConnectionStrings(Wire):
 
 class SiteAppSettings(AppSettings):
     """`AppSettings` by Azure Resource Manager."""
+
+    _references: ClassVar = "config/configreferences/appsettings"
 
     def __init__(self, resources: ResourceManager) -> None:
         """Use the subscriptions of `resources`."""
@@ -68,6 +106,22 @@ class SiteAppSettings(AppSettings):
         answer = await self._resources.send("POST", f"{site_id}/config/appsettings/list", _VERSION)
         return read_wire(_Settings, answer).properties or {}
 
+    async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
+        """Return the app and its slots, also for a slot, with their identities; raise
+        `NotFound`.
+        """
+        parts = site_id.split("/")
+        app_id = "/".join(parts[: [part.lower() for part in parts].index("sites") + 2])
+        app = await self._resources.get(app_id, _VERSION)
+        slots = await self._resources.list_children(app_id, "slots", _VERSION)
+        return [read_wire(SiteEntity, one).to_reader() for one in (app, *slots)]
+
+    async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
+        """Return the status of each Key Vault reference of an app, by setting."""
+        found = await self._resources.list_children(site_id, self._references, _VERSION)
+        entities = [read_wire(_ReferenceEntity, one) for one in found]
+        return {one.name: one.properties.status for one in entities}
+
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all settings of an app, which restarts it."""
         body = {"properties": dict(settings)}
@@ -76,6 +130,8 @@ class SiteAppSettings(AppSettings):
 
 class SiteConnectionStrings(SiteAppSettings):
     """`AppSettings` of the connection strings, each named `type|name`."""
+
+    _references = "config/configreferences/connectionstrings"
 
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all connection strings of an app."""

@@ -3,6 +3,7 @@
 See platform.md#enterprise-policies, #vault-api.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 class _Grants(Wire):
     keys: tuple[str, ...] | None = None
+    secrets: tuple[str, ...] | None = None
 
 
 class _AccessPolicy(Wire):
@@ -65,9 +67,11 @@ class VaultProtectionEntity(Wire):
             purge_protection=vault.enable_purge_protection is True,
             uses_rbac=vault.enable_rbac_authorization is True,
             key_permissions={
-                grant.object_id.lower(): frozenset(
-                    permission.lower() for permission in grant.permissions.keys or ()
-                )
+                grant.object_id.lower(): _lower(grant.permissions.keys)
+                for grant in vault.access_policies or ()
+            },
+            secret_permissions={
+                grant.object_id.lower(): _lower(grant.permissions.secrets)
                 for grant in vault.access_policies or ()
             },
             public_access=vault.public_network_access or "Enabled",
@@ -266,6 +270,10 @@ class VaultKeys(Keys):
             ).to_domain(name)
             for version in versions
         ]
+
+
+def _lower(permissions: Iterable[str] | None) -> frozenset[str]:
+    return frozenset(permission.lower() for permission in permissions or ())
 
 
 def _parse_timestamp(seconds: int | None) -> datetime | None:

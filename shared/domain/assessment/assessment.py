@@ -51,6 +51,8 @@ class AssessedCaller:
     #: It holds a URL on a host that no longer serves flows, so its calls fail with or without a
     #: key.
     is_broken: bool = False
+    #: It holds the URL itself, so that each key change writes it again.
+    holds_url: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,8 @@ class EffortEstimate:
     share_of_daily_pool: float
     #: Why the effort may be higher; empty: every flow that stays is counted, with all its callers.
     unknown_reason: str = ""
+    #: Of all these callers, those that hold a URL itself (`AssessedCaller.holds_url`).
+    url_holder_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ def estimate_effort(
         no_call_days=math.ceil(rates.no_call_period / timedelta(days=1)) if copied else 0,
         share_of_daily_pool=round(calls / DAILY_POOL, 4),
         unknown_reason=_incomplete_reason(copied, has_read_all=has_read_all),
+        url_holder_count=sum(caller.holds_url for caller in callers.values()),
     )
 
 

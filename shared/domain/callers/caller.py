@@ -33,6 +33,8 @@ class Caller:
     trigger_url_ids: frozenset[str] = frozenset()
     #: Those of them whose URL has a host that no longer serves flows (`is_retired`).
     retired_url_ids: frozenset[str] = frozenset()
+    #: It holds one trigger URL and nothing else.
+    is_only_url: bool = False
     #: Lower-case Dataverse ids of the child flows that it runs.
     child_flow_ids: frozenset[str] = frozenset()
     #: Why the app cannot write the place; empty: it can.
@@ -45,6 +47,8 @@ class Caller:
     allowed_hosts: tuple[str, ...] = ()
     #: It is for the trigger URL of one flow alone, so the app creates it if it is missing.
     is_created_if_missing: bool = False
+    #: Tags with which it is created: names and values.
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
+from shared.domain.callers.url_secret import is_reference
 from shared.domain.definitions.json_literals import json_strings_around
 from shared.domain.trigger_urls.trigger_url import (
     SignatureChanged,
@@ -35,7 +36,10 @@ __all__ = [
     "edits_from_json",
     "edits_to_json",
     "find_references",
+    "hold_url",
+    "is_referring",
     "merge_edits",
+    "refer_to_secret",
     "replace_references",
     "revert_edits",
     "text_between_references",
@@ -63,6 +67,8 @@ class FlowReferenceKind(StrEnum):
 
     TRIGGER_URL = "trigger_url"
     CHILD_FLOW = "child_flow"
+    #: The whole text refers to a secret instead of holding a trigger URL.
+    SECRET_REFERENCE = "secret_reference"  # noqa: S105 -- the name of a kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,8 @@ def contains_reference(
 
 def text_between_references(text: str, *, is_json: bool) -> list[str]:
     """Return the text before, between and after the references, which the app never changes."""
+    if is_reference(text):
+        return ["", ""]  # as for the URL that it replaces
     return _text_between(text, find_references(text, is_json=is_json))
 
 
@@ -175,6 +183,32 @@ def replace_references(
     return RewrittenText(text=new_text, edits=tuple(edits), not_replaced=left)
 
 
+def refer_to_secret(rewritten: RewrittenText, reference: str) -> RewrittenText:
+    """Return the change of a text that was exactly one trigger URL, with a reference to a secret
+    in place of the new URL.
+    """
+    (edit,) = rewritten.edits
+    edit = replace(edit, kind=FlowReferenceKind.SECRET_REFERENCE, new=reference)
+    return RewrittenText(text=reference, edits=(edit,))
+
+
+def is_referring(text: str, edits: Iterable[CallerEdit]) -> bool:
+    """Return whether a text is a reference to a secret that one of these edits has written."""
+    return any(
+        edit.kind is FlowReferenceKind.SECRET_REFERENCE and edit.new == text for edit in edits
+    )
+
+
+def hold_url(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
+    """Return a text with a trigger URL in place of the reference that an edit has written.
+
+    Reverting its edits restores what the reference has replaced.
+    """
+    edit = next(edit for edit in edits if is_referring(text, [edit]))
+    edit = replace(edit, kind=FlowReferenceKind.TRIGGER_URL, new=_reversibly_masked(url))
+    return RewrittenText(text=url, edits=(edit,))
+
+
 def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) -> str:
     """Restore the replaced text of each edit; edits that are already reverted stay as they are.
 
@@ -182,10 +216,14 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
     returns now. Raises `SignatureChanged` if a signature has changed, and `EditConflict` if a
     reference was changed since or cannot be identified.
     """
+    for edit in edits:
+        if is_referring(text, [edit]):
+            return unmask_signatures(edit.old, signatures)
     if not edits:
         return text
     references = find_references(text, is_json=edits[0].is_json)
     masked = [mask_signatures(text[reference.start : reference.end]) for reference in references]
+    edits = _without_references(edits, masked)
     restored: dict[int, str] = {}
     unchanged = Counter(masked)
     ours = Counter(edit.new for edit in edits)
@@ -210,6 +248,15 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
         pieces += [text[position : references[index].start], restored[index]]
         position = references[index].end
     return "".join([*pieces, text[position:]])
+
+
+def _without_references(edits: Sequence[CallerEdit], masked: Sequence[str]) -> list[CallerEdit]:
+    """Return the edits of the URLs that a text holds now.
+
+    A secret's reference is not there. Its edit counts if no other edit has replaced it.
+    """
+    urls = [edit for edit in edits if edit.kind is not FlowReferenceKind.SECRET_REFERENCE]
+    return urls or [edit for edit in edits if edit.old not in masked]
 
 
 def merge_edits(
@@ -298,6 +345,8 @@ def _reversibly_masked(raw: str) -> str:
 
 
 def _conflict_text(edit: CallerEdit, found_count: int) -> str:
+    if edit.kind is FlowReferenceKind.SECRET_REFERENCE:
+        return "The reference to a secret that the app wrote is gone: somebody has changed it"
     what = "trigger URL" if edit.kind is FlowReferenceKind.TRIGGER_URL else "child flow"
     return (
         f"The {what} {edit.new_id} that replaced {edit.old_id} was written {edit.occurrences} "

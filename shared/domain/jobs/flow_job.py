@@ -156,6 +156,9 @@ class FlowJob(DurableJob[FlowJobState]):
     conversions: tuple[ConversionKind, ...] = ()
     #: When the app asked the platform to add it, with its batch, to a solution.
     solution_requested_at: datetime | None = None
+    #: Address of the secret with its trigger URL, to which callers refer (`address_url_secret`).
+    #: Empty: they hold the URL.
+    url_secret: str = ""
     notes: tuple[str, ...] = ()
 
     @property

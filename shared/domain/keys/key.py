@@ -4,7 +4,7 @@ See platform.md#enterprise-policies, #vault-api.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.environment import Environment
@@ -40,6 +40,8 @@ class KeyVault:
     uses_rbac: bool
     #: Key permissions by principal id, in lower case; empty with RBAC.
     key_permissions: dict[str, frozenset[str]]
+    #: Permissions for secrets, in the same way.
+    secret_permissions: dict[str, frozenset[str]] = field(default_factory=dict)
     #: `Enabled`, `Disabled`, `SecuredByPerimeter`.
     public_access: str
     #: The action of its network rules for addresses without a rule: `Allow` or `Deny`.

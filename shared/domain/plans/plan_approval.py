@@ -5,9 +5,15 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from operator import attrgetter
+from typing import Any
 
 from shared.domain.plans.display_text import ACTION_WORDS
-from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
+from shared.domain.plans.plan_item import (
+    NotMigratedReason,
+    PlanItem,
+    PlannedAction,
+    PlannedCaller,
+)
 from shared.domain.plans.planned_changes import describe_update
 from shared.domain.plans.remediation import EnvironmentJob
 
@@ -53,14 +59,25 @@ def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
         ],
     }
     # `asdict` of a whole item would copy each of its values.
-    return json.dumps(shown, sort_keys=True, default=asdict)
+    return json.dumps(shown, sort_keys=True, default=_list_members)
+
+
+def _list_members(value: Any) -> dict[str, object]:
+    members = asdict(value)
+    if isinstance(value, PlannedCaller) and value.by_value_reason is None:
+        del members["by_value_reason"]
+    return members
 
 
 def _list_shown_values(item: PlanItem) -> dict[str, object]:
-    """Return the fields that a plan shows; without an unknown owner, as versions had it before."""
+    """Return the fields that a plan shows; without those that earlier versions did not have, if
+    they are empty.
+    """
     values = dict(zip(_SHOWN, _shown_values(item), strict=True))
     if item.owner:
         values["owner"] = item.owner.label
+    if not item.url_secret:
+        del values["url_secret"]
     return values
 
 

@@ -74,6 +74,14 @@ class PlannedCaller:
     manual_reason: str = ""
     #: It is a flow that is copied too: its copy calls the copy, so it need not be changed.
     is_copied: bool = False
+    #: Why it keeps the URL although its kind can refer to a URL secret; empty: it will refer to it.
+    #: None: its kind cannot, or no URL secret is wanted.
+    by_value_reason: str | None = None
+
+    @property
+    def is_to_refer(self) -> bool:
+        """Return whether the app makes it refer to the URL secret of the flow."""
+        return self.by_value_reason == ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +116,8 @@ class PlanItem:
     #: The app has searched its runs for that id and does not search again.
     was_run_checked: bool = False
     callers: tuple[PlannedCaller, ...] = ()
+    #: Address of the URL secret to which callers will refer (`address_url_secret`); empty: none.
+    url_secret: str = ""
     #: Number of principals that the copy is shared with besides its owner; None: unknown until it
     #: is created.
     co_owner_count: int | None = None

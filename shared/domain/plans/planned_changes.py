@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.callers.caller_records import CallerRecord, CallerState
+from shared.domain.callers.url_secret import format_url_secret
 from shared.domain.display_names import copy_name, retired_name, shorten_with_suffix
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -57,6 +58,8 @@ def list_planned_changes(item: PlanItem) -> tuple[PlannedChange, ...]:
 
 def describe_update(caller: PlannedCaller) -> str:
     """Return the planned change of a caller."""
+    if caller.is_to_refer:
+        return f"make the {caller.label} refer to the secret"
     return f"update {caller.label}" + (", unless it is copied first" if caller.is_copied else "")
 
 
@@ -143,6 +146,11 @@ def _describe_updating_callers(item: PlanItem, title: str) -> Iterator[PlannedCh
             evidence=ChangeEvidence.REVOKED,
         )
     yield PlannedChange(text="turn the copy on", evidence=ChangeEvidence.COPIED)
+    if item.url_secret:
+        yield PlannedChange(
+            text=f"store the copy's URL in the secret {format_url_secret(item.url_secret)}",
+            evidence=ChangeEvidence.COMPLETED,
+        )
     for caller in item.callers:
         if not caller.manual_reason:
             yield PlannedChange(

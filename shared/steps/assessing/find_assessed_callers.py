@@ -14,6 +14,7 @@ from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers import agents
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
+from shared.domain.callers.url_secret import is_url_secret
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
@@ -118,6 +119,8 @@ def _callers_of(
                 label=place.caller.label,
                 manual_reason=place.caller.manual_reason,
                 is_broken=url_id in place.caller.retired_url_ids,
+                holds_url=url_id in place.caller.trigger_url_ids
+                and not is_url_secret(place.caller.address, services.settings.trigger_url_vault),
             )
     if TriggerCategory(flow.category).is_run_by_agents:
         found[agents.KIND] = AssessedCaller(

@@ -19,6 +19,7 @@ from shared.services import Services
 from shared.steps.flows.caller_index import read_places_by_id
 from shared.steps.planning.complete_plan import (
     FlowRunLookups,
+    KnownCallers,
     complete,
     copied_flows,
     ids_that_callers_hold,
@@ -26,6 +27,7 @@ from shared.steps.planning.complete_plan import (
 )
 from shared.steps.planning.make_plan import find_firewall_issues
 from shared.steps.planning.trigger_urls import TriggerUrlIndex, find_unmatched_callers, trigger_urls
+from shared.steps.planning.url_secrets import propose_url_secrets
 
 
 async def require_new_approval_for_changes(
@@ -157,10 +159,11 @@ async def _read_current_items(
         _with_known_facts(item, known) for item in now if (known := approved.get(item.workflow_id))
     ]
     places = await read_places_by_id(services, ids_that_callers_hold(items))
-    copied = copied_flows(now)
-    return {
-        item.workflow_id: with_callers(
-            services, job.environment_id, item, places, copied, but_not=copies
-        )
-        for item in items
-    }
+    known_callers = KnownCallers(
+        environment_id=job.environment_id,
+        places=places,
+        secrets=await propose_url_secrets(services, job.environment_id, items, places),
+        copied=copied_flows(now),
+        but_not=copies,
+    )
+    return {item.workflow_id: with_callers(services, item, known_callers) for item in items}

@@ -30,6 +30,7 @@ from shared.steps.copying.add_copy_to_solutions import read_solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
 from shared.steps.flows.caller_index import read_places_by_id, select_calling
 from shared.steps.planning.trigger_urls import TriggerUrlIndex
+from shared.steps.planning.url_secrets import ProposedSecret, propose_url_secrets
 
 type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
 
@@ -87,9 +88,13 @@ async def complete(
     for some in batched([done[one.workflow_id] for one in left], _BATCH_SIZE, strict=False):
         prepared = [_with_unknowns(one, looks) for one in some]
         places = await read_places_by_id(services, ids_that_callers_hold(prepared))
-        await keep_completed(
-            *[with_callers(services, environment.id, one, places, copied) for one in prepared]
+        known = KnownCallers(
+            environment_id=environment.id,
+            places=places,
+            secrets=await propose_url_secrets(services, environment.id, prepared, places),
+            copied=copied,
         )
+        await keep_completed(*[with_callers(services, one, known) for one in prepared])
     return [done[item.workflow_id] for item in items]
 
 
@@ -191,34 +196,41 @@ def _flow_ids(item: PlanItem) -> set[str]:
     return {item.workflow_id, item.flow_name.lower()}
 
 
-def with_callers(
-    services: Services,
-    environment_id: str,
-    item: PlanItem,
-    places: Mapping[str, Sequence[CallerIndexEntry]],
-    copied: frozenset[str],
-    *,
-    but_not: frozenset[str] = frozenset(),
-) -> PlanItem:
-    """Return the item with the callers that the last search found, and its planned changes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCallers:
+    """What is known about the callers of an environment's flows."""
 
-    `places` are index entries for its ids, and maybe others. `copied` are Dataverse ids of flows
-    that are copied too, and `but_not` of flows that do not count as callers.
-    """
+    environment_id: str
+    #: Index entries by the ids that callers hold.
+    places: Mapping[str, Sequence[CallerIndexEntry]]
+    #: By workflow id.
+    secrets: Mapping[str, ProposedSecret]
+    #: Dataverse ids of flows that are copied too.
+    copied: frozenset[str]
+    #: Dataverse ids of flows that do not count as callers.
+    but_not: frozenset[str] = frozenset()
+
+
+def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> PlanItem:
+    """Return the item with the callers that the last search found, and its planned changes."""
+    environment_id, secret = known.environment_id, known.secrets.get(item.workflow_id)
     found = select_calling(
-        environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
+        environment_id, known.places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
     )
     copy_host = services.settings.cloud.environment_host(environment_id)
+    obstacles = secret.obstacles if secret else {}
     callers = {
         place.id: PlannedCaller(
             kind=place.caller.kind,
             label=place.caller.label,
             manual_reason=_describe_manual_change(copy_host, item, place.caller),
-            is_copied=place.caller.workflow_id in copied,
+            is_copied=place.caller.workflow_id in known.copied,
+            by_value_reason=obstacles.get(place.caller),
         )
         for place in found
-        if place.caller.workflow_id not in but_not
+        if place.caller.workflow_id not in known.but_not
     }
+    item = replace(item, url_secret=secret.address if secret and secret.is_used else "")
     if TriggerCategory(item.category).is_run_by_agents:
         callers[agents.KIND] = PlannedCaller(
             kind=agents.KIND, label=agents.LABEL, manual_reason=agents.BY_THEIR_MAKERS

@@ -157,5 +157,6 @@ def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanIt
         copy_id=derive_copy_id(environment, item.workflow_id, policy),
         original_url_id=item.trigger_url_id,
         conversions=item.possible_conversions,
+        url_secret=item.url_secret,
     )
     return move_to_state(job, FlowJobState.PLANNED, item.message, now=services.now)

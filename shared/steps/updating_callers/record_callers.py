@@ -7,6 +7,7 @@ from dataclasses import replace
 from shared.domain.callers.caller import Caller, flow_caller
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.callers.caller_records import CallerRecord, CallerState
+from shared.domain.callers.url_secret import format_reference
 from shared.domain.ids import hash_key
 from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.jobs.flow_job import FlowJob
@@ -177,22 +178,23 @@ async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bo
 
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
-    """Return whether a caller holds the copy's URL or id now."""
+    """Return whether a caller holds the copy's URL or id, or refers to the secret with it, now."""
     flow_ids = (
         {job.copy_id, job.copy_flow_name.lower()} if is_child_reference(job, caller) else set()
     )
-    return await _holds_reference(services, caller, {job.copy_url_id}, flow_ids)
+    reference = format_reference(job.url_secret) if job.url_secret else ""
+    return await _holds_reference(services, caller, {job.copy_url_id}, flow_ids, reference)
 
 
 async def _holds_reference(
-    services: Services, caller: Caller, urls: set[str], flow_ids: set[str]
+    services: Services, caller: Caller, urls: set[str], flow_ids: set[str], secret: str = ""
 ) -> bool:
     kind = services.callers[caller.kind]
     try:
         text = (await kind.read(caller)).text
     except NotFound:
         return False
-    return contains_reference(
+    return text == secret != "" or contains_reference(
         text, is_json=kind.is_json, urls=urls - {""}, flow_ids=flow_ids - {""}
     )
 

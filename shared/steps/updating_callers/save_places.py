@@ -88,9 +88,7 @@ async def write_places(
         await resource.permit()
 
     if isinstance(kind, WritesWholeResource):
-        await _perform(
-            Write(permit=permit, call=lambda: kind.write_all(values)), format_labels(values)
-        )
+        await _perform(_build_joint_write(kind, values, permit), format_labels(values))
         return
     for caller, value in values:
         if isinstance(kind, FoundInDefinitions):
@@ -100,6 +98,12 @@ async def write_places(
         await _perform(Write(permit=permit, call=partial(kind.write, caller, value)), caller.label)
         if isinstance(kind, ReadOnSave):
             await _save_readers(work, kind, caller, permit)
+
+
+def _build_joint_write(
+    kind: WritesWholeResource, values: Values, permit: Callable[[], Awaitable[None]]
+) -> Write:
+    return Write(permit=permit, call=lambda: kind.write_all(values))
 
 
 async def permit_caller(work: StepContext, caller: Caller) -> None:

@@ -31,6 +31,7 @@ from shared.steps.updating_callers.record_callers import (
     read_job_of_flow,
     record_callers,
 )
+from shared.steps.updating_callers.refer_to_secret import find_references, record_secret
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 from shared.steps.write_permission import reject_excluded_flow
 
@@ -52,7 +53,11 @@ async def update(work: StepContext) -> FlowJob:
     """Write the new URL into every recorded caller, one resource after the other."""
     urls: Mapping[str, str] | None = None
     plans, log = await open_plans(work.services), await CallerEditLog.open(work)
-    for resource, records in _group_by_resource(await work.callers.all()).items():
+    if work.job.url_secret:
+        await record_secret(work, await work.callers.all())
+    groups = _group_by_resource(await work.callers.all())
+    # Callers refer to the secret when it has the copy's URL.
+    for resource, records in sorted(groups.items(), key=partial(_is_after_secret, work.job)):
         left = await _find_unwritten(work, plans, records)
         if not left:
             continue
@@ -61,7 +66,8 @@ async def update(work: StepContext) -> FlowJob:
             await require_unleased(work, resource)
             await work.check_write_allowed()
             urls = await read_new_urls(work)
-        own = CallerWriter(work=work, log=log, urls=urls, records=left)
+        references = await find_references(work, left, urls)
+        own = CallerWriter(work=work, log=log, urls=urls, records=left, references=references)
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             batch = CallerWriteBatch(work, resource, stack)
             others = await _prepare_others(work, batch, plans, held) if is_shared else []
@@ -108,7 +114,9 @@ async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str
     records = _group_by_resource(await work.callers.all()).get(resource, [])
     left = await _find_unwritten(work, plans, records)
     urls = await read_new_urls(work) if left else {}
-    return CallerWriter(work=work, log=await CallerEditLog.open(work), urls=urls, records=left)
+    references = await find_references(work, left, urls)
+    log = await CallerEditLog.open(work)
+    return CallerWriter(work=work, log=log, urls=urls, records=left, references=references)
 
 
 async def _find_unwritten(
@@ -132,6 +140,10 @@ def _group_by_resource(records: Iterable[CallerRecord]) -> dict[str, list[Caller
         if record.state in {CallerState.FOUND, CallerState.WRITING}:
             found[record.caller.resource_id].append(record)
     return found
+
+
+def _is_after_secret(job: FlowJob, group: tuple[str, Sequence[CallerRecord]]) -> bool:
+    return all(record.caller.address != job.url_secret for record in group[1])
 
 
 async def _mark_completed(work: StepContext) -> FlowJob:

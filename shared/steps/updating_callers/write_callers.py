@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent
+from shared.domain.callers.caller_edit import CallerEdit, RewrittenText
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.transitions import add_notes
 from shared.errors import CmkflowError, Conflict, JobBlocked
 from shared.ports import CallerKind, WritesWholeResource
 from shared.reason import Reason
@@ -21,6 +23,7 @@ from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import find_manual_reason, is_child_reference
+from shared.steps.updating_callers.refer_to_secret import find_unresolved
 from shared.steps.updating_callers.save_places import (
     NotSaved,
     Values,
@@ -49,6 +52,11 @@ class CallerWriter:
     urls: Mapping[str, str] = field(repr=False)
     #: Callers that are not completed.
     records: list[CallerRecord]
+    #: By address, what callers hold instead of the copy's URL: a reference to its secret.
+    references: Mapping[str, str] = field(default_factory=dict)
+    #: Statuses of references that App Service did not resolve, by address: these callers get the
+    #: URL.
+    unresolved: dict[str, str] = field(default_factory=dict)
 
     async def prepare(self, present: Mapping[str, CallerContent], texts: Texts) -> Texts:
         """Record the edits, and return the texts with this job's URL.
@@ -81,16 +89,22 @@ class CallerWriter:
         rewritten = caller_edit.replace_references(
             text, is_json=is_json, urls=self.urls, flow_ids=flow_ids
         )
-        has_copy = caller_edit.contains_reference(
+        edits = self.log.edits(record)
+        is_referring = caller_edit.is_referring(value.text, edits)
+        has_copy = is_referring or caller_edit.contains_reference(
             value.text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids={job.copy_id}
         )
+        if is_referring:
+            rewritten = self._replace_unresolved(record, rewritten, edits)
+        elif rewritten.edits:
+            rewritten = self._refer(record, rewritten)
         if rewritten.text != text:
             await work.check_write_allowed()
             if await find_manual_reason(work.services, job, record.caller):
                 return replace(record, state=CallerState.MANUAL), text
             await self.log.append(record, value, rewritten.edits, is_first=not has_copy)
             return replace(record, state=CallerState.WRITING), rewritten.text
-        if has_copy and self.log.edits(record):
+        if has_copy and edits:
             # A crashed invocation wrote the value, but perhaps not what depends on it.
             await permit_caller(work, record.caller)
             return replace(record, state=CallerState.WRITING), text
@@ -101,6 +115,25 @@ class CallerWriter:
             raise _build_other_content(record.caller, job)
         return replace(record, state=CallerState.NOT_NEEDED), text
 
+    def _refer(self, record: CallerRecord, rewritten: RewrittenText) -> RewrittenText:
+        """Return the change with a reference in place of the URL, if the caller may refer."""
+        reference = self.references.get(record.caller.address)
+        if reference is None or record.caller.address in self.unresolved:
+            return rewritten
+        if rewritten.text != self.urls[self.work.job.original_url_id]:
+            self._note_url(record, "It adds parameters to the URL")
+            return rewritten
+        return caller_edit.refer_to_secret(rewritten, reference)
+
+    def _replace_unresolved(
+        self, record: CallerRecord, rewritten: RewrittenText, edits: Sequence[CallerEdit]
+    ) -> RewrittenText:
+        """Return the change of a reference to the URL, if App Service does not resolve it."""
+        if record.caller.address not in self.unresolved:
+            return rewritten
+        url = self.urls[self.work.job.original_url_id]
+        return caller_edit.hold_url(rewritten.text, edits, url)
+
     async def is_free(self) -> bool:
         """Return whether its row is still leased and has no new command."""
         try:
@@ -108,6 +141,17 @@ class CallerWriter:
         except CmkflowError:
             return False
         return self.work.job.requested_command is None
+
+    def reject(self, statuses: Mapping[str, str]) -> None:
+        """Note these references as not resolved."""
+        self.unresolved |= statuses
+        for record in self.records:
+            if status := statuses.get(record.caller.address):
+                self._note_url(record, f"App Service does not resolve the reference: {status}")
+
+    def _note_url(self, record: CallerRecord, why: str) -> None:
+        note = f"The {record.caller.label} holds the URL and not a reference to its secret. {why}."
+        self.work.remember(add_notes(self.work.job, note))
 
     async def updated(self) -> None:
         """Store that the callers were written."""
@@ -157,7 +201,7 @@ async def write_callers(
             others = []  # each job finds alone whether its URL is rejected
             continue
         tries += 1
-        if isinstance(kind, WritesWholeResource) or await _is_visible(work, kind, values):
+        if await _is_complete(kind, values, (first, *others)):
             await first.updated()
             return await _mark_updated(others)
     await wait_until_visible(work, f"The new URL of {format_labels(values)}")
@@ -223,6 +267,19 @@ async def _mark_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
             await other.updated()
             done.append(other)
     return done
+
+
+async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[CallerWriter]) -> bool:
+    """Return whether the callers use what was written; callers with a reference that App Service
+    does not resolve get the URL next.
+    """
+    work = writers[0].work
+    if not isinstance(kind, WritesWholeResource) and not await _is_visible(work, kind, values):
+        return False
+    unresolved = await find_unresolved(work, kind, values)
+    for writer in writers:
+        writer.reject(unresolved)
+    return not unresolved
 
 
 async def _is_visible(work: StepContext, kind: CallerKind, values: Values) -> bool:

@@ -220,7 +220,13 @@ def _add_azure(world: World, azure: Description) -> None:
         site_id, name = site["id"], site["id"].rpartition("/")[2]
         hosts = tuple(host.lower() for host in site["hostNames"])
         settings = dict(site["appSettings"])
-        world.sites[site_id] = FakeSite(id=site_id, name=name, hosts=hosts, settings=settings)
+        world.sites[site_id] = FakeSite(
+            id=site_id,
+            name=name,
+            hosts=hosts,
+            settings=settings,
+            principal_id=site["identity"]["principalId"],
+        )
         raw = {"id": site_id, "name": name, "type": "Microsoft.Web/sites"}
         world.resources[site_id.lower()] = raw
         world.resources[f"{site_id}/config/web".lower()] = {"properties": {}}

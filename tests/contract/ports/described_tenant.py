@@ -79,7 +79,7 @@ def build_description() -> dict[str, Any]:
     environment["organization"] = {"enableflowsinsolutionbydefault": True}
     versions = [{"createdDaysAgo": 99}, {"createdDaysAgo": 1}]
     full["azure"]["vaults"][0]["keys"][0]["versions"] = versions
-    full["azure"]["roleAssignments"] = [
+    full["azure"]["roleAssignments"] += [
         {"scope": scope, "principalId": POLICY_IDENTITY, "roleDefinitionId": ENCRYPTION_USER}
         for scope in (VAULT_ID.rpartition("/providers")[0], f"{VAULT_ID}/keys/pp-cmk")
     ]

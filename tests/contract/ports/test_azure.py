@@ -12,9 +12,10 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, object
 from shared.domain.permissions import resource_group
 from shared.domain.signature import Signature
 from shared.errors import AlreadyExists, Conflict, NotFound, PlatformError
+from shared.ports import Secret
 from shared.resumable_resources import resume_reading
 from shared.signatures import is_signature_valid
-from tests.contract.adapter_world import CONTAINER_APP, SITE_ID, VAULT_URL
+from tests.contract.adapter_world import CONTAINER_APP, SITE_ID, SITE_IDENTITY, VAULT_URL
 from tests.contract.ports.described_tenant import NAMED_VALUE, SQL_SERVER
 from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import (
@@ -55,6 +56,39 @@ async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
     assert both == {"SQLAzure|Orders": "Server=x", "Custom|Url": "https://x"}
     assert await strings.read(site.id) == {"Custom|Url": "https://y"}
     assert await side.ports.app_settings.read(site.id) == {"COLOUR": "blue"}
+
+
+async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) -> None:
+    """The status of each reference says why it is not resolved."""
+    apps = side.ports.app_settings
+    [site] = await apps.read_sites()
+    [reader] = await apps.read_secret_readers(site.id)
+    reference = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets"
+    other = reference.replace("kv-cmk", "kv-other")
+    await apps.write(
+        site.id,
+        {"A": f"{reference}/orders-url)", "B": f"{reference}/none)", "C": f"{other}/x)", "D": "x"},
+    )
+
+    assert (reader.name, reader.principal_id) == ("shop", SITE_IDENTITY)
+    assert await apps.read_reference_statuses(site.id) == {
+        "A": "Resolved",
+        "B": "SecretNotFound",
+        "C": "VaultNotFound",
+    }
+    assert await side.ports.connection_strings.read_reference_statuses(site.id) == {}
+
+
+async def test_write_creates_a_missing_secret(side: Side) -> None:
+    """A secret without a version is created with its tags."""
+    secret = Secret(
+        vault_url=VAULT_URL, name="new", value="", version="", content_type=None, tags={"a": "b"}
+    )
+
+    await side.ports.secrets.write(secret, "https://x.example/")
+
+    created = await side.ports.secrets.read(VAULT_URL, "new")
+    assert (created.value, created.tags) == ("https://x.example/", {"a": "b"})
 
 
 async def test_key_values_are_written_with_their_etag(side: Side) -> None:
@@ -141,6 +175,10 @@ async def test_missing_azure_resource_is_not_found(side: Side) -> None:
         await ports.app_settings.read(gone)
     with pytest.raises(NotFound):
         await ports.app_settings.write(gone, {})
+    with pytest.raises(NotFound):
+        await ports.app_settings.read_secret_readers(gone)
+    with pytest.raises(NotFound):
+        await ports.app_settings.read_reference_statuses(gone)
     with pytest.raises(NotFound):
         await ports.resources.get(gone, API_VERSION)
     with pytest.raises(NotFound):

@@ -8,8 +8,10 @@ import pytest
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
 from shared.domain.assessment.assessment import AssessmentPhase, AssessmentTopic
+from shared.domain.callers.url_secret import format_reference
 from shared.domain.finding import FindingLevel
 from shared.errors import NotFound, ThrottledError
+from tests.fakes.services import fake_settings, services_of
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.scenarios.app_calls import call
 
@@ -75,6 +77,27 @@ async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed)
     assert kinds == {"app_setting", "key_vault_secret"}
     assert tenant.flows["Orders"].callers_unknown_reason == ""
     assert "unknown" in tenant.flows["Silent"].callers_unknown_reason
+
+
+async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> None:
+    """A URL secret, and a setting that refers to it, are not counted."""
+    orders = tenant.build.http_flow("Orders")
+    tenant.build.app_setting_caller(orders)
+    tenant.build.secret_caller(orders)
+    secret = tenant.build.secret_caller(orders, name=f"trigger-url-{orders.workflow_id}")
+    tenant.world.traffic.beat(tenant.world)
+    place = secret.vault_url, secret.name
+    secret.vault_url = secret.vault_url.rstrip("/")
+    tenant.world.secrets[secret.vault_url, secret.name] = tenant.world.secrets.pop(place)
+    site = tenant.build.app_setting_caller(orders, site="referring")
+    site.settings["FLOW_URL"] = format_reference(f"{secret.vault_url}|{secret.name}")
+    settings = fake_settings(trigger_url_vault=secret.vault_url)
+
+    await tenant.assess(services_of(tenant.fakes.ports, settings=settings))
+
+    callers = {one.label.split()[1]: one.holds_url for one in tenant.flows["Orders"].callers}
+    assert callers == {"FLOW_URL": True, "flow-url": True, secret.name: False}
+    assert tenant.found.estimate.url_holder_count == 2
 
 
 async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None:

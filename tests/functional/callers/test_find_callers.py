@@ -18,16 +18,18 @@ from shared.ports import Site
 from shared.services import Services
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes.app_settings import FakeAppSettings
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 SITES = 25
 BUDGET = 4
 
 
-class ScarceSettings:
+class ScarceSettings(FakeAppSettings):
     """App settings of many apps, of which the budget lets the search read only a few at a time."""
 
     def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario.world)
         self._scenario = scenario
         self.left = 0
         self.read_ids: list[str] = []
@@ -69,7 +71,8 @@ async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
     settings = ScarceSettings(scenario)
     settings.closed = "/sites/003"
     services = scenario.services
-    kind = AppSettingCallers(settings, scenario.fakes.ports.secrets)
+    ports = scenario.fakes.ports
+    kind = AppSettingCallers(settings, ports.secrets, ports.keys)
     services = replace(services, callers={kind.kind: kind})
     here = scenario.build.environment.described()
     request = CallerSearchRequest(environment=here, everywhere=[here])
@@ -111,7 +114,8 @@ async def test_search_that_lost_its_lease_removes_its_progress(
             async for caller in super().find(environments, search):
                 yield caller
 
-    kind = Freezes(scenario.fakes.ports.app_settings, scenario.fakes.ports.secrets)
+    ports = scenario.fakes.ports
+    kind = Freezes(ports.app_settings, ports.secrets, ports.keys)
     frozen = replace(services, callers={kind.kind: kind})
     with pytest.raises(LeaseLost):
         await find_callers(frozen, request, older)
@@ -143,7 +147,8 @@ async def test_daily_check_removes_abandoned_search_progress() -> None:
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     settings = ScarceSettings(scenario)
-    kind = AppSettingCallers(settings, scenario.fakes.ports.secrets)
+    ports = scenario.fakes.ports
+    kind = AppSettingCallers(settings, ports.secrets, ports.keys)
     services = replace(scenario.services, callers={kind.kind: kind})
     here = scenario.build.environment.described()
     request = CallerSearchRequest(environment=here, everywhere=[here])

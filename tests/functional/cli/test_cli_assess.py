@@ -162,6 +162,7 @@ def build_unread_assessment(**more: Any) -> dict[str, Any]:
         "copies": 0,
         "callers": 0,
         "manual_callers": 0,
+        "url_holder_count": 0,
         "requests": 0,
         "minutes": 0,
         "no_call_days": 0,

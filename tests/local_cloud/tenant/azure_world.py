@@ -22,6 +22,9 @@ GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
 VAULT_ID = f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/kv-cmk"
 POLICY_ID = f"{GROUP_ID}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-eu"
 SITE_ID = f"{GROUP_ID}/providers/Microsoft.Web/sites/shop"
+#: Object id of the site's identity.
+SITE_IDENTITY = "51000000-0000-4000-8000-000000000001"
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 GROUP_OF_RULES_ID = f"{GROUP_ID}/providers/Microsoft.Network/networkSecurityGroups/nsg-erp"
 ARM = "https://management.azure.com"
 
@@ -45,10 +48,18 @@ SEED: dict[str, Any] = {
             "properties": {"encryption": {"keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk"}}}},
         }
     ],
+    "roleAssignments": [
+        {
+            "scope": VAULT_ID,
+            "roleDefinitionId": f"/roleDefinitions/{SECRETS_USER}",
+            "principalId": SITE_IDENTITY,
+        }
+    ],
     "sites": [
         {
             "id": SITE_ID,
             "hostNames": ["shop.contoso.example"],
+            "identity": {"type": "SystemAssigned", "principalId": SITE_IDENTITY},
             "appSettings": {
                 "COLOUR": "blue",
                 "ORDERS_URL": "@Microsoft.KeyVault(SecretUri=https://kv-cmk.vault.azure.net/"

@@ -7,11 +7,14 @@ import pytest
 from azure.mgmt.web.aio import WebSiteManagementClient
 from azure.mgmt.web.models import SiteConfigResource, StringDictionary
 
-from local_cloud.tenant.azure.site_runtime import running_settings
+from local_cloud.tenant.azure.site_runtime import restart, running_settings
+from local_cloud.tenant.azure.state import SITES, VAULTS
 from tests.local_cloud.tenant.azure_world import (
     GROUP,
     SITE_ID,
+    SITE_IDENTITY,
     SUBSCRIPTION,
+    VAULT_ID,
     AzureWorld,
     azure_world,
     present,
@@ -150,3 +153,55 @@ async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWo
     assert answer.status == 200
     settings = running_settings(world.azure, SITE_ID, world.tenant.clock.now())
     assert settings["ORDERS_URL"] == "https://flow.example/2"
+
+
+@pytest.mark.parametrize(
+    ("lacks", "status"),
+    [
+        ("identity", "MSINotEnabled"),
+        ("right", "AccessToKeyVaultDenied"),
+        ("network", "AccessToKeyVaultDenied"),
+    ],
+)
+async def test_site_reads_a_reference_that_it_may_not_resolve_as_it_stands(
+    web: WebSiteManagementClient, world: AzureWorld, lacks: str, status: str
+) -> None:
+    """The list of references says why, and the code reads the text of the reference."""
+    azure = world.azure
+    site, vault = (azure.resources.find(*one) for one in ((SITES, SITE_ID), (VAULTS, VAULT_ID)))
+    assert site
+    assert vault
+    match lacks:
+        case "identity":
+            site["identity"] = None
+        case "right":
+            azure.role_assignments.clear()
+        case _:
+            vault["properties"]["networkAcls"] = {"defaultAction": "Deny"}
+
+    restart(azure, SITE_ID, world.tenant.clock.now())
+
+    [reference] = [
+        each async for each in web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
+    ]
+    settings = running_settings(azure, SITE_ID, world.tenant.clock.now())
+    assert present(reference.properties).status == status
+    assert settings["ORDERS_URL"].startswith("@Microsoft.KeyVault(")
+
+
+async def test_user_assigned_identity_resolves_references_if_it_is_chosen(
+    web: WebSiteManagementClient, world: AzureWorld
+) -> None:
+    """`keyVaultReferenceIdentity` names one of the site's identities."""
+    site = world.azure.resources.find(SITES, SITE_ID)
+    assert site
+    identity = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/x/shop"
+    site["identity"] = {"userAssignedIdentities": {identity: {"principalId": SITE_IDENTITY}}}
+    statuses = []
+    for chosen in (None, identity.upper()):
+        site["properties"]["keyVaultReferenceIdentity"] = chosen
+        restart(world.azure, SITE_ID, world.tenant.clock.now())
+        references = web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
+        statuses += [present(each.properties).status async for each in references]
+
+    assert statuses == ["MSINotEnabled", "Resolved"]

@@ -1,0 +1,50 @@
+"""The identity with which a site resolves its Key Vault references, and what it may read.
+
+See platform.md#key-vault-references.
+"""
+
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import SITES, SLOTS, VAULTS, Azure
+
+#: Built-in roles that may read secrets: Key Vault Secrets User, Secrets Officer and Administrator.
+_READING_ROLES = {
+    "4633458b-17de-408a-b874-0445c86b69e6",
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483",
+}
+_SYSTEM_ASSIGNED = "SystemAssigned"
+
+
+def find_principal(azure: Azure, site_id: str) -> str:
+    """Return the object id of the identity; empty if the site has none for references."""
+    site = azure.resources.find(SITES, site_id) or azure.resources.find(SLOTS, site_id)
+    identity = (site or {}).get("identity") or {}
+    chosen = (site or {}).get("properties", {}).get("keyVaultReferenceIdentity")
+    if not chosen or chosen.lower() == _SYSTEM_ASSIGNED.lower():
+        return str(identity.get("principalId") or "")
+    assigned: JsonObject = identity.get("userAssignedIdentities") or {}
+    principals = {path.lower(): one.get("principalId") for path, one in assigned.items()}
+    return principals.get(chosen.lower()) or ""
+
+
+def may_read(azure: Azure, principal: str, vault_id: str, secret: str) -> bool:
+    """Return whether an identity may read a secret, past the network rules of its vault."""
+    vault = azure.resources.find(VAULTS, vault_id)
+    properties = vault["properties"] if vault else {}
+    rules = properties.get("networkAcls") or {}
+    is_open = properties.get("publicNetworkAccess", "Enabled") == "Enabled"
+    if not is_open or rules.get("defaultAction", "Allow") != "Allow":
+        return False
+    if not properties.get("enableRbacAuthorization"):
+        return any(
+            policy["objectId"].lower() == principal.lower()
+            and "get" in {one.lower() for one in policy["permissions"].get("secrets") or ()}
+            for policy in properties.get("accessPolicies") or ()
+        )
+    place = f"{vault_id}/secrets/{secret}/".lower()
+    return any(
+        each["principalId"] == principal
+        and each["roleDefinitionId"].rpartition("/")[2].lower() in _READING_ROLES
+        and place.startswith(f"{each['scope'].lower().rstrip('/')}/")
+        for each in (one["properties"] for one in azure.role_assignments.values())
+    )

@@ -1,0 +1,41 @@
+"""Find out whether apps may read Key Vault secrets."""
+
+from collections.abc import Sequence
+
+from shared.domain.keys.key import KeyVault, RoleAssignment
+from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
+from shared.ports import Keys
+
+
+class SecretRights:
+    """The rights of identities at vaults, each read once."""
+
+    def __init__(self, keys: Keys) -> None:
+        """Use the vaults of the configured subscriptions."""
+        self._keys = keys
+        self._vaults: dict[str, KeyVault] = {}
+        self._roles: dict[tuple[str, str], Sequence[RoleAssignment]] = {}
+
+    async def find_obstacle(self, secret: str, readers: Sequence[SecretReader]) -> str:
+        """Return why one of the readers may be unable to read a secret; empty: all can.
+
+        `secret` is its address. Raises `NotFound` and `PlatformError`.
+        """
+        vault_url, _, name = secret.partition("|")
+        vault_name = vault_url.partition("://")[2].partition(".")[0]
+        if vault_name not in self._vaults:
+            self._vaults[vault_name] = await self._keys.read_vault(vault_name)
+        vault = self._vaults[vault_name]
+        for reader in readers:
+            roles = await self._read_roles(vault, reader) if reader.principal_id else []
+            if obstacle := find_reading_obstacle(vault, name, reader, roles):
+                return obstacle
+        return ""
+
+    async def _read_roles(self, vault: KeyVault, reader: SecretReader) -> Sequence[RoleAssignment]:
+        if not vault.uses_rbac:
+            return ()
+        place = vault.id, reader.principal_id
+        if place not in self._roles:
+            self._roles[place] = await self._keys.read_role_assignments(*place)
+        return self._roles[place]

@@ -1,0 +1,49 @@
+"""Define the URL secret: the Key Vault secret with a flow's trigger URL, to which callers refer.
+
+An address is `vault URL|name`, as for any secret that is a caller.
+"""
+
+import re
+from dataclasses import replace
+
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.secret_caller import build_secret_caller
+
+_PREFIX = "trigger-url-"
+_REFERENCE = re.compile(
+    rf"@Microsoft\.KeyVault\(SecretUri=https://[^/]+/secrets/{_PREFIX}[^/;)\s]+\)"
+)
+
+
+def address_url_secret(vault_url: str, workflow_id: str) -> str:
+    """Return the address of the secret for an original."""
+    return f"{vault_url.rstrip('/')}|{_PREFIX}{workflow_id}"
+
+
+def is_url_secret(address: str, vault_url: str) -> bool:
+    """Return whether the app has created the secret, by its address."""
+    return bool(vault_url) and address.startswith(f"{vault_url.rstrip('/')}|{_PREFIX}")
+
+
+def build_url_secret(address: str, environment_id: str, workflow_id: str) -> Caller:
+    """Return the secret as a caller of an original."""
+    tags = (("cmk-environment-id", environment_id), ("cmk-flow-id", workflow_id))
+    secret = build_secret_caller(*address.split("|"))
+    return replace(secret, is_created_if_missing=True, tags=tags)
+
+
+def format_reference(address: str) -> str:
+    """Return the value of an app setting that refers to the current version of a secret."""
+    vault_url, _, name = address.partition("|")
+    return f"@Microsoft.KeyVault(SecretUri={vault_url}/secrets/{name})"
+
+
+def format_url_secret(address: str) -> str:
+    """Return the name of the secret and its vault, for people."""
+    vault_url, _, name = address.partition("|")
+    return f"{name} in {vault_url}"
+
+
+def is_reference(text: str) -> bool:
+    """Return whether a text is a reference to a URL secret, as `format_reference` returns it."""
+    return _REFERENCE.fullmatch(text) is not None

@@ -1,0 +1,73 @@
+"""Propose a URL secret for each flow with callers that can refer to it (ADR 25)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.caller_records import CallerIndexEntry
+from shared.domain.callers.url_secret import address_url_secret, is_url_secret
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.plans.plan_item import PlanItem
+from shared.ports import RefersToSecrets
+from shared.services import Services
+from shared.steps.updating_callers.refer_to_secret import find_obstacles
+from shared.steps.write_permission import read_environment_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedSecret:
+    """The URL secret of one flow."""
+
+    address: str
+    #: Why each caller of a kind that can refer to secrets holds the URL; empty: it will refer.
+    obstacles: Mapping[Caller, str] = field(default_factory=dict)
+
+    @property
+    def is_used(self) -> bool:
+        """Return whether a caller will refer to it."""
+        return "" in self.obstacles.values()
+
+
+async def propose_url_secrets(
+    services: Services,
+    environment_id: str,
+    items: Iterable[PlanItem],
+    places: Mapping[str, Sequence[CallerIndexEntry]],
+) -> dict[str, ProposedSecret]:
+    """Return the URL secret of each flow, by workflow id; empty if none is wanted.
+
+    `places` are index entries by the ids that callers hold.
+    """
+    vault_url = services.settings.trigger_url_vault
+    if not vault_url:
+        return {}
+    if not (await read_environment_settings(services, environment_id)).has_url_secrets:
+        return {}
+    found: dict[str, ProposedSecret] = {}
+    wanted: dict[Caller, str] = {}
+    for item in items:
+        callers = [place.caller for place in places.get(item.trigger_url_id, ())]
+        is_updated = item.migration_method is MigrationMethod.UPDATE_CALLERS
+        if not callers or not item.trigger_url_id or not item.action.is_copy or not is_updated:
+            continue
+        known = (one.address for one in callers if is_url_secret(one.address, vault_url))
+        address = next(known, address_url_secret(vault_url, item.workflow_id))
+        obstacles: dict[Caller, str] = {}
+        for caller in callers:
+            if isinstance(services.callers[caller.kind], RefersToSecrets):
+                if caller.is_only_url:
+                    wanted[caller] = address
+                elif not caller.manual_reason:
+                    obstacles[caller] = "It holds more than the URL."
+        found[item.workflow_id] = ProposedSecret(address=address, obstacles=obstacles)
+    answers = await find_obstacles(services, wanted)
+    return {
+        flow: ProposedSecret(
+            address=one.address,
+            obstacles={
+                **one.obstacles,
+                **{caller: why for caller, why in answers.items() if wanted[caller] == one.address},
+            },
+        )
+        for flow, one in found.items()
+    }

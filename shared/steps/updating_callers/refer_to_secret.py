@@ -1,0 +1,108 @@
+"""Let callers refer to one Key Vault secret with the flow's trigger URL (ADR 25).
+
+The secret is a caller like any other, which the app creates if it is missing.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.caller_edit import contains_reference
+from shared.domain.callers.caller_records import CallerRecord, CallerState
+from shared.domain.callers.url_secret import build_url_secret, format_reference, is_reference
+from shared.domain.ids import hash_key
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.transitions import add_notes
+from shared.errors import NotFound
+from shared.ports import CallerKind, RefersToSecrets
+from shared.services import Services
+from shared.steps.flows.read_back import poll
+from shared.steps.step_context import StepContext
+
+
+async def find_obstacles(services: Services, secrets: Mapping[Caller, str]) -> dict[Caller, str]:
+    """Return why each caller may be unable to read a secret, by address in `secrets`; empty: it
+    can.
+
+    Callers of kinds that cannot refer to secrets are omitted.
+    """
+    found: dict[Caller, str] = {}
+    for kind in services.callers.values():
+        if isinstance(kind, RefersToSecrets):
+            mine = {one.address: one for one in secrets if one.kind == kind.kind}
+            if mine:
+                wanted = {address: secrets[caller] for address, caller in mine.items()}
+                obstacles = await kind.find_obstacles(wanted)
+                found |= {mine[address]: text for address, text in obstacles.items()}
+    return found
+
+
+async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> None:
+    """Record the secret as a caller if another caller can refer to it.
+
+    `records` are the job's callers. If the secret holds something else, callers hold the URL, and a
+    note says why.
+    """
+    job, secret = work.job, _build_secret(work.job)
+    identity = hash_key(secret.kind, secret.address)
+    if any(record.id == identity for record in records):
+        return
+    wanted = {
+        record.caller: job.url_secret for record in records if record.state is CallerState.FOUND
+    }
+    if "" not in (await find_obstacles(work.services, wanted)).values():
+        return
+    text = await _read_secret(work)
+    urls = {job.original_url_id, job.copy_url_id} - {""}
+    if text is not None and not contains_reference(text, is_json=False, urls=urls):
+        note = f"Callers hold the URL, because the {secret.label} holds something else."
+        work.remember(add_notes(job, note))
+        return
+    await work.callers.upsert(
+        CallerRecord(job_id=job.id, id=identity, caller=secret, state=CallerState.FOUND)
+    )
+
+
+def _build_secret(job: FlowJob) -> Caller:
+    return build_url_secret(job.url_secret, job.environment_id, job.original_id)
+
+
+async def _read_secret(work: StepContext) -> str | None:
+    """Return the content of the secret; None: it does not exist."""
+    secret = _build_secret(work.job)
+    try:
+        return (await work.services.callers[secret.kind].read(secret)).text
+    except NotFound:
+        return None
+
+
+async def find_references(
+    work: StepContext, records: Sequence[CallerRecord], urls: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the reference that each caller may hold instead of the copy's URL, by address.
+
+    None before the secret holds exactly this URL.
+    """
+    job = work.job
+    if not job.url_secret:
+        return {}
+    text = await _read_secret(work)
+    if text is None or text != urls.get(job.original_url_id):
+        return {}
+    wanted = dict.fromkeys((record.caller for record in records), job.url_secret)
+    obstacles = await find_obstacles(work.services, wanted)
+    reference = format_reference(job.url_secret)
+    return {caller.address: reference for caller, why in obstacles.items() if not why}
+
+
+async def find_unresolved(
+    work: StepContext, kind: CallerKind, values: Sequence[tuple[Caller, CallerContent]]
+) -> Mapping[str, str]:
+    """Return the status of each written reference that App Service does not resolve, by address."""
+    referring = [caller.address for caller, value in values if is_reference(value.text)]
+    unresolved: Mapping[str, str] = {}
+    if referring and isinstance(kind, RefersToSecrets):
+        async for _ in poll(work):
+            unresolved = await kind.find_unresolved(referring)
+            if not unresolved:
+                break
+    return unresolved

@@ -1,0 +1,63 @@
+"""What the code of a fake site reads where a setting refers to a Key Vault secret.
+
+A site fetches the secret when it starts, and again after 24 hours; a new version alone does not
+reach it (platform.md#key-vault-references). A reference that is not resolved is read as it stands.
+"""
+
+import re
+from datetime import timedelta
+
+from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
+from tests.fakes.tenant import FakeSite, ResolvedReference
+from tests.fakes.test_world import World
+
+_REFERENCE = re.compile(r"@Microsoft\.KeyVault\(SecretUri=(https://[^/]+)/secrets/([^/)]+)/?\)")
+REFETCH_AFTER = timedelta(hours=24)
+
+
+def restart(site: FakeSite) -> None:
+    """Start the site again, as each write of its settings does."""
+    site.restarts += 1
+    site.resolved.clear()
+
+
+def read_setting(world: World, site: FakeSite, name: str) -> str:
+    """Return what the code of a site reads from a setting."""
+    text = site.settings[name]
+    return resolve(world, site, name).value if _REFERENCE.fullmatch(text) else text
+
+
+def read_statuses(world: World, site: FakeSite) -> dict[str, str]:
+    """Return the status of each reference of a site, by setting."""
+    return {
+        name: resolve(world, site, name).status
+        for name, text in site.settings.items()
+        if _REFERENCE.fullmatch(text)
+    }
+
+
+def resolve(world: World, site: FakeSite, name: str) -> ResolvedReference:
+    """Return the reference in a setting as the site last resolved it."""
+    text, now = site.settings[name], world.clock.now()
+    known = site.resolved.get(name)
+    if known is None or known.reference != text or now - known.fetched >= REFETCH_AFTER:
+        status, value = _fetch(world, site, text)
+        known = site.resolved[name] = ResolvedReference(text, value, status, now)
+    return known
+
+
+def _fetch(world: World, site: FakeSite, text: str) -> tuple[str, str]:
+    reference = _REFERENCE.fullmatch(text)
+    assert reference
+    vault_url, name = reference.groups()
+    if not site.principal_id:
+        return "MSINotEnabled", text
+    vault = next((one for one in world.vaults.values() if one.url == vault_url), None)
+    secret = world.secrets.get((vault_url, name))
+    if vault is None or secret is None:
+        return ("SecretNotFound" if vault else "VaultNotFound"), text
+    roles = world.roles.get((vault.id, site.principal_id), [])
+    reader = SecretReader(name=site.name, principal_id=site.principal_id)
+    if world.are_references_denied or find_reading_obstacle(vault, name, reader, roles):
+        return "AccessToKeyVaultDenied", text
+    return "Resolved", secret.value

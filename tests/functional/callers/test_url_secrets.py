@@ -1,0 +1,243 @@
+"""Callers refer to one secret for each flow, so that the next key change is one write per flow."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.remediation import RemediationMode
+from tests.fakes.invariants import signatures_in_store
+from tests.fakes.services import fake_settings
+from tests.fakes.site_references import REFETCH_AFTER, read_setting
+from tests.fakes.tenant import FakeFlow, FakeSite
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+
+DAY = timedelta(days=1)
+VAULT = "https://kv-urls.vault.azure.net"
+CALLERS = 4
+
+
+def build_scenario(count: int = CALLERS) -> tuple[Scenario, FakeFlow, list[FakeSite]]:
+    """Return a scenario with a flow that some apps call, each of which may read the vault."""
+    settings = fake_settings().model_copy(update={"trigger_url_vault": VAULT})
+    scenario = Scenario(settings=settings)
+    flow = scenario.build.http_flow("Orders")
+    names = [f"app-{number}" for number in range(count)]
+    sites = [scenario.build.app_setting_caller(flow, site=name) for name in names]
+    assert scenario.build.url_vault(*sites) == VAULT
+    return scenario, flow, sites
+
+
+def name_secret(flow: FakeFlow) -> str:
+    """Return the name of the secret that is created for a flow."""
+    return f"trigger-url-{flow.workflow_id}"
+
+
+def refer_to(flow: FakeFlow) -> str:
+    """Return the reference to the secret of a flow."""
+    return f"@Microsoft.KeyVault(SecretUri={VAULT}/secrets/{name_secret(flow)})"
+
+
+def list_caller_writes(scenario: Scenario) -> list[str]:
+    """Return the writes outside the environment: to settings and secrets."""
+    return [write.what for write in scenario.world.writes if write.environment_id is None]
+
+
+async def change_key(scenario: Scenario, copy: FakeFlow) -> None:
+    """Remove the key, apply another one, and migrate the copy."""
+    for flow in scenario.world.flows():
+        flow.is_protected, flow.protected_since = False, None
+    scenario.build.link(name="cmk-next")
+    await scenario.order(RemediationMode.APPLY, copy.workflow_id, cause="order-2")
+    scenario.world.writes.clear()
+    await scenario.approve()
+
+
+def find_copy(scenario: Scenario, *known: FakeFlow) -> FakeFlow:
+    """Return the one copy that is on and none of these flows."""
+    (copy,) = (
+        flow
+        for flow in scenario.world.flows()
+        if flow.state is FlowState.ON and flow.workflow_id not in {one.workflow_id for one in known}
+    )
+    return copy
+
+
+async def test_second_key_change_writes_one_secret_for_all_callers() -> None:
+    """The first change writes every app once, the second only the secret, and no call is lost."""
+    scenario, flow, sites = build_scenario()
+    await planned(scenario)
+    scenario.world.writes.clear()
+    await scenario.approve()
+    first = list_caller_writes(scenario)
+    copy = find_copy(scenario, flow)
+    values = [site.settings["FLOW_URL"] for site in sites]
+
+    await change_key(scenario, copy)
+
+    last = find_copy(scenario, flow, copy)
+    assert sorted(first) == ["write app settings"] * CALLERS + ["write secret"]
+    assert values == [refer_to(flow)] * CALLERS
+    assert list_caller_writes(scenario) == ["write secret"]
+    assert [site.settings["FLOW_URL"] for site in sites] == values
+    assert [site.restarts for site in sites] == [1] * CALLERS
+    secret = scenario.world.secrets[VAULT, name_secret(flow)]
+    assert secret.value == scenario.build.url_of(last)
+    assert secret.tags == {
+        "cmk-environment-id": flow.environment_id,
+        "cmk-flow-id": flow.workflow_id,
+    }
+    assert {read_setting(scenario.world, site, "FLOW_URL") for site in sites} == {secret.value}
+    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert_nothing_lost(scenario)
+
+
+async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
+    """The second rollback restores the secret; under the first key again, the first rollback
+    restores the URL in each app.
+    """
+    scenario, flow, sites = build_scenario()
+    before = [dict(site.settings) for site in sites]
+    await planned(scenario)
+    await scenario.approve()
+    first, secret = scenario.remediation, scenario.world.secrets[VAULT, name_secret(flow)]
+    after_first, policy = secret.value, scenario.build.environment.policy
+    await change_key(scenario, find_copy(scenario, flow))
+
+    await scenario.roll_back()
+    after_second_rollback = (secret.value, [site.settings["FLOW_URL"] for site in sites])
+    scenario.remediation, scenario.build.environment.policy = first, policy
+    await scenario.roll_back()
+
+    assert after_second_rollback == (after_first, [refer_to(flow)] * CALLERS)
+    assert [site.settings for site in sites] == before
+    assert secret.value == scenario.build.url_of(flow)
+    assert_nothing_lost(scenario)
+
+
+async def test_original_stays_on_until_apps_have_fetched_the_new_secret() -> None:
+    """Apps use the old URL for a day after the secret has changed, and no call is lost."""
+    scenario, flow, sites = build_scenario(1)
+    scenario.settings = scenario.settings.model_copy(update={"no_call_period": timedelta(0)})
+    await planned(scenario)
+    await scenario.approve()
+    copy = find_copy(scenario, flow)
+    for one in scenario.world.flows():
+        one.is_protected, one.protected_since = False, None
+    scenario.build.link(name="cmk-next")
+    await scenario.order(RemediationMode.APPLY, copy.workflow_id, cause="order-2")
+
+    await scenario.approve(run=REFETCH_AFTER - timedelta(hours=1))
+    is_on, text = copy.is_on, read_setting(scenario.world, sites[0], "FLOW_URL")
+    await scenario.run(60 * DAY)
+
+    assert (is_on, text) == (True, scenario.build.url_of(copy))
+    assert not copy.is_on
+    assert_nothing_lost(scenario)
+
+
+@pytest.mark.parametrize("lacks", ["identity", "right", "network", "slot's right", "setting"])
+async def test_caller_that_may_be_unable_to_read_the_secret_gets_the_url(lacks: str) -> None:
+    """The plan says why, and the caller holds the copy's URL."""
+    scenario, flow, (site, other) = build_scenario(2)
+    world = scenario.world
+    (vault,) = (one for one in world.vaults.values() if one.url == VAULT)
+    match lacks:
+        case "identity":
+            site.principal_id, why = "", "app-0 has no identity"
+        case "right":
+            world.roles[vault.id, site.principal_id] = []
+            why = "app-0 may not read the secret"
+        case "network":
+            world.vaults[vault.id] = replace(vault, default_action="Deny")
+            why = "The network rules of the vault kv-urls may deny app-0"
+        case "slot's right":
+            slot = scenario.build.app_setting_caller(flow, site="app-0/slots/staging")
+            del slot.settings["FLOW_URL"], world.traffic.systems[-1]
+            why = "app-0/slots/staging has no identity"
+        case _:
+            site.settings["FLOW_URL"] += " "
+            why = "It holds more than the URL"
+    await planned(scenario)
+
+    planned_callers = {one.label: one for one in (await scenario.plan())["Orders"].callers}
+    await scenario.approve()
+
+    copy = find_copy(scenario, flow)
+    url = scenario.build.url_of(copy)
+    assert (planned_callers["setting FLOW_URL of the app app-0"].by_value_reason or "").startswith(
+        why
+    )
+    assert site.settings["FLOW_URL"].strip() == url
+    expected = url if lacks == "network" else refer_to(flow)
+    assert other.settings["FLOW_URL"] == expected
+    assert_nothing_lost(scenario)
+
+
+async def test_reference_that_is_not_resolved_is_replaced_by_the_url() -> None:
+    """The rights look right, but App Service does not resolve the reference: the app gets the URL.
+
+    A note says so, and a rollback restores what was there before.
+    """
+    scenario, flow, (site,) = build_scenario(1)
+    before = dict(site.settings)
+    await planned(scenario)
+    scenario.world.are_references_denied = True
+
+    await scenario.approve()
+    job = await scenario.job("Orders")
+    moved = site.settings["FLOW_URL"]
+    copy = find_copy(scenario, flow)
+    await scenario.roll_back()
+
+    assert job.state is FlowJobState.RETIRED
+    assert moved == scenario.build.url_of(copy)
+    assert any("AccessToKeyVaultDenied" in note for note in job.notes)
+    assert site.settings == before
+
+
+async def test_environment_without_url_secrets_keeps_urls() -> None:
+    """The setting of an environment turns the proposal off."""
+    scenario, flow, (site,) = build_scenario(1)
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in(has_url_secrets=False)
+    await scenario.order()
+
+    await scenario.approve()
+
+    assert site.settings["FLOW_URL"] == scenario.build.url_of(find_copy(scenario, flow))
+    assert (VAULT, name_secret(flow)) not in scenario.world.secrets
+
+
+async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
+    """The planned changes say what is written where."""
+    scenario, flow, (site,) = build_scenario(1)
+
+    await planned(scenario)
+
+    changes = (await scenario.plan())["Orders"].planned_changes
+    assert f"store the copy's URL in the secret {name_secret(flow)} in {VAULT}" in changes
+    assert f"make the setting FLOW_URL of the app {site.name} refer to the secret" in changes
+
+
+async def test_secret_with_other_content_is_not_used() -> None:
+    """A secret of that name that holds something else stays as it is."""
+    scenario, flow, (site,) = build_scenario(1)
+    fake = scenario.build.secret_caller(flow, name=name_secret(flow))
+    scenario.world.secrets.clear()
+    scenario.world.traffic.systems.pop()
+    fake.vault_url = VAULT
+    fake.versions = [scenario.world.secret_version("something else")]
+    scenario.world.secrets[VAULT, name_secret(flow)] = fake
+    await planned(scenario)
+
+    await scenario.approve()
+
+    assert fake.value == "something else"
+    assert site.settings["FLOW_URL"] == scenario.build.url_of(find_copy(scenario, flow))
+    notes = (await scenario.job("Orders")).notes
+    assert any("holds something else" in note for note in notes)
