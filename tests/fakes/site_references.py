@@ -1,7 +1,7 @@
 """What the code of a fake site reads where a setting refers to a Key Vault secret.
 
 A site fetches the secret when it starts, and again after 24 hours; a new version alone does not
-reach it (platform.md#key-vault-references). A reference that is not resolved is read as it stands.
+reach it (platform.md#key-vault-references). A reference that is not resolved is read as text.
 """
 
 import re

@@ -230,7 +230,7 @@ def test_named_apps_may_read_the_secrets_with_trigger_urls() -> None:
     readers = {
         one["properties"]["principalId"][0]: BUILT_IN[get_role_id(one)]
         for one in find_resources(ROLE)
-        if "/resourceGroups/orders/providers/Microsoft.KeyVault/vaults/kv-urls/" in one["id"]
+        if "/providers/Microsoft.KeyVault/vaults/kv-urls/" in one["id"]
     }
 
     assert readers == dict.fromkeys("56", "Key Vault Secrets User")

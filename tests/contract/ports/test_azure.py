@@ -65,9 +65,10 @@ async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) 
     [reader] = await apps.read_secret_readers(site.id)
     reference = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets"
     other = reference.replace("kv-cmk", "kv-other")
+    [name] = [one async for one in side.ports.secrets.list(VAULT_URL)]
     await apps.write(
         site.id,
-        {"A": f"{reference}/orders-url)", "B": f"{reference}/none)", "C": f"{other}/x)", "D": "x"},
+        {"A": f"{reference}/{name})", "B": f"{reference}/none)", "C": f"{other}/x)", "D": "x"},
     )
 
     assert (reader.name, reader.principal_id) == ("shop", SITE_IDENTITY)

@@ -81,15 +81,15 @@ async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed)
 
 async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> None:
     """A URL secret, and a setting that refers to it, are not counted."""
-    orders = tenant.build.http_flow("Orders")
-    tenant.build.app_setting_caller(orders)
-    tenant.build.secret_caller(orders)
-    secret = tenant.build.secret_caller(orders, name=f"trigger-url-{orders.workflow_id}")
+    flow = tenant.build.http_flow("Orders")
+    tenant.build.app_setting_caller(flow)
+    tenant.build.secret_caller(flow)
+    secret = tenant.build.secret_caller(flow, name=f"trigger-url-{flow.workflow_id}")
     tenant.world.traffic.beat(tenant.world)
     place = secret.vault_url, secret.name
     secret.vault_url = secret.vault_url.rstrip("/")
     tenant.world.secrets[secret.vault_url, secret.name] = tenant.world.secrets.pop(place)
-    site = tenant.build.app_setting_caller(orders, site="referring")
+    site = tenant.build.app_setting_caller(flow, site="referring")
     site.settings["FLOW_URL"] = format_reference(f"{secret.vault_url}|{secret.name}")
     settings = fake_settings(trigger_url_vault=secret.vault_url)
 

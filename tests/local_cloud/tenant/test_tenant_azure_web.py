@@ -163,7 +163,7 @@ async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWo
         ("network", "AccessToKeyVaultDenied"),
     ],
 )
-async def test_site_reads_a_reference_that_it_may_not_resolve_as_it_stands(
+async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
     web: WebSiteManagementClient, world: AzureWorld, lacks: str, status: str
 ) -> None:
     """The list of references says why, and the code reads the text of the reference."""
