@@ -9,6 +9,7 @@ from shared.domain.alert import Alert
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import resume, stop_with_reason, wait_until
+from shared.domain.plans.notification import first_delivery, record_accepted
 from shared.domain.plans.pending_actions import (
     PendingAction,
     PendingActionKind,
@@ -72,6 +73,25 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
     (one,) = pending_flow_actions([waiting], NAMES)
 
     assert (one.kind, one.pending_since) == (PendingActionKind.LATE_CALLER, NOW - 3 * DAY)
+
+
+def test_late_callers_are_notified_once_a_day_at_most() -> None:
+    """Also if more flows are called meanwhile; of blocked flows the growth is sent earlier."""
+    called = wait_until(FLOW_JOB, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
+    (late,) = pending_flow_actions([called], NAMES)
+    (blocked,) = pending_flow_actions([build_blocked_job(NOW)], NAMES)
+    soon, later = NOW + timedelta(hours=5), NOW + DAY
+
+    sent = {
+        one.kind: record_accepted(
+            first_delivery(one, "teams", NOW, timedelta(0)), replace(one, count=1), NOW
+        )
+        for one in (late, blocked)
+    }
+
+    assert not sent[late.kind].is_due(replace(late, count=9), soon)
+    assert sent[late.kind].is_due(replace(late, count=9), later)
+    assert sent[blocked.kind].is_due(replace(blocked, count=9), soon)
 
 
 def test_alerts_are_pending_since_the_first_was_raised() -> None:

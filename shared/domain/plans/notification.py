@@ -92,11 +92,15 @@ class NotificationDelivery:
         """Return whether it has to be sent now.
 
         Completed work is sent only once. Flows that need changes are sent once, until there are
-        more of them.
+        more of them. Late callers are sent once a day, even if there are more of them.
         """
         if self.sent_count and cause.kind is PendingActionKind.REMEDIATION_COMPLETED:
             return False
-        has_grown = not self.consecutive_failures and cause.count > self.reported_count
+        has_grown = (
+            cause.kind is not PendingActionKind.LATE_CALLER
+            and not self.consecutive_failures
+            and cause.count > self.reported_count
+        )
         is_grown = (
             has_grown and self.last_sent_at is not None and now - self.last_sent_at >= GROWN_AFTER
         )
