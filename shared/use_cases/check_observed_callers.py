@@ -9,7 +9,7 @@ from shared.jobs.job_kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.observed_callers import late_from, read_new_calls
+from shared.steps.flows.observed_callers import read_new_calls
 from shared.steps.write_permission import read_environment_settings
 
 
@@ -39,8 +39,6 @@ async def _check(services: Services, job: FlowJob) -> None:
         row = await read_new_calls(services, job)
     except NotFound:
         return  # somebody deleted the original, which its job detects
-    last = max((one.last_at for one in row.callers), default=None) if row else None
-    cut_over = job.observation_started_at
-    if last and cut_over and last > late_from(job, cut_over):
+    if row and row.callers:
         # Otherwise the job would report a late caller only when the no-call period ends.
         await FLOW.wake_up(services, (job.environment_id, job.id), code=Reason.NO_CALL_PERIOD)

@@ -1,4 +1,4 @@
-"""Read who still calls an original after the cutover, and name the callers.
+"""Read who still calls an original after its callers were updated, and name the callers.
 
 An environment has to permit it, because trigger outputs have what callers sent. Only what
 `read_traits` accepts is stored.
@@ -29,14 +29,15 @@ from shared.steps.write_permission import read_environment_settings
 MOST_READ = 20
 #: A call this soon after its caller was updated was in progress; a later one means that a caller
 #: was not found.
-IN_PROGRESS_PERIOD = timedelta(hours=1)
+_IN_PROGRESS_PERIOD = timedelta(hours=1)
 
 _WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
 
 
-def late_from(job: FlowJob, cut_over: datetime) -> datetime:
+def late_from(services: Services, job: FlowJob, cut_over: datetime) -> datetime:
     """Return the time after which a call of the original is of a late caller."""
-    return cut_over + max(job.no_call_period or IN_PROGRESS_PERIOD, IN_PROGRESS_PERIOD)
+    in_progress = min(_IN_PROGRESS_PERIOD, services.settings.no_call_period)
+    return cut_over + max(job.no_call_period or in_progress, in_progress)
 
 
 async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
@@ -57,7 +58,7 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
     first = ObservedCallers(
         environment_id=job.environment_id,
         job_id=job.id,
-        read_until=max(cut_over, services.now - RUN_HISTORY),
+        read_until=max(late_from(services, job, cut_over), services.now - RUN_HISTORY),
     )
     before = kept.item if kept else first
     calls: list[ObservedCall] = []

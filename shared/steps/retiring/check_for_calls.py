@@ -74,7 +74,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
         late = [run for run in runs if run.started_at > cut_over]
         called = f"{len(late)} times" if len(late) > 1 else "once"
         rule = f"must receive no calls for {format_duration(period)}."
-        is_late = last > late_from(job, cut_over)
+        is_late = last > late_from(services, job, cut_over)
         who = await _describe_callers(services, job) if is_late else ""
         raise MustWait(
             f"The original was called {called} since its callers were updated. {who}It {rule}"
