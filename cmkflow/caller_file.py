@@ -16,11 +16,12 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 _CALLERS = "callers"
 _COLUMNS_OF_FLOW = ("environment_id", "flow", "trigger_url_id", "new_url_secret")
 _NUMBER = "max_url_length"
-_HOSTS = "allowed_hosts"
+#: Members with several values, which a text separates by blanks.
+_LISTS = ("allowed_hosts", "networks")
 #: Columns of a CSV file: one line for each flow, with the other values in any line of the caller.
 COLUMNS = (
     *("name", "owner", "contact", *_COLUMNS_OF_FLOW),
-    *(_NUMBER, _HOSTS, "authentication", "notification"),
+    *(_NUMBER, "allowed_hosts", "user_agent", "networks", "authentication", "notification"),
 )
 #: Size of the largest file, in bytes. A file of the most callers that the app accepts is smaller.
 _MAX_BYTES = 1_000_000
@@ -123,13 +124,14 @@ def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _normalize(entry: dict[Any, Any]) -> dict[str, Any]:
-    """Return a caller without empty values; convert texts with a number or with hosts."""
+    """Return a caller without empty values; convert texts with a number or with several values."""
     found = {str(name): value for name, value in entry.items() if value not in (None, "")}
-    number, hosts, flows = found.get(_NUMBER), found.get(_HOSTS), found.get("flows")
+    number, flows = found.get(_NUMBER), found.get("flows")
     if isinstance(number, str) and number.isascii() and number.isdecimal() and len(number) < 10:
         found[_NUMBER] = int(number)
-    if isinstance(hosts, str):
-        found[_HOSTS] = hosts.split()
+    for name in _LISTS:
+        if isinstance(values := found.get(name), str):
+            found[name] = values.split()
     if isinstance(flows, list):
         found["flows"] = [_normalize_flow(one) for one in flows]
     return found

@@ -1,6 +1,7 @@
 """API models: callers that people declare."""
 
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -37,6 +38,28 @@ type HostPattern = Annotated[
     str,
     StringConstraints(pattern=rf"^{_HOST}$"),
     AfterValidator(_lower),
+]
+
+
+def _check_network(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"({_OCTET}[.]){{3}}{_OCTET}(/([12]?[0-9]|3[0-2]))?"
+_IPV6 = "([0-9A-Fa-f]{1,4}:){2,3}:/(3[2-9]|4[0-8])"
+#: An IPv4 address or network, or an IPv6 network of 32 to 48 bits, such as `2001:db8:1::/48`.
+type Network = Annotated[
+    str,
+    StringConstraints(pattern=f"^({_IPV4}|{_IPV6})$"),
+    AfterValidator(_check_network),
+]
+#: The first product of a user agent, with or without its version up to the minor number.
+type UserAgent = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z][A-Za-z._-]{0,39}[0-9]{0,2}(/[0-9]{1,4}([.][0-9]{1,4})?)?$"
+    ),
 ]
 type TriggerUrlId = Annotated[
     str, StringConstraints(pattern=r"^[0-9A-Fa-f]{32}$"), AfterValidator(_lower)
@@ -107,6 +130,10 @@ class DeclaredCallerRequest(RequestModel):
     max_url_length: Annotated[int, Field(ge=1, le=100_000), WHOLE_NUMBER] | None = None
     #: Hosts that the system may call, such as `*.contoso.example`; empty: any.
     allowed_hosts: Annotated[tuple[HostPattern, ...], Field(max_length=_MAX_HOSTS)] = ()
+    #: First product of the user agent of its calls, such as `curl` or `curl/8.5`.
+    user_agent: UserAgent | None = None
+    #: Networks that its calls come from, such as `203.0.113.0/24`.
+    networks: Annotated[tuple[Network, ...], Field(max_length=_MAX_HOSTS)] = ()
     #: How the system authenticates to the flow.
     authentication: Text | None = None
     #: How to notify the owner of a change.
@@ -121,6 +148,8 @@ class DeclaredCallerRequest(RequestModel):
             flows=tuple(one.to_called_flow() for one in self.flows),
             max_url_length=self.max_url_length,
             allowed_hosts=self.allowed_hosts,
+            user_agent=self.user_agent or "",
+            networks=self.networks,
             authentication=self.authentication or "",
             notification=self.notification or "",
         )
@@ -209,6 +238,8 @@ class DeclaredCallerResponse(ApiResponse):
     flows: tuple[CalledFlowResponse, ...]
     max_url_length: int | None
     allowed_hosts: tuple[str, ...]
+    user_agent: str
+    networks: tuple[str, ...]
     authentication: str
     notification: str
 

@@ -65,6 +65,8 @@ class DemoResult:
     gaps: list[Json] = field(default_factory=list)
     #: Deletes that were ordered: flow, state, whether Microsoft's list names it, runs archived.
     deletions: list[Json] = field(default_factory=list)
+    #: Unknown callers that the app named: flow, label, claims, number of calls.
+    unknown_callers: list[Json] = field(default_factory=list)
     #: What people were told, and what was tried.
     messages: list[ReceivedNotification] = field(default_factory=list)
     recheck_at: str = ""

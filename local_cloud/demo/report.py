@@ -72,6 +72,7 @@ class Report:
             "flows_prepared": outcome.prepared,
             "flows_copied": outcome.copied,
             "deletions": outcome.deletions,
+            "unknown_callers": outcome.unknown_callers,
             "messages": [asdict(one) | {"to": one.to} for one in outcome.messages],
             "recheck_at": outcome.recheck_at,
             "notes": [{"seconds": round(at, 1), "text": text} for at, text in self.notes],
@@ -117,6 +118,8 @@ def print_summary(console: Console, report: Report) -> None:
         facts.add_row("Firewall issue", f"{gap['firewall_name']}: {state}")
     facts.add_row("Flows prepared", f"{document['flows_prepared']} before the key, without a copy")
     facts.add_row("Originals deleted", _format_deletions(report.outcome.deletions))
+    for one in document["unknown_callers"]:
+        facts.add_row("Unknown caller", f"of {one['flow']}: claims to be {one['claims']}")
     facts.add_row("Notifications", _format_notifications(report.outcome.messages))
     facts.add_row("Next key check", document["recheck_at"] or "not scheduled")
     facts.add_row("Platform calls", _format_calls_per_flow(report.meter))

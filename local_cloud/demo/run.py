@@ -39,6 +39,7 @@ from local_cloud.demo.tenant import (
     build_demo_tenant,
 )
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
+from local_cloud.demo.unknown_caller import list_unknown_callers
 from local_cloud.demo.watcher import Watcher
 from local_cloud.stack import Stack, StackError, StackOptions
 from local_cloud.tenant.core.profiles import Profile
@@ -176,6 +177,7 @@ class DemoRun:
             outcome.callers[system.holder.kind] += is_changed
         outcome.gaps = _list_firewall_issues(self.watcher.remediations, progress.jobs)
         outcome.deletions = _list_deletions(self.watcher.remediations)
+        outcome.unknown_callers = list_unknown_callers(self.watcher.remediations)
         outcome.recheck_at = await self._read_recheck_time()
         told = await self.platform.control("GET", "/told")
         log = await self._read_log()
@@ -201,6 +203,8 @@ class DemoRun:
             for one in outcome.deletions
             if one["state"] == "deleted" and not one["runs"]
         ]
+        if not outcome.unknown_callers:
+            found.append("the unknown caller of an original is not named")
         if not account.calls:
             found.append("no outside system called a flow")
         if account.by_hand["Succeeded"] != account.by_hand.total():

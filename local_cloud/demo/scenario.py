@@ -18,6 +18,7 @@ from local_cloud.demo.platform_requests import REMEDIATING
 from local_cloud.demo.received_notifications import LOST_ANSWER, has_plan_notification
 from local_cloud.demo.scenario_context import NamedEnvironment, ScenarioContext
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
+from local_cloud.demo.unknown_caller import UnknownCallerScene
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
 
@@ -40,6 +41,7 @@ class DemoScenario:
         self._finish_line = DeletionScene(stage)
         self._firewalls = Firewalls(stage)
         self._refused_call = BlockedCallScene(stage)
+        self._unknown_caller = UnknownCallerScene(stage)
         self._is_app_published = False
 
     @property
@@ -87,6 +89,7 @@ class DemoScenario:
     async def remediate(self) -> None:
         """The remediation that the link started, and the order to delete what it retires."""
         await self._firewalls.look()
+        await self._unknown_caller.permit()
         await self._stage.platform.control("POST", "/faults", LOST_ANSWER)
         await self._finish_line.order(await self._run("policy_event", OPERATIONS))
         await self._firewalls.change_ranges()
@@ -194,6 +197,7 @@ class DemoScenario:
         if environment is CUSTOMER_CARE:
             await self._refused_call.settle(identity)
         if environment is OPERATIONS:
+            await self._unknown_caller.settle()
             await self._firewalls.settle(identity)
             await self._settle_app(identity)
 

@@ -11,6 +11,7 @@ from shared.domain.callers.call_headers import (
     NOT_SHOWN,
     CallerSource,
     CallTraits,
+    has_claims,
     read_traits,
 )
 from shared.domain.callers.observed_caller import (
@@ -130,6 +131,32 @@ def test_only_the_first_product_of_a_user_agent_is_kept(agent: str, product: str
 def test_forwarded_address_is_kept_as_a_network(forwarded: str, network: str) -> None:
     """The first address is the caller's; proxies add theirs behind it."""
     assert read_traits({"X-Forwarded-For": forwarded}).network == network
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "networks", "is_same"),
+    [
+        ("", (), False),
+        ("curl", (), True),
+        ("CURL/8.5", (), True),
+        ("curl/8.4", (), False),
+        ("cur", (), False),
+        ("", ("203.0.113.7",), True),
+        ("", ("203.0.0.0/16",), True),
+        ("", ("203.0.114.0/24", "2001:db8::/32"), False),
+        ("curl", ("198.51.100.0/24",), False),
+        ("wget", ("203.0.113.0/24",), False),
+        ("curl", ("198.51.100.0/24", "203.0.113.0/28"), True),
+    ],
+)
+def test_caller_is_compared_with_what_was_declared(
+    user_agent: str, networks: tuple[str, ...], *, is_same: bool
+) -> None:
+    """What was declared has to match, and what was not declared does not matter."""
+    caller = read_traits({"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.99"})
+
+    assert has_claims(caller, user_agent, networks) is is_same
+    assert not has_claims(NOT_SHOWN, user_agent, networks)
 
 
 def traits(number: int) -> CallTraits:

@@ -7,7 +7,7 @@ See platform.md#trigger-outputs.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -143,3 +143,23 @@ def _read_network(forwarded: str) -> str:
             return ""
     size = 24 if isinstance(address, IPv4Address) else 48
     return str(ip_network((address, size), strict=False))
+
+
+def has_claims(traits: CallTraits, user_agent: str, networks: Iterable[str]) -> bool:
+    """Return whether a caller claims this product and one of these networks, whichever is given.
+
+    `user_agent` may omit the version. Networks match if they overlap.
+    """
+    expected = [ip_network(one) for one in networks]
+    if traits.source is not CallerSource.OTHER or not (user_agent or expected):
+        return False
+    claimed = traits.user_agent.lower()
+    if user_agent and user_agent.lower() not in {claimed, claimed.partition("/")[0]}:
+        return False
+    if not expected:
+        return True
+    return bool(traits.network) and any(
+        one.version == own.version and own.overlaps(one)
+        for own in [ip_network(traits.network)]
+        for one in expected
+    )

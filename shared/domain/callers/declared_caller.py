@@ -60,6 +60,10 @@ class DeclaredCaller:
     max_url_length: int | None = None
     #: Hosts that the system may call, such as `*.contoso.example`; empty: any.
     allowed_hosts: tuple[str, ...] = ()
+    #: What its calls have as the first product of the user agent, such as `curl` or `curl/8.5`, and
+    #: the networks that they come from, such as `203.0.113.0/24`; empty: unknown.
+    user_agent: str = ""
+    networks: tuple[str, ...] = ()
     #: How the system authenticates to the flow, for people.
     authentication: str = ""
     #: How to notify the owner of a change, for people.

@@ -1,14 +1,16 @@
 """Count the calls that an original still receives, by caller, with the first and last time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.callers.call_headers import (
     NOT_LISTED,
     CallerSource,
     CallTraits,
+    has_claims,
 )
+from shared.domain.callers.declared_caller import DeclaredCaller
 
 #: Most callers of one original that are listed one by one.
 MOST_LISTED = 50
@@ -159,8 +161,10 @@ class CallerNames:
 
     #: Names of flows by their id in the flow service, Dataverse id and trigger URL id.
     flows: Mapping[str, str]
-    #: Names of callers that were found or declared, by flow id or lower-case resource id.
+    #: Names of callers that were found, by flow id or lower-case resource id.
     known: Mapping[str, str]
+    #: Declared callers by name.
+    declared: Mapping[str, DeclaredCaller] = field(default_factory=dict)
 
 
 def name_callers(row: ObservedCallers, names: CallerNames) -> list[NamedCaller]:
@@ -179,7 +183,14 @@ def name_callers(row: ObservedCallers, names: CallerNames) -> list[NamedCaller]:
 
 def _name_caller(caller: ObservedCaller, names: CallerNames) -> NamedCaller:
     ids = [one for one in (caller.traits.source_id, caller.traits.workflow_url_id) if one]
-    known = next((names.known[one] for one in ids if one in names.known), "")
+    known = next((names.known[one] for one in ids if one in names.known), "") or next(
+        (
+            name
+            for name, one in names.declared.items()
+            if has_claims(caller.traits, one.user_agent, one.networks)
+        ),
+        "",
+    )
     title = next((names.flows[one] for one in ids if one in names.flows), "")
     return NamedCaller(name=known or title, is_known=bool(known), observed=caller)
 

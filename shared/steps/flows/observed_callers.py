@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from shared.alerts import readable
 from shared.domain.callers.call_headers import CallerSource, CallTraits
 from shared.domain.callers.caller import Caller
+from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
 from shared.domain.callers.observed_caller import (
     CallerNames,
     NamedCaller,
@@ -84,14 +85,18 @@ async def name_observed_callers(
 ) -> list[NamedCaller]:
     """Return the callers of a row with the names of known callers and of the app's flows."""
     known: dict[str, str] = {}
+    declared: dict[str, DeclaredCaller] = {}
     async for record in readable(services, services.tables.callers.scan(job.id)):
-        known |= dict.fromkeys(_ids_of(record.item.caller), record.item.caller.label)
+        caller = record.item.caller
+        known |= dict.fromkeys(_ids_of(caller), caller.label)
+        if caller.kind == DECLARED_CALLER and (one := await _read_declared(services, caller)):
+            declared[caller.label] = one
     flows: dict[str, str] = {}
-    for caller in row.callers:
-        traits = caller.traits
+    for observed in row.callers:
+        traits = observed.traits
         if traits.source in _WORKFLOWS and traits.source_id not in known:
             flows |= await _read_flow_name(services, job, traits)
-    return name_callers(row, CallerNames(flows=flows, known=known))
+    return name_callers(row, CallerNames(flows=flows, known=known, declared=declared))
 
 
 async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:
@@ -111,6 +116,15 @@ async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) 
             async for kept in jobs:
                 return {identity: f"flow {kept.item.title_of(identity)}"}
     return {}
+
+
+async def _read_declared(services: Services, caller: Caller) -> DeclaredCaller | None:
+    """Return the declaration of a caller; None: it was removed, or cannot be read."""
+    with suppress(UnreadableRow):
+        identity = caller.address.partition("/")[0]
+        kept = await services.tables.declared_callers.get(DECLARED_CALLER, identity)
+        return kept.item if kept else None
+    return None
 
 
 def _ids_of(caller: Caller) -> set[str]:

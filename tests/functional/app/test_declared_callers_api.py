@@ -46,7 +46,13 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
         flow for flow in scenario.build.environment.flows.values() if flow.name == "Returns"
     )
     made = await declare(
-        till(scenario, max_url_length=255, allowed_hosts=["*.Contoso.example"]),
+        till(
+            scenario,
+            max_url_length=255,
+            allowed_hosts=["*.Contoso.example"],
+            user_agent="curl/8.5",
+            networks=["203.0.113.7/24", "2001:DB8:1::/48"],
+        ),
         till(scenario, name="Kiosk", flows=[{"trigger_url_id": URL_ID}]),
     )
     await declare(till(scenario, name="TILL", owner="Sam"))
@@ -56,6 +62,8 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
     assert made.status == 200
     assert made.document["items"][0]["max_url_length"] == 255
     assert made.document["items"][0]["allowed_hosts"] == ["*.contoso.example"]
+    assert made.document["items"][0]["user_agent"] == "curl/8.5"
+    assert made.document["items"][0]["networks"] == ["203.0.113.0/24", "2001:db8:1::/48"]
     kiosk, sam = shown.document["items"]
     assert (kiosk["name"], kiosk["flows"][0]["trigger_url_id"]) == ("Kiosk", URL_ID.lower())
     assert (sam["name"], sam["owner"], sam["max_url_length"]) == ("TILL", "Sam", None)
@@ -107,6 +115,9 @@ async def test_a_whole_number_may_have_a_decimal_point(scenario: Scenario) -> No
         ),
         ({"max_url_length": 0}, "callers.1.max_url_length"),
         ({"allowed_hosts": ["https://x/"]}, "callers.1.allowed_hosts.0"),
+        ({"user_agent": "curl/8.5.0 (x)"}, "callers.1.user_agent"),
+        ({"networks": ["10.0.0.0/33"]}, "callers.1.networks.0"),
+        ({"networks": ["10.0.0.256"]}, "callers.1.networks.0"),
         ({"phone": "1"}, "callers.1.phone"),
         ({"name": " TILL"}, ""),
     ],

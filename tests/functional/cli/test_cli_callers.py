@@ -46,6 +46,7 @@ callers:
         new_url_secret: {SECRET}
     max_url_length: 255
     allowed_hosts: ["*.contoso.example"]
+    networks: [203.0.113.0/24, 198.51.100.7]
   - name: Kiosk
     owner: Sam
     contact: sam@contoso.example
@@ -60,10 +61,11 @@ def as_csv(scenario: Scenario) -> str:
     home = scenario.build.environment.id
     return (
         "name,owner,contact,environment_id,flow,trigger_url_id,new_url_secret,"
-        "max_url_length,allowed_hosts\n"
-        f"Till,007,no,{home},Orders,,{SECRET},255,*.contoso.example\n"
-        f'Kiosk,Sam,sam@contoso.example,,,"{URL}",,,\n'
-        f"till,,,{home},Orders,,{SECRET},,\n"
+        "max_url_length,allowed_hosts,networks\n"
+        f"Till,007,no,{home},Orders,,{SECRET},255,*.contoso.example,"
+        "203.0.113.0/24 198.51.100.7\n"
+        f'Kiosk,Sam,sam@contoso.example,,,"{URL}",,,,\n'
+        f"till,,,{home},Orders,,{SECRET},,,\n"
     )
 
 
@@ -73,6 +75,7 @@ def as_json(scenario: Scenario) -> str:
     flow["new_url_secret"] = SECRET
     till: dict[str, object] = {"name": "Till", "owner": "007", "contact": "no", "flows": [flow]}
     till |= {"max_url_length": 255, "allowed_hosts": ["*.contoso.example"]}
+    till["networks"] = ["203.0.113.0/24", "198.51.100.7"]
     kiosk = {"name": "Kiosk", "owner": "Sam", "contact": "sam@contoso.example"}
     return json.dumps({"callers": [till, kiosk | {"flows": [{"trigger_url_id": URL_ID}]}]})
 
@@ -94,6 +97,7 @@ async def test_each_format_declares_the_same_callers(
     kiosk, till = json.loads(listed.stdout)["items"]
     assert (till["name"], till["owner"], till["contact"]) == ("Till", "007", "no")
     assert (till["max_url_length"], till["allowed_hosts"]) == (255, ["*.contoso.example"])
+    assert till["networks"] == ["203.0.113.0/24", "198.51.100.7/32"]
     assert [one["new_url_secret"] for one in till["flows"]] == [SECRET]
     assert kiosk["flows"][0]["trigger_url_id"] == URL_ID
     assert SIGNATURE not in declared.output + str(scenario.fakes.store.rows)

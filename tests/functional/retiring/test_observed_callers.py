@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.domain.callers.call_headers import CallerSource
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.callers.observed_caller import ObservedCall, ObservedCallers
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -15,6 +16,8 @@ from shared.errors import ThrottledError
 from shared.reason import Reason
 from shared.steps.flows.observed_callers import MOST_READ
 from shared.use_cases.change_environment import change_environment
+from shared.use_cases.confirm_caller import confirm_caller
+from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_flow import show_flow
 from tests.fakes.flow_reports import FakeFlowReports
@@ -241,3 +244,37 @@ async def test_no_secret_of_a_call_is_stored() -> None:
 
     assert await read_row(scenario)
     assert SECRET not in str(scenario.fakes.store.rows)
+
+
+async def test_declared_caller_is_named_by_what_it_claims() -> None:
+    """Somebody confirmed that it calls the copy, but it still calls the original."""
+    scenario = Scenario()
+    flow = scenario.build.http_flow("Orders")
+    called = CalledFlow(environment_id=flow.environment_id, flow_id="Orders")
+    till = DeclaredCaller(
+        name="Till",
+        owner="Alex",
+        contact="+49 30 1234",
+        flows=(called,),
+        user_agent="Curl",
+        networks=("203.0.113.7/32", "2001:db8::/32"),
+    )
+    await declare_callers(scenario.services, [till])
+    scenario.build.link()
+    await scenario.opt_in(observe_callers=True)
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=3))
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    await scenario.run(timedelta(hours=3))
+
+    call(scenario, flow, CURL)
+    call(scenario, flow, CURL | {"X-Forwarded-For": "198.51.100.1"})
+    job = await pass_a_day(scenario)
+
+    shown = (await show_flow(scenario.services, scenario.remediation.id, "Orders")).observed_callers
+    assert job.reason_code == Reason.LATE_CALLER
+    assert shown
+    assert [(one.label, one.is_known) for one in shown.callers] == [
+        ("unknown caller", False),
+        ("declared caller Till of Alex", True),
+    ]
