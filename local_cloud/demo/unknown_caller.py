@@ -1,6 +1,6 @@
 """A system that nobody knows holds the URL of a flow: a script on a machine of another company.
 
-It goes on to call the original after all known callers have the copy's URL. The app is permitted
+It continues to call the original after all known callers have the copy's URL. The app is permitted
 to read who calls, and names it; then its owner stops the script.
 """
 
@@ -12,7 +12,7 @@ from local_cloud.demo.tenant import OPERATIONS
 
 type Json = dict[str, Any]
 
-_FLOW = flow_id(OPERATIONS.name, "orders")
+_FLOW = flow_id(OPERATIONS.name, "stock")
 _HEADERS = {"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.7"}
 _NAMED = "Unknown caller, "
 

@@ -54,6 +54,7 @@ async def test_environment_without_stored_settings_is_read_only(scenario: Scenar
         "pilot_flows": [],
         "maintenance_window": "",
         "writable_firewalls": [],
+        "observe_callers": False,
         "ignored_issues": {},
         "version": EnvironmentSettings(environment_id=item["id"]).version,
     }
@@ -99,6 +100,7 @@ async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
         "pilot_flows": [returns.flow_name],
         "maintenance_window": "22:00-04:00",
         "writable_firewalls": [],
+        "observe_callers": False,
         "ignored_issues": {},
         "version": kept.version,
     }
