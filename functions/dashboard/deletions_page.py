@@ -29,6 +29,8 @@ _LOOKS = {
 #: Number of names in a text, and of flows in a request.
 _NAMED = 8
 _IN_REQUEST = 1_000
+#: A longer list is folded.
+_MOST_UNFOLDED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class GroupCard:
     environments: str
     states: tuple[tuple[str, str, str], ...]
     lines: tuple[DeletionLine, ...]
+    #: What happens next, if it is the same for all lines and none has a result; else empty.
+    next_step: str
     cancel: PageAction | None
     is_open: bool
 
@@ -169,6 +173,8 @@ def _build_cards(
             return
         deletions = group.deletions[first:last]
         if deletions:
+            lines = tuple(map(_build_line, deletions))
+            is_short = len(found.groups) == 1 and len(lines) <= _MOST_UNFOLDED
             names = {
                 found.names.get(one.environment_id, one.environment_id) for one in group.deletions
             }
@@ -179,9 +185,12 @@ def _build_cards(
                     (_LOOKS[state][0], f"{number} {state}", _LOOKS[state][1])
                     for state, number in group.states.items()
                 ),
-                lines=tuple(map(_build_line, deletions)),
+                lines=lines,
+                next_step=NEXT_STEPS[DeletionState.SCHEDULED]
+                if {one.state for one in deletions} == {DeletionState.SCHEDULED}
+                else "",
                 cancel=_build_cancel(group, principal),
-                is_open=DeletionState.BLOCKED in group.states or len(found.groups) == 1,
+                is_open=DeletionState.BLOCKED in group.states or is_short,
             )
 
 

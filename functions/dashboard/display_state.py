@@ -72,7 +72,7 @@ def _build_state_of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayS
         return FlowDisplayState(key="unknown", words="unknown", look="over")
     words = ACTION_WORDS.get(item.action, item.action)
     if awaits:
-        return FlowDisplayState(key="awaiting", words=f"awaits approval: {words}", look="wait")
+        return FlowDisplayState(key="awaiting", words="awaiting approval", look="wait")
     if item.needs_changes:
         return FlowDisplayState(
             key="needs_changes", words=words, look="person", reason=item.message

@@ -67,7 +67,7 @@ def environment_row(one: EnvironmentStatus, situation: Situation) -> Environment
         look=look,
         shape=shape,
         state=state,
-        parts=_count_parts(one),
+        parts=count_parts(one.migrated_count, one.prepared_count, one.not_migrated),
         migrated_count=one.migrated_count,
         flow_count=one.flow_count,
         next=_format_next_step(one, situation),
@@ -117,12 +117,15 @@ def _format_progress(one: EnvironmentStatus) -> str:
     return "Planning" if one.state in ("discovering", "planned") else "In progress"
 
 
-def _count_parts(one: EnvironmentStatus) -> tuple[tuple[str, int], ...]:
+def count_parts[Why: str](
+    migrated: int, prepared: int, not_migrated: Mapping[Why, int]
+) -> tuple[tuple[str, int], ...]:
+    """Return the looks and numbers of flows for a bar; `not_migrated`: by `NotMigratedReason`."""
     numbers = dict.fromkeys(_BAR, 0)
-    numbers["done"] = one.migrated_count
-    numbers["over"] = one.prepared_count
-    for why, number in one.not_migrated.items():
-        numbers[_LOOKS.get(why, "over")] += number
+    numbers["done"] = migrated
+    numbers["over"] = prepared
+    for why, number in not_migrated.items():
+        numbers[_LOOKS.get(NotMigratedReason(why), "over")] += number
     return tuple(numbers.items())
 
 

@@ -1,5 +1,6 @@
 """Show the history of a remediation: the entries of all its jobs, newest first, page by page."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from functions.dashboard.display_state import look_with
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
+from shared.html_pages import format_span
 from shared.use_cases.show_remediation import RemediationView
 
 #: Number of entries on one page.
@@ -46,6 +48,21 @@ class HistoryLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryGroup:
+    """Entries of several flows in the same minute with the same state and message."""
+
+    #: Newest first; one entry if no other is equal.
+    lines: list[HistoryLine]
+
+    @property
+    def lasted(self) -> timedelta | None:
+        """Return how long an only entry lasted; None: of several, or its message says it."""
+        [first, *others] = self.lines
+        is_said = first.lasted and f"for {format_span(first.lasted)}" in first.entry.message
+        return None if others or is_said else first.lasted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
     """A page of the history."""
 
@@ -54,6 +71,20 @@ class HistoryPage:
     total: int
     #: A job has as many entries as its row keeps, so earlier ones may be missing.
     may_be_cut: bool
+
+    @property
+    def groups(self) -> list[HistoryGroup]:
+        """Return the entries of the page, with equal entries of flows together."""
+        found: dict[tuple[object, ...], list[HistoryLine]] = {}
+        seen = Counter[tuple[object, ...]]()
+        for line in self.lines:
+            minute = line.entry.changed_at.replace(second=0, microsecond=0)
+            equal = (minute, line.entry.state, line.entry.message)
+            # A group has one entry of a flow, and an environment is not in a group of flows.
+            of_job = (*equal, line.flow_id or line.title)
+            seen[of_job] += 1
+            found.setdefault((*equal, bool(line.flow_id), seen[of_job]), []).append(line)
+        return [HistoryGroup(lines=lines) for lines in found.values()]
 
 
 def history_page(

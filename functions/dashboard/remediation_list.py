@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.dashboard.environment_rows import describe_not_migrated
+from functions.dashboard.environment_rows import count_parts, describe_not_migrated
 from functions.dashboard.flow_parts import PARTS
 from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.display_text import count_undecided, describe_start
@@ -36,7 +37,15 @@ class RemediationRow:
     look: str
     shape: str
     state: str
+    #: Looks and numbers of flows, for a bar.
+    parts: tuple[tuple[str, int], ...]
+    migrated_count: int
     next: str
+
+    @property
+    def flow_count(self) -> int:
+        """Return the number of flows."""
+        return sum(number for _, number in self.parts)
 
 
 def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
@@ -50,6 +59,9 @@ def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
 def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
     remediation = one.remediation
     look, shape, state = _format_state(one)
+    flows = one.progress.flow_states
+    migrated = flows.get(FlowJobState.RETIRED, 0)
+    prepared = flows.get(FlowJobState.PREPARED, 0)
     return RemediationRow(
         id=remediation.id,
         created_at=remediation.created_at,
@@ -59,6 +71,8 @@ def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
         look=look,
         shape=shape,
         state=state,
+        parts=count_parts(migrated, prepared, one.progress.not_migrated),
+        migrated_count=migrated,
         next=_format_next_step(one, now),
     )
 

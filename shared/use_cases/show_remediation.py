@@ -8,7 +8,6 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import FlowOwner, is_owned_by
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.plan_approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
@@ -26,9 +25,6 @@ from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers
 from shared.use_cases.read_remediation_rows import RowReader, find
-
-#: States of a flow job that reached its goal.
-_GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_success)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,18 +153,16 @@ async def list_remediations(
             found = await reading.all(tables.environment_jobs.scan(one.id))
             environment_jobs[one.id] = found
     by_id = {one.id: one for one in remediations}
-    open_jobs: dict[str, list[FlowJob]] = {}
+    flow_jobs: dict[str, list[FlowJob]] = {}
     for flow_job in known.flow_jobs:
-        if flow_job.state not in _GOALS:
-            open_jobs.setdefault(flow_job.remediation_id, []).append(flow_job)
+        flow_jobs.setdefault(flow_job.remediation_id, []).append(flow_job)
     items: list[RemediationView] = []
     for identity in ids[start:last]:
         if not (remediation := by_id.get(identity)):
             continue
         jobs = environment_jobs.get(identity, [])
-        item = build_view(
-            remediation, jobs, open_jobs.get(identity, []), _count_without_goal(known, jobs)
-        )
+        closed = [known.closed.get(job.environment_id, {}).get(job.id, {}) for job in jobs]
+        item = build_view(remediation, jobs, flow_jobs.get(identity, []), closed)
         if takes is None or takes(item):
             items.append(item)
         if len(items) > limit:
@@ -197,12 +191,6 @@ async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
     urgent = {job.remediation_id for job in known.flow_jobs if job.reason_code == Reason.BOTH_OFF}
     ids = [identity for _, identity in sorted(rows, reverse=True)]
     return sorted(ids, key=lambda identity: identity not in urgent)
-
-
-def _count_without_goal(known: KnownJobs, jobs: Sequence[EnvironmentJob]) -> list[dict[str, int]]:
-    """Return the number of closed flow jobs that did not reach their goal, by state."""
-    counts = [known.closed.get(job.environment_id, {}).get(job.id, {}) for job in jobs]
-    return [{state: n for state, n in by.items() if state not in _GOALS} for by in counts]
 
 
 async def show_remediation(services: Services, remediation_id: str) -> RemediationView:

@@ -118,6 +118,20 @@ async def test_no_diagram_is_cut(phone: Viewer, pages: dict[str, ShownPage]) -> 
     assert await phone.page.locator(".dependent .calls:visible").count() == 3
 
 
+@pytest.mark.parametrize(("width", "height"), [(WIDTH, HEIGHT), (1280, 900)])
+async def test_flows_that_were_searched_are_in_the_first_screen(
+    phone: Viewer, pages: dict[str, ShownPage], width: int, height: int
+) -> None:
+    """The first one is above the bar of the approval."""
+    await phone.page.set_viewport_size({"width": width, "height": height})
+    await phone.open(pages["plan-found"])
+    bar = await phone.page.locator(".approve").bounding_box()
+    flow = await phone.page.locator("#rows > li").first.bounding_box()
+    assert bar
+    assert flow
+    assert flow["y"] + flow["height"] <= bar["y"]
+
+
 async def test_bar_of_a_plan_stays_in_view_only_for_those_who_may_approve(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:

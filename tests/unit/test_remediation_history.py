@@ -135,6 +135,47 @@ def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
     assert f"The app keeps the last {HISTORY_LENGTH} entries" in build_page([*flows, full])
 
 
+def test_equal_entries_of_flows_in_one_minute_are_one_line() -> None:
+    """A second entry of the same flow, another message and another minute have their own lines."""
+    retired = "The original is off."
+    flows = [
+        build_flow(
+            f"Flow {one}",
+            FlowJobState.RETIRED,
+            history=(
+                build_entry(one, "retired", retired),
+                build_entry(20 + one, "retired", retired if one == 0 else f"Flow {one} is off."),
+                build_entry(90 + one, "retired", retired),
+            ),
+        )
+        for one in range(3)
+    ]
+    page = build_history_page(flows)
+    lines = [(len(group.lines), group.lines[0].entry.message) for group in page.groups]
+
+    assert page.total == 9
+    assert lines == [
+        (3, retired),
+        (1, "Flow 2 is off."),
+        (1, "Flow 1 is off."),
+        (3, retired),
+        (1, retired),
+    ]
+    assert "<b>3 flows</b> retired: The original is off." in build_page(flows)
+
+
+def test_a_duration_that_the_message_says_is_shown_once() -> None:
+    """Other durations are shown."""
+    history = (
+        build_entry(0, "waiting", "The original must receive no calls for 7 days."),
+        build_entry(7 * 86400, "waiting", "The list is not read yet."),
+        build_entry(7 * 86400 + 300, "retired"),
+    )
+    page = build_history_page([build_flow("a", FlowJobState.RETIRED, history=history)])
+
+    assert [group.lasted for group in page.groups] == [None, timedelta(minutes=5), None]
+
+
 def test_an_entry_of_an_unknown_state_is_shown() -> None:
     """A newer version of the app may have written it."""
     job = build_flow("a", FlowJobState.COPIED, history=(build_entry(1, "levitating"),))

@@ -67,7 +67,7 @@ def read_text(page: Reply, part: str = "main") -> str:
 
 def list_titles(page: Reply) -> list[str]:
     """Return the names of the listed originals."""
-    names = re.findall(r'<th scope="row"><a [^>]+>([^<]+)</a>', page.text)
+    names = re.findall(r'<(?:th scope="row"|li data-part[^>]*)><a [^>]+>([^<]+)</a>', page.text)
     return [unescape(one) for one in names]
 
 
@@ -300,6 +300,24 @@ async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
     assert all("250 originals of Contoso" in read_text(page) for page in pages)
     assert 'href="/api/dashboard/deletions?start=100">Next' in pages[0].text
     assert "Next" not in pages[2].text
+
+
+@pytest.mark.parametrize("number", [10, 11])
+async def test_what_all_originals_of_a_group_have_in_common_is_shown_once(
+    scenario: Scenario, number: int
+) -> None:
+    """More than ten originals are folded."""
+    (one,) = await order(scenario, find_workflow_id(scenario, "Orders"))
+    await scenario.services.tables.deletions.upsert(
+        *(replace(one, job_id=f"j-{n}", display_name=f"Flow {n}") for n in range(number - 1))
+    )
+
+    page = await show_page()
+
+    assert len(list_titles(page)) == number
+    assert page.text.count("On its date, the app archives") == 1
+    assert page.text.count(f"pproved by {BY}") == 1
+    assert page.text.count('<details class="fold" open>') == (number == 10)
 
 
 async def test_list_has_each_deletion_on_one_page(scenario: Scenario) -> None:

@@ -10,6 +10,7 @@ _SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 #: Texts that only a fault brings into a page: Python's values, and plurals of one.
 _FAULT = re.compile(
     r"\w None\b|^None$|=None\b|\bundefined\b|object at 0x|\{\{|\b1 [a-z]+s (are|need|have)\b"
+    r"|\bfor 0 s\b|\b0 entries\b|\bnone counted\b"
 )
 
 _RETRY = re.compile(r'<form method="post" action="[^"]*/retry"')

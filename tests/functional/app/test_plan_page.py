@@ -134,6 +134,17 @@ async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Sc
     assert (await scenario.environment_job()).state == "awaiting_approval"
 
 
+async def test_page_names_where_it_is_and_the_beginning_of_the_id(scenario: Scenario) -> None:
+    """The whole id is a tooltip, and part of the command below the plan."""
+    page, identity = await show_page(scenario), scenario.remediation.id
+
+    there = f'<a href="/api/dashboard/remediations/{identity}">Contoso</a> / Plan</nav>'
+    assert f'<a href="/api/dashboard/remediations">Remediations</a> / {there}' in page
+    assert f'<code title="{identity}">#{identity[:8]}</code>' in page
+    assert page.count(f"{identity}</code>") == 0
+    assert page.count(f"<code>cmkflow approve {identity} --version") == 1
+
+
 async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     scenario: Scenario,
 ) -> None:
