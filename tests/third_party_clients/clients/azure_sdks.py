@@ -27,7 +27,7 @@ from azure.mgmt.network import NetworkManagementClient
 from azure.mgmt.powerplatform import PowerPlatformMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.web import WebSiteManagementClient
-from told import tell_all, versions
+from told import join_versions, report_all
 
 SUBSCRIPTION, GROUP = "11111111-2222-3333-4444-555555555555", "rg-integration"
 CREDENTIAL = ManagedIdentityCredential()
@@ -469,9 +469,9 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
 )
 
 if __name__ == "__main__":
-    tell_all(
+    report_all(
         CALLS,
-        versions(
+        join_versions(
             *("azure-mgmt-resource", "azure-mgmt-web", "azure-mgmt-network", "azure-mgmt-keyvault"),
             *("azure-mgmt-powerplatform", "azure-mgmt-logic", "azure-mgmt-eventgrid"),
             *("azure-mgmt-monitor", "azure-mgmt-apimanagement", "azure-mgmt-appconfiguration"),

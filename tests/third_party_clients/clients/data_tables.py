@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
-from told import tell_all, versions
+from told import join_versions, report_all
 
 SERVICE = TableServiceClient.from_connection_string(os.environ["AZURITE_CONNECTION_STRING"])
 #: The store's table, which bears another name in each run.
@@ -59,4 +59,4 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
 )
 
 if __name__ == "__main__":
-    tell_all(CALLS, versions("azure-data-tables"))
+    report_all(CALLS, join_versions("azure-data-tables"))

@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from told import tell_all
+from told import report_all
 
 TENANT = "72f00000-0000-4000-8000-000000000001"
 ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
@@ -180,4 +180,4 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
 )
 
 if __name__ == "__main__":
-    tell_all(CALLS, "their requests, without PowerShell")
+    report_all(CALLS, "their requests, without PowerShell")

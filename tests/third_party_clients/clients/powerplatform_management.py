@@ -15,7 +15,7 @@ from kiota_authentication_azure.azure_identity_authentication_provider import (
 )
 from kiota_http.httpx_request_adapter import HttpxRequestAdapter
 from mspp_management.service_client_base import ServiceClientBase
-from told import tell_all, versions
+from told import join_versions, report_all
 
 ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
 ORDERS = UUID("f0000000-0000-4000-8000-000000000001")
@@ -122,4 +122,4 @@ CALLS = (
 )
 
 if __name__ == "__main__":
-    tell_all(CALLS, versions("powerplatform-management"))
+    report_all(CALLS, join_versions("powerplatform-management"))
