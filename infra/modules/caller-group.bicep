@@ -136,6 +136,25 @@ resource keyValues 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+resource logicAppFiles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'logic app files')
+  properties: {
+    roleName: 'Flow remediation: logic app files (${suffix})'
+    description: 'Finds and replaces trigger URLs in files of Logic Apps (Standard). Allows every request to the runtime of apps.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Web/sites/hostruntime/*'
+          'Microsoft.Web/sites/workflows/read'
+          'Microsoft.Web/sites/slots/hostruntime/*'
+          'Microsoft.Web/sites/slots/workflows/read'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
 resource logicApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'logic apps')
   properties: {
@@ -211,6 +230,15 @@ resource apiManagementRole 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   name: guid(resourceGroup().id, principalId, 'api management')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', apiManagement.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource logicAppFilesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'logic app files')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logicAppFiles.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

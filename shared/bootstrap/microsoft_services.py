@@ -86,6 +86,7 @@ class MicrosoftServices:
         from shared.adapters.azure.key_vault_secrets import VaultSecrets
         from shared.adapters.azure.resource_secrets import ListedResourceSecrets
         from shared.adapters.azure.signing_keys import VaultSigningKeys
+        from shared.adapters.azure.site_files import RuntimeSiteFiles
         from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
         from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
@@ -144,6 +145,7 @@ class MicrosoftServices:
             tagged_resources=self.resources,
             connections=PowerAppsConnections(http, self.power_platform, self._cloud),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform, self._cloud),
+            site_files=RuntimeSiteFiles(http, self.resource_manager, self.resources, self._cloud),
             machine_groups=DataverseMachineGroups(dataverse),
             organization=DataverseOrganization(dataverse),
         )

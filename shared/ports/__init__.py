@@ -20,6 +20,8 @@ from shared.ports.azure import (
     ServiceTags,
     SigningKeys,
     Site,
+    SiteFile,
+    SiteFiles,
     TaggedResource,
     TaggedResourceReader,
 )
@@ -125,6 +127,8 @@ __all__ = [
     "ServiceTags",
     "SigningKeys",
     "Site",
+    "SiteFile",
+    "SiteFiles",
     "SolutionPlacement",
     "Solutions",
     "StepPorts",

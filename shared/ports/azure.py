@@ -21,6 +21,8 @@ class Site:
     name: str
     #: Host names in lower case; none for a slot.
     hosts: tuple[str, ...]
+    #: Whether it is a Logic App (Standard).
+    is_workflow_app: bool = False
 
 
 class AppSettings(Protocol):
@@ -47,6 +49,30 @@ class AppSettings(Protocol):
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all settings of an app, which restarts it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFile:
+    """A file of an app. `text` is never logged or stored."""
+
+    text: str = field(repr=False)
+    etag: str
+
+
+class SiteFiles(Protocol):
+    """Read and replace files of Logic Apps (Standard) (platform.md#logic-apps-standard)."""
+
+    async def list_workflows(self, site_id: str) -> list[str]:
+        """Return the name of every workflow of an app; raise `NotFound`."""
+
+    async def read(self, site_id: str, path: str) -> SiteFile:
+        """Return a file; raise `NotFound`."""
+
+    async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
+        """Replace a file if it has this ETag; the app loads it.
+
+        Raises `Conflict` and `NotFound`, and `PlatformError` if the app runs from a package.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

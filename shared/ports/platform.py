@@ -13,6 +13,7 @@ from shared.ports.azure import (
     Secrets,
     ServiceTags,
     SigningKeys,
+    SiteFiles,
     TaggedResourceReader,
 )
 from shared.ports.declared_callers import DeclaredCallers
@@ -79,5 +80,6 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     app_configuration: AppConfiguration
     resource_secrets: ResourceSecrets
     secrets: Secrets
+    site_files: SiteFiles
     tagged_resources: TaggedResourceReader
     declared_callers: DeclaredCallers

@@ -20,7 +20,12 @@ class FakeAppSettings:
     async def read_sites(self) -> list[Site]:
         """Return every app of the watched subscriptions."""
         return [
-            Site(id=site.id, name=site.name, hosts=site.hosts)
+            Site(
+                id=site.id,
+                name=site.name,
+                hosts=site.hosts,
+                is_workflow_app=site.is_workflow_app,
+            )
             for site in self._world.sites.values()
         ]
 

@@ -1,6 +1,7 @@
 """Build realistic tenants in a few lines, with flows and callers of every kind."""
 
 import html
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, object
 from shared.domain.environment import PolicyLink, PolicyLinkStatus
 from shared.domain.keys.key import KeyVault, RoleAssignment
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
-from shared.ports import KeyValue
+from shared.ports import KeyValue, SiteFile
 from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import properties_of
@@ -264,6 +265,21 @@ class Builder:
         fake.connection_strings[name] = self.url_of(flow)
         self._calls(UrlHolder(name=f"{site}/{name}", read=lambda: fake.connection_strings[name]))
         return fake
+
+    def workflow_file_caller(
+        self, *flows: FakeFlow, site: str = "hub", path: str = "call/workflow.json"
+    ) -> tuple[str, str]:
+        """Let a file of a Logic App (Standard) hold the URL of each flow; return its place."""
+        fake = self._find_or_add_site(site)
+        fake.is_workflow_app = True
+        place, calls = (fake.id, path), [{"uri": self.url_of(flow)} for flow in flows]
+        self.world.site_files[place] = SiteFile(text=json.dumps(calls, indent=2), etag="1")
+        for number, _ in enumerate(flows):
+            read = partial(
+                lambda number: json.loads(self.world.site_files[place].text)[number]["uri"], number
+            )
+            self._calls(UrlHolder(name=f"{site}/{path}/{number}", read=read))
+        return place
 
     def key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
         """Let an app read URLs, one in each line, from App Configuration before each call."""

@@ -44,6 +44,7 @@ from tests.fakes.resource_writer import FakeResourceWriter
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.sharing import FakeFlowSharing, FakePrincipals
 from tests.fakes.signing_keys import FakeSigningKeys
+from tests.fakes.site_files import FakeSiteFiles
 from tests.fakes.solutions import FakeSolutions
 from tests.fakes.test_world import World
 from tests.fakes.time_stamps import FakeTimeStamps
@@ -108,6 +109,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         connection_strings=FakeConnectionStrings(world),
         resource_secrets=FakeResourceSecrets(world),
         secrets=FakeSecrets(world),
+        site_files=FakeSiteFiles(world),
         declared_callers=FakeDeclaredCallers(world, Tables(store).declared_callers),
         keys=FakeKeys(world),
         signing_keys=FakeSigningKeys(world),

@@ -30,6 +30,7 @@ def take_snapshot(world: World) -> Snapshot:
             f"connection string {site.name}/{key}": value
             for key, value in site.connection_strings.items()
         }
+    texts |= {f"file {site} {path}": one.text for (site, path), one in world.site_files.items()}
     for key_value in world.key_values.values():
         texts[f"key {key_value.key}"] = f"{key_value.value}|{key_value.tags}"
     for path, resource in world.resources.items():

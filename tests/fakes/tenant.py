@@ -257,6 +257,7 @@ class FakeSite:
     restarts: int = 0
     #: Object id of the identity that resolves its Key Vault references; empty: none.
     principal_id: str = ""
+    is_workflow_app: bool = False
     #: By setting: what the running code reads instead of a reference, and since when.
     resolved: dict[str, ResolvedReference] = field(default_factory=dict)
 

@@ -16,7 +16,7 @@ from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, PlatformError
-from shared.ports import KeyValue
+from shared.ports import KeyValue, SiteFile
 from tests.fakes.clock import ManualClock
 from tests.fakes.records import Switch, Write
 from tests.fakes.tenant import (
@@ -83,6 +83,8 @@ class World:
         #: What the app is given, by resource group in small letters; elsewhere it may do all.
         self.permissions: dict[str, Mapping[str, object]] = {}
         self.may_all: Mapping[str, object] = {"actions": ["*"], "dataActions": ["*"]}
+        #: Files of Logic Apps (Standard) by site and path.
+        self.site_files: dict[tuple[str, str], SiteFile] = {}
         #: Key-values of App Configuration by store URL, key and label.
         self.key_values: dict[tuple[str, str, str], KeyValue] = {}
         #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.

@@ -10,6 +10,7 @@ from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
 
 APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
+WORKFLOWS = 7
 APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
 CONTAINER_APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
 #: Kinds that search outside of environments.
@@ -20,6 +21,7 @@ KINDS = (
     "key_vault_secret",
     "app_configuration",
     "logic_app",
+    "logic_app_standard",
     "action_group",
     "api_management",
 )
@@ -67,6 +69,13 @@ def build_seed() -> dict[str, Any]:
         {"id": resource("Microsoft.Web/sites", f"app{number}", properties={})["id"], "slots": slots}
         for number in range(APPS)
     ]
+    azure["sites"].append(
+        {
+            "id": resource("Microsoft.Web/sites", "hub", properties={})["id"],
+            "kind": "functionapp,workflowapp",
+            "files": {f"w{number}/workflow.json": "{}" for number in range(WORKFLOWS)},
+        }
+    )
     secrets = [{"name": f"secret{number}", "value": "x"} for number in range(SECRETS)]
     azure["vaults"] += [
         {
@@ -118,7 +127,7 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
                 pass
             calls[name] = app.http.calls.total() - before
 
-    sites = APPS * (1 + SLOTS)
+    sites = APPS * (1 + SLOTS) + 1
     vaults, secrets = VAULTS + 1, VAULTS * SECRETS + 1
     assert calls == {
         "app_setting": 2 + sites,
@@ -127,6 +136,8 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
         "key_vault_secret": 1 + vaults + secrets,
         "app_configuration": 1 + STORES,
         "logic_app": 1,
+        # Apps, slots, locks; the app's workflows, their files and two shared files.
+        "logic_app_standard": 3 + 1 + WORKFLOWS + 2,
         "action_group": 1,
         # Services, locks; its APIs, products, backends, named values, fragments, policy.
         "api_management": 2 + 6 + SECRET_VALUES + APIS * (2 + OPERATIONS),

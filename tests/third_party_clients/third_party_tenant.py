@@ -112,6 +112,14 @@ SEED: dict[str, Any] = {
                 },
             }
         ],
+        "sites": [
+            *AZURE["sites"],
+            {
+                "id": f"{GROUP_ID}/providers/Microsoft.Web/sites/hub",
+                "kind": "functionapp,workflowapp",
+                "files": {"call/workflow.json": '{"definition": {}}', "connections.json": "{}"},
+            },
+        ],
         "configurationStores": [
             {
                 "id": f"{GROUP_ID}/providers/{STORES}/contoso",

@@ -15,6 +15,7 @@ from local_cloud.tenant.azure import (
     readable_resources,
     role_assignments,
     service_tags_api,
+    site_files,
     site_settings,
     subscription_facts,
     writable_network,
@@ -33,6 +34,7 @@ OPTIONS = {
     **subscription_facts.OPTIONS,
     **readable_resources.OPTIONS,
     **api_management.OPTIONS,
+    **site_files.OPTIONS,
     "list_resources": ("$filter", "$expand"),
     "list_service_tag_details": ("tagName", "noAddressPrefixes"),
 }
@@ -63,6 +65,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *key_resources.routes(),
         *role_assignments.routes(),
         *readable_resources.routes(),
+        *site_files.routes(),
         *site_settings.routes(),
         *network.routes(),
         *writable_network.routes(),

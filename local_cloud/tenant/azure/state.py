@@ -5,7 +5,7 @@ restarts, which host a network security group stands before) is beside them. A s
 with `tenant.part(Azure)`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -93,6 +93,10 @@ class Azure:
     #: Items per page of every list.
     page_size: int = 100
 
+    #: By lower-case id of the site or slot, then by path.
+    site_files: defaultdict[str, dict[str, bytes]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
     #: By lower-case name of the store, then by key and label.
     configuration_stores: dict[str, dict[tuple[str, str | None], SimulatedKeyValue]] = field(
         default_factory=dict

@@ -219,6 +219,8 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
     )
     for part, properties in parts:
         put_configuration(azure, site_id, part, properties)
+    for path, text in description.get("files", {}).items():
+        azure.site_files[site_id.lower()][path] = text.encode()
     resolve_references(azure, site_id, now)
     for slot in description.get("slots", ()):
         _seed_site(azure, slot | {"id": f"{site_id}/slots/{slot['name']}"}, now)

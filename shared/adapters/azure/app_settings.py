@@ -40,6 +40,8 @@ class SiteEntity(Wire):
 
     id: str
     name: str
+    #: Words that are separated by commas, such as `functionapp,workflowapp`.
+    kind: str | None = None
     properties: _SiteProperties = _SiteProperties()
     identity: _Identity | None = None
 
@@ -47,7 +49,8 @@ class SiteEntity(Wire):
         """Return the app or slot as a `Site`."""
         names = [self.properties.default_host_name, *(self.properties.host_names or ())]
         hosts = dict.fromkeys(name.lower() for name in names if name)
-        return Site(id=self.id, name=self.name, hosts=tuple(hosts))
+        is_workflow_app = "workflowapp" in (self.kind or "").lower().split(",")
+        return Site(id=self.id, name=self.name, hosts=tuple(hosts), is_workflow_app=is_workflow_app)
 
     def to_reader(self) -> SecretReader:
         """Return the app or slot with the identity that resolves its Key Vault references."""

@@ -7,7 +7,7 @@ from typing import Any
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.power_apps import CanvasApp
-from shared.ports import KeyValue
+from shared.ports import KeyValue, SiteFile
 from tests.contract.ports.described_tenant import OPERATOR
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import trigger_url, turn_on
@@ -215,7 +215,7 @@ def _fill_url(world: World, text: str) -> str:
     return build_url(world, flow_id)
 
 
-def _add_azure(world: World, azure: Description) -> None:
+def _add_sites(world: World, azure: Description) -> None:
     for site in azure["sites"]:
         site_id, name = site["id"], site["id"].rpartition("/")[2]
         hosts = tuple(host.lower() for host in site["hostNames"])
@@ -226,13 +226,20 @@ def _add_azure(world: World, azure: Description) -> None:
             hosts=hosts,
             settings=settings,
             principal_id=site["identity"]["principalId"],
+            is_workflow_app="workflowapp" in site.get("kind", ""),
         )
+        for path, text in site.get("files", {}).items():
+            world.site_files[site_id, path] = SiteFile(text=text, etag="1")
         raw = {"id": site_id, "name": name, "type": "Microsoft.Web/sites"}
         world.resources[site_id.lower()] = raw
         world.resources[f"{site_id}/config/web".lower()] = {"properties": {}}
     for app in azure["containerApps"]:
         raw = {"name": app["id"].rpartition("/")[2], "type": "Microsoft.App/containerApps"}
         world.resources[app["id"].lower()] = {**raw, **app}
+
+
+def _add_azure(world: World, azure: Description) -> None:
+    _add_sites(world, azure)
     for store in azure["configurationStores"]:
         url = f"https://{store['id'].rpartition('/')[2]}.azconfig.io"
         for number, one in enumerate(store["keyValues"]):

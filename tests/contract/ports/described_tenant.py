@@ -83,6 +83,10 @@ def build_description() -> dict[str, Any]:
         {"scope": scope, "principalId": POLICY_IDENTITY, "roleDefinitionId": ENCRYPTION_USER}
         for scope in (VAULT_ID.rpartition("/providers")[0], f"{VAULT_ID}/keys/pp-cmk")
     ]
+    full["azure"]["sites"][0] |= {
+        "kind": "functionapp,workflowapp",
+        "files": {"call/workflow.json": '{ "definition": "ä" }', "host.json": "{}"},
+    }
     full["azure"]["resources"] = [
         {"id": API_MANAGEMENT, "type": "Microsoft.ApiManagement/service", "properties": {}},
         {

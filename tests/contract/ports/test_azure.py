@@ -415,6 +415,30 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
             await gone
 
 
+async def test_file_of_a_logic_app_is_replaced_if_it_has_its_etag(side: Side) -> None:
+    """Every byte of a file stays as it was written; only folders with a workflow are listed."""
+    [site], files = await side.ports.app_settings.read_sites(), side.ports.site_files
+    path, text = "call/workflow.json", '{\r\n  "definition": "ö"}\n'
+    before = await files.read(site.id, path)
+    await files.write(site.id, path, text, etag=before.etag)
+    after = await files.read(site.id, path)
+    with pytest.raises(Conflict):
+        await files.write(site.id, path, "{}", etag=before.etag)
+
+    assert site.is_workflow_app
+    assert await files.list_workflows(site.id) == ["call"]
+    assert before.text == '{ "definition": "ä" }'
+    assert after.text == text
+    assert after.etag != before.etag
+    for gone in (
+        files.list_workflows(f"{site.id}-gone"),
+        files.read(site.id, "parameters.json"),
+        files.read(f"{site.id}-gone", path),
+    ):
+        with pytest.raises(NotFound):
+            await gone
+
+
 async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:
     """The public key verifies the signature. Without a version, the newest one signs."""
     keys, content = side.ports.signing_keys, b"a manifest"

@@ -44,7 +44,11 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     settings = {"COLOUR": "blue", "FLOW": f'{{"url": "{URL}", "retries": 3}}'}
     slot = {"name": "staging", "appSettings": {"FLOW": f"{URL}&from=staging"}}
     site = {"id": SITE, "appSettings": settings, "connectionStrings": string, "slots": [slot]}
-    azure["sites"] = [site]
+    action = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
+    workflow = json.dumps({"definition": {"actions": {"Call": action}}}, indent=2)
+    files = {"call/workflow.json": workflow, "parameters.json": "{}", "host.json": "{}"}
+    hub = {"id": f"{SITE}-hub", "kind": "functionapp,workflowapp", "files": files}
+    azure["sites"] = [site, hub]
     key = {"key": "Flow", "label": "prod", "value": URL, "tags": {"team": "x"}}
     azure["configurationStores"] = [{"id": STORE, "keyValues": [key, {"key": "A", "value": "b"}]}]
     variables = [{"name": "FLOW", "secretRef": "flow"}, {"name": "ALSO", "value": f"{URL}&from=2"}]
@@ -132,6 +136,8 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
             places[each["id"]] = each["properties"]
     for one in azure.resources.of_type("Microsoft.Web/sites/config"):
         places[one["id"]] = one["properties"]
+    for site_id, files in azure.site_files.items():
+        places |= {f"{site_id} {path}": content.decode() for path, content in files.items()}
     for name, key_values in azure.configuration_stores.items():
         for (key, label), found in key_values.items():
             places[f"{name} {key} {label}"] = [found.value, found.content_type, found.tags]
@@ -195,7 +201,7 @@ async def test_callers_of_each_azure_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 14
+        assert len([place for place in before if moved[place] != before[place]]) == 15
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {202}

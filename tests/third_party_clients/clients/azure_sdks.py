@@ -259,6 +259,18 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ),
     ("web: web_apps.update_connection_strings", change_connection_string),
     (
+        "web: web_apps.list_workflows",
+        lambda: join_names(WEB.web_apps.list_workflows(GROUP, "hub")),
+    ),
+    (
+        "web: web_apps.get_workflow",
+        lambda: str(WEB.web_apps.get_workflow(GROUP, "hub", "call").properties.files),
+    ),
+    (
+        "web: web_apps.get_workflow, missing",
+        lambda: str(WEB.web_apps.get_workflow(GROUP, "hub", "gone").name),
+    ),
+    (
         "web: web_apps.list_application_settings_slot",
         lambda: ", ".join(
             WEB.web_apps.list_application_settings_slot(GROUP, "shop", "staging").properties or {}

@@ -1,0 +1,138 @@
+"""Read and write files of Logic Apps (Standard) as callers: workflows, connections, parameters.
+
+Their settings are callers of the kind app_setting. See platform.md#logic-apps-standard.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
+from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
+from shared.errors import Conflict, NotFound, PlatformError
+from shared.ports import AppSettings, ResourceReader, Site, SiteFiles
+
+_SHARED_FILES = ("connections.json", "parameters.json")
+_PACKAGE = "WEBSITE_RUN_FROM_PACKAGE"
+_FROM_PACKAGE = (
+    "Its app runs from a package, so its files are read-only. Change the URL in the project, and "
+    "deploy the package again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _SiteReading:
+    """The files of an app that exist, by path, and why they cannot be written."""
+
+    texts: dict[str, str] = field(repr=False)
+    manual_reason: str
+
+
+class LogicAppStandardCallers:
+    """Implements `CallerKind`. Addresses are `app's resource id|path of a file`."""
+
+    kind = "logic_app_standard"
+    is_json = True
+    #: The app loads a changed file. The period without calls covers runs in progress.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    #: Granted by infra/modules/caller-group.bicep.
+    required_permissions = RequiredPermissions(
+        fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
+        resource_type="Microsoft.Web/sites",
+        api_version="2024-11-01",
+        actions=(
+            "Microsoft.Web/sites/read",
+            "Microsoft.Web/sites/config/list/action",
+            "Microsoft.Web/sites/hostruntime/*",
+            "Microsoft.Web/sites/workflows/read",
+            "Microsoft.Web/sites/slots/read",
+            "Microsoft.Web/sites/slots/config/list/action",
+            "Microsoft.Web/sites/slots/hostruntime/*",
+            "Microsoft.Web/sites/slots/workflows/read",
+        ),
+    )
+
+    def __init__(
+        self, app_settings: AppSettings, resources: ResourceReader, site_files: SiteFiles
+    ) -> None:
+        """`app_settings` lists the apps, and says which run from a package."""
+        self._settings = app_settings
+        self._resources = resources
+        self._files = site_files
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- apps are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every file with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        sites = [one for one in await self._settings.read_sites() if one.is_workflow_app]
+        locks = await read_read_only_locks(self._resources) if sites else ReadOnlyLocks({})
+        readings = read_remaining_ahead(search, sites, lambda site: site.id, self._read_site)
+        async with aclosing(readings):
+            async for site, reading in readings:
+                try:
+                    found = await reading
+                except NotFound:
+                    continue  # deleted after it was listed
+                except PlatformError as err:
+                    unreadable.add(f"logic app {site.name}", err)
+                    continue
+                reason = locks.describe(site.id) or found.manual_reason
+                for path, text in found.texts.items():
+                    for caller in callers_in(text, _build_caller(site, path, reason)):
+                        yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the file. Raises `NotFound`."""
+        found = await self._files.read(*_parse_address(caller))
+        return CallerContent(text=found.text, etag=found.etag)
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the file if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
+        now = await self.read(caller)
+        if now.text == value.text:
+            return
+        if value.etag not in {"", now.etag}:
+            raise Conflict(f"The {caller.label} was changed")
+        await self._files.write(*_parse_address(caller), value.text, etag=now.etag)
+
+    async def _read_site(self, site: Site) -> _SiteReading:
+        workflows = await self._files.list_workflows(site.id)
+        texts: dict[str, str] = {}
+        for path in (*(f"{name}/workflow.json" for name in workflows), *_SHARED_FILES):
+            try:
+                texts[path] = (await self._files.read(site.id, path)).text
+            except NotFound:
+                continue
+        reason = ""
+        if any(find_trigger_urls(text) for text in texts.values()):
+            package = (await self._settings.read(site.id)).get(_PACKAGE, "")
+            reason = _FROM_PACKAGE if package not in ("", "0") else ""
+        return _SiteReading(texts, reason)
+
+
+def _build_caller(site: Site, path: str, manual_reason: str) -> Caller:
+    return Caller(
+        kind=LogicAppStandardCallers.kind,
+        address=f"{site.id}|{path}",
+        label=f"file {path} of the logic app {site.name}",
+        resource_id=f"{LogicAppStandardCallers.kind}/{site.id}".lower(),
+        manual_reason=manual_reason,
+    )
+
+
+def _parse_address(caller: Caller) -> tuple[str, str]:
+    site_id, _, path = caller.address.partition("|")
+    return site_id, path

@@ -1,0 +1,34 @@
+"""A caller of the kind logic app (Standard): an action of a workflow has the trigger URL."""
+
+import json
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase, resource
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    site = resource("Microsoft.Web/sites", "hub", properties={})
+    call = {"type": "Http", "inputs": {"method": "POST", "uri": f"{url}&from=hub"}}
+    definition = json.dumps({"definition": {"actions": {"Call": call}}}, indent=2)
+    files = {"call/workflow.json": definition, "host.json": "{}"}
+    site |= {"kind": "functionapp,workflowapp", "files": files}
+    seed_azure(app.world.tenant, {"sites": [site]})
+
+
+def _remove(build: Builder) -> None:
+    for site_id, _ in build.world.site_files:
+        build.world.sites.pop(site_id, None)
+    build.world.site_files.clear()
+
+
+CASE = CallerCase(
+    add=Builder.workflow_file_caller,
+    remove=_remove,
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)
