@@ -175,7 +175,8 @@ def _build_action_row(one: PendingAction, view: PageContext) -> ActionRow:
 
 def _format_since(one: PendingAction, now: datetime) -> str:
     if one.expires_at:
-        return f"expires in {format_span(one.expires_at - now)}"
+        left = one.expires_at - now
+        return f"expires in {format_span(left)}" if left > timedelta(0) else "expired"
     age = now - one.pending_since if one.pending_since else None
     return f"open for {format_span(age)}" if age and age >= timedelta(minutes=1) else ""
 

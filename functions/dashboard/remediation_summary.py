@@ -84,8 +84,9 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
     left = sum(progress.not_migrated.values())
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"
-    since = _find_first_blocked_time(shown) if progress.state is RemediationState.BLOCKED else None
-    return look, f"{words} since {format_moment(since)}" if since else words
+    if since := _find_first_blocked_time(shown):
+        return "person", f"Blocked since {format_moment(since)}"
+    return look, words
 
 
 def _find_first_blocked_time(shown: RemediationView) -> datetime | None:
@@ -124,7 +125,8 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
 def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
     """Return whether the originals of these flows work, if the rows of all of them show it."""
     if not asked or not all(
-        flow.job is None or flow.job.has_original_restored for flow, _ in asked
+        part != "both_off" and (flow.job is None or flow.job.has_original_restored)
+        for flow, part in asked
     ):
         return []
     if len(asked) == 1:
@@ -164,7 +166,8 @@ def _format_remaining_work(
         return [f"{_format_all_flows(total)} {done}."]
     said = [f"{one:,} {_LEFT[key][one == 1]}" for key, one in left]
     known = [(flow, part) for flow, part in flows if part in _LEFT]
-    first = "Make the changes, then" if counts.get("needs_changes") else "To migrate them,"
+    them = "it" if number == 1 else "them"
+    first = "Make the changes, then" if counts.get("needs_changes") else f"To migrate {them},"
     return [
         f"{number:,} of {_format_flows(total)} {_are(number)} not migrated: {_join(said)}.",
         *(_format_originals(known) if len(known) == number else ()),

@@ -5,6 +5,7 @@ from html import escape
 from typing import NamedTuple
 
 from functions.dashboard.flow_steps import FlowSteps
+from shared.html_pages import format_commands
 
 #: The suffix of a CSS class, and the icon, of each look.
 _CLASSES = {"person": "bad", "wait": "warn", "work": "info", "done": "ok", "over": "idle"}
@@ -60,14 +61,19 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
     if line.details:
         reason = (
             f'<details class="more"><summary><span class="of">{reason}</span> '
-            f'<span class="do">Details</span></summary>{escape(line.details)}</details>'
+            f'<span class="do">Details</span></summary>{_format(line.details)}</details>'
         )
-    fix = f'<span class="sub"><b>Fix:</b> {escape(line.fix)}</span>' if line.fix else ""
+    fix = f'<span class="sub"><b>Fix:</b> {_format(line.fix)}</span>' if line.fix else ""
     state = _format_state(line) if shows_steps else ""
     return (
         f"</a>{place}</b>{state}<div>{reason}{fix}</div>"
         f'<span class="dim small">{escape(line.next_step)}</span></li><!--/part-->\n'
     )
+
+
+def _format(text: str) -> str:
+    """Return a text as HTML; a command that was cut has no end."""
+    return format_commands(text).replace("`", "") if "`" in text else escape(text)
 
 
 def _format_state(line: FlowTableRow) -> str:

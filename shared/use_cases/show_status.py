@@ -241,12 +241,13 @@ def _list_actions_of_app(
 ) -> list[PendingAction]:
     """Return actions that concern the whole app; `since` is the last daily check."""
     found = []
-    if messages := health.poison_messages + sum(health.dead_letters.values()):
+    dead = sum(health.dead_letters.values())
+    if messages := health.poison_messages + dead:
         found.append(
             PendingAction(
                 kind=PendingActionKind.UNPROCESSED_MESSAGES,
                 count=messages,
-                message=f"The queues contain {messages} poison and dead-lettered messages.",
+                message=f"Poison messages: {health.poison_messages}. Dead letters: {dead}.",
                 fix="Read each message and its reason (docs/runbook.md).",
                 next_command="cmkflow health",
             )

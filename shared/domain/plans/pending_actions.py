@@ -78,7 +78,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.LATE_CALLER: "{flows} still called at the original's URL{at}",
     PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
     PendingActionKind.ALERT: "{alert}",
-    PendingActionKind.UNPROCESSED_MESSAGES: "{messages} in the poison queue",
+    PendingActionKind.UNPROCESSED_MESSAGES: "{messages} could not be processed",
     PendingActionKind.CHANNEL_FAILING: (
         "The notification channel {code} accepts nothing ({count} waiting)"
     ),
@@ -124,6 +124,7 @@ _CAUSES: Mapping[str, str] = {
     Reason.SERVICE_ACCOUNT_SIGNED_OUT: "the service account is signed out",
     Reason.CALLER_SEARCH_INCOMPLETE: "the app may not read every caller",
     Reason.ENVIRONMENT_READ_ONLY: "the environment is read-only",
+    Reason.RETIRED_ORIGINAL_ON: "an original is on again",
     Reason.PLATFORM_MIGRATION_STALLED: "the platform does not move its flows",
 }
 

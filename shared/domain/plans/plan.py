@@ -327,7 +327,8 @@ def _apply_limit(
             count += 1
             if count > request.max_flows or graph.descendants_of(workflow_id) & left:
                 left.add(workflow_id)
-                why = f"Beyond the limit of {request.max_flows} flows per remediation."
+                limit = "1 flow" if request.max_flows == 1 else f"{request.max_flows} flows"
+                why = f"Beyond the limit of {limit} per remediation."
                 item = _exclude(item, why, NotMigratedReason.OVER_FLOW_LIMIT)
         result.append(item)
     return result

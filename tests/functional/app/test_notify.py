@@ -554,7 +554,7 @@ async def test_poison_messages_and_dead_letters_are_reported(
     (told,) = [one.pending_action for one in heard.told]
     assert (told.kind, told.title) == (
         PendingActionKind.UNPROCESSED_MESSAGES,
-        "1 message in the poison queue",
+        "1 message could not be processed",
     )
 
 
