@@ -1,10 +1,10 @@
 """Read each day who still calls the originals of an environment after their cutover."""
 
-from shared.alerts import readable
+from shared.alerts import readable, tell_unreadable
 from shared.domain.environment import Environment
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.errors import NotFound
+from shared.errors import NotFound, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
@@ -39,6 +39,9 @@ async def _check(services: Services, job: FlowJob) -> None:
         row = await read_new_calls(services, job)
     except NotFound:
         return  # somebody deleted the original, which its job detects
+    except UnreadableRow as err:
+        await tell_unreadable(services, err)
+        return
     if row and row.callers:
         # Otherwise the job would report a late caller only when the no-call period ends.
         await FLOW.wake_up(services, (job.environment_id, job.id), code=Reason.NO_CALL_PERIOD)

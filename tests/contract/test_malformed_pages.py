@@ -120,6 +120,9 @@ LISTS: dict[str, list[Read]] = {
     "flow_service/flows.py": [
         lambda app: app.flow_reports.list_flows(ENVIRONMENT),
         lambda app: app.flow_reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=LONG_AGO),
+        lambda app: read_all(
+            app.flow_reports.read_calls(ENVIRONMENT, HTTP_FLOW, since=LONG_AGO, limit=1)
+        ),
     ],
     "flow_service/pages.py": [
         build_environment_read(

@@ -75,7 +75,8 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
             async for call in reading:
                 calls.append(call)  # noqa: PERF401 -- kept if the next one raises
     finally:
-        if calls:
+        settings = await read_environment_settings(services, job.environment_id)
+        if calls and settings.observe_callers:  # nobody withdrew the permission meanwhile
             await table.change(job.environment_id, job.id, with_calls)
     return with_calls(before)
 
@@ -129,4 +130,5 @@ async def _read_declared(services: Services, caller: Caller) -> DeclaredCaller |
 
 def _ids_of(caller: Caller) -> set[str]:
     """Return the ids under which a caller can appear in the headers of a call."""
-    return {one.lower() for one in (caller.workflow_id, caller.resource_id) if one}
+    resource = caller.resource_id.removeprefix(f"{caller.kind}/")
+    return {one.lower() for one in (caller.workflow_id, resource) if one}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from shared.alerts import tell_unreadable
 from shared.domain.callers.caller import flow_caller
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.durations import format_duration
@@ -14,7 +15,14 @@ from shared.domain.jobs.dependent_jobs import blocking_parent
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import JobBlocked, MustWait, NotFound, PlatformError, TransientError
+from shared.errors import (
+    JobBlocked,
+    MustWait,
+    NotFound,
+    PlatformError,
+    TransientError,
+    UnreadableRow,
+)
 from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.services import Services
@@ -87,8 +95,11 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
 
 async def _describe_callers(services: Services, job: FlowJob) -> str:
     """Return a sentence for each of the first callers; empty if the app may not read them."""
+    row = None
     try:
         row = await read_new_calls(services, job)
+    except UnreadableRow as err:
+        await tell_unreadable(services, err)
     except (TransientError, NotFound, PlatformError) as err:
         log.warning("callers of %s cannot be read: %s", job.display_name, redact(str(err)))
         kept = await services.tables.observed_callers.get(job.environment_id, job.id)

@@ -186,7 +186,7 @@ async def _check_copy_runs(work: StepContext) -> None:
         raise MustWait(
             "A run of the copy is in progress.", until=until, code=Reason.FLOW_RUN_IN_PROGRESS
         )
-    last = [run.started_at for run in runs] + (
+    last = [run.started_at for run in runs if run.is_answered_call] + (
         [job.observation_started_at] if job.observation_started_at else []
     )
     if not last:

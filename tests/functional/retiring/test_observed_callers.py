@@ -3,6 +3,7 @@ it.
 """
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -278,3 +279,68 @@ async def test_declared_caller_is_named_by_what_it_claims() -> None:
         ("unknown caller", False),
         ("declared caller Till of Alex", True),
     ]
+
+
+async def test_known_callers_have_their_names() -> None:
+    """A Logic App is found by its resource id, a flow by its id."""
+    scenario = Scenario()
+    flow = scenario.build.http_flow("Sales")
+    resource_id = scenario.build.logic_app_caller(flow, name="Hub")
+    caller = scenario.build.flow_caller(flow, name="Close of day")
+    scenario.build.link()
+    await scenario.opt_in(observe_callers=True)
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=3))
+    _, _, subscription, _, group, *_ = resource_id.split("/")
+    call(
+        scenario,
+        flow,
+        {
+            "x-ms-workflow-id": "b" * 32,
+            "x-ms-workflow-name": "Hub",
+            "x-ms-workflow-resourcegroup-name": group,
+            "x-ms-workflow-subscription-id": subscription,
+        },
+    )
+    call(
+        scenario,
+        flow,
+        {
+            "x-ms-workflow-id": caller.trigger_url_id,
+            "x-ms-workflow-name": caller.workflow_id,
+            "x-ms-workflow-resourcegroup-name": f"{'0' * 32}-{'1' * 32}",
+        },
+    )
+
+    await scenario.run(DAY)
+    await scenario.driver.call(lambda services: run_daily_check(services, "day"))
+
+    shown = (await show_flow(scenario.services, scenario.remediation.id, "Sales")).observed_callers
+    assert shown
+    assert {one.observed.traits.source for one in shown.callers} == {
+        CallerSource.LOGIC_APP,
+        CallerSource.FLOW,
+    }
+    assert all(one.is_known for one in shown.callers)
+    assert any("Close of day" in one.label for one in shown.callers)
+    assert any("hub" in one.label.lower() for one in shown.callers)
+
+
+async def test_unreadable_row_stops_no_job() -> None:
+    """The job waits as without the row, and an alert names it."""
+    scenario, flow = await cut_over()
+    await scenario.run(DAY)
+    call(scenario, flow, CURL)
+    await pass_a_day(scenario)
+    for key, row in scenario.fakes.store.rows.items():
+        if row.table == "observedcallers":
+            scenario.fakes.store.rows[key] = replace(row, columns={**row.columns, "data0": "{}"})
+    call(scenario, flow, CURL)
+
+    await pass_a_day(scenario)
+    alerts = await scenario.services.tables.alerts.all("alert")
+    await scenario.run(timedelta(days=5))
+
+    job = await scenario.job("Orders")
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.LATE_CALLER)
+    assert any(one.row[0] == "observedcallers" for one in alerts)
