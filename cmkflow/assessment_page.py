@@ -61,13 +61,17 @@ _STATUSES = {
     str(RemediationStatus.ACTION_REQUIRED): ("person", "action required"),
     str(RemediationStatus.DELETION_SCHEDULED): ("done", "deletion scheduled"),
 }
-#: Tables of more flows are folded, so that the file opens fast.
-_MOST_UNFOLDED = 100
+#: Tables of more flows, and of more retired originals, are folded.
+_MOST_UNFOLDED, _MOST_RETIRED = 100, 10
 _LOOKS = {"warning": "wait", "ok": "done", "problem": "person", "unknown": "unknown"}
 
 
 def page_of(assessments: Sequence[Any]) -> str:
-    """Return the page for the API's assessments; names from the tenant are escaped."""
+    """Return the page for the API's assessments; names from the tenant are escaped.
+
+    It contains every flow, so its size grows with them: it is a file to send to others, and no
+    server could answer with the next page of a list.
+    """
     return render_template(
         Path(__file__).with_name("assessment.html.j2"),
         {
@@ -77,6 +81,7 @@ def page_of(assessments: Sequence[Any]) -> str:
             "phases": PHASES,
             "levels": LEVELS,
             "most_unfolded": _MOST_UNFOLDED,
+            "most_retired": _MOST_RETIRED,
             "looks": _LOOKS,
             "retired_suffix": RETIRED_SUFFIX,
             "style": read_style(),
@@ -133,7 +138,10 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
             "is_retired": RemediationStatus(status).is_retired,
             "is_doubtful": stays is None,
             "recommendations": advice,
-            "message": "" if RemediationStatus(status).is_retired else _find_one_message(alike),
+            "message": ""
+            if RemediationStatus(status).is_retired
+            else _find_common_text(alike, "message"),
+            "run_only_users": _find_common_text(alike, "run_only_users"),
             "flows": alike,
             "count": len(alike),
         }
@@ -141,10 +149,10 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _find_one_message(flows: Sequence[Any]) -> str:
-    """Return the message of several flows if all have it, or an empty text."""
-    messages = {flow["message"] for flow in flows}
-    return messages.pop() if len(flows) > 1 and len(messages) == 1 else ""
+def _find_common_text(flows: Sequence[Any], member: str) -> str:
+    """Return the text of several flows if all have it, or an empty text."""
+    texts = {flow[member] for flow in flows}
+    return texts.pop() if len(flows) > 1 and len(texts) == 1 else ""
 
 
 def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:

@@ -518,7 +518,11 @@ async def test_cancelled_assessment_exits_with_1(cli: CommandLine, build: Builde
 
 def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
     """The page shows a text that the flows share only once."""
-    common = {"stays_on_microsoft_key": True, "message": "It starts from an HTTP request."}
+    common = {
+        "stays_on_microsoft_key": True,
+        "message": "It starts from an HTTP request.",
+        "run_only_users": "Unknown: the platform has no API for it.",
+    }
     flows = [
         FLOW | common | {"workflow_id": f"w{number}", "display_name": f"Flow {number}"}
         for number in range(2_000)
@@ -528,7 +532,33 @@ def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
     few = page_of([build_unread_assessment(flows=flows[:20], flow_count=20)])
 
     assert page.count("It starts from an HTTP request.") == 1
+    assert page.count("the platform has no API for it") == 1
     assert page.count('<th scope="row">Flow ') == 2_000
     assert "<summary>Flows <span" in page
     assert "<summary>Flows <span" not in few
     assert len(page.encode()) <= 700_000
+
+
+def test_page_of_two_thousand_retired_originals_names_each_without_details() -> None:
+    """More than ten are folded. Why they stayed no longer matters."""
+    common = {
+        "stays_on_microsoft_key": True,
+        "is_on": False,
+        "message": "It starts from an HTTP request.",
+        "remediation_status": "retired",
+        "recommendations": ["Schedule its deletion."],
+    }
+    flows = [
+        FLOW | common | {"workflow_id": f"w{number}", "display_name": f"Flow {number}"}
+        for number in range(2_000)
+    ]
+
+    page = page_of([build_unread_assessment(flows=flows, flow_count=2_000)])
+    few = page_of([build_unread_assessment(flows=flows[:10], flow_count=10)])
+
+    assert "It starts from an HTTP request." not in page
+    assert page.count("<code>w") == 2_000
+    assert ">off<" not in page
+    assert "<summary>Originals <span" in page
+    assert "<summary>Originals <span" not in few
+    assert len(page.encode()) <= 300_000
