@@ -119,6 +119,39 @@ resource containerApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+resource eventSubscriptions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'event subscriptions')
+  properties: {
+    roleName: 'Flow remediation: event subscriptions (${suffix})'
+    description: 'Finds and replaces trigger URLs in event subscriptions of Event Grid. Deletes nothing.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.EventGrid/domains/eventSubscriptions/getFullUrl/action'
+          'Microsoft.EventGrid/domains/eventSubscriptions/read'
+          'Microsoft.EventGrid/domains/eventSubscriptions/write'
+          'Microsoft.EventGrid/domains/topics/eventSubscriptions/getFullUrl/action'
+          'Microsoft.EventGrid/domains/topics/eventSubscriptions/read'
+          'Microsoft.EventGrid/domains/topics/eventSubscriptions/write'
+          'Microsoft.EventGrid/eventSubscriptions/getFullUrl/action'
+          'Microsoft.EventGrid/eventSubscriptions/read'
+          'Microsoft.EventGrid/eventSubscriptions/write'
+          'Microsoft.EventGrid/partnerTopics/eventSubscriptions/getFullUrl/action'
+          'Microsoft.EventGrid/partnerTopics/eventSubscriptions/read'
+          'Microsoft.EventGrid/partnerTopics/eventSubscriptions/write'
+          'Microsoft.EventGrid/systemTopics/eventSubscriptions/getFullUrl/action'
+          'Microsoft.EventGrid/systemTopics/eventSubscriptions/read'
+          'Microsoft.EventGrid/systemTopics/eventSubscriptions/write'
+          'Microsoft.EventGrid/topics/eventSubscriptions/getFullUrl/action'
+          'Microsoft.EventGrid/topics/eventSubscriptions/read'
+          'Microsoft.EventGrid/topics/eventSubscriptions/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
 resource keyValues 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'app configuration')
   properties: {
@@ -212,6 +245,15 @@ resource containerAppsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   name: guid(resourceGroup().id, principalId, 'container apps')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', containerApps.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource eventSubscriptionsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'event subscriptions')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', eventSubscriptions.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -78,7 +78,7 @@ STEPS: dict[FlowJobState, Step] = {
     FlowJobState.COPIED: verify_copy.verify_copy,
     FlowJobState.VERIFIED: _continue_after_verification,
     FlowJobState.UPDATING_CALLERS: update_callers.update,
-    FlowJobState.CHECKING_FOR_CALLS: retire_original.retire_when_quiet,
+    FlowJobState.CHECKING_FOR_CALLS: retire_original.retire_without_calls,
     FlowJobState.CUTTING_OVER: cut_over.cut_over,
     FlowJobState.MONITORING: _continue_after_monitoring,
     FlowJobState.ROLLING_BACK: _roll_back,

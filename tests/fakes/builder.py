@@ -16,7 +16,7 @@ from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
 from shared.ports import KeyValue, SiteFile
 from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
-from tests.fakes.definitions import properties_of
+from tests.fakes.definitions import facts_of, properties_of
 from tests.fakes.flow_service import move_under_key, stays_on_microsoft_key, trigger_url, turn_on
 from tests.fakes.site_references import read_setting
 from tests.fakes.sound_key import put_sound_key
@@ -418,6 +418,43 @@ class Builder:
         )
         [variable] = [one for one in objects_at(container, "env") if one["name"] == key]
         return text_at(variable, "value") or ""
+
+    def event_grid_caller(self, *flows: FakeFlow, topic: str = "sales") -> str:
+        """Let event subscriptions of a topic call flows, and every HTTP flow answer validations;
+        return the topic's resource id.
+        """
+        for one in self.environment.flows.values():
+            if facts_of(one.client_data).has_callback_url:
+                one.client_data = define.with_action(
+                    one.client_data, "Validate", define.validation_action()
+                )
+        path = f"{_SUBSCRIPTION}/providers/Microsoft.EventGrid/topics/{topic}"
+        self.world.resources[path.lower()] = {
+            "id": path,
+            "name": topic,
+            "type": "Microsoft.EventGrid/topics",
+        }
+        for number, flow in enumerate(flows):
+            subscription = f"{path}/eventSubscriptions/flow{number}"
+            webhook = {"endpointUrl": self.url_of(flow), "maxEventsPerBatch": 1}
+            self.world.resources[subscription.lower()] = {
+                "id": subscription,
+                "name": f"flow{number}",
+                "type": "Microsoft.EventGrid/topics/eventSubscriptions",
+                "properties": {
+                    "provisioningState": "Succeeded",
+                    "filter": {"subjectBeginsWith": "sales"},
+                    "destination": {"endpointType": "WebHook", "properties": webhook},
+                },
+            }
+            read = partial(self._read_endpoint, subscription.lower())
+            self._calls(UrlHolder(name=f"{topic}/flow{number}", read=read))
+        return path
+
+    def _read_endpoint(self, path: str) -> str:
+        subscription = self.world.resources[path]
+        webhook = mapping_at(subscription, "properties", "destination", "properties")
+        return text_at(webhook, "endpointUrl") or ""
 
     def logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
         """Let a logic app hold the URL of each flow in a parameter; return its resource id."""

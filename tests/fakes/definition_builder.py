@@ -105,6 +105,20 @@ def response_action() -> Json:
     return {"type": "Response", "kind": "Http", "inputs": {"statusCode": 200, "body": {"ok": True}}}
 
 
+def validation_action() -> Json:
+    """Return a *Response* that answers Event Grid's validation."""
+    code = "@{triggerBody()?[0]?['data']?['validationCode']}"
+    inputs = {"statusCode": 200, "body": {"validationResponse": code}}
+    return {"type": "Response", "kind": "Http", "inputs": inputs, "runAfter": {}}
+
+
+def with_action(client_data: str, name: str, action: Json) -> str:
+    """Return a `clientdata` with one more action."""
+    document = json.loads(client_data)
+    document["properties"]["definition"]["actions"][name] = action
+    return json.dumps(document)
+
+
 def variable_expression(schema_name: str) -> str:
     """Return the expression that reads an environment variable."""
     return f"@parameters('Address ({schema_name})')"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import AlreadyExists, Conflict, NotFound
+from tests.fakes.event_grid import require_validated
 from tests.fakes.hidden_values import merge_patch, read_app_secrets
 from tests.fakes.test_world import World
 
@@ -55,6 +56,9 @@ class FakeResourceWriter:
             raise NotFound(f"No resource {resource_id}")
         if etag not in (None, "*", there.get("etag", "W/0")):
             raise Conflict(f"{resource_id} has changed")
+        if "/eventsubscriptions/" in resource_id.lower():
+            require_validated(self._world, body)
+            body = {"properties": body}
         with self._world.writing(None, "write resource", resource_id):
             self._put(resource_id, merge_patch(there, body))
             if mapping_at(body, "properties", "template"):  # a new revision of a container app

@@ -1,5 +1,6 @@
 """Test that a search for callers in Azure needs one request per list and set of values."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -12,12 +13,14 @@ from tests.kinds.case import resource
 APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
 WORKFLOWS = 7
 APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
+TOPICS, WEBHOOKS, QUEUES = 6, 2, 3
 CONTAINER_APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
 #: Kinds that search outside of environments.
 KINDS = (
     "app_setting",
     "connection_string",
     "container_app",
+    "event_grid_subscription",
     "key_vault_secret",
     "app_configuration",
     "logic_app",
@@ -99,10 +102,26 @@ def build_seed() -> dict[str, Any]:
     azure["resources"] = [
         *azure.get("resources", ()),
         *describe_api_management(),
+        *build_event_subscriptions(),
         *(resource("Microsoft.Logic/workflows", name, properties={}) for name in logic_apps),
         *(resource("Microsoft.Insights/actionGroups", name, properties={}) for name in groups),
     ]
     return seed
+
+
+def build_event_subscriptions() -> Iterator[dict[str, Any]]:
+    """Yield topics, each with webhooks and queues."""
+    webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": "https://x.example/"}}
+    queue = {"endpointType": "ServiceBusQueue", "properties": {"resourceId": "q"}}
+    for topic in range(TOPICS):
+        yield resource("Microsoft.EventGrid/topics", f"topic{topic}", properties={})
+        for number, destination in enumerate([webhook] * WEBHOOKS + [queue] * QUEUES):
+            yield resource(
+                "Microsoft.EventGrid/topics/eventSubscriptions",
+                f"topic{topic}",
+                f"to{number}",
+                properties={"destination": destination},
+            )
 
 
 def build_container_app(number: int) -> dict[str, Any]:
@@ -132,6 +151,7 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
     assert calls == {
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
+        "event_grid_subscription": 1 + 4 + TOPICS + TOPICS * WEBHOOKS,
         "container_app": 1 + WITH_SECRETS + WITH_REVISIONS,
         "key_vault_secret": 1 + vaults + secrets,
         "app_configuration": 1 + STORES,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local_cloud.tenant.azure.writable_services import TOPICS
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.firewalls import build_firewall_kinds
@@ -106,6 +107,8 @@ async def test_documented_command_works(
         await cli.run(text)
 
 
+_EVENTS = "az eventgrid topic event-subscription"
+_FLOW = "-g rg --topic-name sales -n flow"
 #: What people type to look at what the app found, and to change it by hand → a part of the answer.
 EVERYDAY = {
     "az account list-locations --query [].name": "westeurope",
@@ -129,6 +132,11 @@ EVERYDAY = {
     "az containerapp secret set -g rg -n kiosk --secrets flow=new --query [].name": "flow",
     "az containerapp update -g rg -n kiosk --set-env-vars A=b --query name": "kiosk",
     "az containerapp revision list -g rg -n kiosk --query [].properties.active": "true",
+    "az eventgrid topic list --query [].name": "sales",
+    f"{_EVENTS} list -g rg --topic-name sales --query [].name": "flow",
+    f"{_EVENTS} show {_FLOW} --query destination.endpointBaseUrl": "x.example",
+    f"{_EVENTS} show {_FLOW} --include-full-endpoint-url": "key=1",
+    f"{_EVENTS} update {_FLOW} --endpoint https://y.example/?key=2": "y.exa",
     "az keyvault list --query [].name": "kv-cmk",
     "az keyvault secret list --vault-name kv-cmk --query [].name": "orders-url",
     "az keyvault key list --vault-name kv-cmk --query [].name": "pp-cmk",
@@ -143,7 +151,21 @@ async def test_everyday_commands_work(
         "id": f"{GROUP}/providers/Microsoft.Web/sites/shop/slots/staging",
         "appSettings": {"SHADE": "green"},
     }
-    async with sign_in_to_azure_cli(monkeypatch, tmp_path, [{"sites": [slot]}]) as cli:
+    topics = [
+        {"id": f"{GROUP}/providers/Microsoft.EventGrid/topics/sales", "type": TOPICS},
+        {
+            "id": f"{GROUP}/providers/Microsoft.EventGrid/topics/sales/eventSubscriptions/flow",
+            "type": f"{TOPICS}/eventSubscriptions",
+            "properties": {
+                "destination": {
+                    "endpointType": "WebHook",
+                    "properties": {"endpointUrl": "https://x.example/?key=1"},
+                }
+            },
+        },
+    ]
+    seed = [{"sites": [slot], "resources": topics}]
+    async with sign_in_to_azure_cli(monkeypatch, tmp_path, seed) as cli:
         for command, part in EVERYDAY.items():
             with subtests.test(command):
                 assert part in await cli.run(command)

@@ -137,6 +137,16 @@ SEED: dict[str, Any] = {
                 "Microsoft.EventGrid/systemTopics", "keys", topicType="microsoft.keyvault.vaults"
             ),
             _resource("Microsoft.EventGrid/systemTopics/eventSubscriptions", "keys", "to-queue"),
+            _resource("Microsoft.EventGrid/topics", "sales"),
+            _resource(
+                "Microsoft.EventGrid/topics/eventSubscriptions",
+                "sales",
+                "flow",
+                destination={
+                    "endpointType": "WebHook",
+                    "properties": {"endpointUrl": "https://flow.example/?sig=x"},
+                },
+            ),
             _resource("Microsoft.Insights/metricAlerts", "parked", severity=1, enabled=True),
             _resource("Microsoft.Insights/actionGroups", "on-call", groupShortName="oncall"),
             _resource(API_MANAGEMENT, "contoso-api"),

@@ -14,6 +14,10 @@ from local_cloud.tenant.azure.arm_call import (
     arm_route,
 )
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
+from local_cloud.tenant.azure.event_subscriptions import (
+    EVENT_SUBSCRIPTIONS,
+    show_event_subscription,
+)
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.logic_apps import LOGIC_APPS, without_secure_values
 from local_cloud.tenant.azure.resources import JsonObject
@@ -50,11 +54,15 @@ READABLE = {
     ("revisions", "revision"): REVISIONS,
     ("logic_apps", "logic_app"): LOGIC_APPS,
     ("configuration_stores", "configuration_store"): STORES,
+    ("domains", "domain"): "Microsoft.EventGrid/domains",
+    ("domain_topics", "domain_topic"): "Microsoft.EventGrid/domains/topics",
+    ("partner_topics", "partner_topic"): "Microsoft.EventGrid/partnerTopics",
     ("topics", "topic"): "Microsoft.EventGrid/topics",
     ("system_topics", "system_topic"): "Microsoft.EventGrid/systemTopics",
-    ("event_subscriptions", "event_subscription"): (
-        "Microsoft.EventGrid/systemTopics/eventSubscriptions"
-    ),
+    **{
+        (f"{start}event_subscriptions", f"{start}event_subscription"): resource_type
+        for start, resource_type in EVENT_SUBSCRIPTIONS.items()
+    },
     ("metric_alerts", "metric_alert"): "Microsoft.Insights/metricAlerts",
     ("action_groups", "action_group"): "Microsoft.Insights/actionGroups",
     ("postgresql_servers", "postgresql_server"): "Microsoft.DBforPostgreSQL/flexibleServers",
@@ -80,10 +88,15 @@ READABLE = {
 #: Types that are shown without secret values.
 _SHOWN = {
     CONTAINER_APPS.lower(): show_container_app,
+    **{one.lower(): show_event_subscription for one in EVENT_SUBSCRIPTIONS.values()},
     LOGIC_APPS.lower(): without_secure_values,
 }
 #: What the lists of Event Grid take beside what all lists take.
-OPTIONS = {f"list_{plural}": ("$top",) for plural in ("topics", "system_topics")}
+OPTIONS = {
+    f"list_{plural}": ("$top",)
+    for (plural, _), resource_type in READABLE.items()
+    if resource_type.startswith("Microsoft.EventGrid/")
+}
 #: Names in a path of the resources that others lie below.
 _PARENTS = ("parent", "child")
 

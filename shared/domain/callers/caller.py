@@ -41,6 +41,8 @@ class Caller:
     manual_reason: str = ""
     #: How a person makes a manual caller use the original again; empty: by changing the place.
     revert_reason: str = ""
+    #: It calls a URL only after the flow has answered Event Grid's validation.
+    is_validated_by_event_grid: bool = False
     #: Characters of the longest URL that it can hold; None: unknown, or no limit matters.
     max_url_length: int | None = None
     #: Hosts that it may call, such as `*.contoso.example`; empty: any.

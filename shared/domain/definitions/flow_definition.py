@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from shared.domain.definitions.action_nodes import ActionNode, walk_actions
 from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1, operation_of
+from shared.domain.definitions.event_grid_validation import answers_validation
 from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_json_value, text_at
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 from shared.errors import InvalidInput
@@ -143,6 +144,11 @@ class FlowDefinition:
         return any(
             is_list_flows_as_admin_v1(step.raw, self.connection_references) for step in self._steps
         )
+
+    @cached_property
+    def answers_event_grid(self) -> bool:
+        """Return whether it answers Event Grid's validation of its trigger URL."""
+        return answers_validation(self.definition, {step.type for step in self._steps})
 
     @cached_property
     def environment_variables(self) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ class DefinitionSummary:
     #: Hosts that its HTTP actions call, sorted; `*` if an expression computes one.
     http_hosts: tuple[str, ...]
     uses_list_flows_as_admin_v1: bool
+    #: It answers Event Grid's validation of its trigger URL.
+    answers_event_grid: bool = False
     #: Labels of its connections without a connection reference.
     embedded_connections: tuple[str, ...] = ()
     #: Those of them that use custom connectors.
@@ -62,6 +64,7 @@ def summarise(definition: FlowDefinition) -> DefinitionSummary:
         children=definition.children,
         http_hosts=tuple(sorted({action.host or "*" for action in definition.http_actions})),
         uses_list_flows_as_admin_v1=definition.uses_list_flows_as_admin_v1,
+        answers_event_grid=definition.answers_event_grid,
         embedded_connections=tuple(one.label for one in embedded),
         custom_connections=tuple(one.label for one in embedded if one.is_custom),
     )

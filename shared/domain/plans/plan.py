@@ -163,6 +163,7 @@ def _build_item(
         embedded_connections=_bindable_connections(definition),
         parents=_select_candidates(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
+        answers_event_grid=definition is not None and definition.answers_event_grid,
         possible_conversions=possible_edits(definition, in_solution=flow.in_solution)
         if definition
         else (),

@@ -109,6 +109,8 @@ class PlanItem:
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     http_hosts: tuple[str, ...] = ()
+    #: It answers Event Grid's validation of its trigger URL.
+    answers_event_grid: bool = False
     #: Connections that need a new connection reference for the copy.
     embedded_connections: tuple[str, ...] = ()
     #: 32-hex id of the trigger URL; empty: unknown until the service account reads it.

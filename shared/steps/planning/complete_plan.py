@@ -13,6 +13,7 @@ from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
 from shared.domain.conversions.preview import ConversionPreview, preview_conversion
+from shared.domain.definitions.event_grid_validation import NOT_ANSWERED
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
@@ -245,5 +246,9 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
 def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller) -> str:
     """Return why a person has to change a caller, and what it lacks for the copy's URL."""
     has_new_url = item.has_trigger_url and item.migration_method.has_copy
-    limits = describe_url_limits(copy_host, item.trigger_name, caller) if has_new_url else ""
-    return f"{caller.manual_reason} {limits}".strip()
+    if not has_new_url:
+        return caller.manual_reason
+    limits = describe_url_limits(copy_host, item.trigger_name, caller)
+    is_unanswered = caller.is_validated_by_event_grid and not item.answers_event_grid
+    found = (caller.manual_reason, limits, NOT_ANSWERED if is_unanswered else "")
+    return " ".join(filter(None, found))

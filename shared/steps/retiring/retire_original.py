@@ -8,11 +8,13 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.sharing import DataverseUser
+from shared.errors import JobBlocked
 from shared.settings import OnOriginalEdited
 from shared.steps.copying.add_copy_to_solutions import place_copy
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.solutions_and_shares import read_original_with_membership
 from shared.steps.flows.blocked_calls import check_refused_calls
+from shared.steps.flows.original import OriginalFlow, read_original
 from shared.steps.flows.read_original_facts import check_unchanged
 from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
 from shared.steps.flows.toggle_flow import rename, toggle_original
@@ -24,16 +26,29 @@ from shared.steps.updating_callers.check_agents import check_agents
 from shared.steps.updating_callers.record_callers import has_callers_left
 
 
-async def retire_when_quiet(work: StepContext) -> FlowJob:
+async def retire_without_calls(work: StepContext) -> FlowJob:
     """Retire a called original when it receives no calls and is still as it was copied."""
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         check_own_channels(work)  # first, because its notifications are calls of the original
     await wait_for_no_calls(work)
-    if work.job.migration_method is not MigrationMethod.COPY_OFF and await has_callers_left(work):
-        text = (
-            "A caller refers to the original again, or was found since. The app updates it first."
-        )
-        return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
+    if work.job.migration_method is not MigrationMethod.COPY_OFF:
+        try:
+            is_left = await has_callers_left(work)
+        except JobBlocked:
+            # An edit may let the copy answer Event Grid, so that the app can update the caller.
+            original = await read_original(work)
+            if again := _copy_again_if_edited(work, original):
+                return again
+            await check_unchanged(work, original)
+            raise
+        if is_left:
+            text = (
+                "A caller refers to the original again, or was found since. The app updates it "
+                "first."
+            )
+            return move_to_state(
+                work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now
+            )
     await check_agents(work)
     return await retire(work)
 
@@ -52,12 +67,8 @@ async def retire(work: StepContext) -> FlowJob:
         return _copy_again(
             work, "The original was turned on in the meantime. The app turns its copy on too."
         )
-    drifted = job.original_digest not in {"", definition_digest(original.client_data)}
-    if drifted and job.migration_method is not MigrationMethod.CUT_OVER and _is_copied_again(work):
-        work.remember(replace(work.job, original_digest=""))
-        return _copy_again(
-            work, "The original was edited after it was copied. The app copies it again."
-        )
+    if again := _copy_again_if_edited(work, original):
+        return again
     await check_unchanged(work, original)
     copy = require_healthy_copy(work, found.result())
     if job.migration_method is not MigrationMethod.COPY_OFF:
@@ -89,8 +100,16 @@ async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
     return await work.services.principals.read_user(work.environment, job.copy_owner_id)
 
 
-def _is_copied_again(work: StepContext) -> bool:
-    return work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN
+def _copy_again_if_edited(work: StepContext, original: OriginalFlow) -> FlowJob | None:
+    """Return the job that copies an edited original again; None: it is unchanged, or not copied."""
+    job = work.job
+    is_edited = job.original_digest not in {"", definition_digest(original.client_data)}
+    is_copied_again = work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN
+    if not is_edited or not is_copied_again or job.migration_method is MigrationMethod.CUT_OVER:
+        return None
+    work.remember(replace(job, original_digest=""))
+    text = "The original was edited after it was copied. The app copies it again."
+    return _copy_again(work, text)
 
 
 def _copy_again(work: StepContext, text: str) -> FlowJob:

@@ -16,7 +16,7 @@ from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import (
     find_manual_caller_of_copy,
     holds_original,
-    read_job_copied_or_undone,
+    read_job_copied_or_rolling_back,
 )
 from shared.steps.updating_callers.save_places import (
     holds_value,
@@ -109,7 +109,7 @@ async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
 
     Its copy calls this copy, so its job becomes a parent.
     """
-    other = await read_job_copied_or_undone(work, record.caller)
+    other = await read_job_copied_or_rolling_back(work, record.caller)
     if other is None or other.id == work.job.id:
         return
     name = format_job_reference(other, work.job.environment_id)

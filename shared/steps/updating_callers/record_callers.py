@@ -8,6 +8,8 @@ from shared.domain.callers.caller import Caller, flow_caller
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.callers.url_secret import format_reference
+from shared.domain.definitions.event_grid_validation import NOT_ANSWERED
+from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.ids import hash_key
 from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.jobs.flow_job import FlowJob
@@ -106,6 +108,8 @@ async def has_callers_left(work: StepContext) -> bool:
 async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
     """Return why only a person may change a caller now; empty: the app may."""
     environment_id = caller.environment_id
+    if caller.is_validated_by_event_grid and not await _answers_event_grid(services, job):
+        return NOT_ANSWERED
     if caller.manual_reason or environment_id is None:
         return caller.manual_reason
     excluded = (await read_environment_settings(services, environment_id)).excluded_flows
@@ -119,6 +123,18 @@ async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -
     return ""
 
 
+async def _answers_event_grid(services: Services, job: FlowJob) -> bool:
+    """Return whether the copy answers Event Grid's validation of its URL; True without a copy."""
+    environment = await services.environments.get_cached(job.environment_id)
+    try:
+        copy = await services.workflows.get(environment, job.copy_id)
+        return parse_client_data(copy.client_data).answers_event_grid
+    except NotFound:
+        return True
+    except UnreadableDefinition:
+        return False
+
+
 def is_child_reference(job: FlowJob, caller: Caller) -> bool:
     """Return whether a flow id in the caller can mean the job's original (see `select_calling`)."""
     return caller.environment_id == job.environment_id
@@ -129,9 +145,9 @@ async def read_job_copied_elsewhere(work: StepContext, caller: Caller) -> FlowJo
     return await _find_live_job(work, caller, "original_id")
 
 
-async def read_job_copied_or_undone(work: StepContext, caller: Caller) -> FlowJob | None:
+async def read_job_copied_or_rolling_back(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of the caller, if it is an original that has or may have a copy."""
-    return await _find_live_job(work, caller, "original_id", even_undone=True)
+    return await _find_live_job(work, caller, "original_id", with_rollbacks=True)
 
 
 async def read_job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
@@ -141,14 +157,14 @@ async def read_job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
 
 
 async def _find_live_job(
-    work: StepContext, caller: Caller, column: str, *, even_undone: bool = False
+    work: StepContext, caller: Caller, column: str, *, with_rollbacks: bool = False
 ) -> FlowJob | None:
     if not caller.workflow_id or not caller.environment_id:
         return None
     is_here = caller.environment_id == work.job.environment_id
     where = [Condition(column, "eq", caller.workflow_id)]
     for job in await work.services.tables.flow_jobs.all(caller.environment_id, where=where):
-        is_meant = job.is_live or (even_undone and job.is_rolling_back)
+        is_meant = job.is_live or (with_rollbacks and job.is_rolling_back)
         if is_meant and (not is_here or job.policy_id == work.job.policy_id):
             return job
     return None

@@ -194,6 +194,21 @@ def change_app_variable() -> str:
     return ", ".join(str(one.active) for one in found)
 
 
+def read_webhook() -> str:
+    """Return the URL of a webhook as a read shows it, and as the action returns it."""
+    webhook = EVENTS.topic_event_subscriptions.get(GROUP, "sales", "flow").destination
+    whole = EVENTS.topic_event_subscriptions.get_full_url(GROUP, "sales", "flow").endpoint_url
+    return f"{webhook.endpoint_base_url}, {whole}"
+
+
+def change_webhook(url: str) -> str:
+    """Replace the URL of a webhook, and read it back."""
+    webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": url}}
+    change = {"destination": webhook}
+    EVENTS.topic_event_subscriptions.begin_update(GROUP, "sales", "flow", change).result()
+    return read_webhook()
+
+
 def lock_key_value() -> str:
     """Lock a key-value, and try to replace it."""
     locked = KEY_VALUES.set_read_only(ConfigurationSetting(key="Colour", label="prod"))
@@ -411,6 +426,15 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         lambda: join_names(
             EVENTS.system_topic_event_subscriptions.list_by_system_topic(GROUP, "keys")
         ),
+    ),
+    (
+        "eventgrid: topic_event_subscriptions.list",
+        lambda: join_names(EVENTS.topic_event_subscriptions.list(GROUP, "sales")),
+    ),
+    ("eventgrid: topic_event_subscriptions.get_full_url", read_webhook),
+    (
+        "eventgrid: topic_event_subscriptions.begin_update",
+        lambda: change_webhook("https://copy.example/?sig=y"),
     ),
     (
         "monitor: metric_alerts.list_by_subscription",

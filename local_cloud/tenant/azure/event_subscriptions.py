@@ -1,0 +1,108 @@
+"""Event subscriptions of Event Grid: the URL of a webhook is read by an action, and validated.
+
+See platform.md#event-subscriptions.
+"""
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.flow import SimulatedFlowState
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+
+_PROVIDER = "Microsoft.EventGrid"
+#: Start of the route names → type of an event subscription.
+EVENT_SUBSCRIPTIONS = {
+    "domain_": f"{_PROVIDER}/domains/eventSubscriptions",
+    "domain_topic_": f"{_PROVIDER}/domains/topics/eventSubscriptions",
+    "partner_topic_": f"{_PROVIDER}/partnerTopics/eventSubscriptions",
+    "scope_": f"{_PROVIDER}/eventSubscriptions",
+    "": f"{_PROVIDER}/systemTopics/eventSubscriptions",
+    "topic_": f"{_PROVIDER}/topics/eventSubscriptions",
+}
+_PARENTS = ("parent", "child")
+_FLOW_PATH = re.compile(r"/workflows/(?P<workflow>[0-9a-fA-F]{32})/triggers/")
+
+
+def routes() -> list[Route]:
+    """Return the routes beside those that list and read."""
+    found: list[Route] = []
+    for start, resource_type in EVENT_SUBSCRIPTIONS.items():
+        _, *kinds = resource_type.split("/")
+        parents = "".join(
+            f"/{kind}/{{{name}}}" for kind, name in zip(kinds[:-1], _PARENTS, strict=False)
+        )
+        path = f"{GROUP}/providers/{_PROVIDER}{parents}/eventSubscriptions/{{name}}"
+        found += [
+            arm_route("PATCH", path, _update_handler(start, resource_type)),
+            arm_route("POST", f"{path}/getFullUrl", _full_url_handler(start, resource_type)),
+        ]
+    return found
+
+
+def show_event_subscription(document: JsonObject) -> JsonObject:
+    """Return an event subscription as it is read: the URL of a webhook without its query."""
+    properties = document.get("properties", {})
+    destination = properties.get("destination") or {}
+    if destination.get("endpointType") != "WebHook":
+        return document
+    webhook = dict(destination["properties"])
+    webhook["endpointBaseUrl"] = webhook.pop("endpointUrl").partition("?")[0]
+    shown = destination | {"properties": webhook}
+    return document | {"properties": properties | {"destination": shown}}
+
+
+def _update_handler(start: str, resource_type: str) -> ArmHandler:
+    async def update_event_subscription(call: ArmCall) -> Response:
+        there, change = _find(call, resource_type), await call.json()
+        destination = change.get("destination") or {}
+        if destination.get("endpointType") == "WebHook":
+            _require_validated(call.tenant, str(destination["properties"].get("endpointUrl")))
+        written = there | {"properties": there["properties"] | change}
+        call.azure.resources.put(written)
+        return JSONResponse(show_event_subscription(written), 201)
+
+    update_event_subscription.__name__ = f"update_{start}event_subscription"
+    return update_event_subscription
+
+
+def _full_url_handler(start: str, resource_type: str) -> ArmHandler:
+    async def get_full_url(call: ArmCall) -> JsonObject:
+        destination = _find(call, resource_type)["properties"].get("destination") or {}
+        return {"endpointUrl": (destination.get("properties") or {}).get("endpointUrl")}
+
+    get_full_url.__name__ = f"get_{start}event_subscription_full_url"
+    return get_full_url
+
+
+def _find(call: ArmCall, resource_type: str) -> JsonObject:
+    parameters = call.request.path_params
+    names = [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
+    return call.existing(resource_type, *names)
+
+
+def _require_validated(tenant: Tenant, url: str) -> None:
+    """Raise PlatformError unless the flow of a URL is on and answers; other systems answer."""
+    parts = urlsplit(url)
+    path = _FLOW_PATH.search(parts.path)
+    found = tenant.part(PowerPlatform).called_flow(path["workflow"]) if path else None
+    if found is None:
+        return
+    _, flow = found
+    signed = dict(parse_qsl(parts.query)).get("sig") == flow.signature()
+    if not signed or flow.state is not SimulatedFlowState.STARTED:
+        raise _build_error("the endpoint rejected the event")
+    if "validationResponse" not in flow.client_data:
+        raise _build_error("the response has no validation code")
+
+
+def _build_error(text: str) -> SimulatedPlatformError:
+    return SimulatedPlatformError(
+        400, "Url validation", f"Webhook validation handshake failed: {text}."
+    )

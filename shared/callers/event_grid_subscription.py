@@ -1,0 +1,237 @@
+"""Read and write event subscriptions of Event Grid as callers: the URL of a webhook.
+
+An event subscription shows a part of the URL, and an action returns it whole. Event Grid validates
+a new URL before it uses it. See platform.md#event-subscriptions.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+
+from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, TransientError
+from shared.ports import ResourceReader, ResourceSecrets, ResourceWriter
+from shared.reason import Reason
+
+_VERSION = "2025-02-15"
+_SUBSCRIPTIONS = "Microsoft.EventGrid/eventSubscriptions"
+#: What has event subscriptions, beside subscriptions and resource groups.
+_TOPICS = (
+    "Microsoft.EventGrid/domains",
+    "Microsoft.EventGrid/partnerTopics",
+    "Microsoft.EventGrid/systemTopics",
+    "Microsoft.EventGrid/topics",
+)
+_WITH_SUBSCRIPTIONS = (
+    "domains/",
+    "domains/topics/",
+    "",
+    "partnerTopics/",
+    "systemTopics/",
+    "topics/",
+)
+#: Granted by infra/modules/caller-group.bicep.
+_NEEDS = RequiredPermissions(
+    fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
+    resource_type="Microsoft.EventGrid/topics",
+    api_version=_VERSION,
+    actions=tuple(
+        f"Microsoft.EventGrid/{parent}eventSubscriptions/{action}"
+        for parent in _WITH_SUBSCRIPTIONS
+        for action in ("getFullUrl/action", "read", "write")
+    ),
+)
+_HEADERS = "deliveryAttributeMappings"  # avoid-ok: API name
+_SCHEMA = "eventDeliverySchema"  # avoid-ok: API name
+_WITH_IDENTITY = "deliveryWithResourceIdentity"  # avoid-ok: API name
+_CLOUD_EVENTS = (
+    "Its events have the CloudEvents schema. Event Grid validates such a URL by OPTIONS, which a "
+    "flow cannot answer. Create a subscription with the Event Grid schema for the copy, or let a "
+    "function call the copy."
+)
+_IDENTITY = "It delivers with a managed identity. Change its URL yourself."
+_HIDDEN = (
+    "It sends a secret header that Azure does not return, and a write by the app would remove it. "
+    "Change its URL yourself."
+)
+
+
+class EventGridSubscriptionCallers:
+    """Implements `CallerKind`. Addresses are resource ids; the content is the destination."""
+
+    kind = "event_grid_subscription"
+    is_json = True
+    #: The next event goes to the new URL. The period without calls covers repeated events.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = _NEEDS
+
+    def __init__(
+        self,
+        resources: ResourceReader,
+        resource_secrets: ResourceSecrets,
+        resource_writer: ResourceWriter,
+    ) -> None:
+        """`resources` reads the configured subscriptions."""
+        self._reader = resources
+        self._secrets = resource_secrets
+        self._writer = resource_writer
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- resources are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every event subscription whose webhook is a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, _NEEDS.fix)
+        found = await self._list_webhooks(unreadable)
+        readings = read_remaining_ahead(search, found, _read_id, self._read_destination)
+        async with aclosing(readings):
+            async for resource, reading in readings:
+                try:
+                    text = await reading
+                except NotFound:
+                    continue  # deleted after it was listed
+                except PlatformError as err:
+                    name = text_at(resource, "name")
+                    unreadable.add(f"URL of the event subscription {name}", err)
+                    continue
+                for caller in callers_in(text, _build_caller(resource)):
+                    yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the destination, with a digest of it as its ETag. Raises `NotFound`."""
+        text = await self._read_destination(await self._get(caller))
+        return CallerContent(text=text, etag=value_digest(text))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the destination if it is unchanged since the read; Event Grid validates its URL.
+
+        Raises `TransientError` while Azure applies a change, `JobBlocked` if the flow has not
+        answered the validation, `Conflict` and `NotFound`.
+        """
+        before = await self._get_applied(caller)
+        text = await self._read_destination(before)
+        if text == value.text and _read_state(before) != "Failed":
+            return
+        if value.etag not in {"", value_digest(text)}:
+            raise Conflict(f"The {caller.label} was changed")
+        destination = {"endpointType": "WebHook", "properties": json.loads(value.text)}
+        await self._writer.patch(caller.address, _VERSION, {"destination": destination})
+        await self._get_applied(caller)
+
+    async def _get_applied(self, caller: Caller) -> Mapping[str, object]:
+        resource = await self._get(caller)
+        state = _read_state(resource)
+        if state in {"Creating", "Updating"}:
+            raise TransientError(
+                f"Azure is applying a change to the {caller.label}",
+                retry_after=timedelta(seconds=15),
+            )
+        if state == "AwaitingManualAction":
+            raise JobBlocked(
+                f"The {caller.label} awaits the validation of its URL.",
+                fix=(
+                    "Open the validationUrl in the run that Event Grid started within ten minutes. "
+                    "Then retry."
+                ),
+                code=Reason.MANUAL_CALLER,
+            )
+        return resource
+
+    async def _get(self, caller: Caller) -> Mapping[str, object]:
+        return await self._reader.get(caller.address, _VERSION)
+
+    async def _read_destination(self, resource: Mapping[str, object]) -> str:
+        """Return the webhook with its whole URL, as JSON with sorted names."""
+        shown = mapping_at(_find_destination(resource), "properties")
+        found = await self._secrets.read(_read_id(resource), "getFullUrl", _VERSION)
+        kept = {name: value for name, value in shown.items() if name != "endpointBaseUrl"}
+        return json.dumps({**kept, "endpointUrl": text_at(found, "endpointUrl")}, sort_keys=True)
+
+    async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
+        """Return the event subscriptions with a webhook, with one request for each list."""
+        found: list[Mapping[str, object]] = []
+        try:
+            found += await self._reader.list(_SUBSCRIPTIONS, _VERSION)
+        except PlatformError as err:
+            unreadable.add("event subscriptions of subscriptions and resource groups", err)
+        for resource_type in _TOPICS:
+            try:
+                topics = await self._reader.list(resource_type, _VERSION)
+            except PlatformError as err:
+                unreadable.add(resource_type, err)
+                continue
+            for topic in topics:
+                found += await self._list_below(topic, resource_type, unreadable)
+        unique = {_read_id(one).lower(): one for one in found}
+        return [
+            one
+            for one in unique.values()
+            if text_at(_find_destination(one), "endpointType") == "WebHook"
+        ]
+
+    async def _list_below(
+        self, topic: Mapping[str, object], resource_type: str, unreadable: UnreadableCallers
+    ) -> list[Mapping[str, object]]:
+        found: list[Mapping[str, object]] = []
+        parents = [_read_id(topic)]
+        try:
+            if resource_type.endswith("/domains"):
+                below = await self._reader.list_children(parents[0], "topics", _VERSION)
+                parents += [_read_id(one) for one in below]
+            for parent in parents:
+                found += await self._reader.list_children(parent, "eventSubscriptions", _VERSION)
+        except NotFound:
+            pass  # deleted after it was listed
+        except PlatformError as err:
+            unreadable.add(f"event subscriptions of {text_at(topic, 'name')}", err)
+        return found
+
+
+def _read_id(resource: Mapping[str, object]) -> str:
+    return text_at(resource, "id") or ""
+
+
+def _read_state(resource: Mapping[str, object]) -> str | None:
+    return text_at(mapping_at(resource, "properties"), "provisioningState")
+
+
+def _find_destination(resource: Mapping[str, object]) -> Mapping[str, object]:
+    properties = mapping_at(resource, "properties")
+    with_identity = mapping_at(properties, _WITH_IDENTITY, "destination")
+    return mapping_at(properties, "destination") or with_identity
+
+
+def _build_caller(resource: Mapping[str, object]) -> Caller:
+    reason = _find_manual_reason(resource)
+    return Caller(
+        kind=EventGridSubscriptionCallers.kind,
+        address=_read_id(resource),
+        label=f"event subscription {text_at(resource, 'name')}",
+        resource_id=f"{EventGridSubscriptionCallers.kind}/{_read_id(resource)}".lower(),
+        manual_reason=reason,
+        is_validated_by_event_grid=not reason,
+    )
+
+
+def _find_manual_reason(resource: Mapping[str, object]) -> str:
+    """Return why a person has to change a subscription; empty: the app can."""
+    properties = mapping_at(resource, "properties")
+    if text_at(properties, _SCHEMA) == "CloudEventSchemaV1_0":
+        return _CLOUD_EVENTS
+    if not mapping_at(properties, "destination"):
+        return _IDENTITY
+    headers = objects_at(mapping_at(_find_destination(resource), "properties"), _HEADERS)
+    is_hidden = any(mapping_at(one, "properties").get("isSecret") for one in headers)
+    return _HIDDEN if is_hidden else ""

@@ -1,0 +1,18 @@
+"""Validate the URL of an event subscription as Event Grid does, before it is used."""
+
+from collections.abc import Mapping
+
+from shared.domain.definitions.flow_definition import parse_client_data
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.errors import PlatformError
+from tests.fakes.run_jobs import find_flow
+from tests.fakes.test_world import World
+
+
+def require_validated(world: World, change: Mapping[str, object]) -> None:
+    """Raise `PlatformError` if a flow does not answer; systems outside the world do."""
+    url = text_at(mapping_at(change, "destination", "properties"), "endpointUrl") or ""
+    flow, error = find_flow(world, url)
+    if flow and (error or not parse_client_data(flow.client_data).answers_event_grid):
+        text = "Webhook validation handshake failed"
+        raise PlatformError(text, code="Url validation", status=400)
