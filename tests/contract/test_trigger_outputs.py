@@ -1,6 +1,7 @@
 """Test the reading of trigger outputs on the wire: what is not shown costs only its own call."""
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -158,9 +159,10 @@ async def test_no_link_is_followed_elsewhere(
     ],
 )
 async def test_rejected_outputs_cost_only_their_call(
-    app: Adapters, status: int, headers: dict[str, str]
+    app: Adapters, status: int, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The other calls are read; a redirection is not followed."""
+    """The other calls are read; a redirection is not followed, and no log has the signed link."""
+    caplog.set_level(logging.DEBUG)
     call(app)
     call(app)
     app.world.tenant.faults.add(
@@ -168,6 +170,8 @@ async def test_rejected_outputs_cost_only_their_call(
     )
 
     assert await read(app) == [NOT_SHOWN, CURL]
+    ours = [str(vars(one)) for one in caplog.records if one.name.startswith("shared.")]
+    assert not [line for line in ours if "sig=" in line or "TriggerOutputs" in line]
 
 
 async def test_outputs_that_are_no_json_are_not_shown(app: Adapters) -> None:

@@ -90,6 +90,9 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
             else f"The original {rule}",
             until=last + period,
             code=Reason.LATE_CALLER if is_late else Reason.NO_CALL_PERIOD,
+            fix=("Give the caller the copy's URL." if who else Reason.LATE_CALLER.fix)
+            if is_late
+            else "",
         )
 
 

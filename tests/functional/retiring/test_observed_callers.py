@@ -75,6 +75,7 @@ async def test_unknown_caller_is_named_on_the_next_day() -> None:
     job = await pass_a_day(scenario)
 
     assert job.reason_code == Reason.LATE_CALLER
+    assert job.fix == "Give the caller the copy's URL."
     assert (
         f"Unknown caller, 3 calls since {began:%Y-%m-%d %H:%M} UTC, "
         "claims to be curl/8.5 from 203.0.113.0/24." in job.message
@@ -117,6 +118,7 @@ async def test_nothing_is_read_without_permission() -> None:
     assert await read_row(scenario) is None
     assert job.reason_code == Reason.LATE_CALLER
     assert "curl" not in job.message
+    assert job.fix == Reason.LATE_CALLER.fix
 
 
 async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
