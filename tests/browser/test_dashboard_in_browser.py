@@ -85,7 +85,8 @@ async def test_administrator_migrates_and_rolls_back_flows_with_pages_alone(
             await visit.check()
             await visit.approve_plan()
 
-            await visit.page.get_by_role("link", name="Remediation", exact=True).click()
+            crumbs = visit.page.get_by_role("navigation", name="You are here")
+            await crumbs.get_by_role("link").last.click()
             await visit.wait_for_text(re.compile("blocked (before|while|after)"))
             await check_remediation_page(visit)
             await apply_firewall_fix(visit)
@@ -108,7 +109,7 @@ async def test_administrator_migrates_and_rolls_back_flows_with_pages_alone(
             await visit.check()
 
             await visit.confirm_action("Roll back", "Originals turned on again")
-            await visit.wait_for_text("Change it to the original yourself. Then retry.")
+            await visit.wait_for_text("add the original again, and publish the app. Then retry.")
             await outside.publish_app(OLD_APP, job["original_id"])
             await visit.confirm_action("Retry")
             await visit.wait_for_text("Rolled back", within="#flow-state")
