@@ -1,0 +1,94 @@
+"""Let apps refer to a secret with the URL of their flow over TLS."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.azure.site_runtime import configuration, running_settings
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.profiles import Profile
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.use_cases import change_remediation
+from tests.fakes.builder import SECRETS_USER
+from tests.functional.scenarios.remediation_scenario import on_both_platforms
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
+from tests.local_cloud.tenant.tenant_world import GROUP
+
+URL = f"{{{{trigger_url:{ORDERS}}}}}"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-urls"
+VAULT_URL = "https://kv-urls.vault.azure.net"
+SITES = [f"{GROUP}/providers/Microsoft.Web/sites/{name}" for name in ("shop", "portal", "closed")]
+REFERENCE = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets/trigger-url-{ORDERS})"
+
+
+def build_tenant(profile: Profile) -> dict[str, Any]:
+    """Return a tenant with three apps that call a flow; the last may not read the vault."""
+    seed = build_tenant_seed(build_orders_seed(), profile=profile)
+    azure = seed["azure"]
+    azure["vaults"].append({"id": VAULT})
+    azure["sites"] = [
+        {
+            "id": site,
+            "identity": {"type": "SystemAssigned", "principalId": site[-4:]},
+            "appSettings": {"COLOUR": "blue", "FLOW": URL},
+        }
+        for site in SITES
+    ]
+    azure["roleAssignments"] += [
+        {
+            "scope": VAULT,
+            "roleDefinitionId": f"/roleDefinitions/{SECRETS_USER}",
+            "principalId": site[-4:],
+        }
+        for site in SITES[:2]
+    ]
+    return seed
+
+
+def read_settings(scenario: WireScenario) -> list[dict[str, Any]]:
+    """Return the settings of each app as they are stored."""
+    azure = scenario.tenant.part(Azure)
+    return [dict(configuration(azure, site, "appsettings")) for site in SITES]
+
+
+async def call_from_apps(scenario: WireScenario) -> list[int]:
+    """Call the URL that the code of each app reads, and return the statuses."""
+    azure, now = scenario.tenant.part(Azure), scenario.tenant.clock.now()
+    return [
+        await scenario.post(running_settings(azure, site, now).get("FLOW", "")) for site in SITES
+    ]
+
+
+@on_both_platforms
+async def test_apps_refer_to_a_secret_and_are_reverted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
+) -> None:
+    """Every call at each stage is accepted, and a rollback restores each byte."""
+    monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant(profile)) as scenario:
+        before, statuses = read_settings(scenario), await call_from_apps(scenario)
+        waits = [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10
+
+        await scenario.order(run=timedelta(0))
+        for wait in waits:
+            await scenario.run(wait)
+            statuses += await call_from_apps(scenario)
+        job, moved = await scenario.job(), [one["FLOW"] for one in read_settings(scenario)]
+        secret = scenario.tenant.part(Azure).vaults["kv-urls"].secrets[f"trigger-url-{ORDERS}"]
+        url, tags = secret.latest.value, secret.latest.tags
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
+        for wait in waits:
+            await scenario.run(wait)
+            statuses += await call_from_apps(scenario)
+
+        assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
+        assert moved == [REFERENCE, REFERENCE, url]
+        assert tags == {"cmk-environment-id": job.environment_id, "cmk-flow-id": ORDERS}
+        assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
+        assert read_settings(scenario) == before
+        assert secret.latest.value == before[0]["FLOW"]
+        assert set(statuses) == {202}
+        assert scenario.secrets_seen() == []
