@@ -44,7 +44,8 @@ class FakeAppSettings:
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
         """Return the status of each Key Vault reference, by setting."""
-        return read_statuses(self._world, self._site(site_id))
+        site = self._site(site_id)
+        return read_statuses(self._world, site, site.settings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all settings of an app; the app restarts."""
@@ -68,9 +69,9 @@ class FakeConnectionStrings(FakeAppSettings):
         return dict(self._site(site_id).connection_strings)
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return no status: no test refers to a secret in a connection string."""
-        self._site(site_id)
-        return {}
+        """Return the status of each Key Vault reference, by name without type."""
+        site = self._site(site_id)
+        return read_statuses(self._world, site, site.connection_strings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all connection strings of an app; the app restarts."""

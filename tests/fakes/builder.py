@@ -263,7 +263,8 @@ class Builder:
         """Let an app hold the URL in a connection string, and post to it."""
         fake = self._find_or_add_site(site)
         fake.connection_strings[name] = self.url_of(flow)
-        self._calls(UrlHolder(name=f"{site}/{name}", read=lambda: fake.connection_strings[name]))
+        read = partial(read_setting, self.world, fake, name)
+        self._calls(UrlHolder(name=f"{site}/{name}", read=read))
         return fake
 
     def workflow_file_caller(

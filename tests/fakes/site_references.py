@@ -5,6 +5,7 @@ reach it (platform.md#key-vault-references). A reference that is not resolved is
 """
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 
 from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
@@ -22,23 +23,23 @@ def restart(site: FakeSite) -> None:
 
 
 def read_setting(world: World, site: FakeSite, name: str) -> str:
-    """Return what the code of a site reads from a setting."""
-    text = site.settings[name]
-    return resolve(world, site, name).value if _REFERENCE.fullmatch(text) else text
+    """Return what the code of a site reads from a setting or connection string."""
+    text = {**site.connection_strings, **site.settings}[name]
+    return resolve(world, site, name, text).value if _REFERENCE.fullmatch(text) else text
 
 
-def read_statuses(world: World, site: FakeSite) -> dict[str, str]:
-    """Return the status of each reference of a site, by setting."""
+def read_statuses(world: World, site: FakeSite, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the status of each reference among the values of a site, by name without type."""
     return {
-        name: resolve(world, site, name).status
-        for name, text in site.settings.items()
+        name.rpartition("|")[2]: resolve(world, site, name, text).status
+        for name, text in values.items()
         if _REFERENCE.fullmatch(text)
     }
 
 
-def resolve(world: World, site: FakeSite, name: str) -> ResolvedReference:
-    """Return the reference in a setting as the site last resolved it."""
-    text, now = site.settings[name], world.clock.now()
+def resolve(world: World, site: FakeSite, name: str, text: str) -> ResolvedReference:
+    """Return a reference as the site last resolved it."""
+    now = world.clock.now()
     known = site.resolved.get(name)
     if known is None or known.reference != text or now - known.fetched >= REFETCH_AFTER:
         status, value = _fetch(world, site, text)

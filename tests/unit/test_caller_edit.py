@@ -14,9 +14,12 @@ from shared.domain.callers.caller_edit import (
     edits_from_json,
     edits_to_json,
     find_references,
+    hold_url,
     merge_edits,
+    refer_to_secret,
     replace_references,
     revert_edits,
+    text_between_references,
 )
 from shared.domain.trigger_urls.trigger_url import signatures_in
 
@@ -198,3 +201,42 @@ def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
         assert {one.id for one in left} <= {NEW_ID, CHILD_COPY} | done.not_replaced, path.name
         assert revert_edits(done.text, done.edits, signatures_in(text)) == text, path.name
     assert edited
+
+
+REFERENCE = "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/trigger-url-1)"
+
+
+def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
+    """The edit stores no signature; a reference that somebody has changed is a conflict."""
+    old = build_old_url()
+    written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
+    referring = refer_to_secret(written, REFERENCE)
+    stored = edits_to_json(referring.edits)
+    edits, signatures = edits_from_json(stored), signatures_in(old)
+
+    assert referring.text == REFERENCE
+    assert OLD_SIGNATURE not in stored
+    assert NEW_SIGNATURE not in stored
+    assert [revert_edits(text, edits, signatures) for text in (REFERENCE, old)] == [old, old]
+    with pytest.raises(EditConflict, match="reference to a secret"):
+        revert_edits("another value", edits, signatures)
+
+
+def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
+    """Before and after the URL has replaced the reference, a revert restores the first text."""
+    old = build_old_url()
+    written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
+    referring = refer_to_secret(written, REFERENCE)
+    holding = hold_url(REFERENCE, referring.edits, NEW_URL)
+    edits, signatures = merge_edits(referring.edits, holding.edits), signatures_in(old)
+    reverted = [revert_edits(text, edits, signatures) for text in (REFERENCE, NEW_URL, old)]
+
+    assert holding.text == NEW_URL
+    assert reverted == [old] * 3
+
+
+def test_reference_to_a_secret_has_nothing_around_it() -> None:
+    """It counts as the URL that it replaces, so that its digest is the same."""
+    around = text_between_references(build_old_url(), is_json=False)
+
+    assert text_between_references(REFERENCE, is_json=False) == around

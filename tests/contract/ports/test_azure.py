@@ -77,7 +77,9 @@ async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) 
         "B": "SecretNotFound",
         "C": "VaultNotFound",
     }
-    assert await side.ports.connection_strings.read_reference_statuses(site.id) == {}
+    strings = side.ports.connection_strings
+    await strings.write(site.id, {"Custom|A": f"{reference}/{name})", "Custom|B": "x"})
+    assert await strings.read_reference_statuses(site.id) == {"A": "Resolved"}
 
 
 async def test_write_creates_a_missing_secret(side: Side) -> None:

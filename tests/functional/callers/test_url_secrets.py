@@ -118,6 +118,23 @@ async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
     assert_nothing_lost(scenario)
 
 
+async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
+    """It refers to the same secret as the settings of other apps."""
+    scenario, flow, sites = build_scenario(1)
+    site = scenario.build.connection_string_caller(flow)
+    assert scenario.build.url_vault(*sites, site) == VAULT
+    before = dict(site.connection_strings)
+    await planned(scenario)
+
+    await scenario.approve()
+    moved = dict(site.connection_strings)
+    await scenario.roll_back()
+
+    assert moved == {"Custom|Flow": refer_to(flow)}
+    assert site.connection_strings == before
+    assert_nothing_lost(scenario)
+
+
 async def test_original_stays_on_until_apps_have_fetched_the_new_secret() -> None:
     """Apps use the old URL for a day after the secret has changed, and no call is lost."""
     scenario, flow, sites = build_scenario(1)
