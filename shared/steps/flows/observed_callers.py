@@ -32,6 +32,8 @@ MOST_READ = 20
 #: was not found.
 _IN_PROGRESS_PERIOD = timedelta(hours=1)
 
+#: Before the name in the resource id of an Event Grid subscription, which its headers have.
+_EVENT_SUBSCRIPTION = "/eventsubscriptions/"
 _WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
 
 
@@ -130,5 +132,7 @@ async def _read_declared(services: Services, caller: Caller) -> DeclaredCaller |
 
 def _ids_of(caller: Caller) -> set[str]:
     """Return the ids under which a caller can appear in the headers of a call."""
-    resource = caller.resource_id.removeprefix(f"{caller.kind}/")
-    return {one.lower() for one in (caller.workflow_id, resource) if one}
+    resource = caller.resource_id.removeprefix(f"{caller.kind}/").lower()
+    _, _, event_subscription = resource.partition(_EVENT_SUBSCRIPTION)
+    ids = {caller.workflow_id or "", resource, event_subscription}
+    return {one.lower() for one in ids if one}

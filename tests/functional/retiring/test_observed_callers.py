@@ -284,10 +284,11 @@ async def test_declared_caller_is_named_by_what_it_claims() -> None:
 
 
 async def test_known_callers_have_their_names() -> None:
-    """A Logic App is found by its resource id, a flow by its id."""
+    """A Logic App is found by its resource id, a flow by its id, a subscription by its name."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Sales")
     resource_id = scenario.build.logic_app_caller(flow, name="Hub")
+    scenario.build.event_grid_caller(flow)
     caller = scenario.build.flow_caller(flow, name="Close of day")
     scenario.build.link()
     await scenario.opt_in(observe_callers=True)
@@ -313,6 +314,7 @@ async def test_known_callers_have_their_names() -> None:
             "x-ms-workflow-resourcegroup-name": f"{'0' * 32}-{'1' * 32}",
         },
     )
+    call(scenario, flow, {"aeg-event-type": "Notification", "aeg-subscription-name": "FLOW0"})
 
     await scenario.run(DAY)
     await scenario.driver.call(lambda services: run_daily_check(services, "day"))
@@ -322,6 +324,7 @@ async def test_known_callers_have_their_names() -> None:
     assert {one.observed.traits.source for one in shown.callers} == {
         CallerSource.LOGIC_APP,
         CallerSource.FLOW,
+        CallerSource.EVENT_GRID,
     }
     assert all(one.is_known for one in shown.callers)
     assert any("Close of day" in one.label for one in shown.callers)

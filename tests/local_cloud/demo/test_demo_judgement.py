@@ -23,6 +23,7 @@ from local_cloud.demo.received_notifications import (
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
 from local_cloud.demo.traffic import USER_AGENT
+from local_cloud.demo.unknown_caller import list_unknown_callers
 
 RETIRED = FlowResult(
     action="copy",
@@ -187,4 +188,18 @@ def test_demo_without_notifications_fails() -> None:
     refused = [*heard, heard[0] | {"refusal": "400 No card."}]
     assert find_missing_notifications(refused, list_notifications(refused, log)) == [
         "event_grid refused a message: 400 No card."
+    ]
+
+
+def test_only_a_caller_that_the_app_does_not_know_counts_as_unknown() -> None:
+    """And only if the app shows what it claims; otherwise nobody can find it."""
+    unknown = {"label": "unknown caller", "claims": "curl/8.5", "is_known": False, "call_count": 3}
+    known = unknown | {"label": "flow Billing", "is_known": True}
+    hidden = unknown | {"label": "caller not shown by the platform", "claims": ""}
+    original = {"display_name": "Take stock", "callers": [known, hidden, unknown]}
+
+    found = list_unknown_callers([{"observed_callers": []}, {"observed_callers": [original]}])
+
+    assert found == [
+        {"flow": "Take stock", "label": "unknown caller", "claims": "curl/8.5", "call_count": 3}
     ]
