@@ -98,7 +98,7 @@ class Firewalls:
             return
         for item in shown["items"]:
             command = item["azure_cli"].partition(" \\\n")[0]
-            stage.note(f"Repair of {item['firewall']}: {item['summary']} ({command} …).")
+            stage.note(f"Fix of {item['firewall']}: {item['summary']} ({command} …).")
         order = {**where, "requested_by": APPROVER}
         try:
             made = (await stage.app.post("network/firewall-fixes", order))["items"]

@@ -4,6 +4,9 @@ It continues to call the original after all known callers have the copy's URL. T
 to read who calls, and names it; then its owner stops the script.
 """
 
+import asyncio
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from local_cloud.demo.definitions import flow_id
@@ -15,6 +18,8 @@ type Json = dict[str, Any]
 _FLOW = flow_id(OPERATIONS.name, "stock")
 _HEADERS = {"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.7"}
 _NAMED = "Unknown caller, "
+#: Less than the demo's no-call period.
+_SECONDS_BETWEEN_CALLS = 1
 
 
 class UnknownCallerScene:
@@ -23,27 +28,38 @@ class UnknownCallerScene:
     def __init__(self, stage: ScenarioContext) -> None:
         """Nothing happens before `permit`."""
         self._stage = stage
-        self._url = ""
-        self._is_stopped = False
+        self._is_stopped = asyncio.Event()
+        self._calls: asyncio.Task[None] | None = None
 
     async def permit(self) -> None:
-        """An approver permits the app to read who calls originals."""
+        """An approver permits the app to read who calls originals; the script begins to call."""
         await self._stage.app.put(f"environments/{OPERATIONS.id}", {"observe_callers": True})
         where = f"/environments/{OPERATIONS.id}/flows/{_FLOW}"
-        self._url = (await self._stage.platform.control("GET", where))["triggerUrl"]
+        url = (await self._stage.platform.control("GET", where))["triggerUrl"]
+        self._calls = asyncio.create_task(self._call_repeatedly(url))
 
     async def settle(self) -> None:
-        """Call once more, unless the app has named the caller."""
-        if self._is_stopped:
-            return
+        """The owner stops the script once the app has named it."""
         job = self._stage.job(OPERATIONS, _FLOW)
         message = str(job.get("message", ""))
-        if _NAMED in message:
-            self._is_stopped = True
-            who = message[message.index(_NAMED) :].partition(". ")[0]
-            self._stage.note(f"{job['display_name']} is still called. {who}. Its owner stops it.")
+        if self._calls is None or _NAMED not in message:
             return
-        await self._stage.platform.outside("POST", self._url, headers=_HEADERS, body={"number": 0})
+        self._is_stopped.set()
+        await self._calls
+        self._calls = None
+        who = message[message.index(_NAMED) :].partition(". ")[0]
+        self._stage.note(f"{job['display_name']} is still called. {who}. Its owner stops it.")
+
+    async def _call_repeatedly(self, url: str) -> None:
+        """Call until the script is stopped or a call is rejected."""
+        while not self._is_stopped.is_set():
+            status, _ = await self._stage.platform.outside(
+                "POST", url, headers=_HEADERS, body={"number": 0}
+            )
+            if status >= HTTPStatus.BAD_REQUEST:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_stopped.wait(), _SECONDS_BETWEEN_CALLS)
 
 
 def list_unknown_callers(remediations: list[Json]) -> list[Json]:
