@@ -14,6 +14,7 @@ from functions.principals import name_member
 from functions.routes import ROUTES
 from shared.domain.jobs.backlog_replay import describe_replays, find_replays
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.principal import Principal, PrincipalKind
 from shared.reason import Reason
@@ -298,7 +299,7 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
         )
     if edited := [job for job in started if not job.migration_method.has_copy]:
         said.append(f"Changes reverted where possible: {_format_titles(edited)}.")
-    if started:
+    if any(job.state is FlowJobState.RETIRED for job in started):
         said.append("Scheduled deletions of these originals are cancelled.")
     return said
 
