@@ -252,7 +252,7 @@ class RemediationResponse(ApiResponse):
 
 
 class RemediationSummaryResponse(ApiResponse):
-    """One remediation in a list; its progress counts only environments."""
+    """One remediation in a list, with its progress."""
 
     remediation: RemediationResponse
     progress: ProgressResponse

@@ -93,6 +93,18 @@ async def test_header_has_two_lines(phone: Viewer, pages: dict[str, ShownPage]) 
     assert await read_all(phone, pages, HEADER, lambda height: height > 90) == {}
 
 
+async def test_header_of_a_wide_screen_has_one_line_with_the_whole_name(
+    phone: Viewer, pages: dict[str, ShownPage]
+) -> None:
+    """Product, navigation and person are beside one another."""
+    await phone.page.set_viewport_size({"width": 1280, "height": 900})
+    await phone.open(pages["status-for-reader"])
+    name = phone.page.locator(".who b")
+
+    assert await phone.page.evaluate(HEADER) < 60
+    assert await name.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 async def test_navigation_shows_the_page_that_is_open(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
