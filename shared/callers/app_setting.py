@@ -111,7 +111,7 @@ class AppSettingCallers:
                     settings = await reading
                 except NotFound:
                     continue  # deleted after it was listed
-                except PlatformError as err:
+                except (Conflict, PlatformError) as err:
                     unreadable.add(f"app {site.name}", err)
                     continue
                 for name, value in settings.items():

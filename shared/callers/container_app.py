@@ -10,6 +10,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from shared.callers.named_values import build_contents, name_of, resource_of
+from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.container_app import (
@@ -84,8 +85,10 @@ class ContainerAppCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, _NEEDS.fix)
         found: Sequence[Mapping[str, object]] = []
+        locks = ReadOnlyLocks({})
         try:
             found = await self._reader.list(_NEEDS.resource_type, _VERSION)
+            locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.add("container apps", err)
         readings = read_remaining_ahead(search, found, _read_id, self._complete)
@@ -95,11 +98,12 @@ class ContainerAppCallers:
                     app = await reading
                 except NotFound:
                     continue  # deleted after it was listed
-                except PlatformError as err:
+                except (Conflict, PlatformError) as err:
                     unreadable.add(f"secrets of the {_name_app(resource)}", err)
                     app = ContainerApp(resource=resource, secrets=[], revisions=[])
+                locked = locks.describe(_read_id(resource))
                 for name, text in app.values.items():
-                    for caller in callers_in(text, _build_caller(resource, name)):
+                    for caller in callers_in(text, _build_caller(resource, name, locked)):
                         yield caller
         unreadable.raise_if_any()
 
@@ -187,8 +191,8 @@ def _name_app(resource: Mapping[str, object]) -> str:
     return f"container app {text_at(resource, 'name')}"
 
 
-def _build_caller(resource: Mapping[str, object], name: str) -> Caller:
-    reason = _OF_REVISION if name.startswith(REVISION) else ""
+def _build_caller(resource: Mapping[str, object], name: str, locked: str) -> Caller:
+    reason = _OF_REVISION if name.startswith(REVISION) else locked
     return Caller(
         kind=ContainerAppCallers.kind,
         address=f"{_read_id(resource)}|{name}",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
+from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -94,6 +95,7 @@ class EventGridSubscriptionCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, _NEEDS.fix)
         found = await self._list_webhooks(unreadable)
+        locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
         readings = read_remaining_ahead(search, found, _read_id, self._read_destination)
         async with aclosing(readings):
             async for resource, reading in readings:
@@ -101,11 +103,12 @@ class EventGridSubscriptionCallers:
                     text = await reading
                 except NotFound:
                     continue  # deleted after it was listed
-                except PlatformError as err:
+                except (Conflict, PlatformError) as err:
                     name = text_at(resource, "name")
                     unreadable.add(f"URL of the event subscription {name}", err)
                     continue
-                for caller in callers_in(text, _build_caller(resource)):
+                locked = locks.describe(_read_id(resource))
+                for caller in callers_in(text, _build_caller(resource, locked)):
                     yield caller
         unreadable.raise_if_any()
 
@@ -158,6 +161,13 @@ class EventGridSubscriptionCallers:
         found = await self._secrets.read(_read_id(resource), "getFullUrl", _VERSION)
         kept = {name: value for name, value in shown.items() if name != "endpointBaseUrl"}
         return json.dumps({**kept, "endpointUrl": text_at(found, "endpointUrl")}, sort_keys=True)
+
+    async def _read_locks(self, unreadable: UnreadableCallers) -> ReadOnlyLocks:
+        try:
+            return await read_read_only_locks(self._reader)
+        except PlatformError as err:
+            unreadable.add("read-only locks", err)
+            return ReadOnlyLocks({})
 
     async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
         """Return the event subscriptions with a webhook, with one request for each list."""
@@ -213,8 +223,8 @@ def _find_destination(resource: Mapping[str, object]) -> Mapping[str, object]:
     return mapping_at(properties, "destination") or with_identity
 
 
-def _build_caller(resource: Mapping[str, object]) -> Caller:
-    reason = _find_manual_reason(resource)
+def _build_caller(resource: Mapping[str, object], locked: str) -> Caller:
+    reason = _find_manual_reason(resource) or locked
     return Caller(
         kind=EventGridSubscriptionCallers.kind,
         address=_read_id(resource),

@@ -14,7 +14,7 @@ from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import JobBlocked, PlatformError
+from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.reason import Reason
 
 
@@ -79,9 +79,10 @@ class UnreadableCallers:
     #: How to give the app access, for the fix.
     remedy: str
 
-    def add(self, place: str, error: PlatformError) -> None:
-        """Record a place and the platform's error code."""
-        self.note(f"{place} ({error.code})")
+    def add(self, place: str, error: PlatformError | Conflict) -> None:
+        """Record a place and why it was not read: a read-only lock rejects a POST (409)."""
+        why = error.code if isinstance(error, PlatformError) else "conflict, maybe a read-only lock"
+        self.note(f"{place} ({why})")
 
     def note(self, text: str) -> None:
         """Record what was not searched; repeated texts are recorded once."""

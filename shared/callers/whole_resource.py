@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
+from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -18,6 +19,10 @@ from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, PlatformError
 from shared.ports import ResourceReader, ResourceWriter
 
+_HIDDEN = (
+    "It has values that Azure does not return, and a write by the app would remove them. Change "
+    "the URL where the resource is deployed from."
+)
 #: The members of a resource that Azure sets.
 _SET_BY_AZURE = frozenset({"id", "name", "type", "etag", "systemData"})
 
@@ -60,17 +65,20 @@ class WholeResourceCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         found: Sequence[Mapping[str, object]] = []
+        locks = ReadOnlyLocks({})
         try:
             found = await self._reader.list(
                 self.required_permissions.resource_type, self.required_permissions.api_version
             )
+            locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.add(f"{self.noun}s", err)
         for resource in search.remaining(found, _read_id):
             hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
             for part in hidden:
                 unreadable.note(f"{part} of the {self.noun} {text_at(resource, 'name')}")
-            caller = self._build_caller(resource, is_writable=not hidden)
+            reason = _HIDDEN if hidden else locks.describe(_read_id(resource))
+            caller = self._build_caller(resource, reason)
             for one in callers_in(self._format_content(resource), caller):
                 yield one
         unreadable.raise_if_any()
@@ -101,19 +109,14 @@ class WholeResourceCallers:
     async def _get(self, caller: Caller) -> Mapping[str, object]:
         return await self._reader.get(caller.address, self.required_permissions.api_version)
 
-    def _build_caller(self, resource: Mapping[str, object], *, is_writable: bool) -> Caller:
+    def _build_caller(self, resource: Mapping[str, object], manual_reason: str) -> Caller:
         resource_id = _read_id(resource)
         return Caller(
             kind=self.kind,
             address=resource_id,
             label=f"{self.noun} {text_at(resource, 'name')}",
             resource_id=f"{self.kind}/{resource_id}".lower(),
-            manual_reason=(
-                ""
-                if is_writable
-                else "It has values that Azure does not return, and a write by the app would "
-                "remove them. Change the URL where the resource is deployed from."
-            ),
+            manual_reason=manual_reason,
         )
 
     def _format_content(self, resource: Mapping[str, object]) -> str:

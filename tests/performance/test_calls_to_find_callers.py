@@ -151,14 +151,17 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
     assert calls == {
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
-        "event_grid_subscription": 1 + 4 + TOPICS + TOPICS * WEBHOOKS,
-        "container_app": 1 + WITH_SECRETS + WITH_REVISIONS,
+        # Resource groups' subscriptions, four kinds of topics, locks.
+        "event_grid_subscription": 1 + 4 + 1 + TOPICS + TOPICS * WEBHOOKS,
+        # Apps, locks.
+        "container_app": 2 + WITH_SECRETS + WITH_REVISIONS,
         "key_vault_secret": 1 + vaults + secrets,
         "app_configuration": 1 + STORES,
-        "logic_app": 1,
+        # Resources, locks.
+        "logic_app": 2,
         # Apps, slots, locks; the app's workflows, their files and two shared files.
         "logic_app_standard": 3 + 1 + WORKFLOWS + 2,
-        "action_group": 1,
+        "action_group": 2,
         # Services, locks; its APIs, products, backends, named values, fragments, policy.
         "api_management": 2 + 6 + SECRET_VALUES + APIS * (2 + OPERATIONS),
     }
