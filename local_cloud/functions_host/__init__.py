@@ -1,1 +1,1 @@
-"""The Functions host of the local cloud: drives Microsoft's Python worker as Azure does."""
+"""The Functions host of the local cloud, which runs Microsoft's Python worker as Azure does."""

@@ -1,4 +1,4 @@
-"""`python -m local_cloud.functions_host APP_DIR --port N`: runs a Functions app on this machine."""
+"""`python -m local_cloud.functions_host APP_DIR --port N` runs a Functions app on this machine."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from local_cloud.functions_host.host import HostOptions, Ready, run_host
 
 
 def main() -> int:
-    """Run the host; 0 after a clean stop, 1 if the app cannot be run or was cut off."""
+    """Run the host; return 0 after a clean stop, or 1 if the app cannot run or was interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m local_cloud.functions_host", description=__doc__
     )

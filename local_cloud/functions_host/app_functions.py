@@ -1,7 +1,7 @@
-"""The functions of an app as this host runs them, read from the bindings that the worker reports.
+"""Parse the functions of an app from the bindings that the worker reports.
 
-Whatever the host does not emulate is refused here, before anything runs: a binding that is
-silently ignored would make a green local run a lie.
+A binding that the host does not emulate is rejected before anything runs. If the host ignored it,
+the app would work locally and fail in Azure.
 """
 
 import json
@@ -14,12 +14,12 @@ from typing import Any
 from azure.servicebus import parse_connection_string
 
 from local_cloud.functions_host.errors import HostStartError
-from local_cloud.functions_host.host_settings import resolve
+from local_cloud.functions_host.host_settings import resolve_settings
 from local_cloud.functions_host.schedule import Schedule, parse_schedule
 
 
 class AuthLevel(StrEnum):
-    """Who may call an HTTP function."""
+    """The authorization level of an HTTP function."""
 
     ANONYMOUS = "ANONYMOUS"
     FUNCTION = "FUNCTION"
@@ -28,7 +28,7 @@ class AuthLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTrigger:
-    """A function behind a route."""
+    """The trigger of a function behind a route."""
 
     #: ASP.NET route template without the prefix, like `jobs/{id}`.
     route: str
@@ -39,7 +39,7 @@ class HttpTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerTrigger:
-    """A function on a schedule."""
+    """The trigger of a function on a schedule."""
 
     expression: str
     schedule: Schedule
@@ -49,7 +49,7 @@ class TimerTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTrigger:
-    """A function behind a Service Bus queue, one message for each invocation."""
+    """The trigger of a function on a Service Bus queue, with one message per invocation."""
 
     queue_name: str
     #: A secret: never log it.
@@ -73,9 +73,9 @@ class Function:
 
 
 def read_function(metadata: Any, environ: Mapping[str, str]) -> Function:
-    """Turn the worker's RpcFunctionMetadata into a function that this host can run.
+    """Parse the worker's RpcFunctionMetadata of a function.
 
-    Raises HostStartError, naming the function, for whatever the host does not emulate.
+    Raises `HostStartError` with the function's name for everything that the host does not emulate.
     """
     try:
         bindings = [json.loads(binding) for binding in metadata.raw_bindings]
@@ -99,7 +99,7 @@ def read_function(metadata: Any, environ: Mapping[str, str]) -> Function:
 
 
 def _read_trigger(binding: dict[str, Any], name: str, environ: Mapping[str, str]) -> Trigger:
-    """Read the trigger's own settings."""
+    """Parse the trigger's settings."""
     match binding["type"].lower():
         case "httptrigger":
             return HttpTrigger(
@@ -116,11 +116,11 @@ def _read_trigger(binding: dict[str, Any], name: str, environ: Mapping[str, str]
 
 
 def _read_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTrigger:
-    """Read a timer trigger."""
-    expression = resolve(binding["schedule"], environ)
+    """Parse a timer trigger."""
+    expression = resolve_settings(binding["schedule"], environ)
     try:
         schedule = parse_schedule(expression)
-        schedule.next_after(datetime.now(UTC))
+        schedule.find_next(datetime.now(UTC))
     except ValueError as err:
         raise HostStartError(str(err)) from err
     return TimerTrigger(
@@ -132,7 +132,7 @@ def _read_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTri
 
 
 def _read_queue(binding: dict[str, Any], environ: Mapping[str, str]) -> QueueTrigger:
-    """Read a Service Bus trigger, refusing topics, sessions and batches."""
+    """Parse a Service Bus trigger; topics, sessions and batches are rejected."""
     if binding.get("topicName") or not binding.get("queueName"):
         raise HostStartError("a Service Bus topic (queues only)")
     if binding.get("isSessionsEnabled"):
@@ -141,7 +141,7 @@ def _read_queue(binding: dict[str, Any], environ: Mapping[str, str]) -> QueueTri
         raise HostStartError("cardinality MANY (one message for each invocation only)")
     if str(binding.get("autoCompleteMessages", True)).lower() != "true":
         raise HostStartError("autoCompleteMessages false: the worker cannot settle a message")
-    connection = resolve(binding.get("connection") or "AzureWebJobsServiceBus", environ)
+    connection = resolve_settings(binding.get("connection") or "AzureWebJobsServiceBus", environ)
     connection_string = environ.get(connection) or environ.get(f"AzureWebJobs{connection}")
     if not connection_string:
         raise HostStartError(f"the app setting {connection} holds no connection string")
@@ -151,7 +151,7 @@ def _read_queue(binding: dict[str, Any], environ: Mapping[str, str]) -> QueueTri
         # Its text may hold the key: name the setting only.
         raise HostStartError(f"the app setting {connection} is no connection string") from err
     return QueueTrigger(
-        queue_name=resolve(binding["queueName"], environ),
+        queue_name=resolve_settings(binding["queueName"], environ),
         connection_string=connection_string,
         is_binary=str(binding.get("dataType") or "").upper() == "BINARY",
     )

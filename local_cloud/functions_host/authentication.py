@@ -51,7 +51,7 @@ type Claims = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationSettings:
-    """What is obeyed of `authsettingsV2`."""
+    """The members of `authsettingsV2` that the host obeys."""
 
     issuer: str
     client_id: str
@@ -59,7 +59,7 @@ class AuthenticationSettings:
 
 
 def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
-    """Read the settings, None if authentication is off; raises HostStartError."""
+    """Return the settings, or None if authentication is off; raise `HostStartError`."""
     if not (text := environ.get(CONFIGURATION)):
         return None
     try:
@@ -85,10 +85,10 @@ def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
 
 
 class Authentication:
-    """Signs browsers in, checks tokens, and says to the app who calls."""
+    """Signs browsers in, verifies tokens, and adds the caller's identity to requests."""
 
     def __init__(self, settings: AuthenticationSettings) -> None:
-        """Nothing is asked of the issuer before somebody calls."""
+        """Create the middleware; the issuer is called with the first request."""
         self._settings = settings
         self._endpoints: dict[str, str] = {}
         self._keys: dict[str, Any] = {}
@@ -98,12 +98,12 @@ class Authentication:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Answer `/.auth/…` itself; let others through with the headers of who calls."""
+        """Answer `/.auth/…`, and pass other requests on with the headers of their principal."""
         match request.path.lower():
             case "/.auth/login/aad":
-                return await self._begin(request)
+                return await self._begin_sign_in(request)
             case "/.auth/login/aad/callback":
-                return await self._end(request)
+                return await self._end_sign_in(request)
             case "/.auth/logout":
                 return await self._sign_out(request)
             case "/.auth/logout/complete":
@@ -127,7 +127,7 @@ class Authentication:
         return answered
 
     async def _read_claims(self, request: web.Request) -> Claims | None:
-        """Return who calls, None for nobody; raises PyJWTError for a token that is not good."""
+        """Return the caller's claims, or None without a sign-in; raise `PyJWTError`."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return await self._verify_token(token)
@@ -151,8 +151,8 @@ class Authentication:
         )
         return claims
 
-    async def _begin(self, request: web.Request) -> web.Response:
-        """Send a browser to the sign-in page."""
+    async def _begin_sign_in(self, request: web.Request) -> web.Response:
+        """Redirect a browser to the sign-in page."""
         target = _require_own_path(request.query.get("post_login_redirect_uri", "/"))
         state = secrets.token_urlsafe(16)
         self._begun[state] = target
@@ -169,8 +169,8 @@ class Authentication:
         answer.set_cookie("Nonce", state, httponly=True, samesite="Lax", path=_CALLBACK)
         return answer
 
-    async def _end(self, request: web.Request) -> web.Response:
-        """Redeem the code that a browser comes back with, and begin its session."""
+    async def _end_sign_in(self, request: web.Request) -> web.Response:
+        """Redeem the code that a browser returns with, and begin its session."""
         state = request.query.get("state", "")
         target = self._begun.pop(state, None)
         if target is None or request.cookies.get("Nonce") != state:
@@ -198,7 +198,7 @@ class Authentication:
         return found
 
     async def _sign_out(self, request: web.Request) -> web.Response:
-        """End the session here, then at Entra, which sends the browser back."""
+        """End the session here, then redirect to Entra, which redirects the browser back."""
         self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
         target = _require_own_path(request.query.get("post_logout_redirect_uri", _SIGNED_OUT))
         query = {"post_logout_redirect_uri": f"{request.scheme}://{request.host}{target}"}
@@ -208,7 +208,7 @@ class Authentication:
         return answer
 
     async def _request_assertion(self) -> str:
-        """Return the managed identity's token that stands for the registration: no secret."""
+        """Return the managed identity's token, which replaces a client secret."""
         answer = await self._ask(
             "GET",
             f"{os.environ['IDENTITY_ENDPOINT']}?resource={_EXCHANGE}&api-version=2019-08-01",
@@ -239,7 +239,10 @@ class Authentication:
 
 
 def _build_principal_headers(claims: Claims) -> dict[str, str]:
-    """Return what the app is told, as configure-authentication-user-identities has it."""
+    """Return the headers that identify the caller.
+
+    Their format is that of configure-authentication-user-identities.
+    """
     listed = [
         {"typ": _NAMES.get(typ, typ), "val": str(value)}
         for typ, values in claims.items()
@@ -260,13 +263,16 @@ def _build_principal_headers(claims: Claims) -> dict[str, str]:
 
 
 def _require_own_path(target: str) -> str:
-    """Return a path of this app: another host would be an open redirect. Browsers drop tabs."""
+    """Return a path of this app; a path to another host would be an open redirect.
+
+    Browsers ignore tabs in a URL.
+    """
     is_own = target[:1] == "/" and target[1:2] not in ("/", "\\") and target.isprintable()
     return target if is_own else "/"
 
 
 def _build_browser_address(address: str) -> str:
-    """Return the address at which a browser of this machine finds a page of Entra."""
+    """Return the address at which a browser on this machine reaches a page of Entra."""
     local = os.environ.get(SIGN_IN_PAGE)
     return address.replace("https://login.microsoftonline.com", local) if local else address
 

@@ -1,5 +1,5 @@
-"""What can keep the host from starting, said so that one line tells what to change."""
+"""The error that prevents the start of the host, with the fix in one line."""
 
 
 class HostStartError(Exception):
-    """The app or its settings cannot be run by this host; the text says which and why."""
+    """This host cannot run the app or its settings; the text names the reason."""

@@ -1,4 +1,4 @@
-"""The host as a whole: settings, worker, triggers; start, ready, stop."""
+"""Run the host: read settings, start worker and triggers, report readiness, stop."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ _GRACE = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """What the command line says."""
+    """The options of the command line."""
 
     app_dir: Path
     #: 0 takes a free port.
@@ -51,16 +51,16 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What the host tells when it takes requests."""
+    """The line that the host prints when it accepts requests."""
 
     url: str
     functions: list[str]
 
 
 async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) -> bool:
-    """Run one app until SIGTERM or SIGINT; False if invocations were still running at the end.
+    """Run one app until SIGTERM or SIGINT; return False if invocations were still running then.
 
-    Raises HostStartError if the app or its settings cannot be run, or the port cannot be bound.
+    Raises `HostStartError` if the app or its settings cannot be run, or the port cannot be bound.
     """
     port, home = options.port, Path.cwd()
 
@@ -89,7 +89,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     front = HttpFront(functions, worker, settings.route_prefix)
     # Shut down by hand: requests under way get the grace that the other triggers get.
     runner = web.AppRunner(
-        front.application(
+        front.build_application(
             options.function_key, Authentication(authentication) if authentication else None
         ),
         access_log=None,
@@ -111,7 +111,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
 
 
 def _list_enabled(functions: list[Function]) -> list[Function]:
-    """Drop the functions that an app setting disables."""
+    """Return the functions that no app setting disables."""
     for function in functions:
         if is_disabled(function.name, os.environ):
             _LOGGER.warning("function disabled", extra={"function": function.name})
@@ -130,7 +130,7 @@ async def _listen(runner: web.AppRunner, port: int) -> str:
 def _build_triggers(
     functions: list[Function], worker: Worker, settings: HostSettings, stop: asyncio.Event
 ) -> list[Coroutine[Any, Any, None]]:
-    """Return what keeps the timers and queues going, one coroutine for each function."""
+    """Return one coroutine for each timer and queue function, which runs until the host stops."""
     limits = ListenerLimits(
         concurrent_calls=settings.max_concurrent_calls, lock_renewal=settings.max_lock_renewal
     )
@@ -147,7 +147,7 @@ def _build_triggers(
 
 
 async def _stop(worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Task[None]]) -> bool:
-    """Let running invocations finish for a while, then give their messages back."""
+    """Wait a limited time for running invocations, then abandon their messages."""
     _LOGGER.info("stopping", extra={"running": len(worker.running)})
     ending = asyncio.gather(runner.cleanup(), *triggers, return_exceptions=True)
     try:
@@ -164,6 +164,6 @@ async def _stop(worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Ta
 
 
 def _report(trigger: asyncio.Task[None]) -> None:
-    """Log a bug that ended a trigger, which would otherwise fall silent."""
+    """Log the exception that ended a trigger; otherwise the trigger would stop silently."""
     if not trigger.cancelled() and (error := trigger.exception()):
         _LOGGER.error("trigger failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""host.json and the app settings, read the way the real host lays them over each other."""
+"""Read host.json and the app settings, with the precedence of the real host."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ _SETTING = re.compile(r"%([^%]+)%")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSettings:
-    """What this host obeys of host.json."""
+    """The settings of host.json that this host obeys."""
 
     #: The first segments of every HTTP route; empty for none.
     route_prefix: str
@@ -43,7 +43,7 @@ class HostSettings:
 
 
 def load_app_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
-    """Add the `Values` of local.settings.json to the environment, which wins where both speak."""
+    """Add the `Values` of local.settings.json to the environment; existing variables win."""
     path = app_dir / "local.settings.json"
     if not path.exists():
         return
@@ -57,7 +57,8 @@ def load_app_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
 def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSettings:
     """Read host.json with its `AzureFunctionsJobHost__` overrides.
 
-    Raises HostStartError for a missing or unreadable file and for values this host cannot obey.
+    Raises `HostStartError` for a missing or unreadable file, and for values that this host cannot
+    obey.
     """
     path = app_dir / "host.json"
     document = _read_json(path)
@@ -80,14 +81,16 @@ def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSetting
         max_concurrent_calls=int(
             values.get(bus + "maxconcurrentcalls", 16 * (os.cpu_count() or 1))
         ),
-        max_lock_renewal=_time_span(values.get(bus + "maxautolockrenewalduration", "00:05:00")),
-        function_timeout=_time_span(values.get("functiontimeout", "00:30:00")),
-        log_level=_log_level(values.get("logging:loglevel:default", "Information")),
+        max_lock_renewal=_parse_time_span(
+            values.get(bus + "maxautolockrenewalduration", "00:05:00")
+        ),
+        function_timeout=_parse_time_span(values.get("functiontimeout", "00:30:00")),
+        log_level=_parse_log_level(values.get("logging:loglevel:default", "Information")),
     )
 
 
-def resolve(text: str, environ: Mapping[str, str]) -> str:
-    """Replace each `%NAME%` by that app setting; raises HostStartError where it is not set."""
+def resolve_settings(text: str, environ: Mapping[str, str]) -> str:
+    """Replace each `%NAME%` by that app setting; raise `HostStartError` if it is not set."""
 
     def read_value(match: re.Match[str]) -> str:
         value = environ.get(match[1])
@@ -99,13 +102,13 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
 
 
 def is_disabled(function_name: str, environ: Mapping[str, str]) -> bool:
-    """Whether an app setting `AzureWebJobs.NAME.Disabled` turns the function off."""
+    """Return whether an app setting `AzureWebJobs.NAME.Disabled` disables the function."""
     names = (f"AzureWebJobs.{function_name}.Disabled", f"AzureWebJobs__{function_name}__Disabled")
     return any(environ.get(name, "").lower() in ("1", "true") for name in names)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, or say what is wrong with the file."""
+    """Return a JSON object from a file; raise `HostStartError` with the file's name."""
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as err:
@@ -118,7 +121,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _flatten(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield `a:b:c` and value for each leaf; names are case-insensitive, as .NET's are."""
+    """Yield path (`a:b:c`) and value of each leaf; names are case-insensitive as in .NET."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _flatten(inner, f"{path}:{name.lower()}" if path else name.lower())
@@ -126,8 +129,8 @@ def _flatten(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _time_span(value: object) -> timedelta | None:
-    """Read a .NET TimeSpan; a negative one means without end."""
+def _parse_time_span(value: object) -> timedelta | None:
+    """Parse a .NET TimeSpan; return None for a negative one, which means no limit."""
     text = str(value)
     if text.startswith("-"):
         return None
@@ -138,8 +141,8 @@ def _time_span(value: object) -> timedelta | None:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-def _log_level(value: object) -> int:
-    """Translate .NET's name of a log level to Python's number."""
+def _parse_log_level(value: object) -> int:
+    """Return Python's number for a log level of .NET."""
     try:
         return _LEVELS[str(value).lower()]
     except KeyError as err:

@@ -1,4 +1,4 @@
-"""The HTTP face of the host: routes, keys, translation to and from the worker's messages."""
+"""Serve the host's HTTP requests: routes, keys, and conversion for the worker."""
 
 import hmac
 import json
@@ -33,7 +33,7 @@ _CONNECTION_HEADERS = frozenset({"content-length", "transfer-encoding", "connect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Endpoint:
-    """One HTTP function behind its parsed route."""
+    """One HTTP function with its parsed route."""
 
     route: Route
     function: Function
@@ -41,10 +41,10 @@ class _Endpoint:
 
 
 class HttpFront:
-    """Answers every request: an HTTP function, the admin address of a timer, or 404."""
+    """Answers every request with an HTTP function, the admin address of a timer, or 404."""
 
     def __init__(self, functions: Iterable[Function], worker: Worker, prefix: str) -> None:
-        """Sort the routes, specific ones first; raises HostStartError for a bad one."""
+        """Sort the routes by precedence; raise `HostStartError` for an invalid route."""
         self._worker = worker
         self._timers: dict[str, Function] = {}
         endpoints: list[_Endpoint] = []
@@ -58,12 +58,12 @@ class HttpFront:
                     pass
         self._endpoints = sorted(endpoints, key=lambda endpoint: endpoint.route.rank)
 
-    def application(
+    def build_application(
         self, function_key: str, authentication: Authentication | None = None
     ) -> web.Application:
-        """Return the server application; functions that are not anonymous ask for the key.
+        """Return the web application; functions that are not anonymous require the key.
 
-        With `authentication` nothing reaches a function before it is known who calls.
+        With `authentication`, a request reaches a function only after its caller is identified.
         """
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -75,7 +75,7 @@ class HttpFront:
         return application
 
     async def _answer(self, request: web.Request, function_key: str) -> web.StreamResponse:
-        """Find the function that a request is for, check the key, invoke it."""
+        """Find the function for a request, check the key, and invoke the function."""
         path = request.rel_url.raw_path
         if path.lower().startswith(_ADMIN):
             return await self._run_timer(request, path[len(_ADMIN) :], function_key)
@@ -124,13 +124,13 @@ def _parse_endpoint(function: Function, trigger: HttpTrigger, prefix: str) -> _E
 
 
 def _has_key(request: web.Request, function_key: str) -> bool:
-    """Whether the request carries the key in its header or its query."""
+    """Return whether the request has the key in its header or its query."""
     given = request.headers.get("x-functions-key") or request.query.get("code") or ""
     return hmac.compare_digest(given.encode(), function_key.encode())
 
 
 async def _build_request_data(request: web.Request, values: dict[str, str]) -> Any:
-    """Build the RpcHttp of a request (platform.md#trigger-data)."""
+    """Return the RpcHttp of a request (platform.md#trigger-data)."""
     body = await request.read()
     # Repeated names are joined by a comma, and queries without a value are dropped.
     query = {name: ",".join(request.query.getall(name)) for name in request.query}
@@ -149,7 +149,7 @@ async def _build_request_data(request: web.Request, values: dict[str, str]) -> A
 
 
 def _build_response(value: Any) -> web.Response:
-    """Build the response from what the function returned."""
+    """Return the response from the function's result."""
     kind = value.WhichOneof("data") if value is not None else None
     if kind != "http":
         body = _read_typed_body(value) if value is not None else b""
@@ -160,7 +160,7 @@ def _build_response(value: Any) -> web.Response:
         if name.lower() not in _CONNECTION_HEADERS:
             headers[name] = text
     for cookie in http.cookies:
-        headers.add("Set-Cookie", _set_cookie(cookie))
+        headers.add("Set-Cookie", _format_cookie(cookie))
     return web.Response(
         status=int(http.status_code), headers=headers, body=_read_typed_body(http.body)
     )
@@ -181,7 +181,7 @@ def _read_typed_body(value: Any) -> bytes:
             return json.dumps(getattr(value, other)).encode()
 
 
-def _set_cookie(cookie: Any) -> str:
+def _format_cookie(cookie: Any) -> str:
     """Return the Set-Cookie header of an RpcHttpCookie."""
     jar = SimpleCookie({cookie.name: cookie.value})
     morsel = jar[cookie.name]

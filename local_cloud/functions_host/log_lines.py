@@ -1,4 +1,4 @@
-"""One JSON object a line on stderr for every log record, with no more in it than Azure gets."""
+"""Write each log record as one JSON object per line on stderr, with the members that Azure gets."""
 
 import json
 import logging
@@ -23,17 +23,17 @@ _LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, loggi
 class JsonLines(logging.Formatter):
     """Formats a record as one JSON object.
 
-    Of the app's records it writes what Microsoft's worker sends the host, and no `extra`. The
-    `extra` of this host's own records become members.
+    For records of the app, the line has what Microsoft's worker sends to the host, and no `extra`.
+    The `extra` of this host's own records becomes members.
     """
 
     def __init__(self, running: Mapping[str, str]) -> None:
-        """Take the names of the running functions by invocation id, which the host maintains."""
+        """Keep the host's dictionary of running functions by invocation id."""
         super().__init__()
         self._running = running
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its line end."""
+        """Return the line without its line end."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         is_own = record.name.split(".")[0] == _HOST
         line = self._build_own_fields(record) if is_own else self._build_forwarded_fields(record)
@@ -51,10 +51,10 @@ class JsonLines(logging.Formatter):
         return line
 
     def _build_forwarded_fields(self, record: logging.LogRecord) -> dict[str, object]:
-        """Return the RpcLog of the worker (`on_logging` in its dispatcher.py), with its function.
+        """Return the worker's RpcLog (`on_logging` in its dispatcher.py) with its function.
 
         The real host drops a line of the app outside a running invocation (`Log` in
-        GrpcWorkerChannel.cs), and shows the customer no line of the worker. Such a line has the
+        GrpcWorkerChannel.cs) and shows the customer no line of the worker. Such a line has the
         member `dropped`.
         """
         level = next((level for level in _LEVELS if record.levelno >= level), logging.NOTSET)

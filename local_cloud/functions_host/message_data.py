@@ -1,8 +1,8 @@
-"""A Service Bus message as the host's extension hands it to the worker.
+"""Convert a Service Bus message to the data that the host's extension passes to the worker.
 
-Names, encodings and omissions are those of platform.md#trigger-data. What is not sent
-there (lock time, time to live, dead-letter reason) is not sent here either, so that nobody comes
-to depend on it.
+Names, encodings and omissions are those of platform.md#trigger-data. Data that the extension does
+not send (lock time, time to live, dead-letter reason) is omitted here too, so that no app depends
+on it.
 """
 
 import base64
@@ -22,18 +22,18 @@ _NEVER = "9999-12-31T23:59:59.9999999"
 
 
 def build_message_data(message: ServiceBusReceivedMessage, *, is_binary: bool) -> Any:
-    """Return the body as TypedData: bytes for dataType BINARY, else text.
+    """Return the body as TypedData: bytes for dataType BINARY, otherwise text.
 
-    Bytes that are no UTF-8 become replacement characters, as .NET makes them.
+    Bytes that are not UTF-8 become replacement characters, as in .NET.
     """
-    body = _body(message)
+    body = _read_body(message)
     if is_binary:
         return rpc.TypedData(bytes=body)
     return rpc.TypedData(string=body.decode("utf-8", errors="replace"))
 
 
 def build_message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]:
-    """Return the trigger metadata, names to TypedData; what the message lacks is left out."""
+    """Return the trigger metadata as TypedData by name; missing properties are omitted."""
     texts = {
         "MessageId": message.message_id,
         "ContentType": message.content_type,
@@ -48,7 +48,7 @@ def build_message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]
         "DeadLetterSource": message.dead_letter_source,
         "LockToken": message.lock_token,
     }
-    properties = application_properties(message)
+    properties = convert_application_properties(message)
     enqueued = message.enqueued_time_utc
     expires = _format_expiry(enqueued, message.time_to_live)
     values: dict[str, object] = {
@@ -74,14 +74,16 @@ def build_message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]
     return typed
 
 
-def application_properties(message: ServiceBusReceivedMessage) -> dict[str, object]:
-    """Return the application properties as JSON can carry them."""
+def convert_application_properties(message: ServiceBusReceivedMessage) -> dict[str, object]:
+    """Return the application properties as JSON values."""
     properties: Mapping[Any, Any] = message.application_properties or {}
-    return {str(_plain(name)): _plain(value) for name, value in properties.items()}
+    return {
+        str(_convert_property(name)): _convert_property(value) for name, value in properties.items()
+    }
 
 
-def _plain(value: object) -> object:
-    """Return a property's value as JSON has it; the SDK yields AMQP strings as bytes."""
+def _convert_property(value: object) -> object:
+    """Return a property's value as a JSON value; the SDK returns AMQP strings as bytes."""
     match value:
         case bytes():
             try:
@@ -96,16 +98,16 @@ def _plain(value: object) -> object:
             return value
 
 
-def _body(message: ServiceBusReceivedMessage) -> bytes:
-    """Return the body's bytes; a value body is text or JSON."""
+def _read_body(message: ServiceBusReceivedMessage) -> bytes:
+    """Return the bytes of the body; a value body becomes text or JSON."""
     if message.body_type == AmqpMessageBodyType.DATA:
         return b"".join(message.body)
-    value = _plain(message.body)
+    value = _convert_property(message.body)
     return value.encode() if isinstance(value, str) else json.dumps(value, default=str).encode()
 
 
 def _format_expiry(enqueued: datetime | None, time_to_live: timedelta | None) -> str:
-    """Return when the message expires, in .NET's notation without an offset."""
+    """Return the time when the message expires, in .NET's format without an offset."""
     if enqueued is None or time_to_live is None:
         return _NEVER
     try:
@@ -115,6 +117,6 @@ def _format_expiry(enqueued: datetime | None, time_to_live: timedelta | None) ->
 
 
 def _format_net_time(moment: datetime) -> str:
-    """Write a UTC time as .NET does: no offset, and no zeros at the end of the fraction."""
+    """Return a UTC time in .NET's format: no offset, and no trailing zeros in the fraction."""
     text = moment.replace(tzinfo=None).isoformat(timespec="microseconds")
     return text.rstrip("0").rstrip(".")

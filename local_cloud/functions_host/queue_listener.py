@@ -1,10 +1,10 @@
-"""Service Bus queue functions: receive, invoke, settle, as the extension's listener does.
+"""Run Service Bus queue functions: receive, invoke and settle, as the extension's listener does.
 
-A listener works in lanes. A lane is one receiver that takes one message, runs the function and
-settles before it takes the next, so that nothing else ever waits on its connection: the SDK reads
-and writes under one lock, and a settlement beside a waiting receive would stand behind it. When
-every lane is at work, three more open for each, up to the limit. The extension's processor needs
-no ramp: it asks for as many messages as the limit allows over one connection.
+A listener works in lanes. A lane is one receiver, which takes one message, runs the function, and
+settles the message before it takes the next one. The SDK reads and writes with one lock, so a
+settlement on the same connection would wait for a receive. If every lane is busy, three more open
+per lane, up to the limit. The extension's processor starts with the limit at once, because it
+requests many messages over one connection.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from azure.servicebus.exceptions import ServiceBusError
 
 from local_cloud.functions_host.app_functions import Function, QueueTrigger
 from local_cloud.functions_host.message_data import (
-    application_properties,
     build_message_data,
     build_message_metadata,
+    convert_application_properties,
 )
 from local_cloud.functions_host.worker import Invocation, Worker
 
@@ -35,7 +35,7 @@ _RELEASE = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLimits:
-    """What host.json allows a listener."""
+    """The limits of host.json for a listener."""
 
     #: Messages in work at a time.
     concurrent_calls: int
@@ -46,12 +46,12 @@ class ListenerLimits:
 
 
 class QueueListener:
-    """Feeds the messages of one queue to one function."""
+    """Passes the messages of one queue to one function."""
 
     def __init__(
         self, function: Function, trigger: QueueTrigger, worker: Worker, limits: ListenerLimits
     ) -> None:
-        """Take the function, its trigger, the worker that runs it and the limits."""
+        """Create a listener for the function, which the worker runs, within the limits."""
         self._function = function
         self._trigger = trigger
         self._worker = worker
@@ -62,13 +62,13 @@ class QueueListener:
 
     @property
     def open_lanes(self) -> int:
-        """How many receivers the listener holds."""
+        """Return the number of the listener's receivers."""
         return len(self._lanes)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until told to stop, then wait for the messages in work.
+        """Listen until stopped, then wait for the invocations in progress.
 
-        Cancelled while it waits, it gives those messages back to the queue.
+        If this wait is cancelled, their messages are abandoned.
         """
         self._open_lanes()
         try:
@@ -84,7 +84,7 @@ class QueueListener:
             raise
 
     def _open_lanes(self) -> None:
-        """Open three lanes for each, within the limit, if none of them waits for a message."""
+        """Open three lanes per open one, within the limit, if none of them waits for a message."""
         if self._waiting or self._is_stopping:
             return
         room = self._limits.concurrent_calls - len(self._lanes)
@@ -96,7 +96,7 @@ class QueueListener:
             lane.add_done_callback(self._close_lane)
 
     def _close_lane(self, lane: asyncio.Task[None]) -> None:
-        """Forget a lane; a bug that ended it is reported instead of silencing the queue."""
+        """Remove a lane, and report the exception that ended it."""
         self._lanes.discard(lane)
         self._waiting.discard(lane)
         if not lane.cancelled() and (error := lane.exception()):
@@ -106,7 +106,7 @@ class QueueListener:
             self._open_lanes()
 
     async def _run_lane(self) -> None:
-        """Keep a receiver open, through failures of the broker, until the lane is not needed."""
+        """Keep a receiver open, despite failures of the broker, until the lane is not needed."""
         while not self._is_stopping:
             try:
                 async with (
@@ -125,7 +125,7 @@ class QueueListener:
             await asyncio.sleep(_RETRY)
 
     async def _serve(self, receiver: ServiceBusReceiver) -> None:
-        """Take messages one by one; returns when the lane has been idle and is not the last."""
+        """Handle messages one by one; return when the lane was idle and is not the last."""
         lane = asyncio.current_task()
         assert lane is not None
         while not self._is_stopping:
@@ -146,10 +146,10 @@ class QueueListener:
     async def _handle(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
     ) -> None:
-        """Run the function with one message: success completes it, failure abandons it."""
+        """Run the function with one message; complete it after a success, else abandon it."""
         finished = asyncio.Event()
         renewal = asyncio.create_task(self._renew(receiver, message, finished))
-        diagnostic_id = application_properties(message).get("Diagnostic-Id")
+        diagnostic_id = convert_application_properties(message).get("Diagnostic-Id")
         succeeded = False
         try:
             outcome = await self._worker.invoke(
@@ -174,7 +174,7 @@ class QueueListener:
     async def _settle(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, *, succeeded: bool
     ) -> None:
-        """Complete or abandon; a lost lock is logged, and the broker delivers again."""
+        """Complete or abandon a message; log a lost lock, after which the broker redelivers."""
         try:
             if succeeded:
                 await receiver.complete_message(message)
@@ -193,7 +193,7 @@ class QueueListener:
         message: ServiceBusReceivedMessage,
         finished: asyncio.Event,
     ) -> None:
-        """Renew the lock at half of its remaining time while the function runs."""
+        """Renew the lock after half of its remaining time while the function runs."""
         started = datetime.now(UTC)
         limit = self._limits.lock_renewal
         while (locked_until := message.locked_until_utc) is not None:
@@ -216,5 +216,5 @@ class QueueListener:
                 return
 
     def _build_log_fields(self) -> dict[str, object]:
-        """Name the function and its queue in a log record."""
+        """Return the fields of a log record with the function and its queue."""
         return {"function": self._function.name, "queue": self._trigger.queue_name}

@@ -1,6 +1,7 @@
-"""ASP.NET route templates, which is what HTTP functions are addressed by.
+"""Match ASP.NET route templates, which are the addresses of HTTP functions.
 
-Understood: literals, `{name}`, `{name?}`, `{name:int}` and other simple constraints, `{*rest}`.
+Supported are literals, `{name}`, `{name?}`, `{name:int}` and other simple constraints, and
+`{*rest}`.
 """
 
 import re
@@ -29,13 +30,13 @@ class _Segment:
 
     @property
     def rank(self) -> int:
-        """Lower ranks win: a literal before a constrained, a plain and a catch-all parameter."""
+        """The precedence: lower ranks first; literal, constrained, plain, catch-all parameter."""
         if self.literal:
             return 0
         return 3 if self.is_rest else (1 if self.constraint else 2)
 
     def accepts(self, part: str) -> bool:
-        """Whether the segment matches one part of a path."""
+        """Return whether the segment matches one part of a path."""
         if self.literal:
             return part.lower() == self.literal.lower()
         return not self.constraint or bool(_CONSTRAINTS[self.constraint].fullmatch(part))
@@ -49,13 +50,13 @@ class Route:
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """Sort key: try the more specific of two routes first."""
+        """The sort key of a route: more specific routes are tried first."""
         return tuple(segment.rank for segment in self.segments)
 
     def match(self, raw_path: str) -> dict[str, str] | None:
-        """Return the values of the parameters for a still percent-encoded path, None if no match.
+        """Return the parameters of a percent-encoded path, or None if the route does not match.
 
-        An optional parameter that the path leaves out has no value.
+        An optional parameter that the path omits has no value.
         """
         parts = [unquote(part) for part in raw_path.strip("/").split("/")] if raw_path else []
         values: dict[str, str] = {}
@@ -73,13 +74,13 @@ class Route:
 
 
 def parse_route(template: str) -> Route:
-    """Read a route template; raises ValueError for what this host does not understand."""
+    """Parse a route template; raise `ValueError` for unsupported syntax."""
     parts = template.strip("/").split("/") if template.strip("/") else []
     return Route(segments=tuple(_parse_segment(part, template) for part in parts))
 
 
 def _parse_segment(part: str, template: str) -> _Segment:
-    """Read one part of a template."""
+    """Parse one part of a template."""
     if "{" not in part:
         return _Segment(literal=part)
     match = _PARAMETER.fullmatch(part)

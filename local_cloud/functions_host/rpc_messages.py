@@ -1,9 +1,9 @@
-"""The messages that Microsoft's Python worker speaks, built at import from one schema text.
+"""Build the messages of Microsoft's Python worker from one schema text, at import.
 
-The worker library takes the module of compiled protobuf messages from its host and ships none.
-Names, types, oneofs and enums are those of FunctionRpc.proto; the field numbers are this file's
-own, since nothing is ever serialised. Real protobuf classes rather than look-alikes, because their
-type errors are the ones that the worker meets in Azure.
+The worker library gets the module of compiled protobuf messages from its host and has none. Names,
+types, oneofs and enums are those of FunctionRpc.proto. The field numbers are assigned here, because
+nothing is serialised. The messages are real protobuf classes, so that the worker meets the same
+type errors as in Azure.
 """
 
 from types import SimpleNamespace
@@ -80,7 +80,7 @@ _WELL_KNOWN = ("Duration", "Timestamp")
 
 
 def _set_type(field: Any, type_name: str, enums: set[str]) -> None:
-    """Give a field its scalar, enum or message type."""
+    """Set the scalar, enum or message type of a field."""
     if type_name in _SCALARS:
         field.type = _SCALARS[type_name]
         return
@@ -90,7 +90,7 @@ def _set_type(field: Any, type_name: str, enums: set[str]) -> None:
 
 
 def _add_map_entry(message: Any, field: Any, value_type: str, enums: set[str]) -> None:
-    """Turn a field into `map<string, value_type>`, which is a repeated nested entry message."""
+    """Turn a field into `map<string, value_type>`, which is a repeated nested message."""
     entry_name = "".join(part.capitalize() for part in field.name.split("_")) + "Entry"
     entry = message.nested_type.add(name=entry_name)
     entry.options.map_entry = True
@@ -119,7 +119,7 @@ def _add_field(message: Any, token: str, enums: set[str]) -> None:
 
 
 def _build() -> SimpleNamespace:
-    """Compile the schema and return its messages as the namespace that the worker expects."""
+    """Compile the schema; return its messages in the namespace that the worker expects."""
     file = pb.FileDescriptorProto(name="local_cloud/function_rpc.proto", package=_PACKAGE)
     file.syntax = "proto3"
     file.dependency.extend([duration_pb2.DESCRIPTOR.name, timestamp_pb2.DESCRIPTOR.name])

@@ -1,7 +1,7 @@
-"""NCRONTAB: when a timer function is due, in the six-field dialect of Azure Functions.
+"""Parse NCRONTAB schedules of timer functions, with the six fields of Azure Functions.
 
-Fields are second, minute, hour, day, month, day of week (0 = Sunday). Unlike cron, a day must
-match both its day field and its day-of-week field, which is what the NCrontab library does.
+The fields are second, minute, hour, day, month and day of week (0 = Sunday). Unlike in cron, a day
+must match both its day field and its day-of-week field, as in the NCrontab library.
 """
 
 from collections.abc import Iterator
@@ -33,23 +33,23 @@ class Schedule:
     months: frozenset[int]
     weekdays: frozenset[int]
 
-    def next_after(self, moment: datetime) -> datetime:
-        """Return the first occurrence later than the moment (aware, UTC).
+    def find_next(self, moment: datetime) -> datetime:
+        """Return the first occurrence after the moment (aware, UTC).
 
-        Raises ValueError for a schedule that never comes, like 30 February.
+        Raises `ValueError` for a schedule without occurrences, such as 30 February.
         """
         day = moment.date()
         last = day + _HORIZON
         while day <= last:
-            if self._has(day):
+            if self._matches_day(day):
                 for occurrence in self._list_times(day):
                     if occurrence > moment:
                         return occurrence
             day += timedelta(days=1)
         raise ValueError("the schedule has no next occurrence")
 
-    def _has(self, day: date) -> bool:
-        """Whether the schedule has occurrences on the day."""
+    def _matches_day(self, day: date) -> bool:
+        """Return whether the schedule has occurrences on the day."""
         weekday = day.isoweekday() % 7
         return day.month in self.months and day.day in self.days and weekday in self.weekdays
 
@@ -62,10 +62,10 @@ class Schedule:
 
 
 def parse_schedule(expression: str) -> Schedule:
-    """Read an NCRONTAB expression of six fields, or five without the seconds.
+    """Parse an NCRONTAB expression of six fields, or of five without seconds.
 
-    Raises ValueError that names the field that is wrong. A TimeSpan is refused: it runs on
-    dedicated plans only.
+    Raises `ValueError` with the invalid field. A TimeSpan is rejected, because it requires a
+    dedicated plan.
     """
     fields = expression.split()
     if len(fields) == 5:
@@ -95,7 +95,7 @@ def _parse_field(text: str, bounds: tuple[str, int, int]) -> set[int]:
 
 
 def _parse_part(part: str, bounds: tuple[str, int, int]) -> range:
-    """Read `*`, `n`, `a-b` or one of them with `/step`."""
+    """Parse `*`, `n` or `a-b`, each possibly with `/step`."""
     name, lowest, highest = bounds
     span, slash, step_text = part.partition("/")
     step = _parse_number(step_text, name) if slash else 1
@@ -112,7 +112,7 @@ def _parse_part(part: str, bounds: tuple[str, int, int]) -> range:
 
 
 def _parse_number(text: str, field: str) -> int:
-    """Read a number or, where the field has them, a name of three letters or more."""
+    """Parse a number or, if the field has names, a name of three letters or more."""
     names = {"month": _MONTHS, "day of week": _DAYS}.get(field, ())
     short = text.lower()[:3]
     if short in names:

@@ -1,4 +1,4 @@
-"""Timer functions: waits for each occurrence and invokes, one at a time."""
+"""Run timer functions: wait for each occurrence, and invoke one at a time."""
 
 import asyncio
 import json
@@ -18,19 +18,19 @@ _MONITORED = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleStatus:
-    """What the schedule monitor knows; kept in memory, so a restart is never past due."""
+    """The status of the schedule monitor, in memory, so that no run is past due after a restart."""
 
     last: datetime
     due: datetime
 
     def to_json(self) -> dict[str, str]:
-        """Return the members that the worker hands to the function."""
+        """Return the members that the worker passes to the function."""
         last = self.last.isoformat()
         return {"Last": last, "Next": self.due.isoformat(), "LastUpdated": last}
 
 
 def build_timer_invocation(function: Function, status: ScheduleStatus | None) -> Invocation:
-    """Build the invocation of a timer function (platform.md#trigger-data)."""
+    """Return the invocation of a timer function (platform.md#trigger-data)."""
     info: dict[str, Any] = {
         "Schedule": {"AdjustForDST": True},
         "ScheduleStatus": status.to_json() if status else None,
@@ -40,21 +40,21 @@ def build_timer_invocation(function: Function, status: ScheduleStatus | None) ->
 
 
 class TimerRunner:
-    """Runs one timer function until it is told to stop."""
+    """Runs one timer function until it is stopped."""
 
     def __init__(self, function: Function, trigger: TimerTrigger, worker: Worker) -> None:
-        """Take the function, its trigger and the worker that runs it."""
+        """Create a runner for the function, which the worker runs."""
         self._function = function
         self._trigger = trigger
         self._worker = worker
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Invoke at every occurrence; one that comes while the function still runs is skipped."""
+        """Invoke the function at every occurrence; skip those while it still runs."""
         last = datetime.now(UTC)
         if self._trigger.run_on_startup:
             await self._worker.invoke(build_timer_invocation(self._function, None))
         while not stop.is_set():
-            due = self._trigger.schedule.next_after(datetime.now(UTC))
+            due = self._trigger.schedule.find_next(datetime.now(UTC))
             _LOGGER.debug("timer due", extra={"function": self._function.name, "due": due})
             if await self._wait_for_stop_until(due, stop):
                 return
@@ -63,7 +63,7 @@ class TimerRunner:
             await self._worker.invoke(build_timer_invocation(self._function, status))
 
     async def _wait_for_stop_until(self, due: datetime, stop: asyncio.Event) -> bool:
-        """Wait for the time or the stop, whichever is first; True if it was the stop."""
+        """Wait until the time or the stop; return True for the stop."""
         while (wait := (due - datetime.now(UTC)).total_seconds()) > 0:
             try:
                 async with asyncio.timeout(wait):
@@ -74,6 +74,6 @@ class TimerRunner:
         return stop.is_set()
 
     def _is_monitored(self, due: datetime) -> bool:
-        """Whether the function is told of its schedule's status."""
-        following = self._trigger.schedule.next_after(due)
+        """Return whether the function gets the status of its schedule."""
+        following = self._trigger.schedule.find_next(due)
         return self._trigger.use_monitor and following - due >= _MONITORED

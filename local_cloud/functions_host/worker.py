@@ -1,8 +1,8 @@
-"""Microsoft's Python worker library on a thread and loop of its own.
+"""Run Microsoft's Python worker library on a separate thread and event loop.
 
-In production the worker is another process, so that a handler that blocks its loop never keeps the
-host from renewing locks; the thread keeps that true here. The library holds its registry in module
-globals: one app for each process.
+In Azure, the worker is another process, so a handler that blocks its loop does not prevent the host
+from renewing locks. The thread has the same effect. The library keeps its registry in module
+globals, so a process runs one app.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _LAST_WORDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """What a trigger hands to the worker."""
+    """The data that a trigger passes to the worker."""
 
     function: Function
     #: The trigger's data as a TypedData message.
@@ -46,7 +46,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationOutcome:
-    """How an invocation ended."""
+    """The result of an invocation."""
 
     succeeded: bool
     #: It ran into the time-out: the process ends now, and with it all that the worker does.
@@ -56,14 +56,15 @@ class InvocationOutcome:
 
 
 class Worker:
-    """Starts the library, indexes one app and invokes its functions; used from the host's loop."""
+    """Starts the library, indexes one app and invokes its functions, from the host's loop."""
 
     def __init__(
         self, app_dir: Path, timeout: timedelta | None, restart: Callable[[], object]
     ) -> None:
-        """Take the app's folder, how long an invocation may run, and what happens then.
+        """Create the worker for the app's folder.
 
-        `timeout`: None without end. `restart` kills the worker and starts it anew.
+        `timeout` limits an invocation; None means no limit. After a timeout, `restart` kills the
+        worker and starts it again.
         """
         self._app_dir = app_dir
         self._timeout = timeout.total_seconds() if timeout else None
@@ -76,7 +77,7 @@ class Worker:
     async def start(self) -> list[Any]:
         """Import and index the app; return the RpcFunctionMetadata of its functions.
 
-        Raises HostStartError with the worker's own message if the app cannot be indexed.
+        Raises `HostStartError` with the worker's message if the app cannot be indexed.
         """
         # Without the file the library indexes nothing and calls it a success.
         if not (self._app_dir / _SCRIPT).is_file():
@@ -86,7 +87,7 @@ class Worker:
         return await self._run_on_worker_loop(self._start())
 
     async def invoke(self, invocation: Invocation) -> InvocationOutcome:
-        """Run one function; a failure of any kind is logged and is an outcome, never raised."""
+        """Run one function; every failure is logged and returned as an outcome, never raised."""
         invocation_id = str(uuid.uuid4())
         name = invocation.function.name
         self.running[invocation_id] = name
@@ -117,7 +118,7 @@ class Worker:
         return InvocationOutcome(succeeded=True, value=value)
 
     def _restart_after_timeout(self, function: Function, invocation_id: str) -> InvocationOutcome:
-        """Have the worker restarted, as the real host does: what else it does ends as well."""
+        """Restart the worker like the real host, which also ends its other invocations."""
         name = function.name
         fields = {
             "function": name,
@@ -132,14 +133,14 @@ class Worker:
         return InvocationOutcome(succeeded=False, is_last=True)
 
     def stop(self) -> None:
-        """End the worker's threads; only when nothing is running any more."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        """Stop the worker's threads, after all invocations have ended."""
+        asyncio.run_coroutine_threadsafe(self._close_loop(), self._loop).result()
         runtime.stop_threadpool_executor()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    async def _end(self) -> None:
+    async def _close_loop(self) -> None:
         """End the loop as `asyncio.run` does in the real worker: the app closes what it opened."""
         tasks = asyncio.all_tasks(self._loop) - {asyncio.current_task()}
         for task in tasks:
@@ -148,11 +149,11 @@ class Worker:
         await self._loop.shutdown_asyncgens()
 
     async def _run_on_worker_loop[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the worker's loop and wait for it on this one."""
+        """Run a coroutine on the worker's loop; wait on this loop for its result."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _start(self) -> list[Any]:
-        """Bring the library up: init, metadata, load."""
+        """Start the library: init, metadata, load."""
         runtime.start_threadpool_executor()
         directory = str(self._app_dir)
         init = rpc.WorkerInitRequest(host_version="4.0.0.0", function_app_directory=directory)
@@ -169,7 +170,7 @@ class Worker:
         return functions
 
     async def _invoke(self, invocation_id: str, invocation: Invocation) -> Any:
-        """Send one InvocationRequest; runs as a task of its own, so the context is its own too."""
+        """Send one InvocationRequest in a separate task, so that it has its own context."""
         # The library sets this for sync functions only.
         runtime.invocation_id_cv.set(invocation_id)
         binding = rpc.ParameterBinding(name=invocation.function.parameter, data=invocation.data)
@@ -178,30 +179,32 @@ class Worker:
             function_id=invocation.function.id,
             input_data=[binding],
             trigger_metadata=invocation.metadata,
-            trace_context=rpc.RpcTraceContext(trace_parent=_trace_parent(invocation.caused_by)),
+            trace_context=rpc.RpcTraceContext(
+                trace_parent=_build_trace_parent(invocation.caused_by)
+            ),
         )
         return await runtime.invocation_request(_build_request(invocation_request=request))
 
 
 def _find_trigger_kind(function: Function) -> str:
-    """Return `http`, `timer` or `queue`: a request of Application Insights has a URL or not."""
+    """Return `http`, `timer` or `queue`; Application Insights treats HTTP requests differently."""
     return type(function.trigger).__name__.removesuffix("Trigger").lower()
 
 
 def _build_request(**message: Any) -> SimpleNamespace:
-    """Wrap a message as the proxy does: a StreamingMessage-like object and properties."""
+    """Return a message in a StreamingMessage-like object with its properties, as the proxy does."""
     properties = {"host": "127.0.0.1", "protos": rpc}
     return SimpleNamespace(request=SimpleNamespace(**message), properties=properties)
 
 
 def _raise_on_failure(result: Any) -> None:
-    """Raise HostStartError if the worker said no."""
+    """Raise `HostStartError` if the worker reports a failure."""
     if result.status != rpc.StatusResult.Success:
         stack = result.exception.stack_trace.rstrip()
         raise HostStartError(f"{result.exception.message}\n{stack}")
 
 
-def _trace_parent(caused_by: str | None) -> str:
+def _build_trace_parent(caused_by: str | None) -> str:
     """Return a new span in the trace of the cause, or in a new trace."""
     parts = (caused_by or "").split("-")
     trace_id = parts[1] if len(parts) == 4 and len(parts[1]) == 32 else secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""Service Bus queues on one machine, for the real SDK to talk to."""
+"""Service Bus queues on one machine, for clients of the real SDK."""
 
 from local_cloud.service_bus.configuration import PRODUCT_QUEUES
 from local_cloud.service_bus.local_service_bus import LocalServiceBus

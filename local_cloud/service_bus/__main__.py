@@ -1,4 +1,4 @@
-"""`python -m local_cloud.service_bus`: the service as a process of its own."""
+"""`python -m local_cloud.service_bus` runs the service in a separate process."""
 
 import argparse
 import asyncio
@@ -12,12 +12,12 @@ from local_cloud.service_bus.configuration import (
     InvalidConfiguration,
     read_configuration,
 )
-from local_cloud.service_bus.local_service_bus import utc_now
+from local_cloud.service_bus.local_service_bus import get_utc_now
 from local_cloud.service_bus.server import HOST, open_server
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; say on stdout, as one line of JSON, where it listens."""
+    """Serve until SIGTERM or SIGINT; print the connection string as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m local_cloud.service_bus", description=__doc__)
     parser.add_argument("--config", type=Path, default=PRODUCT_QUEUES, help="a Config.json")
     parser.add_argument("--database", type=Path, help="a SQLite file; without: in memory")
@@ -36,7 +36,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with open_server(
-        queues, database=arguments.database, port=arguments.port, clock=utc_now
+        queues, database=arguments.database, port=arguments.port, clock=get_utc_now
     ) as server:
         print(json.dumps({"listening": f"{HOST}:{server.port}"}), flush=True)
         await stopped.wait()

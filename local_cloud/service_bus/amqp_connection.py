@@ -1,4 +1,4 @@
-"""One client's connection: protocol headers, sign-in, sessions, and which link leads where."""
+"""Handle one client's connection: protocol headers, sign-in, sessions, and the targets of links."""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ from local_cloud.service_bus.amqp_frames import (
     FrameReader,
     MalformedFrame,
     Performative,
-    write_frame,
+    build_frame,
 )
 from local_cloud.service_bus.amqp_links import (
     MAX_MESSAGE_SIZE,
@@ -35,17 +35,17 @@ from local_cloud.service_bus.amqp_types import (
     NULL,
     MalformedValue,
     Symbol,
-    content,
     decode,
-    described_value,
-    elements,
+    decode_bytes,
     encode_array,
-    entries,
-    string,
-    symbol,
-    ubyte,
-    uint,
-    ushort,
+    encode_string,
+    encode_symbol,
+    encode_ubyte,
+    encode_uint,
+    encode_ushort,
+    split_described,
+    split_elements,
+    split_entries,
 )
 from local_cloud.service_bus.namespace import EntityNotFound, Namespace
 
@@ -62,16 +62,16 @@ BrokerLink = SendLink | ReceiveLink | RequestLink | ReplyLink
 
 
 class Turns(Protocol):
-    """Ends each turn of the event loop with deliveries, a commit, and only then the writing."""
+    """Ends each turn of the event loop with deliveries, a commit, and then the writing."""
 
-    def connection_opened(self, connection: "AmqpConnection") -> None:
-        """Count *connection* in."""
+    def add_connection(self, connection: "AmqpConnection") -> None:
+        """Add an open connection."""
 
-    def connection_closed(self, connection: "AmqpConnection") -> None:
-        """Count *connection* out."""
+    def remove_connection(self, connection: "AmqpConnection") -> None:
+        """Remove a closed connection."""
 
     def end_turn_soon(self) -> None:
-        """Asks for the end of the turn; more than once is as good as once."""
+        """Request the end of the turn; repeated requests have no further effect."""
 
 
 class AmqpConnection(asyncio.Protocol):
@@ -94,13 +94,13 @@ class AmqpConnection(asyncio.Protocol):
     # --- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the socket."""
+        """Keep the transport of the new connection."""
         assert isinstance(transport, asyncio.Transport)
         self._socket = transport
-        self._turns.connection_opened(self)
+        self._turns.add_connection(self)
 
     def data_received(self, data: bytes) -> None:
-        """Do what the client says, as far as it has arrived."""
+        """Handle the complete frames that the client has sent."""
         if self._is_over:
             return
         self._reader.feed(data)
@@ -111,16 +111,16 @@ class AmqpConnection(asyncio.Protocol):
         self._turns.end_turn_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
-        """Forget the links; the locks of their messages stay until they expire."""
-        self._turns.connection_closed(self)
+        """Remove the links; the locks of their messages stay until they expire."""
+        self._turns.remove_connection(self)
         self._is_over = True
         self._sessions.clear()
         self._links.clear()
 
     # --- what the server calls
 
-    def delivering_links(self) -> list[ReceiveLink | ReplyLink]:
-        """Return the links that hand messages or replies out."""
+    def list_delivering_links(self) -> list[ReceiveLink | ReplyLink]:
+        """Return the links on which messages or replies are sent."""
         return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
     def seconds_to_heartbeat(self, now: float) -> float:
@@ -128,7 +128,7 @@ class AmqpConnection(asyncio.Protocol):
         return self._written_at + self._heartbeat_seconds - now
 
     def write(self, now: float) -> None:
-        """Write what has gathered, or a heartbeat if it is time for one."""
+        """Write the pending bytes, or a heartbeat if one is due."""
         if not self._pending and self.seconds_to_heartbeat(now) <= 0:
             self._pending += EMPTY_FRAME
         if self._pending:
@@ -139,19 +139,21 @@ class AmqpConnection(asyncio.Protocol):
             self._socket.close()
 
     def close(self) -> None:
-        """Drop the connection at once, whether or not the client still reads."""
+        """Close the connection at once, even if the client does not read."""
         self._socket.abort()
 
     # --- how a connection begins and ends
 
     def _read_header(self) -> None:
-        header = self._reader.protocol_header()
+        header = self._reader.take_protocol_header()
         if header is None:
             return
         if header == SASL_HEADER:
-            self._pending += SASL_HEADER + write_frame(
+            self._pending += SASL_HEADER + build_frame(
                 Performative.SASL_MECHANISMS,
-                sasl_server_mechanisms=encode_array([symbol(name) for name in _MECHANISMS], 0xA3),
+                sasl_server_mechanisms=encode_array(
+                    [encode_symbol(name) for name in _MECHANISMS], 0xA3
+                ),
             )
             self._read = self._read_sign_in
         elif header == AMQP_HEADER:
@@ -164,12 +166,12 @@ class AmqpConnection(asyncio.Protocol):
         self._read()
 
     def _read_sign_in(self) -> None:
-        for frame in self._reader.frames():
+        for frame in self._reader.read_frames():
             if frame.performative is not Performative.SASL_INIT:
                 raise MalformedFrame(f"{frame.performative.name} in place of SASL_INIT")
-            is_known = frame.value("mechanism") in _MECHANISMS
-            code = ubyte(_SASL_OK if is_known else _SASL_REFUSED)
-            self._pending += write_frame(Performative.SASL_OUTCOME, code=code)
+            is_known = frame.get_value("mechanism") in _MECHANISMS
+            code = encode_ubyte(_SASL_OK if is_known else _SASL_REFUSED)
+            self._pending += build_frame(Performative.SASL_OUTCOME, code=code)
             self._is_over = not is_known
             self._read = self._read_header
             if is_known:
@@ -177,7 +179,7 @@ class AmqpConnection(asyncio.Protocol):
             return
 
     def _read_frames(self) -> None:
-        for frame in self._reader.frames():
+        for frame in self._reader.read_frames():
             match frame.performative:
                 case Performative.OPEN:
                     self._open(frame)
@@ -191,41 +193,41 @@ class AmqpConnection(asyncio.Protocol):
                     self._close()
                     return
                 case _:
-                    self._take(frame)
+                    self._handle_frame(frame)
 
     def _open(self, frame: Frame) -> None:
-        offered = frame.number("max_frame_size", MAX_FRAME_SIZE)
+        offered = frame.get_number("max_frame_size", MAX_FRAME_SIZE)
         self._max_frame_size = max(MIN_MAX_FRAME_SIZE, min(offered, MAX_FRAME_SIZE))
-        idle_milliseconds = frame.number("idle_timeout")
+        idle_milliseconds = frame.get_number("idle_timeout")
         # Half of what the client bears, as the standard advises.
         self._heartbeat_seconds = idle_milliseconds / 2000 or math.inf
-        self._pending += write_frame(
+        self._pending += build_frame(
             Performative.OPEN,
-            container_id=string("local-service-bus"),
-            max_frame_size=uint(MAX_FRAME_SIZE),
-            channel_max=ushort(frame.number("channel_max", 0xFFFF)),
+            container_id=encode_string("local-service-bus"),
+            max_frame_size=encode_uint(MAX_FRAME_SIZE),
+            channel_max=encode_ushort(frame.get_number("channel_max", 0xFFFF)),
         )
 
     def _close(self, condition: str | None = None, description: str = "") -> None:
         error = NULL if condition is None else encode_error(condition, description)
-        self._pending += write_frame(Performative.CLOSE, error=error)
+        self._pending += build_frame(Performative.CLOSE, error=error)
         self._is_over = True
 
     def _end(self, channel: int) -> None:
         session = self._sessions.pop(channel, None)
         if session is not None:
-            self._forget_detached()
-            self._pending += write_frame(Performative.END, channel=channel)
+            self._remove_detached()
+            self._pending += build_frame(Performative.END, channel=channel)
 
-    def _take(self, frame: Frame) -> None:
+    def _handle_frame(self, frame: Frame) -> None:
         session = self._sessions.get(frame.channel)
         if session is None:
             raise MalformedFrame(f"{frame.performative.name} on channel {frame.channel}, not begun")
         session.take(frame)
         if frame.performative is Performative.DETACH:
-            self._forget_detached()
+            self._remove_detached()
 
-    def _forget_detached(self) -> None:
+    def _remove_detached(self) -> None:
         attached = {end for session in self._sessions.values() for end in session.links.values()}
         self._links = {end: link for end, link in self._links.items() if end in attached}
         for link in self._links.values():
@@ -241,20 +243,20 @@ class AmqpConnection(asyncio.Protocol):
             end.session.refuse(end, "amqp:not-found", str(error))
 
     def _attach_by_address(self, end: LinkEnd) -> None:
-        terminus = end.attach.encoded("source" if isinstance(end, SendingEnd) else "target")
-        descriptor, fields = (0, NULL) if terminus == NULL else described_value(terminus)
+        terminus = end.attach.get_encoded("source" if isinstance(end, SendingEnd) else "target")
+        descriptor, fields = (0, NULL) if terminus == NULL else split_described(terminus)
         if descriptor == _COORDINATOR:
             text = "Transactions are not offered here."
             end.session.refuse(end, "amqp:not-implemented", text)
             return
-        node = _node(elements(fields))
+        node = _parse_node(split_elements(fields))
         if node == _CBS_NODE:
             self._attach_node(end, node, accept_any_token)
         elif node.endswith(_MANAGEMENT_SUFFIX):
-            queue = self._namespace.queue(node.removesuffix(_MANAGEMENT_SUFFIX))
-            self._attach_node(end, node, partial(management.answer, queue))
+            queue = self._namespace.get_queue(node.removesuffix(_MANAGEMENT_SUFFIX))
+            self._attach_node(end, node, partial(management.answer_request, queue))
         elif isinstance(end, SendingEnd):
-            self._attach_receiver(end, node, elements(fields))
+            self._attach_receiver(end, node, split_elements(fields))
         else:
             self._attach_sender(end, node)
 
@@ -267,10 +269,10 @@ class AmqpConnection(asyncio.Protocol):
         self._pair(end.session, node)
 
     def _pair(self, session: Session, node: str) -> None:
-        """Give each request link of a node its reply link.
+        """Assign a reply link to each request link of a node.
 
-        The reply-to of a request is the node, and the SDK's threads may attach several pairs in
-        one session; the order in which they are attached tells which links belong together.
+        The reply-to of a request is the node, and the SDK's threads may attach several pairs in one
+        session. The order in which the links are attached determines the pairs.
         """
         peers = [link for end, link in self._links.items() if end.session is session]
         requests = [each for each in peers if isinstance(each, RequestLink) and each.node == node]
@@ -279,16 +281,16 @@ class AmqpConnection(asyncio.Protocol):
             request.replies = reply
 
     def _attach_receiver(self, end: SendingEnd, node: str, source: list[bytes]) -> None:
-        queue = self._namespace.queue(node)
+        queue = self._namespace.get_queue(node)
         filters = source[7] if len(source) > 7 else NULL
-        if _SESSION_FILTER in entries(filters):
+        if _SESSION_FILTER in split_entries(filters):
             end.session.refuse(end, "amqp:not-allowed", "Sessions are not offered here.")
             return
         end.session.accept(end, MAX_MESSAGE_SIZE)
         self._links[end] = ReceiveLink(end, queue)
 
     def _attach_sender(self, end: ReceivingEnd, node: str) -> None:
-        queue = self._namespace.queue(node)
+        queue = self._namespace.get_queue(node)
         if queue.dead_letters is None:
             text = "Nothing can be sent to a dead-letter queue."
             end.session.refuse(end, "amqp:not-allowed", text)
@@ -297,10 +299,10 @@ class AmqpConnection(asyncio.Protocol):
         self._links[end] = SendLink(end, queue)
 
 
-def _node(terminus: list[bytes]) -> str:
-    """Return the node that a link is for: clients send whole URLs, and in any case."""
+def _parse_node(terminus: list[bytes]) -> str:
+    """Return the node of a link's address; clients send whole URLs, in any case."""
     address = decode(terminus[0]) if terminus else None
     if address is None:
         return ""
-    text = content(terminus[0]).decode(errors="replace")
+    text = decode_bytes(terminus[0]).decode(errors="replace")
     return (urlsplit(text).path if "://" in text else text).strip("/").lower()

@@ -1,7 +1,7 @@
-"""The frames of AMQP 1.0: what one side of a connection says to the other, and how it is framed.
+"""Read and write the frames of AMQP 1.0.
 
 Names, codes and the order of fields are those of the standard (part 2, "Transport", and part 5,
-"Security"). Trailing fields of which nothing is made here are left out of the lists.
+"Security"). Trailing fields that this service does not use are not listed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from local_cloud.service_bus.amqp_types import (
     NULL,
     MalformedValue,
     decode,
-    described_value,
-    elements,
     encode_described,
-    end_of,
-    list_of,
+    encode_list,
+    find_end,
+    split_described,
+    split_elements,
 )
 
 AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
@@ -31,11 +31,11 @@ _FRAME_HEADER_SIZE = 8
 
 
 class MalformedFrame(ValueError):
-    """The bytes are not a frame that this side takes; nothing behind it can be read either."""
+    """The bytes are no valid frame; the bytes after them cannot be read either."""
 
 
 class Performative(IntEnum):
-    """What a frame says, under the code that describes it."""
+    """The kind of a frame, by the code of its descriptor."""
 
     OPEN = 0x10
     BEGIN = 0x11
@@ -92,49 +92,49 @@ class Frame:
     fields: list[bytes]
     payload: bytes
 
-    def encoded(self, name: str) -> bytes:
-        """Return the field *name* as it was sent. `ValueError` if the frame has no such field."""
+    def get_encoded(self, name: str) -> bytes:
+        """Return the encoded field *name*.
+
+        Raises `ValueError` if the frame kind has no such field.
+        """
         index = FIELDS[self.performative].index(name)
         return self.fields[index] if index < len(self.fields) else NULL
 
-    def value(self, name: str, default: Any = None) -> Any:
-        """Return the field *name*, or *default* if it was left out.
-
-        Raises `MalformedValue`.
-        """
-        value = decode(self.encoded(name))
+    def get_value(self, name: str, default: Any = None) -> Any:
+        """Return the field *name*, or *default* if the frame omits it. Raises `MalformedValue`."""
+        value = decode(self.get_encoded(name))
         return default if value is None else value
 
-    def number(self, name: str, default: int = 0) -> int:
-        """Return the field *name*, which is a number. Raises `MalformedValue`."""
-        value = self.value(name, default)
+    def get_number(self, name: str, default: int = 0) -> int:
+        """Return the numeric field *name*. Raises `MalformedValue`."""
+        value = self.get_value(name, default)
         if not isinstance(value, int):
             raise MalformedValue(f"{name} is {value!r}, not a number")
         return value
 
-    def flag(self, name: str) -> bool:
+    def get_flag(self, name: str) -> bool:
         """Return the Boolean field *name*, or False if the frame omits it."""
-        return bool(self.value(name, default=False))
+        return bool(self.get_value(name, default=False))
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames."""
+    """Splits a stream of bytes into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Takes in what has arrived."""
+        """Add bytes that have arrived."""
         self._buffer += data
 
-    def protocol_header(self) -> bytes | None:
+    def take_protocol_header(self) -> bytes | None:
         """Remove and return the 8-byte protocol header, or return None until it has arrived."""
         return self._take(8) if len(self._buffer) >= 8 else None
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield the frames that are complete; the caller may stop in between.
+    def read_frames(self) -> Iterator[Frame]:
+        """Yield the complete frames; the caller may stop in between.
 
-        Heartbeats, which have no content, are passed over. Raises `MalformedFrame`.
+        Heartbeats, which have no content, are skipped. Raises `MalformedFrame`.
         """
         while len(self._buffer) >= _FRAME_HEADER_SIZE:
             size = int.from_bytes(self._buffer[:4])
@@ -145,7 +145,7 @@ class FrameReader:
                 return
             frame = self._take(size)
             if size > offset:
-                yield _read(frame, offset)
+                yield _parse_frame(frame, offset)
 
     def _take(self, size: int) -> bytes:
         taken = bytes(self._buffer[:size])
@@ -153,32 +153,32 @@ class FrameReader:
         return taken
 
 
-def write_frame(
+def build_frame(
     performative: Performative, *, channel: int = 0, payload: bytes = b"", **fields: bytes
 ) -> bytes:
-    """Return a frame with these encoded *fields*; what is not named is null, so its default.
+    """Return a frame with these encoded *fields*; other fields are null, which means their default.
 
-    `ValueError` if the performative has no such field.
+    Raises `ValueError` if the performative has no such field.
     """
     names = FIELDS[performative]
     values = [NULL] * (1 + max((names.index(name) for name in fields), default=-1))
     for name, value in fields.items():
         values[names.index(name)] = value
-    body = encode_described(performative, list_of(values)) + payload
+    body = encode_described(performative, encode_list(values)) + payload
     is_sasl = performative >= Performative.SASL_MECHANISMS
     size = _FRAME_HEADER_SIZE + len(body)
     return size.to_bytes(4) + bytes([2, is_sasl]) + channel.to_bytes(2) + body
 
 
-def _read(frame: bytes, offset: int) -> Frame:
+def _parse_frame(frame: bytes, offset: int) -> Frame:
     body = frame[offset:]
     try:
-        end = end_of(body)
-        code, fields = described_value(body[:end])
+        end = find_end(body)
+        code, fields = split_described(body[:end])
         return Frame(
             performative=Performative(code),
             channel=int.from_bytes(frame[6:8]),
-            fields=elements(fields),
+            fields=split_elements(fields),
             payload=body[end:],
         )
     except (MalformedValue, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What the links are for that a client may attach: requests and replies, sending, receiving."""
+"""The links that a client may attach: for requests and replies, for sending, and for receiving."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 from local_cloud.service_bus.amqp_message import (
     AmqpRequest,
     MalformedMessage,
-    read_request,
-    unpack,
+    build_delivery,
+    build_reply,
+    parse_request,
+    split_batch,
     with_properties,
-    write_delivery,
-    write_message,
 )
 from local_cloud.service_bus.amqp_outcomes import (
     ACCEPTED,
@@ -23,12 +23,12 @@ from local_cloud.service_bus.amqp_session import Delivery, ReceivingEnd, Sending
 from local_cloud.service_bus.amqp_types import (
     NULL,
     decode,
-    described_value,
-    elements,
-    entries,
-    int32,
-    string,
-    text,
+    decode_text,
+    encode_int32,
+    encode_string,
+    split_described,
+    split_elements,
+    split_entries,
 )
 from local_cloud.service_bus.queue_messages import Amendment, DeadLettering, MessageLockLost
 from local_cloud.service_bus.queue_model import Queue
@@ -43,7 +43,7 @@ Answer = Callable[[AmqpRequest], bytes]
 
 
 class RequestLink:
-    """Receives requests for a node and answers each on the reply link that belongs to it."""
+    """Receives requests for a node, and answers each one on the reply link of its pair."""
 
     def __init__(self, end: ReceivingEnd, node: str, answer: Answer) -> None:
         self.node = node
@@ -64,7 +64,7 @@ class RequestLink:
                 "amqp:precondition-failed", "no link is attached for the reply"
             )
         try:
-            reply = self._answer(read_request(payload))
+            reply = self._answer(parse_request(payload))
         except MalformedMessage as error:
             return build_rejected_outcome("amqp:decode-error", str(error))
         self.replies.waiting.append(reply)
@@ -72,7 +72,7 @@ class RequestLink:
 
 
 class ReplyLink:
-    """Carries the replies of a node, which need no settlement."""
+    """Sends the replies of a node, which need no settlement."""
 
     def __init__(self, end: SendingEnd, node: str) -> None:
         self.node = node
@@ -81,19 +81,19 @@ class ReplyLink:
         self._end = end
 
     def deliver_one(self) -> bool:
-        """Send the next reply if there is one and the client has room for it."""
+        """Send the next reply if the client has credit; return whether one was sent."""
         if not (self.waiting and self._end.can_deliver):
             return False
         self._end.deliver(uuid4().bytes, self.waiting.popleft(), is_settled=True)
         return True
 
     def finish_drain(self) -> None:
-        """Give unused credit back, if the client has asked for it."""
+        """Return unused credit if the client has requested this."""
         self._end.finish_drain()
 
 
 class SendLink:
-    """Takes messages into a queue."""
+    """Receives messages for a queue."""
 
     def __init__(self, end: ReceivingEnd, queue: Queue) -> None:
         self._end = end
@@ -112,7 +112,7 @@ class SendLink:
             why = f"The message of {size} bytes is over {MAX_MESSAGE_SIZE} bytes."
             return build_rejected_outcome("amqp:link:message-size-exceeded", why)
         try:
-            messages = unpack(delivery.payload, delivery.message_format)
+            messages = split_batch(delivery.payload, delivery.message_format)
         except MalformedMessage as error:
             return build_rejected_outcome("amqp:decode-error", str(error))
         for message in messages:
@@ -121,43 +121,44 @@ class SendLink:
 
 
 class ReceiveLink:
-    """Hands a queue's messages out and takes their settlement.
+    """Sends a queue's messages and handles their settlement.
 
-    The locks belong to the queue, not to the link: they outlive it until they expire.
+    The locks belong to the queue, not to the link, so they remain until they expire.
     """
 
     def __init__(self, end: SendingEnd, queue: Queue) -> None:
         self._end = end
         self._queue = queue
-        self._deletes_on_delivery = end.attach.value("snd_settle_mode") == _SETTLED
+        self._deletes_on_delivery = end.attach.get_value("snd_settle_mode") == _SETTLED
         end.on_outcome = self._settle
 
     def deliver_one(self) -> bool:
-        """Send the next message if there is one and the client has room for it."""
+        """Send the next message if the client has credit; return whether one was sent."""
         if not self._end.can_deliver:
             return False
         if self._deletes_on_delivery:
             message = self._queue.receive_and_delete()
             if message is not None:
-                self._end.deliver(uuid4().bytes, write_delivery(message), is_settled=True)
+                self._end.deliver(uuid4().bytes, build_delivery(message), is_settled=True)
             return message is not None
         received = self._queue.receive()
         if received is None:
             return False
         message, lock = received
         # The SDK reads the lock token from the tag, written as .NET writes a GUID.
-        payload = write_delivery(message, lock)
+        payload = build_delivery(message, lock)
         self._end.deliver(lock.token.bytes_le, payload, is_settled=False)
         return True
 
     def finish_drain(self) -> None:
-        """Give unused credit back, if the client has asked for it."""
+        """Return unused credit if the client has requested this."""
         self._end.finish_drain()
 
     def _settle(self, tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:
-        """Settle a message as the client says and confirm with the same outcome.
+        """Settle a message as the client requests, and confirm with the same outcome.
 
-        Since 7.15 the SDK waits for that confirmation; a refusal is `rejected` with an error.
+        Since version 7.15, the SDK waits for the confirmation. A failure is `rejected` with an
+        error.
         """
         try:
             self._apply(UUID(bytes_le=tag), outcome)
@@ -174,38 +175,39 @@ class ReceiveLink:
             case AmqpOutcomeCode.RELEASED:
                 self._queue.release(token)
             case AmqpOutcomeCode.REJECTED:
-                dead_lettering, amend = _parse_dead_lettering(outcome.field(0))
+                dead_lettering, amend = _parse_dead_lettering(outcome.get_field(0))
                 self._queue.dead_letter(token, dead_lettering, amend)
             case AmqpOutcomeCode.MODIFIED:
-                is_undeliverable_here = decode(outcome.field(1))
+                is_undeliverable_here = decode(outcome.get_field(1))
                 settle = self._queue.defer if is_undeliverable_here else self._queue.abandon
-                settle(token, parse_amendment(entries(outcome.field(2))))
+                settle(token, parse_amendment(split_entries(outcome.get_field(2))))
 
 
 def parse_amendment(properties: dict[str, bytes]) -> Amendment | None:
-    """Return what changes the application properties that a receiver names, or None."""
+    """Return the receiver's changes to the application properties, or None."""
     if not properties:
         return None
     return lambda payload: with_properties(payload, properties)
 
 
 def accept_any_token(request: AmqpRequest) -> bytes:
-    """Answer a request to `$cbs`: every token is good, which is why only this machine gets in."""
-    return write_message(
+    """Accept every token in a request to `$cbs`; only this machine can connect."""
+    return build_reply(
         correlation_id=request.message_id,
-        properties={"status-code": int32(200), "status-description": string("OK")},
+        properties={"status-code": encode_int32(200), "status-description": encode_string("OK")},
         body=NULL,
     )
 
 
 def _parse_dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
-    """Read the reason, and what else the client wants said, from the error of a rejection."""
+    """Return the reason and the property changes from the error of a rejection."""
     if error == NULL:
         return DeadLettering(reason=None, description=None), None
-    _, fields = described_value(error)
-    _, _, info, *_ = [*elements(fields), NULL, NULL, NULL]
-    named = entries(info)
+    _, fields = split_described(error)
+    _, _, info, *_ = [*split_elements(fields), NULL, NULL, NULL]
+    named = split_entries(info)
     reason, description = (
-        text(named.pop(name, NULL)) for name in ("DeadLetterReason", "DeadLetterErrorDescription")
+        decode_text(named.pop(name, NULL))
+        for name in ("DeadLetterReason", "DeadLetterErrorDescription")
     )
     return DeadLettering(reason=reason, description=description), parse_amendment(named)

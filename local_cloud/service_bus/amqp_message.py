@@ -1,9 +1,9 @@
-"""Reads and writes the few parts of an encoded AMQP 1.0 message that a broker may touch.
+"""Read and write the parts of an encoded AMQP 1.0 message that a broker may change.
 
-An encoded message is a row of sections (AMQP 1.0, part 3, 3.2). The broker reads some of them,
-renews the header and the annotations on delivery, adds to the application properties what a
-receiver wants changed, and hands the rest on byte for byte. Entries that it adds to stay encoded
-as they came, so that no type is lost.
+An encoded message is a sequence of sections (AMQP 1.0, part 3, 3.2). The broker reads some of them,
+renews the header and the annotations on delivery, adds changes of a receiver to the application
+properties, and passes the rest on byte for byte. Existing entries stay encoded, so that no type is
+lost.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,23 +15,23 @@ from typing import Any
 from local_cloud.service_bus.amqp_types import (
     NULL,
     MalformedValue,
-    boolean,
-    content,
     decode,
-    described_value,
-    elements,
+    decode_bytes,
+    encode_boolean,
     encode_described,
-    end_of,
-    entries,
-    int32,
-    list_of,
-    long,
-    map_of,
-    string,
-    symbol,
-    timestamp,
-    uint,
-    uuid,
+    encode_int32,
+    encode_list,
+    encode_long,
+    encode_map,
+    encode_string,
+    encode_symbol,
+    encode_timestamp,
+    encode_uint,
+    encode_uuid,
+    find_end,
+    split_described,
+    split_elements,
+    split_entries,
 )
 from local_cloud.service_bus.queue_messages import (
     DeadLettering,
@@ -52,7 +52,7 @@ class MalformedMessage(ValueError):
 
 
 class _Code(IntEnum):
-    """The descriptors of the sections, in the order that the standard gives them."""
+    """The descriptors of the sections, in the order of the standard."""
 
     HEADER = 0x70
     DELIVERY_ANNOTATIONS = 0x71
@@ -84,21 +84,21 @@ class AmqpRequest:
     body: bytes
 
 
-def read_sent(payload: bytes) -> SentMessage:
-    """Return *payload* with what the broker must know of it. Raises `MalformedMessage`."""
+def parse_sent_message(payload: bytes) -> SentMessage:
+    """Return *payload* with the members that the broker needs. Raises `MalformedMessage`."""
     message_id = time_to_live = scheduled_for = None
     for section in _split_sections(payload):
         try:
             match section.code:
                 case _Code.HEADER:
-                    time_to_live = decode(_header(section.value)[2])
+                    time_to_live = decode(_decode_header(section.value)[2])
                 case _Code.PROPERTIES:
-                    message_id = decode(next(iter(elements(section.value)), NULL))
+                    message_id = decode(next(iter(split_elements(section.value)), NULL))
                 case _Code.MESSAGE_ANNOTATIONS:
-                    annotations = entries(section.value)
+                    annotations = split_entries(section.value)
                     scheduled_for = decode(annotations.get(_SCHEDULED_ENQUEUE_TIME, NULL))
                 case _Code.APPLICATION_PROPERTIES | _Code.DELIVERY_ANNOTATIONS:
-                    entries(section.value)  # it may be written anew, so it must be readable
+                    split_entries(section.value)  # it may be written anew, so it must be readable
         except MalformedValue as error:
             raise MalformedMessage(f"{section.code.name}: {error}") from error
     try:
@@ -106,23 +106,23 @@ def read_sent(payload: bytes) -> SentMessage:
             payload=payload,
             message_id=None if message_id is None else str(message_id),
             time_to_live=None if time_to_live is None else timedelta(milliseconds=time_to_live),
-            scheduled_for=None if scheduled_for is None else moment(scheduled_for),
+            scheduled_for=None if scheduled_for is None else parse_timestamp(scheduled_for),
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise MalformedMessage(f"a field has an impossible value: {error}") from error
 
 
-def unpack(payload: bytes, message_format: int = 0) -> list[SentMessage]:
-    """Return the messages in a transfer: those of a batch, or the one message that it is.
+def split_batch(payload: bytes, message_format: int = 0) -> list[SentMessage]:
+    """Return the messages of a transfer: those of a batch, or the single message.
 
-    The format of a transfer says which it is; a batch is a message whose Data sections are
+    The format of a transfer identifies a batch, which is a message whose Data sections are
     messages. Raises `MalformedMessage`.
     """
     if message_format != _BATCH_FORMAT:
-        return [read_sent(payload)]
+        return [parse_sent_message(payload)]
     try:
         return [
-            read_sent(content(section.value))
+            parse_sent_message(decode_bytes(section.value))
             for section in _split_sections(payload)
             if section.code is _Code.DATA
         ]
@@ -130,12 +130,12 @@ def unpack(payload: bytes, message_format: int = 0) -> list[SentMessage]:
         raise MalformedMessage(f"the batch cannot be read: {error}") from error
 
 
-def read_request(payload: bytes) -> AmqpRequest:
-    """Return the request that *payload* is. Raises `MalformedMessage`."""
+def parse_request(payload: bytes) -> AmqpRequest:
+    """Return the request in *payload*. Raises `MalformedMessage`."""
     sections = {section.code: section.value for section in _split_sections(payload)}
     try:
         return AmqpRequest(
-            message_id=next(iter(elements(sections.get(_Code.PROPERTIES, NULL))), NULL),
+            message_id=next(iter(split_elements(sections.get(_Code.PROPERTIES, NULL))), NULL),
             properties=_decode_map(sections.get(_Code.APPLICATION_PROPERTIES, NULL)),
             body=sections.get(_Code.VALUE, NULL),
         )
@@ -143,58 +143,58 @@ def read_request(payload: bytes) -> AmqpRequest:
         raise MalformedMessage(f"the request cannot be read: {error}") from error
 
 
-def write_message(*, correlation_id: bytes, properties: Mapping[str, bytes], body: bytes) -> bytes:
-    """Return the reply to a request; identifier, property values and body are encoded."""
+def build_reply(*, correlation_id: bytes, properties: Mapping[str, bytes], body: bytes) -> bytes:
+    """Return the reply to a request; identifier, property values and body are already encoded."""
     return b"".join(
         (
-            encode_described(_Code.PROPERTIES, list_of([*[NULL] * 5, correlation_id])),
-            encode_described(_Code.APPLICATION_PROPERTIES, map_of(_decode_keys(properties))),
+            encode_described(_Code.PROPERTIES, encode_list([*[NULL] * 5, correlation_id])),
+            encode_described(_Code.APPLICATION_PROPERTIES, encode_map(_decode_keys(properties))),
             encode_described(_Code.VALUE, body),
         )
     )
 
 
 def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
-    """Return the message with these application properties added or changed.
+    """Return the message with these application properties added or replaced.
 
-    Their values are encoded; all other bytes stay.
+    The values are already encoded. All other bytes stay.
     """
-    parts = _parts(payload)
+    parts = _group_sections(payload)
     known = parts.get(_Code.APPLICATION_PROPERTIES, [])
     merged = dict[str, bytes]()
     for value in known:
-        merged |= entries(value)
+        merged |= split_entries(value)
     merged |= properties
-    parts[_Code.APPLICATION_PROPERTIES] = [map_of(_decode_keys(merged))]
+    parts[_Code.APPLICATION_PROPERTIES] = [encode_map(_decode_keys(merged))]
     return _join_sections(parts)
 
 
-def write_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
-    """Return *message* as a receiver gets it: the sender's bytes with the broker's marks."""
+def build_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
+    """Return *message* for a receiver, with the broker's header and annotations."""
     payload = message.sent.payload
     if message.dead_lettering is not None:
         payload = with_properties(payload, _build_reasons(message.dead_lettering))
-    parts = _parts(payload)
+    parts = _group_sections(payload)
     header = next(iter(parts.get(_Code.HEADER, [])), NULL)
     parts[_Code.HEADER] = [_build_renewed_header(header, message.delivery_count)]
     _annotate(parts, _Code.MESSAGE_ANNOTATIONS, _build_annotations(message, lock))
     if lock is not None:
-        _annotate(parts, _Code.DELIVERY_ANNOTATIONS, {"x-opt-lock-token": uuid(lock.token)})
+        _annotate(parts, _Code.DELIVERY_ANNOTATIONS, {"x-opt-lock-token": encode_uuid(lock.token)})
     return _join_sections(parts)
 
 
-def moment(milliseconds: int) -> datetime:
-    """Return the time that an AMQP timestamp stands for."""
+def parse_timestamp(milliseconds: int) -> datetime:
+    """Return the time of an AMQP timestamp."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def amqp_timestamp(at: datetime) -> bytes:
-    """Return *at* as an AMQP timestamp: milliseconds since 1970."""
-    return timestamp((at - _EPOCH) // timedelta(milliseconds=1))
+def encode_time(at: datetime) -> bytes:
+    """Return *at* as an encoded AMQP timestamp: milliseconds since 1970."""
+    return encode_timestamp((at - _EPOCH) // timedelta(milliseconds=1))
 
 
-def _parts(payload: bytes) -> dict[_Code, list[bytes]]:
-    """Return the values of the sections, by their code; a body may have several of one."""
+def _group_sections(payload: bytes) -> dict[_Code, list[bytes]]:
+    """Return the values of the sections by their code; a body may have several."""
     parts: dict[_Code, list[bytes]] = {}
     for section in _split_sections(payload):
         parts.setdefault(section.code, []).append(section.value)
@@ -211,13 +211,15 @@ def _join_sections(parts: Mapping[_Code, list[bytes]]) -> bytes:
 def _annotate(parts: dict[_Code, list[bytes]], code: _Code, marks: Mapping[str, bytes]) -> None:
     annotations: dict[bytes, bytes] = {}
     for value in parts.get(code, []):
-        encoded = elements(value)
+        encoded = split_elements(value)
         annotations |= dict(zip(encoded[::2], encoded[1::2], strict=True))
-    parts[code] = [map_of(annotations | {symbol(name): value for name, value in marks.items()})]
+    parts[code] = [
+        encode_map(annotations | {encode_symbol(name): value for name, value in marks.items()})
+    ]
 
 
-def _header(encoded: bytes) -> list[bytes]:
-    header = [*elements(encoded), *[NULL] * 5][:5]
+def _decode_header(encoded: bytes) -> list[bytes]:
+    header = [*split_elements(encoded), *[NULL] * 5][:5]
     time_to_live = decode(header[2])
     if not isinstance(time_to_live, int | None):
         raise MalformedValue(f"{time_to_live!r} is no time to live")
@@ -225,10 +227,12 @@ def _header(encoded: bytes) -> list[bytes]:
 
 
 def _build_renewed_header(header: bytes, delivery_count: int) -> bytes:
-    durable, priority, time_to_live, _, _ = _header(header)
+    durable, priority, time_to_live, _, _ = _decode_header(header)
     has_been_delivered = delivery_count > 0
-    first_acquirer = boolean(not has_been_delivered)
-    return list_of([durable, priority, time_to_live, first_acquirer, uint(delivery_count)])
+    first_acquirer = encode_boolean(not has_been_delivered)
+    return encode_list(
+        [durable, priority, time_to_live, first_acquirer, encode_uint(delivery_count)]
+    )
 
 
 def _build_reasons(dead_lettering: DeadLettering) -> dict[str, bytes]:
@@ -236,35 +240,35 @@ def _build_reasons(dead_lettering: DeadLettering) -> dict[str, bytes]:
         "DeadLetterReason": dead_lettering.reason,
         "DeadLetterErrorDescription": dead_lettering.description,
     }
-    return {name: string(text) for name, text in reasons.items() if text is not None}
+    return {name: encode_string(text) for name, text in reasons.items() if text is not None}
 
 
 def _build_annotations(message: QueuedMessage, lock: Lock | None) -> dict[str, bytes]:
     marks = {
-        "x-opt-enqueued-time": amqp_timestamp(message.enqueued_at),
-        "x-opt-sequence-number": long(message.sequence_number),
-        "x-opt-enqueue-sequence-number": long(message.enqueued_sequence_number),
-        "x-opt-message-state": int32(_STATE_NUMBERS[message.state]),
+        "x-opt-enqueued-time": encode_time(message.enqueued_at),
+        "x-opt-sequence-number": encode_long(message.sequence_number),
+        "x-opt-enqueue-sequence-number": encode_long(message.enqueued_sequence_number),
+        "x-opt-message-state": encode_int32(_STATE_NUMBERS[message.state]),
     }
     if lock is not None:
-        marks["x-opt-locked-until"] = amqp_timestamp(lock.locked_until)
+        marks["x-opt-locked-until"] = encode_time(lock.locked_until)
     return marks
 
 
 def _decode_keys(properties: Mapping[Any, bytes]) -> dict[bytes, bytes]:
-    return {string(str(name)): value for name, value in properties.items()}
+    return {encode_string(str(name)): value for name, value in properties.items()}
 
 
 def _decode_map(encoded: bytes) -> dict[Any, Any]:
-    return {key: decode(value) for key, value in entries(encoded).items()}
+    return {key: decode(value) for key, value in split_entries(encoded).items()}
 
 
 def _split_sections(encoded: bytes) -> Iterator[_Section]:
     position = 0
     try:
         while position < len(encoded):
-            start, position = position, end_of(encoded, position)
-            code, value = described_value(encoded[start:position])
+            start, position = position, find_end(encoded, position)
+            code, value = split_described(encoded[start:position])
             yield _Section(code=_Code(code), value=value)
     except ValueError as error:
         raise MalformedMessage(f"not an AMQP message at byte {position}: {error}") from error

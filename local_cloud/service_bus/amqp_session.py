@@ -1,24 +1,24 @@
-"""A session of an AMQP connection, and the ends of its links: windows, credit, deliveries.
+"""A session of an AMQP connection with its links: windows, credit, deliveries.
 
-The standard's rules (part 2, "Transport") and nothing of a broker: what the links are for, the
-broker tells them by the callbacks that it sets. Nothing is written to the network here; `send`
-gathers the frames until the turn of the event loop has been committed.
+The module has the rules of the standard (part 2, "Transport"), and nothing of a broker, which sets
+callbacks for its links. `send` only collects frames; they are written after the commit at the end
+of the turn.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from local_cloud.service_bus.amqp_frames import MAX_FRAME_SIZE, Frame, Performative, write_frame
-from local_cloud.service_bus.amqp_outcomes import AmqpOutcome, encode_error, read_outcome
+from local_cloud.service_bus.amqp_frames import MAX_FRAME_SIZE, Frame, Performative, build_frame
+from local_cloud.service_bus.amqp_outcomes import AmqpOutcome, encode_error, parse_outcome
 from local_cloud.service_bus.amqp_types import (
     NULL,
     Constructor,
-    binary,
-    boolean,
-    number,
-    uint,
-    ushort,
+    encode_binary,
+    encode_boolean,
+    encode_number,
+    encode_uint,
+    encode_ushort,
 )
 
 # What a client may send before it hears of us again; each grant of credit renews it.
@@ -31,7 +31,7 @@ _TRANSFER_OVERHEAD = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A message that has arrived whole."""
+    """A complete message that has arrived."""
 
     delivery_id: int
     message_format: int
@@ -47,49 +47,49 @@ class ReceivingEnd:
         self.attach = attach
         #: What is done with a message; set before any credit is granted.
         self.on_delivery: Callable[[Delivery], None]
-        self._handle = attach.encoded("handle")
+        self._handle = attach.get_encoded("handle")
         self._credit = 0
-        self._delivery_count: int = attach.number("initial_delivery_count")
+        self._delivery_count: int = attach.get_number("initial_delivery_count")
         self._first: Frame | None = None
         self._parts: list[bytes] = []
 
     def keep_credit(self, credit: int) -> None:
-        """Let the client send up to *credit* messages, once half of that is used up."""
+        """Grant the client *credit* messages again after half of them are used."""
         if self._credit <= credit // 2:
             self._credit = credit
             self.session.send_flow(
                 handle=self._handle,
-                delivery_count=uint(self._delivery_count),
-                link_credit=uint(credit),
+                delivery_count=encode_uint(self._delivery_count),
+                link_credit=encode_uint(credit),
             )
 
     def settle(self, delivery: Delivery, outcome: AmqpOutcome) -> None:
-        """Tell the client what has become of its message, unless it does not want to know."""
+        """Report the outcome of a message to the client, unless the message was sent settled."""
         if not delivery.is_settled:
             self.session.send(
                 Performative.DISPOSITION,
-                role=boolean(True),
-                first=uint(delivery.delivery_id),
-                last=uint(delivery.delivery_id),
-                settled=boolean(True),
-                state=outcome.encoded(),
+                role=encode_boolean(True),
+                first=encode_uint(delivery.delivery_id),
+                last=encode_uint(delivery.delivery_id),
+                settled=encode_boolean(True),
+                state=outcome.encode(),
             )
 
     def take_transfer(self, frame: Frame) -> None:
-        """Takes in a message or a part of one."""
+        """Handle a message or a part of one."""
         first = self._first = self._first or frame
         self._parts.append(frame.payload)
-        if frame.flag("aborted") or not frame.flag("more"):
+        if frame.get_flag("aborted") or not frame.get_flag("more"):
             payload = b"".join(self._parts)
             self._first, self._parts = None, []
             self._credit -= 1
             self._delivery_count = (self._delivery_count + 1) & _SERIAL
-            if not frame.flag("aborted"):
+            if not frame.get_flag("aborted"):
                 self.on_delivery(
                     Delivery(
-                        delivery_id=first.number("delivery_id"),
-                        message_format=first.number("message_format"),
-                        is_settled=frame.flag("settled") or first.flag("settled"),
+                        delivery_id=first.get_number("delivery_id"),
+                        message_format=first.get_number("message_format"),
+                        is_settled=frame.get_flag("settled") or first.get_flag("settled"),
                         payload=payload,
                     )
                 )
@@ -104,44 +104,44 @@ class SendingEnd:
         #: Called with the tag of a delivery and the client's outcome; returns the answer to that.
         self.on_outcome: Callable[[bytes, AmqpOutcome], AmqpOutcome] = lambda _, outcome: outcome
         self.credit = 0
-        self._handle = attach.encoded("handle")
+        self._handle = attach.get_encoded("handle")
         self._delivery_count = 0
         self._must_drain = False
 
     @property
     def can_deliver(self) -> bool:
-        """Whether the client wants a message, and its session has room for one."""
+        """Return whether the client has credit and its session has room."""
         return self.credit > 0 and self.session.has_room
 
     def deliver(self, tag: bytes, payload: bytes, *, is_settled: bool) -> None:
-        """Send a message, in as many frames as it takes; *tag* comes back with its outcome."""
+        """Send a message in as many frames as needed; its outcome comes with the same *tag*."""
         self.credit -= 1
         self._delivery_count = (self._delivery_count + 1) & _SERIAL
         self.session.transfer(self, self._handle, tag, payload, is_settled=is_settled)
 
     def take_flow(self, frame: Frame) -> None:
-        """Takes in what the client grants."""
-        granted_at = frame.number("delivery_count")
+        """Handle the credit that the client grants."""
+        granted_at = frame.get_number("delivery_count")
         used = (self._delivery_count - granted_at) & _SERIAL
-        self.credit = max(0, frame.number("link_credit") - used)
-        self._must_drain = frame.flag("drain")
-        if frame.flag("echo") and not self._must_drain:
+        self.credit = max(0, frame.get_number("link_credit") - used)
+        self._must_drain = frame.get_flag("drain")
+        if frame.get_flag("echo") and not self._must_drain:
             self._send_flow()
 
     def finish_drain(self) -> None:
-        """Give unused credit back, if the client has asked for it."""
+        """Return unused credit if the client has requested this."""
         if self._must_drain:
             self._must_drain = False
             self._delivery_count = (self._delivery_count + self.credit) & _SERIAL
             self.credit = 0
-            self._send_flow(drain=boolean(True))
+            self._send_flow(drain=encode_boolean(True))
 
     def _send_flow(self, **more: bytes) -> None:
         self.session.send_flow(
             handle=self._handle,
-            delivery_count=uint(self._delivery_count),
-            link_credit=uint(self.credit),
-            available=uint(0),
+            delivery_count=encode_uint(self._delivery_count),
+            link_credit=encode_uint(self.credit),
+            available=encode_uint(0),
             **more,
         )
 
@@ -150,7 +150,7 @@ LinkEnd = ReceivingEnd | SendingEnd
 
 
 class Session:
-    """The server's side of a session. It uses the client's numbers for channel and handles."""
+    """The server's side of a session, with the client's numbers for channel and handles."""
 
     def __init__(
         self,
@@ -165,48 +165,48 @@ class Session:
         self._on_attach = on_attach
         #: The ends of its links, by the handle of the client.
         self.links: dict[int, LinkEnd] = {}
-        self._next_incoming_id: int = begin.number("next_outgoing_id")
+        self._next_incoming_id: int = begin.get_number("next_outgoing_id")
         self._next_outgoing_id = 0
         self._next_delivery_id = 0
-        self._client_window: int = begin.number("incoming_window")
+        self._client_window: int = begin.get_number("incoming_window")
         self._unsettled: dict[int, tuple[SendingEnd, bytes]] = {}
         # Transfers that the client's window has no room for.
         self._waiting: deque[bytes] = deque()
         self.send(
             Performative.BEGIN,
-            remote_channel=ushort(begin.channel),
-            next_outgoing_id=uint(self._next_outgoing_id),
-            incoming_window=uint(_INCOMING_WINDOW),
-            outgoing_window=uint(_INCOMING_WINDOW),
-            handle_max=uint(_SERIAL),
+            remote_channel=encode_ushort(begin.channel),
+            next_outgoing_id=encode_uint(self._next_outgoing_id),
+            incoming_window=encode_uint(_INCOMING_WINDOW),
+            outgoing_window=encode_uint(_INCOMING_WINDOW),
+            handle_max=encode_uint(_SERIAL),
         )
 
     # --- what the ends of links ask for
 
     @property
     def has_room(self) -> bool:
-        """Whether a transfer would go out at once."""
+        """Return whether a transfer could be sent at once."""
         return self._client_window > 0 and not self._waiting
 
     def send(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
         """Send a frame on this session's channel."""
-        self._write(write_frame(performative, channel=self._channel, payload=payload, **fields))
+        self._write(build_frame(performative, channel=self._channel, payload=payload, **fields))
 
     def send_flow(self, **fields: bytes) -> None:
-        """Send the state of the session, and that of a link."""
+        """Send the state of the session and of a link."""
         self.send(
             Performative.FLOW,
-            next_incoming_id=uint(self._next_incoming_id),
-            incoming_window=uint(_INCOMING_WINDOW),
-            next_outgoing_id=uint(self._next_outgoing_id),
-            outgoing_window=uint(_INCOMING_WINDOW),
+            next_incoming_id=encode_uint(self._next_incoming_id),
+            incoming_window=encode_uint(_INCOMING_WINDOW),
+            next_outgoing_id=encode_uint(self._next_outgoing_id),
+            outgoing_window=encode_uint(_INCOMING_WINDOW),
             **fields,
         )
 
     def transfer(
         self, end: SendingEnd, handle: bytes, tag: bytes, payload: bytes, *, is_settled: bool
     ) -> None:
-        """Send a message, or what of it the client's window has room for; the rest follows."""
+        """Send the part of a message that fits the client's window; the rest follows later."""
         delivery_id = self._next_delivery_id
         self._next_delivery_id = (delivery_id + 1) & _SERIAL
         if not is_settled:
@@ -214,54 +214,53 @@ class Session:
         for start in range(0, max(len(payload), 1), self._payload_size):
             part = payload[start : start + self._payload_size]
             self._waiting.append(
-                write_frame(
+                build_frame(
                     Performative.TRANSFER,
                     channel=self._channel,
                     payload=part,
                     handle=handle,
-                    delivery_id=uint(delivery_id),
-                    delivery_tag=binary(tag),
-                    message_format=uint(0),
-                    settled=boolean(is_settled),
-                    more=boolean(start + len(part) < len(payload)),
+                    delivery_id=encode_uint(delivery_id),
+                    delivery_tag=encode_binary(tag),
+                    message_format=encode_uint(0),
+                    settled=encode_boolean(is_settled),
+                    more=encode_boolean(start + len(part) < len(payload)),
                 )
             )
         self._send_waiting()
 
     def accept(self, end: LinkEnd, max_message_size: int) -> None:
-        """Attach a link as the client asked: clients look for the termini that they named.
+        """Attach a link with the termini of the client's request, which clients check.
 
-        *max_message_size* in bytes, of what the client sends.
+        *max_message_size* is the limit in bytes for messages of the client.
         """
         attach = end.attach
         echoed = ("snd_settle_mode", "rcv_settle_mode", "source", "target")
         self._send_attach(
             end,
-            **{name: attach.encoded(name) for name in echoed},
-            max_message_size=number(Constructor.ULONG, max_message_size),
+            **{name: attach.get_encoded(name) for name in echoed},
+            max_message_size=encode_number(Constructor.ULONG, max_message_size),
         )
 
     def refuse(self, end: LinkEnd, condition: str, description: str) -> None:
-        """Detach a link with an error, after an attach without termini, as the standard has it.
+        """Attach a link without termini and detach it with an error, as the standard requires.
 
-        What the client has already sent on it is passed over.
+        Frames that the client has already sent on the link are ignored.
         """
-        self.links.pop(end.attach.number("handle"), None)
+        self.links.pop(end.attach.get_number("handle"), None)
         self._send_attach(end, source=NULL, target=NULL)
         self.send(
             Performative.DETACH,
-            handle=end.attach.encoded("handle"),
-            closed=boolean(True),
+            handle=end.attach.get_encoded("handle"),
+            closed=encode_boolean(True),
             error=encode_error(condition, description),
         )
 
     # --- what the connection has read
 
     def take(self, frame: Frame) -> None:
-        """Takes in a frame of this session. Raises `MalformedValue`.
+        """Handle a frame of this session. Raises `MalformedValue`.
 
-        What names a link that is not there belongs to one that was refused or detached a moment
-        ago.
+        A frame for an unknown link belongs to a link that was rejected or detached a moment ago.
         """
         match frame.performative:
             case Performative.ATTACH:
@@ -270,7 +269,7 @@ class Session:
                 self._handle_flow(frame)
             case Performative.TRANSFER:
                 self._next_incoming_id = (self._next_incoming_id + 1) & _SERIAL
-                end = self.links.get(frame.number("handle"))
+                end = self.links.get(frame.get_number("handle"))
                 if isinstance(end, ReceivingEnd):
                     end.take_transfer(frame)
             case Performative.DISPOSITION:
@@ -279,12 +278,12 @@ class Session:
                 self._detach(frame)
 
     def _attach(self, frame: Frame) -> None:
-        kind = SendingEnd if frame.flag("role") else ReceivingEnd
-        end = self.links[frame.number("handle")] = kind(self, frame)
+        kind = SendingEnd if frame.get_flag("role") else ReceivingEnd
+        end = self.links[frame.get_number("handle")] = kind(self, frame)
         self._on_attach(end)
 
     def _detach(self, frame: Frame) -> None:
-        end = self.links.pop(frame.number("handle"), None)
+        end = self.links.pop(frame.get_number("handle"), None)
         if end is None:
             return
         self._unsettled = {
@@ -293,15 +292,17 @@ class Session:
             if its_end is not end
         }
         self.send(
-            Performative.DETACH, handle=frame.encoded("handle"), closed=frame.encoded("closed")
+            Performative.DETACH,
+            handle=frame.get_encoded("handle"),
+            closed=frame.get_encoded("closed"),
         )
 
     def _handle_flow(self, frame: Frame) -> None:
-        known_to_client = frame.number("next_incoming_id")
+        known_to_client = frame.get_number("next_incoming_id")
         used = (self._next_outgoing_id - known_to_client) & _SERIAL
-        self._client_window = frame.number("incoming_window") - used
+        self._client_window = frame.get_number("incoming_window") - used
         self._send_waiting()
-        end = self.links.get(frame.number("handle", -1))
+        end = self.links.get(frame.get_number("handle", -1))
         if isinstance(end, SendingEnd):
             end.take_flow(frame)
 
@@ -312,25 +313,25 @@ class Session:
             self._next_outgoing_id = (self._next_outgoing_id + 1) & _SERIAL
 
     def _handle_disposition(self, frame: Frame) -> None:
-        outcome = read_outcome(frame.encoded("state"))
-        if not frame.flag("role") or outcome is None:
+        outcome = parse_outcome(frame.get_encoded("state"))
+        if not frame.get_flag("role") or outcome is None:
             return  # the client's word on its own messages, or none on ours: the locks stay
         for delivery_id in list(self._list_deliveries(frame)):
             end, tag = self._unsettled.pop(delivery_id)
             answer = end.on_outcome(tag, outcome)
-            if not frame.flag("settled"):
+            if not frame.get_flag("settled"):
                 self.send(
                     Performative.DISPOSITION,
-                    role=boolean(False),
-                    first=uint(delivery_id),
-                    last=uint(delivery_id),
-                    settled=boolean(True),
-                    state=answer.encoded(),
+                    role=encode_boolean(False),
+                    first=encode_uint(delivery_id),
+                    last=encode_uint(delivery_id),
+                    settled=encode_boolean(True),
+                    state=answer.encode(),
                 )
 
     def _list_deliveries(self, frame: Frame) -> Iterator[int]:
-        first = frame.number("first")
-        length = (frame.number("last", first) - first) & _SERIAL
+        first = frame.get_number("first")
+        length = (frame.get_number("last", first) - first) & _SERIAL
         if length == 0:
             return iter([first] if first in self._unsettled else [])
         return (each for each in self._unsettled if (each - first) & _SERIAL <= length)
@@ -338,11 +339,11 @@ class Session:
     def _send_attach(self, end: LinkEnd, **fields: bytes) -> None:
         is_sender = isinstance(end, SendingEnd)
         if is_sender:
-            fields["initial_delivery_count"] = uint(0)
+            fields["initial_delivery_count"] = encode_uint(0)
         self.send(
             Performative.ATTACH,
-            name=end.attach.encoded("name"),
-            handle=end.attach.encoded("handle"),
-            role=boolean(not is_sender),
+            name=end.attach.get_encoded("name"),
+            handle=end.attach.get_encoded("handle"),
+            role=encode_boolean(not is_sender),
             **fields,
         )

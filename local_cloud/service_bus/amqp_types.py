@@ -1,8 +1,8 @@
-"""The type system of AMQP 1.0: how values are encoded, and what encoded ones stand for.
+"""Encode and decode the types of AMQP 1.0.
 
-The standard's part 1 ("Types"), as far as a broker needs it. A value that the broker only passes
-on is kept encoded and never decoded, so that its type and width survive; writing returns bytes for
-the same reason: an encoded value is an ordinary building block of the next one.
+The module has the types of part 1 ("Types") that a broker needs. A value that the broker only
+passes on stays encoded, so that its type and width are kept. Encoders return bytes, because an
+encoded value is a part of the next one.
 """
 
 import struct
@@ -13,17 +13,17 @@ from uuid import UUID
 
 
 class MalformedValue(ValueError):
-    """The bytes are not an encoded value, or not one of the expected type."""
+    """The bytes are no encoded value, or not one of the expected type."""
 
 
 class Symbol(str):
-    """A name from a fixed set; on the wire a type of its own beside the string."""
+    """A name from a fixed set, which AMQP encodes with another type than a string."""
 
     __slots__ = ()
 
 
 class Constructor(IntEnum):
-    """The first byte of an encoded value, for the types that this service names itself."""
+    """The first byte of an encoded value, for the types that this service encodes."""
 
     DESCRIBED = 0x00
     NULL = 0x40
@@ -69,14 +69,14 @@ _UNREADABLE = (IndexError, KeyError, TypeError, ValueError, RecursionError, stru
 # --- reading
 
 
-def end_of(encoded: bytes, start: int = 0) -> int:
-    """Return where the value that begins at *start* ends. Raises `MalformedValue`."""
+def find_end(encoded: bytes, start: int = 0) -> int:
+    """Return the position after the value that begins at *start*. Raises `MalformedValue`."""
     try:
         while encoded[start] == Constructor.DESCRIBED:
             if encoded[start + 1] == Constructor.DESCRIBED:
                 raise MalformedValue("a descriptor cannot be described itself")
-            start = end_of(encoded, start + 1)
-        end = _end_of_content(encoded, start + 1, encoded[start])
+            start = find_end(encoded, start + 1)
+        end = _find_end_of_content(encoded, start + 1, encoded[start])
     except (IndexError, KeyError) as error:
         raise MalformedValue(f"no value can be read at byte {start}") from error
     if end > len(encoded):
@@ -85,23 +85,23 @@ def end_of(encoded: bytes, start: int = 0) -> int:
 
 
 def decode(encoded: bytes) -> Any:
-    """Return the value that *encoded* holds from end to end. Raises `MalformedValue`.
+    """Return the value of *encoded*, which must have no further bytes. Raises `MalformedValue`.
 
-    Strings are `str` and symbols `Symbol`, binaries `bytes`, timestamps milliseconds since 1970; a
-    described value is the pair of its descriptor and itself. Decimals stay bytes.
+    Strings become `str`, symbols `Symbol`, binaries `bytes`, and timestamps milliseconds since
+    1970. A described value is the pair of its descriptor and its value. Decimals stay bytes.
     """
-    if end_of(encoded) != len(encoded):
+    if find_end(encoded) != len(encoded):
         raise MalformedValue("there is something behind the value")
     try:
-        return _value(encoded, 0)
+        return _decode_value(encoded, 0)
     except _UNREADABLE as error:
         raise MalformedValue(f"a value cannot be decoded: {error!r}") from error
 
 
-def elements(encoded: bytes) -> list[bytes]:
-    """Return the elements of an encoded list, or the keys and values of a map, still encoded.
+def split_elements(encoded: bytes) -> list[bytes]:
+    """Return the encoded elements of a list, or the encoded keys and values of a map.
 
-    Null is an empty list, as the standard has it of fields. Raises `MalformedValue`.
+    Null is an empty list, as the standard says for fields. Raises `MalformedValue`.
     """
     try:
         constructor = encoded[0]
@@ -116,15 +116,15 @@ def elements(encoded: bytes) -> list[bytes]:
     found: list[bytes] = []
     position = 1 + 2 * width
     for _ in range(count):
-        end = end_of(encoded, position)
+        end = find_end(encoded, position)
         found.append(encoded[position:end])
         position = end
     return found
 
 
-def entries(encoded: bytes) -> dict[Any, bytes]:
-    """Return the entries of an encoded map: keys decoded, values not. Raises `MalformedValue`."""
-    parts = elements(encoded)
+def split_entries(encoded: bytes) -> dict[Any, bytes]:
+    """Return the entries of a map: keys decoded, values encoded. Raises `MalformedValue`."""
+    parts = split_elements(encoded)
     keys = [decode(key) for key in parts[::2]]
     try:
         return dict(zip(keys, parts[1::2], strict=True))
@@ -132,38 +132,37 @@ def entries(encoded: bytes) -> dict[Any, bytes]:
         raise MalformedValue("not a map") from error
 
 
-def described_value(encoded: bytes) -> tuple[int, bytes]:
-    """Return the numeric descriptor of a described value, and the value itself, still encoded.
+def split_described(encoded: bytes) -> tuple[int, bytes]:
+    """Return the numeric descriptor of a described value, and the encoded value.
 
-    Raises `MalformedValue`, also for the symbolic descriptors that the standard allows beside the
-    numeric ones: no client of Service Bus sends them.
+    Raises `MalformedValue`, also for symbolic descriptors, which no client of Service Bus sends.
     """
     if encoded[:1] != bytes([Constructor.DESCRIBED]):
         raise MalformedValue("the value is not described")
-    end = end_of(encoded, 1)
+    end = find_end(encoded, 1)
     descriptor = decode(encoded[1:end])
     if not isinstance(descriptor, int):
         raise MalformedValue(f"the descriptor {descriptor!r} is not a number")
     return descriptor, encoded[end:]
 
 
-def text(encoded: bytes) -> str | None:
-    """Return an encoded string or symbol, or None for null. Raises `MalformedValue`."""
+def decode_text(encoded: bytes) -> str | None:
+    """Return the text of a string or symbol, or None for null. Raises `MalformedValue`."""
     value = decode(encoded)
     if not isinstance(value, str | None):
         raise MalformedValue(f"{value!r} is not a text")
     return value
 
 
-def content(encoded: bytes) -> bytes:
-    """Return the bytes of an encoded binary, string or symbol. Raises `MalformedValue`."""
+def decode_bytes(encoded: bytes) -> bytes:
+    """Return the bytes of a binary, string or symbol. Raises `MalformedValue`."""
     width = _SIZE_WIDTHS.get(encoded[0] >> 4) if encoded else None
     if width is None or encoded[0] >> 4 not in {0xA, 0xB}:
         raise MalformedValue("the value holds no bytes")
     return encoded[1 + width :]
 
 
-def _end_of_content(encoded: bytes, start: int, constructor: int) -> int:
+def _find_end_of_content(encoded: bytes, start: int, constructor: int) -> int:
     kind = constructor >> 4
     width = _SIZE_WIDTHS.get(kind)
     if width is None:
@@ -173,20 +172,20 @@ def _end_of_content(encoded: bytes, start: int, constructor: int) -> int:
     return start + width + int.from_bytes(encoded[start : start + width])
 
 
-def _value(encoded: bytes, start: int) -> Any:
+def _decode_value(encoded: bytes, start: int) -> Any:
     constructor = encoded[start]
     if constructor == Constructor.DESCRIBED:
-        end = end_of(encoded, start + 1)
-        return _value(encoded, start + 1), _value(encoded, end)
-    return _content(encoded, start + 1, constructor)
+        end = find_end(encoded, start + 1)
+        return _decode_value(encoded, start + 1), _decode_value(encoded, end)
+    return _decode_content(encoded, start + 1, constructor)
 
 
-def _content(encoded: bytes, start: int, constructor: int) -> Any:
+def _decode_content(encoded: bytes, start: int, constructor: int) -> Any:
     if constructor in _CONSTANTS:
         return [] if constructor == 0x45 else _CONSTANTS[constructor]
     if constructor in _NUMBERS:
         return struct.unpack_from(_NUMBERS[constructor], encoded, start)[0]
-    end = _end_of_content(encoded, start, constructor)
+    end = _find_end_of_content(encoded, start, constructor)
     if end > len(encoded):
         raise MalformedValue("the value is cut off")
     width = _SIZE_WIDTHS.get(constructor >> 4, 0)
@@ -195,32 +194,32 @@ def _content(encoded: bytes, start: int, constructor: int) -> Any:
         return _PLAIN[constructor](inner)
     match constructor >> 4:
         case 0xC | 0xD:
-            parts = _sequence(inner, width)
+            parts = _decode_sequence(inner, width)
             is_map = constructor & 1
             return dict(zip(parts[::2], parts[1::2], strict=True)) if is_map else parts
         case 0xE | 0xF:
-            return _array(inner, width)
+            return _decode_array(inner, width)
     raise MalformedValue(f"0x{constructor:02x} is no constructor")
 
 
-def _sequence(inner: bytes, width: int) -> list[Any]:
+def _decode_sequence(inner: bytes, width: int) -> list[Any]:
     position = width
     values: list[Any] = []
     for _ in range(int.from_bytes(inner[:width])):
-        values.append(_value(inner, position))
-        position = end_of(inner, position)
+        values.append(_decode_value(inner, position))
+        position = find_end(inner, position)
     return values
 
 
-def _array(inner: bytes, width: int) -> list[Any]:
+def _decode_array(inner: bytes, width: int) -> list[Any]:
     count = int.from_bytes(inner[:width])
     position, constructor = width + 1, inner[width]
     if count > len(inner) or constructor == Constructor.DESCRIBED:
         raise MalformedValue("arrays of nothing, or of described values, are not read here")
     values: list[Any] = []
     for _ in range(count):
-        values.append(_content(inner, position, constructor))
-        position = _end_of_content(inner, position, constructor)
+        values.append(_decode_content(inner, position, constructor))
+        position = _find_end_of_content(inner, position, constructor)
     return values
 
 
@@ -229,81 +228,84 @@ def _array(inner: bytes, width: int) -> list[Any]:
 NULL = bytes([Constructor.NULL])
 
 
-def boolean(value: bool) -> bytes:
+def encode_boolean(value: bool) -> bytes:
     """Return an encoded boolean."""
     return bytes([Constructor.TRUE if value else Constructor.FALSE])
 
 
-def number(constructor: Constructor, value: int) -> bytes:
-    """Return *value* as the number that *constructor* names. `ValueError` if it does not fit."""
+def encode_number(constructor: Constructor, value: int) -> bytes:
+    """Return *value* as a number of the type *constructor*.
+
+    Raises `ValueError` if the value does not fit.
+    """
     try:
         return bytes([constructor]) + struct.pack(_NUMBERS[constructor], value)
     except struct.error as error:
         raise ValueError(f"{value} is no {constructor.name.lower()}") from error
 
 
-def ubyte(value: int) -> bytes:
-    """Return an encoded number of 8 bits."""
-    return number(Constructor.UBYTE, value)
+def encode_ubyte(value: int) -> bytes:
+    """Return an encoded unsigned number of 8 bits."""
+    return encode_number(Constructor.UBYTE, value)
 
 
-def ushort(value: int) -> bytes:
-    """Return an encoded number of 16 bits."""
-    return number(Constructor.USHORT, value)
+def encode_ushort(value: int) -> bytes:
+    """Return an encoded unsigned number of 16 bits."""
+    return encode_number(Constructor.USHORT, value)
 
 
-def uint(value: int) -> bytes:
-    """Return an encoded number of 32 bits."""
-    return number(Constructor.UINT, value)
+def encode_uint(value: int) -> bytes:
+    """Return an encoded unsigned number of 32 bits."""
+    return encode_number(Constructor.UINT, value)
 
 
-def int32(value: int) -> bytes:
-    """Return an encoded number of 32 bits with a sign."""
-    return number(Constructor.INT, value)
+def encode_int32(value: int) -> bytes:
+    """Return an encoded signed number of 32 bits."""
+    return encode_number(Constructor.INT, value)
 
 
-def long(value: int) -> bytes:
-    """Return an encoded number of 64 bits with a sign."""
-    return number(Constructor.LONG, value)
+def encode_long(value: int) -> bytes:
+    """Return an encoded signed number of 64 bits."""
+    return encode_number(Constructor.LONG, value)
 
 
-def timestamp(milliseconds: int) -> bytes:
-    """Return an encoded moment, in milliseconds since 1970."""
-    return number(Constructor.TIMESTAMP, milliseconds)
+def encode_timestamp(milliseconds: int) -> bytes:
+    """Return an encoded time in milliseconds since 1970."""
+    return encode_number(Constructor.TIMESTAMP, milliseconds)
 
 
-def uuid(value: UUID) -> bytes:
+def encode_uuid(value: UUID) -> bytes:
     """Return an encoded UUID."""
     return bytes([Constructor.UUID]) + value.bytes
 
 
-def binary(value: bytes) -> bytes:
-    """Return encoded bytes."""
+def encode_binary(value: bytes) -> bytes:
+    """Return an encoded binary."""
     return _encode_with_size(0xA0, value)
 
 
-def string(value: str) -> bytes:
+def encode_string(value: str) -> bytes:
     """Return an encoded string."""
     return _encode_with_size(0xA1, value.encode())
 
 
-def symbol(value: str) -> bytes:
-    """Return an encoded symbol; its characters are ASCII."""
+def encode_symbol(value: str) -> bytes:
+    """Return an encoded symbol; its characters must be ASCII."""
     return _encode_with_size(0xA3, value.encode("ascii"))
 
 
-def list_of(values: Sequence[bytes]) -> bytes:
+def encode_list(values: Sequence[bytes]) -> bytes:
     """Return an encoded list of encoded *values*."""
     return _encode_compound(0xC0, len(values), b"".join(values))
 
 
-def map_of(values: Mapping[bytes, bytes]) -> bytes:
+def encode_map(values: Mapping[bytes, bytes]) -> bytes:
     """Return an encoded map of encoded keys and values."""
     return _encode_compound(0xC1, 2 * len(values), b"".join(_flatten(values)))
 
 
 def encode_array(values: Sequence[bytes], constructor: int) -> bytes:
-    """Return an encoded array of encoded *values*, each of which has that *constructor*."""
+    """Return an encoded array of encoded *values*, which all have this *constructor*."""
     if any(value[0] != constructor for value in values):
         raise ValueError(f"the values of an array all begin with 0x{constructor:02x}")
     inner = bytes([constructor]) + b"".join(value[1:] for value in values)
@@ -311,7 +313,7 @@ def encode_array(values: Sequence[bytes], constructor: int) -> bytes:
 
 
 def encode_described(descriptor: int, encoded: bytes) -> bytes:
-    """Return an encoded value behind a numeric descriptor, which has to fit into a byte."""
+    """Return an encoded value after a numeric descriptor below 256."""
     return bytes([Constructor.DESCRIBED, Constructor.ULONG_SMALL, descriptor]) + encoded
 
 

@@ -1,7 +1,7 @@
-"""Reads the queues from a file in the shape of the Service Bus emulator's `Config.json`.
+"""Read the queues from a file in the format of the Service Bus emulator's `Config.json`.
 
-The same file starts Microsoft's own emulator where Docker exists. What this service does not
-offer is refused when the file is read, with the name of the property, never ignored.
+The same file can start Microsoft's emulator in Docker. A property that this service does not
+support is rejected by name, and never ignored.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ PRODUCT_QUEUES = Path(__file__).with_name("queues.json")
 
 
 class InvalidConfiguration(ValueError):
-    """The configuration file asks for something that this service does not offer."""
+    """The configuration file uses a feature that this service does not support."""
 
 
 class _Section(BaseModel):
@@ -81,10 +81,10 @@ class _Configuration(_Section):
 
 
 def read_configuration(path: Path) -> Sequence[QueueSettings]:
-    """Return the queues that the file at *path* describes.
+    """Return the queues of the configuration file at *path*.
 
-    Raises `InvalidConfiguration` for a file that is not such a configuration, that asks for
-    topics, sessions or forwarding, or that names one queue twice; `OSError` if it can't be read.
+    Raises `InvalidConfiguration` if the file is no such configuration, uses topics, sessions or
+    forwarding, or names one queue twice. Raises `OSError` if it cannot be read.
     """
     try:
         configuration = _Configuration.model_validate_json(path.read_bytes())

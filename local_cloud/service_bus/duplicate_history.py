@@ -1,4 +1,4 @@
-"""Remembers the MessageIds of a queue for the time in which the same one is a duplicate."""
+"""Keep the MessageIds of a queue during its duplicate detection window."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -7,20 +7,20 @@ from typing import Protocol
 
 
 class HistoryJournal(Protocol):
-    """Keeps the MessageIds beyond the process."""
+    """Stores the MessageIds, so that they outlive the process."""
 
     def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
-        """Keep a MessageId."""
+        """Store a MessageId."""
 
     def forget(self, queue: str, message_id: str) -> None:
-        """Drop one whose time has passed."""
+        """Remove a MessageId whose window has ended."""
 
 
 class DuplicateHistory:
     """The MessageIds of one queue, oldest first.
 
-    The window runs from the first message of an id; a duplicate does not prolong it, nor does it
-    matter what became of that message.
+    The window begins with the first message of an id. Duplicates do not extend it, and the result
+    of the message does not matter.
     """
 
     def __init__(self, queue: str, window: timedelta | None, journal: HistoryJournal) -> None:
@@ -29,11 +29,11 @@ class DuplicateHistory:
         self._journal = journal
         self._seen: OrderedDict[str, datetime] = OrderedDict()
 
-    def has_seen(self, message_id: str | None, now: datetime) -> bool:
-        """Say whether *message_id* is a duplicate; if it is not, it is remembered from now on."""
+    def check_and_record(self, message_id: str | None, now: datetime) -> bool:
+        """Return whether *message_id* is a duplicate; if not, record it."""
         if self._window is None or message_id is None:
             return False
-        self._forget_before(now - self._window)
+        self._remove_before(now - self._window)
         if message_id in self._seen:
             return True
         self._seen[message_id] = now
@@ -41,10 +41,10 @@ class DuplicateHistory:
         return False
 
     def restore(self, seen: Iterable[tuple[str, datetime]]) -> None:
-        """Take back what the journal kept, in any order."""
+        """Restore the stored MessageIds, in any order."""
         self._seen = OrderedDict(sorted(seen, key=lambda entry: entry[1]))
 
-    def _forget_before(self, limit: datetime) -> None:
+    def _remove_before(self, limit: datetime) -> None:
         while self._seen:
             message_id, seen_at = next(iter(self._seen.items()))
             if seen_at > limit:

@@ -1,4 +1,4 @@
-"""Runs the service on a thread of its own, for tests and for a local cloud in one process."""
+"""Run the service on a separate thread, for tests and for a local cloud in one process."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from local_cloud.service_bus.queue_settings import QueueSettings
 from local_cloud.service_bus.server import ServiceBusServer, open_server
 
 
-def utc_now() -> datetime:
+def get_utc_now() -> datetime:
     """Return the time of this machine."""
     return datetime.now(UTC)
 
 
 def build_connection_string(port: int) -> str:
-    """Return what `ServiceBusClient.from_connection_string` takes to reach *port* here."""
+    """Return the connection string of the SDK for *port* on this machine."""
     return (
         f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=local;SharedAccessKey=local;"
         "UseDevelopmentEmulator=true;"
@@ -30,10 +30,10 @@ def build_connection_string(port: int) -> str:
 
 
 class LocalServiceBus:
-    """Queues on 127.0.0.1 for as long as its `with` block lasts, which it enters once.
+    """Queues on 127.0.0.1 while its `with` block runs, which can be entered once.
 
-    *queues* is a configuration file or the settings themselves; without a *database* the
-    messages live in memory; a *port* of 0 takes a free one.
+    *queues* is a configuration file or the settings. Without a *database*, the messages are in
+    memory. A *port* of 0 selects a free one.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class LocalServiceBus:
         database: Path | None = None,
         *,
         port: int = 0,
-        clock: Clock = utc_now,
+        clock: Clock = get_utc_now,
     ) -> None:
         self._queues = read_configuration(queues) if isinstance(queues, Path) else queues
         self._database = database
@@ -71,24 +71,24 @@ class LocalServiceBus:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port of the server."""
         return self._server.result().port
 
     @property
     def connection_string(self) -> str:
-        """What `ServiceBusClient.from_connection_string` takes."""
+        """The connection string for the SDK."""
         return build_connection_string(self.port)
 
-    def counts(self, queue: str) -> QueueCounts:
-        """Return how many messages *queue* holds. Raises `EntityNotFound`."""
+    def count_messages(self, queue: str) -> QueueCounts:
+        """Return the numbers of messages in *queue*. Raises `EntityNotFound`."""
 
         async def count() -> QueueCounts:
-            return self._server.result().namespace.queue(queue).counts()
+            return self._server.result().namespace.get_queue(queue).count_messages()
 
         return asyncio.run_coroutine_threadsafe(count(), self._loop).result()
 
-    def clock_moved(self) -> None:
-        """Look at the clock again, at once, after somebody has moved it."""
+    def apply_clock_change(self) -> None:
+        """Read the clock again at once, after a test has changed it."""
         self._loop.call_soon_threadsafe(self._server.result().end_turn_soon)
 
     def _run(self) -> None:

@@ -1,7 +1,7 @@
-"""Answers the requests that clients send to a queue's `$management` node.
+"""Answer the requests of clients to a queue's `$management` node.
 
 Operations, request maps and reply maps are those of Service Bus ("AMQP request-response
-operations"). One that this service does not offer is answered with 501, never ignored.
+operations"). An operation that this service does not support is answered with 501.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,27 +10,27 @@ from typing import Any
 from local_cloud.service_bus.amqp_links import parse_amendment
 from local_cloud.service_bus.amqp_message import (
     AmqpRequest,
-    amqp_timestamp,
-    read_sent,
-    write_delivery,
-    write_message,
+    build_delivery,
+    build_reply,
+    encode_time,
+    parse_sent_message,
 )
 from local_cloud.service_bus.amqp_types import (
     NULL,
     Constructor,
-    binary,
     decode,
-    elements,
+    decode_text,
     encode_array,
-    entries,
-    int32,
-    list_of,
-    long,
-    map_of,
-    string,
-    symbol,
-    text,
-    uuid,
+    encode_binary,
+    encode_int32,
+    encode_list,
+    encode_long,
+    encode_map,
+    encode_string,
+    encode_symbol,
+    encode_uuid,
+    split_elements,
+    split_entries,
 )
 from local_cloud.service_bus.queue_messages import DeadLettering, MessageLockLost, MessageNotFound
 from local_cloud.service_bus.queue_model import Queue
@@ -45,51 +45,53 @@ _Reply = dict[str, bytes] | None
 
 
 class _NotOffered(ValueError):
-    """The operation exists in Service Bus, but not here."""
+    """The operation exists in Service Bus, but is not supported here."""
 
 
-def answer(queue: Queue, request: AmqpRequest) -> bytes:
-    """Return the reply to *request*; refusals, too, are replies."""
+def answer_request(queue: Queue, request: AmqpRequest) -> bytes:
+    """Return the reply to *request*; errors are replies, too."""
     operation = str(request.properties.get("operation"))
     try:
         perform = _OPERATIONS.get(operation.removeprefix(_OPERATION_PREFIX))
         if perform is None:
             raise _NotOffered(f"the operation {operation} is not offered here")
-        body = perform(queue, entries(request.body))
+        body = perform(queue, split_entries(request.body))
     except _NotOffered as error:
-        return _build_refusal(request, 501, "amqp:not-implemented", str(error))
+        return _build_error_reply(request, 501, "amqp:not-implemented", str(error))
     except MessageLockLost as error:
-        return _build_refusal(request, 410, "com.microsoft:message-lock-lost", str(error))
+        return _build_error_reply(request, 410, "com.microsoft:message-lock-lost", str(error))
     except MessageNotFound as error:
-        return _build_refusal(request, 404, "com.microsoft:message-not-found", str(error))
+        return _build_error_reply(request, 404, "com.microsoft:message-not-found", str(error))
     except (KeyError, TypeError, ValueError) as error:
         why = f"the request of {operation} cannot be read: {error!r}"
-        return _build_refusal(request, 400, "com.microsoft:argument-error", why)
+        return _build_error_reply(request, 400, "com.microsoft:argument-error", why)
     if body is None:
-        return _reply(request, 204, "No Content", {})
-    return _reply(request, 200, "OK", body)
+        return _build_reply(request, 204, "No Content", {})
+    return _build_reply(request, 200, "OK", body)
 
 
-def _build_refusal(request: AmqpRequest, status: int, condition: str, description: str) -> bytes:
-    return _reply(request, status, description, {}, errorCondition=symbol(condition))
+def _build_error_reply(
+    request: AmqpRequest, status: int, condition: str, description: str
+) -> bytes:
+    return _build_reply(request, status, description, {}, errorCondition=encode_symbol(condition))
 
 
-def _reply(
+def _build_reply(
     request: AmqpRequest, status: int, description: str, body: Mapping[str, bytes], **more: bytes
 ) -> bytes:
-    return write_message(
+    return build_reply(
         correlation_id=request.message_id,
         properties={
-            "statusCode": int32(status),
-            "statusDescription": string(description),
+            "statusCode": encode_int32(status),
+            "statusDescription": encode_string(description),
             **more,
         },
-        body=map_of({string(name): value for name, value in body.items()}),
+        body=encode_map({encode_string(name): value for name, value in body.items()}),
     )
 
 
 def _renew_locks(queue: Queue, request: _Request) -> _Reply:
-    ends = [amqp_timestamp(queue.renew_lock(token)) for token in decode(request["lock-tokens"])]
+    ends = [encode_time(queue.renew_lock(token)) for token in decode(request["lock-tokens"])]
     return {"expirations": encode_array(ends, Constructor.TIMESTAMP)}
 
 
@@ -98,12 +100,17 @@ def _peek(queue: Queue, request: _Request) -> _Reply:
     messages = queue.peek(int(first), int(count))
     if not messages:
         return None
-    return {"messages": list_of([_map(message=write_delivery(each)) for each in messages])}
+    return {
+        "messages": encode_list([_decode_map(message=build_delivery(each)) for each in messages])
+    }
 
 
 def _schedule(queue: Queue, request: _Request) -> _Reply:
-    sent = [read_sent(decode(entries(each)["message"])) for each in elements(request["messages"])]
-    numbers = [long(queue.enqueue(message)) for message in sent]
+    sent = [
+        parse_sent_message(decode(split_entries(each)["message"]))
+        for each in split_elements(request["messages"])
+    ]
+    numbers = [encode_long(queue.enqueue(message)) for message in sent]
     return {"sequence-numbers": encode_array(numbers, Constructor.LONG)}
 
 
@@ -119,19 +126,19 @@ def _receive_deferred(queue: Queue, request: _Request) -> _Reply:
     for message in messages:
         if decode(request["receiver-settle-mode"]) == _RECEIVE_AND_DELETE:
             queue.delete(message)
-            received.append(_map(message=write_delivery(message)))
+            received.append(_decode_map(message=build_delivery(message)))
         else:
             lock = queue.lock(message)
             encoded = {
-                string("lock-token"): uuid(lock.token),
-                string("message"): binary(write_delivery(message, lock)),
+                encode_string("lock-token"): encode_uuid(lock.token),
+                encode_string("message"): encode_binary(build_delivery(message, lock)),
             }
-            received.append(map_of(encoded))
-    return {"messages": list_of(received)}
+            received.append(encode_map(encoded))
+    return {"messages": encode_list(received)}
 
 
 def _update_disposition(queue: Queue, request: _Request) -> _Reply:
-    amend = parse_amendment(entries(request.get("properties-to-modify", NULL)))
+    amend = parse_amendment(split_entries(request.get("properties-to-modify", NULL)))
     tokens = decode(request["lock-tokens"])
     match decode(request["disposition-status"]):
         case "completed":
@@ -145,8 +152,8 @@ def _update_disposition(queue: Queue, request: _Request) -> _Reply:
                 queue.defer(token, amend)
         case "suspended":
             dead_lettering = DeadLettering(
-                reason=text(request.get("deadletter-reason", NULL)),
-                description=text(request.get("deadletter-description", NULL)),
+                reason=decode_text(request.get("deadletter-reason", NULL)),
+                description=decode_text(request.get("deadletter-description", NULL)),
             )
             for token in tokens:
                 queue.dead_letter(token, dead_lettering, amend)
@@ -165,5 +172,5 @@ _OPERATIONS: dict[str, Callable[[Queue, _Request], _Reply]] = {
 }
 
 
-def _map(*, message: bytes) -> bytes:
-    return map_of({string("message"): binary(message)})
+def _decode_map(*, message: bytes) -> bytes:
+    return encode_map({encode_string("message"): encode_binary(message)})

@@ -1,4 +1,4 @@
-"""The queues of the one namespace, found by the addresses that AMQP links name."""
+"""Find the queues of the one namespace by the addresses of AMQP links."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -9,11 +9,11 @@ from local_cloud.service_bus.queue_store import SqliteQueueStore
 
 
 class EntityNotFound(LookupError):
-    """The namespace has no queue at that address."""
+    """The namespace has no queue at this address."""
 
 
 class Namespace:
-    """All queues and their dead-letter queues, with what the store kept of them."""
+    """All queues and their dead-letter queues, with the messages that the store has kept."""
 
     def __init__(
         self, queues: Iterable[QueueSettings], clock: Clock, store: SqliteQueueStore
@@ -25,15 +25,15 @@ class Namespace:
                 if each is not None:
                     self._queues[each.name] = each
                     each.restore(
-                        store.messages(each.name),
-                        store.seen_message_ids(each.name),
-                        store.last_sequence_number(each.name),
+                        store.read_messages(each.name),
+                        store.read_message_ids(each.name),
+                        store.read_last_sequence_number(each.name),
                     )
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(self._queues.values())
 
-    def queue(self, path: str) -> Queue:
+    def get_queue(self, path: str) -> Queue:
         """Return the queue at *path*, such as `Name` or `name/$DeadLetterQueue`, in any case.
 
         Raises `EntityNotFound`.
@@ -44,11 +44,11 @@ class Namespace:
         return queue
 
     def advance(self) -> None:
-        """Does in every queue what time has brought."""
+        """Apply the effects of time in every queue."""
         for queue in self:
             queue.advance()
 
-    def next_change(self) -> datetime | None:
-        """Return when `advance` will have something to do, or None."""
-        changes = (queue.next_change() for queue in self)
+    def find_next_change(self) -> datetime | None:
+        """Return when `advance` next has an effect, or None."""
+        changes = (queue.find_next_change() for queue in self)
         return min((change for change in changes if change is not None), default=None)

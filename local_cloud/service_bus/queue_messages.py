@@ -1,4 +1,4 @@
-"""The values that the queue model works with; the payload stays the bytes that were sent."""
+"""The values of the queue model; the payload is always the bytes of the sender."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
-    """A message as it arrives, with the few things that the broker itself must know of it."""
+    """A received message with the members that the broker needs."""
 
     #: The encoded AMQP message, untouched.
     payload: bytes
@@ -23,7 +23,7 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLettering:
-    """Why a message is in the dead-letter queue."""
+    """The reason why a message is in the dead-letter queue."""
 
     #: The property `DeadLetterReason`.
     reason: str | None
@@ -36,7 +36,7 @@ Amendment = Callable[[bytes], bytes]
 
 
 class MessageState(StrEnum):
-    """Where a message stands, as a look without a lock (peek) reports it."""
+    """The state of a message, as a peek reports it."""
 
     #: Also while it is locked.
     ACTIVE = "active"
@@ -47,7 +47,7 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
-    """A message with all that a queue keeps of it."""
+    """A message with all data that a queue keeps about it."""
 
     #: Unique in its queue and the dead-letter queue of that; gives the order of delivery.
     sequence_number: int
@@ -70,7 +70,7 @@ class QueuedMessage:
 
     @property
     def state(self) -> MessageState:
-        """What a peek reports: a locked message counts as active."""
+        """The state that a peek reports; a locked message is active."""
         if self.scheduled_for is not None:
             return MessageState.SCHEDULED
         return MessageState.DEFERRED if self.is_deferred else MessageState.ACTIVE
@@ -78,7 +78,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """The claim of one receiver on one message."""
+    """The lock of one receiver on one message."""
 
     #: The message that it is on.
     sequence_number: int
@@ -90,7 +90,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueCounts:
-    """How many messages a queue holds."""
+    """The numbers of messages in a queue."""
 
     #: Ready to be received.
     active: int = 0
@@ -105,8 +105,8 @@ class QueueCounts:
 
 
 class MessageLockLost(LookupError):
-    """The lock on the message is gone: it expired, or the message was settled already."""
+    """The lock on the message has expired, or the message was already settled."""
 
 
 class MessageNotFound(LookupError):
-    """The queue has no such message of that sequence number."""
+    """The queue has no such message with this sequence number."""

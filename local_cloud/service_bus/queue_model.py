@@ -1,8 +1,8 @@
-"""What a Service Bus queue does, without any network: locks, delivery counts, schedules, expiry.
+"""Model a Service Bus queue without a network: locks, delivery counts, schedules, expiry.
 
-The model is sync, takes its time from a clock that is handed in, and tells a journal of every
-change that must outlive the process. Locks are not among these: after a restart every message
-that was locked can be received again, and its delivery count is what it was.
+The model is synchronous. It gets the time from a clock, and reports every lasting change to a
+journal. Locks are not lasting: after a restart, every locked message can be received again, with
+its earlier delivery count.
 """
 
 import heapq
@@ -31,20 +31,20 @@ Clock = Callable[[], datetime]
 
 
 class Journal(HistoryJournal, Protocol):
-    """Keeps what a queue must not forget, from the next commit on."""
+    """Stores the changes of a queue with the next commit."""
 
     def save(self, queue: str, message: QueuedMessage) -> None:
-        """Keep *message*, in place of what was kept under its sequence number."""
+        """Store *message* in place of the one with the same sequence number."""
 
     def remove(self, queue: str, sequence_number: int) -> None:
-        """Forget the message of that number."""
+        """Remove the message with this sequence number."""
 
     def count_up(self, queue: str, last_sequence_number: int) -> None:
-        """Keep the last number given out, so that none is given out twice."""
+        """Store the last assigned sequence number, so that no number is assigned twice."""
 
 
 class Queue:
-    """One queue, or the dead-letter queue of one: that has no dead-letter queue of its own."""
+    """A queue or a dead-letter queue; the latter has no dead-letter queue."""
 
     def __init__(
         self,
@@ -76,13 +76,13 @@ class Queue:
     # --- sending
 
     def enqueue(self, sent: SentMessage) -> int:
-        """Take a message in and return its sequence number.
+        """Add a message and return its sequence number.
 
-        A duplicate is dropped without a sign, as Service Bus does: its number leads nowhere.
+        A duplicate is dropped silently, as in Service Bus; its number belongs to no message.
         """
         now = self._now()
         number = self._assign_next_number()
-        if self._history.has_seen(sent.message_id, now):
+        if self._history.check_and_record(sent.message_id, now):
             return number
         scheduled_for = sent.scheduled_for
         message = QueuedMessage(
@@ -99,7 +99,7 @@ class Queue:
         return number
 
     def cancel_scheduled(self, sequence_number: int) -> None:
-        """Remove a scheduled message. Raises `MessageNotFound` if it is none, or no longer."""
+        """Remove a scheduled message. Raises `MessageNotFound` if it is not scheduled."""
         self.advance()
         message = self._messages.get(sequence_number)
         if message is None or message.scheduled_for is None:
@@ -109,22 +109,22 @@ class Queue:
     # --- receiving and settling
 
     def receive(self) -> tuple[QueuedMessage, Lock] | None:
-        """Lock the oldest message that can be received and return it, or None."""
+        """Lock and return the oldest available message, or return None."""
         message = self._take()
         return None if message is None else (message, self.lock(message))
 
     def receive_and_delete(self) -> QueuedMessage | None:
-        """Remove the oldest message that can be received and return it, or None."""
+        """Remove and return the oldest available message, or return None."""
         message = self._take()
         if message is not None:
             self._drop(message.sequence_number)
         return message
 
     def receive_deferred(self, sequence_numbers: Sequence[int]) -> list[QueuedMessage]:
-        """Return the deferred messages of these numbers, for `lock` or `delete` to take.
+        """Return the deferred messages with these numbers, for `lock` or `delete`.
 
-        One whose time is up expires now: until somebody asks for it, a deferred message stays.
-        Raises `MessageNotFound` if one of them is not there, is not deferred or is locked.
+        A deferred message expires only when it is requested. Raises `MessageNotFound` if a message
+        is missing, not deferred, or locked.
         """
         self.advance()
         found = [self._messages.get(number) for number in sequence_numbers]
@@ -137,7 +137,7 @@ class Queue:
         return [message for message in found if message is not None]
 
     def lock(self, message: QueuedMessage) -> Lock:
-        """Lock a message of `receive_deferred`."""
+        """Lock a message that `receive_deferred` has returned."""
         lock = Lock(
             sequence_number=message.sequence_number,
             token=uuid4(),
@@ -147,11 +147,11 @@ class Queue:
         return lock
 
     def delete(self, message: QueuedMessage) -> None:
-        """Remove a message of `receive_deferred`."""
+        """Remove a message that `receive_deferred` has returned."""
         self._drop(message.sequence_number)
 
     def renew_lock(self, token: UUID) -> datetime:
-        """Start the lock's time again and return its new end. Raises `MessageLockLost`."""
+        """Renew the lock and return its new end. Raises `MessageLockLost`."""
         self.advance()
         lock = self._locks.get(token)
         if lock is None:
@@ -165,7 +165,7 @@ class Queue:
         self._drop(self._unlock(token))
 
     def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
-        """Give the locked message back as a failed delivery. Raises `MessageLockLost`.
+        """Make the locked message available after a failed delivery. Raises `MessageLockLost`.
 
         A message that was deferred is deferred again.
         """
@@ -174,7 +174,7 @@ class Queue:
         self._fail(number)
 
     def defer(self, token: UUID, amend: Amendment | None = None) -> None:
-        """Set the locked message aside, to be received by its number only.
+        """Defer the locked message, so that only its number can receive it.
 
         Raises `MessageLockLost`.
         """
@@ -183,7 +183,7 @@ class Queue:
         self._save(replace(self._messages[number], is_deferred=True))
 
     def release(self, token: UUID) -> None:
-        """Give the locked message back as if never delivered. Raises `MessageLockLost`."""
+        """Make the locked message available as if never delivered. Raises `MessageLockLost`."""
         self._give_back(self._unlock(token))
 
     def dead_letter(
@@ -191,7 +191,7 @@ class Queue:
     ) -> None:
         """Move the locked message to the dead-letter queue. Raises `MessageLockLost`.
 
-        In a dead-letter queue the message stays and takes the new reason.
+        In a dead-letter queue, the message stays and gets the new reason.
         """
         number = self._unlock(token)
         self._amend(number, amend)
@@ -200,13 +200,13 @@ class Queue:
     # --- looking
 
     def peek(self, from_sequence_number: int, count: int) -> list[QueuedMessage]:
-        """Return up to *count* messages in order, locked and scheduled ones too."""
+        """Return up to *count* messages in order, including locked and scheduled ones."""
         self.advance()
         numbers = (number for number in self._messages if number >= from_sequence_number)
         return [self._messages[number] for number in heapq.nsmallest(count, numbers)]
 
-    def counts(self) -> QueueCounts:
-        """Return how many messages are where."""
+    def count_messages(self) -> QueueCounts:
+        """Return the number of messages in each state."""
         self.advance()
         states = Counter(
             message.state
@@ -224,7 +224,7 @@ class Queue:
     # --- time
 
     def advance(self) -> None:
-        """Do what time has brought: scheduled messages, lost locks, expired messages."""
+        """Apply the effects of time: scheduled messages, expired locks, expired messages."""
         now = self._now()
         for number in _list_due(self._schedule, now):
             self._activate(number, now)
@@ -238,8 +238,8 @@ class Queue:
             if message is not None and not message.is_deferred and number not in self._locked:
                 self._expire(number)
 
-    def next_change(self) -> datetime | None:
-        """Return when `advance` will have something to do, or None."""
+    def find_next_change(self) -> datetime | None:
+        """Return when `advance` next has an effect, or None."""
         heads = [heap[0][0] for heap in (self._schedule, self._lock_ends, self._expiries) if heap]
         return min(heads, default=None)
 
@@ -251,7 +251,7 @@ class Queue:
         seen: Iterable[tuple[str, datetime]] = (),
         last_sequence_number: int = 0,
     ) -> None:
-        """Take back what the journal kept."""
+        """Restore the stored messages and MessageIds."""
         self._last_sequence_number = last_sequence_number
         self._history.restore(seen)
         for message in messages:
@@ -277,7 +277,7 @@ class Queue:
         heapq.heappush(self._ready, number)
 
     def _activate(self, number: int, now: datetime) -> None:
-        """A scheduled message enters the queue as if sent now, with a new sequence number."""
+        """Make a scheduled message available as if sent now, with a new sequence number."""
         message = self._messages.get(number)
         if message is None:
             return

@@ -1,4 +1,4 @@
-"""What a queue promises: the queue model reads it, the configuration file fills it."""
+"""The settings of a queue, from the configuration file for the queue model."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
-    """The properties of one queue, under the names of Azure's queue description."""
+    """The properties of one queue, with the names of Azure's queue description."""
 
     #: As clients spell it; looked up without regard to case.
     name: str

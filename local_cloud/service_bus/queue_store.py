@@ -1,8 +1,9 @@
-"""Keeps the queues in SQLite, so that a killed process loses nothing that it has confirmed.
+"""Store the queues in SQLite, so that a killed process loses nothing that it has confirmed.
 
-Changes gather in memory; `commit` writes them as one transaction. The server commits once per
-turn of its event loop and always before it sends, so a client never hears of what could be lost.
-`synchronous=NORMAL` with a write-ahead log survives the death of the process, not of the machine.
+Changes are collected in memory; `commit` writes them as one transaction. The server commits once
+per turn of its event loop and always before it sends, so a client gets no answer that could be
+lost. `synchronous=NORMAL` with a write-ahead log survives the end of the process, not of the
+machine.
 """
 
 import sqlite3
@@ -49,14 +50,14 @@ CREATE TABLE IF NOT EXISTS last_sequence_number (
 
 
 class QueueStoreUnavailable(OSError):
-    """The file cannot be opened, is not a database of queues, or is another process's."""
+    """The file cannot be opened, is no database of queues, or is used by another process."""
 
 
 class SqliteQueueStore:
-    """The journal of all queues. Belongs to the thread that makes it."""
+    """The journal of all queues; only the thread that created it may use it."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create the database at *path*, for itself alone; None keeps it in memory.
+        """Open or create the database at *path* exclusively; None creates it in memory.
 
         Raises `QueueStoreUnavailable`.
         """
@@ -69,23 +70,23 @@ class SqliteQueueStore:
         self._last_numbers: dict[str, int] = {}
 
     def save(self, queue: str, message: QueuedMessage) -> None:
-        """Keep *message*, in place of what was kept under its sequence number."""
+        """Store *message* in place of the one with the same sequence number."""
         self._messages[queue, message.sequence_number] = message
 
     def remove(self, queue: str, sequence_number: int) -> None:
-        """Forget the message of that number."""
+        """Remove the message with this sequence number."""
         self._messages[queue, sequence_number] = None
 
     def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
-        """Keep a MessageId for duplicate detection."""
+        """Store a MessageId for duplicate detection."""
         self._seen[queue, message_id] = seen_at
 
     def forget(self, queue: str, message_id: str) -> None:
-        """Drop a MessageId whose time has passed."""
+        """Remove a MessageId whose window has ended."""
         self._seen[queue, message_id] = None
 
     def count_up(self, queue: str, last_sequence_number: int) -> None:
-        """Keep the last number given out, so that none is given out twice."""
+        """Store the last assigned sequence number, so that no number is assigned twice."""
         self._last_numbers[queue] = last_sequence_number
 
     def commit(self) -> None:
@@ -121,29 +122,29 @@ class SqliteQueueStore:
             list(self._last_numbers.items()),
         )
 
-    def messages(self, queue: str) -> Iterator[QueuedMessage]:
+    def read_messages(self, queue: str) -> Iterator[QueuedMessage]:
         """Yield the committed messages of *queue* in order."""
         rows = self._database.execute(
             "SELECT * FROM message WHERE queue = ? ORDER BY sequence_number", (queue,)
         )
         return map(_build_message, rows)
 
-    def seen_message_ids(self, queue: str) -> Iterator[tuple[str, datetime]]:
-        """Yield the committed MessageIds of *queue* and when each was seen."""
+    def read_message_ids(self, queue: str) -> Iterator[tuple[str, datetime]]:
+        """Yield the committed MessageIds of *queue*, each with the time of its first message."""
         rows = self._database.execute(
             "SELECT message_id, seen_at FROM seen_message_id WHERE queue = ?", (queue,)
         )
         return ((message_id, _parse_moment(seen_at)) for message_id, seen_at in rows)
 
-    def last_sequence_number(self, queue: str) -> int:
-        """Return the last number that *queue* has given out; 0 for a new queue."""
+    def read_last_sequence_number(self, queue: str) -> int:
+        """Return the last assigned number of *queue*, or 0 for a new queue."""
         row = self._database.execute(
             "SELECT number FROM last_sequence_number WHERE queue = ?", (queue,)
         ).fetchone()
         return int(row[0]) if row else 0
 
     def close(self) -> None:
-        """Commits and closes the database."""
+        """Commit and close the database."""
         self.commit()
         self._database.close()
 

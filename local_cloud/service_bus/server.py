@@ -1,4 +1,4 @@
-"""Serves the namespace on 127.0.0.1, one event loop, and commits once per turn of it."""
+"""Serve the namespace on 127.0.0.1 with one event loop, and commit once per turn of the loop."""
 
 import asyncio
 import math
@@ -20,7 +20,7 @@ _LONGEST_SLEEP_SECONDS = 5.0
 
 
 class ServiceBusServer:
-    """The listening server. Everything in it happens on the loop that opened it."""
+    """The listening server; all its work is done on the loop that opened it."""
 
     def __init__(self, namespace: Namespace, store: SqliteQueueStore, clock: Clock) -> None:
         self.namespace = namespace
@@ -33,7 +33,7 @@ class ServiceBusServer:
         self._alarm: asyncio.TimerHandle | None = None
 
     async def listen(self, port: int) -> asyncio.Server:
-        """Start to listen on *port*; 0 takes a free one. `OSError` if it is taken."""
+        """Listen on *port*; 0 selects a free one. Raises `OSError` if the port is in use."""
         listener = await self._loop.create_server(
             lambda: AmqpConnection(self.namespace, self), HOST, port
         )
@@ -41,21 +41,21 @@ class ServiceBusServer:
         self.end_turn_soon()
         return listener
 
-    def connection_opened(self, connection: AmqpConnection) -> None:
-        """Count *connection* in."""
+    def add_connection(self, connection: AmqpConnection) -> None:
+        """Add an open connection."""
         self._connections.append(connection)
 
-    def connection_closed(self, connection: AmqpConnection) -> None:
-        """Count *connection* out."""
+    def remove_connection(self, connection: AmqpConnection) -> None:
+        """Remove a closed connection."""
         self._connections.remove(connection)
 
     def end_turn_soon(self) -> None:
-        """Asks for the end of the turn, when the sockets that are ready now have been read."""
+        """Request the end of the turn, after all ready sockets have been read."""
         if self._turn is None:
             self._turn = self._loop.call_soon(self._end_turn)
 
     def close(self) -> None:
-        """Drop every connection and stop the timers."""
+        """Close every connection and stop the timers."""
         for handle in (self._turn, self._alarm):
             if handle is not None:
                 handle.cancel()
@@ -73,9 +73,9 @@ class ServiceBusServer:
         self._set_alarm()
 
     def _deliver(self) -> None:
-        """Give each receiver one message after the other, another one first each turn."""
+        """Send each receiver one message after another; each turn begins with another receiver."""
         self._connections.rotate(-1)
-        links = [link for each in self._connections for link in each.delivering_links()]
+        links = [link for each in self._connections for link in each.list_delivering_links()]
         hungry = links
         while hungry:
             hungry = [link for link in hungry if link.deliver_one()]
@@ -87,7 +87,7 @@ class ServiceBusServer:
             self._alarm.cancel()
         now = self._loop.time()
         waits = [connection.seconds_to_heartbeat(now) for connection in self._connections]
-        next_change = self.namespace.next_change()
+        next_change = self.namespace.find_next_change()
         if next_change is not None:
             waits.append((next_change - self._clock()).total_seconds())
         sleep = min(max(min(waits, default=math.inf), 0.0), _LONGEST_SLEEP_SECONDS)
@@ -100,7 +100,7 @@ async def open_server(
 ) -> AsyncIterator[ServiceBusServer]:
     """Open the store and serve *queues* until the block ends, then commit and close.
 
-    Without a *database* the messages live in memory. A *port* of 0 takes a free one.
+    Without a *database*, the messages are in memory. A *port* of 0 selects a free one.
     """
     store = SqliteQueueStore(database)
     try:

@@ -60,11 +60,15 @@ async def test_receivers_are_added_for_a_burst_and_closed_after_it() -> None:
             assert listener.open_lanes == 1
             await sender.send_messages([ServiceBusMessage(str(number)) for number in range(4)])
             await wait_until(lambda: len(worker.bodies) == 3)
-            assert (listener.open_lanes, bus.counts("orders").active) == (3, 1)
+            assert (listener.open_lanes, bus.count_messages("orders").active) == (3, 1)
 
             worker.gate.set()
             await wait_until(lambda: listener.open_lanes == 1)
             await sender.send_messages(ServiceBusMessage("after the quiet"))
-            await wait_until(lambda: bus.counts("orders").active + bus.counts("orders").locked == 0)
+            await wait_until(
+                lambda: (
+                    bus.count_messages("orders").active + bus.count_messages("orders").locked == 0
+                )
+            )
 
     assert worker.bodies == ["0", "1", "2", "3", "after the quiet"]

@@ -55,7 +55,7 @@ async def _wait_until_empty(bus: LocalServiceBus, queue: str) -> None:
     """Wait until a queue is empty."""
 
     def is_empty() -> bool:
-        counts = bus.counts(queue)
+        counts = bus.count_messages(queue)
         return (counts.active, counts.locked, counts.dead_letter) == (0, 0, 0)
 
     await wait_until(is_empty)
@@ -163,7 +163,7 @@ async def test_no_more_messages_are_in_work_than_host_json_allows(
     """Of seven messages at most three are processed at a time, and all seven are processed."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", *[ServiceBusMessage("wait 0.5") for _ in range(7)])
-        await wait_until(lambda: bus.counts("orders").locked == 3)
+        await wait_until(lambda: bus.count_messages("orders").locked == 3)
         await _wait_until_empty(bus, "orders")
         notes = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
 
@@ -199,7 +199,7 @@ async def test_stop_releases_the_message_of_an_unfinished_invocation(
         code = await host.stop()
 
     assert code == 1
-    counts = bus.counts("orders")
+    counts = bus.count_messages("orders")
     assert (counts.active, counts.locked) == (1, 0)
 
 
@@ -276,7 +276,7 @@ async def test_function_timeout_ends_all_invocations_of_the_worker(tmp_path: Pat
             await _send(bus, "orders", ServiceBusMessage("hang once"))
             await wait_until(lambda: host.seen("on_order_done"))
             await wait_until(lambda: len(deliveries(host, "wait 600")) > 1)
-            counts = bus.counts("orders")
+            counts = bus.count_messages("orders")
 
         assert deliveries(host, "hang once") == [1, 2]
         assert deliveries(host, "wait 600")[:2] == [1, 2]

@@ -33,7 +33,7 @@ _START = datetime(2026, 11, 25, 10, 20, 30, 500, tzinfo=UTC)
 )
 def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None:
     """The next occurrence is the first moment after the start that matches every field."""
-    occurrence = parse_schedule(expression).next_after(_START)
+    occurrence = parse_schedule(expression).find_next(_START)
 
     assert occurrence.isoformat() == f"{due}+00:00"
 
@@ -54,7 +54,7 @@ def test_schedule_without_a_next_occurrence_is_rejected() -> None:
     schedule = parse_schedule("0 0 0 30 2 *")
 
     with pytest.raises(ValueError, match="no next occurrence"):
-        schedule.next_after(_START)
+        schedule.find_next(_START)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Wire:
 
     def counts(self) -> QueueCounts:
         """Return what the broker holds."""
-        return self._bus.counts(self.queue)
+        return self._bus.count_messages(self.queue)
 
     async def close(self) -> None:
         """Close all three clients at once."""

@@ -14,7 +14,7 @@ from local_cloud.service_bus.amqp_frames import (
     FrameReader,
     MalformedFrame,
     Performative,
-    write_frame,
+    build_frame,
 )
 from local_cloud.service_bus.amqp_outcomes import ACCEPTED, AmqpOutcome, AmqpOutcomeCode
 from local_cloud.service_bus.amqp_session import (
@@ -27,20 +27,20 @@ from local_cloud.service_bus.amqp_session import (
 from local_cloud.service_bus.amqp_types import (
     NULL,
     MalformedValue,
-    boolean,
-    list_of,
-    string,
-    uint,
+    encode_boolean,
+    encode_list,
+    encode_string,
+    encode_uint,
 )
 
 LAST_SERIAL = 2**32 - 1
-HANDLE = uint(7)
+HANDLE = encode_uint(7)
 
 
 def read(data: bytes) -> list[Frame]:
     reader = FrameReader()
     reader.feed(data)
-    return list(reader.frames())
+    return list(reader.read_frames())
 
 
 class Client:
@@ -50,27 +50,36 @@ class Client:
         self._heard = bytearray()
         self.ends: list[LinkEnd] = []
         self._max_frame_size = max_frame_size
-        begin = write_frame(
-            Performative.BEGIN, next_outgoing_id=uint(first), incoming_window=uint(window)
+        begin = build_frame(
+            Performative.BEGIN,
+            next_outgoing_id=encode_uint(first),
+            incoming_window=encode_uint(window),
         )
         self.session = Session(read(begin)[0], self._heard.extend, max_frame_size, self.ends.append)
 
     def says(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
-        for frame in read(write_frame(performative, channel=0, payload=payload, **fields)):
+        for frame in read(build_frame(performative, channel=0, payload=payload, **fields)):
             self.session.take(frame)
 
     def heard(self, performative: Performative) -> Sequence[Frame]:
         return [each for each in read(bytes(self._heard)) if each.performative is performative]
 
     def receives(self, *, credit: int) -> SendingEnd:
-        self.says(Performative.ATTACH, name=string("in"), handle=HANDLE, role=boolean(True))
+        self.says(
+            Performative.ATTACH, name=encode_string("in"), handle=HANDLE, role=encode_boolean(True)
+        )
         self.grants(credit)
         [end] = self.ends
         assert isinstance(end, SendingEnd)
         return end
 
     def sends(self) -> tuple[ReceivingEnd, list[Delivery]]:
-        self.says(Performative.ATTACH, name=string("out"), handle=HANDLE, role=boolean(False))
+        self.says(
+            Performative.ATTACH,
+            name=encode_string("out"),
+            handle=HANDLE,
+            role=encode_boolean(False),
+        )
         [end] = self.ends
         assert isinstance(end, ReceivingEnd)
         taken: list[Delivery] = []
@@ -80,10 +89,10 @@ class Client:
     def grants(self, credit: int, **fields: bytes) -> None:
         self.says(
             Performative.FLOW,
-            next_incoming_id=uint(len(self.heard(Performative.TRANSFER))),
-            incoming_window=uint(100),
+            next_incoming_id=encode_uint(len(self.heard(Performative.TRANSFER))),
+            incoming_window=encode_uint(100),
             handle=HANDLE,
-            link_credit=uint(credit),
+            link_credit=encode_uint(credit),
             **fields,
         )
 
@@ -92,9 +101,9 @@ class Client:
         parts: dict[int, bytes] = {}
         whole: list[bytes] = []
         for frame in self.heard(Performative.TRANSFER):
-            delivery_id = frame.value("delivery_id")
+            delivery_id = frame.get_value("delivery_id")
             parts[delivery_id] = parts.get(delivery_id, b"") + frame.payload
-            if not frame.value("more"):
+            if not frame.get_value("more"):
                 whole.append(parts[delivery_id])
         return whole
 
@@ -107,7 +116,7 @@ def test_message_is_split_into_frames_of_the_maximum_size() -> None:
     end.deliver(b"tag", b"x" * 5000, is_settled=False)
 
     frames = client.heard(Performative.TRANSFER)
-    sizes = [len(write_frame(f.performative, payload=f.payload)) for f in frames]
+    sizes = [len(build_frame(f.performative, payload=f.payload)) for f in frames]
     assert len(frames) > 5000 // 512
     assert max(sizes) <= 512
     assert client.payloads() == [b"x" * 5000]
@@ -117,7 +126,7 @@ def test_session_waits_for_the_incoming_window_of_the_client() -> None:
     """The session sends the rest when the client has room again, and keeps the order."""
     client = Client(window=2, max_frame_size=512)
     end = client.receives(credit=10)
-    client.says(Performative.FLOW, next_incoming_id=uint(0), incoming_window=uint(2))
+    client.says(Performative.FLOW, next_incoming_id=encode_uint(0), incoming_window=encode_uint(2))
 
     end.deliver(b"1", b"x" * 2000, is_settled=True)
     assert not end.can_deliver
@@ -126,7 +135,9 @@ def test_session_waits_for_the_incoming_window_of_the_client() -> None:
     assert len(client.heard(Performative.TRANSFER)) == 2
     while len(client.payloads()) < 2:
         sent = len(client.heard(Performative.TRANSFER))
-        client.says(Performative.FLOW, next_incoming_id=uint(sent), incoming_window=uint(2))
+        client.says(
+            Performative.FLOW, next_incoming_id=encode_uint(sent), incoming_window=encode_uint(2)
+        )
     assert client.payloads() == [b"x" * 2000, b"y"]
     assert end.can_deliver
 
@@ -137,9 +148,9 @@ def test_credit_is_counted_from_the_delivery_count_of_the_client() -> None:
     end = client.receives(credit=2)
     end.deliver(b"1", b"a", is_settled=True)
 
-    client.grants(2, delivery_count=uint(0))
+    client.grants(2, delivery_count=encode_uint(0))
     assert end.credit == 1
-    client.grants(2, delivery_count=uint(1))
+    client.grants(2, delivery_count=encode_uint(1))
     assert end.credit == 2
 
 
@@ -148,13 +159,16 @@ def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
     client = Client()
     end = client.receives(credit=5)
     for credit in (5, 0):
-        client.grants(credit, drain=boolean(True))
+        client.grants(credit, drain=encode_boolean(True))
         end.finish_drain()
         end.finish_drain()
 
     told = client.heard(Performative.FLOW)
-    assert [(f.value("delivery_count"), f.value("link_credit")) for f in told] == [(5, 0), (5, 0)]
-    assert all(frame.value("drain") for frame in told)
+    assert [(f.get_value("delivery_count"), f.get_value("link_credit")) for f in told] == [
+        (5, 0),
+        (5, 0),
+    ]
+    assert all(frame.get_value("drain") for frame in told)
     assert not end.can_deliver
 
 
@@ -167,14 +181,14 @@ def test_sequence_numbers_begin_again() -> None:
             Performative.TRANSFER,
             payload=b"x",
             handle=HANDLE,
-            delivery_id=uint(delivery_id),
+            delivery_id=encode_uint(delivery_id),
         )
         end.settle(taken[-1], ACCEPTED)
     end.keep_credit(100)
 
-    settled = [frame.value("first") for frame in client.heard(Performative.DISPOSITION)]
+    settled = [frame.get_value("first") for frame in client.heard(Performative.DISPOSITION)]
     assert settled == [LAST_SERIAL, 0]
-    assert client.heard(Performative.FLOW)[-1].value("next_incoming_id") == 1
+    assert client.heard(Performative.FLOW)[-1].get_value("next_incoming_id") == 1
 
 
 def test_message_in_parts_is_joined_and_an_aborted_message_is_dropped() -> None:
@@ -185,10 +199,10 @@ def test_message_in_parts_is_joined_and_an_aborted_message_is_dropped() -> None:
     def part(payload: bytes, **fields: bytes) -> None:
         client.says(Performative.TRANSFER, payload=payload, handle=HANDLE, **fields)
 
-    part(b"lost", delivery_id=uint(0), more=boolean(True))
-    part(b"", aborted=boolean(True))
-    part(b"a", delivery_id=uint(1), message_format=uint(5), more=boolean(True))
-    part(b"b", more=boolean(True))
+    part(b"lost", delivery_id=encode_uint(0), more=encode_boolean(True))
+    part(b"", aborted=encode_boolean(True))
+    part(b"a", delivery_id=encode_uint(1), message_format=encode_uint(5), more=encode_boolean(True))
+    part(b"b", more=encode_boolean(True))
     part(b"c")
 
     assert [(each.delivery_id, each.message_format, each.payload) for each in taken] == [
@@ -215,10 +229,10 @@ def test_disposition_settles_the_deliveries_of_its_range(
     for _ in range(2):  # settled is settled: a second one finds nothing
         client.says(
             Performative.DISPOSITION,
-            role=boolean(True),
-            first=uint(first),
-            last=uint(last),
-            state=AmqpOutcome(code=AmqpOutcomeCode.RELEASED).encoded(),
+            role=encode_boolean(True),
+            first=encode_uint(first),
+            last=encode_uint(last),
+            state=AmqpOutcome(code=AmqpOutcomeCode.RELEASED).encode(),
         )
 
     assert len(asked) == settled
@@ -231,8 +245,8 @@ def test_frames_for_a_rejected_link_are_ignored() -> None:
     end, taken = client.sends()
     client.session.refuse(end, "amqp:not-found", "no such queue")
 
-    client.says(Performative.TRANSFER, payload=b"x", handle=HANDLE, delivery_id=uint(0))
-    client.says(Performative.DETACH, handle=HANDLE, closed=boolean(True))
+    client.says(Performative.TRANSFER, payload=b"x", handle=HANDLE, delivery_id=encode_uint(0))
+    client.says(Performative.DETACH, handle=HANDLE, closed=encode_boolean(True))
 
     assert not taken
     assert len(client.heard(Performative.DETACH)) == 1
@@ -242,14 +256,14 @@ def test_frames_for_a_rejected_link_are_ignored() -> None:
 def test_frames_are_found_at_any_break_of_the_stream(payloads: list[bytes], size: int) -> None:
     """Frames are found wherever the stream is cut, and heartbeats between them are ignored."""
     stream = b"".join(
-        write_frame(Performative.TRANSFER, payload=payload, handle=HANDLE) + EMPTY_FRAME
+        build_frame(Performative.TRANSFER, payload=payload, handle=HANDLE) + EMPTY_FRAME
         for payload in payloads
     )
     reader = FrameReader()
     frames: list[Frame] = []
     for start in range(0, len(stream), size):
         reader.feed(stream[start : start + size])
-        frames += reader.frames()
+        frames += reader.read_frames()
 
     assert [frame.payload for frame in frames] == payloads
 
@@ -266,11 +280,11 @@ def test_no_bytes_do_worse_than_being_a_malformed_frame(content: bytes) -> None:
 
 values = st.one_of(
     st.just(NULL),
-    st.booleans().map(boolean),
-    st.integers(0, LAST_SERIAL).map(uint),
-    st.text(max_size=5).map(string),
-    st.lists(st.just(uint(1)), max_size=2).map(list_of),
-    st.just(AmqpOutcome(code=AmqpOutcomeCode.MODIFIED).encoded()),
+    st.booleans().map(encode_boolean),
+    st.integers(0, LAST_SERIAL).map(encode_uint),
+    st.text(max_size=5).map(encode_string),
+    st.lists(st.just(encode_uint(1)), max_size=2).map(encode_list),
+    st.just(AmqpOutcome(code=AmqpOutcomeCode.MODIFIED).encode()),
 )
 
 
@@ -297,4 +311,4 @@ def test_too_large_frame_is_rejected_by_its_size() -> None:
         read(b"GET / HTTP/1.1\r\n")
     reader = FrameReader()
     reader.feed(AMQP_HEADER[:4])
-    assert reader.protocol_header() is None
+    assert reader.take_protocol_header() is None

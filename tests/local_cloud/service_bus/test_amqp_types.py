@@ -16,20 +16,20 @@ from local_cloud.service_bus.amqp_types import (
     Constructor,
     MalformedValue,
     Symbol,
-    binary,
-    boolean,
-    content,
     decode,
-    described_value,
-    elements,
+    decode_bytes,
     encode_array,
+    encode_binary,
+    encode_boolean,
     encode_described,
-    entries,
-    list_of,
-    map_of,
-    string,
-    symbol,
-    uuid,
+    encode_list,
+    encode_map,
+    encode_string,
+    encode_symbol,
+    encode_uuid,
+    split_described,
+    split_elements,
+    split_entries,
 )
 
 
@@ -91,17 +91,17 @@ def test_values_of_microsofts_codec_are_decoded(kind: str, data: st.DataObject) 
 
 
 WRITTEN_BY_US: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
-    "boolean": (boolean, st.booleans()),
-    "ubyte": (amqp_types.ubyte, unsigned[8]),
-    "ushort": (amqp_types.ushort, unsigned[16]),
-    "uint": (amqp_types.uint, unsigned[32]),
-    "int32": (amqp_types.int32, signed[32]),
-    "long": (amqp_types.long, signed[64]),
-    "timestamp": (amqp_types.timestamp, signed[64]),
-    "uuid": (uuid, st.uuids()),
-    "binary": (binary, st.binary(max_size=400)),
-    "string": (string, long_text),
-    "symbol": (symbol, names),
+    "boolean": (encode_boolean, st.booleans()),
+    "ubyte": (amqp_types.encode_ubyte, unsigned[8]),
+    "ushort": (amqp_types.encode_ushort, unsigned[16]),
+    "uint": (amqp_types.encode_uint, unsigned[32]),
+    "int32": (amqp_types.encode_int32, signed[32]),
+    "long": (amqp_types.encode_long, signed[64]),
+    "timestamp": (amqp_types.encode_timestamp, signed[64]),
+    "uuid": (encode_uuid, st.uuids()),
+    "binary": (encode_binary, st.binary(max_size=400)),
+    "string": (encode_string, long_text),
+    "symbol": (encode_symbol, names),
 }
 
 
@@ -115,34 +115,37 @@ def test_encoded_values_are_read_by_microsofts_codec(kind: str, data: st.DataObj
     encoded = [write(value) for value in given]
 
     assert read_by_them(encoded[0]) == meant[0]
-    assert read_by_them(list_of(encoded)) == meant
-    assert read_by_them(map_of({string("k"): list_of(encoded)})) == {b"k": meant}
+    assert read_by_them(encode_list(encoded)) == meant
+    assert read_by_them(encode_map({encode_string("k"): encode_list(encoded)})) == {b"k": meant}
     same = [value for value in encoded if value[0] == encoded[0][0]]
     assert len(read_by_them(encode_array(same, same[0][0]))) == len(same)
 
 
 def test_symbols_and_binaries_keep_their_types() -> None:
     """A symbol stays a symbol and a binary stays a binary, which Python's codec does not keep."""
-    assert isinstance(decode(symbol("x")), Symbol)
-    assert not isinstance(decode(string("x")), Symbol)
-    assert decode(binary(b"x")) == b"x"
+    assert isinstance(decode(encode_symbol("x")), Symbol)
+    assert not isinstance(decode(encode_string("x")), Symbol)
+    assert decode(encode_binary(b"x")) == b"x"
 
 
 def test_elements_keep_their_encoding() -> None:
     """An element keeps its encoded width when it is passed on."""
     small, large = b"\x54\x05", b"\x71\x00\x00\x00\x05"
 
-    assert elements(list_of([small, large])) == [small, large]
-    assert entries(map_of({string("a"): small, string("b"): large})) == {"a": small, "b": large}
+    assert split_elements(encode_list([small, large])) == [small, large]
+    assert split_entries(encode_map({encode_string("a"): small, encode_string("b"): large})) == {
+        "a": small,
+        "b": large,
+    }
 
 
 def test_described_value_returns_its_descriptor_and_value() -> None:
     """Only numeric descriptors are accepted; the error for a symbolic descriptor
     contains its name.
     """
-    assert described_value(encode_described(0x24, list_of([]))) == (0x24, list_of([]))
+    assert split_described(encode_described(0x24, encode_list([]))) == (0x24, encode_list([]))
     with pytest.raises(MalformedValue, match="amqp:accepted:list"):
-        described_value(b"\x00" + symbol("amqp:accepted:list") + b"\x45")
+        split_described(b"\x00" + encode_symbol("amqp:accepted:list") + b"\x45")
 
 
 def test_decimals_and_characters_are_read_too() -> None:
@@ -154,15 +157,15 @@ def test_decimals_and_characters_are_read_too() -> None:
 def test_number_outside_its_type_is_rejected() -> None:
     """The codec raises an error instead of sending another number."""
     with pytest.raises(ValueError, match="256 is no ubyte"):
-        amqp_types.ubyte(256)
+        amqp_types.encode_ubyte(256)
     with pytest.raises(ValueError, match="0x70"):
-        encode_array([amqp_types.int32(1)], Constructor.UINT)
+        encode_array([amqp_types.encode_int32(1)], Constructor.UINT)
 
 
 @given(st.binary(max_size=60))
 def test_no_bytes_do_worse_than_being_malformed(encoded: bytes) -> None:
     """Every way of reading returns a value or raises `MalformedValue`."""
-    for read in (decode, elements, entries, described_value, content):
+    for read in (decode, split_elements, split_entries, split_described, decode_bytes):
         try:
             read(encoded)
         except MalformedValue:
@@ -190,4 +193,4 @@ def test_a_moment_survives() -> None:
     """A timestamp is kept to the millisecond, as in Microsoft's codec."""
     at = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert decode(encode_with_microsofts_codec(AMQPTypes.timestamp, at)) == at.timestamp() * 1000
-    assert decode(uuid(UUID(int=7))) == UUID(int=7)
+    assert decode(encode_uuid(UUID(int=7))) == UUID(int=7)

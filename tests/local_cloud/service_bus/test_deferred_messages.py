@@ -51,10 +51,10 @@ def test_deferred_message_is_received_only_by_its_number(queue: Queue) -> None:
 
     assert queue.receive() is None
     assert [message.state for message in queue.peek(1, 10)] == [MessageState.DEFERRED]
-    assert queue.counts() == QueueCounts(deferred=1)
+    assert queue.count_messages() == QueueCounts(deferred=1)
     [message] = queue.receive_deferred([number])
     queue.complete(queue.lock(message).token)
-    assert queue.counts() == QueueCounts()
+    assert queue.count_messages() == QueueCounts()
 
 
 def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Queue) -> None:
@@ -65,7 +65,7 @@ def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Qu
 
     with pytest.raises(MessageNotFound):
         queue.receive_deferred([number])
-    assert queue.counts() == QueueCounts(locked=1)
+    assert queue.count_messages() == QueueCounts(locked=1)
 
 
 @pytest.mark.parametrize("number", [2, 99])
@@ -77,7 +77,7 @@ def test_number_of_a_message_that_is_not_deferred_is_not_found(queue: Queue, num
     with pytest.raises(MessageNotFound, match=str(number)):
         queue.receive_deferred([first, number])
 
-    assert queue.counts() == QueueCounts(active=1, deferred=1)
+    assert queue.count_messages() == QueueCounts(active=1, deferred=1)
 
 
 def test_abandoned_deferred_message_is_deferred_again_and_its_failures_count(
@@ -97,7 +97,7 @@ def test_abandoned_deferred_message_is_deferred_again_and_its_failures_count(
 
     queue.abandon(queue.lock(message).token)
 
-    assert queue.counts() == QueueCounts(dead_letter=1)
+    assert queue.count_messages() == QueueCounts(dead_letter=1)
     assert queue.dead_letters is not None
     received = queue.dead_letters.receive()
     assert received is not None
@@ -108,12 +108,12 @@ def test_deferred_message_expires_when_it_is_requested(queue: Queue, clock: Manu
     """As in Azure, a deferred message does not expire until a receiver asks for it."""
     number = send_and_defer(queue, time_to_live=MINUTE)
     clock.advance(2 * MINUTE)
-    assert queue.counts() == QueueCounts(deferred=1)
+    assert queue.count_messages() == QueueCounts(deferred=1)
 
     with pytest.raises(MessageNotFound):
         queue.receive_deferred([number])
 
-    assert queue.counts() == QueueCounts(dead_letter=1)
+    assert queue.count_messages() == QueueCounts(dead_letter=1)
 
 
 def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> None:
@@ -125,7 +125,7 @@ def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> Non
 
     queue.dead_letter(queue.lock(message).token, DeadLettering(reason="old", description=None))
 
-    assert queue.counts() == QueueCounts(dead_letter=1)
+    assert queue.count_messages() == QueueCounts(dead_letter=1)
 
 
 def test_a_deferred_message_is_still_set_aside_after_a_restart(

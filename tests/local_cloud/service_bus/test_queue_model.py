@@ -227,7 +227,7 @@ class TestSchedule:
         """It is received after the messages that were sent before that time."""
         number = queue.enqueue(build_message("later", scheduled_for=clock.now() + MINUTE))
         queue.enqueue(build_message("now"))
-        assert queue.counts() == QueueCounts(active=1, scheduled=1)
+        assert queue.count_messages() == QueueCounts(active=1, scheduled=1)
 
         clock.advance(MINUTE)
 
@@ -271,13 +271,13 @@ class TestSchedule:
         self, queue: Queue, clock: ManualClock
     ) -> None:
         """A server can sleep until the earliest change."""
-        assert queue.next_change() is None
+        assert queue.find_next_change() is None
         queue.enqueue(build_message("later", scheduled_for=clock.now() + 5 * MINUTE))
         queue.enqueue(build_message("now"))
 
         queue.receive()
 
-        assert queue.next_change() == clock.now() + MINUTE
+        assert queue.find_next_change() == clock.now() + MINUTE
 
 
 class TestExpiry:
@@ -288,7 +288,7 @@ class TestExpiry:
         clock.advance(MINUTE)
 
         assert receive(queue) is None
-        assert queue.counts() == QueueCounts()
+        assert queue.count_messages() == QueueCounts()
 
     def test_expired_message_is_dead_lettered_if_the_queue_requires_it(
         self, clock: ManualClock, journal: MemoryJournal
@@ -303,7 +303,7 @@ class TestExpiry:
 
         clock.advance(MINUTE)
 
-        assert queue.counts() == QueueCounts(dead_letter=1)
+        assert queue.count_messages() == QueueCounts(dead_letter=1)
 
     def test_locked_message_expires_only_after_its_release(
         self, queue: Queue, clock: ManualClock
@@ -312,7 +312,7 @@ class TestExpiry:
         queue.enqueue(build_message("a", time_to_live=MINUTE / 2))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.7)
-        assert queue.counts().locked == 1
+        assert queue.count_messages().locked == 1
 
         queue.release(lock.token)
 
@@ -340,5 +340,5 @@ class TestRestart:
         again.enqueue(build_message("duplicate", message_id="1"))
         message, _ = again.receive() or pytest.fail("nothing to receive")
         assert (message.sent.payload, message.delivery_count) == (b"failed", 1)
-        assert again.counts() == QueueCounts(locked=1, scheduled=1)
+        assert again.count_messages() == QueueCounts(locked=1, scheduled=1)
         assert again.enqueue(build_message("new")) == 4

@@ -37,7 +37,7 @@ def clock() -> SimulatedClock:
 @pytest.fixture(scope="module")
 def bus(clock: SimulatedClock) -> Iterator[LocalServiceBus]:
     with LocalServiceBus(WIRED_QUEUES, clock=clock.now) as bus:
-        clock.on_advance(bus.clock_moved)
+        clock.on_advance(bus.apply_clock_change)
         yield bus
 
 

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 
 from local_cloud.service_bus.amqp_message import (
     MalformedMessage,
-    read_sent,
-    unpack,
+    build_delivery,
+    parse_sent_message,
+    split_batch,
     with_properties,
-    write_delivery,
 )
 from local_cloud.service_bus.amqp_types import (
-    binary,
-    elements,
+    encode_binary,
     encode_described,
-    map_of,
-    string,
-    symbol,
+    encode_map,
+    encode_string,
+    encode_symbol,
+    split_elements,
 )
 from local_cloud.service_bus.queue_messages import (
     DeadLettering,
@@ -49,19 +49,19 @@ def encode_message(
 
 
 def encode_batch(*members: bytes) -> bytes:
-    return b"".join(encode_described(0x75, binary(member)) for member in members)
+    return b"".join(encode_described(0x75, encode_binary(member)) for member in members)
 
 
 def deliver_and_decode(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
     queued = QueuedMessage(
         sequence_number=7,
         enqueued_sequence_number=7,
-        sent=read_sent(payload),
+        sent=parse_sent_message(payload),
         enqueued_at=NOW,
         **facts,
     )
     lock = Lock(sequence_number=7, token=uuid4(), locked_until=NOW + timedelta(minutes=1))
-    encoded = write_delivery(queued, lock)
+    encoded = build_delivery(queued, lock)
     return encoded, decode_payload(memoryview(encoded))
 
 
@@ -69,7 +69,7 @@ def test_broker_reads_message_id_time_to_live_and_schedule() -> None:
     """The broker reads MessageId, time to live and schedule, and nothing else."""
     payload = encode_message(message_id="m-1", ttl=5000, message_annotations=DUE)
 
-    assert read_sent(payload) == SentMessage(
+    assert parse_sent_message(payload) == SentMessage(
         payload=payload,
         message_id="m-1",
         time_to_live=timedelta(seconds=5),
@@ -116,58 +116,64 @@ def test_application_properties_of_a_dead_letter_contain_its_reason() -> None:
 
 def test_changed_properties_keep_the_encoding_of_the_others() -> None:
     """The other properties, the body and their encodings keep every byte."""
-    kept = {string("n"): b"\x54\x05", string("s"): symbol("x")}
-    before, after = encode_described(0x73, b"\x45"), encode_described(0x75, binary(b"body"))
-    payload = before + encode_described(0x74, map_of(kept | {string("c"): string("old")})) + after
+    kept = {encode_string("n"): b"\x54\x05", encode_string("s"): encode_symbol("x")}
+    before, after = encode_described(0x73, b"\x45"), encode_described(0x75, encode_binary(b"body"))
+    payload = (
+        before
+        + encode_described(0x74, encode_map(kept | {encode_string("c"): encode_string("old")}))
+        + after
+    )
 
-    changed = with_properties(payload, {"c": string("new"), "added": b"\x41"})
+    changed = with_properties(payload, {"c": encode_string("new"), "added": b"\x41"})
 
-    written = map_of(kept | {string("c"): string("new"), string("added"): b"\x41"})
+    written = encode_map(
+        kept | {encode_string("c"): encode_string("new"), encode_string("added"): b"\x41"}
+    )
     assert changed == before + encode_described(0x74, written) + after
-    assert len(elements(written)) == 8
+    assert len(split_elements(written)) == 8
 
 
 def test_a_message_without_properties_can_be_given_some() -> None:
     """The properties are written before the body, as the standard requires."""
-    changed = with_properties(encode_batch(b"body"), {"k": string("v")})
+    changed = with_properties(encode_batch(b"body"), {"k": encode_string("v")})
 
-    assert changed == encode_described(0x74, map_of({string("k"): string("v")})) + encode_batch(
-        b"body"
-    )
+    assert changed == encode_described(
+        0x74, encode_map({encode_string("k"): encode_string("v")})
+    ) + encode_batch(b"body")
 
 
 def test_transfer_in_batch_format_is_unpacked() -> None:
     """Each message of a batch is read by itself."""
     members = [encode_message(message_id=name) for name in "ab"]
 
-    assert [sent.message_id for sent in unpack(encode_batch(*members), BATCH)] == ["a", "b"]
+    assert [sent.message_id for sent in split_batch(encode_batch(*members), BATCH)] == ["a", "b"]
 
 
 def test_message_whose_body_contains_messages_is_not_a_batch() -> None:
     """The transfer's format decides, whatever the body looks like."""
     payload = encode_batch(encode_message(message_id="inner"))
 
-    assert [sent.payload for sent in unpack(payload)] == [payload]
+    assert [sent.payload for sent in split_batch(payload)] == [payload]
 
 
 def test_batch_with_other_content_is_malformed() -> None:
     """The whole batch is rejected."""
     with pytest.raises(MalformedMessage):
-        unpack(encode_batch(encode_message(), b"not a message"), BATCH)
+        split_batch(encode_batch(encode_message(), b"not a message"), BATCH)
 
 
 def test_a_message_needs_no_body() -> None:
     """The SDK sends such messages, and Service Bus accepts them."""
     payload = bytes(encode_payload(bytearray(), Message(properties=Properties("m-1"))))
 
-    assert [sent.message_id for sent in unpack(payload)] == ["m-1"]
+    assert [sent.message_id for sent in split_batch(payload)] == ["m-1"]
 
 
 @given(st.binary(max_size=200), st.sampled_from([0, BATCH]))
 def test_no_bytes_do_worse_than_being_malformed(payload: bytes, message_format: int) -> None:
     """Any bytes from a client are read, or raise only a malformed error."""
     try:
-        messages = unpack(payload, message_format)
+        messages = split_batch(payload, message_format)
     except MalformedMessage:
         return
     assert messages
@@ -187,7 +193,7 @@ def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
     whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     payload = bytes(whole[: data.draw(st.integers(0, len(whole)))])
     try:
-        messages = unpack(payload)
+        messages = split_batch(payload)
     except MalformedMessage:
         return
 
@@ -195,11 +201,11 @@ def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
         queued = QueuedMessage(
             sequence_number=1, enqueued_sequence_number=1, sent=sent, enqueued_at=NOW
         )
-        assert write_delivery(queued)
+        assert build_delivery(queued)
 
 
 @pytest.mark.parametrize("message_format", [0, BATCH])
 def test_an_empty_transfer_is_malformed(message_format: int) -> None:
     """An empty transfer is rejected."""
     with pytest.raises(MalformedMessage):
-        unpack(b"", message_format)
+        split_batch(b"", message_format)

@@ -90,4 +90,4 @@ async def test_too_large_message_is_rejected_by_the_broker(
         with pytest.raises(MessageSizeExceededError):
             await sender.send_messages(ServiceBusMessage(b"x" * 262_144))
 
-    assert bus.counts("key-events").active == 0
+    assert bus.count_messages("key-events").active == 0

@@ -49,7 +49,7 @@ async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:
     ):
         await sender.send_messages(ServiceBusMessage("a"))
 
-    assert bus.counts("flow-jobs").active == 1
+    assert bus.count_messages("flow-jobs").active == 1
 
 
 def test_sync_client_works_with_the_connection_string(bus: LocalServiceBus) -> None:
@@ -63,7 +63,7 @@ def test_sync_client_works_with_the_connection_string(bus: LocalServiceBus) -> N
         [message] = receiver.receive_messages(1, max_wait_time=10)
         receiver.complete_message(message)
 
-    assert bus.counts("environment-jobs").locked == 0
+    assert bus.count_messages("environment-jobs").locked == 0
 
 
 def test_broker_listens_on_this_machine_only(bus: LocalServiceBus) -> None:
@@ -92,7 +92,7 @@ def test_connection_of_another_protocol_is_closed(bus: LocalServiceBus, greeting
         answer = stranger.makefile("rb").read()
 
     assert answer.startswith(b"AMQP") or answer == b""
-    assert bus.counts("poison").active == 0
+    assert bus.count_messages("poison").active == 0
 
 
 def test_second_broker_on_a_database_is_rejected(tmp_path: Path) -> None:
