@@ -91,7 +91,7 @@ def parse_sent_message(payload: bytes) -> SentMessage:
         try:
             match section.code:
                 case _Code.HEADER:
-                    time_to_live = decode(_decode_header(section.value)[2])
+                    time_to_live = decode(_split_header(section.value)[2])
                 case _Code.PROPERTIES:
                     message_id = decode(next(iter(split_elements(section.value)), NULL))
                 case _Code.MESSAGE_ANNOTATIONS:
@@ -218,7 +218,7 @@ def _annotate(parts: dict[_Code, list[bytes]], code: _Code, marks: Mapping[str, 
     ]
 
 
-def _decode_header(encoded: bytes) -> list[bytes]:
+def _split_header(encoded: bytes) -> list[bytes]:
     header = [*split_elements(encoded), *[NULL] * 5][:5]
     time_to_live = decode(header[2])
     if not isinstance(time_to_live, int | None):
@@ -227,7 +227,7 @@ def _decode_header(encoded: bytes) -> list[bytes]:
 
 
 def _build_renewed_header(header: bytes, delivery_count: int) -> bytes:
-    durable, priority, time_to_live, _, _ = _decode_header(header)
+    durable, priority, time_to_live, _, _ = _split_header(header)
     has_been_delivered = delivery_count > 0
     first_acquirer = encode_boolean(not has_been_delivered)
     return encode_list(

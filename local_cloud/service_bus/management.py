@@ -101,7 +101,9 @@ def _peek(queue: Queue, request: _Request) -> _Reply:
     if not messages:
         return None
     return {
-        "messages": encode_list([_decode_map(message=build_delivery(each)) for each in messages])
+        "messages": encode_list(
+            [_encode_message_entry(message=build_delivery(each)) for each in messages]
+        )
     }
 
 
@@ -126,7 +128,7 @@ def _receive_deferred(queue: Queue, request: _Request) -> _Reply:
     for message in messages:
         if decode(request["receiver-settle-mode"]) == _RECEIVE_AND_DELETE:
             queue.delete(message)
-            received.append(_decode_map(message=build_delivery(message)))
+            received.append(_encode_message_entry(message=build_delivery(message)))
         else:
             lock = queue.lock(message)
             encoded = {
@@ -172,5 +174,5 @@ _OPERATIONS: dict[str, Callable[[Queue, _Request], _Reply]] = {
 }
 
 
-def _decode_map(*, message: bytes) -> bytes:
+def _encode_message_entry(*, message: bytes) -> bytes:
     return encode_map({encode_string("message"): encode_binary(message)})
