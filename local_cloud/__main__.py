@@ -1,4 +1,4 @@
-"""Plays the demo, leaves the local cloud running, applies a key in what runs."""
+"""Play the demo, run the local cloud until Ctrl-C, or apply a key in a running local cloud."""
 
 import argparse
 import asyncio
@@ -18,7 +18,7 @@ from local_cloud.tenant.core.profiles import Profile
 
 
 def main() -> int:
-    """Run a command: 0 if all is well, 1 if the demo failed, 2 if nothing was done."""
+    """Run a command; return 0 for success, 1 if the demo failed, 2 if the command did nothing."""
     arguments = _build_parser().parse_args()
     try:
         if arguments.command == "link":
@@ -74,7 +74,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 async def _run_until_signal(work: Coroutine[Any, Any, int]) -> int:
-    """Let a signal end the work as Ctrl-C does, so that what was started is stopped."""
+    """Let a signal end the work as Ctrl-C does, so that all started processes are stopped."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -1,4 +1,4 @@
-"""What people do in the tenant that `up` left running: apply a key, read messages, sign in.
+"""Act as a person in the tenant that `up` has started: apply a key, read messages, sign in.
 
 The key is applied as an administrator does in the admin center.
 """
@@ -16,21 +16,30 @@ _SECONDS = 20
 
 
 class PolicyLinkError(Exception):
-    """The tenant did not do it; the text says why and what to do."""
+    """The tenant rejected the request; the text has the reason and the fix."""
 
 
 def link(environment: str, policy: str) -> None:
-    """Begin to link an environment to a policy, both by id; LinkError if the tenant refuses."""
+    """Begin to link an environment to a policy, both by id.
+
+    Raises `PolicyLinkError` if the tenant rejects the request.
+    """
     _ask(f"/environments/{quote(environment)}/link", {"systemId": policy})
 
 
 def read_notifications() -> list[dict[str, Any]]:
-    """Return the messages that people got, the oldest first; LinkError without a tenant."""
+    """Return the notifications that people received, oldest first.
+
+    Raises `PolicyLinkError` if no tenant answers.
+    """
     return [one for one in _ask("/told") if not one["refusal"]]
 
 
 def choose_person(upn: str) -> None:
-    """Let a user enter the device codes of `cmkflow login` from now on; LinkError: no such user."""
+    """Let a user enter the device codes of `cmkflow login` from now on.
+
+    Raises `PolicyLinkError` if the user does not exist.
+    """
     _ask("/device-code-user", {"upn": upn}, method="PUT")
 
 

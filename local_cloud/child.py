@@ -1,7 +1,7 @@
-"""`python -m local_cloud.child MODULE …`: runs a module that ends when its parent process ends.
+"""`python -m local_cloud.child MODULE …` runs a module that ends when its parent process ends.
 
-The parent keeps the other end of this process's standard input open and writes nothing to it. The
-system closes that end when the parent ends, even if the parent was killed and could stop nothing.
+The parent keeps the other end of this process's standard input open and writes nothing. The system
+closes that end when the parent ends, even if the parent was killed.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Starts the local cloud and the app as processes of this machine, and stops what it started.
+"""Start the local cloud and the app as processes of this machine, and stop them.
 
-The app is told nothing about this machine but by the environment that any deployment has: a proxy,
-a certificate authority, an identity endpoint, a connection string, settings.
+The app gets only the environment variables that any deployment has: a proxy, a certificate
+authority, an identity endpoint, a connection string, and settings.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ _STOP_SECONDS = 10.0
 
 
 class StackError(Exception):
-    """A process did not start, or ended; the text says which and where its log is."""
+    """A process did not start, or ended; the text names the process and its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """What to start."""
+    """The options of a stack: its folder, seed, settings and processes."""
 
     #: For state, logs and the description of the tenant.
     folder: Path
@@ -44,7 +44,7 @@ class StackOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAddress:
-    """Where the tenant is reached."""
+    """The addresses of the tenant."""
 
     proxy: str
     ca_file: str
@@ -55,21 +55,24 @@ class TenantAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppAddress:
-    """Where the app is reached."""
+    """The address of the app."""
 
     url: str
     key: str
 
 
 class Stack:
-    """Service Bus, tenant and app. Entering starts the first two; `start_app` the third."""
+    """Service Bus, tenant and app.
+
+    Entering the block starts the first two; `start_app` starts the third.
+    """
 
     tenant: TenantAddress
     service_bus: str
     app: AppAddress
 
     def __init__(self, options: StackOptions) -> None:
-        """Nothing starts before the block is entered."""
+        """Create the stack; entering the block starts its processes."""
         self.options = options
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._function_key = secrets.token_urlsafe(24)
@@ -95,9 +98,9 @@ class Stack:
         await self.stop()
 
     async def start_app(self, name: str = "app") -> AppAddress:
-        """Start the app, for the first time or after `kill_app`; StackError if it does not run.
+        """Start the app, for the first time or after `kill_app`; raise `StackError` if it fails.
 
-        Under another name it is another instance, beside those that run.
+        Another name starts another instance beside the running ones.
         """
         ready = await self._start(
             name, "local_cloud.functions_host", str(self.options.app_dir),
@@ -108,33 +111,33 @@ class Stack:
         return self.app
 
     async def kill_app(self) -> None:
-        """End the app at once, as a machine that fails does."""
+        """Kill the app at once, as if its machine failed."""
         process = self._running.pop("app")
         process.kill()
         await process.wait()
 
     async def stop(self) -> None:
-        """Stop what was started, the last first."""
+        """Stop all started processes, in reverse order."""
         while self._running:
             _, process = self._running.popitem()
             await _stop(process)
 
     def check(self) -> None:
-        """Raise StackError if a process has ended by itself."""
+        """Raise `StackError` if a process has ended unexpectedly."""
         for name, process in self._running.items():
             if process.returncode is not None:
                 raise StackError(f"{name} ended with {process.returncode}: see {self.log(name)}")
 
     def process_id(self, name: str) -> int:
-        """The process that `app`, `tenant` or `service_bus` is."""
+        """Return the process id of `app`, `tenant` or `service_bus`."""
         return self._running[name].pid
 
     def log(self, name: str) -> Path:
-        """The file that `app`, `tenant` or `service_bus` writes its log to."""
+        """Return the log file of `app`, `tenant` or `service_bus`."""
         return self.options.folder / f"{name}.log"
 
     def app_environment(self) -> dict[str, str]:
-        """The environment that tells the app where everything is."""
+        """Return the environment variables with which the app finds the tenant and Service Bus."""
         tenant = self.tenant
         nearby = "localhost,127.0.0.1"
         return {
@@ -152,7 +155,7 @@ class Stack:
         }
 
     def _build_access_settings(self) -> dict[str, str]:
-        """Who may call the app: App Service authentication as infra/ sets it up, or the key."""
+        """Return the settings for access to the app: App Service sign-in or the function key."""
         client_id = self.options.sign_in_client_id
         if not client_id:
             return {"CMK_FUNCTION_KEY_ROLES": "reader,operator,approver"}
@@ -193,7 +196,7 @@ class Stack:
     async def _start(
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Start a module of ours and return the line of JSON that it says when it is ready."""
+        """Start a module of this package; return the JSON line that it prints when it is ready."""
         log = self.log(name)
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
@@ -229,7 +232,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner reads: a tenant's description may hold trigger URLs."""
+    """Write a file that only its owner may read, because a seed may contain trigger URLs."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         file.write(text)

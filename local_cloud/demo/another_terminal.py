@@ -1,4 +1,4 @@
-"""Says how to go on in another terminal: lines that are pasted there as they are."""
+"""Format the commands with which a person continues in another terminal."""
 
 import sys
 from pathlib import Path
@@ -43,7 +43,7 @@ Stop with Ctrl-C."""
 
 
 def format_directions(stack: Stack) -> str:
-    """Return what to paste, and where everything of a stack is; who pastes it signs in."""
+    """Return commands to paste, which sign a person in, and the addresses of the stack."""
     return _TEXT.format(
         root=quote(str(ROOT)),
         bin=quote(str(Path(sys.executable).parent)),

@@ -1,4 +1,4 @@
-"""The app's HTTP API, as an administrator's script calls it: patiently, for apps restart."""
+"""Call the app's HTTP API like an administrator's script, with retries while the app restarts."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,30 +21,36 @@ class AppRefusal(Exception):
     """The app answered with a problem document."""
 
     def __init__(self, status: int, problem: Json) -> None:
-        """Take the status and the document."""
+        """Create the error from the status and the problem document."""
         super().__init__(f"{status}: {problem.get('detail') or problem.get('title')}")
         self.status = status
         self.problem = problem
 
 
 class App:
-    """Calls the app where it is now: `address` is asked anew at each try."""
+    """Calls the app at its current address; `address` is called before each try."""
 
     def __init__(self, session: aiohttp.ClientSession, address: Callable[[], AppAddress]) -> None:
-        """Call through `session`."""
+        """Send the requests with `session`."""
         self._session = session
         self._address = address
 
     async def get(self, path: str, **query: str) -> Json:
-        """GET; AppRefusal, or TimeoutError if the app stays away."""
+        """Send GET and return the document.
+
+        Raises `AppRefusal`, or `TimeoutError` if the app does not answer for too long.
+        """
         return await self._call("GET", path, query=query)
 
     async def put(self, path: str, body: Json) -> Json:
-        """PUT; errors as for `get`."""
+        """Send PUT and return the document; errors as for `get`."""
         return await self._call("PUT", path, body=body)
 
     async def post(self, path: str, body: Json, *, key: str = "") -> Json:
-        """POST; `key` makes a repeated order the same order. Errors as for `get`."""
+        """Send POST and return the document; errors as for `get`.
+
+        With the same `key`, a repeated request has no further effect.
+        """
         headers = {"Idempotency-Key": key} if key else {}
         return await self._call("POST", path, body=body, headers=headers)
 

@@ -1,4 +1,4 @@
-"""The Azure side of the demo's tenant: the key and its policy, apps, secrets, firewalls."""
+"""Build the Azure part of the demo's tenant: key and policy, apps, secrets, firewalls."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ OPERATOR_SECRET = "cmkflow-operator"
 
 
 def build_azure() -> Json:
-    """The `azure` section of the description."""
+    """Return the `azure` section of the seed."""
     azure: Json = {
         "subscriptions": [
             {"subscriptionId": SUBSCRIPTION, "displayName": "Integration"},
@@ -44,10 +44,12 @@ def build_azure() -> Json:
         "configurationStores": [],
         "resources": _build_edge_firewall(),
         "networkSecurityGroups": [
-            _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
+            _build_security_group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
             # Nothing stands before this host: flows reach it another way, and a person knows.
-            _group("nsg-labels", LABELS_HOST, guards={}),
-            _group(RECEIPTS_GROUP, RECEIPTS_HOST, guards={RECEIPTS_HOST: "10.0.1.5"}),
+            _build_security_group("nsg-labels", LABELS_HOST, guards={}),
+            _build_security_group(
+                RECEIPTS_GROUP, RECEIPTS_HOST, guards={RECEIPTS_HOST: "10.0.1.5"}
+            ),
             build_courier_firewall("LogicApps"),
         ],
     }
@@ -86,7 +88,7 @@ def _policy() -> Json:
 
 
 def _grant() -> Json:
-    """Let the policy's identity use the key: Key Vault Crypto Service Encryption User."""
+    """Grant the policy's identity the role Key Vault Crypto Service Encryption User."""
     role = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
     return {
         "scope": f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}",
@@ -96,7 +98,7 @@ def _grant() -> Json:
 
 
 def _build_edge_firewall() -> list[Json]:
-    """An Azure Firewall that publishes the prices to the flows of today, by an IP group."""
+    """Return an Azure Firewall that allows the current addresses of flows, with an IP group."""
     published = {"ipAddress": _ADDRESS, "dnsSettings": {"fqdn": PRICING_HOST}}
     rule = {
         "ruleType": "NatRule",
@@ -149,7 +151,7 @@ def _build_network_id(path: str) -> str:
 
 
 def _list_current_addresses() -> list[str]:
-    """What flows call from while they are on Microsoft's key."""
+    """Return the addresses from which flows on Microsoft's key call."""
     return [
         prefix
         for region in REGIONS
@@ -159,7 +161,7 @@ def _list_current_addresses() -> list[str]:
 
 
 def build_courier_firewall(*tags: str) -> Json:
-    """Return the courier's firewall, which lets these service tags in. The app does not see it."""
+    """Return the courier's firewall, which allows these tags and which the app cannot read."""
     return {
         "id": f"/subscriptions/{FABRIKAM}/resourceGroups/rg/providers/"
         "Microsoft.Network/networkSecurityGroups/edge",
@@ -186,7 +188,7 @@ def _build_allow_rules(*tags: str) -> list[Json]:
     ]
 
 
-def _group(name: str, host: str, *, guards: dict[str, str]) -> Json:
+def _build_security_group(name: str, host: str, *, guards: dict[str, str]) -> Json:
     return {
         "id": f"{GROUP}/Microsoft.Network/networkSecurityGroups/{name}",
         "tags": {"cmkflow-hosts": host},

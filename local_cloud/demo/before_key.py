@@ -1,6 +1,6 @@
-"""The first act: what is known, and what is done, before the key is applied to *Operations*.
+"""Assess and prepare the environment *Operations* before the key is applied.
 
-Every flow that is prepared here moves under the key by itself later on and needs no copy.
+Each flow that is prepared here is migrated by the platform later and needs no copy.
 """
 
 from local_cloud.demo.definitions import flow_id
@@ -17,22 +17,22 @@ _LEFT_OUT = flow_id(OPERATIONS.name, "old-app")
 
 
 async def assess(stage: ScenarioContext) -> None:
-    """Ask what the key would do; nothing is written."""
+    """Assess what the key changes; the assessment writes nothing."""
     found = await stage.app.get(f"environments/{OPERATIONS.id}/assessment")
     stage.note(f"Before the key, Operations is assessed: {format_assessment(found)}")
 
 
 async def prepare(stage: ScenarioContext) -> None:
-    """Convert the flows that are named, then add the others to a solution."""
+    """Convert the named flows, then add the other flows to a solution."""
     await stage.app.put(f"environments/{OPERATIONS.id}", {"approval_policy": "required"})
     stage.note(
         "The approval policy of Operations is now required: the app writes only what a person "
         "approves."
     )
     stage.note("The makers of two flows agree to V2: a preparation of these flows is started.")
-    await _approve_and_wait(stage, await stage.order("prepare", OPERATIONS, _NAMED))
+    await _approve_and_wait(stage, await stage.start_remediation("prepare", OPERATIONS, _NAMED))
     stage.note("A second preparation covers the flows whose makers do not have to agree.")
-    identity = await stage.order("prepare", OPERATIONS)
+    identity = await stage.start_remediation("prepare", OPERATIONS)
     await _approve_and_wait(stage, identity, except_flows=(_LEFT_OUT,))
     await stage.meter.mark("Operations before the key: assess and prepare")
 
@@ -40,19 +40,19 @@ async def prepare(stage: ScenarioContext) -> None:
 async def _approve_and_wait(
     stage: ScenarioContext, identity: str, except_flows: tuple[str, ...] = ()
 ) -> None:
-    await stage.planned(identity, OPERATIONS)
+    await stage.wait_for_plan(identity, OPERATIONS)
     if except_flows:
         stage.note("The maker of Answer the old app is away: the approval excludes this flow.")
     await stage.approve(identity, except_flows)
 
     def is_over() -> bool:
-        job = stage.watcher.environment_job(identity, OPERATIONS.id)
+        job = stage.watcher.get_environment_job(identity, OPERATIONS.id)
         return ENVIRONMENT_STATES[job["state"]].is_success
 
     await stage.until(is_over, "the end of the preparation of Operations")
     titles = [
         job["display_name"]
-        for job in stage.watcher.detail(identity)["flow_jobs"]
+        for job in stage.watcher.get_remediation(identity)["flow_jobs"]
         if job["state"] == FlowJobState.PREPARED
     ]
     stage.note(f"Prepared: {', '.join(sorted(titles)) or 'nothing'}.")

@@ -1,8 +1,8 @@
-"""A copy calls a host of another company, whose firewall does not know its addresses.
+"""Play a copy's call that the firewall of another company denies.
 
-No firewall that the app reads stands before it, so that the copy is proven. One run of it then
-shows the document's sentence: the app says so, retires nothing that calls the host, and goes on
-when a later run has got through.
+The app cannot read this firewall, so it verifies the copy. Then a run of the copy fails with the
+documented error. The app notifies people, and retires the original only after a later run has
+succeeded.
 """
 
 from typing import Any
@@ -23,23 +23,23 @@ _RUNNING = "flow_run_in_progress"
 
 
 class BlockedCallScene:
-    """What people and the other company do while the app remediates *Order a courier*."""
+    """The actions of people and of the other company while the app migrates *Order a courier*."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Nothing happens before `begin`."""
+        """Prepare the scene, which starts with `begin`."""
         self._stage = stage
         self._original_run = ""
         self._is_shown = False
         self._is_opened = False
 
     async def begin(self) -> None:
-        """Let a run of the original go on until a copy's run has shown the sentence."""
+        """Keep a run of the original in progress until a run of the copy has failed."""
         where = f"/environments/{CUSTOMER_CARE.id}/flows/{_COURIER}"
-        await self._stage.platform.control("PATCH", where, {"runSeconds": _LONG})
+        await self._stage.platform.call_control("PATCH", where, {"runSeconds": _LONG})
         self._original_run = (await self._run(_COURIER))["name"]
 
     async def settle(self, identity: str) -> None:
-        """Do what is next, as the flow's job says."""
+        """Take the next step, depending on the state of the flow's job."""
         job = self._stage.job(CUSTOMER_CARE, _COURIER)
         if job.get("reason_code") == _RUNNING and not self._is_shown:
             self._is_shown = True
@@ -62,11 +62,13 @@ class BlockedCallScene:
         stage = self._stage
         stage.note(f"Order a courier is not retired: {job['message'].partition(': ')[2]}")
         opened = build_courier_firewall("LogicApps", "PowerPlatformPlex")
-        await stage.platform.control("POST", "/azure/seed", {"networkSecurityGroups": [opened]})
+        await stage.platform.call_control(
+            "POST", "/azure/seed", {"networkSecurityGroups": [opened]}
+        )
         run = await self._run(job["copy_id"])
         stage.note(f"The courier lets PowerPlatformPlex in: the next run {run['status']}.")
 
     async def _run(self, flow: str) -> Json:
         where = f"/environments/{CUSTOMER_CARE.id}/flows/{flow}/run"
-        run: Json = await self._stage.platform.control("POST", where, {"by": FORESEEN})
+        run: Json = await self._stage.platform.call_control("POST", where, {"by": FORESEEN})
         return run

@@ -1,8 +1,7 @@
-"""What became of every call of the demo's traffic, by what the caller saw and the platform noted.
+"""Record the result of every call of the demo's traffic, as the caller and the platform saw it.
 
-A call is *lost* if it is not accepted, if it is accepted and does not start exactly one run, or if
-its run fails. (No original of the demo would fail.) A call between flows that is refused is lost
-too, whoever started it.
+A call is *lost* if it is rejected, if it is accepted but does not start exactly one run, or if its
+run fails. (No original of the demo fails.) A rejected call between flows is lost, too.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ FORESEEN = "demo-refused-call"
 
 @dataclass(slots=True, kw_only=True)
 class LoggedCall:
-    """One call of an outside system."""
+    """One call of an external system."""
 
     tracking_id: str
     caller: str
@@ -33,7 +32,7 @@ class LoggedCall:
     entries: list[Json] = field(default_factory=list)
 
     def loss(self, user_agent: str) -> str:
-        """Why the call is lost; empty: it is not."""
+        """Return why the call is lost, or an empty text."""
         if self.problem or not 200 <= self.status < 300:
             return f"{self.caller}: answered {self.status or self.problem}"
         own = [entry for entry in self.entries if entry["by"] == user_agent]
@@ -45,7 +44,7 @@ class LoggedCall:
 
 @dataclass(slots=True, kw_only=True)
 class EventTotals:
-    """Events of one operation, by how many flows they started."""
+    """The events of one operation, by how many flows each event started."""
 
     once: int = 0
     in_the_gap: int = 0
@@ -82,11 +81,11 @@ class TrafficCallLog:
             self.moved.add(caller)
 
     def record_manual_run(self, run: Json) -> None:
-        """Note a run that somebody started by hand."""
+        """Record a run that a person started."""
         self.by_hand[run["status"]] += 1
 
     def record_event(self, operation: str, started: int) -> None:
-        """Note an event and how many flows it started."""
+        """Record an event, and how many flows it started."""
         count = self.events.setdefault(operation, EventTotals())
         match started:
             case 0:
@@ -103,7 +102,7 @@ class TrafficCallLog:
     def record_entries(
         self, entries: Sequence[Json], following: int, over: Sequence[LoggedCall]
     ) -> None:
-        """Take entries of the platform's ledger, read when the calls `over` had ended."""
+        """Record entries of the platform's call history, read after the calls `over` ended."""
         self.ledger_next = following
         for call in over:
             call.is_noted = True
@@ -115,11 +114,11 @@ class TrafficCallLog:
                 self.others_lost.append(f"{entry['by']}: {_explain_loss(entry)}")
 
     def count_answered(self) -> int:
-        """Return how many calls were answered with success."""
+        """Return how many calls were accepted."""
         return sum(200 <= call.status < 300 for call in self.calls.values())
 
     def list_losses(self, user_agent: str) -> list[str]:
-        """Why each lost call is lost; calls that are under way do not count yet."""
+        """Return why each lost call is lost; calls in progress are not included."""
         over = [call for call in self.calls.values() if call.is_noted]
         return [loss for call in over if (loss := call.loss(user_agent))] + self.others_lost
 
@@ -129,7 +128,7 @@ class TrafficCallLog:
 
 
 def is_bad(entry: Json) -> bool:
-    """True for a call that was refused, or whose run failed."""
+    """Return whether a call was rejected or its run failed."""
     return not entry["accepted"] or entry["runStatus"] == "Failed"
 
 

@@ -1,4 +1,4 @@
-"""The two commands: play the demo, or start everything and leave it running."""
+"""Run the two commands: play the demo, or start everything and wait."""
 
 import asyncio
 from dataclasses import replace
@@ -9,7 +9,7 @@ from local_cloud.demo.another_terminal import format_directions
 from local_cloud.demo.progress import DemoProgress
 from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
 from local_cloud.demo.run import DemoOptions, DemoRun
-from local_cloud.demo.view import show
+from local_cloud.demo.view import run_with_view
 from local_cloud.stack import ROOT
 from local_cloud.tenant.core.profiles import Profile
 
@@ -24,12 +24,12 @@ FOLDERS = {
 
 
 async def play_demo(options: DemoOptions) -> int:
-    """Play the demo; 0 if no call was lost and each flow ended as expected."""
+    """Play the demo; return 0 if no call was lost and each flow ended as expected."""
     console = Terminal()
     console.print("Starting the local cloud and the app …")
     async with DemoRun(options) as demo:
         progress: DemoProgress = demo.watcher.progress
-        outcome = await show(console, progress, demo.play())
+        outcome = await run_with_view(console, progress, demo.play())
         report = Report(
             outcome=outcome,
             account=demo.traffic.account,
@@ -49,7 +49,7 @@ async def play_demo(options: DemoOptions) -> int:
 
 
 async def stay_up(options: DemoOptions) -> int:
-    """Start everything with its traffic, say how to go on with it, and wait for Ctrl-C."""
+    """Start everything with its traffic, print the next commands, and wait for Ctrl-C."""
     console = Terminal()
     console.print(
         "Starting the local cloud and the app from the beginning. "

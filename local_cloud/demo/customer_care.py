@@ -1,79 +1,83 @@
-"""The flows of the demo's environment *Customer care*, which has been under the key for long.
+"""The flows of the demo's environment *Customer care*, which has had the key for long.
 
-It stands for the environments that were linked before Power Automate took part: what could move by
-itself has moved, the rest is still on Microsoft's key.
+It represents environments that were linked before Power Automate supported keys: the platform has
+migrated some flows, and the others are still on Microsoft's key.
 """
 
 from local_cloud.demo.definitions import (
     DemoFlow,
-    compose,
-    http,
-    post,
-    request,
-    response,
-    run_child,
-    subscription,
+    build_child_flow_action,
+    build_compose_action,
+    build_http_trigger,
+    build_post_action,
+    build_request_trigger,
+    build_response_action,
+    build_webhook_trigger,
 )
 
 NAME = "customer_care"
 #: A host of another company: its firewall lies where the app does not read (azure.py).
 COURIER_HOST = "api.fabrikam.example"
 
-_WORK = {"Work": compose("done")}
+_WORK = {"Work": build_compose_action("done")}
 _MOVED = {"isProtected": True}
 
 FLOWS = (
-    DemoFlow(slug="survey", title="Take survey answers", trigger=http(), actions=_WORK),
-    DemoFlow(slug="complaint", title="Take complaints", trigger=http(), actions=_WORK),
+    DemoFlow(
+        slug="survey", title="Take survey answers", trigger=build_http_trigger(), actions=_WORK
+    ),
+    DemoFlow(
+        slug="complaint", title="Take complaints", trigger=build_http_trigger(), actions=_WORK
+    ),
     DemoFlow(
         slug="chat",
         title="Post chats to a channel",
-        trigger=request("TeamsWebhook", triggerAuthenticationType="All"),
+        trigger=build_request_trigger("TeamsWebhook", triggerAuthenticationType="All"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="call-back",
         title="Ask for a call back",
-        trigger=http(),
-        actions={"Customer": run_child(NAME, "customer")},
+        trigger=build_http_trigger(),
+        actions={"Customer": build_child_flow_action(NAME, "customer")},
     ),
     DemoFlow(
         slug="customer",
         title="Look up customer",
-        trigger=http(),
-        actions={**_WORK, "Answer": response()},
+        trigger=build_http_trigger(),
+        actions={**_WORK, "Answer": build_response_action()},
     ),
     DemoFlow(
         slug="feedback",
         title="Take feedback (rolled back)",
-        trigger=http(),
+        trigger=build_http_trigger(),
         actions=_WORK,
         extra={"urlForm": "capacity_unit"},
     ),
     DemoFlow(
         slug="courier",
         title="Order a courier",
-        trigger=http(),
-        actions={"Book": post(f"https://{COURIER_HOST}/bookings")},
+        trigger=build_http_trigger(),
+        actions={"Book": build_post_action(f"https://{COURIER_HOST}/bookings")},
     ),
     DemoFlow(
         slug="campaign",
         title="Last year's campaign (off)",
-        trigger=http(),
+        trigger=build_http_trigger(),
         actions=_WORK,
         extra={"state": "Stopped", "wasOn": True},
     ),
     DemoFlow(
         slug="reply",
         title="Suggest a reply",
-        trigger=request("PowerAppV2"),
+        trigger=build_request_trigger("PowerAppV2"),
         actions=_WORK,
         extra=_MOVED,
     ),
     DemoFlow(
         slug="case",
         title="Follow new cases",
-        trigger=subscription("shared_commondataserviceforapps", "SubscribeWebhookTrigger"),
+        trigger=build_webhook_trigger("shared_commondataserviceforapps", "SubscribeWebhookTrigger"),
         actions=_WORK,
         extra=_MOVED,
     ),

@@ -1,9 +1,7 @@
-"""Writes flow definitions as Power Automate's designer saves them.
+"""Build flow definitions as Power Automate's designer saves them.
 
-A flow of the demo names its connectors; the connection references that a solution flow needs are
-made from those names.
-
-See platform.md#client-data, #trigger-kinds.
+A flow of the demo names its connectors. The connection references that a flow in a solution needs
+are built from these names. See platform.md#client-data, #trigger-kinds.
 """
 
 import uuid
@@ -22,13 +20,13 @@ _APIS = "/providers/Microsoft.PowerApps/apis/"
 
 
 def derive_id(*parts: str) -> str:
-    """A GUID that is the same in each run of the demo."""
+    """Return a GUID that is the same in each run of the demo."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoFlow:
-    """A flow as its maker would tell of it."""
+    """A flow of the demo, described by its trigger, its actions and its settings."""
 
     #: Short name; its id is derived from it.
     slug: str
@@ -41,7 +39,7 @@ class DemoFlow:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def to_seed(self, environment: str, owner: str) -> Json:
-        """The flow as local_cloud/tenant/README.md describes it."""
+        """Return the flow in the format of local_cloud/tenant/README.md."""
         return {
             "workflowEntityId": flow_id(environment, self.slug),
             "displayName": self.title,
@@ -89,84 +87,86 @@ class DemoFlow:
 
 
 def flow_id(environment: str, slug: str) -> str:
-    """The Dataverse id of a flow of the demo."""
+    """Return the Dataverse id of a flow of the demo."""
     return derive_id(environment, slug)
 
 
 def reference_name(connector: str) -> str:
-    """Logical name of the connection reference that the demo's flows use for a connector."""
+    """Return the logical name of the demo's connection reference for a connector."""
     return f"contoso_{connector}"
 
 
 def build_url_placeholder(environment: str, slug: str) -> str:
-    """What stands in the description for a flow's trigger URL; the tenant fills it in."""
+    """Return the placeholder for a flow's trigger URL in a seed; the tenant replaces it."""
     return f"{{{{trigger_url:{flow_id(environment, slug)}}}}}"
 
 
-def http(**inputs: object) -> Json:
-    """*When an HTTP request is received*, open to anyone with the URL unless `inputs` says not."""
+def build_http_trigger(**inputs: object) -> Json:
+    """Return *When an HTTP request is received*, by default for anyone with the URL."""
     schema = {"type": "object", "properties": {"number": {"type": "integer"}}}
-    return request("Http", schema=schema, **({"triggerAuthenticationType": "All"} | inputs))
+    return build_request_trigger(
+        "Http", schema=schema, **({"triggerAuthenticationType": "All"} | inputs)
+    )
 
 
-def request(kind: str, **inputs: object) -> Json:
-    """A `Request` trigger of a kind."""
+def build_request_trigger(kind: str, **inputs: object) -> Json:
+    """Return a `Request` trigger of a kind."""
     return {"type": "Request", "kind": kind, "inputs": {"schema": {}, **inputs}}
 
 
-def selected(connector: str, operation: str) -> Json:
-    """A trigger that a user picks in another product: a selected message, a selected file."""
-    host = _host(connector, operation)
+def build_selection_trigger(connector: str, operation: str) -> Json:
+    """Return a trigger for an item that a user selects in another product, such as a file."""
+    host = _build_host(connector, operation)
     inputs = {"operationId": operation, "host": host, "parameters": {}, "schema": {}}
     return {"type": "Request", "kind": "ApiConnection", "inputs": inputs}
 
 
-def recurrence(seconds: int) -> Json:
-    """*Recurrence*."""
+def build_recurrence(seconds: int) -> Json:
+    """Return the trigger *Recurrence*."""
     return {"type": "Recurrence", "recurrence": {"frequency": "Second", "interval": seconds}}
 
 
-def polling(connector: str, operation: str) -> Json:
-    """A trigger for which the flow service asks a connector at intervals."""
-    inputs = {"host": _host(connector, operation), "parameters": {}}
+def build_polling_trigger(connector: str, operation: str) -> Json:
+    """Return a trigger with which the flow service polls a connector."""
+    inputs = {"host": _build_host(connector, operation), "parameters": {}}
     interval = {"frequency": "Minute", "interval": 3}
     return {"type": "OpenApiConnection", "inputs": inputs, "recurrence": interval}
 
 
-def subscription(connector: str, operation: str) -> Json:
-    """A trigger of which a connector tells."""
-    inputs = {"host": _host(connector, operation), "parameters": {}}
+def build_webhook_trigger(connector: str, operation: str) -> Json:
+    """Return a trigger for events that a connector sends."""
+    inputs = {"host": _build_host(connector, operation), "parameters": {}}
     return {"type": "OpenApiConnectionWebhook", "inputs": inputs}
 
 
-def post(uri: str) -> Json:
-    """An *HTTP* action that posts; `uri` is a URL or an expression."""
+def build_post_action(uri: str) -> Json:
+    """Return an *HTTP* action that posts to `uri`, a URL or an expression."""
     body = {"number": "@triggerBody()?['number']"}
     return {"type": "Http", "inputs": {"method": "POST", "uri": uri, "body": body}}
 
 
-def run_child(environment: str, slug: str) -> Json:
-    """*Run a child flow*."""
+def build_child_flow_action(environment: str, slug: str) -> Json:
+    """Return the action *Run a child flow*."""
     host = {"workflowReferenceName": flow_id(environment, slug)}
     return {"type": "Workflow", "inputs": {"host": host, "body": {}}}
 
 
-def operation(connector: str, name: str) -> Json:
-    """An action of a connector."""
-    return {"type": "OpenApiConnection", "inputs": {"host": _host(connector, name)}}
+def build_connector_action(connector: str, name: str) -> Json:
+    """Return an action of a connector."""
+    return {"type": "OpenApiConnection", "inputs": {"host": _build_host(connector, name)}}
 
 
-def compose(text: str) -> Json:
-    """*Compose*: stands for the work that a flow does."""
+def build_compose_action(text: str) -> Json:
+    """Return the action *Compose*, which represents the work of a flow."""
     return {"type": "Compose", "inputs": text}
 
 
-def response() -> Json:
-    """*Response*: the caller waits for it."""
+def build_response_action() -> Json:
+    """Return the action *Response*, for whose result the caller waits."""
     return {"type": "Response", "kind": "Http", "inputs": {"statusCode": 200, "body": {"ok": True}}}
 
 
-def _host(connector: str, operation_id: str) -> Json:
+def _build_host(connector: str, operation_id: str) -> Json:
     return {
         "apiId": _APIS + connector,
         "connectionName": connector,

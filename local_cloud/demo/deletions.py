@@ -1,6 +1,7 @@
-"""The finish line: retired originals are deleted on the first day allowed; then no list names them.
+"""Delete retired originals on the first permitted day, and check that no list contains them.
 
-The deletes are ordered as soon as the originals are retired, and made while the scenario goes on.
+The deletions are scheduled as soon as the originals are retired, and take place while the scenario
+continues.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,16 +17,16 @@ _SOON = timedelta(seconds=2)
 
 
 class DeletionScene:
-    """Orders the deletes and tells of each when it is made."""
+    """Schedules the deletions, and shows each one when it has taken place."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Nothing is ordered yet."""
+        """Create the scene; `order` schedules the deletions."""
         self._stage = stage
         self._remediation = ""
         self._told: set[str] = set()
 
     async def order(self, remediation: str) -> None:
-        """Approve the deletes of three of its originals, and keep one of them after all."""
+        """Schedule the deletion of three originals, and cancel one of the deletions."""
         stage, where = self._stage, f"remediations/{remediation}/deletions"
         candidates = (await stage.app.get(where))["deletable_originals"]
         chosen = [one for one in candidates if one["original_id"] in (*_DELETED, _KEPT)]
@@ -47,17 +48,17 @@ class DeletionScene:
         await stage.app.post(f"{where}/cancel", {"flow_ids": [_KEPT], "cancelled_by": APPROVER})
         stage.note("Hear from partners is kept: the deletion of its original is cancelled.")
         self._remediation = remediation
-        stage.observers.append(self._tell)
+        stage.observers.append(self._show_deletions)
 
-    async def cross(self) -> None:
-        """Wait until both are deleted and have left the list of flows on Microsoft's key."""
+    async def wait_for_deletions(self) -> None:
+        """Wait until both originals are deleted and no longer on the Microsoft-key list."""
         what = "two originals deleted and off the list of flows on Microsoft's key"
         await self._stage.until(lambda: len(self._told) == len(_DELETED), what)
         self._stage.note("Both originals are no longer on the list of flows on Microsoft's key.")
 
-    def _tell(self) -> None:
-        """Tell once of each delete; ScenarioError if one is held up."""
-        detail = self._stage.watcher.detail(self._remediation)
+    def _show_deletions(self) -> None:
+        """Show each deletion once; raise `ScenarioError` if one is blocked."""
+        detail = self._stage.watcher.get_remediation(self._remediation)
         runs = {archive["job_id"]: archive["runs"] for archive in detail["run_archives"]}
         for one in detail["deletions"]:
             title = one["display_name"]

@@ -64,12 +64,12 @@ def format_assessment(assessment: Json) -> str:
 
 
 def format_flow_count(number: int) -> str:
-    """`1 flow`, `2 flows`."""
+    """Return a number of flows, such as `1 flow` or `2 flows`."""
     return f"{number} flow" if number == 1 else f"{number} flows"
 
 
 def _format_counts(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
-    """Each number that is not 0 with its words; what has no words keeps its own name."""
+    """Return each number that is not 0 with its words; a code without words is shown as it is."""
     known = {name: words.get(name, name) for name in (*words, *counts) if counts.get(name)}
     parts = [f"{counts[name]} {text}" for name, text in known.items()]
     if not parts:

@@ -1,8 +1,8 @@
-"""What people do about firewalls in *Operations*, and when Microsoft's ranges change.
+"""Act on the firewalls of *Operations*, before and after Microsoft's address ranges change.
 
-*Update prices* calls through an Azure Firewall and a network security group, which know the flows
-of today only: the app shows the smallest change of each, and makes it when it is ordered to. A
-third firewall stays shut, the gap of a fourth is waived by its name.
+*Update prices* calls through an Azure Firewall and a network security group, which allow only the
+current addresses. The app shows the smallest fix of each, and applies it on request. A third
+firewall stays closed, and the issue of a fourth one is ignored.
 """
 
 from typing import Any
@@ -29,26 +29,28 @@ class Firewalls:
     """The administrator of the network."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Nothing is done yet."""
+        """Create the administrator; nothing is done yet."""
         self._stage = stage
         self._is_opened = False
         self._waived: set[str] = set()
 
     @property
     def must_open(self) -> bool:
-        """Whether the app has to open the firewalls of the prices, which block their flow."""
+        """Return whether the firewalls of *Update prices* still block their flow."""
         pricing = self._stage.job(OPERATIONS, _PRICING)
         return pricing.get("reason_code") == "firewall_denies" and not self._is_opened
 
     async def settle(self, identity: str) -> None:
-        """Open two firewalls by the app, and ignore the issue of a third one."""
+        """Let the app fix two firewalls, and ignore the issue of a third one."""
         stage = self._stage
         if self.must_open:
             self._is_opened = True
             for resource in (EDGE_FIREWALL, RECEIPTS_GROUP):
-                await self._repair(resource)
+                await self._apply_fix(resource)
             await stage.app.post(f"remediations/{identity}/retry", {"flow_ids": [_PRICING]})
-        for finding in stage.watcher.environment_job(identity, OPERATIONS.id)["firewall_issues"]:
+        for finding in stage.watcher.get_environment_job(identity, OPERATIONS.id)[
+            "firewall_issues"
+        ]:
             name = finding["name"]
             if _LABELS_GROUP in name.lower() and name not in self._waived:
                 self._waived.add(name)
@@ -60,33 +62,33 @@ class Firewalls:
                     "flows reach the printers another way."
                 )
 
-    async def look(self) -> None:
-        """Let the app see the list of service tags as it is before Microsoft changes it."""
+    async def read_ranges(self) -> None:
+        """Let the app read the service tag list before Microsoft changes it."""
         await self._stage.app.post("network/service-tag-lists/refresh", {})
 
     async def change_ranges(self) -> None:
-        """Publish another version of the list: the app reports the change; it opens a firewall."""
+        """Publish another service tag list; the app reports the change and fixes a firewall."""
         stage = self._stage
-        before = await stage.platform.service_tags()
+        before = await stage.platform.read_service_tags()
         prefixes = next(
             one["properties"]["addressPrefixes"] for one in before["values"] if one["name"] == _TAG
         )
         changed = {"name": _TAG, "addressPrefixes": [*prefixes, _NEW_RANGE]}
         number = int(before["changeNumber"]) + 1
         more = {"serviceTags": [changed], "serviceTagsChangeNumber": number}
-        await stage.platform.control("POST", "/azure/seed", more)
+        await stage.platform.call_control("POST", "/azure/seed", more)
         edition = (await stage.app.post("network/service-tag-lists/refresh", {}))["items"][0]
-        _require(edition, _NEW_RANGE, EDGE_FIREWALL)
+        _require_reported(edition, _NEW_RANGE, EDGE_FIREWALL)
         flows = sum(plan["flow_count"] for plan in edition["affected_remediations"])
         names = ", ".join(one["name"] for one in edition["affected_firewalls"])
         stage.note(
             f"Microsoft's ranges have changed (list {edition['change_number']}): {_TAG} has "
             f"{_NEW_RANGE} more. Kept out by {names}; flows that call through them: {flows}."
         )
-        await self._repair(EDGE_FIREWALL)
+        await self._apply_fix(EDGE_FIREWALL)
 
-    async def _repair(self, resource: str) -> None:
-        """Show the smallest change of a firewall, and let the app make it."""
+    async def _apply_fix(self, resource: str) -> None:
+        """Show the smallest fix of a firewall, and let the app apply it."""
         stage = self._stage
         where = {"resource": resource, "environment": OPERATIONS.id}
         try:
@@ -110,8 +112,8 @@ class Firewalls:
             stage.note(f"The app has opened {one['firewall']}, and read it back: {one['state']}.")
 
 
-def _require(edition: Json, prefix: str, firewall: str) -> None:
-    """Raise `ScenarioError` unless the difference and the firewall that keeps it out are told."""
+def _require_reported(edition: Json, prefix: str, firewall: str) -> None:
+    """Raise `ScenarioError` unless the change and the firewall that denies it are reported."""
     added = {one for change in edition["changes"] for one in change["added"]}
     closed = [one["issue"] for one in edition["affected_firewalls"]]
     if prefix not in added or not any(firewall in gap for gap in closed):

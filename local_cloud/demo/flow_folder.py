@@ -1,8 +1,8 @@
-"""Turns a folder of exported flows into environments of the demo's tenant.
+"""Build environments of the demo's tenant from a folder of exported flows.
 
-Exports carry no connections and no URLs: each connection that a flow names is made, and belongs to
-the maker. A workflow id that comes again goes into a further environment, as an export of another
-one would. Logic Apps become Logic Apps.
+Exports contain no connections and no URLs. Each connection that a flow names is created and belongs
+to the maker. A repeated workflow id is added to another environment, as an export of another
+environment would be. Logic Apps become Logic Apps of the tenant.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ _APIS = "/providers/Microsoft.PowerApps/apis/"
 
 @dataclass(slots=True, kw_only=True)
 class ImportedEnvironment:
-    """An environment made of exported flows."""
+    """An environment with exported flows."""
 
     number: int
     #: By workflow id, as local_cloud/tenant/README.md describes flows.
@@ -45,11 +45,11 @@ class ImportedEnvironment:
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """The environment's name."""
         return f"Imported {self.number}"
 
     def to_seed(self) -> Json:
-        """The environment's description."""
+        """Return the seed of the environment."""
         seed = build_environment_seed(self.id, self.title, f"contoso-imported-{self.number}")
         made = {name: f"{connector}-imported" for name, connector in self.references.items()}
         connections = self.connections | {made[n]: c for n, c in self.references.items()}
@@ -71,7 +71,7 @@ class ImportedEnvironment:
         }
 
     def add(self, workflow_id: str, flow: Json, facts: FlowFacts) -> None:
-        """Add a flow and what it is connected to."""
+        """Add a flow and its connections."""
         self.flows[workflow_id] = flow
         for use in facts.connections:
             if use.logical_name:
@@ -82,7 +82,7 @@ class ImportedEnvironment:
 
 @dataclass(slots=True, kw_only=True)
 class ImportedFlows:
-    """What a folder held."""
+    """The environments and Logic Apps of a folder."""
 
     environments: list[ImportedEnvironment] = field(default_factory=list)
     logic_apps: list[Json] = field(default_factory=list)
@@ -91,11 +91,11 @@ class ImportedFlows:
 
     @property
     def flows(self) -> int:
-        """How many cloud flows there are."""
+        """The number of cloud flows."""
         return sum(len(environment.flows) for environment in self.environments)
 
     def add_to(self, tenant: Json) -> Json:
-        """The tenant's description with these flows in it."""
+        """Return the tenant's seed with these flows."""
         environments = [each.to_seed() for each in self.environments]
         azure = tenant["azure"] | {
             "resources": [*tenant["azure"].get("resources", ()), *self.logic_apps]
@@ -107,7 +107,7 @@ class ImportedFlows:
 
 
 def read_folders(paths: Iterable[Path], *, hold_all: bool) -> ImportedFlows:
-    """Read every flow; `hold_all`: the platform holds each back, whatever it is."""
+    """Read every flow; with `hold_all`, the platform keeps each one on Microsoft's key."""
     found = ImportedFlows()
     for file in read_flow_files(paths):
         if file.skipped:
@@ -115,16 +115,16 @@ def read_folders(paths: Iterable[Path], *, hold_all: bool) -> ImportedFlows:
         if file.flow is None:
             found.refused.append((file.path, file.problem or "unreadable"))
         elif file.flow.definition.format is DefinitionFormat.LOGIC_APP:
-            found.logic_apps.append(_logic_app(file, len(found.logic_apps) + 1))
+            found.logic_apps.append(_build_logic_app(file, len(found.logic_apps) + 1))
         else:
-            _add(found, file, file.flow.resource, hold_all=hold_all)
+            _add_flow(found, file, file.flow.resource, hold_all=hold_all)
     return found
 
 
-def _add(
+def _add_flow(
     found: ImportedFlows, file: FlowFile, resource: Mapping[str, object], *, hold_all: bool
 ) -> None:
-    properties = _properties(resource)
+    properties = _read_properties(resource)
     workflow_id = file.workflow_id or derive_id("imported", file.path)
     flow = {
         "workflowEntityId": workflow_id,
@@ -147,8 +147,8 @@ def _add(
     found.environments.append(environment)
 
 
-def _properties(resource: Mapping[str, object]) -> Json:
-    """`properties` of a `clientdata`, from whatever shape the export has."""
+def _read_properties(resource: Mapping[str, object]) -> Json:
+    """Return the `properties` of a `clientdata` from any format of an export."""
     place = definition_place(resource) or ()
     around = mapping_at(resource, *place[:-1])
     references = around.get("connectionReferences")
@@ -158,9 +158,9 @@ def _properties(resource: Mapping[str, object]) -> Json:
     }
 
 
-def _logic_app(file: FlowFile, number: int) -> Json:
+def _build_logic_app(file: FlowFile, number: int) -> Json:
     assert file.flow is not None
-    properties = _properties(file.flow.resource)
+    properties = _read_properties(file.flow.resource)
     return {
         "id": f"{GROUP}/Microsoft.Logic/workflows/imported-{number}",
         "type": "Microsoft.Logic/workflows",

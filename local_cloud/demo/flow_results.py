@@ -1,7 +1,7 @@
-"""What became of every flow, read from the app's answers and checked on the platform itself.
+"""Determine the result of every flow from the app's answers, and check it on the platform.
 
-The app's word is not enough: whether an original is off and its copy on, and which flow a caller's
-URL leads to, is read from the tenant.
+Whether an original is off and its copy on, and to which flow a caller's URL leads, is read from the
+tenant.
 """
 
 import re
@@ -26,7 +26,10 @@ _DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_su
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowResult:
-    """One flow at the end. `expected_ends.json` holds the first seven members of each."""
+    """The result of one flow.
+
+    `expected_ends.json` has the first seven members of each.
+    """
 
     #: What the plan did with it; `none`: it was in no plan.
     action: str
@@ -50,14 +53,14 @@ class FlowResult:
     fix: str = ""
 
     def expectation(self) -> Json:
-        """What the table of expected ends says of a flow like this."""
+        """Return the members that `expected_ends.json` has for a flow with this result."""
         members = ("action", "reasons", "state", "code", "original", "copy", "is_protected")
         return {name: value for name, value in asdict(self).items() if name in members}
 
 
 @dataclass(slots=True, kw_only=True)
 class DemoResult:
-    """Everything that the summary and the reports say."""
+    """The results that the summary and the reports show."""
 
     flows: list[FlowResult] = field(default_factory=list)
     callers: Counter[str] = field(default_factory=Counter)
@@ -78,34 +81,34 @@ class DemoResult:
 
     @property
     def copied(self) -> int:
-        """Flows that were to be copied."""
+        """The number of flows to copy."""
         return sum(flow.action in _COPIED for flow in self.flows)
 
     @property
     def prepared(self) -> int:
-        """Flows that were prepared before the key, and need no copy."""
+        """The number of flows that were prepared before the key and need no copy."""
         return sum(flow.state == "prepared" for flow in self.flows)
 
 
 class ResultCollector:
-    """Reads ends; made before the scenario begins, so that it knows how everything was."""
+    """Reads results; it is created before the scenario begins, to know the first state."""
 
     def __init__(self, platform: Platform, app: App, environments: dict[str, str]) -> None:
-        """`environments`: id → name."""
+        """Create the collector; `environments` maps ids to names."""
         self._platform = platform
         self._app = app
         self._environments = environments
         self._flows: dict[tuple[str, str], Json] = {}
 
     async def remember_flows(self) -> None:
-        """Read every flow before the scenario begins."""
+        """Read and keep every flow before the scenario begins."""
         for environment in self._environments:
             for flow in await self._read_flows(environment):
                 key = (environment, flow["workflowEntityId"])
                 self._flows[key] = await self._read(*key)
 
     async def read_ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
-        """Return the result of every flow that was remembered."""
+        """Return the result of every flow that was read at the beginning."""
         planned = await self._read_planned()
         now: dict[tuple[str, str], Json] = {}
         for environment in self._environments:
@@ -126,7 +129,7 @@ class ResultCollector:
         ]
 
     async def find_lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
-        """Copies that have taken over without their originals' people, description, solutions."""
+        """Return the copies that lack people, a description or solutions of their originals."""
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
@@ -135,7 +138,7 @@ class ResultCollector:
         return lost
 
     async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
-        """Callers inside Power Platform that lead elsewhere now: flows, environment variables."""
+        """Return the numbers of changed callers in Power Platform: flows, environment variables."""
         changed: Counter[str] = Counter()
         variables: set[tuple[str, str]] = set()
         for key, before in self._flows.items():
@@ -154,7 +157,7 @@ class ResultCollector:
         return changed
 
     async def _read_planned(self) -> dict[tuple[str, str], Json]:
-        """What plans said about each flow: the first that does something, else one that blocks."""
+        """Return for each flow the first plan item with work, or else one that blocks the flow."""
         found: dict[tuple[str, str], Json] = {}
         listed = (await self._app.get("remediations"))["items"]
         for line in reversed(listed):
@@ -169,13 +172,13 @@ class ResultCollector:
         return found
 
     async def _read_flows(self, environment: str) -> list[Json]:
-        flows: list[Json] = await self._platform.control(
+        flows: list[Json] = await self._platform.call_control(
             "GET", f"/environments/{environment}/flows"
         )
         return [flow for flow in flows if flow["state"] != "Deleted"]
 
     async def _read(self, environment: str, flow: str) -> Json:
-        found: Json = await self._platform.control(
+        found: Json = await self._platform.call_control(
             "GET", f"/environments/{environment}/flows/{flow}"
         )
         return found
@@ -193,13 +196,13 @@ def compare_ownership(original: Json, copy: Json) -> list[str]:
 
 
 def _find_trigger_ids(client_data: str) -> dict[str, None]:
-    """Ids of the trigger URLs that a definition holds."""
+    """Return the ids of the trigger URLs in a definition."""
     return dict.fromkeys(_WORKFLOW_ID.findall(client_data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sighting:
-    """A flow as the platform has it."""
+    """A flow as the platform shows it."""
 
     environment: str
     before: Json
@@ -214,14 +217,14 @@ def _build_result(seen: _Sighting, *, item: Json | None, job: Json | None) -> Fl
     return FlowResult(
         environment=seen.environment,
         title=seen.before["displayName"],
-        was_on=_on_or_off(seen.before) == "on",
+        was_on=_format_state(seen.before) == "on",
         action=item["action"] if item else "none",
         reasons=tuple(item["microsoft_key_reasons"]) if item else (),
         category=item["category"] if item else "",
         state=_find_state(item, job, original),
         code=job["reason_code"] if job else "",
-        original=_on_or_off(original),
-        copy=_on_or_off(copy) if copy else "none",
+        original=_format_state(original),
+        copy=_format_state(copy) if copy else "none",
         is_protected=bool(works.get("isProtected")),
         explanation=_find_explanation(item, job),
         fix=(job or {}).get("fix") or (item or {}).get("fix", ""),
@@ -229,8 +232,7 @@ def _build_result(seen: _Sighting, *, item: Json | None, job: Json | None) -> Fl
 
 
 def _compute_weight(item: Json) -> int:
-    """How much a plan's word on a flow says: work, then `needs_changes`, then `no_change` and
-    `continue_existing_job`."""
+    """Return the priority of a plan item: work, then `needs_changes`, then all others."""
     return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "needs_changes")
 
 
@@ -248,7 +250,7 @@ def _find_explanation(item: Json | None, job: Json | None) -> str:
     return str((job or {}).get("message") or (item or {}).get("message", ""))
 
 
-def _on_or_off(flow: Json) -> str:
+def _format_state(flow: Json) -> str:
     if not flow:
         return "deleted"
     return "on" if flow.get("state") == "Started" else "off"

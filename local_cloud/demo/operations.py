@@ -1,25 +1,25 @@
-"""The flows of the demo's environment *Operations*: every kind of trigger, families, callers.
+"""The flows of the demo's environment *Operations*: every trigger kind, dependent flows, callers.
 
-Each group says what the remediation has to do with it; expected_ends.json says where it must end.
+A comment at each group names the work of the remediation; `expected_ends.json` has the end states.
 """
 
 from typing import Any
 
 from local_cloud.demo.definitions import (
     DemoFlow,
+    build_child_flow_action,
+    build_compose_action,
+    build_connector_action,
+    build_http_trigger,
+    build_polling_trigger,
+    build_post_action,
+    build_recurrence,
+    build_request_trigger,
+    build_response_action,
+    build_selection_trigger,
     build_url_placeholder,
-    compose,
+    build_webhook_trigger,
     derive_id,
-    http,
-    operation,
-    polling,
-    post,
-    recurrence,
-    request,
-    response,
-    run_child,
-    selected,
-    subscription,
 )
 from local_cloud.demo.operations_migrating import APP_SCHEMA, MOVING, PREPARED
 
@@ -43,7 +43,7 @@ PRICING_HOST = "pricing.contoso.example"
 RECEIPTS_HOST = "receipts.contoso.example"
 LABELS_HOST = "labels.contoso.example"
 
-_WORK = {"Work": compose("done")}
+_WORK = {"Work": build_compose_action("done")}
 _TEAMS = "shared_teams"
 _MANAGEMENT = "shared_flowmanagement"
 
@@ -52,7 +52,7 @@ CALLED = (
     DemoFlow(
         slug="orders",
         title="Take orders",
-        trigger=http(),
+        trigger=build_http_trigger(),
         actions=_WORK,
         extra={
             "description": "What the shop sends",
@@ -63,34 +63,36 @@ CALLED = (
     DemoFlow(
         slug="old-host",
         title="Take returns (URL on the old host)",
-        trigger=http(),
+        trigger=build_http_trigger(),
         actions=_WORK,
         extra={"urlForm": "classic"},
     ),
     DemoFlow(
         slug="stock",
         title="Answer stock level",
-        trigger=http(method="POST"),
-        actions={**_WORK, "Answer": response()},
+        trigger=build_http_trigger(method="POST"),
+        actions={**_WORK, "Answer": build_response_action()},
     ),
     DemoFlow(
         slug="invoices",
         title="Book invoice",
-        trigger=http(method="POST", relativePath="invoices/{number}"),
+        trigger=build_http_trigger(method="POST", relativePath="invoices/{number}"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="partners",
         title="Hear from partners (tenant only)",
-        trigger=http(triggerAuthenticationType="Tenant"),
+        trigger=build_http_trigger(triggerAuthenticationType="Tenant"),
         actions=_WORK,
     ),
-    DemoFlow(slug="warehouse", title="Order from warehouse", trigger=http(), actions=_WORK),
-    DemoFlow(slug="carrier", title="Book carrier", trigger=http(), actions=_WORK),
+    DemoFlow(
+        slug="warehouse", title="Order from warehouse", trigger=build_http_trigger(), actions=_WORK
+    ),
+    DemoFlow(slug="carrier", title="Book carrier", trigger=build_http_trigger(), actions=_WORK),
     DemoFlow(
         slug="alerts",
         title="Post alerts to a channel",
-        trigger=request("TeamsWebhook", triggerAuthenticationType="All"),
+        trigger=build_request_trigger("TeamsWebhook", triggerAuthenticationType="All"),
         actions=_WORK,
     ),
 )
@@ -100,28 +102,28 @@ CALLING = (
     DemoFlow(
         slug="web-shop",
         title="Pass on web shop orders",
-        trigger=http(),
-        actions={"Order": post(build_url_placeholder(NAME, "orders"))},
+        trigger=build_http_trigger(),
+        actions={"Order": build_post_action(build_url_placeholder(NAME, "orders"))},
     ),
     DemoFlow(
         slug="restock",
         title="Restock",
-        trigger=recurrence(4),
-        actions={"Order": post("@parameters('Warehouse (contoso_Warehouse)')")},
+        trigger=build_recurrence(4),
+        actions={"Order": build_post_action("@parameters('Warehouse (contoso_Warehouse)')")},
         variables={"Warehouse (contoso_Warehouse)": "contoso_Warehouse"},
     ),
     DemoFlow(
         slug="send-parcel",
         title="Send parcel",
-        trigger=request("Button"),
-        actions={"Book": post("@{parameters('Carrier (contoso_Carrier)')}")},
+        trigger=build_request_trigger("Button"),
+        actions={"Book": build_post_action("@{parameters('Carrier (contoso_Carrier)')}")},
         variables={"Carrier (contoso_Carrier)": "contoso_Carrier"},
     ),
     DemoFlow(
         slug="resend-order",
         title="Send an order again",
-        trigger=request("PowerAppV2"),
-        actions={"Order": post(build_url_placeholder(NAME, "orders"))},
+        trigger=build_request_trigger("PowerAppV2"),
+        actions={"Order": build_post_action(build_url_placeholder(NAME, "orders"))},
     ),
 )
 
@@ -130,23 +132,23 @@ GUARDED = (
     DemoFlow(
         slug="erp",
         title="Post to ERP",
-        trigger=http(),
-        actions={"Post": post(f"https://{ERP_HOST}/api/bookings")},
+        trigger=build_http_trigger(),
+        actions={"Post": build_post_action(f"https://{ERP_HOST}/api/bookings")},
     ),
     DemoFlow(
         slug="pricing",
         title="Update prices",
-        trigger=http(),
+        trigger=build_http_trigger(),
         actions={
-            "Post": post(f"https://{PRICING_HOST}/api/prices"),
-            "Receipt": post(f"https://{RECEIPTS_HOST}/api/prices"),
+            "Post": build_post_action(f"https://{PRICING_HOST}/api/prices"),
+            "Receipt": build_post_action(f"https://{RECEIPTS_HOST}/api/prices"),
         },
     ),
     DemoFlow(
         slug="labels",
         title="Print labels",
-        trigger=http(),
-        actions={"Post": post(f"https://{LABELS_HOST}/print")},
+        trigger=build_http_trigger(),
+        actions={"Post": build_post_action(f"https://{LABELS_HOST}/print")},
     ),
 )
 
@@ -155,26 +157,32 @@ FAMILY = (
     DemoFlow(
         slug="month-end",
         title="Close the month",
-        trigger=http(),
-        actions={"Ledger": run_child(NAME, "ledger"), "Audit": run_child(NAME, "audit")},
+        trigger=build_http_trigger(),
+        actions={
+            "Ledger": build_child_flow_action(NAME, "ledger"),
+            "Audit": build_child_flow_action(NAME, "audit"),
+        },
     ),
     DemoFlow(
         slug="ledger",
         title="Close the ledger",
-        trigger=request("Button"),
-        actions={"Audit": run_child(NAME, "audit"), "Answer": response()},
+        trigger=build_request_trigger("Button"),
+        actions={
+            "Audit": build_child_flow_action(NAME, "audit"),
+            "Answer": build_response_action(),
+        },
     ),
     DemoFlow(
         slug="audit",
         title="Write audit record",
-        trigger=http(),
-        actions={**_WORK, "Answer": response()},
+        trigger=build_http_trigger(),
+        actions={**_WORK, "Answer": build_response_action()},
     ),
     DemoFlow(
         slug="spot-check",
         title="Check at intervals",
-        trigger=recurrence(5),
-        actions={"Audit": run_child(NAME, "audit")},
+        trigger=build_recurrence(5),
+        actions={"Audit": build_child_flow_action(NAME, "audit")},
     ),
 )
 
@@ -183,38 +191,38 @@ TEAMS = (
     DemoFlow(
         slug="ticket",
         title="Make a ticket of a message",
-        trigger=selected(_TEAMS, "OnMessageSelectedV2"),
+        trigger=build_selection_trigger(_TEAMS, "OnMessageSelectedV2"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="compose-box",
         title="Insert an order link",
-        trigger=selected(_TEAMS, "OnComposeMessageV2"),
+        trigger=build_selection_trigger(_TEAMS, "OnComposeMessageV2"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="card",
         title="Take the answer to a card",
-        trigger=selected(_TEAMS, "TeamsCardTrigger"),
+        trigger=build_selection_trigger(_TEAMS, "TeamsCardTrigger"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="keyword",
         title="Hear a keyword",
-        trigger=subscription(_TEAMS, "WebhookKeywordTrigger"),
+        trigger=build_webhook_trigger(_TEAMS, "WebhookKeywordTrigger"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="mention",
         title="Hear a mention",
-        trigger=subscription(_TEAMS, "WebhookAtMentionTrigger"),
+        trigger=build_webhook_trigger(_TEAMS, "WebhookAtMentionTrigger"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="channel",
         title="Read new channel messages",
-        trigger=polling(_TEAMS, "OnNewChannelMessage"),
-        actions={"Audit": run_child(NAME, "audit")},
+        trigger=build_polling_trigger(_TEAMS, "OnNewChannelMessage"),
+        actions={"Audit": build_child_flow_action(NAME, "audit")},
     ),
 )
 
@@ -223,45 +231,51 @@ SPECIAL = (
     DemoFlow(
         slug="archive",
         title="Import the archive (off)",
-        trigger=http(),
+        trigger=build_http_trigger(),
         actions=_WORK,
         extra={"state": "Stopped", "wasOn": True},
     ),
     DemoFlow(
         slug="vendor",
         title="Vendor intake (managed)",
-        trigger=http(),
+        trigger=build_http_trigger(),
         actions=_WORK,
         extra={"isManaged": True},
     ),
     DemoFlow(
         slug="escalate",
         title="Escalate",
-        trigger=http(),
-        actions={"Next": run_child(NAME, "deescalate"), "Answer": response()},
+        trigger=build_http_trigger(),
+        actions={
+            "Next": build_child_flow_action(NAME, "deescalate"),
+            "Answer": build_response_action(),
+        },
     ),
     DemoFlow(
         slug="deescalate",
         title="De-escalate",
-        trigger=request("Button"),
-        actions={"Next": run_child(NAME, "escalate"), "Answer": response()},
+        trigger=build_request_trigger("Button"),
+        actions={
+            "Next": build_child_flow_action(NAME, "escalate"),
+            "Answer": build_response_action(),
+        },
     ),
     DemoFlow(
         slug="inventory",
         title="List all flows (V1)",
-        trigger=recurrence(3600),
-        actions={"List": operation(_MANAGEMENT, "ListFlowsInEnvironment")},
+        trigger=build_recurrence(3600),
+        actions={"List": build_connector_action(_MANAGEMENT, "ListFlowsInEnvironment")},
     ),
     DemoFlow(
         slug="other-connection",
         title="Mail with a connection of somebody else",
-        trigger=http(),
-        actions={"Send": operation("shared_sendmail", "SendEmailV3")},
+        trigger=build_http_trigger(),
+        actions={"Send": build_connector_action("shared_sendmail", "SendEmailV3")},
     ),
     DemoFlow(
         slug="old-app",
         title="Answer the old app",
-        trigger=request("PowerApp", schema=APP_SCHEMA),
+        trigger=build_request_trigger("PowerApp", schema=APP_SCHEMA),
         actions=_WORK,
         extra={"inSolution": False},
     ),

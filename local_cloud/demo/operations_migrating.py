@@ -1,19 +1,19 @@
-"""Flows of *Operations* that move under the customer's key by themselves, some once prepared."""
+"""Flows of *Operations* that the platform migrates to the customer's key, some once prepared."""
 
 from typing import Any
 
 from local_cloud.demo.definitions import (
     DemoFlow,
-    compose,
-    operation,
-    polling,
-    recurrence,
-    request,
-    selected,
-    subscription,
+    build_compose_action,
+    build_connector_action,
+    build_polling_trigger,
+    build_recurrence,
+    build_request_trigger,
+    build_selection_trigger,
+    build_webhook_trigger,
 )
 
-_WORK = {"Work": compose("done")}
+_WORK = {"Work": build_compose_action("done")}
 _OFFICE = "shared_office365"
 _MANAGEMENT = "shared_flowmanagement"
 #: What a trigger of Power Apps (V1) asks an app for.
@@ -28,22 +28,22 @@ PREPARED = (
     DemoFlow(
         slug="visitors",
         title="Register a visitor (V1)",
-        trigger=request("PowerApp", schema=APP_SCHEMA),
+        trigger=build_request_trigger("PowerApp", schema=APP_SCHEMA),
         actions=_WORK,
         extra={"inSolution": False},
     ),
     DemoFlow(
         slug="damage",
         title="Report damage (V1)",
-        trigger=request("PowerApp", schema=APP_SCHEMA),
-        actions={"Note": compose("@triggerBody()?['Number_Value']")},
+        trigger=build_request_trigger("PowerApp", schema=APP_SCHEMA),
+        actions={"Note": build_compose_action("@triggerBody()?['Number_Value']")},
         extra={"inSolution": False},
     ),
     DemoFlow(
         slug="night-list",
         title="List flows at night (V1)",
-        trigger=recurrence(3600),
-        actions={"List": operation(_MANAGEMENT, "ListFlowsInEnvironment")},
+        trigger=build_recurrence(3600),
+        actions={"List": build_connector_action(_MANAGEMENT, "ListFlowsInEnvironment")},
     ),
 )
 
@@ -52,37 +52,37 @@ MOVING = (
     DemoFlow(
         slug="app-v1",
         title="Answer the app (V1, in a solution)",
-        trigger=request("PowerApp", schema=APP_SCHEMA),
+        trigger=build_request_trigger("PowerApp", schema=APP_SCHEMA),
         actions=_WORK,
     ),
     DemoFlow(
         slug="skill",
         title="Serve a copilot",
-        trigger=request("Skills"),
+        trigger=build_request_trigger("Skills"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="selected-file",
         title="Approve a selected file",
-        trigger=selected("shared_sharepointonline", "ForASelectedFileHybridTrigger"),
+        trigger=build_selection_trigger("shared_sharepointonline", "ForASelectedFileHybridTrigger"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="mail",
         title="Read the shared mailbox",
-        trigger=polling(_OFFICE, "SharedMailboxOnNewEmailV2"),
+        trigger=build_polling_trigger(_OFFICE, "SharedMailboxOnNewEmailV2"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="rows",
         title="Follow changed rows",
-        trigger=subscription("shared_commondataserviceforapps", "SubscribeWebhookTrigger"),
+        trigger=build_webhook_trigger("shared_commondataserviceforapps", "SubscribeWebhookTrigger"),
         actions=_WORK,
     ),
     DemoFlow(
         slug="inventory-v2",
         title="List all flows (V2)",
-        trigger=recurrence(3600),
-        actions={"List": operation(_MANAGEMENT, "ListFlowsInEnvironment_V2")},
+        trigger=build_recurrence(3600),
+        actions={"List": build_connector_action(_MANAGEMENT, "ListFlowsInEnvironment_V2")},
     ),
 )

@@ -1,4 +1,4 @@
-"""Signs the operator in by device code, and puts the token cache where the app looks for it."""
+"""Sign the service account in by device code, and store the token cache where the app reads it."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ _SCOPE = "https://service.flow.microsoft.com//.default"
 
 
 async def sign_in_operator(platform: Platform, address: TenantAddress) -> None:
-    """Sign in; RuntimeError if the tenant refuses."""
+    """Sign the service account in; raise `RuntimeError` if the tenant rejects the sign-in."""
     cache = await asyncio.to_thread(_sign_in, address)
     await platform.write_secret(APPLICATION_VAULT, OPERATOR_SECRET, cache)
 

@@ -1,7 +1,7 @@
-"""What the people of the demo do on the platform: link, rotate, open a firewall, look inside.
+"""Act as the demo's people on the platform: link, rotate, change a firewall, read its state.
 
-Everything that a person can do goes through the platform's own operations over TLS; only what
-nobody could see or cause from outside goes to the tenant's control API.
+Actions of people are requests to the platform's own operations over TLS. Only what no person could
+see or cause uses the tenant's control API.
 """
 
 import ssl
@@ -21,10 +21,10 @@ _VAULT_API = "7.4"
 
 
 class Platform:
-    """The tenant as its people and outside systems reach it."""
+    """The tenant as its people and external systems reach it."""
 
     def __init__(self, address: TenantAddress) -> None:
-        """Nothing is called before the block is entered."""
+        """Create the client; entering the block opens its connections."""
         self._address = address
         self._session: aiohttp.ClientSession | None = None
         self._tls = ssl.create_default_context(cafile=address.ca_file)
@@ -42,13 +42,13 @@ class Platform:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The connections."""
+        """Return the open HTTP session."""
         if self._session is None:
             raise RuntimeError("enter the platform's block first")
         return self._session
 
     async def token(self, resource: str) -> str:
-        """A token of the application's identity for an audience."""
+        """Return a token of the application's identity for an audience."""
         if resource not in self._tokens:
             async with self.session.get(
                 self._address.identity_endpoint,
@@ -59,17 +59,19 @@ class Platform:
                 self._tokens[resource] = (await answer.json())["access_token"]
         return self._tokens[resource]
 
-    async def outside(
+    async def call_outside(
         self, method: str, url: str, *, headers: dict[str, str], body: Json | None = None
     ) -> tuple[int, str]:
-        """Call a host of the platform through the tunnel; status and text of the answer."""
+        """Call a host of the platform through the proxy; return the status and the text."""
         async with self.session.request(
             method, url, headers=headers, json=body, proxy=self._address.proxy, ssl=self._tls
         ) as answer:
             return answer.status, await answer.text()
 
-    async def control(self, method: str, path: str, body: Json | None = None, **query: str) -> Any:
-        """Call the tenant's control API; its answer as JSON, None if it is empty."""
+    async def call_control(
+        self, method: str, path: str, body: Json | None = None, **query: str
+    ) -> Any:
+        """Call the tenant's control API; return the JSON answer, or None if it is empty."""
         url = self._address.control + path
         async with self.session.request(method, url, json=body, params=query) as answer:
             answer.raise_for_status()
@@ -77,17 +79,17 @@ class Platform:
 
     async def link(self, environment: str, policy_system_id: str) -> None:
         """Link an environment to a policy, as an administrator does in the admin center."""
-        await self.control(
+        await self.call_control(
             "POST", f"/environments/{environment}/link", {"systemId": policy_system_id}
         )
 
     async def rotate_key(self, vault: str, key: str) -> None:
-        """Make a new version of a key."""
+        """Create a new version of a key."""
         await self._call_vault("POST", f"https://{vault}.vault.azure.net/keys/{key}/rotate")
         self._count("key_vault.rotate_key")
 
     async def read_secret(self, vault: str, name: str) -> str:
-        """The current value of a secret."""
+        """Return the current value of a secret."""
         text = await self._call_vault("GET", f"https://{vault}.vault.azure.net/secrets/{name}")
         self._count("key_vault.get_secret")
         return str(text["value"])
@@ -99,30 +101,30 @@ class Platform:
         self._count("key_vault.set_secret")
 
     async def read_configuration(self, store: str, key: str) -> str:
-        """The value of a key of App Configuration."""
+        """Return the value of a key of App Configuration."""
         url = f"https://{store}.azconfig.io/kv/{quote(key, safe='')}?api-version=2023-11-01"
         found = await self._call("GET", url, "https://azconfig.io", None)
         self._count("app_configuration.get_key_value")
         return str(found["value"])
 
     async def call_azure(self, method: str, path: str, api_version: str, route: str) -> Json:
-        """Read by Azure Resource Manager; `route` is the name that the tenant counts it by."""
+        """Read from Azure Resource Manager; `route` is the name in the tenant's counts."""
         url = f"https://management.azure.com{path}?api-version={api_version}"
         found = await self._call(method, url, "https://management.azure.com", None)
         self._count(f"resource_manager.{route}")
         return found
 
-    async def running_settings(self, site_id: str) -> dict[str, str]:
-        """What the code of a site reads from its settings at this moment."""
-        found: Json = await self.control("GET", "/azure/site", id=site_id)
+    async def read_running_settings(self, site_id: str) -> dict[str, str]:
+        """Return the settings that the code of a running site currently reads."""
+        found: Json = await self.call_control("GET", "/azure/site", id=site_id)
         settings: dict[str, str] = found["settings"]
         return settings
 
     async def cancel_run(self, environment: str, flow: str, run: str) -> None:
-        """End a run of a flow, as an administrator does."""
+        """Cancel a run of a flow, as an administrator does."""
         where = f"scopes/admin/environments/{environment}/flows/{flow}/runs/{run}/cancel"
         token = await self.token("https://service.flow.microsoft.com/")
-        status, text = await self.outside(
+        status, text = await self.call_outside(
             "POST",
             f"https://emea.api.flow.microsoft.com/providers/Microsoft.ProcessSimple/{where}"
             "?api-version=2016-11-01",
@@ -132,8 +134,8 @@ class Platform:
             raise RuntimeError(f"the run was not cancelled: {status} {text}")
         self._count("flow_service.admin_cancel_run")
 
-    async def service_tags(self) -> Json:
-        """The list of service tags as it is published."""
+    async def read_service_tags(self) -> Json:
+        """Return the published service tag list."""
         where = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/locations/westeurope"
         url = f"https://management.azure.com{where}/serviceTags?api-version={_NETWORK_API}"
         found = await self._call("GET", url, "https://management.azure.com", None)

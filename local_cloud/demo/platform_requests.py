@@ -1,8 +1,7 @@
-"""Counts what the app asks of the platform, by part of the scenario, for docs/performance.md's
-table.
+"""Count the app's requests to the platform in each part of the scenario, for docs/performance.md.
 
-A part is told by marks: what was called since the mark before belongs to it. The poll of the
-environments, every two seconds here and every five minutes in production, is in every part.
+A part contains the requests since the previous mark. The poll of the environments is in every part:
+every two seconds here, every five minutes in production.
 """
 
 from collections import Counter
@@ -28,7 +27,7 @@ REMEDIATING = "Operations, from the approved plan to the last flow's end"
 
 @dataclass(slots=True)
 class RequestMeter:
-    """The calls of the app, by part and service."""
+    """The app's requests, by part and service."""
 
     platform: Platform
     parts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -37,13 +36,13 @@ class RequestMeter:
     _before: Counter[str] = field(default_factory=Counter)
 
     async def mark(self, part: str) -> None:
-        """Count what was called since the last mark as calls of this part."""
+        """Count the requests since the last mark as requests of this part."""
         now = await self._read_calls_until_now()
         self.parts[part] = self.parts.get(part, Counter()) + (now - self._before)
         self._before = now
 
     def per_flow(self) -> dict[str, float]:
-        """Calls of each service for each flow job of `REMEDIATING`; empty: it was not reached."""
+        """Return the requests to each service per flow job of `REMEDIATING`, or an empty result."""
         calls = self.parts.get(REMEDIATING, Counter())
         if not self.flows:
             return {}
@@ -51,8 +50,8 @@ class RequestMeter:
         return {name: round(calls[name] / self.flows, 1) for name in names if calls[name]}
 
     async def _read_calls_until_now(self) -> Counter[str]:
-        """Calls since the tenant was started, without those of the demo's people."""
-        routes: dict[str, int] = (await self.platform.control("GET", "/calls"))["routes"]
+        """Return the requests since the tenant was started, without those of the demo's people."""
+        routes: dict[str, int] = (await self.platform.call_control("GET", "/calls"))["routes"]
         calls: Counter[str] = Counter()
         for route, number in routes.items():
             service = route.partition(".")[0]

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: one picture of the tenant, the app and the traffic."""
+"""Keep the state of tenant, app and traffic that the demo shows while it runs."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentLine:
-    """One environment, now."""
+    """The current state of one environment."""
 
     name: str
     link_status: str
@@ -24,7 +24,7 @@ class EnvironmentLine:
 
 @dataclass(slots=True)
 class DemoProgress:
-    """Filled by the scenario and its watcher, read by the view."""
+    """The state that the scenario and its watcher update and that the view shows."""
 
     #: Titles of the scenario's steps, in order, and how many are done.
     steps: tuple[str, ...] = ()
@@ -42,11 +42,11 @@ class DemoProgress:
 
     @property
     def seconds(self) -> float:
-        """Time since the start."""
+        """The seconds since the start."""
         return time.monotonic() - self.began
 
     def note(self, text: str) -> None:
-        """Say what happens."""
+        """Add a line about the current step."""
         self.notes.append((self.seconds, text))
         for listener in self.listeners:
             listener(text)

@@ -1,4 +1,4 @@
-"""The receivers of notifications in the demo, their faults, and what arrived."""
+"""Configure the demo's receivers of notifications and their faults, and check the messages."""
 
 import json
 import re
@@ -31,7 +31,7 @@ _REJECTED = "notification rejected | "
 
 
 def build_receivers() -> Json:
-    """The receivers' section of the tenant's description."""
+    """Return the receivers' section of the tenant's seed."""
     return {"webhookSecret": _WEBHOOK_SECRET, "channelSignature": _CHANNEL_SIGNATURE}
 
 
@@ -45,7 +45,7 @@ def build_faults() -> list[Json]:
 
 
 def build_channel_settings() -> dict[str, str]:
-    """The app's settings that name the receivers."""
+    """Return the app's settings that name the receivers."""
     host = "teams-told.environment.api.powerplatform.com"
     workflow = derive_id("channel", "webhook").replace("-", "")
     return {
@@ -63,7 +63,7 @@ def build_channel_settings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedNotification:
-    """One notification that was sent to one receiver."""
+    """One notification to one receiver."""
 
     at: str
     receiver: str
@@ -76,12 +76,12 @@ class ReceivedNotification:
 
     @property
     def to(self) -> str:
-        """Who reads there."""
+        """The name of the receiver."""
         return PEOPLE.get(self.receiver, self.receiver)
 
 
 def list_notifications(told: Sequence[Json], log: str) -> list[ReceivedNotification]:
-    """What arrived, and what the app's log says was not taken, the oldest first."""
+    """Return received notifications and those that the app's log reports as rejected, in order."""
     found = [
         ReceivedNotification(
             at=one["at"][11:19],

@@ -1,4 +1,4 @@
-"""Reports the results of the demo: a summary, an HTML page, a JSON file. No secrets."""
+"""Write the results of the demo: a summary, an HTML page and a JSON file, without secrets."""
 
 import json
 from collections import Counter
@@ -40,11 +40,11 @@ class Report:
 
     @property
     def has_succeeded(self) -> bool:
-        """True if no call was lost and each flow ended as expected."""
+        """Return whether no call was lost and each flow ended as expected."""
         return not self.outcome.failures
 
     def document(self) -> Json:
-        """The report as JSON."""
+        """Return the report as JSON."""
         outcome, account = self.outcome, self.account
         document = {
             "succeeded": self.has_succeeded,
@@ -83,7 +83,7 @@ class Report:
 
 
 def read_documented(folder: Path) -> Json:
-    """The report in a folder of the documented platform's demo; empty: there is none."""
+    """Return the report of the documented platform's demo in a folder, or an empty document."""
     try:
         found: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -178,7 +178,7 @@ def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
 
 
 def _format_calls_per_flow(meter: RequestMeter) -> str:
-    """Format the calls for each flow, as docs/performance.md counts them."""
+    """Format the requests for each flow, as docs/performance.md counts them."""
     per_flow = meter.per_flow()
     return (
         f"{sum(per_flow.values()):.0f} for each flow, from the approved plan to its end "

@@ -1,4 +1,4 @@
-"""Builds the demo's HTML report from its JSON report: one page, without scripts."""
+"""Build the demo's HTML report from its JSON report: one page without scripts."""
 
 import re
 import shlex
@@ -33,7 +33,7 @@ _START = re.compile(r"(cmkflow remediation start) [0-9a-f-]{36} (--mode \w+ --fl
 
 @dataclass(slots=True, kw_only=True)
 class FlowGroup:
-    """Flows that ended alike for the same reason."""
+    """Flows with the same result and reason."""
 
     state: str
     reason: str
@@ -42,7 +42,7 @@ class FlowGroup:
 
 
 def render_report_page(document: Json) -> str:
-    """The page for a JSON report."""
+    """Return the page for a JSON report."""
     flows = [flow | {"fix": _name_in_command(flow)} for flow in document["flows"]]
     ends = Counter(flow["state"] for flow in flows)
     order = [*ENDS, *(state for state in ends if state not in ENDS)]
@@ -62,7 +62,7 @@ def render_report_page(document: Json) -> str:
 
 
 def _list_numbers(document: Json) -> Iterator[tuple[str, str | int]]:
-    """The names and values of the numbers; those that are 0 or empty say nothing."""
+    """Yield the names and values of the numbers that are neither 0 nor empty."""
     traffic = document["traffic"]
     yield "Calls answered", f"{traffic['answered']:,} of {traffic['sent']:,}"
     yield "Calls lost", str(traffic["lost"])
@@ -76,20 +76,20 @@ def _list_numbers(document: Json) -> Iterator[tuple[str, str | int]]:
 
 
 def _name_in_command(flow: Json) -> str:
-    """The fix of a flow, with names in its command; the command line accepts them."""
+    """Return the fix of a flow with names in its command, which the command line accepts."""
     names = [shlex.quote(flow[one]) for one in ("environment", "title")]
     return _START.sub(lambda found: f"{found[1]} {names[0]} {found[2]} {names[1]}", flow["fix"])
 
 
 def _describe_end(state: str, number: int) -> tuple[str, int, str, str, str]:
-    """Flows that ended in a state: look, number, words, link and icon."""
+    """Return style, number, words, link and icon for the flows with an end state."""
     look, one, many = ENDS.get(state, ("wait", state, state))
     link = "#people" if state in _PEOPLE else "#flows"
     return look, number, one if number == 1 else many, link, "undo" if look == "over" else ""
 
 
 def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:
-    """Flows by what a person has to do, so that no text is repeated."""
+    """Return the flows grouped by the action required, so that no text is repeated."""
     found: dict[tuple[str, str, str], FlowGroup] = {}
     for flow in flows:
         # Messages of blocked flows name the flow; their code is what they share.

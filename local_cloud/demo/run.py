@@ -1,4 +1,4 @@
-"""One run of the demo: start everything, play the scenario, judge it."""
+"""Run the demo once: start everything, play the scenario, and check the results."""
 
 import asyncio
 import base64
@@ -57,7 +57,7 @@ _WAITS = f"-> {FlowJobState.WAITING} | "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What to run, and where."""
+    """The options of a demo: its profile, folder and imported flows."""
 
     #: Emptied first; state, logs and reports go there.
     folder: Path
@@ -80,16 +80,16 @@ class DemoRun:
     traffic: Traffic
     watcher: Watcher
     imported: ImportedFlows
-    _lock: IO[bytes]
+    _lock_folder: IO[bytes]
 
     def __init__(self, options: DemoOptions) -> None:
-        """Nothing starts before the block is entered."""
+        """Create the run; entering the block starts the processes."""
         self._options = options
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         folder = self._options.folder
-        self._lock = await asyncio.to_thread(_lock, folder)
+        self._lock = await asyncio.to_thread(_lock_folder, folder)
         try:
             return await self._start(folder)
         except BaseException:
@@ -137,11 +137,11 @@ class DemoRun:
 
     @property
     def meter(self) -> RequestMeter:
-        """What the app asked of the platform."""
+        """Return the counts of the app's requests to the platform."""
         return self._stage.meter
 
     def start_traffic(self) -> None:
-        """Let outside systems call, people start flows, connectors tell of events."""
+        """Let external systems call, people start flows, and connectors send events."""
         self.traffic.start(
             SYSTEMS,
             [
@@ -152,7 +152,7 @@ class DemoRun:
         )
 
     async def play(self) -> DemoResult:
-        """Play the scenario to its end; what went wrong is in the outcome."""
+        """Play the scenario to its end; failures are part of the result."""
         await self._collector.remember_flows()
         held = {system.name: await self.traffic.read_held_url(system) for system in SYSTEMS}
         self.start_traffic()
@@ -168,7 +168,7 @@ class DemoRun:
 
     async def _collect(self, outcome: DemoResult, held: dict[str, str]) -> None:
         progress = self.watcher.progress
-        await self.watcher.look()
+        await self.watcher.read_state()
         outcome.flows = await self._collector.read_ends(progress.jobs)
         outcome.remediations = self.watcher.remediations
         outcome.callers = await self._collector.count_changed_callers(progress.jobs)
@@ -179,7 +179,7 @@ class DemoRun:
         outcome.deletions = _list_deletions(self.watcher.remediations)
         outcome.unknown_callers = list_unknown_callers(self.watcher.remediations)
         outcome.recheck_at = await self._read_recheck_time()
-        told = await self.platform.control("GET", "/told")
+        told = await self.platform.call_control("GET", "/told")
         log = await self._read_log()
         outcome.waits = log.count(_WAITS)
         outcome.messages = list_notifications(told, log)
@@ -221,7 +221,7 @@ class DemoRun:
         return found
 
     async def read_crashes(self) -> list[str]:
-        """Defects of the app: messages it could not handle, exceptions that nobody expected."""
+        """Return the internal errors of the app: poison messages and unexpected exceptions."""
         health = await self.app.get("health")
         found = [
             f"{number} dead-letter messages: {queue}"
@@ -245,8 +245,8 @@ class DemoRun:
         return max((f"{at:%Y-%m-%d %H:%M} UTC" for at in times if at), default="")
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    """Keep a second run out of the folder; StackError names the process of the first."""
+def _lock_folder(folder: Path) -> IO[bytes]:
+    """Lock the folder against a second run; `StackError` names the process of the first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.with_name(f"{folder.name}.lock").open("a+b")
     try:

@@ -1,7 +1,7 @@
-"""The scenario that the demo plays: what administrators and the platform do, and what then happens.
+"""Play the demo's scenario: actions of administrators and of the platform, and their effects.
 
-It waits for what it expects to see and never for a time; what takes too long ends it, and says
-what was waited for.
+Each act waits for an observation, not for a time. An act that takes too long ends the scenario with
+an error that names the observation.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,7 +35,7 @@ class DemoScenario:
     """The acts of the demo, in order."""
 
     def __init__(self, stage: ScenarioContext, imported: Sequence[NamedEnvironment] = ()) -> None:
-        """`imported` are environments of exported flows, remediated after all others."""
+        """Create the scenario; `imported` environments are remediated after all others."""
         self._stage = stage
         self._imported = imported
         self._finish_line = DeletionScene(stage)
@@ -46,7 +46,7 @@ class DemoScenario:
 
     @property
     def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """The acts by title."""
+        """Return the acts by title."""
         acts: dict[str, Callable[[], Awaitable[None]]] = {
             "Before the key: assess Operations, prepare flows that then need no copy": self.prepare,
             "An administrator links Operations to the policy: the key is applied": self.link,
@@ -61,7 +61,7 @@ class DemoScenario:
         return acts
 
     async def play(self) -> None:
-        """Play all acts; ScenarioError if one does not come to its end."""
+        """Play all acts; raise `ScenarioError` if an act does not complete."""
         progress = self._stage.progress
         progress.steps = tuple(self.acts)
         for act in self.acts.values():
@@ -69,57 +69,60 @@ class DemoScenario:
             progress.done += 1
 
     async def prepare(self) -> None:
-        """Before the key, what can be done needs no copy, no new URL and no quiet period."""
+        """Prepare flows before the key, which needs no copy, no new URL and no no-call period."""
         await before_key.assess(self._stage)
         await before_key.prepare(self._stage)
 
     async def link(self) -> None:
-        """The link: nothing tells the app, it has to notice."""
+        """Link the environment; the app has to notice the link."""
         stage = self._stage
         await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": _LATER})
         stage.note("Three flows of Operations are excluded: the app does not change them.")
         await stage.platform.link(OPERATIONS.id, POLICY_SYSTEM_ID)
         stage.note("The key is applied: Operations is being linked to the policy cmk-europe.")
         await stage.until(
-            lambda: stage.watcher.find("policy_event", OPERATIONS.id),
+            lambda: stage.watcher.find_remediation("policy_event", OPERATIONS.id),
             "the app notices that Operations is linked",
         )
         stage.note("The app has detected the link. It waits while the platform moves flows.")
 
     async def remediate(self) -> None:
-        """The remediation that the link started, and the order to delete what it retires."""
-        await self._firewalls.look()
+        """Follow the remediation that the link started, and schedule the deletion of originals."""
+        await self._firewalls.read_ranges()
         await self._unknown_caller.permit()
-        await self._stage.platform.control("POST", "/faults", LOST_ANSWER)
-        await self._finish_line.order(await self._run("policy_event", OPERATIONS))
+        await self._stage.platform.call_control("POST", "/faults", LOST_ANSWER)
+        await self._finish_line.order(await self._follow("policy_event", OPERATIONS))
         await self._firewalls.change_ranges()
 
     async def rotate(self) -> None:
-        """A new version of the key; its event arrives over Service Bus."""
+        """Rotate the key; its event arrives over Service Bus."""
         stage = self._stage
         await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": []})
         stage.note("The three flows are no longer excluded: the app can remediate them.")
         await stage.platform.rotate_key(KEY_VAULT, KEY)
         stage.note(f"The key {KEY} is rotated. The app checks it and searches for flows.")
-        await self._run("key_event", OPERATIONS)
+        await self._follow("key_event", OPERATIONS)
 
     async def order(self) -> None:
-        """A remediation started by hand, as a dry run first."""
+        """Start a remediation with a request, as a dry run first."""
         stage = self._stage
         stage.note("The key was applied to Customer care long ago. A dry run is started.")
-        await stage.planned(await stage.order("dry_run", CUSTOMER_CARE), CUSTOMER_CARE)
+        await stage.wait_for_plan(
+            await stage.start_remediation("dry_run", CUSTOMER_CARE), CUSTOMER_CARE
+        )
         stage.note("The dry run shows every write that the real run would make. It made none.")
         await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"approval_policy": "automatic"})
         await self._refused_call.begin()
-        await stage.order("apply", CUSTOMER_CARE)
+        await stage.start_remediation("apply", CUSTOMER_CARE)
         stage.note("The remediation starts with approval policy automatic: it needs no approval.")
-        await self._run("api_request", CUSTOMER_CARE)
+        await self._follow("api_request", CUSTOMER_CARE)
 
     async def roll_back(self) -> None:
-        """Undo one flow: original on, callers back, copy off."""
+        """Roll one flow back: original on, callers reverted, copy off."""
         stage = self._stage
         detail = await stage.until(
-            lambda: stage.watcher.find("api_request", CUSTOMER_CARE.id), "the remediation by hand"
+            lambda: stage.watcher.find_remediation("api_request", CUSTOMER_CARE.id),
+            "the remediation by hand",
         )
         where = f"remediations/{detail['remediation']['id']}/rollback"
         await stage.app.post(where, {"flow_ids": [_FEEDBACK]})
@@ -133,11 +136,11 @@ class DemoScenario:
         )
 
     async def finish(self) -> None:
-        """The deletes that were ordered when Operations was done."""
-        await self._finish_line.cross()
+        """Complete the deletions that were scheduled after Operations was completed."""
+        await self._finish_line.wait_for_deletions()
 
     async def import_flows(self) -> None:
-        """Environments of exported flows, all at once and without asking."""
+        """Remediate the environments of exported flows together, without an approval."""
         stage = self._stage
         for environment in self._imported:
             settings = {"approval_policy": "automatic", "max_flows": 10_000}
@@ -145,20 +148,20 @@ class DemoScenario:
             await stage.platform.link(environment.id, POLICY_SYSTEM_ID)
         stage.note(f"{len(self._imported)} environments of exported flows are linked.")
         for environment in self._imported:
-            await self._run("policy_event", environment)
+            await self._follow("policy_event", environment)
 
-    async def _run(self, origin: str, environment: NamedEnvironment) -> str:
-        """Follow a remediation to every job's end: approve its plan, settle what people must.
+    async def _follow(self, origin: str, environment: NamedEnvironment) -> str:
+        """Follow a remediation until every job has ended, and return its id.
 
-        Returns its id.
+        Approve its plan, and take the actions that only people can take.
         """
         stage = self._stage
         detail = await stage.until(
-            lambda: stage.watcher.find(origin, environment.id),
+            lambda: stage.watcher.find_remediation(origin, environment.id),
             f"a remediation of {environment.title} after {origin}",
         )
         identity = str(detail["remediation"]["id"])
-        job = await stage.planned(identity, environment)
+        job = await stage.wait_for_plan(identity, environment)
         is_measured = environment is OPERATIONS and origin == "policy_event"
         if is_measured:
             await stage.meter.mark("Operations: wait for the migration, discover, plan")
@@ -170,7 +173,7 @@ class DemoScenario:
             f"every flow job of {environment.title} comes to an end",
             meanwhile=lambda: self._settle(identity, environment),
         )
-        own = stage.watcher.detail(identity)["flow_jobs"]
+        own = stage.watcher.get_remediation(identity)["flow_jobs"]
         if is_measured:
             await stage.meter.mark(REMEDIATING)
             stage.meter.flows = len(own)
@@ -183,7 +186,7 @@ class DemoScenario:
         told: list[Any] = []
 
         async def read() -> None:
-            told[:] = await self._stage.platform.control("GET", "/told")
+            told[:] = await self._stage.platform.call_control("GET", "/told")
 
         await self._stage.until(
             lambda: has_plan_notification(told),
@@ -193,7 +196,7 @@ class DemoScenario:
         self._stage.note("All three channels have the notification that a plan awaits approval.")
 
     async def _settle(self, identity: str, environment: NamedEnvironment) -> None:
-        """Do what only people can do while the app works in an environment."""
+        """Take the actions that only people can take while the app works in an environment."""
         if environment is CUSTOMER_CARE:
             await self._refused_call.settle(identity)
         if environment is OPERATIONS:
@@ -202,19 +205,19 @@ class DemoScenario:
             await self._settle_app(identity)
 
     async def _settle_app(self, identity: str) -> None:
-        """The maker points the canvas app at the copy once the app asks for it."""
+        """Let the maker change the canvas app to the copy when the app requires it."""
         stage = self._stage
         job = stage.job(OPERATIONS, _OLD_APP_FLOW)
         if job.get("reason_code") != _BY_HAND or self._is_app_published:
             return
         self._is_app_published = True
         where = f"/environments/{OPERATIONS.id}/canvasApps/{OLD_APP}"
-        await stage.platform.control("PATCH", where, {"flows": [job["copy_id"]]})
+        await stage.platform.call_control("PATCH", where, {"flows": [job["copy_id"]]})
         await stage.app.post(f"remediations/{identity}/retry", {"flow_ids": [_OLD_APP_FLOW]})
         stage.note("No API can change a canvas app: the maker of Requests adds the copy to it.")
 
     def _is_over(self, identity: str, environment: NamedEnvironment) -> bool:
-        state = self._stage.watcher.environment_job(identity, environment.id)["state"]
+        state = self._stage.watcher.get_environment_job(identity, environment.id)["state"]
         if not ENVIRONMENT_STATES[state].is_inactive:
             return False
         if environment is OPERATIONS and self._firewalls.must_open:

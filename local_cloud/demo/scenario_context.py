@@ -1,4 +1,4 @@
-"""What every act of the scenario needs: wait for what must be seen, order, approve, and say so."""
+"""Provide what every act needs: wait for observations, start, approve, show a line."""
 
 import asyncio
 import time
@@ -24,11 +24,11 @@ _PAUSE, _PAUSES = 0.5, 3
 
 
 class ScenarioError(Exception):
-    """What was expected did not happen; the text says what."""
+    """An expected observation was not made; the text names the observation."""
 
 
 class NamedEnvironment(Protocol):
-    """An environment that the scenario speaks of."""
+    """An environment with its name."""
 
     @property
     def id(self) -> str:
@@ -36,14 +36,14 @@ class NamedEnvironment(Protocol):
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """The environment's name."""
 
 
 class ScenarioContext:
-    """The tenant, the app, and what is seen of both."""
+    """The tenant, the app, and the watcher of both."""
 
     def __init__(self, platform: Platform, app: App, watcher: Watcher) -> None:
-        """Act through `platform` and `app`, look through `watcher`."""
+        """Act with `platform` and `app`, and observe with `watcher`."""
         self.platform = platform
         self.app = app
         self.watcher = watcher
@@ -53,35 +53,38 @@ class ScenarioContext:
 
     @property
     def progress(self) -> DemoProgress:
-        """The picture that is shown."""
+        """The state that the view shows."""
         return self.watcher.progress
 
     def note(self, text: str) -> None:
-        """Say what happens."""
+        """Show a line about the current step."""
         self.progress.note(text)
 
     def job(self, environment: NamedEnvironment, flow: str) -> Json:
-        """The flow job of an original as it was seen last; empty: there is none yet."""
+        """Return the last observed flow job of an original, or an empty document."""
         return self.progress.jobs.get((environment.id, flow), {})
 
     def jobs(self, environment: NamedEnvironment) -> list[Json]:
-        """All flow jobs of an environment."""
+        """Return the last observed flow jobs of an environment."""
         return [job for (where, _), job in self.progress.jobs.items() if where == environment.id]
 
-    async def order(
+    async def start_remediation(
         self, mode: str, environment: NamedEnvironment, flows: Sequence[str] = ()
     ) -> str:
-        """Start a remediation by hand; its id. Sent again, it is the same order."""
+        """Start a remediation and return its id.
+
+        A repeated request starts no second remediation.
+        """
         body = {"mode": mode, "environment_ids": [environment.id], "flow_ids": list(flows)}
         key = f"demo-{mode}-{environment.title}-{len(flows)}".replace(" ", "-")
         started = await self.app.post("remediations", body, key=key)
         return str(started["id"])
 
-    async def planned(self, identity: str, environment: NamedEnvironment) -> Json:
-        """Wait for the plan of an environment, and say what it does."""
+    async def wait_for_plan(self, identity: str, environment: NamedEnvironment) -> Json:
+        """Wait for the plan of an environment, and show its actions."""
 
         def planned() -> Json | None:
-            job = self.watcher.environment_job(identity, environment.id)
+            job = self.watcher.get_environment_job(identity, environment.id)
             shows = ENVIRONMENT_STATES[job["state"]].remediation_state
             return None if shows is RemediationState.PLANNING else job
 
@@ -92,7 +95,7 @@ class ScenarioContext:
         return job
 
     async def approve(self, identity: str, except_flows: Sequence[str] = ()) -> None:
-        """Approve what waits, by the version that was shown."""
+        """Approve the plan that awaits approval, by the version that was shown."""
         plans = await self.app.get(f"remediations/{identity}/plan")
         versions = [plan["version"] for plan in plans["items"] if plan["awaiting_flow_ids"]]
         if not versions:
@@ -116,12 +119,15 @@ class ScenarioContext:
         *,
         meanwhile: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
-        """Look until the observation is true; ScenarioError if for too long nothing changes."""
+        """Observe until the condition is true.
+
+        Raises `ScenarioError` if nothing changes for too long.
+        """
         picture: object = None
         changed = time.monotonic()
         while True:
             began = time.monotonic()
-            await self.watcher.look()
+            await self.watcher.read_state()
             for tell in self.observers:
                 tell()
             if found := observe():

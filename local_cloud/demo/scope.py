@@ -1,4 +1,4 @@
-"""Where the demo's Azure resources are."""
+"""The subscription and resource group of the demo's Azure resources."""
 
 SUBSCRIPTION = "3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-integration/providers"

@@ -1,4 +1,4 @@
-"""The outside systems of the demo: where each holds the trigger URL that it calls."""
+"""The external systems of the demo, and where each one stores the trigger URL that it calls."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class ExternalSystem:
     every: float = 1.0
 
     def format_held_text(self) -> str:
-        """What the description of the tenant puts where the system holds its URL."""
+        """Return the text that the system stores, with a placeholder for the URL."""
         url = build_url_placeholder(self.environment, self.flow)
         return f'{{"timeout": 30, "url": "{url}"}}' if self.is_json else url
 

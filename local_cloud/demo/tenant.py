@@ -1,4 +1,4 @@
-"""Puts the demo's tenant together: people, environments, connections, variables, budgets."""
+"""Build the seed of the demo's tenant: people, environments, connections, variables, budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,9 +84,9 @@ _ADVERSARIAL_TIMES = {
 
 
 def build_demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
-    """The tenant's description, as local_cloud/tenant/README.md explains it."""
+    """Return the tenant's seed, in the format of local_cloud/tenant/README.md."""
     return {
-        "directory": _directory(),
+        "directory": _build_directory(),
         "profile": profile,
         "assumptions": {
             "link_start_seconds": 1,
@@ -102,7 +102,7 @@ def build_demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
         "receivers": build_receivers(),
         "faults": build_faults(),
         "environments": [
-            _environment(OPERATIONS)
+            _build_environment(OPERATIONS)
             | operations.SHARING
             | {
                 "canvasApps": [
@@ -126,14 +126,14 @@ def build_demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
                     },
                 ],
             },
-            _environment(CUSTOMER_CARE) | {"policy": POLICY_SYSTEM_ID},
+            _build_environment(CUSTOMER_CARE) | {"policy": POLICY_SYSTEM_ID},
         ],
         "azure": build_azure(),
     }
 
 
 def build_app_settings() -> dict[str, str]:
-    """The app's settings for the demo: periods of seconds where production has days."""
+    """Return the app's settings for the demo, with periods of seconds instead of days."""
     return {
         "CMK_TENANT_ID": TENANT_ID,
         "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
@@ -173,7 +173,7 @@ def build_app_settings() -> dict[str, str]:
 
 
 def build_environment_seed(identity: str, title: str, host: str) -> Json:
-    """An environment without contents, in which the app may do its work."""
+    """Return an environment without contents, in which the app may work."""
     return {
         "id": identity,
         "displayName": title,
@@ -184,7 +184,7 @@ def build_environment_seed(identity: str, title: str, host: str) -> Json:
     }
 
 
-def _directory() -> Json:
+def _build_directory() -> Json:
     return {
         "tenantId": TENANT_ID,
         "applications": [
@@ -222,19 +222,19 @@ def _directory() -> Json:
     }
 
 
-def _environment(environment: DemoEnvironment) -> Json:
+def _build_environment(environment: DemoEnvironment) -> Json:
     flows = [flow.to_seed(environment.name, MAKER) for flow in environment.flows]
     connectors = sorted({key for flow in flows for key in flow["connectionReferences"]})
     host = f"contoso-{environment.name.replace('_', '-')}"
     return build_environment_seed(environment.id, environment.title, host) | {
         "azureRegion": environment.region,
-        "connections": [_connection(connector) for connector in connectors],
+        "connections": [_build_connection(connector) for connector in connectors],
         "connectionReferences": [
             {
                 "connectionreferencelogicalname": reference_name(connector),
                 "connectionreferencedisplayname": connector,
                 "connectorid": f"/providers/Microsoft.PowerApps/apis/{connector}",
-                "connectionid": _connection(connector)["name"],
+                "connectionid": _build_connection(connector)["name"],
             }
             for connector in connectors
         ],
@@ -242,7 +242,7 @@ def _environment(environment: DemoEnvironment) -> Json:
     }
 
 
-def _connection(connector: str) -> Json:
-    """The maker's own connections; mail goes out through a colleague's, who has not shared it."""
+def _build_connection(connector: str) -> Json:
+    """Return a connection of the maker; the mail connection is a colleague's and not shared."""
     owner = operations.COLLEAGUE if connector == "shared_sendmail" else MAKER
     return {"name": f"{connector}-{derive_id(connector)[:8]}", "api": connector, "owner": owner}

@@ -1,7 +1,7 @@
-"""The demo's traffic: outside systems that keep calling, people who start flows, events.
+"""Run the demo's traffic: external systems that call, people who start flows, and events.
 
-Each system reads its URL anew before each call from where it holds it, as a real one does, and
-calls once: nothing is repeated, so that nothing can hide. Loss is counted in call_log.py.
+Like a real system, each one reads its URL from its store before each call. It calls once and never
+retries, so that no loss is hidden. Losses are counted in call_log.py.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LEDGER_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedByHand:
-    """A flow that somebody starts again and again: a button, an app."""
+    """A flow that a person starts repeatedly, with a button or in an app."""
 
     environment: str
     flow: str
@@ -33,7 +33,7 @@ class StartedByHand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatedEvent:
-    """An event that a connector tells again and again."""
+    """An event that a connector sends repeatedly."""
 
     environment: str
     operation: str
@@ -41,10 +41,10 @@ class RepeatedEvent:
 
 
 class Traffic:
-    """Runs until it is stopped."""
+    """The traffic, which runs until it is stopped."""
 
     def __init__(self, platform: Platform) -> None:
-        """Call through `platform`."""
+        """Create the traffic, which calls through `platform`."""
         self._platform = platform
         self._tasks: list[asyncio.Task[None]] = []
         self._is_over = asyncio.Event()
@@ -56,23 +56,23 @@ class Traffic:
         by_hand: Sequence[StartedByHand],
         events: Sequence[RepeatedEvent],
     ) -> None:
-        """Begin."""
+        """Start all calls and events."""
         work: list[Coroutine[Any, Any, None]] = [
-            *(self._repeat(each.every, self._call, each) for each in systems),
+            *(self._repeat(each.every, self._call_repeatedly, each) for each in systems),
             *(self._repeat(each.every, self._start_by_hand, each) for each in by_hand),
-            *(self._repeat(each.every, self._tell, each) for each in events),
+            *(self._repeat(each.every, self._send_events, each) for each in events),
             self._repeat(_LEDGER_SECONDS, self._read_ledger, None),
         ]
         self._tasks = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
-        """Let every call that is under way end, then read what the platform noted of all."""
+        """Wait for the calls in progress, then read the platform's call history."""
         self._is_over.set()
         await asyncio.gather(*self._tasks)
         await self._read_ledger(None)
 
     async def abandon(self) -> None:
-        """Stop at once, whatever is under way."""
+        """Stop at once, without waiting for calls in progress."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,7 +90,7 @@ class Traffic:
             except TimeoutError:
                 continue
 
-    async def _call(self, system: ExternalSystem) -> None:
+    async def _call_repeatedly(self, system: ExternalSystem) -> None:
         call = LoggedCall(tracking_id=str(uuid.uuid4()), caller=system.name)
         held = await self.read_held_url(system)
         self.account.record_held_url(system.name, held)
@@ -101,7 +101,7 @@ class Traffic:
         number = len(self.account.calls) + 1
         self.account.record_call(call)
         try:
-            status, _ = await self._platform.outside(
+            status, _ = await self._platform.call_outside(
                 "POST",
                 url.replace("{number}", str(number)),
                 headers=headers,
@@ -114,15 +114,17 @@ class Traffic:
 
     async def _start_by_hand(self, started: StartedByHand) -> None:
         path = f"/environments/{started.environment}/flows/{started.flow}/run"
-        run = await self._platform.control("POST", path, {"by": USER_AGENT})
+        run = await self._platform.call_control("POST", path, {"by": USER_AGENT})
         self.account.record_manual_run(run)
 
-    async def _tell(self, event: RepeatedEvent) -> None:
+    async def _send_events(self, event: RepeatedEvent) -> None:
         path = f"/environments/{event.environment}/events"
-        answer = await self._platform.control("POST", path, {"operationId": event.operation})
+        answer = await self._platform.call_control("POST", path, {"operationId": event.operation})
         self.account.record_event(event.operation, len(answer["started"]))
 
     async def _read_ledger(self, _: None) -> None:
         over = self.account.list_ended_calls()
-        answer = await self._platform.control("GET", "/ledger", since=str(self.account.ledger_next))
+        answer = await self._platform.call_control(
+            "GET", "/ledger", since=str(self.account.ledger_next)
+        )
         self.account.record_entries(answer["entries"], answer["next"], over)

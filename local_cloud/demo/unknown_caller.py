@@ -35,7 +35,7 @@ class UnknownCallerScene:
         """An approver permits the app to read who calls originals; the script begins to call."""
         await self._stage.app.put(f"environments/{OPERATIONS.id}", {"observe_callers": True})
         where = f"/environments/{OPERATIONS.id}/flows/{_FLOW}"
-        url = (await self._stage.platform.control("GET", where))["triggerUrl"]
+        url = (await self._stage.platform.call_control("GET", where))["triggerUrl"]
         self._calls = asyncio.create_task(self._call_repeatedly(url))
 
     async def settle(self) -> None:
@@ -53,7 +53,7 @@ class UnknownCallerScene:
     async def _call_repeatedly(self, url: str) -> None:
         """Call until the script is stopped or a call is rejected."""
         while not self._is_stopped.is_set():
-            status, _ = await self._stage.platform.outside(
+            status, _ = await self._stage.platform.call_outside(
                 "POST", url, headers=_HEADERS, body={"number": 0}
             )
             if status >= HTTPStatus.BAD_REQUEST:

@@ -1,4 +1,4 @@
-"""Where outside systems of the demo hold the URL that they call: one class per kind of place."""
+"""The places where the demo's external systems store the URL that they call, one class per kind."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,16 +12,16 @@ _STORE = "contoso"
 
 
 class UrlHolder(Protocol):
-    """A place that holds a URL."""
+    """A place that stores a URL."""
 
     #: What kind of place it is, for people.
     kind: str
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the place with this text to the `azure` section of the description."""
+        """Add the place with this text to the `azure` section of the seed."""
 
     async def read(self, platform: Platform) -> str:
-        """Return what a system reads there at this moment."""
+        """Return the text that a system currently reads there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class AppSetting:
         site.setdefault("appSettings", {"WEBSITE_TIME_ZONE": "UTC"})[self.name] = text
 
     async def read(self, platform: Platform) -> str:
-        """Return what the running app has read."""
-        settings = await platform.running_settings(f"{GROUP}/Microsoft.Web/sites/{self.site}")
+        """Return the value that the running app has read."""
+        settings = await platform.read_running_settings(f"{GROUP}/Microsoft.Web/sites/{self.site}")
         return settings[self.name]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionString:
-    """A connection string of a slot of an app."""
+    """A connection string in a slot of an app."""
 
     site: str
     slot: str

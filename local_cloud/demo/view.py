@@ -1,4 +1,4 @@
-"""Shows the demo while it runs: one live picture on a terminal, plain lines elsewhere."""
+"""Show the demo while it runs: a live picture in a terminal, plain lines elsewhere."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -24,8 +24,10 @@ _STYLES = {
 }
 
 
-async def show[T](console: Console, progress: DemoProgress, work: Coroutine[Any, Any, T]) -> T:
-    """Await the work and show how far it is."""
+async def run_with_view[T](
+    console: Console, progress: DemoProgress, work: Coroutine[Any, Any, T]
+) -> T:
+    """Run the work and show its progress; return its result."""
     if not console.is_terminal:
         progress.listeners.append(
             lambda text: console.print(f"{progress.seconds:6.1f} s  {text}", soft_wrap=True)
@@ -42,7 +44,7 @@ async def show[T](console: Console, progress: DemoProgress, work: Coroutine[Any,
 
 
 def build_picture(progress: DemoProgress) -> Group:
-    """The whole picture."""
+    """Return the whole picture."""
     return Group(
         _build_steps(progress),
         Table.grid(padding=(0, 2), expand=False)

@@ -1,4 +1,4 @@
-"""Reads how far everything is, and keeps the picture (progress.py) current."""
+"""Read the state of the tenant and the app, and update the picture (progress.py)."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ type Json = dict[str, Any]
 
 
 class Watcher:
-    """Keeps the picture current with each look."""
+    """Reads the state and updates the picture."""
 
     def __init__(
         self, app: App, platform: Platform, traffic: Traffic, environments: dict[str, str]
     ) -> None:
-        """`environments`: id → name of those that are shown."""
+        """Create the watcher; `environments` maps the ids of the shown environments to names."""
         self._app = app
         self._platform = platform
         self._traffic = traffic
@@ -26,12 +26,12 @@ class Watcher:
         self.remediations: list[Json] = []
 
     def picture(self) -> object:
-        """What can be seen to change: two looks that are equal saw the same."""
+        """Return the observed state; two equal values mean that nothing has changed."""
         jobs = {key: (job["state"], job["step"]) for key, job in self.progress.jobs.items()}
         states = [job["state"] for each in self.remediations for job in each["environment_jobs"]]
         return jobs, states, list(self.progress.environments)
 
-    async def look(self) -> None:
+    async def read_state(self) -> None:
         """Read everything once."""
         await self._read_environments()
         listed = (await self._app.get("remediations"))["items"]
@@ -45,7 +45,7 @@ class Watcher:
     async def _read_environments(self) -> None:
         lines = []
         for identity, name in self._environments.items():
-            found = await self._platform.control("GET", f"/environments/{identity}")
+            found = await self._platform.call_control("GET", f"/environments/{identity}")
             lines.append(
                 EnvironmentLine(
                     name=name,
@@ -57,8 +57,10 @@ class Watcher:
             )
         self.progress.environments = lines
 
-    def find(self, start_source: str, environment: str, *, mode: str = "apply") -> Json | None:
-        """The newest remediation of a start source that concerns an environment."""
+    def find_remediation(
+        self, start_source: str, environment: str, *, mode: str = "apply"
+    ) -> Json | None:
+        """Return the newest remediation with a start source in an environment, or None."""
         for detail in self.remediations:
             remediation = detail["remediation"]
             if (
@@ -69,16 +71,16 @@ class Watcher:
                 return detail
         return None
 
-    def detail(self, remediation_id: str) -> Json:
-        """A remediation with its jobs and deletes; KeyError if there is none."""
+    def get_remediation(self, remediation_id: str) -> Json:
+        """Return a remediation with its jobs and deletions; raise `KeyError` if it is unknown."""
         for detail in self.remediations:
             if detail["remediation"]["id"] == remediation_id:
                 return detail
         raise KeyError(remediation_id)
 
-    def environment_job(self, remediation_id: str, environment: str) -> Json:
-        """The job of one environment in a remediation; KeyError if there is none."""
-        for job in self.detail(remediation_id)["environment_jobs"]:
+    def get_environment_job(self, remediation_id: str, environment: str) -> Json:
+        """Return the job of one environment in a remediation; raise `KeyError` if there is none."""
+        for job in self.get_remediation(remediation_id)["environment_jobs"]:
             if job["environment_id"] == environment:
                 found: Json = job
                 return found

@@ -1,4 +1,4 @@
-"""`python -m local_cloud.tenant`: the tenant as a process of its own."""
+"""`python -m local_cloud.tenant` runs the tenant in a separate process."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; say on stdout, as one line of JSON, how to reach it."""
+    """Serve until SIGTERM or SIGINT; print the tenant's addresses as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m local_cloud.tenant", description=__doc__)
     parser.add_argument("--seed", type=Path, help="a JSON file that describes the tenant")
     parser.add_argument("--service-bus", help="connection string of the bus that events go to")

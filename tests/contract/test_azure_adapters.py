@@ -56,7 +56,7 @@ async def test_keys_of_a_vault_behind_a_firewall_are_read(
 ) -> None:
     """Azure Resource Manager returns each version with type, size, operations and dates."""
     azure = app.world.tenant.part(Azure)
-    contents, document = azure.vault("kv-cmk"), azure.resources.find(VAULTS, VAULT_ID)
+    contents, document = azure.find_vault("kv-cmk"), azure.resources.find(VAULTS, VAULT_ID)
     assert contents is not None
     assert document is not None
     key = contents.keys["pp-cmk"]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
+from local_cloud.tenant.azure.reachability import FlowOrigin, find_denial
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.resource_manager import ResourceManager
@@ -109,7 +109,7 @@ async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, ki
     refusals = []
     for names in (["LogicApps"], ["LogicApps", "PowerPlatformPlex"]):
         seed_azure(app.world.tenant, case.seed(case.sources(names, tags)))
-        refusals.append(find_refusal(azure, HOST, copy))
+        refusals.append(find_denial(azure, HOST, copy))
 
     before, after = refusals
     assert before is not None

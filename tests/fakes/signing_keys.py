@@ -1,6 +1,6 @@
 """Fake of the port `SigningKeys`: signs with the keys of a world."""
 
-from local_cloud.tenant.azure.key_material import private_key, sign_digest
+from local_cloud.tenant.azure.key_material import get_private_key, sign_digest
 from shared.domain.keys.key import KeyVersion
 from shared.domain.signature import SigningKey
 from shared.errors import NotFound, PlatformError
@@ -20,7 +20,9 @@ class FakeSigningKeys:
         place, name, version = self._parts(key_url)
         for number, found in enumerate(reversed(self._versions(place, name))):
             if found.version == version:
-                numbers = private_key(name, number, found.size or 0).public_key().public_numbers()
+                numbers = (
+                    get_private_key(name, number, found.size or 0).public_key().public_numbers()
+                )
                 return SigningKey(
                     id=f"{place}/keys/{name}/{version}",
                     public_key=public_key_of(modulus=numbers.n, exponent=numbers.e),
@@ -38,7 +40,7 @@ class FakeSigningKeys:
         )
         if not found.is_enabled:
             raise PlatformError("the key is off", code="KeyDisabled", status=403)
-        return sign_digest(private_key(name, number, found.size or 0), digest)
+        return sign_digest(get_private_key(name, number, found.size or 0), digest)
 
     def _parts(self, key_url: str) -> tuple[str, str, str]:
         place, _, rest = key_url.partition("/keys/")

@@ -5,7 +5,7 @@ from typing import Any
 from local_cloud.tenant.azure.api_management import SERVICE as API_MANAGEMENT
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS
 from local_cloud.tenant.azure.key_values import STORES
-from local_cloud.tenant.azure.resources import ResourceScope, resource_id
+from local_cloud.tenant.azure.resources import ResourceScope, build_resource_id
 from tests.local_cloud.tenant.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
 from tests.local_cloud.tenant.azure_world import SEED as AZURE
 from tests.local_cloud.tenant.tenant_world import BUTTON, DAILY, HTTP, definition
@@ -37,7 +37,7 @@ _GRANT = {
 def _resource(kind: str, *names: str, **properties: Any) -> dict[str, Any]:
     scope = ResourceScope(subscription=SUBSCRIPTION, group=GROUP)
     return {
-        "id": resource_id(scope, kind, *names),
+        "id": build_resource_id(scope, kind, *names),
         "type": kind,
         "location": "westeurope",
         "properties": properties,

@@ -1,6 +1,6 @@
-"""Set arithmetic on IPv4 ranges: which part of some addresses does a rule speak about?
+"""Compute with IPv4 ranges, to find which addresses a rule is about.
 
-IPv6 is left out: the hosts that flows call in the tenant have no IPv6 address.
+IPv6 is omitted, because the hosts that flows call in the tenant have no IPv6 address.
 """
 
 from collections.abc import Iterable
@@ -16,17 +16,17 @@ EVERY_ADDRESS: Ranges = ((0, 2**32 - 1),)
 
 
 def parse_ranges(prefixes: Iterable[str]) -> Ranges:
-    """Read prefixes or single addresses, host bits allowed; ValueError on anything else."""
+    """Parse prefixes or single addresses, with or without host bits; raise `ValueError`."""
     networks = (ip_network(prefix.strip(), strict=False) for prefix in prefixes)
-    return join(
+    return merge_ranges(
         (int(network.network_address), int(network.broadcast_address))
         for network in networks
         if isinstance(network, IPv4Network)
     )
 
 
-def join(ranges: Iterable[Range]) -> Ranges:
-    """Put ranges in order, and neighbours and overlapping ones together."""
+def merge_ranges(ranges: Iterable[Range]) -> Ranges:
+    """Sort ranges, and merge adjacent and overlapping ones."""
     joined: list[Range] = []
     for first, last in sorted(ranges):
         if joined and first <= joined[-1][1] + 1:
@@ -37,7 +37,7 @@ def join(ranges: Iterable[Range]) -> Ranges:
 
 
 def subtract(ranges: Ranges, others: Ranges) -> Ranges:
-    """Return what of `ranges` is not in `others`; one pass over both."""
+    """Return the part of `ranges` that is not in `others`."""
     remaining: list[Range] = []
     position = 0
     for first, last in ranges:

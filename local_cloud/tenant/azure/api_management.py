@@ -1,7 +1,7 @@
-"""What lies below an API Management service: each with an ETag in a header.
+"""Serve the children of an API Management service, each with an ETag in a header.
 
-A write names the ETag that it replaces. Policies are kept as a person writes them (`rawxml`); the
-other format escapes the expressions in them. The value of a secret is only shown by `listValue`.
+A write names the ETag that it replaces. Policies are stored as a person writes them (`rawxml`); the
+other format escapes their expressions. Only `listValue` shows the value of a secret.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ _LONGEST_NAMED_VALUE = 4096
 
 
 def routes() -> list[Route]:
-    """Return the routes of everything below a service."""
+    """Return the routes of all children of a service."""
     found: list[Route] = []
     for (plural, singular), (below, methods) in _TYPES.items():
         resource_type, kinds = f"{SERVICE}/{below}", below.split("/")
@@ -68,21 +68,21 @@ def routes() -> list[Route]:
 
 
 async def list_named_value(call: ArmCall) -> Response:
-    """Return the value of a named value, secret or not."""
-    document = call.existing(_NAMED_VALUES, *_names(call))
+    """Return the value of a named value, even if it is a secret."""
+    document = call.get_existing(_NAMED_VALUES, *_names(call))
     value = document["properties"].get("value", "")
-    return JSONResponse({"value": value}, headers={"ETag": _etag_of(document)})
+    return JSONResponse({"value": value}, headers={"ETag": _compute_etag(document)})
 
 
 async def list_references(call: ArmCall) -> JsonObject:
     """Return the policies and fragments that include a fragment."""
-    document = call.existing(_FRAGMENTS, *_names(call))
+    document = call.get_existing(_FRAGMENTS, *_names(call))
     included = re.compile(rf'fragment-id="{re.escape(document["name"])}"')
     service = document["id"].lower().partition("/policyfragments/")[0]
     users = [
         {key: one[key] for key in ("id", "type", "name")}
         for below, _ in _TYPES.values()
-        for one in call.azure.resources.of_type(f"{SERVICE}/{below}")
+        for one in call.azure.resources.list_of_type(f"{SERVICE}/{below}")
         if one["id"].lower().startswith(f"{service}/")
         and included.search(one["properties"].get("value", ""))
     ]
@@ -90,7 +90,7 @@ async def list_references(call: ArmCall) -> JsonObject:
 
 
 def escape_expressions(policy: str) -> str:
-    """Return a policy as XML that can be parsed."""
+    """Return a policy as XML that a parser accepts."""
     return _EXPRESSION.sub(lambda found: html.escape(found[0], quote=False), policy)
 
 
@@ -102,11 +102,11 @@ def _names(call: ArmCall) -> list[str]:
 def _list_handler(plural: str, resource_type: str) -> ArmHandler:
     async def list_below(call: ArmCall) -> JsonObject:
         parent_type, _, kind = resource_type.rpartition("/")
-        parent = call.existing(parent_type, *_names(call))
+        parent = call.get_existing(parent_type, *_names(call))
         start = f"{parent['id']}/{kind}/".lower()
-        documents = call.azure.resources.within(resource_type, call.scope)
+        documents = call.azure.resources.list_within(resource_type, call.scope)
         found = [one for one in documents if one["id"].lower().startswith(start)]
-        return call.page([_show(one, "xml") for one in found])
+        return call.page([_show_resource(one, "xml") for one in found])
 
     list_below.__name__ = f"list_{plural}"
     return list_below
@@ -114,9 +114,9 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 
 def _get_handler(singular: str, below: str) -> ArmHandler:
     async def get_below(call: ArmCall) -> Response:
-        document = call.existing(f"{SERVICE}/{below}", *_names(call))
-        shown = _show(document, call.request.query_params.get("format", "xml"))
-        return JSONResponse(shown, headers={"ETag": _etag_of(document)})
+        document = call.get_existing(f"{SERVICE}/{below}", *_names(call))
+        shown = _show_resource(document, call.request.query_params.get("format", "xml"))
+        return JSONResponse(shown, headers={"ETag": _compute_etag(document)})
 
     get_below.__name__ = f"get_{singular}"
     return get_below
@@ -127,10 +127,10 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
 
     async def write_below(call: ArmCall) -> Response:
         names = _names(call)
-        call.existing(resource_type.rpartition("/")[0], *names[:-1])
+        call.get_existing(resource_type.rpartition("/")[0], *names[:-1])
         identity = call.resource_id(resource_type, *names)
         there = (
-            call.existing(resource_type, *names)
+            call.get_existing(resource_type, *names)
             if is_patch
             else call.azure.resources.find(resource_type, identity)
         )
@@ -143,39 +143,39 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
             "id": there["id"] if there else identity,
             "type": resource_type,
             "name": names[-1],
-            "properties": _check(below, kept | given),
+            "properties": _check_properties(below, kept | given),
         }
         call.azure.resources.put(document)
-        headers = {"ETag": _etag_of(document)}
+        headers = {"ETag": _compute_etag(document)}
         if is_patch and resource_type == _NAMED_VALUES:  # the client polls the resource itself
             query = f"api-version={call.request.query_params['api-version']}&asyncCode=200"
             headers["Location"] = f"https://{HOST}{identity}?{query}"
             return Response(status_code=202, headers=headers)
-        return JSONResponse(_show(document, "xml"), 200 if there else 201, headers=headers)
+        return JSONResponse(_show_resource(document, "xml"), 200 if there else 201, headers=headers)
 
     write_below.__name__ = f"{'update' if is_patch else 'put'}_{singular}"
     return write_below
 
 
-def _etag_of(document: JsonObject) -> str:
-    """Return what changes with a document."""
+def _compute_etag(document: JsonObject) -> str:
+    """Return the ETag of a document, which changes with the document."""
     text = json.dumps(document, sort_keys=True)
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
 def _require_etag(call: ArmCall, there: JsonObject | None) -> None:
-    """Reject (412) an update that names no ETag, or another than the resource has."""
+    """Reject (412) an update without the current ETag."""
     wanted = call.request.headers.get("If-Match")
     if there is None:
         return
-    if wanted is None or wanted not in ("*", _etag_of(there)):
+    if wanted is None or wanted not in ("*", _compute_etag(there)):
         raise SimulatedPlatformError(
             412, "PreconditionFailed", "Resource was modified since last retrieval."
         )
 
 
-def _check(below: str, properties: JsonObject) -> JsonObject:
-    """Return properties as they are kept; PlatformError 400 if the service rejects them."""
+def _check_properties(below: str, properties: JsonObject) -> JsonObject:
+    """Return the properties to store; raise PlatformError 400 if the service rejects them."""
     url, value = str(properties.get("url") or ""), str(properties.get("value") or "")
     if below == "backends" and not 0 < len(url) <= _LONGEST_BACKEND_URL:
         raise SimulatedPlatformError(400, "ValidationError", "The length of the URL is invalid.")
@@ -196,8 +196,8 @@ def _check(below: str, properties: JsonObject) -> JsonObject:
     return {key: one for key, one in properties.items() if key != "format"} | {"value": raw}
 
 
-def _show(document: JsonObject, wanted: str) -> JsonObject:
-    """Return a resource as it is read: policies in a format, secrets without their value."""
+def _show_resource(document: JsonObject, wanted: str) -> JsonObject:
+    """Return a resource for a read: policies in one format, secrets without their value."""
     properties = document.get("properties", {})
     if document["type"].lower().endswith(("/policies", "/policyfragments")):
         value = properties.get("value", "")

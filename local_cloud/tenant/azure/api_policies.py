@@ -1,23 +1,30 @@
-"""The `ip-filter` policies of API Management: a call has to pass all of them.
+"""Evaluate the `ip-filter` policies of API Management; a call must pass all of them.
 
-Those of every API count for its service's host: which API a call is for, its host does not say.
+The filters of every API apply to the host of its service, because a host does not identify the API
+of a call.
 """
 
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from local_cloud.tenant.azure.addresses import EVERY_ADDRESS, Ranges, join, parse_ranges, subtract
+from local_cloud.tenant.azure.addresses import (
+    EVERY_ADDRESS,
+    Ranges,
+    merge_ranges,
+    parse_ranges,
+    subtract,
+)
 from local_cloud.tenant.azure.api_management import SERVICE, escape_expressions
 from local_cloud.tenant.azure.state import Azure
 
 
 def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield each service that answers for a host, and the callers that a filter of it lets in."""
-    for service in azure.resources.of_type(SERVICE):
+    """Yield the services of a host, each with the callers that one of its filters allows."""
+    for service in azure.resources.list_of_type(SERVICE):
         configured = service["properties"].get("hostnameConfigurations", ())
         if host in (str(one.get("hostName")).lower() for one in configured):
             for kind in (f"{SERVICE}/policies", f"{SERVICE}/apis/policies"):
-                for policy in azure.resources.of_type(kind):
+                for policy in azure.resources.list_of_type(kind):
                     if policy["id"].lower().startswith(f"{service['id']}/".lower()):
                         for let_in in _filters(policy["properties"]["value"]):
                             yield service["id"], let_in
@@ -26,7 +33,7 @@ def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
 def _filters(xml: str) -> Iterator[Ranges]:
     policy = ET.fromstring(escape_expressions(xml))  # noqa: S314 – from the seed
     for element in policy.iterfind("inbound//ip-filter"):
-        listed = join(_range(child) for child in element)
+        listed = merge_ranges(_range(child) for child in element)
         yield listed if element.get("action") == "allow" else subtract(EVERY_ADDRESS, listed)
 
 

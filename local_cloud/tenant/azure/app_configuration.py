@@ -1,4 +1,4 @@
-"""`{store}.azconfig.io`: the key-values of App Configuration, with ETags and locks.
+"""Serve `{store}.azconfig.io`: the key-values of App Configuration, with ETags and locks.
 
 See platform.md#app-configuration.
 """
@@ -90,7 +90,7 @@ async def get_key_value(call: _StoreCall) -> Response:
 
 
 async def put_key_value(call: _StoreCall) -> Response:
-    """Replace a key-value: content type and tags that the body leaves out are gone."""
+    """Replace a key-value; content type and tags that the body omits are removed."""
     before = call.key_values.get(call.address)
     if not _meets_condition(call.request, before):
         return Response(status_code=412)

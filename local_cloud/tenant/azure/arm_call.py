@@ -1,6 +1,6 @@
-"""What every call to Resource Manager has in common: token, api-version, scope, paging, refusals.
+"""Check the common parts of calls to Resource Manager: token, api-version, scope, paging, errors.
 
-A handler takes an ArmCall and returns a document or a Response; `arm_route` does the rest.
+A handler gets an ArmCall and returns a document or a Response; `arm_route` does the rest.
 """
 
 import json
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.azure.locks import require_unlocked
-from local_cloud.tenant.azure.resources import JsonObject, ResourceScope, resource_id
+from local_cloud.tenant.azure.resources import JsonObject, ResourceScope, build_resource_id
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
@@ -34,7 +34,7 @@ _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmCall:
-    """One accepted call."""
+    """An accepted call."""
 
     request: Request
     tenant: Tenant
@@ -42,7 +42,7 @@ class ArmCall:
 
     @property
     def azure(self) -> Azure:
-        """The state of the Azure side."""
+        """The state of the tenant's Azure side."""
         return self.tenant.part(Azure)
 
     @property
@@ -52,7 +52,7 @@ class ArmCall:
 
     @property
     def scope(self) -> ResourceScope:
-        """The subscription of the path, and its resource group where it names one."""
+        """The subscription of the path, with its resource group if the path has one."""
         parameters = self.request.path_params
         return ResourceScope(subscription=parameters["subscription"], group=parameters.get("group"))
 
@@ -62,11 +62,11 @@ class ArmCall:
         return value
 
     def resource_id(self, resource_type: str, *names: str) -> str:
-        """Build the id of a resource in the scope of the path."""
-        return resource_id(self.scope, resource_type, *names)
+        """Return the id of a resource in the scope of the path."""
+        return build_resource_id(self.scope, resource_type, *names)
 
-    def existing(self, resource_type: str, *names: str) -> JsonObject:
-        """Return a resource in the scope of the path; PlatformError 404 when it is not there."""
+    def get_existing(self, resource_type: str, *names: str) -> JsonObject:
+        """Return a resource in the scope of the path; raise PlatformError 404 if it is missing."""
         wanted = self.resource_id(resource_type, *names)
         document = self.azure.resources.find(resource_type, wanted)
         if document is None:
@@ -81,7 +81,7 @@ class ArmCall:
         return document
 
     async def json(self) -> JsonObject:
-        """Return the body; PlatformError 400 unless it is a JSON object."""
+        """Return the body; raise PlatformError 400 unless it is a JSON object."""
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:
@@ -91,10 +91,10 @@ class ArmCall:
         return document
 
     def page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
-        """Return one page of a list, with `nextLink` when there is more.
+        """Return one page of a list, with `nextLink` if there is another.
 
-        `$skipToken` in the query is the position that the page starts at, `$top` the size of a
-        page where a route accepts it.
+        The query option `$skipToken` is the position of the page, and `$top` its size if the route
+        accepts it.
         """
         start = self._skipped()
         top = self.request.query_params.get("$top", "")
@@ -118,7 +118,7 @@ type ArmHandler = Callable[[ArmCall], Awaitable[JsonObject | Response]]
 
 
 def arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
-    """Serve a path of Resource Manager with a handler, named as the handler is."""
+    """Return a route of Resource Manager whose name is that of its handler."""
 
     async def endpoint(request: Request) -> Response:
         caller = require_token(request, *AUDIENCES)

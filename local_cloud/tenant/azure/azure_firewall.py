@@ -1,17 +1,15 @@
-"""What an Azure Firewall does with calls to a public address of its.
+"""Evaluate an Azure Firewall for calls to one of its public addresses.
 
-DNAT rules let in whom they match, whatever the priorities; nothing else does. A network rule that
-refuses the translated traffic wins, as older editions of Microsoft's page say: the newer ones say
-that it has no effect, and the harder of both is played. A source is an address, a range or an IP
-group; a service tag is none.
-
-See platform.md#firewall-resources.
+DNAT rules allow the callers that they match, whatever their priorities; no other rule allows a
+caller. A network rule that denies the translated traffic wins: older versions of Microsoft's page
+say so, newer ones say that it has no effect, and the tenant uses the stricter behaviour. A source
+is an address, a range or an IP group, but not a service tag. See platform.md#firewall-resources.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from local_cloud.tenant.azure.addresses import Ranges, join, parse_ranges, subtract
+from local_cloud.tenant.azure.addresses import Ranges, merge_ranges, parse_ranges, subtract
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure
 
@@ -20,7 +18,7 @@ _NETWORK = "Microsoft.Network"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedHost:
-    """A host behind a firewall, and who gets through to it."""
+    """A host behind a firewall, with the callers that the firewall allows."""
 
     firewall_id: str
     refused: Ranges
@@ -28,13 +26,13 @@ class PublishedHost:
 
 
 def find_published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
-    """Yield each firewall that a call to a host meets."""
-    for address in azure.resources.of_type(f"{_NETWORK}/publicIPAddresses"):
+    """Yield each firewall through which a call to a host passes."""
+    for address in azure.resources.list_of_type(f"{_NETWORK}/publicIPAddresses"):
         properties = address["properties"]
         name = str(properties.get("dnsSettings", {}).get("fqdn", "")).lower()
         if host not in (name, properties.get("ipAddress")):
             continue
-        for firewall in azure.resources.of_type(f"{_NETWORK}/azureFirewalls"):
+        for firewall in azure.resources.list_of_type(f"{_NETWORK}/azureFirewalls"):
             if address["id"].lower() in _list_public_ids(firewall):
                 yield _build_published_host(azure, firewall, properties["ipAddress"], port)
 
@@ -46,13 +44,13 @@ def _build_published_host(
     machines: list[tuple[str, int]] = []
     rules = list(_list_rules(azure, firewall))
     for action, rule in rules:
-        if action == "dnat" and _is_about(azure, rule, address, port):
+        if action == "dnat" and _matches_traffic(azure, rule, address, port):
             let_in.append(_read_addresses(azure, rule, "source"))
             machines.append((rule.get("translatedAddress", ""), int(rule["translatedPort"])))
     refused = [
         _read_addresses(azure, rule, "source")
         for action, rule in rules
-        if action == "deny" and any(_is_about(azure, rule, *machine) for machine in machines)
+        if action == "deny" and any(_matches_traffic(azure, rule, *machine) for machine in machines)
     ]
     return PublishedHost(
         firewall_id=firewall["id"], refused=_join_ranges(refused), let_in=_join_ranges(let_in)
@@ -60,14 +58,16 @@ def _build_published_host(
 
 
 def _list_rules(azure: Azure, firewall: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    """Yield the rules with their action: of the firewall, of its policy and those above it."""
+    """Yield rules with their actions: of the firewall, of its policy, of the parent policies."""
     properties = firewall["properties"]
     for member in ("natRuleCollections", "networkRuleCollections"):
         for collection in properties.get(member, ()):
             yield from _list_rules_of_collection(collection["properties"])
     policy_id = _read_id(properties.get("firewallPolicy"))
     while policy_id:
-        for group in azure.resources.of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups"):
+        for group in azure.resources.list_of_type(
+            f"{_NETWORK}/firewallPolicies/ruleCollectionGroups"
+        ):
             if group["id"].lower().startswith(f"{policy_id}/"):
                 for collection in group["properties"].get("ruleCollections", ()):
                     yield from _list_rules_of_collection(collection)
@@ -82,7 +82,7 @@ def _list_rules_of_collection(collection: JsonObject) -> Iterator[tuple[str, Jso
             yield action, rule
 
 
-def _is_about(azure: Azure, rule: JsonObject, address: str, port: int) -> bool:
+def _matches_traffic(azure: Azure, rule: JsonObject, address: str, port: int) -> bool:
     protocols = {one.lower() for one in rule.get("ipProtocols") or rule.get("protocols", ())}
     ports = (one.partition("-") for one in rule.get("destinationPorts", ()))
     return bool(
@@ -94,7 +94,7 @@ def _is_about(azure: Azure, rule: JsonObject, address: str, port: int) -> bool:
     )
 
 
-def _holds(ports: str, port: int) -> bool:
+def _contains(ports: str, port: int) -> bool:
     first, _, last = ports.partition("-")
     return first == "*" or int(first) <= port <= int(last or first)
 
@@ -118,7 +118,7 @@ def _parse_range(text: str) -> Ranges:
 
 
 def _join_ranges(parts: list[Ranges]) -> Ranges:
-    return join(one for part in parts for one in part)
+    return merge_ranges(one for part in parts for one in part)
 
 
 def _list_public_ids(firewall: JsonObject) -> set[str]:

@@ -1,6 +1,7 @@
-"""Container Apps: values of secrets are read by an action, and a changed template is a revision.
+"""Serve Container Apps.
 
-Containers read secrets when they start. See platform.md#container-apps.
+An action returns the values of secrets, and a changed template creates a revision. Containers read
+secrets when they start. See platform.md#container-apps.
 """
 
 import uuid
@@ -22,7 +23,7 @@ _OPERATION = "Microsoft.App/locations/westeurope/containerappOperationStatuses"
 
 
 def routes() -> list[Route]:
-    """Return the routes beside those that list and read apps and revisions."""
+    """Return the routes that change apps and revisions."""
     revision = f"{_PATH}/revisions/{{revision}}"
     return [
         arm_route("PUT", _PATH, put_container_app),
@@ -36,7 +37,7 @@ def routes() -> list[Route]:
 
 
 async def put_container_app(call: ArmCall) -> Response:
-    """Create or replace an app: what the body leaves out is gone."""
+    """Create or replace an app; members that the body omits are removed."""
     name, body = call.path("name"), await call.json()
     identity = call.resource_id(CONTAINER_APPS, name)
     there = call.azure.resources.find(CONTAINER_APPS, identity)
@@ -50,38 +51,38 @@ async def put_container_app(call: ArmCall) -> Response:
 
 async def update_container_app(call: ArmCall) -> Response:
     """Change an app by a JSON merge patch; the response names the operation to poll."""
-    there = call.existing(CONTAINER_APPS, call.path("name"))
-    write_container_app(call.azure, _merge(there, await call.json()), there)
+    there = call.get_existing(CONTAINER_APPS, call.path("name"))
+    write_container_app(call.azure, _merge_patch(there, await call.json()), there)
     path = f"subscriptions/{call.path('subscription')}/providers/{_OPERATION}/{uuid.uuid4()}"
     url = f"https://{HOST}/{path}?api-version={call.request.query_params['api-version']}"
     return Response(status_code=202, headers={"Azure-AsyncOperation": url, "Retry-After": "1"})
 
 
 async def get_change(call: ArmCall) -> JsonObject:
-    """Say that a change has succeeded."""
+    """Return that a change has succeeded."""
     return {"name": call.path("operation"), "status": "Succeeded"}
 
 
 async def list_container_app_secrets(call: ArmCall) -> JsonObject:
-    """Return the secrets with their values; of a Key Vault secret, where it is."""
-    return {"value": _secrets(call.existing(CONTAINER_APPS, call.path("name")))}
+    """Return the secrets with their values, or with the address of a Key Vault secret."""
+    return {"value": _secrets(call.get_existing(CONTAINER_APPS, call.path("name")))}
 
 
 async def activate_revision(call: ArmCall) -> Response:
-    """Let a revision run again."""
+    """Activate a revision."""
     return _set_active(call, is_active=True)
 
 
 async def deactivate_revision(call: ArmCall) -> Response:
-    """Stop a revision."""
+    """Deactivate a revision."""
     return _set_active(call, is_active=False)
 
 
 async def restart_revision(call: ArmCall) -> Response:
-    """Start the containers of a revision again, which then read the current secrets."""
-    app = call.existing(CONTAINER_APPS, call.path("name"))
-    revision = call.existing(REVISIONS, call.path("name"), call.path("revision"))
-    _start(call.azure, app, revision)
+    """Restart the containers of a revision, which then read the current secrets."""
+    app = call.get_existing(CONTAINER_APPS, call.path("name"))
+    revision = call.get_existing(REVISIONS, call.path("name"), call.path("revision"))
+    _start_containers(call.azure, app, revision)
     return JSONResponse(f"Restarted {revision['name']}")
 
 
@@ -120,26 +121,28 @@ def write_container_app(azure: Azure, document: JsonObject, there: JsonObject | 
     properties |= {"latestRevisionName": name, "latestReadyRevisionName": name}
     azure.resources.put(document)
     azure.resources.put(revision)
-    _start(azure, document, revision)
+    _start_containers(azure, document, revision)
 
 
 def list_revisions(azure: Azure, app_id: str) -> list[JsonObject]:
     """Return every revision of an app."""
     start = f"{app_id}/revisions/".lower()
     return [
-        one for one in azure.resources.of_type(REVISIONS) if one["id"].lower().startswith(start)
+        one
+        for one in azure.resources.list_of_type(REVISIONS)
+        if one["id"].lower().startswith(start)
     ]
 
 
 def show_container_app(document: JsonObject) -> JsonObject:
-    """Return an app as it is read: secrets without values."""
+    """Return an app for a read, with secrets without values."""
     shown = deepcopy(document)
     for secret in _secrets(shown):
         secret.pop("value", None)
     return shown
 
 
-def _start(azure: Azure, app: JsonObject, revision: JsonObject) -> None:
+def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject) -> None:
     """Let the containers of a revision read their variables, and count the start."""
     values = {secret["name"]: secret.get("value") for secret in _secrets(app)}
     template = revision["properties"]["template"]
@@ -158,7 +161,7 @@ def _start(azure: Azure, app: JsonObject, revision: JsonObject) -> None:
 
 
 def _set_active(call: ArmCall, *, is_active: bool) -> Response:
-    revision = call.existing(REVISIONS, call.path("name"), call.path("revision"))
+    revision = call.get_existing(REVISIONS, call.path("name"), call.path("revision"))
     revision["properties"]["active"] = is_active
     return Response(status_code=200)
 
@@ -168,7 +171,7 @@ def _secrets(document: Mapping[str, JsonObject]) -> list[JsonObject]:
     return found
 
 
-def _merge(document: JsonObject, change: JsonObject) -> JsonObject:
+def _merge_patch(document: JsonObject, change: JsonObject) -> JsonObject:
     """Return a document after a JSON merge patch (RFC 7396)."""
     merged = dict(document)
     for name, value in change.items():
@@ -176,7 +179,7 @@ def _merge(document: JsonObject, change: JsonObject) -> JsonObject:
             merged.pop(name, None)
         elif isinstance(value, dict):
             there = merged.get(name)
-            merged[name] = _merge(there if isinstance(there, dict) else {}, value)
+            merged[name] = _merge_patch(there if isinstance(there, dict) else {}, value)
         else:
             merged[name] = value
     return merged

@@ -1,4 +1,4 @@
-"""`Microsoft.PowerPlatform/enterprisePolicies` (platform.md#enterprise-policies)."""
+"""Serve `Microsoft.PowerPlatform/enterprisePolicies` (platform.md#enterprise-policies)."""
 
 import uuid
 
@@ -45,23 +45,23 @@ def routes() -> list[Route]:
 
 async def list_policies(call: ArmCall) -> JsonObject:
     """List the policies of a subscription or a resource group."""
-    policies = call.azure.resources.within(POLICIES, call.scope)
+    policies = call.azure.resources.list_within(POLICIES, call.scope)
     return call.page([_with_health(call, policy) for policy in policies])
 
 
 async def get_policy(call: ArmCall) -> JsonObject:
     """Return one policy."""
-    return _with_health(call, call.existing(POLICIES, call.path("name")))
+    return _with_health(call, call.get_existing(POLICIES, call.path("name")))
 
 
 async def put_policy(call: ArmCall) -> Response:
-    """Create or replace a policy; 409 while an environment is on it."""
+    """Create or replace a policy; 409 if an environment is linked to it."""
     body = await call.json()
     policy_id = call.resource_id(POLICIES, call.path("name"))
     existing = call.azure.resources.find(POLICIES, policy_id)
     if existing is not None:
-        _refuse_if_in_use(call, existing)
-    policy = new_policy(policy_id, body, call.tenant_id)
+        _require_unused(call, existing)
+    policy = build_policy(policy_id, body, call.tenant_id)
     if existing is not None:
         _keep_what_outlives_a_replacement(policy, existing)
     _stamp(call, policy)
@@ -71,13 +71,13 @@ async def put_policy(call: ArmCall) -> Response:
 
 
 async def patch_policy(call: ArmCall) -> JsonObject:
-    """Change tags, identity or properties; 409 while an environment is on it."""
+    """Change tags, identity or properties; 409 if an environment is linked to the policy."""
     body = await call.json()
-    policy = call.existing(POLICIES, call.path("name"))
-    _refuse_if_in_use(call, policy)
+    policy = call.get_existing(POLICIES, call.path("name"))
+    _require_unused(call, policy)
     changed = policy | {k: body[k] for k in ("tags", "identity") if k in body}
     changed["properties"] = policy["properties"] | _properties(body)
-    changed["identity"] = _identity(changed["identity"], call.tenant_id)
+    changed["identity"] = _build_identity(changed["identity"], call.tenant_id)
     _stamp(call, changed)
     call.azure.resources.put(changed)
     await _announce(call, changed, PolicyOperation.WRITE)
@@ -85,19 +85,19 @@ async def patch_policy(call: ArmCall) -> JsonObject:
 
 
 async def delete_policy(call: ArmCall) -> Response:
-    """Delete a policy; 204 when there is none, 409 while an environment is on it."""
+    """Delete a policy; 204 if it does not exist, 409 if an environment is linked to it."""
     policy_id = call.resource_id(POLICIES, call.path("name"))
     policy = call.azure.resources.find(POLICIES, policy_id)
     if policy is None:
         return Response(status_code=204)
-    _refuse_if_in_use(call, policy)
+    _require_unused(call, policy)
     call.azure.resources.remove(POLICIES, policy_id)
     await _announce(call, policy, PolicyOperation.DELETE)
     return Response(status_code=200)
 
 
-def new_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject:
-    """Build a policy's document from the body of a request; PlatformError 400 if it is wrong."""
+def build_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject:
+    """Return a policy's document from a request body; raise PlatformError 400 if it is invalid."""
     location, kind = body.get("location", ""), body.get("kind", "")
     if location not in LOCATIONS:
         raise SimulatedPlatformError(
@@ -118,7 +118,7 @@ def new_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject:
         "location": location,
         "kind": kind,
         "tags": body.get("tags", {}),
-        "identity": _identity(body.get("identity", {"type": "None"}), tenant_id),
+        "identity": _build_identity(body.get("identity", {"type": "None"}), tenant_id),
         "properties": properties | _properties(body),
     }
 
@@ -144,8 +144,8 @@ def _properties(body: JsonObject) -> JsonObject:
     return given
 
 
-def _identity(given: JsonObject, tenant_id: str) -> JsonObject:
-    """Give a system-assigned identity its principal."""
+def _build_identity(given: JsonObject, tenant_id: str) -> JsonObject:
+    """Return the identity; a system-assigned one gets a principal."""
     if given.get("type") != "SystemAssigned" or "principalId" in given:
         return given
     return given | {"principalId": str(uuid.uuid4()), "tenantId": tenant_id}
@@ -175,10 +175,10 @@ def _with_health(call: ArmCall, policy: JsonObject) -> JsonObject:
     return policy | {"properties": policy["properties"] | health}
 
 
-def _refuse_if_in_use(call: ArmCall, policy: JsonObject) -> None:
-    """Update and delete fail while associated; the code is not published, so it is ours.
+def _require_unused(call: ArmCall, policy: JsonObject) -> None:
+    """Reject a change of a policy with linked environments.
 
-    See platform.md#policies-in-use.
+    The code is not published, so this one is assumed. See platform.md#policies-in-use.
     """
     environments = [
         environment

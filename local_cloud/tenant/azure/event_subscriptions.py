@@ -84,7 +84,7 @@ def _full_url_handler(start: str, resource_type: str) -> ArmHandler:
 def _find(call: ArmCall, resource_type: str) -> JsonObject:
     parameters = call.request.path_params
     names = [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
-    return call.existing(resource_type, *names)
+    return call.get_existing(resource_type, *names)
 
 
 def _require_validated(tenant: Tenant, url: str) -> None:

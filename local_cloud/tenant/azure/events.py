@@ -1,4 +1,4 @@
-"""The events that Event Grid brings to the app's queues.
+"""Publish the events that Event Grid sends to the app's queues.
 
 See platform.md#key-events, #resource-events.
 """
@@ -13,7 +13,11 @@ from typing import Any
 
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure, EpochForm, EventSchema
-from local_cloud.tenant.azure.vault_contents import SimulatedKeyVersion, VaultContents, to_epoch
+from local_cloud.tenant.azure.vault_contents import (
+    SimulatedKeyVersion,
+    VaultContents,
+    convert_to_epoch,
+)
 from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.events import SimulatedQueueMessage
 from local_cloud.tenant.core.tenant import Tenant
@@ -21,7 +25,7 @@ from local_cloud.tenant.entra.directory import Directory
 
 
 class KeyEvent(StrEnum):
-    """What Key Vault tells about keys."""
+    """The kind of an event of Key Vault about a key."""
 
     NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
     NEAR_EXPIRY = "Microsoft.KeyVault.KeyNearExpiry"
@@ -29,7 +33,7 @@ class KeyEvent(StrEnum):
 
 
 class PolicyOperation(StrEnum):
-    """What Resource Manager tells about enterprise policies: the last part of the operation."""
+    """The operation in an event of Resource Manager about a policy: its last part."""
 
     WRITE = "write"
     DELETE = "delete"
@@ -37,7 +41,7 @@ class PolicyOperation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEventPayload:
-    """Something happened to a version of a key."""
+    """An event about a version of a key."""
 
     kind: KeyEvent
     vault: VaultContents
@@ -47,7 +51,7 @@ class KeyEventPayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyEventPayload:
-    """A finished operation on a policy."""
+    """A completed operation on a policy."""
 
     policy: JsonObject
     operation: PolicyOperation
@@ -60,7 +64,7 @@ class PolicyEventPayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
-    """An event before it is written in one of the schemas."""
+    """An event, independent of its schema."""
 
     source: str
     subject: str
@@ -197,5 +201,5 @@ _ENVELOPES = {
 def _format_epoch(moment: datetime | None, form: EpochForm) -> int | str | None:
     if moment is None:
         return None
-    seconds = to_epoch(moment)
+    seconds = convert_to_epoch(moment)
     return str(seconds) if form is EpochForm.STRING else seconds

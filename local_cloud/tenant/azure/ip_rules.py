@@ -1,4 +1,4 @@
-"""Which addresses services with a list of them let in (platform.md#ip-rules)."""
+"""Evaluate the address lists of services (platform.md#ip-rules)."""
 
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from local_cloud.tenant.azure.addresses import (
     EVERY_ADDRESS,
     Ranges,
-    join,
+    merge_ranges,
     parse_ranges,
     subtract,
 )
@@ -20,15 +20,15 @@ type _LetIn = Callable[[Azure, JsonObject, str], Ranges]
 
 
 def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield each service that answers for a host, and which callers from a region it lets in."""
+    """Yield each service of a host, with the callers from a region that the service allows."""
     for kind, (member, let_in) in _SERVICES.items():
-        for one in azure.resources.of_type(kind):
+        for one in azure.resources.list_of_type(kind):
             if host in _hosts(one["properties"].get(member)):
                 yield one["id"], let_in(azure, one, region)
 
 
-def lets_in(resource: JsonObject, address: str) -> bool:
-    """Say whether the network rules of a vault let an address in."""
+def allows_address(resource: JsonObject, address: str) -> bool:
+    """Return whether the network rules of a vault allow an address."""
     return not subtract(parse_ranges([address]), _acls(resource))
 
 
@@ -36,8 +36,11 @@ def _vault(_: Azure, vault: JsonObject, __: str) -> Ranges:
     return _acls(vault)
 
 
-def _account(_: Azure, account: JsonObject, region: str) -> Ranges:
-    """Callers of the account's own region come from private addresses: no rule holds them."""
+def _get_account_ranges(_: Azure, account: JsonObject, region: str) -> Ranges:
+    """Return the addresses that a storage account allows.
+
+    Callers in the account's own region have private addresses, which no rule can contain.
+    """
     allowed = _acls(account)
     is_own = account.get("location", "").replace(" ", "").lower() == region.lower()
     return () if is_own and allowed != EVERY_ADDRESS else allowed
@@ -79,13 +82,13 @@ def _server(azure: Azure, server: JsonObject, _: str) -> Ranges:
     start = f"{server['id']}/".lower()
     rules = [
         rule["properties"]
-        for rule in azure.resources.of_type(f"{server['type']}/firewallRules")
+        for rule in azure.resources.list_of_type(f"{server['type']}/firewallRules")
         if rule["id"].lower().startswith(start)
     ]
     ends = [(rule["startIpAddress"], rule["endIpAddress"]) for rule in rules]
     if (_AZURE, _AZURE) in ends:
         return EVERY_ADDRESS
-    return join((parse_ranges([a])[0][0], parse_ranges([b])[0][1]) for a, b in ends)
+    return merge_ranges((parse_ranges([a])[0][0], parse_ranges([b])[0][1]) for a, b in ends)
 
 
 def _is_off(properties: JsonObject) -> bool:
@@ -100,7 +103,7 @@ def _hosts(endpoints: str | dict[str, str] | None) -> set[str]:
 #: By type: the member that holds its endpoints, and whom it lets in.
 _SERVICES: dict[str, tuple[str, _LetIn]] = {
     VAULTS: ("vaultUri", _vault),
-    "Microsoft.Storage/storageAccounts": ("primaryEndpoints", _account),
+    "Microsoft.Storage/storageAccounts": ("primaryEndpoints", _get_account_ranges),
     "Microsoft.DocumentDB/databaseAccounts": ("documentEndpoint", _cosmos),
     "Microsoft.Sql/servers": ("fullyQualifiedDomainName", _server),
     "Microsoft.DBforPostgreSQL/flexibleServers": ("fullyQualifiedDomainName", _server),

@@ -1,7 +1,7 @@
-"""Can the platform still use the key of an enterprise policy?
+"""Determine whether the platform can use the key of an enterprise policy.
 
-When it cannot, every environment on the policy is locked (platform.md#key-loss). The answer is
-worked out from the vault each time, so enabling the key again unlocks the environments.
+If it cannot, every environment with the policy is locked (platform.md#key-loss). The answer is
+computed from the vault each time, so the environments are unlocked when the key is enabled again.
 """
 
 from datetime import datetime, timedelta
@@ -14,10 +14,10 @@ from local_cloud.tenant.azure.vault_contents import Key, SimulatedKeyVersion
 RETENTION = timedelta(days=28)
 
 
-def lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
-    """Say why the environments on a policy are locked, None when they are not.
+def find_lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
+    """Return why the environments with a policy are locked, or None if they are not.
 
-    A policy that does not exist (any more) locks them too.
+    A missing policy locks them, too.
     """
     policy = azure.resources.find(POLICIES, policy_id)
     if policy is None:
@@ -26,14 +26,14 @@ def lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
 
 
 def find_key_problem(azure: Azure, policy: JsonObject, now: datetime) -> str | None:
-    """Say what is wrong with the key that a policy document names, None when it can be used."""
+    """Return the problem of the key that a policy document names, or None if it can be used."""
     encryption = policy["properties"].get("encryption")
     if encryption is None:
         return None
     vault_name = encryption["keyVault"]["id"].rpartition("/")[2]
     name, pinned = encryption["keyVault"]["key"]["name"], encryption["keyVault"]["key"]["version"]
-    vault = azure.vault(vault_name)
-    key = None if vault is None else vault.key(name)
+    vault = azure.find_vault(vault_name)
+    key = None if vault is None else vault.find_key(name)
     if key is None:
         return f"The key '{name}' does not exist in the vault '{vault_name}'."
     version = key.find(pinned or "")
@@ -57,5 +57,5 @@ def _find_early_disabling(key: Key, now: datetime) -> str | None:
 
 
 def _is_still_needed(key: Key, version: SimulatedKeyVersion, now: datetime) -> bool:
-    superseded_at = key.superseded_at(version)
+    superseded_at = key.find_superseded_at(version)
     return superseded_at is None or now < superseded_at + RETENTION

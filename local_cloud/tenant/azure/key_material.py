@@ -1,4 +1,4 @@
-"""The private keys of the simulated vaults. They protect nothing."""
+"""Create the private keys of the simulated vaults. They protect nothing."""
 
 from functools import cache
 
@@ -11,11 +11,11 @@ _EXPONENT = 65537
 
 
 @cache
-def private_key(name: str, number: int, size: int) -> RSAPrivateKey:
+def get_private_key(name: str, number: int, size: int) -> RSAPrivateKey:
     """Return the private key of the version with this number of a key.
 
-    Made when it is first needed, once per process, because it takes a tenth of a second. Keys of
-    the same name in other tenants of the process are the same.
+    A key is created on first use, once per process, because this takes a tenth of a second. Keys
+    with the same name in other tenants of the process are equal.
     """
     del name, number  # They only identify the key.
     return generate_private_key(_EXPONENT, size)

@@ -1,7 +1,7 @@
-"""Keys of a vault as Azure Resource Manager shows them, past the vault's firewall.
+"""Serve the keys of a vault in Azure Resource Manager, which the vault's firewall does not protect.
 
-Lists leave out type, size and operations: the reference calls every member optional, and shows no
-list of a real vault (assumed). Who wants those asks for each version.
+Lists omit type, size and operations: the reference calls every member optional and shows no list of
+a real vault (assumed). A client reads these members with a request for each version.
 """
 
 from starlette.routing import Route
@@ -17,7 +17,7 @@ _KEY = f"{_KEYS}/{{key}}"
 
 
 def routes() -> list[Route]:
-    """Return the routes of keys and their versions. What creates a key is not served."""
+    """Return the routes that read keys and their versions."""
     return [
         arm_route("GET", _KEYS, list_vault_keys),
         arm_route("GET", _KEY, get_vault_key),
@@ -27,7 +27,7 @@ def routes() -> list[Route]:
 
 
 async def list_vault_keys(call: ArmCall) -> JsonObject:
-    """List the keys of a vault, each as of its current version."""
+    """List the keys of a vault, each with its current version."""
     vault = _vault(call)
     return call.page([_item(call, vault, key, key.latest) for key in vault.keys.values()])
 
@@ -57,14 +57,14 @@ async def get_vault_key_version(call: ArmCall) -> JsonObject:
 
 
 def _vault(call: ArmCall) -> VaultContents:
-    document = call.existing(VAULTS, call.path("vault"))
-    vault = call.azure.vault(document["name"])
+    document = call.get_existing(VAULTS, call.path("vault"))
+    vault = call.azure.find_vault(document["name"])
     assert vault is not None  # a vault has contents as soon as it is a resource
     return vault
 
 
 def _existing(call: ArmCall, vault: VaultContents) -> Key:
-    key = vault.key(call.path("key"))
+    key = vault.find_key(call.path("key"))
     if key is None:
         raise _not_found(call)
     return key
@@ -78,7 +78,7 @@ def _not_found(call: ArmCall) -> SimulatedPlatformError:
 def _item(
     call: ArmCall, vault: VaultContents, key: Key, version: SimulatedKeyVersion
 ) -> JsonObject:
-    document = call.existing(VAULTS, call.path("vault"))
+    document = call.get_existing(VAULTS, call.path("vault"))
     address = f"https://{vault.name}.vault.azure.net:443/keys/{key.name}"
     protection = "Recoverable"
     if document["properties"].get("enablePurgeProtection") is not True:

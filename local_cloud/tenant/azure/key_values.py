@@ -1,4 +1,4 @@
-"""What stores of App Configuration contain."""
+"""The key-values in stores of App Configuration."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class SimulatedKeyValue:
     etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def as_wire(self) -> JsonObject:
-        """Return the key-value as the service shows it."""
+        """Return the key-value as the service returns it."""
         return {
             "etag": self.etag,
             "key": self.key,

@@ -1,8 +1,6 @@
-"""`{vault}.vault.azure.net`: the data plane of Key Vault.
+"""Serve `{vault}.vault.azure.net`, the data plane of Key Vault.
 
-A call without a token is answered with the challenge that Microsoft's clients wait for before they
-send a body.
-
+A request without a token gets the challenge that Microsoft's clients need before they send a body.
 See platform.md#vault-api, #key-vault-secrets.
 """
 

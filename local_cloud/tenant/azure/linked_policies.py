@@ -1,6 +1,6 @@
 """Find the enterprise policies by the system id that Power Platform uses."""
 
-from local_cloud.tenant.azure.key_health import lock_reason
+from local_cloud.tenant.azure.key_health import find_lock_reason
 from local_cloud.tenant.azure.state import POLICIES, Azure
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import (
@@ -11,8 +11,8 @@ from local_cloud.tenant.environments.environment import (
 
 
 def find_policy(tenant: Tenant, system_id: str) -> SimulatedPolicyLink | None:
-    """The Encryption policy with a system id (or resource id), as a link to it will look."""
-    for resource in tenant.part(Azure).resources.of_type(POLICIES):
+    """Return the encryption policy with a system id (or resource id) as a policy link, or None."""
+    for resource in tenant.part(Azure).resources.list_of_type(POLICIES):
         known: str = resource["properties"]["systemId"]
         names = {known.lower(), resource["id"].lower()}
         if system_id.lower() in names and resource.get("kind") == "Encryption":
@@ -27,7 +27,7 @@ def find_policy(tenant: Tenant, system_id: str) -> SimulatedPolicyLink | None:
 
 
 def is_locked(tenant: Tenant, environment: SimulatedEnvironment) -> bool:
-    """True when an environment is disabled: by an administrator, or for want of its key.
+    """Return whether an environment is locked: by an administrator, or because its key is lost.
 
     See platform.md#key-loss.
     """
@@ -36,4 +36,4 @@ def is_locked(tenant: Tenant, environment: SimulatedEnvironment) -> bool:
     policy, now = environment.policy, tenant.clock.now()
     if policy is None or policy.status != LinkStatus.LINKED:
         return False
-    return lock_reason(tenant.part(Azure), policy.id, now) is not None
+    return find_lock_reason(tenant.part(Azure), policy.id, now) is not None

@@ -1,4 +1,4 @@
-"""Locks of `Microsoft.Authorization`: a read-only one rejects each request but a GET below it."""
+"""Apply locks of `Microsoft.Authorization`: a read-only lock rejects all writes below it."""
 
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure
@@ -8,7 +8,7 @@ LOCKS = "Microsoft.Authorization/locks"
 
 
 def build_lock(scope: str, name: str, level: str) -> JsonObject:
-    """Return a lock as Resource Manager shows it."""
+    """Return a lock as Resource Manager returns it."""
     return {
         "id": f"{scope}/providers/{LOCKS}/{name}",
         "name": name,
@@ -18,7 +18,7 @@ def build_lock(scope: str, name: str, level: str) -> JsonObject:
 
 
 def require_unlocked(azure: Azure, method: str, path: str) -> None:
-    """Reject (409) a request that would write below a read-only lock."""
+    """Reject (409) a write below a read-only lock."""
     if method in ("GET", "HEAD"):
         return
     for lock in azure.locks:

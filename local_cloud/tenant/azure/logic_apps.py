@@ -1,6 +1,6 @@
-"""Logic Apps (Consumption): a PUT replaces the whole resource, without ETag.
+"""Serve Logic Apps (Consumption): a PUT replaces the whole resource, without ETag.
 
-Values of secure parameters are taken and never shown. See platform.md#logic-apps.
+Values of secure parameters are stored and never returned. See platform.md#logic-apps.
 """
 
 import uuid
@@ -18,7 +18,7 @@ _PATH = f"{GROUP}/providers/{LOGIC_APPS}/{{name}}"
 
 
 def routes() -> list[Route]:
-    """Return the routes that write; those that read are among the readable resources."""
+    """Return the routes that write; readable_resources.py has those that read."""
     return [
         arm_route("PUT", _PATH, put_logic_app),
         arm_route("POST", f"{_PATH}/enable", enable_logic_app),
@@ -27,7 +27,7 @@ def routes() -> list[Route]:
 
 
 async def put_logic_app(call: ArmCall) -> Response:
-    """Create or replace a logic app: what the body leaves out is gone."""
+    """Create or replace a logic app; members that the body omits are removed."""
     name, body = call.path("name"), await call.json()
     identity = call.resource_id(LOGIC_APPS, name)
     there = call.azure.resources.find(LOGIC_APPS, identity)
@@ -66,7 +66,7 @@ async def disable_logic_app(call: ArmCall) -> Response:
 
 
 def without_secure_values(document: JsonObject) -> JsonObject:
-    """Return a logic app as it is read: the values of its secure parameters are left out."""
+    """Return a logic app for a read, without the values of its secure parameters."""
     properties = document.get("properties", {})
     secure = set(_find_secure_parameters(properties))
     shown = {
@@ -77,7 +77,7 @@ def without_secure_values(document: JsonObject) -> JsonObject:
 
 
 def _set_state(call: ArmCall, state: str) -> Response:
-    document = call.existing(LOGIC_APPS, call.path("name"))
+    document = call.get_existing(LOGIC_APPS, call.path("name"))
     call.azure.resources.put(document | {"properties": document["properties"] | {"state": state}})
     return Response(status_code=200)
 
@@ -93,7 +93,7 @@ def _read_properties(body: JsonObject) -> JsonObject:
 
 
 def _require_values(properties: JsonObject) -> None:
-    """Reject a value without a declaration, and a declared parameter without any value."""
+    """Reject a value without a declaration, and a declared parameter without a value."""
     declared = properties["definition"].get("parameters") or {}
     given = properties.get("parameters") or {}
     if undeclared := sorted(given.keys() - declared.keys()):

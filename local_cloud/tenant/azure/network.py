@@ -1,4 +1,4 @@
-"""Network security groups: their rules can be changed one by one.
+"""Serve the rules of network security groups, which can be changed one by one.
 
 See platform.md#firewall-resources.
 """
@@ -46,7 +46,7 @@ _EITHER_OR = (
 
 
 def routes() -> list[Route]:
-    """Return the routes of security rules; groups are among the readable resources."""
+    """Return the routes of security rules; readable_resources.py has those of groups."""
     return [
         arm_route("GET", _RULE, get_security_rule),
         arm_route("PUT", _RULE, put_security_rule),
@@ -62,9 +62,9 @@ async def get_security_rule(call: ArmCall) -> JsonObject:
 
 async def put_security_rule(call: ArmCall) -> Response:
     """Create or replace a rule."""
-    group, rules = call.existing(SECURITY_GROUPS, call.path("parent")), _rules(call)
+    group, rules = call.get_existing(SECURITY_GROUPS, call.path("parent")), _rules(call)
     body = await call.json() | {"name": call.path("name")}
-    rule = security_rule(group["id"], body)
+    rule = build_security_rule(group["id"], body)
     same = [each for each in rules if each["name"].lower() == rule["name"].lower()]
     if same and call.request.headers.get("If-None-Match") == "*":
         raise SimulatedPlatformError(
@@ -93,11 +93,11 @@ async def delete_security_rule(call: ArmCall) -> Response:
     return Response(status_code=200)
 
 
-def security_group(group_id: str, description: JsonObject) -> JsonObject:
-    """Build the document of a group from a seed: `location`, `tags`, `securityRules`."""
-    rules = [security_rule(group_id, rule) for rule in description.get("securityRules", [])]
+def build_security_group(group_id: str, description: JsonObject) -> JsonObject:
+    """Return a group's document from a seed with `location`, `tags` and `securityRules`."""
+    rules = [build_security_rule(group_id, rule) for rule in description.get("securityRules", [])]
     defaults = [
-        security_rule(
+        build_security_rule(
             group_id,
             {
                 "name": name,
@@ -126,8 +126,8 @@ def security_group(group_id: str, description: JsonObject) -> JsonObject:
     }
 
 
-def security_rule(group_id: str, body: JsonObject) -> JsonObject:
-    """Build a rule's document; PlatformError 400 when it lacks what a rule must have."""
+def build_security_rule(group_id: str, body: JsonObject) -> JsonObject:
+    """Return a rule's document; raise PlatformError 400 if it lacks a required member."""
     given = body.get("properties", {})
     missing = [key for key in ("access", "priority", "direction") if key not in given]
     if missing:
@@ -148,7 +148,7 @@ def security_rule(group_id: str, body: JsonObject) -> JsonObject:
 
 
 def _rules(call: ArmCall) -> list[JsonObject]:
-    group = call.existing(SECURITY_GROUPS, call.path("parent"))
+    group = call.get_existing(SECURITY_GROUPS, call.path("parent"))
     rules: list[JsonObject] = group["properties"]["securityRules"]
     return rules
 

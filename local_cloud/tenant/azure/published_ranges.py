@@ -1,8 +1,8 @@
-"""Ranges of the service tags that flows call out from: what the tenant knows without a file.
+"""The address ranges of flows' service tags, which the tenant has without a file.
 
-The `PowerPlatformPlex` regions are complete, as Microsoft published them in November 2025. Of the
-other tags the six widest IPv4 ranges per region stand for the whole; give the tenant the downloaded
-`ServiceTags_Public_*.json` for all of it.
+The `PowerPlatformPlex` regions are complete, as published in November 2025. Of each other tag and
+region, there are the six largest IPv4 ranges. For all ranges, give the tenant the downloaded
+`ServiceTags_Public_*.json`.
 """
 
 #: tag → region → (change number of the entry, its prefixes separated by blanks)

@@ -1,11 +1,10 @@
-"""Does a flow's outbound call get through to a customer's host?
+"""Determine whether a customer's host accepts a flow's outbound call.
 
-A flow calls out from the ranges of a service tag of its region: `LogicApps` while it is on the
-Microsoft-managed key, `PowerPlatformPlex` once it runs in CMK-protected infrastructure
-(platform.md#plex-tag). What stands before the host is a network security group, an
-Azure Firewall, the access restrictions of an App Service site, a list of addresses of another
-service, or an `ip-filter` of API Management. One range that is not let in is
-enough for a refusal: nobody can say from which of them a call will come.
+A flow calls from the ranges of a service tag in its region: `LogicApps` on Microsoft's key, and
+`PowerPlatformPlex` on the customer's key (platform.md#plex-tag). In front of the host, there may be
+a network security group, an Azure Firewall, the access restrictions of an App Service site, an
+address list of another service, or an `ip-filter` of API Management. One denied range is enough to
+deny the call, because the range of a call cannot be predicted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from local_cloud.tenant.azure.addresses import (
     EVERY_ADDRESS,
     Range,
     Ranges,
-    join,
+    merge_ranges,
     parse_ranges,
     subtract,
 )
@@ -25,8 +24,8 @@ from local_cloud.tenant.azure.azure_firewall import find_published_hosts
 from local_cloud.tenant.azure.ip_rules import find_ip_lists
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.service_tags import SimulatedServiceTags
-from local_cloud.tenant.azure.site_restrictions import effective_restrictions
-from local_cloud.tenant.azure.site_runtime import configuration
+from local_cloud.tenant.azure.site_restrictions import build_effective_restrictions
+from local_cloud.tenant.azure.site_runtime import get_configuration
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, SITES, SLOTS, Azure
 
 #: The text of a run's failed action, as Microsoft's page gives it (platform.md#denied-calls).
@@ -43,7 +42,7 @@ _ELSEWHERE = frozenset(("virtualnetwork", "azureloadbalancer"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOrigin:
-    """Where a flow runs."""
+    """The region and the key of a flow."""
 
     #: Azure region, `westeurope`.
     region: str
@@ -51,13 +50,13 @@ class FlowOrigin:
 
     @property
     def service_tag(self) -> str:
-        """The tag whose ranges in the region the flow calls out from."""
+        """The service tag from whose ranges the flow calls."""
         return "PowerPlatformPlex" if self.is_protected else "LogicApps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedCall:
-    """A call that does not get through."""
+    """A denied call, with the resource that denies it."""
 
     #: Id of the network security group or the site that refuses it.
     resource_id: str
@@ -76,23 +75,23 @@ class _Target:
     port: int
 
 
-def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> DeniedCall | None:
-    """Return what refuses a call of a flow to a host, None when it gets through.
+def find_denial(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> DeniedCall | None:
+    """Return why a call of a flow to a host is denied, or None if it is accepted.
 
-    A host that nothing in the tenant stands before is open.
+    A host without a firewall in the tenant accepts all calls.
     """
-    tag = azure.service_tags.regional(origin.service_tag, origin.region)
+    tag = azure.service_tags.find_regional(origin.service_tag, origin.region)
     sources = () if tag is None else tag.ranges
     for resource_id, rules in _list_barriers(azure, host.lower(), port):
-        if not _is_let_in(sources, rules):
+        if not _is_allowed(sources, rules):
             return DeniedCall(resource_id=resource_id)
     for published in find_published_hosts(azure, host.lower(), port):
         rules = [_Rule(published.refused, False), _Rule(published.let_in, True)]
-        if not _is_let_in(sources, rules):
+        if not _is_allowed(sources, rules):
             return DeniedCall(resource_id=published.firewall_id)
     lists = find_ip_lists(azure, host.lower(), origin.region)
     for resource_id, let_in in chain(lists, find_filters(azure, host.lower())):
-        if not _is_let_in(sources, [_Rule(let_in, True)]):
+        if not _is_allowed(sources, [_Rule(let_in, True)]):
             return DeniedCall(resource_id=resource_id)
     return None
 
@@ -103,14 +102,14 @@ def _list_barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, li
         if group is not None:
             target = _Target(guarded.address, port)
             yield guarded.group_id, _group_rules(azure.service_tags, group, target)
-    for site in (*azure.resources.of_type(SITES), *azure.resources.of_type(SLOTS)):
+    for site in (*azure.resources.list_of_type(SITES), *azure.resources.list_of_type(SLOTS)):
         if host in (name.lower() for name in site["properties"]["hostNames"]):
-            web = site["properties"] | configuration(azure, site["id"], "web")
+            web = site["properties"] | get_configuration(azure, site["id"], "web")
             yield site["id"], _list_site_rules(azure.service_tags, web)
 
 
-def _is_let_in(sources: Ranges, rules: Iterable[_Rule]) -> bool:
-    """Let each part of the sources meet the first rule that speaks about it."""
+def _is_allowed(sources: Ranges, rules: Iterable[_Rule]) -> bool:
+    """Return whether all sources are allowed, each by the first rule that matches it."""
     for rule in rules:
         remaining = subtract(sources, rule.sources)
         if remaining != sources and not rule.is_allowing:
@@ -131,7 +130,7 @@ def _group_rules(tags: SimulatedServiceTags, group: JsonObject, target: _Target)
         if rule["direction"].lower() == "inbound"
         and rule["protocol"].lower() in ("*", "tcp")
         and _has_port(rule, target.port)
-        and _leads_to(rule, target.address)
+        and _matches_destination(rule, target.address)
     ]
     relevant.sort(key=lambda rule: int(rule["priority"]))
     return [
@@ -151,7 +150,7 @@ def _has_port(rule: JsonObject, port: int) -> bool:
     return False
 
 
-def _leads_to(rule: JsonObject, address: str) -> bool:
+def _matches_destination(rule: JsonObject, address: str) -> bool:
     """Return whether the rule's destination contains the address.
 
     Application security groups count as not containing it.
@@ -173,7 +172,7 @@ def _list_site_rules(tags: SimulatedServiceTags, web: JsonObject) -> list[_Rule]
         return []
     return [
         _Rule(_read_sources(tags, each["ipAddress"].split(",")), each["action"].lower() == "allow")
-        for each in effective_restrictions(web)
+        for each in build_effective_restrictions(web)
         # A rule on a subnet, or on headers that a flow does not send, speaks of nobody here.
         if each.get("ipAddress") and not each.get("headers")
     ]
@@ -189,4 +188,4 @@ def _read_sources(tags: SimulatedServiceTags, names: Iterable[str]) -> Ranges:
             ranges.extend(tag.ranges)
         elif lowered not in _ELSEWHERE:
             ranges.extend(parse_ranges([lowered]))
-    return join(ranges)
+    return merge_ranges(ranges)

@@ -1,7 +1,7 @@
-"""Resources that are only listed and read: one line each in a table.
+"""Serve resources that can only be listed and read; a table has one line for each type.
 
-The documents come from the seed, in the shape Resource Manager answers with
-(platform.md#vault-api, #app-settings, #firewall-resources).
+The documents come from the seed, in the format of Resource Manager (platform.md#vault-api,
+#app-settings, #firewall-resources).
 """
 
 from starlette.routing import Route
@@ -134,9 +134,9 @@ def _names(call: ArmCall) -> list[str]:
 def _list_handler(plural: str, resource_type: str) -> ArmHandler:
     async def list_resources(call: ArmCall) -> JsonObject:
         _require_provider(call, resource_type.partition("/")[0])
-        documents = call.azure.resources.within(resource_type, call.scope)
+        documents = call.azure.resources.list_within(resource_type, call.scope)
         if parents := _names(call):
-            parent = call.existing(resource_type.rpartition("/")[0], *parents)
+            parent = call.get_existing(resource_type.rpartition("/")[0], *parents)
             start = parent["id"].lower() + "/"
             documents = [each for each in documents if each["id"].lower().startswith(start)]
         return call.page([_show(call, each) for each in documents])
@@ -146,7 +146,7 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 
 
 def _require_provider(call: ArmCall, namespace: str) -> None:
-    """Refuse (409) where nobody has made a resource of a provider: that is what registers one."""
+    """Reject (409) a list of a provider without resources; a first resource registers it."""
     if not call.azure.resources.has_provider(namespace, call.scope):
         raise SimulatedPlatformError(
             409,
@@ -158,7 +158,7 @@ def _require_provider(call: ArmCall, namespace: str) -> None:
 
 def _get_handler(singular: str, resource_type: str) -> ArmHandler:
     async def get_resource(call: ArmCall) -> JsonObject:
-        return _show(call, call.existing(resource_type, *_names(call)))
+        return _show(call, call.get_existing(resource_type, *_names(call)))
 
     get_resource.__name__ = f"get_{singular}"
     return get_resource

@@ -1,4 +1,4 @@
-"""Key Vault references in app settings: `@Microsoft.KeyVault(…)`.
+"""Parse Key Vault references in app settings: `@Microsoft.KeyVault(…)`.
 
 See platform.md#key-vault-references.
 """
@@ -14,7 +14,7 @@ _NO_SYNTAX = "not a Key Vault reference"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVaultReference:
-    """Where a setting takes its value from."""
+    """The vault, name and version of the secret that a setting refers to."""
 
     vault: str
     secret: str
@@ -24,7 +24,7 @@ class KeyVaultReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedReference:
-    """What a site made of a reference when it last looked."""
+    """The value or error that a site got when it last resolved a reference."""
 
     text: str
     #: None when the syntax is not understood.
@@ -39,14 +39,14 @@ class ResolvedReference:
 
 
 def is_reference(value: str) -> bool:
-    """Say whether App Service would try to resolve this setting."""
+    """Return whether App Service would resolve this setting."""
     return value.lower().startswith("@microsoft.keyvault(")
 
 
 def parse_reference(value: str) -> KeyVaultReference:
-    """Read either spelling of a reference (`SecretUri=` or `VaultName=;SecretName=`).
+    """Parse a reference with `SecretUri=` or with `VaultName=;SecretName=`.
 
-    Raise ValueError when it is neither.
+    Raises `ValueError` for any other text.
     """
     match = _REFERENCE.fullmatch(value.strip())
     if match is None:

@@ -1,4 +1,4 @@
-"""`management.azure.com`: subscriptions, lists of resources, and the providers beside this file."""
+"""Serve `management.azure.com`: subscriptions, lists of resources, and all resource providers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -97,12 +97,12 @@ async def list_locks(call: ArmCall) -> JsonObject:
 
 
 async def list_resource_groups(call: ArmCall) -> JsonObject:
-    """List the groups that resources are in."""
+    """List the resource groups that have resources."""
     return call.page(_groups(call))
 
 
 async def get_resource_group(call: ArmCall) -> JsonObject:
-    """Return one of them."""
+    """Return one resource group."""
     wanted = call.path("group")
     for group in _groups(call):
         if group["name"].lower() == wanted.lower():
@@ -113,7 +113,7 @@ async def get_resource_group(call: ArmCall) -> JsonObject:
 
 def _groups(call: ArmCall) -> list[JsonObject]:
     scope = ResourceScope(subscription=call.path("subscription"))
-    ids = [each["id"].split("/") for each in call.azure.resources.top_level(scope)]
+    ids = [each["id"].split("/") for each in call.azure.resources.list_top_level(scope)]
     return [
         {
             "id": f"/subscriptions/{call.path('subscription')}/resourceGroups/{name}",
@@ -128,10 +128,10 @@ def _groups(call: ArmCall) -> list[JsonObject]:
 
 async def list_resources(call: ArmCall) -> JsonObject:
     """List resources, filtered by `resourceType`, `name`, `location` or `resourceGroup`."""
-    wanted = _filter_clauses(call.request.query_params.get("$filter", ""))
+    wanted = _parse_filter(call.request.query_params.get("$filter", ""))
     documents = [
         each
-        for each in call.azure.resources.top_level(call.scope)
+        for each in call.azure.resources.list_top_level(call.scope)
         if all(_FILTERED[field](each).lower() == value for field, value in wanted)
     ]
     expanded = call.request.query_params.get("$expand", "")
@@ -139,8 +139,8 @@ async def list_resources(call: ArmCall) -> JsonObject:
     return call.page([{k: each[k] for k in _LISTED if k in each} | more for each in documents])
 
 
-def _filter_clauses(text: str) -> list[tuple[str, str]]:
-    """Return field and value of each `field eq 'value'`; PlatformError 400 for another filter."""
+def _parse_filter(text: str) -> list[tuple[str, str]]:
+    """Return field and value of each `field eq 'value'`; raise PlatformError 400 otherwise."""
     found: list[tuple[str, str]] = []
     for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE) if text else ():
         match = re.fullmatch(r"(\w+)\s+eq\s+'([^']+)'", clause.strip(), re.IGNORECASE)

@@ -1,8 +1,7 @@
-"""The resources Azure Resource Manager knows, as the documents it would answer with.
+"""Store the resources of Azure Resource Manager as the documents that it returns.
 
-One store for every resource type: what is a child in the URL (`…/sites/a/config/appsettings`) is a
-document of its own, as it is for Resource Manager. Ids compare without regard to case, and keep
-the spelling they were first given.
+There is one store for all types. A child in a URL (`…/sites/a/config/appsettings`) is a separate
+document. Ids are compared without case and keep their first spelling.
 """
 
 from collections import defaultdict
@@ -17,14 +16,14 @@ _TRACKED_CHILDREN = ("microsoft.web/sites/slots",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceScope:
-    """Where a list looks: a subscription, or one resource group of it."""
+    """The scope of a list: a subscription, or one of its resource groups."""
 
     subscription: str
     group: str | None = None
 
     @property
     def prefix(self) -> str:
-        """The lower-case start of every id in the scope, with its last slash."""
+        """The lower-case prefix of every id in the scope, with a final slash."""
         prefix = f"/subscriptions/{self.subscription}/"
         if self.group is not None:
             prefix += f"resourceGroups/{self.group}/"
@@ -33,7 +32,7 @@ class ResourceScope:
 
 @dataclass(slots=True)
 class ResourceStore:
-    """Documents by type and id; a document holds at least `id`, `name` and `type`."""
+    """Documents by type and id; each has at least `id`, `name` and `type`."""
 
     _by_type: defaultdict[str, dict[str, JsonObject]] = field(
         default_factory=lambda: defaultdict(dict)
@@ -44,41 +43,41 @@ class ResourceStore:
         self._by_type[document["type"].lower()][document["id"].lower()] = document
 
     def find(self, resource_type: str, resource_id: str) -> JsonObject | None:
-        """Return the document with this type and id, None when there is none."""
+        """Return the document with this type and id, or None."""
         return self._by_type[resource_type.lower()].get(resource_id.lower())
 
     def remove(self, resource_type: str, resource_id: str) -> bool:
-        """Remove a document; say whether it was there."""
+        """Remove a document; return whether it existed."""
         return self._by_type[resource_type.lower()].pop(resource_id.lower(), None) is not None
 
-    def within(self, resource_type: str, scope: ResourceScope) -> list[JsonObject]:
-        """Return the documents of one type in a scope, in the order they were added."""
+    def list_within(self, resource_type: str, scope: ResourceScope) -> list[JsonObject]:
+        """Return the documents of one type in a scope, in the order of their creation."""
         documents = self._by_type[resource_type.lower()]
         return [document for key, document in documents.items() if key.startswith(scope.prefix)]
 
-    def of_type(self, resource_type: str) -> list[JsonObject]:
+    def list_of_type(self, resource_type: str) -> list[JsonObject]:
         """Return every document of one type."""
         return list(self._by_type[resource_type.lower()].values())
 
     def has_provider(self, namespace: str, scope: ResourceScope) -> bool:
-        """Say whether a scope's subscription has any resource of a provider."""
+        """Return whether a subscription has resources of a provider."""
         everywhere = ResourceScope(subscription=scope.subscription)
         start = f"{namespace.lower()}/"
         kinds = [kind for kind in self._by_type if kind.startswith(start)]
-        return any(self.within(kind, everywhere) for kind in kinds)
+        return any(self.list_within(kind, everywhere) for kind in kinds)
 
-    def top_level(self, scope: ResourceScope) -> list[JsonObject]:
-        """Return what `GET /resources` lists: slots, no children such as a site's configuration."""
+    def list_top_level(self, scope: ResourceScope) -> list[JsonObject]:
+        """Return the resources of `GET /resources`: slots are included, children are not."""
         top_level_types = [
             kind for kind in self._by_type if kind.count("/") == 1 or kind in _TRACKED_CHILDREN
         ]
-        return [document for kind in top_level_types for document in self.within(kind, scope)]
+        return [document for kind in top_level_types for document in self.list_within(kind, scope)]
 
 
-def resource_id(scope: ResourceScope, resource_type: str, *names: str) -> str:
-    """Build an ARM id.
+def build_resource_id(scope: ResourceScope, resource_type: str, *names: str) -> str:
+    """Return an ARM id.
 
-    `("Microsoft.Web/sites/slots", "shop", "staging")` gives
+    `("Microsoft.Web/sites/slots", "shop", "staging")` becomes
     `/subscriptions/…/resourceGroups/…/providers/Microsoft.Web/sites/shop/slots/staging`.
     """
     namespace, *kinds = resource_type.split("/")

@@ -1,8 +1,7 @@
-"""`Microsoft.Authorization/roleAssignments` at a vault or a resource group.
+"""Serve `Microsoft.Authorization/roleAssignments` of vaults and resource groups.
 
-A list at a vault has the assignments above it and below it too, as Azure's has.
-
-See platform.md#key-grants.
+A list for a vault includes assignments at scopes above and below it, as in Azure. See
+platform.md#key-grants.
 """
 
 from starlette.responses import JSONResponse, Response
@@ -46,7 +45,7 @@ def routes() -> list[Route]:
 
 
 async def list_role_assignments(call: ArmCall) -> JsonObject:
-    """List the assignments at a vault, above and below, or those of `principalId eq '…'`."""
+    """List the assignments at, above and below a vault, or those of `principalId eq '…'`."""
     vault = _vault(call)
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
@@ -59,7 +58,7 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
 
 
 async def list_permissions(call: ArmCall) -> JsonObject:
-    """List what whoever asks may do in a group or a subscription: all, nothing is refused here."""
+    """List the caller's permissions in a group or a subscription, which are all permissions."""
     everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
     return call.page([everything])
 
@@ -82,13 +81,13 @@ async def list_role_definitions(call: ArmCall) -> JsonObject:
 
 
 async def put_role_assignment(call: ArmCall) -> Response:
-    """Assign a role; 409 where its principal has it at this scope by another name."""
+    """Assign a role; 409 if the principal has it at this scope under another name."""
     given = (await call.json()).get("properties") or {}
     if not given.get("roleDefinitionId") or not given.get("principalId"):
         raise SimulatedPlatformError(
             400, "InvalidRequestContent", "A role assignment names a role and a principal."
         )
-    assignment = role_assignment(_scope(call), call.path("name"), given)
+    assignment = build_role_assignment(_parse_scope(call), call.path("name"), given)
     known = call.azure.role_assignments
     for each in known.values():
         if each["id"] != assignment["id"] and each["properties"] == assignment["properties"]:
@@ -100,14 +99,14 @@ async def put_role_assignment(call: ArmCall) -> Response:
 
 
 async def delete_role_assignment(call: ArmCall) -> Response:
-    """Take a role away; 204 when nobody had it."""
-    wanted = f"{_scope(call)}/providers/{TYPE}/{call.path('name')}".lower()
+    """Delete an assignment; 204 if it does not exist."""
+    wanted = f"{_parse_scope(call)}/providers/{TYPE}/{call.path('name')}".lower()
     gone = call.azure.role_assignments.pop(wanted, None)
     return JSONResponse(gone) if gone else Response(status_code=204)
 
 
-def role_assignment(scope: str, name: str, given: JsonObject) -> JsonObject:
-    """Build an assignment's document."""
+def build_role_assignment(scope: str, name: str, given: JsonObject) -> JsonObject:
+    """Return an assignment's document."""
     kept = ("roleDefinitionId", "principalId", "principalType", "condition", "conditionVersion")
     return {
         "id": f"{scope}/providers/{TYPE}/{name}",
@@ -117,19 +116,19 @@ def role_assignment(scope: str, name: str, given: JsonObject) -> JsonObject:
     }
 
 
-def _scope(call: ArmCall) -> str:
-    """Return the vault or the resource group that an assignment is made at."""
+def _parse_scope(call: ArmCall) -> str:
+    """Return the vault or the resource group of an assignment."""
     if "vault" in call.request.path_params:
         return _vault(call)
     return call.scope.prefix.rstrip("/")
 
 
 def _vault(call: ArmCall) -> str:
-    vault_id: str = call.existing(VAULTS, call.path("vault"))["id"]
+    vault_id: str = call.get_existing(VAULTS, call.path("vault"))["id"]
     return vault_id
 
 
 def _is_near(scope: str, vault: str) -> bool:
-    """Say whether a scope is the vault, above it or below it."""
+    """Return whether a scope is the vault, above it or below it."""
     one, other = f"{scope.lower().rstrip('/')}/", f"{vault.lower()}/"
     return one.startswith(other) or other.startswith(one)

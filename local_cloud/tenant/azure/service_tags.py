@@ -1,7 +1,7 @@
-"""Service tags: the names that stand for Microsoft's own address ranges in firewall rules.
+"""Service tags, which stand for Microsoft's address ranges in firewall rules.
 
-The tenant answers `Microsoft.Network/locations/{l}/serviceTags` from them, and resolves the rules
-of its own network security groups and access restrictions with them (platform.md#service-tag-api).
+The tenant answers `Microsoft.Network/locations/{l}/serviceTags` from them, and resolves rules of
+its network security groups and access restrictions with them (platform.md#service-tag-api).
 """
 
 import json
@@ -20,7 +20,7 @@ PUBLISHED_CHANGE_NUMBER = "376"
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedServiceTag:
-    """One entry of the list: a tag as a whole (no region) or its ranges in one region."""
+    """One entry of the list: a whole tag (without region), or its ranges in one region."""
 
     #: `PowerPlatformPlex` or `PowerPlatformPlex.WestEurope`.
     name: str
@@ -36,7 +36,7 @@ class SimulatedServiceTag:
         return parse_ranges(self.address_prefixes)
 
     def as_resource(self) -> dict[str, Any]:
-        """Return the entry as Resource Manager lists it: every number is a string.
+        """Return the entry as Resource Manager lists it, with numbers as strings.
 
         See platform.md#service-tag-api.
         """
@@ -56,34 +56,34 @@ class SimulatedServiceTag:
 
 @dataclass(slots=True)
 class SimulatedServiceTags:
-    """One edition of the list, found by name without regard to case."""
+    """One version of the list; names are compared without case."""
 
     change_number: str
     _by_name: dict[str, SimulatedServiceTag] = field(default_factory=dict)
 
     def add(self, tag: SimulatedServiceTag) -> None:
-        """Add an entry, or replace the one of its name."""
+        """Add an entry, or replace the one with its name."""
         self._by_name[tag.name.lower()] = tag
 
     def find(self, name: str) -> SimulatedServiceTag | None:
-        """Return the entry with this name (rules may spell `PowerPlatformPlex.westeurope`)."""
+        """Return the entry with this name, such as `PowerPlatformPlex.westeurope`, or None."""
         return self._by_name.get(name.strip().lower())
 
     def __iter__(self) -> Iterator[SimulatedServiceTag]:
-        """Walk through the entries in their order in the list."""
+        """Iterate over the entries in the order of the list."""
         return iter(self._by_name.values())
 
     def __len__(self) -> int:
-        """Count the entries."""
+        """Return the number of entries."""
         return len(self._by_name)
 
-    def regional(self, service: str, region: str) -> SimulatedServiceTag | None:
-        """Return a service's ranges in one region; where none is listed, those of the whole tag."""
+    def find_regional(self, service: str, region: str) -> SimulatedServiceTag | None:
+        """Return a tag's entry for a region, or the whole tag if the region has none."""
         return self.find(f"{service}.{region}") or self.find(service)
 
 
-def published_service_tags() -> SimulatedServiceTags:
-    """Build the list that the tenant carries itself: four tags, four regions."""
+def build_published_service_tags() -> SimulatedServiceTags:
+    """Return the tenant's own list, with four tags and four regions."""
     tags = SimulatedServiceTags(PUBLISHED_CHANGE_NUMBER)
     for service, regions in PUBLISHED_RANGES.items():
         entries = [
@@ -96,7 +96,7 @@ def published_service_tags() -> SimulatedServiceTags:
             )
             for region, (number, prefixes) in regions.items()
         ]
-        tags.add(_whole_tag(service, entries))
+        tags.add(_build_whole_tag(service, entries))
         for entry in entries:
             tags.add(entry)
     return tags
@@ -105,9 +105,8 @@ def published_service_tags() -> SimulatedServiceTags:
 def read_service_tags(path: Path) -> SimulatedServiceTags:
     """Read a downloaded `ServiceTags_Public_*.json`, whose numbers are integers.
 
-    Raise OSError when the file cannot be read, ValueError when it is not such a list.
-
-    See platform.md#service-tag-file.
+    Raises `OSError` if the file cannot be read, and `ValueError` if it is no such list. See
+    platform.md#service-tag-file.
     """
     document = json.loads(path.read_text(encoding="utf-8-sig"))
     try:
@@ -129,7 +128,7 @@ def read_service_tags(path: Path) -> SimulatedServiceTags:
     return tags
 
 
-def _whole_tag(service: str, regional: list[SimulatedServiceTag]) -> SimulatedServiceTag:
+def _build_whole_tag(service: str, regional: list[SimulatedServiceTag]) -> SimulatedServiceTag:
     prefixes = [prefix for entry in regional for prefix in entry.address_prefixes]
     return SimulatedServiceTag(
         name=service,

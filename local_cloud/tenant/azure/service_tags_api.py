@@ -1,4 +1,4 @@
-"""`Microsoft.Network/locations/{l}/serviceTags`: the discovery API.
+"""Serve `Microsoft.Network/locations/{l}/serviceTags`, the discovery API.
 
 See platform.md#service-tag-api.
 """
@@ -21,7 +21,7 @@ def routes() -> list[Route]:
 
 
 async def list_service_tags(call: ArmCall) -> JsonObject:
-    """List every tag of the cloud: the location only selects a stamp."""
+    """List every tag of the cloud; the location does not limit the list."""
     tags = call.azure.service_tags
     head = {
         "name": "Public",
@@ -36,7 +36,7 @@ async def list_service_tags(call: ArmCall) -> JsonObject:
 
 
 async def list_service_tag_details(call: ArmCall) -> JsonObject:
-    """List the tags, one of them with `tagName`, without ranges with `noAddressPrefixes`."""
+    """List the tags: one with `tagName`, and without ranges with `noAddressPrefixes`."""
     tags = list(call.azure.service_tags)
     if name := call.request.query_params.get("tagName"):
         tag = call.azure.service_tags.find(name)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.azure.site_runtime import configuration
+from local_cloud.tenant.azure.site_runtime import get_configuration
 from local_cloud.tenant.azure.state import SITES, SLOTS
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -63,7 +63,7 @@ async def get_site_file(call: ArmCall) -> Response:
 async def put_site_file(call: ArmCall) -> Response:
     """Create or replace a file; its app loads it."""
     files, path = _files(call), call.path("path")
-    package = configuration(call.azure, _site_id(call), "appsettings").get(
+    package = get_configuration(call.azure, _site_id(call), "appsettings").get(
         "WEBSITE_RUN_FROM_PACKAGE", "0"
     )
     if package != "0":
@@ -79,7 +79,9 @@ async def put_site_file(call: ArmCall) -> Response:
 
 def _site_id(call: ArmCall) -> str:
     site, slot = call.path("site"), call.request.path_params.get("slot")
-    document = call.existing(SITES, site) if slot is None else call.existing(SLOTS, site, slot)
+    document = (
+        call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
+    )
     site_id: str = document["id"]
     return site_id
 

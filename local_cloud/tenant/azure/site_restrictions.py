@@ -1,9 +1,7 @@
-"""Access restrictions of App Service as its configuration shows them.
+"""Return access restrictions of App Service as its configuration shows them.
 
-After the rules that somebody made there is always one more, *Allow all* or *Deny all*, which says
-what happens to everybody else.
-
-See platform.md#firewall-resources.
+After the configured rules, the configuration shows *Allow all* or *Deny all*, which applies to all
+other callers. See platform.md#firewall-resources.
 """
 
 from typing import Any
@@ -16,10 +14,10 @@ _LAST = 2147483647
 _DEFAULT_PRIORITY = 65000
 
 
-def effective_restrictions(web: JsonObject) -> list[JsonObject]:
-    """Return the rules in the order in which they are tried, the one for everybody else last.
+def build_effective_restrictions(web: JsonObject) -> list[JsonObject]:
+    """Return the rules in the order of evaluation; the last one applies to all other callers.
 
-    That one denies as soon as there is a rule, unless `ipSecurityRestrictionsDefaultAction` says
+    The last rule denies if there is another rule, unless `ipSecurityRestrictionsDefaultAction` says
     otherwise.
     """
     rules = [

@@ -1,7 +1,7 @@
-"""What the code of a running site reads from its settings.
+"""Determine the settings that the code of a running site reads.
 
-A site resolves its Key Vault references when it starts, and again every 24 hours where they name no
-version (platform.md#key-vault-references): a new secret alone does not reach it before that.
+A site resolves its Key Vault references when it starts, and every 24 hours those without a version
+(platform.md#key-vault-references). It therefore reads a new secret version only later.
 """
 
 from datetime import datetime, timedelta
@@ -25,14 +25,14 @@ PARTS = ("appsettings", "connectionstrings")
 REFETCH_AFTER = timedelta(hours=24)
 
 
-def configuration(azure: Azure, site_id: str, name: str) -> JsonObject:
+def get_configuration(azure: Azure, site_id: str, name: str) -> JsonObject:
     """Return the properties of `appsettings`, `connectionstrings` or `web`; empty if never set."""
     document = azure.resources.find(CONFIG, f"{site_id}/config/{name}")
     return {} if document is None else document["properties"]
 
 
 def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObject) -> JsonObject:
-    """Replace one part of a site's configuration; return it as a document."""
+    """Replace one part of a site's configuration, and return its document."""
     document = {
         "id": f"{site_id}/config/{name}",
         "name": name,
@@ -44,13 +44,13 @@ def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObj
 
 
 def restart(azure: Azure, site_id: str, now: datetime) -> None:
-    """Start the site again, as every change of its settings does."""
+    """Restart the site, as every change of its settings does."""
     azure.restarts[site_id.lower()] += 1
     resolve_references(azure, site_id, now)
 
 
 def resolve_references(azure: Azure, site_id: str, now: datetime) -> None:
-    """Fetch every reference of the site's settings and connection strings again."""
+    """Resolve every reference of the site's settings again."""
     for part in PARTS:
         azure.references[_name(site_id, part)] = {
             name: _resolve(azure, site_id, value, now)
@@ -64,22 +64,22 @@ def _name(site_id: str, part: str) -> str:
 
 
 def _texts(azure: Azure, site_id: str, part: str) -> dict[str, str]:
-    values = configuration(azure, site_id, part)
+    values = get_configuration(azure, site_id, part)
     is_plain = part == PARTS[0]
     return {name: one if is_plain else one.get("value") or "" for name, one in values.items()}
 
 
-def running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str, str]:
-    """Return the environment of the site's code at this moment."""
-    return configuration(azure, site_id, "appsettings") | {
-        name: reference.value for name, reference in references(azure, site_id, now).items()
+def get_running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str, str]:
+    """Return the current environment variables of the site's code."""
+    return get_configuration(azure, site_id, "appsettings") | {
+        name: reference.value for name, reference in get_references(azure, site_id, now).items()
     }
 
 
-def references(
+def get_references(
     azure: Azure, site_id: str, now: datetime, part: str = "appsettings"
 ) -> dict[str, ResolvedReference]:
-    """Return what the site knows of its references; those past 24 hours are fetched first."""
+    """Return the site's resolved references; those older than 24 hours are resolved first."""
     known = azure.references.setdefault(_name(site_id, part), {})
     for name, resolved in known.items():
         reference = resolved.reference
@@ -113,12 +113,12 @@ def _fetch(
     principal = find_principal(azure, site_id)
     if not principal:
         return "MSINotEnabled", None, None
-    vault = azure.vault(reference.vault)
+    vault = azure.find_vault(reference.vault)
     if vault is None:
         return "VaultNotFound", None, None
     if not may_read(azure, principal, vault.resource_id, reference.secret):
         return "AccessToKeyVaultDenied", None, None
-    secret = vault.secret(reference.secret)
+    secret = vault.find_secret(reference.secret)
     if secret is None:
         return "SecretNotFound", None, None
     version = secret.find(reference.version)

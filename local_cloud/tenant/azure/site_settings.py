@@ -1,9 +1,7 @@
-"""The configuration of App Service sites and their slots.
+"""Serve the configuration of App Service sites and their slots.
 
-Settings are read with POST and written as a whole dictionary, without ETag: what a PUT leaves out
-is gone, and each PUT restarts the site.
-
-See platform.md#app-settings, #key-vault-references.
+Settings are read with POST and written as a whole dictionary, without ETag. A PUT removes the
+settings that it omits and restarts the site. See platform.md#app-settings, #key-vault-references.
 """
 
 import hashlib
@@ -14,11 +12,11 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
 from local_cloud.tenant.azure.references import ResolvedReference
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.azure.site_restrictions import effective_restrictions
+from local_cloud.tenant.azure.site_restrictions import build_effective_restrictions
 from local_cloud.tenant.azure.site_runtime import (
-    configuration,
+    get_configuration,
+    get_references,
     put_configuration,
-    references,
     resolve_references,
     restart,
 )
@@ -30,7 +28,7 @@ _REFERENCES = "config/configreferences"
 
 
 def routes() -> list[Route]:
-    """Return the routes of sites, and the same for their slots."""
+    """Return the routes of sites and of their slots."""
     return [
         arm_route(method, f"{base}/{path}", handler)
         for base in (_SITE, f"{_SITE}/slots/{{slot}}")
@@ -73,7 +71,7 @@ async def update_connection_strings(call: ArmCall) -> JsonObject:
 
 
 async def get_web_configuration(call: ArmCall) -> JsonObject:
-    """Return the site's configuration, its access restrictions among it."""
+    """Return the site's configuration with its access restrictions."""
     return _with_restrictions(_document(call, "web"))
 
 
@@ -81,13 +79,13 @@ async def update_web_configuration(call: ArmCall) -> JsonObject:
     """Change members of the site's configuration; lists are replaced as a whole."""
     site_id = _site_id(call)
     changes = (await call.json()).get("properties", {})
-    current = configuration(call.azure, site_id, "web")
+    current = get_configuration(call.azure, site_id, "web")
     document = put_configuration(call.azure, site_id, "web", current | changes)
     return _with_restrictions(document)
 
 
 async def list_setting_references(call: ArmCall) -> JsonObject:
-    """List the Key Vault references of the settings with their status."""
+    """List the settings' Key Vault references with their status."""
     return _list_references(call, "appsettings")
 
 
@@ -98,13 +96,13 @@ async def list_string_references(call: ArmCall) -> JsonObject:
 
 def _list_references(call: ArmCall, part: str) -> JsonObject:
     site_id = _site_id(call)
-    known = references(call.azure, site_id, call.tenant.clock.now(), part)
+    known = get_references(call.azure, site_id, call.tenant.clock.now(), part)
     place = f"{site_id}/{_REFERENCES}/{part}"
     return call.page([_reference(place, name, one) for name, one in sorted(known.items())])
 
 
 async def refresh_setting_references(call: ArmCall) -> Response:
-    """Fetch all references at once."""
+    """Resolve all references now."""
     resolve_references(call.azure, _site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
@@ -116,7 +114,7 @@ async def restart_site(call: ArmCall) -> Response:
 
 
 async def get_slot_setting_names(call: ArmCall) -> JsonObject:
-    """Return which settings stay with a slot when slots are swapped: none here."""
+    """Return the names of settings that stay with a slot in a swap; there are none."""
     site_id = _site_id(call)
     return {
         "id": f"{site_id}/config/slotConfigNames",
@@ -127,7 +125,7 @@ async def get_slot_setting_names(call: ArmCall) -> JsonObject:
 
 
 async def list_publishing_profiles(call: ArmCall) -> Response:
-    """Return how to publish to the site, without a password: basic authentication is off."""
+    """Return how to publish to the site, without a password because basic authentication is off."""
     name = _site_id(call).rpartition("/sites/")[2].replace("/slots/", "-")
     profile = (
         f'<publishData><publishProfile profileName="{name} - Web Deploy" publishMethod="MSDeploy" '
@@ -146,7 +144,9 @@ async def list_host_keys(call: ArmCall) -> JsonObject:
 
 def _site_id(call: ArmCall) -> str:
     site, slot = call.path("site"), call.request.path_params.get("slot")
-    document = call.existing(SITES, site) if slot is None else call.existing(SLOTS, site, slot)
+    document = (
+        call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
+    )
     site_id: str = document["id"]
     return site_id
 
@@ -157,7 +157,7 @@ def _document(call: ArmCall, name: str) -> JsonObject:
         "id": f"{site_id}/config/{name}",
         "name": name,
         "type": "Microsoft.Web/sites/config",
-        "properties": configuration(call.azure, site_id, name),
+        "properties": get_configuration(call.azure, site_id, name),
     }
 
 
@@ -175,7 +175,7 @@ async def _replace(call: ArmCall, name: str) -> JsonObject:
 
 def _with_restrictions(web: JsonObject) -> JsonObject:
     properties = web["properties"]
-    shown = {"ipSecurityRestrictions": effective_restrictions(properties)}
+    shown = {"ipSecurityRestrictions": build_effective_restrictions(properties)}
     return web | {"properties": properties | shown}
 
 

@@ -1,7 +1,7 @@
-"""Everything the Azure side of the tenant remembers, in one place.
+"""The state of the tenant's Azure side.
 
-Resource Manager's documents are in `resources`; what no document holds (contents of vaults,
-restarts, which host a network security group stands before) is beside them. A service reaches it
+`resources` has the documents of Resource Manager. Data without a document is stored beside them:
+contents of vaults, restarts, and the hosts of network security groups. A service gets the state
 with `tenant.part(Azure)`.
 """
 
@@ -12,7 +12,7 @@ from enum import StrEnum
 from local_cloud.tenant.azure.key_values import SimulatedKeyValue
 from local_cloud.tenant.azure.references import ResolvedReference
 from local_cloud.tenant.azure.resources import JsonObject, ResourceStore
-from local_cloud.tenant.azure.service_tags import SimulatedServiceTags, published_service_tags
+from local_cloud.tenant.azure.service_tags import SimulatedServiceTags, build_published_service_tags
 from local_cloud.tenant.azure.vault_contents import VaultContents
 
 POLICIES = "Microsoft.PowerPlatform/enterprisePolicies"
@@ -24,14 +24,14 @@ SECURITY_GROUPS = "Microsoft.Network/networkSecurityGroups"
 
 
 class EventSchema(StrEnum):
-    """`eventDeliverySchema` of the event subscriptions."""
+    """The `eventDeliverySchema` of the event subscriptions."""
 
     EVENT_GRID = "EventGridSchema"
     CLOUD_EVENTS = "CloudEventSchemaV1_0"
 
 
 class EpochForm(StrEnum):
-    """How a key event writes `NBF` and `EXP`; Microsoft's samples show both.
+    """The format of `NBF` and `EXP` in a key event; Microsoft's samples show both.
 
     See platform.md#key-events.
     """
@@ -42,7 +42,7 @@ class EpochForm(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class EventSettings:
-    """How Event Grid delivers, and which of its quirks show."""
+    """The schema of Event Grid's events, and their variations."""
 
     schema: EventSchema = EventSchema.EVENT_GRID
     epoch_form: EpochForm = EpochForm.NUMBER
@@ -65,7 +65,7 @@ class GuardedHost:
 
 @dataclass(slots=True, kw_only=True)
 class Azure:
-    """The state behind `management.azure.com` and `*.vault.azure.net`."""
+    """The state of `management.azure.com` and `*.vault.azure.net`."""
 
     #: Id → display name.
     subscriptions: dict[str, str] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Azure:
     role_assignments: dict[str, JsonObject] = field(default_factory=dict)
     #: By lower-case name.
     vaults: dict[str, VaultContents] = field(default_factory=dict)
-    service_tags: SimulatedServiceTags = field(default_factory=published_service_tags)
+    service_tags: SimulatedServiceTags = field(default_factory=build_published_service_tags)
     events: EventSettings = field(default_factory=EventSettings)
     #: Site, slot or container app in lower case → how often a change restarted it.
     restarts: Counter[str] = field(default_factory=Counter)
@@ -102,6 +102,6 @@ class Azure:
         default_factory=dict
     )
 
-    def vault(self, name: str) -> VaultContents | None:
-        """Return the contents of a vault."""
+    def find_vault(self, name: str) -> VaultContents | None:
+        """Return the contents of a vault, or None."""
         return self.vaults.get(name.lower())

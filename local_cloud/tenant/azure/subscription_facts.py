@@ -1,4 +1,4 @@
-"""Regions and resource providers of a subscription, which clients read before other calls."""
+"""Serve regions and resource providers of a subscription, which clients read first."""
 
 from starlette.routing import Route
 
@@ -38,7 +38,7 @@ def routes() -> list[Route]:
 
 
 async def list_locations(call: ArmCall) -> JsonObject:
-    """List the regions, each of a type of its own as edge zones are listed too."""
+    """List the regions; each has a type, because edge zones are listed too."""
     start = f"/subscriptions/{call.path('subscription')}/locations"
     return {
         "value": [
@@ -56,7 +56,7 @@ async def list_locations(call: ArmCall) -> JsonObject:
 
 
 async def list_geo_regions(call: ArmCall) -> JsonObject:
-    """List the regions that App Service offers a plan in: all, whichever plan is asked for."""
+    """List the regions with App Service plans, which are all regions for every plan."""
     start = f"/subscriptions/{call.path('subscription')}/providers/Microsoft.Web/geoRegions"
     return call.page(
         [
@@ -68,7 +68,7 @@ async def list_geo_regions(call: ArmCall) -> JsonObject:
 
 
 async def list_providers(call: ArmCall) -> JsonObject:
-    """List the providers of all types that the tenant has."""
+    """List the providers of all types in the tenant."""
     return call.page([_provider(call, namespace) for namespace in _types_by_namespace()])
 
 
@@ -78,7 +78,7 @@ async def get_provider(call: ArmCall) -> JsonObject:
 
 
 async def register_provider(call: ArmCall) -> JsonObject:
-    """Return the provider. Its first resource registers it, not this call."""
+    """Return the provider; its first resource registers it, not this request."""
     return _provider(call, call.path("namespace"))
 
 

@@ -1,4 +1,4 @@
-"""What every call to a vault has in common: challenge, api-version, paging, refusals."""
+"""Check what all requests to a vault have in common: challenge, api-version, paging, errors."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.ip_rules import lets_in
+from local_cloud.tenant.azure.ip_rules import allows_address
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import Attributes, VaultContents
@@ -30,7 +30,7 @@ _PAGE_SIZE = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultCall:
-    """One accepted call."""
+    """An accepted request."""
 
     request: Request
     tenant: Tenant
@@ -43,16 +43,16 @@ class VaultCall:
 
     @property
     def url(self) -> str:
-        """The vault's address, without a slash at its end."""
+        """The vault's address without a final slash."""
         return f"https://{self.vault.name}.vault.azure.net"
 
     def path(self, name: str) -> str:
-        """Return a named part of the path, empty when the route has no such part."""
+        """Return a named part of the path, or an empty text if the route has no such part."""
         value: str = self.request.path_params.get(name, "")
         return value
 
     async def json(self) -> JsonObject:
-        """Return the body; PlatformError 400 unless it is a JSON object."""
+        """Return the body; raise PlatformError 400 unless it is a JSON object."""
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:
@@ -61,8 +61,8 @@ class VaultCall:
             raise build_parameter_error("The request body is not an object.")
         return document
 
-    def attributes(self, attributes: Attributes) -> JsonObject:
-        """Return attributes with what the vault says about recovery."""
+    def build_attributes(self, attributes: Attributes) -> JsonObject:
+        """Return attributes with the vault's recovery level."""
         azure = self.tenant.part(Azure)
         document = azure.resources.find(VAULTS, self.vault.resource_id)
         properties = {} if document is None else document["properties"]
@@ -73,12 +73,12 @@ class VaultCall:
 
     @property
     def is_purge_protected(self) -> bool:
-        """Whether what is deleted stays in the vault's bin for its time, whoever asks."""
+        """Whether deleted items stay in the recycle bin until their time has ended."""
         document = self.tenant.part(Azure).resources.find(VAULTS, self.vault.resource_id)
         return document is not None and document["properties"].get("enablePurgeProtection") is True
 
     def page(self, items: Sequence[JsonObject]) -> JsonObject:
-        """Return one page of a list; `nextLink` is null on the last."""
+        """Return one page of a list; `nextLink` is null on the last page."""
         query = self.request.query_params
         start, size = query.get("$skiptoken", "0"), query.get("maxresults", str(_PAGE_SIZE))
         if not start.isdecimal() or not size.isdecimal() or not 1 <= int(size) <= _PAGE_SIZE:
@@ -95,18 +95,18 @@ type VaultHandler = Callable[[VaultCall], Awaitable[JsonObject | Response]]
 
 
 def vault_route(method: str, path: str, handler: VaultHandler, name: str | None = None) -> Route:
-    """Serve a path of every vault with a handler, named as the handler is unless said otherwise."""
+    """Return a route of every vault, by default with the name of its handler."""
 
     async def endpoint(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
-        _challenge(request, tenant.part(Directory).tenant_id)
+        _require_vault_token(request, tenant.part(Directory).tenant_id)
         if not request.query_params.get("api-version"):
             raise build_parameter_error("The api-version query parameter is required.")
         host = (request.url.hostname or "").partition(".")[0]
-        vault = tenant.part(Azure).vault(host)
+        vault = tenant.part(Azure).find_vault(host)
         if vault is None:
             raise SimulatedPlatformError(404, "VaultNotFound", f"There is no vault named '{host}'.")
-        _require_way_in(tenant.part(Azure), vault)
+        _require_network_access(tenant.part(Azure), vault)
         call = VaultCall(request=request, tenant=tenant, vault=vault)
         answer = await handler(call)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
@@ -115,7 +115,7 @@ def vault_route(method: str, path: str, handler: VaultHandler, name: str | None 
 
 
 def build_deleted_error(kind: str, name: str) -> SimulatedPlatformError:
-    """Make the refusal of a name that something in the vault's bin still has."""
+    """Return the error for a name that a deleted item still has."""
     return SimulatedPlatformError(
         409,
         "Conflict",
@@ -126,9 +126,9 @@ def build_deleted_error(kind: str, name: str) -> SimulatedPlatformError:
 
 
 def require_existing[T](call: VaultCall, what: str, found: T | None) -> T:
-    """Return a key or a secret, or a version of it, that was found; PlatformError 404 if none was.
+    """Return the key, secret or version if it was found; raise PlatformError 404 otherwise.
 
-    `what` it is: `key` or `secret`.
+    `what` is `key` or `secret`.
     """
     if found is None:
         name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
@@ -143,14 +143,14 @@ def require_existing[T](call: VaultCall, what: str, found: T | None) -> T:
 
 
 def build_parameter_error(message: str) -> SimulatedPlatformError:
-    """Make the refusal of a request that is wrong in itself."""
+    """Return the error for an invalid request."""
     return SimulatedPlatformError(400, "BadParameter", message)
 
 
-def _require_way_in(azure: Azure, vault: VaultContents) -> None:
-    """Refuse a call that the network rules of a vault keep out, whoever makes it."""
+def _require_network_access(azure: Azure, vault: VaultContents) -> None:
+    """Reject a request that the network rules of a vault deny, whoever sends it."""
     document = azure.resources.find(VAULTS, vault.resource_id)
-    if document is None or lets_in(document, CALLER):
+    if document is None or allows_address(document, CALLER):
         return
     if str(document["properties"].get("publicNetworkAccess", "Enabled")).lower() == "disabled":
         message = (
@@ -169,8 +169,8 @@ def _require_way_in(azure: Azure, vault: VaultContents) -> None:
     )
 
 
-def _challenge(request: Request, tenant_id: str) -> None:
-    """Refuse a call without a token for Key Vault; say where to get one."""
+def _require_vault_token(request: Request, tenant_id: str) -> None:
+    """Reject a request without a token for Key Vault, with the address of the token service."""
     try:
         require_token(request, AUDIENCE)
     except SimulatedPlatformError as error:

@@ -1,8 +1,7 @@
-"""What a key vault holds: keys and secrets with their versions.
+"""The contents of a key vault: keys and secrets with their versions.
 
-Times are aware UTC datetimes here and epoch seconds on the wire.
-
-See platform.md#vault-api, #key-vault-secrets.
+Times are aware UTC datetimes here and epoch seconds in JSON. See platform.md#vault-api,
+#key-vault-secrets.
 """
 
 import base64
@@ -13,7 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from local_cloud.tenant.azure.key_material import private_key
+from local_cloud.tenant.azure.key_material import get_private_key
 
 #: What a key may be used for unless its maker says otherwise.
 OPERATIONS = ("encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey")
@@ -22,18 +21,18 @@ _VERSION_BYTES = 16
 
 
 def encode_base64url(content: bytes) -> str:
-    """Return base64url without padding, as Key Vault spells bytes."""
+    """Return base64url without padding, as Key Vault encodes bytes."""
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def new_version_id() -> str:
-    """Make the id of a new version."""
+def create_version_id() -> str:
+    """Return the id of a new version."""
     return secrets.token_hex(_VERSION_BYTES)
 
 
 @dataclass(slots=True, kw_only=True)
 class Attributes:
-    """What keys and secrets have in common: is it on, and from when to when."""
+    """The attributes of keys and secrets: whether a version is enabled, and from when to when."""
 
     created: datetime
     updated: datetime
@@ -42,28 +41,31 @@ class Attributes:
     expires: datetime | None = None
 
     def change(self, wire: dict[str, Any], now: datetime) -> None:
-        """Take over the attributes that a request names; null leaves one as it is."""
+        """Apply the attributes of a request; null leaves an attribute unchanged."""
         if wire.get("enabled") is not None:
             self.enabled = wire["enabled"]
         if wire.get("nbf") is not None:
-            self.not_before = from_epoch(wire["nbf"])
+            self.not_before = convert_from_epoch(wire["nbf"])
         if wire.get("exp") is not None:
-            self.expires = from_epoch(wire["exp"])
+            self.expires = convert_from_epoch(wire["exp"])
         self.updated = now
 
     def is_usable(self, now: datetime) -> bool:
-        """Say whether the version is on, begun and not expired."""
+        """Return whether the version is enabled and within its validity period."""
         has_begun = self.not_before is None or self.not_before <= now
         return self.enabled and has_begun and (self.expires is None or now < self.expires)
 
     def as_wire(self) -> dict[str, Any]:
-        """Return the attributes as Key Vault spells them."""
+        """Return the attributes in the JSON format of Key Vault."""
         wire: dict[str, Any] = {"enabled": self.enabled}
         if self.not_before is not None:
-            wire["nbf"] = to_epoch(self.not_before)
+            wire["nbf"] = convert_to_epoch(self.not_before)
         if self.expires is not None:
-            wire["exp"] = to_epoch(self.expires)
-        return wire | {"created": to_epoch(self.created), "updated": to_epoch(self.updated)}
+            wire["exp"] = convert_to_epoch(self.expires)
+        return wire | {
+            "created": convert_to_epoch(self.created),
+            "updated": convert_to_epoch(self.updated),
+        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,11 +84,11 @@ class SimulatedKeyVersion:
     @property
     def private_key(self) -> RSAPrivateKey:
         """The private key."""
-        return private_key(self.key_name, self.number, self.size)
+        return get_private_key(self.key_name, self.number, self.size)
 
     @property
     def modulus(self) -> str:
-        """Base64url of the public modulus."""
+        """The base64url of the public modulus."""
         modulus = self.private_key.public_key().public_numbers().n
         return encode_base64url(modulus.to_bytes(self.size // 8))
 
@@ -116,7 +118,7 @@ class _Versions[V: (SimulatedKeyVersion, SecretVersion)]:
         return self.versions[-1]
 
     def find(self, version: str) -> V | None:
-        """Return one version; the empty string means the current one."""
+        """Return one version, or the current one for an empty text; None if it is missing."""
         if not version:
             return self.latest
         return next((each for each in self.versions if each.version == version), None)
@@ -138,9 +140,9 @@ class Key(_Versions[SimulatedKeyVersion]):
     def add_version(
         self, attributes: Attributes, version: str | None = None
     ) -> SimulatedKeyVersion:
-        """Put a new current version on top."""
+        """Add a new current version."""
         added = SimulatedKeyVersion(
-            version=version or new_version_id(),
+            version=version or create_version_id(),
             attributes=attributes,
             key_name=self.name,
             number=len(self.versions),
@@ -149,8 +151,8 @@ class Key(_Versions[SimulatedKeyVersion]):
         self.versions.append(added)
         return added
 
-    def superseded_at(self, version: SimulatedKeyVersion) -> datetime | None:
-        """Say since when a newer version exists; None for the current one."""
+    def find_superseded_at(self, version: SimulatedKeyVersion) -> datetime | None:
+        """Return when the next version was created, or None for the current version."""
         position = self.versions.index(version)
         if version is self.latest:
             return None
@@ -164,7 +166,7 @@ class SimulatedSecret(_Versions[SecretVersion]):
 
 @dataclass(slots=True, kw_only=True)
 class VaultContents:
-    """The data plane of one vault. Names are unique without regard to case."""
+    """The data plane of one vault; names are compared without case."""
 
     name: str
     #: The vault as a resource.
@@ -174,23 +176,23 @@ class VaultContents:
     secrets: dict[str, SimulatedSecret] = field(default_factory=dict)
     deleted_secrets: dict[str, SimulatedSecret] = field(default_factory=dict)
 
-    def key(self, name: str) -> Key | None:
-        """Return a key that is not deleted."""
+    def find_key(self, name: str) -> Key | None:
+        """Return a key that is not deleted, or None."""
         return self.keys.get(name.lower())
 
-    def secret(self, name: str) -> SimulatedSecret | None:
-        """Return a secret."""
+    def find_secret(self, name: str) -> SimulatedSecret | None:
+        """Return a secret, or None."""
         return self.secrets.get(name.lower())
 
     def put_secret(self, name: str, version: SecretVersion) -> SimulatedSecret:
-        """Add a version to a secret, which begins to exist with its first; return the secret."""
+        """Add a version to a secret, which is created with its first version; return the secret."""
         secret = self.secrets.setdefault(name.lower(), SimulatedSecret(name=name))
         secret.versions.append(version)
         return secret
 
 
 def rotate(key: Key, now: datetime) -> SimulatedKeyVersion:
-    """Make a new current version; the rotation policy says how long it is valid."""
+    """Create a new current version; the rotation policy determines its validity."""
     expiry = key.rotation_policy.get("attributes", {}).get("expiryTime")
     attributes = Attributes(created=now, updated=now)
     if expiry:
@@ -198,18 +200,18 @@ def rotate(key: Key, now: datetime) -> SimulatedKeyVersion:
     return key.add_version(attributes)
 
 
-def to_epoch(moment: datetime) -> int:
-    """Turn an aware datetime into epoch seconds."""
+def convert_to_epoch(moment: datetime) -> int:
+    """Return the epoch seconds of an aware datetime."""
     return int(moment.timestamp())
 
 
-def from_epoch(seconds: int) -> datetime:
-    """Turn epoch seconds into an aware UTC datetime."""
+def convert_from_epoch(seconds: int) -> datetime:
+    """Return the aware UTC datetime of epoch seconds."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def _parse_duration(iso: str) -> timedelta:
-    """Read `P90D`, `P3M`, `P2Y`: the forms that a rotation policy takes; ValueError otherwise."""
+    """Parse `P90D`, `P3M` or `P2Y`, as in a rotation policy; raise `ValueError` otherwise."""
     days_per_unit = {"D": 1, "M": 30, "Y": 365}
     unit = iso[-1:].upper()
     if not iso.upper().startswith("P") or unit not in days_per_unit:

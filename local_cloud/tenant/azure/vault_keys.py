@@ -1,4 +1,4 @@
-"""Keys of a vault: read, rotate, sign, switch versions on and off (platform.md#vault-api)."""
+"""Serve keys of a vault: read, rotate, sign, enable, disable (platform.md#vault-api)."""
 
 import base64
 import binascii
@@ -19,9 +19,9 @@ from local_cloud.tenant.azure.vault_contents import (
     Attributes,
     Key,
     SimulatedKeyVersion,
+    convert_to_epoch,
     encode_base64url,
     rotate,
-    to_epoch,
 )
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -30,7 +30,7 @@ _KEY_SIZES = (2048, 3072, 4096)
 
 
 def routes() -> list[Route]:
-    """Return the routes of keys; fixed last parts come before `{version}`."""
+    """Return the routes of keys; fixed last parts precede `{version}`."""
     key = "/keys/{name}"
     return [
         vault_route("GET", "/keys", list_keys),
@@ -50,7 +50,7 @@ def routes() -> list[Route]:
 
 async def list_keys(call: VaultCall) -> JsonObject:
     """List the keys, without their material."""
-    return call.page([key_item(call, key) for key in call.vault.keys.values()])
+    return call.page([build_key_item(call, key) for key in call.vault.keys.values()])
 
 
 async def list_key_versions(call: VaultCall) -> JsonObject:
@@ -59,8 +59,8 @@ async def list_key_versions(call: VaultCall) -> JsonObject:
     return call.page(
         [
             {
-                "kid": _kid(call, key, version),
-                "attributes": call.attributes(version.attributes),
+                "kid": _build_kid(call, key, version),
+                "attributes": call.build_attributes(version.attributes),
                 "tags": version.tags,
             }
             for version in key.versions
@@ -69,9 +69,9 @@ async def list_key_versions(call: VaultCall) -> JsonObject:
 
 
 async def get_key(call: VaultCall) -> JsonObject:
-    """Return a version of a key, the current one when none is named."""
+    """Return a version of a key, by default the current one."""
     key = _existing_key(call)
-    return _bundle(call, key, _existing_version(call, key))
+    return _build_bundle(call, key, _existing_version(call, key))
 
 
 async def create_key(call: VaultCall) -> JsonObject:
@@ -90,35 +90,35 @@ async def create_key(call: VaultCall) -> JsonObject:
 
 
 async def rotate_key(call: VaultCall) -> JsonObject:
-    """Make a new current version by the key's rotation policy."""
+    """Create a new current version with the key's rotation policy."""
     key = _existing_key(call)
     return await _announce(call, key, rotate(key, call.now))
 
 
 async def get_rotation_policy(call: VaultCall) -> JsonObject:
     """Return the rotation policy of a key."""
-    return _rotation_policy(call, _existing_key(call))
+    return _build_rotation_policy(call, _existing_key(call))
 
 
 async def update_rotation_policy(call: VaultCall) -> JsonObject:
     """Replace the rotation policy of a key."""
-    key, body, now = _existing_key(call), await call.json(), to_epoch(call.now)
+    key, body, now = _existing_key(call), await call.json(), convert_to_epoch(call.now)
     created = key.rotation_policy.get("attributes", {}).get("created", now)
     key.rotation_policy = {
         "lifetimeActions": body.get("lifetimeActions") or [],
         "attributes": (body.get("attributes") or {}) | {"created": created, "updated": now},
     }
-    return _rotation_policy(call, key)
+    return _build_rotation_policy(call, key)
 
 
 async def update_key(call: VaultCall) -> JsonObject:
-    """Change attributes or tags of a version: this is how one is disabled."""
+    """Change attributes or tags of a version, for example to disable it."""
     key, body = _existing_key(call), await call.json()
     version = _existing_version(call, key)
     version.attributes.change(body.get("attributes") or {}, call.now)
     if body.get("tags") is not None:
         version.tags = body["tags"]
-    return _bundle(call, key, version)
+    return _build_bundle(call, key, version)
 
 
 async def sign(call: VaultCall) -> JsonObject:
@@ -140,11 +140,11 @@ async def sign(call: VaultCall) -> JsonObject:
         value = sign_digest(version.private_key, digest)
     except (binascii.Error, ValueError) as error:
         raise build_parameter_error("The value is not a SHA-256 digest in base64url.") from error
-    return {"kid": _kid(call, key, version), "value": encode_base64url(value)}
+    return {"kid": _build_kid(call, key, version), "value": encode_base64url(value)}
 
 
 def _existing_key(call: VaultCall) -> Key:
-    return require_existing(call, "key", call.vault.key(call.path("name")))
+    return require_existing(call, "key", call.vault.find_key(call.path("name")))
 
 
 def _existing_version(call: VaultCall, key: Key) -> SimulatedKeyVersion:
@@ -156,41 +156,41 @@ async def _announce(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> 
         kind=KeyEvent.NEW_VERSION, vault=call.vault, key_name=key.name, version=version
     )
     await publish_key_event(call.tenant, news)
-    return _bundle(call, key, version)
+    return _build_bundle(call, key, version)
 
 
-def _kid(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> str:
+def _build_kid(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> str:
     return f"{call.url}/keys/{key.name}/{version.version}"
 
 
-def key_bundle(call: VaultCall, key: Key) -> JsonObject:
-    """Return a key as of its current version."""
-    return _bundle(call, key, key.latest)
+def build_key_bundle(call: VaultCall, key: Key) -> JsonObject:
+    """Return a key with its current version."""
+    return _build_bundle(call, key, key.latest)
 
 
-def key_item(call: VaultCall, key: Key) -> JsonObject:
-    """Return a key as lists have it, without its material."""
+def build_key_item(call: VaultCall, key: Key) -> JsonObject:
+    """Return a key for a list, without its material."""
     return {
         "kid": f"{call.url}/keys/{key.name}",
-        "attributes": call.attributes(key.latest.attributes),
+        "attributes": call.build_attributes(key.latest.attributes),
         "tags": key.latest.tags,
     }
 
 
-def _bundle(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObject:
+def _build_bundle(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObject:
     return {
         "key": {
-            "kid": _kid(call, key, version),
+            "kid": _build_kid(call, key, version),
             "kty": key.key_type,
             "key_ops": key.operations,
             "n": version.modulus,
             "e": "AQAB",
         },
-        "attributes": call.attributes(version.attributes),
+        "attributes": call.build_attributes(version.attributes),
         "tags": version.tags,
     }
 
 
-def _rotation_policy(call: VaultCall, key: Key) -> JsonObject:
+def _build_rotation_policy(call: VaultCall, key: Key) -> JsonObject:
     policy = {"lifetimeActions": [], "attributes": {}} | key.rotation_policy
     return {"id": f"{call.url}/keys/{key.name}/rotationpolicy"} | policy

@@ -1,7 +1,7 @@
-"""A vault's bin, and backups: what keys and secrets have in common (platform.md#vault-api).
+"""Serve the recycle bin and backups of a vault for keys and secrets (platform.md#vault-api).
 
-What is deleted can be taken back, or purged, unless the vault is protected from that. A backup is
-nothing to read, and outlives what it was taken of.
+A deleted item can be recovered or purged, unless the vault has purge protection. A client cannot
+read a backup, which remains valid after its item is deleted.
 """
 
 import secrets
@@ -22,22 +22,27 @@ from local_cloud.tenant.azure.vault_call import (
     require_existing,
     vault_route,
 )
-from local_cloud.tenant.azure.vault_contents import Key, SimulatedSecret, VaultContents, to_epoch
-from local_cloud.tenant.azure.vault_keys import key_bundle, key_item
-from local_cloud.tenant.azure.vault_secrets import secret_bundle, secret_item
+from local_cloud.tenant.azure.vault_contents import (
+    Key,
+    SimulatedSecret,
+    VaultContents,
+    convert_to_epoch,
+)
+from local_cloud.tenant.azure.vault_keys import build_key_bundle, build_key_item
+from local_cloud.tenant.azure.vault_secrets import build_secret_bundle, build_secret_item
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 @dataclass(slots=True)
 class _Backups:
-    """Backups that were taken: what a client holds → what it stands for."""
+    """The backups: the client's text by which each is known, and the item."""
 
     taken: dict[str, Key | SimulatedSecret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind[Item: (Key, SimulatedSecret)]:
-    """Keys, or secrets: where they are, how they are written, and their operations."""
+    """Keys or secrets: where they are, their JSON, and their operations."""
 
     name: str
     type: type[Item]
@@ -61,33 +66,33 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return [vault_route(method, path, handler, name) for method, path, name, handler in table]
 
     async def delete(self, call: VaultCall) -> JsonObject:
-        """Delete with all versions; soft delete keeps it in the vault's bin."""
+        """Delete an item with all versions; soft delete keeps it in the recycle bin."""
         found = self._require_existing(call, self.live(call.vault))
         found.deleted = call.now
         self.binned(call.vault)[found.name.lower()] = self.live(call.vault).pop(found.name.lower())
         return self.bundle(call, found) | self._build_bin_entry(call, found)
 
     async def list_deleted(self, call: VaultCall) -> JsonObject:
-        """List what is in the vault's bin."""
+        """List the items in the recycle bin."""
         binned = self.binned(call.vault).values()
         return call.page(
             [self.item(call, one) | self._build_bin_entry(call, one) for one in binned]
         )
 
     async def get_deleted(self, call: VaultCall) -> JsonObject:
-        """Return one from the vault's bin."""
+        """Return one item from the recycle bin."""
         found = self._require_existing(call, self.binned(call.vault))
         return self.bundle(call, found) | self._build_bin_entry(call, found)
 
     async def recover(self, call: VaultCall) -> JsonObject:
-        """Take one out of the vault's bin, with all its versions."""
+        """Recover one item from the recycle bin, with all its versions."""
         found = self._require_existing(call, self.binned(call.vault))
         found.deleted = None
         self.live(call.vault)[found.name.lower()] = self.binned(call.vault).pop(found.name.lower())
         return self.bundle(call, found)
 
     async def purge(self, call: VaultCall) -> Response:
-        """Destroy one in the vault's bin; 403 where the vault is protected from that."""
+        """Destroy one item in the recycle bin; 403 with purge protection."""
         found = self._require_existing(call, self.binned(call.vault))
         if call.is_purge_protected:
             message = (
@@ -100,14 +105,14 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return Response(status_code=204)
 
     async def backup(self, call: VaultCall) -> JsonObject:
-        """Return what one can be restored from, which nobody but a vault can read."""
+        """Return a backup of an item, which only a vault can read."""
         found = self._require_existing(call, self.live(call.vault))
         blob = secrets.token_urlsafe(48)
         call.tenant.part(_Backups).taken[blob] = deepcopy(found)
         return {"value": blob}
 
     async def restore(self, call: VaultCall) -> JsonObject:
-        """Bring back what a backup was taken of; 409 while its name is in use."""
+        """Restore the item of a backup; 409 while its name is in use."""
         taken = call.tenant.part(_Backups).taken.get(str((await call.json()).get("value")))
         if not isinstance(taken, self.type):
             raise build_parameter_error(f"The backup is not one of a {self.name}.")
@@ -125,11 +130,11 @@ class _Kind[Item: (Key, SimulatedSecret)]:
 
     def _build_bin_entry(self, call: VaultCall, found: Item) -> JsonObject:
         assert found.deleted is not None
-        days = call.attributes(found.latest.attributes)["recoverableDays"]
+        days = call.build_attributes(found.latest.attributes)["recoverableDays"]
         return {
             "recoveryId": f"{call.url}/deleted{self.name}s/{found.name}",
-            "deletedDate": to_epoch(found.deleted),
-            "scheduledPurgeDate": to_epoch(found.deleted + timedelta(days=days)),
+            "deletedDate": convert_to_epoch(found.deleted),
+            "scheduledPurgeDate": convert_to_epoch(found.deleted + timedelta(days=days)),
         }
 
 
@@ -138,19 +143,19 @@ _KEYS = _Kind[Key](
     type=Key,
     live=lambda vault: vault.keys,
     binned=lambda vault: vault.deleted_keys,
-    bundle=key_bundle,
-    item=key_item,
+    bundle=build_key_bundle,
+    item=build_key_item,
 )
 _SECRETS = _Kind[SimulatedSecret](
     name="secret",
     type=SimulatedSecret,
     live=lambda vault: vault.secrets,
     binned=lambda vault: vault.deleted_secrets,
-    bundle=secret_bundle,
-    item=secret_item,
+    bundle=build_secret_bundle,
+    item=build_secret_item,
 )
 
 
 def routes() -> list[Route]:
-    """Return the routes of both."""
+    """Return the routes for keys and for secrets."""
     return [*_KEYS.routes(), *_SECRETS.routes()]

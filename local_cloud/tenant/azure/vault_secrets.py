@@ -1,4 +1,4 @@
-"""Secrets of a vault: ids in lists, values one by one, a new version per write.
+"""Serve secrets of a vault: ids in lists, single values, a new version per write.
 
 See platform.md#key-vault-secrets.
 """
@@ -17,13 +17,13 @@ from local_cloud.tenant.azure.vault_contents import (
     Attributes,
     SecretVersion,
     SimulatedSecret,
-    new_version_id,
+    create_version_id,
 )
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def routes() -> list[Route]:
-    """Return the routes of secrets; `versions` comes before `{version}`."""
+    """Return the routes of secrets; `versions` precedes `{version}`."""
     secret = "/secrets/{name}"
     return [
         vault_route("GET", "/secrets", list_secrets),
@@ -39,7 +39,7 @@ def routes() -> list[Route]:
 
 async def list_secrets(call: VaultCall) -> JsonObject:
     """List the secrets, without their values."""
-    return call.page([secret_item(call, secret) for secret in call.vault.secrets.values()])
+    return call.page([build_secret_item(call, secret) for secret in call.vault.secrets.values()])
 
 
 async def list_secret_versions(call: VaultCall) -> JsonObject:
@@ -51,7 +51,7 @@ async def list_secret_versions(call: VaultCall) -> JsonObject:
 
 
 async def get_secret(call: VaultCall) -> JsonObject:
-    """Return a version with its value; a disabled one is refused."""
+    """Return a version with its value; a disabled version is rejected."""
     secret = _existing_secret(call)
     version = _existing_version(call, secret)
     if not version.attributes.enabled:
@@ -65,7 +65,7 @@ async def get_secret(call: VaultCall) -> JsonObject:
 
 
 async def set_secret(call: VaultCall) -> JsonObject:
-    """Write a value: a new version becomes the current one."""
+    """Write a value, which becomes the current version."""
     body, name = await call.json(), call.path("name")
     if not isinstance(body.get("value"), str):
         raise build_parameter_error("A secret needs a value.")
@@ -74,7 +74,7 @@ async def set_secret(call: VaultCall) -> JsonObject:
     attributes = Attributes(created=call.now, updated=call.now)
     attributes.change(body.get("attributes") or {}, call.now)
     version = SecretVersion(
-        version=new_version_id(),
+        version=create_version_id(),
         value=body["value"],
         attributes=attributes,
         content_type=body.get("contentType"),
@@ -95,20 +95,20 @@ async def update_secret(call: VaultCall) -> JsonObject:
 
 
 def _existing_secret(call: VaultCall) -> SimulatedSecret:
-    return require_existing(call, "secret", call.vault.secret(call.path("name")))
+    return require_existing(call, "secret", call.vault.find_secret(call.path("name")))
 
 
 def _existing_version(call: VaultCall, secret: SimulatedSecret) -> SecretVersion:
     return require_existing(call, "secret", secret.find(call.path("version")))
 
 
-def secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
-    """Return a secret as of its current version, without its value."""
+def build_secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
+    """Return a secret with its current version, without its value."""
     return _item(call, _id(call, secret, secret.latest), secret.latest)
 
 
-def secret_item(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
-    """Return a secret as lists have it, without its value."""
+def build_secret_item(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
+    """Return a secret for a list, without its value."""
     return _item(call, f"{call.url}/secrets/{secret.name}", secret.latest)
 
 
@@ -117,7 +117,7 @@ def _id(call: VaultCall, secret: SimulatedSecret, version: SecretVersion) -> str
 
 
 def _item(call: VaultCall, secret_id: str, version: SecretVersion) -> JsonObject:
-    item: JsonObject = {"id": secret_id, "attributes": call.attributes(version.attributes)}
+    item: JsonObject = {"id": secret_id, "attributes": call.build_attributes(version.attributes)}
     if version.content_type is not None:
         item["contentType"] = version.content_type
     return item | {"tags": version.tags}

@@ -1,8 +1,8 @@
-"""Resources of `Microsoft.Network` that are made, replaced and deleted as a whole.
+"""Serve resources of `Microsoft.Network` that are created, replaced and deleted as a whole.
 
-Each shows an ETag, and a write may name the one that it replaces, or `If-None-Match: *` where it
-makes one (README.md says what nobody knows about that). A firewall gets its private address, a
-group its last rules.
+Each has an ETag. A write may name the ETag that it replaces, or `If-None-Match: *` to create a
+resource (README.md lists what is unknown about this). A firewall gets a private address, and a
+group its default rules.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_route
-from local_cloud.tenant.azure.network import security_group
+from local_cloud.tenant.azure.network import build_security_group
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -36,7 +36,7 @@ _PRIVATE_ADDRESS = "10.0.0.4"
 
 
 def routes() -> list[Route]:
-    """Return the routes that write; those that read are among the readable resources."""
+    """Return the routes that write; readable_resources.py has those that read."""
     found: list[Route] = []
     for name, resource_type in _WRITABLE.items():
         _, kind, *child = resource_type.split("/")
@@ -48,24 +48,24 @@ def routes() -> list[Route]:
 
 
 def build_shown_resource(azure: Azure, document: JsonObject) -> JsonObject:
-    """Return a resource as it is read: of networks with its ETag, an IP group with its users."""
+    """Return a resource for a read: with an ETag, and an IP group with its users."""
     if not document["type"].lower().startswith(f"{_NETWORK.lower()}/"):
         return document
     if document["type"].lower() == f"{_NETWORK}/ipGroups".lower():
         properties = document["properties"] | _find_users(azure, document["id"])
         document = document | {"properties": properties}
-    return document | {"etag": etag_of(document)}
+    return document | {"etag": compute_etag(document)}
 
 
-def etag_of(document: JsonObject) -> str:
-    """Return what changes with a document."""
+def compute_etag(document: JsonObject) -> str:
+    """Return the ETag of a document, which changes with the document."""
     content = {key: value for key, value in document.items() if key != "etag"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f'W/"{digest[:32]}"'
 
 
 def require_etag(request: Request, there: JsonObject | None) -> None:
-    """Refuse (412) a write that names another ETag than a resource has, or one that is there."""
+    """Reject (412) a write with another ETag, or a create of an existing resource."""
     wanted = request.headers.get("If-Match", "*")
     if request.headers.get("If-None-Match") == "*" and there is not None:
         raise _build_etag_error()
@@ -87,7 +87,7 @@ def _put_handler(name: str, resource_type: str) -> ArmHandler:
     async def put_resource(call: ArmCall) -> Response:
         names, resources = _names(call), call.azure.resources
         if len(names) > 1:
-            call.existing(resource_type.rpartition("/")[0], names[0])
+            call.get_existing(resource_type.rpartition("/")[0], names[0])
         identity = call.resource_id(resource_type, *names)
         there = resources.find(resource_type, identity)
         require_etag(call.request, build_shown_resource(call.azure, there) if there else None)
@@ -102,7 +102,7 @@ def _put_handler(name: str, resource_type: str) -> ArmHandler:
 
 def _delete_handler(name: str, resource_type: str) -> ArmHandler:
     async def delete_resource(call: ArmCall) -> Response:
-        document = call.existing(resource_type, *_names(call))
+        document = call.get_existing(resource_type, *_names(call))
         call.azure.resources.remove(resource_type, document["id"])
         return Response(status_code=200)
 
@@ -138,7 +138,7 @@ def _firewall(identity: str, resource_type: str, body: JsonObject) -> JsonObject
 def _group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
     del resource_type
     given = body.get("properties", {})
-    return security_group(identity, body | {"securityRules": given.get("securityRules", [])})
+    return build_security_group(identity, body | {"securityRules": given.get("securityRules", [])})
 
 
 _BUILDERS: dict[str, Callable[[str, str, JsonObject], JsonObject]] = {
@@ -149,9 +149,9 @@ _BUILDERS: dict[str, Callable[[str, str, JsonObject], JsonObject]] = {
 
 
 def _find_users(azure: Azure, group_id: str) -> JsonObject:
-    """Return which firewalls and policies have a rule that names an IP group."""
-    firewalls = azure.resources.of_type(f"{_NETWORK}/azureFirewalls")
-    groups = azure.resources.of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups")
+    """Return the firewalls and policies with a rule that names an IP group."""
+    firewalls = azure.resources.list_of_type(f"{_NETWORK}/azureFirewalls")
+    groups = azure.resources.list_of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups")
     policies = {
         one["id"].rpartition("/ruleCollectionGroups/")[0]
         for one in groups

@@ -1,7 +1,7 @@
-"""Services that a person changes: IP rules of most of them, topics, action groups.
+"""Serve services that a person changes: IP rules, topics, and action groups.
 
-The app only reads these; the Azure CLI and portals write them. Each write checks what the service
-checks. Whatever else a write changes is stored as it is sent.
+The app only reads most of them; the Azure CLI and portals write them. Each write has the checks of
+its service, and stores all other members as they are.
 """
 
 import uuid
@@ -65,7 +65,7 @@ _LONGEST_STORAGE_PREFIX = 30
 
 
 def routes() -> list[Route]:
-    """Return the routes that write; those that read are among the readable resources."""
+    """Return the routes that write; readable_resources.py has those that read."""
     found: list[Route] = []
     for name, (resource_type, methods) in _WRITABLE.items():
         namespace, kind, *children = resource_type.split("/")
@@ -85,7 +85,7 @@ def routes() -> list[Route]:
 
 
 async def get_operation(call: ArmCall) -> JsonObject:
-    """Say that a write which was answered with 202 has succeeded."""
+    """Return that a write which was answered with 202 has succeeded."""
     return {"name": call.path("operation"), "status": "Succeeded"}
 
 
@@ -98,7 +98,7 @@ def _build_accepted_response(call: ArmCall, resource_type: str) -> Response:
 
 
 def with_defaults(document: JsonObject) -> JsonObject:
-    """Return a seeded document with the properties that its type always shows."""
+    """Return a seeded document with the properties that its type always has."""
     properties = _DEFAULTS.get(document["type"], {}) | document.get("properties", {})
     return document | {"properties": properties}
 
@@ -109,12 +109,12 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
         names = [parameters[key] for key in ("parent", "child", "name") if key in parameters]
         is_child = len(names) > 1
         if is_child:
-            call.existing(resource_type.rpartition("/")[0], *names[:-1])
+            call.get_existing(resource_type.rpartition("/")[0], *names[:-1])
         identity = call.resource_id(resource_type, *names)
         there = call.azure.resources.find(resource_type, identity)
         if there is None and not is_child and resource_type not in _CREATED:
             # Creating one takes much more than IP rules.
-            there = call.existing(resource_type, *names)
+            there = call.get_existing(resource_type, *names)
         body = await call.json()
         document = _build_written_resource(
             there, body, identity, resource_type, is_patch=method == "PATCH"
@@ -132,7 +132,7 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
 def _build_written_resource(
     there: JsonObject | None, body: JsonObject, identity: str, resource_type: str, *, is_patch: bool
 ) -> JsonObject:
-    """Return a resource after a write: a PATCH keeps what the body does not name."""
+    """Return a resource after a write; a PATCH keeps members that the body omits."""
     properties = body.get("properties", {})
     if not isinstance(properties, dict):
         raise SimulatedPlatformError(400, "InvalidRequestContent", "'properties' is not an object.")
@@ -147,8 +147,8 @@ def _build_written_resource(
     return there | given | {"properties": own | kept | properties}
 
 
-def _with_endpoint(document: JsonObject) -> None:
-    """Give a topic the address that events are sent to."""
+def _add_endpoint(document: JsonObject) -> None:
+    """Add the address of a topic to which events are sent."""
     region = str(document.get("location", "westeurope")).replace(" ", "").lower()
     host = f"{document['name']}.{region}-1.eventgrid.azure.net"
     document["properties"] |= {
@@ -162,7 +162,7 @@ def _check_nothing(document: JsonObject) -> None:
 
 
 def _check_range(document: JsonObject) -> None:
-    """Refuse a rule of a database server whose ends are no addresses or in the wrong order."""
+    """Reject a rule of a database server whose ends are no addresses or in the wrong order."""
     properties = document["properties"]
     try:
         first, last = (IPv4Address(properties[f"{end}IpAddress"]) for end in ("start", "end"))
@@ -175,7 +175,7 @@ def _check_range(document: JsonObject) -> None:
 
 
 def _check_storage(document: JsonObject) -> None:
-    """Refuse what an account's rules do not take: private addresses, /31 and /32, too many."""
+    """Reject what an account's rules cannot contain: private addresses, /31, /32, too many."""
     rules = _read_ip_rules(document, "networkAcls")
     networks = [_parse_network(rule.get("value")) for rule in rules]
     too_long = [
@@ -193,7 +193,7 @@ def _is_private(network: IPv4Network) -> bool:
 
 
 def _check_vault(document: JsonObject) -> None:
-    """Refuse too many rules, and show each rule as a prefix, as Key Vault does."""
+    """Reject too many rules, and convert each rule to a prefix, as Key Vault does."""
     rules = _read_ip_rules(document, "networkAcls")
     if len(rules) > _MOST_VAULT_RULES:
         raise _build_invalid_error(f"A vault has at most {_MOST_VAULT_RULES} IP rules.")
@@ -230,7 +230,7 @@ def _build_invalid_error(text: str) -> SimulatedPlatformError:
 
 
 _CHECKS: Mapping[str, Callable[[JsonObject], None]] = {
-    TOPICS: _with_endpoint,
+    TOPICS: _add_endpoint,
     VAULTS: _check_vault,
     _STORAGE: _check_storage,
     _COSMOS: _check_cosmos,

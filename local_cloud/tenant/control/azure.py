@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.events import KeyEvent, KeyEventPayload, publish_key_event
-from local_cloud.tenant.azure.key_health import lock_reason
-from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
-from local_cloud.tenant.azure.site_runtime import running_settings
+from local_cloud.tenant.azure.key_health import find_lock_reason
+from local_cloud.tenant.azure.reachability import FlowOrigin, find_denial
+from local_cloud.tenant.azure.site_runtime import get_running_settings
 from local_cloud.tenant.azure.state import POLICIES, SITES, SLOTS, Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
@@ -41,16 +41,16 @@ async def read_site(request: Request) -> Response:
     azure = _azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
         raise SimulatedPlatformError(404, "NotFound", f"There is no site or slot '{site_id}'.")
-    settings = running_settings(azure, site_id, _tenant(request).clock.now())
+    settings = get_running_settings(azure, site_id, _tenant(request).clock.now())
     return JSONResponse({"settings": settings, "restarts": azure.restarts[site_id.lower()]})
 
 
 async def read_locks(request: Request) -> Response:
     """Per policy id: why its environments are locked, null where they are not."""
     azure, now = _azure(request), _tenant(request).clock.now()
-    policies = azure.resources.of_type(POLICIES)
+    policies = azure.resources.list_of_type(POLICIES)
     return JSONResponse(
-        {policy["id"]: lock_reason(azure, policy["id"], now) for policy in policies}
+        {policy["id"]: find_lock_reason(azure, policy["id"], now) for policy in policies}
     )
 
 
@@ -58,15 +58,15 @@ async def read_reachability(request: Request) -> Response:
     """`?host=&region=&isProtected=true`: what refuses a flow's call, null when it gets through."""
     query = request.query_params
     origin = FlowOrigin(region=query["region"], is_protected=query.get("isProtected") == "true")
-    refusal = find_refusal(_azure(request), query["host"], origin)
+    refusal = find_denial(_azure(request), query["host"], origin)
     return JSONResponse({"refusedBy": refusal.resource_id if refusal else None})
 
 
 async def publish(request: Request) -> Response:
     """Body `{"vault", "key", "kind"}`: publish a key event, e.g. `…KeyNearExpiry`."""
     order = await request.json()
-    vault = _azure(request).vault(order["vault"])
-    key = vault.key(order["key"]) if vault else None
+    vault = _azure(request).find_vault(order["vault"])
+    key = vault.find_key(order["key"]) if vault else None
     if vault is None or key is None:
         raise SimulatedPlatformError(
             404, "NotFound", f"There is no key '{order['vault']}/{order['key']}'."

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
+from local_cloud.tenant.azure.reachability import FlowOrigin, find_denial
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
@@ -223,7 +223,7 @@ def _call_out(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str]
     origin = FlowOrigin(
         region=environment.azure_region, is_protected=execution.flow.is_protected(now)
     )
-    refusal = find_refusal(tenant.part(Azure), parts.hostname or "", origin, parts.port or 443)
+    refusal = find_denial(tenant.part(Azure), parts.hostname or "", origin, parts.port or 443)
     return {"code": "BadRequest", "message": refusal.message} if refusal else None
 
 

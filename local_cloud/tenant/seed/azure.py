@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, write_container_app
-from local_cloud.tenant.azure.enterprise_policies import new_policy
+from local_cloud.tenant.azure.enterprise_policies import build_policy
 from local_cloud.tenant.azure.key_values import STORES, SimulatedKeyValue
 from local_cloud.tenant.azure.locks import build_lock
-from local_cloud.tenant.azure.network import security_group
+from local_cloud.tenant.azure.network import build_security_group
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.azure.role_assignments import role_assignment
+from local_cloud.tenant.azure.role_assignments import build_role_assignment
 from local_cloud.tenant.azure.service_tags import SimulatedServiceTag, read_service_tags
 from local_cloud.tenant.azure.site_runtime import put_configuration, resolve_references
 from local_cloud.tenant.azure.state import (
@@ -37,7 +37,7 @@ from local_cloud.tenant.azure.vault_contents import (
     Key,
     SecretVersion,
     VaultContents,
-    new_version_id,
+    create_version_id,
 )
 from local_cloud.tenant.azure.writable_services import with_defaults
 from local_cloud.tenant.core.clock import format_time
@@ -61,13 +61,13 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
     for policy in description.get("enterprisePolicies", ()):
         _seed_policy(tenant, policy)
     for given in description.get("roleAssignments", ()):
-        assignment = role_assignment(given["scope"], str(uuid.uuid4()), given)
+        assignment = build_role_assignment(given["scope"], str(uuid.uuid4()), given)
         azure.role_assignments[assignment["id"].lower()] = assignment
     for site in description.get("sites", ()):
         _seed_site(azure, site, now)
     _seed_container_apps(azure, description)
     for group in description.get("networkSecurityGroups", ()):
-        azure.resources.put(security_group(group["id"], group))
+        azure.resources.put(build_security_group(group["id"], group))
         for host, address in group.get("guards", {}).items():
             guarded = GuardedHost(group_id=group["id"], address=address)
             azure.guarded_hosts[host.lower()] = guarded
@@ -146,7 +146,7 @@ def _key(description: JsonObject, now: datetime) -> Key:
 
 def _secret_version(description: JsonObject, now: datetime) -> SecretVersion:
     return SecretVersion(
-        version=description.get("version") or new_version_id(),
+        version=description.get("version") or create_version_id(),
         value=description["value"],
         attributes=_attributes(description, now),
         content_type=description.get("contentType"),
@@ -171,7 +171,7 @@ def _compute_time_in_days(now: datetime, days: float | None) -> datetime | None:
 
 
 def _seed_policy(tenant: Tenant, description: JsonObject) -> None:
-    policy = new_policy(description["id"], description, tenant.part(Directory).tenant_id)
+    policy = build_policy(description["id"], description, tenant.part(Directory).tenant_id)
     at = format_time(tenant.clock.now())
     policy["systemData"] = {
         "createdBy": "seed",

@@ -19,7 +19,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from local_cloud.tenant.azure.key_material import private_key, sign_digest
+from local_cloud.tenant.azure.key_material import get_private_key, sign_digest
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
 from shared.bootstrap import provide
 from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
@@ -134,7 +134,7 @@ def _write_evidence(folder: Path) -> None:
     (folder / "parts").mkdir()
     pack = EvidenceFile(folder / "parts")
     manifest = pack.manifest({})
-    key = private_key("evidence", 0, 2048)
+    key = get_private_key("evidence", 0, 2048)
     numbers = key.public_key().public_numbers()
     signature = Signature(
         key_id="https://kv-name.vault.azure.net/keys/evidence/1",

@@ -145,12 +145,12 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
         "Microsoft.Logic/workflows",
     ):
         places |= {
-            each["id"]: remove_volatile_members(each) for each in azure.resources.of_type(kind)
+            each["id"]: remove_volatile_members(each) for each in azure.resources.list_of_type(kind)
         }
     for below in ("backends", "namedValues", "apis/operations/policies", "policyFragments"):
-        for each in azure.resources.of_type(f"Microsoft.ApiManagement/service/{below}"):
+        for each in azure.resources.list_of_type(f"Microsoft.ApiManagement/service/{below}"):
             places[each["id"]] = each["properties"]
-    for one in azure.resources.of_type("Microsoft.Web/sites/config"):
+    for one in azure.resources.list_of_type("Microsoft.Web/sites/config"):
         places[one["id"]] = one["properties"]
     for site_id, files in azure.site_files.items():
         places |= {f"{site_id} {path}": content.decode() for path, content in files.items()}
@@ -165,7 +165,7 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
 
 def read_variables_in_use(azure: Azure) -> list[dict[str, str]]:
     """Return the variables of each active revision as its containers read them."""
-    revisions = azure.resources.of_type("Microsoft.App/containerApps/revisions")
+    revisions = azure.resources.list_of_type("Microsoft.App/containerApps/revisions")
     return [
         azure.container_variables[one["id"].lower()]
         for one in revisions

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.azure.site_runtime import configuration
+from local_cloud.tenant.azure.site_runtime import get_configuration
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.environments.flow import SimulatedFlowState
@@ -32,7 +32,7 @@ def build_tenant() -> dict[str, Any]:
 
 def read_settings(scenario: WireScenario) -> dict[str, str]:
     """Return the web app's current settings."""
-    return dict(configuration(scenario.tenant.part(Azure), SITE_ID, "appsettings"))
+    return dict(get_configuration(scenario.tenant.part(Azure), SITE_ID, "appsettings"))
 
 
 async def call_flow(scenario: WireScenario) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.demo.definitions import http
+from local_cloud.demo.definitions import build_http_trigger
 from local_cloud.demo.flow_folder import read_folders
 
 WORKFLOW_ID = "0f8c5c1e-3a55-4f0e-9a1d-6a1f0c1b2d3e"
@@ -89,7 +89,7 @@ def _build_client_data() -> dict[str, Any]:
             "api": {"name": "shared_teams"},
         },
     }
-    definition = {"parameters": {}, "triggers": {"manual": http()}, "actions": {}}
+    definition = {"parameters": {}, "triggers": {"manual": build_http_trigger()}, "actions": {}}
     return {
         "properties": {"connectionReferences": references, "definition": definition},
         "schemaVersion": "1.0.0.0",

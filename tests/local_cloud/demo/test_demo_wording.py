@@ -14,7 +14,7 @@ class CountingTenant:
         self.routes: dict[str, int] = {}
         self.own_calls: dict[str, int] = {}
 
-    async def control(self, method: str, path: str) -> dict[str, Any]:
+    async def call_control(self, method: str, path: str) -> dict[str, Any]:
         """Answer `GET /calls`."""
         assert (method, path) == ("GET", "/calls")
         return {"routes": self.routes}

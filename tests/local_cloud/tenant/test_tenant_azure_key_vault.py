@@ -12,7 +12,7 @@ from azure.keyvault.keys.aio import KeyClient
 from azure.keyvault.keys.crypto import SignatureAlgorithm
 from azure.keyvault.secrets.aio import SecretClient
 
-from local_cloud.tenant.azure.key_health import lock_reason
+from local_cloud.tenant.azure.key_health import find_lock_reason
 from local_cloud.tenant.azure.state import EpochForm, EventSchema
 from tests.local_cloud.tenant.azure_world import (
     POLICY_ID,
@@ -147,13 +147,15 @@ async def test_disabling_the_previous_version_too_early_locks_the_policy(
     clock = world.tenant.clock
     old = await keys.get_key("pp-cmk")
     await keys.rotate_key("pp-cmk")
-    assert lock_reason(world.azure, POLICY_ID, clock.now()) is None
+    assert find_lock_reason(world.azure, POLICY_ID, clock.now()) is None
 
     await keys.update_key_properties("pp-cmk", old.properties.version, enabled=False)
 
-    assert "disabled within 28 days" in (lock_reason(world.azure, POLICY_ID, clock.now()) or "")
+    assert "disabled within 28 days" in (
+        find_lock_reason(world.azure, POLICY_ID, clock.now()) or ""
+    )
     clock.advance(timedelta(days=28, minutes=1).total_seconds())
-    assert lock_reason(world.azure, POLICY_ID, clock.now()) is None
+    assert find_lock_reason(world.azure, POLICY_ID, clock.now()) is None
 
 
 async def test_enabling_the_current_version_again_unlocks_the_policy(
@@ -178,7 +180,7 @@ async def test_a_deleted_key_is_in_the_bin_and_locks_the_policy(
     await keys.delete_key("pp-cmk")
 
     deleted = await keys.get_deleted_key("pp-cmk")
-    reason = lock_reason(world.azure, POLICY_ID, world.tenant.clock.now())
+    reason = find_lock_reason(world.azure, POLICY_ID, world.tenant.clock.now())
     assert deleted.name == "pp-cmk"
     assert reason == "The key 'pp-cmk' does not exist in the vault 'kv-cmk'."
 

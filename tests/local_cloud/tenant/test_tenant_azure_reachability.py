@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.azure.network import security_rule
-from local_cloud.tenant.azure.reachability import REFUSED, FlowOrigin, find_refusal
+from local_cloud.tenant.azure.network import build_security_rule
+from local_cloud.tenant.azure.reachability import REFUSED, FlowOrigin, find_denial
 from local_cloud.tenant.azure.site_runtime import put_configuration
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
 from local_cloud.tenant.core.tenant import Tenant
@@ -38,7 +38,9 @@ def add_rule(azure: Azure, priority: int, access: str, *sources: str, port: str 
     }
     group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
     assert group is not None
-    rule = security_rule(GROUP_OF_RULES_ID, {"name": f"r{priority}", "properties": properties})
+    rule = build_security_rule(
+        GROUP_OF_RULES_ID, {"name": f"r{priority}", "properties": properties}
+    )
     group["properties"]["securityRules"].append(rule)
 
 
@@ -49,14 +51,14 @@ def set_restrictions(azure: Azure, *restrictions: dict[str, Any], **web: Any) ->
 
 def test_host_without_a_firewall_is_reachable(azure: Azure) -> None:
     """The tenant denies only calls to hosts behind a firewall."""
-    assert find_refusal(azure, "api.example.org", COPY) is None
+    assert find_denial(azure, "api.example.org", COPY) is None
 
 
 def test_group_with_only_the_old_ranges_denies_the_copy(azure: Azure) -> None:
     """The copy calls from other ranges than the original."""
-    refusal = find_refusal(azure, ERP.upper(), COPY)
+    refusal = find_denial(azure, ERP.upper(), COPY)
 
-    assert find_refusal(azure, ERP, ORIGINAL) is None
+    assert find_denial(azure, ERP, ORIGINAL) is None
     assert refusal is not None
     assert refusal.resource_id == GROUP_OF_RULES_ID
     assert refusal.message == REFUSED
@@ -78,7 +80,7 @@ def test_rule_for_the_new_ranges_allows_the_copy(azure: Azure, source: str) -> N
     """A rule for the whole service tag, a region of it or wider covers the ranges."""
     add_rule(azure, 110, "Allow", source)
 
-    assert find_refusal(azure, ERP, COPY) is None
+    assert find_denial(azure, ERP, COPY) is None
 
 
 def test_rule_with_all_prefixes_of_the_tag_allows_the_copy(azure: Azure) -> None:
@@ -88,7 +90,7 @@ def test_rule_with_all_prefixes_of_the_tag_allows_the_copy(azure: Azure) -> None
 
     add_rule(azure, 110, "Allow", *tag.address_prefixes)
 
-    assert find_refusal(azure, ERP, COPY) is None
+    assert find_denial(azure, ERP, COPY) is None
 
 
 def test_rule_without_one_prefix_denies_the_copy(azure: Azure) -> None:
@@ -98,14 +100,14 @@ def test_rule_without_one_prefix_denies_the_copy(azure: Azure) -> None:
 
     add_rule(azure, 110, "Allow", *tag.address_prefixes[1:])
 
-    assert find_refusal(azure, ERP, COPY) is not None
+    assert find_denial(azure, ERP, COPY) is not None
 
 
 def test_rule_for_another_region_denies_the_copy(azure: Azure) -> None:
     """A regional service tag contains the ranges of its region only."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.NorthEurope")
 
-    assert find_refusal(azure, ERP, COPY) is not None
+    assert find_denial(azure, ERP, COPY) is not None
 
 
 def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
@@ -113,7 +115,7 @@ def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 105, "Deny", "20.61.88.130")
 
-    assert find_refusal(azure, ERP, COPY) is not None
+    assert find_denial(azure, ERP, COPY) is not None
 
 
 def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
@@ -121,30 +123,30 @@ def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 120, "Deny", "*")
 
-    assert find_refusal(azure, ERP, COPY) is None
+    assert find_denial(azure, ERP, COPY) is None
 
 
 def test_rule_for_another_port_does_not_allow_the_copy(azure: Azure) -> None:
     """Flows call on 443 unless their URL says otherwise."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex", port="8000-8100")
 
-    assert find_refusal(azure, ERP, COPY) is not None
-    assert find_refusal(azure, ERP, COPY, port=8080) is None
+    assert find_denial(azure, ERP, COPY) is not None
+    assert find_denial(azure, ERP, COPY, port=8080) is None
 
 
 def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
     """App Service allows everybody until there is a rule."""
-    assert find_refusal(azure, SHOP, COPY) is None
-    assert find_refusal(azure, "shop.azurewebsites.net", COPY) is None
+    assert find_denial(azure, SHOP, COPY) is None
+    assert find_denial(azure, "shop.azurewebsites.net", COPY) is None
 
 
 def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
     """The first rule that allows addresses denies all others."""
     set_restrictions(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
 
-    refusal = find_refusal(azure, SHOP, COPY)
+    refusal = find_denial(azure, SHOP, COPY)
 
-    assert find_refusal(azure, SHOP, ORIGINAL) is None
+    assert find_denial(azure, SHOP, ORIGINAL) is None
     assert refusal is not None
     assert refusal.resource_id == SITE_ID
 
@@ -157,7 +159,7 @@ def test_access_restriction_may_have_a_tag_or_several_prefixes(azure: Azure) -> 
         {"ipAddress": "PowerPlatformPlex.WestEurope", "tag": "ServiceTag", "priority": 200},
     )
 
-    assert find_refusal(azure, SHOP, COPY) is None
+    assert find_denial(azure, SHOP, COPY) is None
 
 
 def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
@@ -168,14 +170,14 @@ def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
         ipSecurityRestrictionsDefaultAction="Allow",
     )
 
-    assert find_refusal(azure, SHOP, COPY) is None
+    assert find_denial(azure, SHOP, COPY) is None
 
 
 def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
     """If public access is off, no rule counts."""
     set_restrictions(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
 
-    assert find_refusal(azure, SHOP, COPY) is not None
+    assert find_denial(azure, SHOP, COPY) is not None
 
 
 @pytest.mark.parametrize(
@@ -191,16 +193,16 @@ def test_rule_applies_only_to_its_destination(
     assert group is not None
     group["properties"]["securityRules"][-1]["properties"]["destinationAddressPrefix"] = destination
 
-    assert (find_refusal(azure, ERP, COPY) is None) is is_let_in
+    assert (find_denial(azure, ERP, COPY) is None) is is_let_in
 
 
 def test_region_missing_in_the_list_needs_the_whole_tag(azure: Azure) -> None:
     """The ranges of such a flow are unknown, so the whole service tag must be allowed."""
     origin = FlowOrigin(region="francecentral", is_protected=True)
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.WestEurope")
-    refused = find_refusal(azure, ERP, origin)
+    refused = find_denial(azure, ERP, origin)
 
     add_rule(azure, 120, "Allow", "PowerPlatformPlex")
 
     assert refused is not None
-    assert find_refusal(azure, ERP, origin) is None
+    assert find_denial(azure, ERP, origin) is None

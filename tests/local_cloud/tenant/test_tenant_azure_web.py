@@ -7,7 +7,7 @@ import pytest
 from azure.mgmt.web.aio import WebSiteManagementClient
 from azure.mgmt.web.models import SiteConfigResource, StringDictionary
 
-from local_cloud.tenant.azure.site_runtime import restart, running_settings
+from local_cloud.tenant.azure.site_runtime import get_running_settings, restart
 from local_cloud.tenant.azure.state import SITES, VAULTS
 from tests.local_cloud.tenant.azure_world import (
     GROUP,
@@ -131,9 +131,9 @@ async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld
         **{"api-version": "7.4"},
     )
 
-    before = running_settings(world.azure, SITE_ID, clock.now())
+    before = get_running_settings(world.azure, SITE_ID, clock.now())
     clock.advance(timedelta(hours=24).total_seconds())
-    after = running_settings(world.azure, SITE_ID, clock.now())
+    after = get_running_settings(world.azure, SITE_ID, clock.now())
     assert before["ORDERS_URL"] == "https://flow.example/1"
     assert after["ORDERS_URL"] == "https://flow.example/2"
 
@@ -151,7 +151,7 @@ async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWo
     answer = await world.arm("POST", f"{SITE_ID}/config/configreferences/appsettings/refresh")
 
     assert answer.status == 200
-    settings = running_settings(world.azure, SITE_ID, world.tenant.clock.now())
+    settings = get_running_settings(world.azure, SITE_ID, world.tenant.clock.now())
     assert settings["ORDERS_URL"] == "https://flow.example/2"
 
 
@@ -184,7 +184,7 @@ async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
     [reference] = [
         each async for each in web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
     ]
-    settings = running_settings(azure, SITE_ID, world.tenant.clock.now())
+    settings = get_running_settings(azure, SITE_ID, world.tenant.clock.now())
     assert present(reference.properties).status == status
     assert settings["ORDERS_URL"].startswith("@Microsoft.KeyVault(")
 

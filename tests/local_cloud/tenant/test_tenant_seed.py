@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from local_cloud.tenant.azure.site_runtime import running_settings
+from local_cloud.tenant.azure.site_runtime import get_running_settings
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.profiles import PROFILES, Profile
@@ -74,7 +74,7 @@ def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
     tenant, environment = build_tenant(described)
 
     url = callback(environment, environment.workflows[HTTP_FLOW])["value"]
-    settings = running_settings(tenant.part(Azure), SITE, tenant.clock.now())
+    settings = get_running_settings(tenant.part(Azure), SITE, tenant.clock.now())
     saved = environment.workflows[CALLER].client_data
     assert settings["URL"] == url
     assert unquote(settings["ENCODED"]) == url
