@@ -30,8 +30,8 @@ from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import fake_settings
-from tests.functional.deleting.deletion_scenario import order as order_deletion
-from tests.functional.deleting.deletion_scenario import retired_scenario
+from tests.functional.deleting.deletion_scenario import build_retired_scenario
+from tests.functional.deleting.deletion_scenario import schedule as order_deletion
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.performance.growth import Grown
@@ -247,7 +247,7 @@ async def test_cost_of_the_audit_page_does_not_grow_with_the_log() -> None:
 
 async def test_deletions_page_needs_as_many_requests_for_2000_as_for_three() -> None:
     """The page reads the deletions with one query, and shows one page of them."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     await compare_job_index(scenario.services)
     (one,) = await order_deletion(scenario)
     found = []

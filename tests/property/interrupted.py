@@ -21,7 +21,7 @@ from tests.fakes.pause import Pause
 from tests.fakes.snapshot import Snapshot, differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
-from tests.functional.preparing.prepare_scenario import PREPARE, input_flow
+from tests.functional.preparing.prepare_scenario import PREPARE, add_input_flow
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.test_remediation_invariants import (
     approve_plan,
@@ -54,8 +54,8 @@ PREPARED: dict[str, Callable[[Scenario], list[FakeFlow]]] = {
     "added": lambda scenario: _add_v1_flows(scenario, "App"),
     "added together": lambda scenario: _add_v1_flows(scenario, "A", "B", "C"),
     "action": lambda scenario: [_add_admin_flow(scenario)],
-    "trigger": lambda scenario: [input_flow(scenario)],
-    "both": lambda scenario: [input_flow(scenario), _add_admin_flow(scenario)],
+    "trigger": lambda scenario: [add_input_flow(scenario)],
+    "both": lambda scenario: [add_input_flow(scenario), _add_admin_flow(scenario)],
 }
 
 

@@ -21,7 +21,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Plan, was_killed
 from tests.fakes.test_world import World
 from tests.functional.actions.test_repair_network import build_guarded_scenario
-from tests.functional.deleting.deletion_scenario import order
+from tests.functional.deleting.deletion_scenario import schedule
 from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.preparing.prepare_scenario import PREPARE
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
@@ -167,7 +167,7 @@ async def _leave_co_ownership(scenario: Scenario) -> None:
 async def _delete_originals(striker: Striker) -> None:
     """Schedule the deletion of the retired originals, and let its date pass."""
     scenario = striker.scenario
-    await order(scenario)
+    await schedule(scenario)
     await scenario.run(DAYS)
     for _ in range(30):
         with suppress(ServiceUnavailable):

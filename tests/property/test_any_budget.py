@@ -12,10 +12,10 @@ from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes import definition_builder as define
 from tests.functional.deleting.deletion_scenario import (
     DAY,
-    order,
-    original,
-    retired_scenario,
-    turns,
+    build_retired_scenario,
+    find_original,
+    run_timers,
+    schedule,
 )
 from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
@@ -100,16 +100,16 @@ def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others:
 async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
     """Dataverse or the flow service reads and deletes the flow."""
     trigger = define.request_trigger("Http" if in_solution else "PowerApp")
-    scenario = await retired_scenario(
+    scenario = await build_retired_scenario(
         lambda new: new.build.flow("Button", trigger, in_solution=in_solution)
     )
     meter = Meter()
     put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
     services = scenario.driver.make(scenario.fakes.ports)
-    await order(scenario)
+    await schedule(scenario)
     await scenario.run(DAY + MINUTE)
 
-    await turns(scenario, services)
+    await run_timers(scenario, services)
 
-    assert original(scenario, "Button").is_deleted
+    assert find_original(scenario, "Button").is_deleted
     assert meter.most_in_a_minute() <= calls

@@ -15,12 +15,12 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
     Runs,
-    deletes,
-    deletions,
-    order,
-    original,
-    ran,
-    retired_scenario,
+    add_runs,
+    build_retired_scenario,
+    find_original,
+    list_deleted_flows,
+    read_deletions,
+    schedule,
 )
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.property.test_lists_any_budget import MOST, Lists, expiries
@@ -45,15 +45,15 @@ def test_deletion_waits_for_the_oldest_run_and_completes(
     """
 
     async def play() -> None:
-        scenario = await retired_scenario()
-        orders = original(scenario, "Orders")
+        scenario = await build_retired_scenario()
+        orders = find_original(scenario, "Orders")
         scenario.world.run_page = page
-        ran(scenario, orders, runs)
-        await order(scenario)
+        add_runs(scenario, orders, runs)
+        await schedule(scenario)
         await scenario.run(DAY)
         if goes_on_for is not None:
             lasts = 12 * DAY + timedelta(hours=goes_on_for)
-            ran(scenario, orders, 1, Runs(name="long", ago=12 * DAY, lasts=lasts))
+            add_runs(scenario, orders, 1, Runs(name="long", ago=12 * DAY, lasts=lasts))
         ends = scenario.world.clock.now() + timedelta(hours=goes_on_for or 0)
         lists, meter = Lists(expires), Meter()
         lists.put_before(scenario)
@@ -62,12 +62,12 @@ def test_deletion_waits_for_the_oldest_run_and_completes(
 
         for _ in range(40 * 60):
             await scenario.driver.call(delete_originals)
-            if (await deletions(scenario))["Orders"].state is DeletionState.DELETED:
+            if (await read_deletions(scenario))["Orders"].state is DeletionState.DELETED:
                 break
             await scenario.run(MINUTE)
 
-        assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
-        assert deletes(scenario) == [orders.workflow_id]
+        assert (await read_deletions(scenario))["Orders"].state is DeletionState.DELETED
+        assert list_deleted_flows(scenario) == [orders.workflow_id]
         assert scenario.world.clock.now() >= ends
         readings = accumulate(not cursor for _, cursor, _ in lists.given)
         pages = Counter(

@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 253,
+    "shared": 250,
     "functions": 24,
     "cmkflow": 5,
     "docs": 23,
     "infra": 11,
-    "local_cloud": 444,
-    "tests": 1505,
+    "local_cloud": 237,
+    "tests": 1490,
     ".ci": 6,
     ".": 3,
 }

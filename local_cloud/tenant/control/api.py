@@ -1,6 +1,6 @@
-"""The control API: plain HTTP on a loopback port, for tests and for the demo.
+"""Serve the control API: plain HTTP on a loopback port, for tests and for the demo.
 
-It is no part of the platform. Each operation is described in local_cloud/tenant/README.md.
+The API is no part of the platform. local_cloud/tenant/README.md describes each operation.
 """
 
 from starlette.applications import Starlette
@@ -22,7 +22,7 @@ from local_cloud.tenant.receivers.received_messages import Receivers
 
 
 def control_application(tenant: Tenant, identity_header: str) -> Starlette:
-    """The application of the control port."""
+    """Return the application of the control port."""
     app = Starlette(
         routes=[
             Route("/msi/token", issue_identity_token),
@@ -53,7 +53,7 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
 
 
 def tenant_of(request: Request) -> Tenant:
-    """The tenant that a control request is about."""
+    """Return the tenant of a control request."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
@@ -66,24 +66,24 @@ async def _bad_request(_: Request, error: Exception) -> Response:
 
 
 async def read_clock(request: Request) -> Response:
-    """The tenant's time."""
+    """Return the tenant's time."""
     return JSONResponse({"now": format_time(tenant_of(request).clock.now())})
 
 
 async def advance_clock(request: Request) -> Response:
-    """Body `{"seconds": n}`: let n seconds pass at once."""
+    """Advance the tenant's time by `{"seconds": n}`."""
     tenant_of(request).clock.advance(float((await request.json())["seconds"]))
     await tick(tenant_of(request))
     return await read_clock(request)
 
 
 async def read_refused_hosts(request: Request) -> Response:
-    """Hosts that clients asked the tunnel for and that the tenant does not serve."""
+    """Return the hosts that clients requested from the proxy and that the tenant does not serve."""
     return JSONResponse(request.app.state.refused_hosts)
 
 
 async def read_calls(request: Request) -> Response:
-    """How often each route and each capability was called or throttled."""
+    """Return how often each route and each capability was called or throttled."""
     calls = tenant_of(request).calls
     return JSONResponse(
         {
@@ -101,12 +101,12 @@ async def reset_calls(request: Request) -> Response:
 
 
 async def read_told(request: Request) -> Response:
-    """Messages that receivers got, taken or not, the oldest first."""
+    """Return the messages that receivers got, accepted or rejected, oldest first."""
     return JSONResponse(tenant_of(request).part(Receivers).to_json())
 
 
 async def set_device_code_user(request: Request) -> Response:
-    """Body `{"upn": …}`: who enters the device codes of each application from now on."""
+    """Let the user in `{"upn": …}` enter all device codes from now on."""
     directory, upn = tenant_of(request).part(Directory), (await request.json())["upn"]
     found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
     if not found:
@@ -116,7 +116,7 @@ async def set_device_code_user(request: Request) -> Response:
 
 
 async def set_budgets(request: Request) -> Response:
-    """Body `{"flow_service": {"calls": 5, "seconds": 60}}`; null takes a budget away."""
+    """Set request budgets: `{"flow_service": {"calls": 5, "seconds": 60}}`; null removes one."""
     budgets = tenant_of(request).calls.budgets
     for name, budget in (await request.json()).items():
         budgets.pop(name, None)
@@ -126,7 +126,7 @@ async def set_budgets(request: Request) -> Response:
 
 
 async def add_fault(request: Request) -> Response:
-    """Body: a `Fault` (faults.py) as JSON, or a list of them."""
+    """Add a `Fault` (faults.py) or a list of them, as JSON."""
     orders = await request.json()
     for order in orders if isinstance(orders, list) else [orders]:
         tenant_of(request).faults.add(Fault.from_json(order))
@@ -134,6 +134,6 @@ async def add_fault(request: Request) -> Response:
 
 
 async def clear_faults(request: Request) -> Response:
-    """Forget all faults."""
+    """Remove all faults."""
     tenant_of(request).faults.clear()
     return Response(status_code=204)

@@ -1,7 +1,7 @@
-"""The Azure part of the control API: what only the inside of a tenant can see or cause.
+"""Serve the Azure part of the control API: what no request from outside can see or cause.
 
-What an administrator does (rotate a key, open a firewall, change a setting) is done through the
-platform's own operations; local_cloud/tenant/azure/README.md describes both.
+Actions of an administrator, such as rotating a key, are requests to the platform's own operations.
+local_cloud/tenant/azure/README.md describes both.
 """
 
 from starlette.requests import Request
@@ -30,13 +30,13 @@ def control_routes() -> list[Route]:
 
 
 async def seed(request: Request) -> Response:
-    """Body: a description as seed/azure.py reads it; added to what is there."""
+    """Add a seed in the format of seed/azure.py to the tenant."""
     seed_azure(_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def read_site(request: Request) -> Response:
-    """`?id=`: what the code of a site or slot reads now, and how often the site was restarted."""
+    """Return the settings that a site or slot (`?id=`) reads, and its number of restarts."""
     site_id = request.query_params.get("id", "")
     azure = _azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
@@ -46,7 +46,7 @@ async def read_site(request: Request) -> Response:
 
 
 async def read_locks(request: Request) -> Response:
-    """Per policy id: why its environments are locked, null where they are not."""
+    """Return by policy id why its environments are locked, or null."""
     azure, now = _azure(request), _tenant(request).clock.now()
     policies = azure.resources.list_of_type(POLICIES)
     return JSONResponse(
@@ -55,7 +55,7 @@ async def read_locks(request: Request) -> Response:
 
 
 async def read_reachability(request: Request) -> Response:
-    """`?host=&region=&isProtected=true`: what refuses a flow's call, null when it gets through."""
+    """Return why a flow's call (`?host=&region=&isProtected=true`) is denied, or null."""
     query = request.query_params
     origin = FlowOrigin(region=query["region"], is_protected=query.get("isProtected") == "true")
     refusal = find_denial(_azure(request), query["host"], origin)
@@ -63,7 +63,7 @@ async def read_reachability(request: Request) -> Response:
 
 
 async def publish(request: Request) -> Response:
-    """Body `{"vault", "key", "kind"}`: publish a key event, e.g. `…KeyNearExpiry`."""
+    """Publish a key event, such as `{"vault", "key", "kind": "…KeyNearExpiry"}`."""
     order = await request.json()
     vault = _azure(request).find_vault(order["vault"])
     key = vault.find_key(order["key"]) if vault else None

@@ -1,4 +1,4 @@
-"""Control operations on environments and flows: what people do outside the product's sight."""
+"""Serve control operations on environments and flows: actions of people without the app."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ _FLOW = _ENVIRONMENT + "/flows/{flow}"
 
 
 def control_routes() -> list[Route]:
-    """Operations that local_cloud/tenant/README.md describes."""
+    """Return the routes that local_cloud/tenant/README.md describes."""
     return [
         Route("/seed", add_seed, methods=["POST"]),
         Route("/assumptions", change_assumptions, methods=["PUT"]),
@@ -73,19 +73,19 @@ def _flow(request: Request) -> tuple[SimulatedEnvironment, Flow]:
 
 
 async def add_seed(request: Request) -> Response:
-    """Body: a description as seed/tenant.py takes it; adds to what is there."""
+    """Add a seed in the format of seed/tenant.py to the tenant."""
     seed(_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def change_assumptions(request: Request) -> Response:
-    """Body: assumption → value."""
+    """Change assumptions by name."""
     _tenant(request).part(PowerPlatform).assumptions.change(await request.json())
     return Response(status_code=204)
 
 
 async def read_ledger(request: Request) -> Response:
-    """All calls of flows from entry `?since=` on, and the next value of `since`."""
+    """Return all calls of flows from entry `?since=` on, and the next value of `since`."""
     tenant = _tenant(request)
     ledger, since = tenant.part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())
@@ -93,13 +93,13 @@ async def read_ledger(request: Request) -> Response:
 
 
 async def expire_tokens(request: Request) -> Response:
-    """Refuse all tokens issued so far."""
+    """Reject all tokens issued so far."""
     _tenant(request).tokens.expire_all()
     return Response(status_code=204)
 
 
 async def read_outbox(request: Request) -> Response:
-    """Events published while no Service Bus was joined."""
+    """Return the events that were published without a Service Bus."""
     messages = _tenant(request).outbox.messages
     return JSONResponse(
         [
@@ -110,7 +110,7 @@ async def read_outbox(request: Request) -> Response:
 
 
 async def read_environment(request: Request) -> Response:
-    """An environment's policy, and how far its migration is."""
+    """Return an environment's policy and the state of its migration."""
     environment, now = _environment(request), _tenant(request).clock.now()
     present = [flow for flow in environment.order if flow.state != SimulatedFlowState.DELETED]
     return JSONResponse(
@@ -127,7 +127,7 @@ async def read_environment(request: Request) -> Response:
 
 
 async def change_environment(request: Request) -> Response:
-    """Body `{"isLocked": true, "isManaged": …, "sku": …}`: what an administrator changes."""
+    """Change an environment: `{"isLocked": true, "isManaged": …, "sku": …}`."""
     environment, body = _environment(request), await request.json()
     environment.is_locked = body.get("isLocked", environment.is_locked)
     environment.is_managed = body.get("isManaged", environment.is_managed)
@@ -136,14 +136,14 @@ async def change_environment(request: Request) -> Response:
 
 
 async def link_environment(request: Request) -> Response:
-    """Body `{"systemId": …}`: link as an administrator does in the admin center."""
+    """Link an environment to a policy (`{"systemId": …}`), as in the admin center."""
     system_id = (await request.json())["systemId"]
     start_link(_tenant(request), _environment(request), system_id, "administrator")
     return await read_environment(request)
 
 
 async def unlink_environment(request: Request) -> Response:
-    """Take the environment off its policy."""
+    """Remove the policy of an environment."""
     environment = _environment(request)
     system_id = environment.policy.system_id if environment.policy else ""
     start_unlink(_tenant(request), environment, system_id, "administrator")
@@ -151,13 +151,13 @@ async def unlink_environment(request: Request) -> Response:
 
 
 async def emit_event(request: Request) -> Response:
-    """Body `{"operationId": …}`: an event of a connector; names of the flows that it started."""
+    """Send an event of a connector (`{"operationId": …}`); return the flows that it started."""
     started = emit(_tenant(request), _environment(request), await request.json())
     return JSONResponse({"started": started})
 
 
 async def share_connection(request: Request) -> Response:
-    """Body `{"sharedWith": [object id]}`: its owner shares a connection, or stops to."""
+    """Share a connection with these people as its owner does: `{"sharedWith": [object id]}`."""
     connection = _environment(request).connections.get(request.path_params["connection"])
     if connection is None:
         raise SimulatedPlatformError(404, "ConnectionNotFound", "There is no such connection.")
@@ -166,7 +166,7 @@ async def share_connection(request: Request) -> Response:
 
 
 async def publish_app(request: Request) -> Response:
-    """Body `{"flows": [id]}`: its maker publishes a canvas app with these flows."""
+    """Publish a canvas app with these flows, as its maker does: `{"flows": [id]}`."""
     app = _environment(request).canvas_apps.get(request.path_params["app"])
     if app is None:
         raise SimulatedPlatformError(404, "AppNotFound", "There is no such app.")
@@ -175,7 +175,7 @@ async def publish_app(request: Request) -> Response:
 
 
 async def list_flows(request: Request) -> Response:
-    """All flows in brief, deleted ones too."""
+    """Return all flows with a few members, including deleted ones."""
     environment, now = _environment(request), _tenant(request).clock.now()
     return JSONResponse([_brief(flow, now) for flow in environment.order])
 
@@ -194,7 +194,7 @@ def _brief(flow: Flow, now: Any) -> dict[str, Any]:
 
 
 async def read_flow(request: Request) -> Response:
-    """Everything about a flow, its trigger URL with the signature and its runs included."""
+    """Return all data of a flow, with its runs, and its trigger URL with the signature."""
     environment, flow = _flow(request)
     now = _tenant(request).clock.now()
     has_url = flow.facts().has_callback_url
@@ -214,7 +214,7 @@ async def read_flow(request: Request) -> Response:
 
 
 async def edit_flow(request: Request) -> Response:
-    """Body `{"by": object id, "clientData"|"displayName"|"state"|"runSeconds": …}`."""
+    """Edit a flow: `{"by": object id, "clientData"|"displayName"|"state"|"runSeconds": …}`."""
     environment, flow = _flow(request)
     tenant, body = _tenant(request), await request.json()
     by = body.get("by", flow.owner)
@@ -232,7 +232,7 @@ async def edit_flow(request: Request) -> Response:
 
 
 async def run_flow(request: Request) -> Response:
-    """Start a flow by hand; 409 when it is off. Body `{"by": …}` is optional."""
+    """Start a flow manually; 409 if it is off. The body `{"by": …}` is optional."""
     environment, flow = _flow(request)
     if flow.state != SimulatedFlowState.STARTED:
         raise SimulatedPlatformError(409, "FlowIsOff", "The flow is not turned on.")

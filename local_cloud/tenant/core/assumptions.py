@@ -1,7 +1,7 @@
-"""Every choice that no source of the platform settles, in one place.
+"""The assumptions about undocumented behaviour of the platform, in one place.
 
-Each is what to check first on a real tenant. `Assumptions` can be changed per tenant by the seed's
-`assumptions` section or by the control API (`PUT /assumptions`).
+They are the first behaviour to check on a real tenant. The section `assumptions` of a seed and the
+control API (`PUT /assumptions`) change them for a tenant.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ WITHOUT_OAUTH = frozenset({"shared_sql", "shared_sftpwithssh", "shared_ftp"})
 
 @dataclass(slots=True, kw_only=True)
 class Assumptions:
-    """What the tenant assumes about the platform."""
+    """The tenant's assumptions about the platform."""
 
     #: Operations refused to application tokens (403).
     delegated_only: set[str] = field(default_factory=lambda: set(DELEGATED_ONLY))
@@ -150,7 +150,7 @@ class Assumptions:
     hold_all_flows: bool = False
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Assume otherwise, by name; ValueError for an assumption that does not exist."""
+        """Change assumptions by name; raise `ValueError` for an unknown one."""
         for name, value in changes.items():
             if name not in Assumptions.__slots__:
                 raise ValueError(f"there is no assumption '{name}'")

@@ -1,4 +1,4 @@
-"""The tenant's clock, which a test or the demo can move: days of waiting pass in a moment."""
+"""The tenant's clock, which tests and the demo can advance, so that days pass in a moment."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,19 +7,22 @@ from datetime import UTC, datetime, timedelta
 
 
 class SimulatedClock:
-    """Real time plus what was skipped. Nothing in the tenant reads another clock, but tokens:
-    their clients cache them by the time of the machine."""
+    """The real time plus the time that was skipped.
+
+    The tenant reads no other clock, except for tokens: their clients cache them by the machine's
+    time.
+    """
 
     def __init__(self) -> None:
         self._skipped = timedelta()
         self._listeners: list[Callable[[], None]] = []
 
     def now(self) -> datetime:
-        """The tenant's time, aware and in UTC."""
+        """Return the tenant's time, aware and in UTC."""
         return datetime.now(UTC) + self._skipped
 
     def advance(self, seconds: float) -> None:
-        """Skip some seconds, then tell whoever listens. Time never runs backwards."""
+        """Skip some seconds, then call the listeners. The time never goes back."""
         if seconds < 0:
             raise ValueError(f"time cannot go back by {-seconds} s")
         self._skipped += timedelta(seconds=seconds)
@@ -27,7 +30,7 @@ class SimulatedClock:
             listener()
 
     async def reach(self, moment: datetime) -> None:
-        """Return once it is `moment`, by waiting or by a skip."""
+        """Return when the time is `moment`, after a wait or a skip."""
         while (left := (moment - self.now()).total_seconds()) > 0:
             skipped = asyncio.Event()
             self._listeners.append(skipped.set)
@@ -36,10 +39,10 @@ class SimulatedClock:
             self._listeners.remove(skipped.set)
 
     def on_advance(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called after each `advance`."""
+        """Call `listener` after each `advance`."""
         self._listeners.append(listener)
 
 
 def format_time(moment: datetime) -> str:
-    """A moment as the platform writes it: seven decimals and a Z."""
+    """Return a time in the platform's format, with seven decimals and a Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"

@@ -1,6 +1,6 @@
-"""What reads still show of how things were: answers lag behind writes (platform.md#reads-lag).
+"""The earlier states that reads show while they lag behind writes (platform.md#reads-lag).
 
-Writes act on what is, and their own answers tell of it; only reads look here.
+Writes and their responses use the current state; only reads use this module.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from local_cloud.tenant.core.assumptions import Assumptions
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Until when a write is not seen by reads, and by lists."""
+    """The times from which reads, and lists, show a write."""
 
     reads: datetime
     lists: datetime
 
 
 def draw_lag(assumptions: Assumptions, random: Random, now: datetime) -> Lag | None:
-    """The lag of a write that is made now; None: it is seen at once."""
+    """Return the lag of a write that is made now, or None if reads show it at once."""
     if not max(*assumptions.read_lag_seconds, *assumptions.list_lag_seconds):
         return None
     reads = _draw(random, assumptions.read_lag_seconds)
@@ -34,18 +34,20 @@ def _draw(random: Random, seconds: Sequence[float]) -> timedelta:
 
 
 class Past[Item]:
-    """How one thing was before each of its latest writes."""
+    """The states of an item before each of its latest writes."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[Lag, Item | None]] = []
 
     def keep(self, item: Item | None, lag: Lag) -> None:
-        """Let reads show `item`, which is about to be written; None: there was none."""
+        """Let reads show `item` until the lag ends; None means that the item did not exist."""
         self._kept.append((lag, item))
 
     def shown(self, item: Item | None, now: datetime, *, in_list: bool = False) -> Item | None:
-        """What reads show of a thing that is `item` by now: its state before the first write that
-        is not seen yet."""
+        """Return what reads show of the item whose current state is `item`.
+
+        Reads show the state before the first write that they do not show yet.
+        """
         self._kept = [kept for kept in self._kept if now < max(kept[0].reads, kept[0].lists)]
         for lag, before in self._kept:
             if now < (lag.lists if in_list else lag.reads):
@@ -53,5 +55,5 @@ class Past[Item]:
         return item
 
     def is_over(self, now: datetime) -> bool:
-        """True when every read shows what is."""
+        """Return whether every read shows the current state."""
         return all(now >= lag.lists for lag, _ in self._kept)

@@ -1,4 +1,4 @@
-"""Events that the tenant sends to queues, as Event Grid delivers them to Service Bus."""
+"""The events that the tenant sends to queues, as Event Grid sends them to Service Bus."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ EventPublisher = Callable[[SimulatedQueueMessage], Awaitable[None]]
 
 
 class Outbox:
-    """Keeps what was published, for a tenant that is not joined to a Service Bus."""
+    """Stores the published events of a tenant without a Service Bus."""
 
     def __init__(self) -> None:
         self.messages: list[SimulatedQueueMessage] = []
 
     async def __call__(self, message: SimulatedQueueMessage) -> None:
-        """Keep a message."""
+        """Store a message."""
         self.messages.append(message)

@@ -1,4 +1,4 @@
-"""Faults on purpose: a test or the demo says which route fails, how often and in which way."""
+"""Inject faults: a test or the demo names the route, the number of calls and the kind."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class FaultKind(StrEnum):
-    """What happens to a call."""
+    """The effect of a fault on a call."""
 
     #: Answer with `status` instead of doing anything.
     FAIL = "fail"
@@ -23,7 +23,7 @@ class FaultKind(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One order for one route, or for all that a pattern names (`flow_service.*`)."""
+    """A fault for one route, or for all routes of a pattern such as `flow_service.*`."""
 
     route: str
     kind: FaultKind = FaultKind.FAIL
@@ -39,31 +39,31 @@ class Fault:
 
     @classmethod
     def from_json(cls, fault: dict[str, Any]) -> "Fault":
-        """A fault as the control API takes it; TypeError or ValueError for what it is not."""
+        """Return the fault of a control request; raise `TypeError` or `ValueError`."""
         return cls(**{**fault, "kind": FaultKind(fault.get("kind", "fail"))})
 
 
 class FaultPlan:
-    """The faults still to come, oldest first."""
+    """The remaining faults, oldest first."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Order a fault."""
+        """Add a fault."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Forget all orders."""
+        """Remove all faults."""
         self._faults.clear()
 
     @property
     def is_empty(self) -> bool:
-        """True when every order has been carried out, or there is none."""
+        """Return whether no fault remains."""
         return not self._faults
 
     def take(self, route: str) -> Fault | None:
-        """The fault that this call of a route meets, if any; counts it as used."""
+        """Return the fault for this call of a route, or None, and count the use."""
         for fault in self._faults:
             if not fnmatchcase(route, fault.route):
                 continue

@@ -1,8 +1,7 @@
 """The part of OData that callers of Dataverse and of run lists use.
 
-Filters: `eq ne gt ge lt le`, `and or not`, parentheses, `contains startswith endswith`, and
-literals (text, number, true/false, null, GUID, date). What is not understood is refused, never
-ignored.
+Filters have `eq ne gt ge lt le`, `and or not`, parentheses, `contains startswith endswith`, and
+literals (text, number, true/false, null, GUID, date). Other syntax is rejected.
 """
 
 import operator
@@ -37,7 +36,7 @@ _FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
 
 
 def parse_filter(text: str) -> Predicate:
-    """A predicate over rows; PlatformError 400 for what is not understood."""
+    """Return the predicate of a filter; raise PlatformError 400 for unsupported syntax."""
     parser = _Parser(text)
     predicate = parser.alternatives()
     parser.require_end()
@@ -45,7 +44,7 @@ def parse_filter(text: str) -> Predicate:
 
 
 def select(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, Any]:
-    """A row with the properties of `$select` only; its key, etags and the like stay."""
+    """Return a row with the properties of `$select`, and always its key and etags."""
     if not names:
         return dict(row)
     wanted = {name.strip() for name in names.split(",")}
@@ -55,7 +54,7 @@ def select(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, 
 
 
 def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
-    """A document of nested objects with the paths of `$select` only; what names it stays."""
+    """Return a nested document with the paths of `$select`, and always its id and name."""
     if not paths:
         return dict(body)
     chosen = {name: body[name] for name in ("id", "name", "type", "location") if name in body}
@@ -69,14 +68,14 @@ def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
 
 
 def value_of(row: Row, name: str) -> Any:
-    """A property's value; PlatformError 400 for one that does not exist."""
+    """Return a property's value; raise PlatformError 400 if the property does not exist."""
     if name not in row:
         raise build_query_error(f"Could not find a property named '{name}'.")
     return row[name]
 
 
 def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
-    """Key function and direction (True: descending) of an `$orderby` of one property."""
+    """Return the key function of an `$orderby` with one property, and True for descending order."""
     match = _ORDER.fullmatch(clause)
     if match is None:
         raise build_query_error(f"Syntax error in '{clause}'.")
@@ -85,7 +84,7 @@ def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
 
 
 def expansions(clause: str) -> dict[str, str | None]:
-    """What `$expand` asks for: navigation property → its own `$select`; else PlatformError 400."""
+    """Return each navigation property of `$expand` with its `$select`; raise PlatformError."""
     asked: dict[str, str | None] = {}
     rest = clause
     while rest:
@@ -130,14 +129,14 @@ class _Parser:
             raise build_query_error(f"'{token}' expected in '{self._text}'.")
 
     def require_end(self) -> None:
-        """Refuse what follows a complete filter."""
+        """Reject text after a complete filter."""
         if self._at < len(self._tokens):
             raise build_query_error(
                 f"Syntax error at '{self._tokens[self._at]}' in '{self._text}'."
             )
 
     def alternatives(self) -> Predicate:
-        """Terms joined by `or`."""
+        """Return the predicate of terms joined by `or`."""
         terms = [self._parse_terms()]
         while self._take("or"):
             terms.append(self._parse_terms())
@@ -199,7 +198,7 @@ def _parse_literal(token: str) -> Any:
 
 
 def _convert_for_comparison(value: Any, literal: Any) -> Any:
-    """A row's value in the form in which it compares with a literal: times as times."""
+    """Return a row's value in the form that is compared with a literal, such as a time."""
     is_time = isinstance(literal, datetime) and isinstance(value, str)
     return datetime.fromisoformat(value) if is_time else value
 
@@ -211,5 +210,5 @@ def _compare_equal(left: Any, right: Any) -> bool:
 
 
 def build_query_error(message: str) -> SimulatedPlatformError:
-    """A query that OData refuses."""
+    """Return the error for a query that OData rejects."""
     return InvalidQueryError(message)

@@ -1,4 +1,4 @@
-"""Pages of a list: `nextLink` carries where the next page begins."""
+"""Split lists into pages; `nextLink` contains the position of the next page."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode
@@ -12,14 +12,14 @@ TOKEN = "$skiptoken"
 
 
 def page[Item](request: Request, items: Sequence[Item], size: int) -> tuple[list[Item], str | None]:
-    """The page that a request asks for, and the absolute link to the next one."""
+    """Return the page that a request asks for, and the absolute link to the next page or None."""
     start = start_of(request)
     chosen = list(items[start : start + size])
     return chosen, link(request, start + size) if start + size < len(items) else None
 
 
 def start_of(request: Request) -> int:
-    """The place that a request's skip token names, 0 without one."""
+    """Return the position in a request's skip token, or 0 without one."""
     token = request.query_params.get(TOKEN, "0")
     if not token.isdigit():
         raise SimulatedPlatformError(400, "InvalidSkipToken", "The skip token is not valid.")
@@ -27,14 +27,14 @@ def start_of(request: Request) -> int:
 
 
 def link(request: Request, start: int) -> str:
-    """The request's own URL with another skip token."""
+    """Return the request's own URL with another skip token."""
     host = request.headers["host"].removesuffix(":443")
     query = [(key, value) for key, value in request.query_params.multi_items() if key != TOKEN]
     return f"https://{host}{request.url.path}?{urlencode([*query, (TOKEN, str(start))])}"
 
 
 def parse_top(request: Request, default: int) -> int:
-    """`$top` of a request, at most the default; PlatformError 400 if it is no such number."""
+    """Return `$top` of a request, at most the default; raise PlatformError 400 if it is invalid."""
     asked = request.query_params.get("$top", str(default))
     if not asked.isdecimal() or int(asked) < 1:
         raise InvalidQueryError(f"The query option '$top' has the invalid value '{asked}'.")

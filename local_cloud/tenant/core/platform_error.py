@@ -1,4 +1,4 @@
-"""How every service of the tenant refuses a call: one exception, one envelope.
+"""The error with which every service of the tenant rejects a call.
 
 See platform.md#error-body.
 """
@@ -11,7 +11,10 @@ from starlette.responses import JSONResponse, Response
 
 
 class SimulatedPlatformError(Exception):
-    """A refusal with its status, `error.code`, `error.message`, and perhaps headers or fields."""
+    """A rejection with its status, `error.code` and `error.message`.
+
+    A rejection may also have headers and further members.
+    """
 
     def __init__(
         self,
@@ -30,18 +33,18 @@ class SimulatedPlatformError(Exception):
         self.extra = extra
 
     def body(self) -> dict[str, Any]:
-        """The JSON that the platform answers with."""
+        """Return the JSON body of the platform's answer."""
         return {"error": {"code": self.code, "message": self.message, **self.extra}}
 
 
 class InvalidQueryError(SimulatedPlatformError):
-    """A query option that is not understood; each service answers it with a code of its own."""
+    """A query option is not supported; each service answers with a different code."""
 
     def __init__(self, message: str) -> None:
         super().__init__(400, "InvalidQueryParameter", message)
 
 
 async def render_platform_error(_: Request, error: Exception) -> Response:
-    """The exception handler that each service's application installs."""
+    """Return the response for an error; each service's application installs this handler."""
     assert isinstance(error, SimulatedPlatformError)
     return JSONResponse(error.body(), status_code=error.status, headers=error.headers)

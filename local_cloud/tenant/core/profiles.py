@@ -1,8 +1,7 @@
-"""Two platforms to be played on: one as its documents have it, one as those fear it who use it.
+"""Two profiles of the platform: as its documents describe it, and as its users fear it.
 
-Each line is an assumption, with the fact that it comes from. Where sources
-disagree, `adversarial` takes the worse word. A seed names its profile; its own `assumptions`
-come after.
+Each line is an assumption with its source. If sources disagree, `adversarial` has the worse
+behaviour. A seed names its profile; the seed's own `assumptions` override it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 
 class Profile(StrEnum):
-    """How hard the platform makes it."""
+    """The behaviour of the platform: documented or adversarial."""
 
     DOCUMENTED = "documented"
     ADVERSARIAL = "adversarial"

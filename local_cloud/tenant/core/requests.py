@@ -1,4 +1,4 @@
-"""Counts each call that reaches the tenant, and throttles a service above its budget."""
+"""Count each call to the tenant, and throttle a service that exceeds its budget."""
 
 import math
 from collections import Counter, defaultdict, deque
@@ -15,17 +15,17 @@ _READ, _WRITE = ".read", ".write"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many calls a capability answers in a sliding window."""
+    """The number of calls that a capability answers in a sliding window."""
 
     calls: int
     seconds: float
 
 
 class CallLog:
-    """How often each route (`flow_service.get_flow`) and each capability was called.
+    """The number of calls of each route (`flow_service.get_flow`) and each capability.
 
-    A capability is a service's reads or its writes: `flow_service.read`, `dataverse.write`.
-    A budget is set for a capability or for a whole service (`flow_service`).
+    A capability is the reads or the writes of a service, such as `flow_service.read`. A budget is
+    set for a capability or for a whole service (`flow_service`).
     """
 
     def __init__(self, clock: SimulatedClock) -> None:
@@ -40,7 +40,7 @@ class CallLog:
         self._recent: defaultdict[str, deque[datetime]] = defaultdict(deque)
 
     def count(self, route: str, method: str) -> None:
-        """Note a call; PlatformError 429 with `Retry-After` when a budget is used up."""
+        """Count a call; raise PlatformError 429 with `Retry-After` if a budget is exceeded."""
         service, capability = route.partition(".")[0], _capability(route, method)
         self.routes[route] += 1
         self.capabilities[capability] += 1
@@ -49,7 +49,7 @@ class CallLog:
                 self._spend(name, budget)
 
     def count_batched(self, route: str, method: str) -> None:
-        """Note an operation of a batch: the batch counts as a read, what it writes as a write."""
+        """Count an operation of a batch. The batch is a read, its writes are writes."""
         self.batched[route] += 1
         capability = _capability(route, method)
         if capability.endswith(_WRITE):
@@ -78,7 +78,7 @@ def _capability(route: str, method: str) -> str:
 
 
 def build_throttling_error(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
-    """The 429 of the service that a budget belongs to (platform.md#throttling)."""
+    """Return the 429 of the service that has a budget (platform.md#throttling)."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
         message = (

@@ -1,9 +1,9 @@
-"""Which host is served by which service, and what happens around every route.
+"""Find the service of a host, and count, throttle and inject faults for every route.
 
-A service module has `HOSTS` (exact names, or suffixes that start with a dot) and
-`routes(tenant) -> list[Route]`. A route's name (`Route(..., name="get_flow")`, by default the
-endpoint's function name) is what counts, budgets and faults go by: `flow_service.get_flow`.
-So do the query options that a route implements: every other is refused, never ignored.
+A service module has `HOSTS` (exact names, or suffixes that start with a dot) and `routes(tenant) ->
+list[Route]`. Counts, budgets and faults use the name of a route (`Route(..., name="get_flow")`, by
+default the name of the endpoint's function), such as `flow_service.get_flow`. A query option that a
+route does not implement is rejected.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Service:
     query_refused: str = "InvalidQueryParameter"
 
     def require_known_options(self, route: str, request: Request) -> None:
-        """Refuse a request that could not be answered as it is meant."""
+        """Reject a request with a query option that its route does not implement."""
         if self.options is None:
             return
         known = {"api-version", TOKEN, *map(str.lower, self.options.get(route, ()))}
@@ -62,7 +62,7 @@ class Service:
 
 
 class AnyCaseRoute(Route):
-    """A route whose path matches whatever its case, and with doubled slashes, as Azure's does."""
+    """A route whose path matches in any case and with doubled slashes, as in Azure."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -92,14 +92,14 @@ class HostTable:
         self._suffixes.sort(key=lambda entry: len(entry[0]), reverse=True)
 
     def find(self, host: str) -> ASGIApp | None:
-        """The application that serves a host (without port), None when the tenant does not."""
+        """Return the application of a host (without port), or None for an unknown host."""
         host = host.lower()
         if app := self._exact.get(host):
             return app
         return next((app for suffix, app in self._suffixes if host.endswith(suffix)), None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request by its Host header."""
+        """Serve a request according to its Host header."""
         host = dict(scope["headers"]).get(b"host", b"").decode().rpartition(":")
         name = host[0] if host[2].isdigit() and host[0] else "".join(host)
         app = self.find(name) or JSONResponse(
@@ -136,7 +136,7 @@ def _application(
 
 
 async def _answer_unreadable_body(_: Request, error: Exception) -> Response:
-    """A body that no endpoint could read."""
+    """Return the response for a body that no endpoint could read."""
     message = f"The request content is invalid: {type(error).__name__}: {error}."
     return JSONResponse(SimulatedPlatformError(400, "InvalidRequestContent", message).body(), 400)
 
@@ -160,7 +160,7 @@ async def _answer_unknown_method(request: Request, error: Exception) -> Response
 
 
 class _WithKnownOptions:
-    """Refuses query options that a route does not implement."""
+    """Rejects query options that a route does not implement."""
 
     def __init__(self, service: Service, route: str, app: ASGIApp) -> None:
         self._service = service
@@ -173,7 +173,7 @@ class _WithKnownOptions:
 
 
 class _Instrumented:
-    """Counts a route's calls, throttles them, and lets them meet their faults."""
+    """Counts and throttles a route's calls, and injects their faults."""
 
     def __init__(
         self, tenant: Tenant, name: str, app: ASGIApp, abort: Abort, assumptions: Assumptions
@@ -239,7 +239,7 @@ class _Instrumented:
 
 
 async def _drop_message(message: Message) -> None:
-    """An answer that nobody gets."""
+    """Drop a message of an answer."""
 
 
 def _with_request_id(send: Send) -> Send:

@@ -1,4 +1,4 @@
-"""The tenant: all that its services share. It holds state and knows no network."""
+"""The tenant: the state that its services share, without a network."""
 
 from typing import cast
 
@@ -24,9 +24,9 @@ class Tenant:
         self._parts: dict[type, object] = {}
 
     def part[State](self, kind: type[State]) -> State:
-        """A service's own state, made on first use: `tenant.part(AzureState)`.
+        """Return a service's own state, which is created on first use: `tenant.part(AzureState)`.
 
-        So each service keeps its state class beside its routes, and this file knows none of them.
+        Each service has its state class beside its routes, so this module knows none of them.
         """
         if kind not in self._parts:
             self._parts[kind] = kind()

@@ -1,9 +1,9 @@
-"""Access tokens: who calls, for which audience, and as an application or on a person's behalf.
+"""Access tokens: the caller, the audience, and whether the caller is an application or a person.
 
 Tokens look like Entra's (three base64url parts, claims `aud iss tid oid appid idtyp|scp`). They are
-signed with a secret of this process, so that nobody but the tenant can make one, and they expire by
-the time of the machine, not by the tenant's clock: clients cache them by the former. Tokens for an
-application of the directory, which has to verify them, are signed with a key that it can ask for.
+signed with a secret of this process, so only the tenant can issue one. They expire by the machine's
+time, because clients cache them by this time. Tokens for an application of the directory, which
+must verify them, are signed with a key that it can request.
 """
 
 import base64
@@ -31,7 +31,7 @@ _KEY_ID = "local-tenant"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCaller:
-    """Who a token speaks for."""
+    """The caller that a token identifies."""
 
     #: Entra object id of the user, or of the application's service principal.
     object_id: str
@@ -49,12 +49,12 @@ class SimulatedCaller:
 
 @cache
 def _signing_key() -> RSAPrivateKey:
-    """The key of this process: making one takes a tenth of a second."""
+    """Return the key of this process, whose creation takes a tenth of a second."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class TokenIssuer:
-    """Makes tokens and reads them back."""
+    """Issues tokens and reads them."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
@@ -62,7 +62,7 @@ class TokenIssuer:
         self._generation = 0
 
     def issue(self, caller: SimulatedCaller) -> str:
-        """An access token for a caller."""
+        """Return an access token for a caller."""
         now = int(time.time())
         claims: dict[str, Any] = {
             "aud": caller.audience,
@@ -91,7 +91,7 @@ class TokenIssuer:
         return f"{head}.{body}.{self._compute_signature(head, body)}"
 
     def issue_for_others(self, claims: dict[str, Any]) -> str:
-        """A token that its audience, an application, verifies with the public key."""
+        """Return a token that its audience, an application, verifies with the public key."""
         now = int(time.time())
         times = {"iat": now, "nbf": now, "exp": now + LIFETIME}
         return jwt.encode(
@@ -99,12 +99,12 @@ class TokenIssuer:
         )
 
     def public_keys(self) -> dict[str, Any]:
-        """The JSON Web Key Set of those tokens."""
+        """Return the JSON Web Key Set for those tokens."""
         key = jwt.algorithms.RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
         return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def read(self, token: str) -> SimulatedCaller:
-        """The caller of a token; ValueError when it is not ours, broken or expired."""
+        """Return the caller of a token; raise `ValueError` if it is foreign, invalid or expired."""
         try:
             head, body, signature = token.split(".")
             claims = json.loads(_decode(body))
@@ -125,21 +125,21 @@ class TokenIssuer:
         )
 
     def expire_all(self) -> None:
-        """Refuse every access token issued until now, as after a revocation."""
+        """Reject every access token issued until now, as after a revocation."""
         self._generation += 1
 
     def remember_refresh_token(self, object_id: str, app_id: str) -> str:
-        """A new refresh token for a user who signed in to an application."""
+        """Return a new refresh token for a user who has signed in to an application."""
         token = secrets.token_urlsafe(32)
         self._refresh_tokens[token] = (object_id, app_id)
         return token
 
     def redeem_refresh_token(self, token: str) -> tuple[str, str] | None:
-        """(object id, client id) of a refresh token, None for an unknown one."""
+        """Return the object id and client id of a refresh token, or None for an unknown token."""
         return self._refresh_tokens.get(token)
 
     def revoke_refresh_tokens(self) -> None:
-        """Let nobody stay signed in, as after a password was changed."""
+        """Reject all refresh tokens, as after a change of passwords."""
         self._refresh_tokens.clear()
 
     def _compute_signature(self, head: str, body: str) -> str:
@@ -147,10 +147,10 @@ class TokenIssuer:
 
 
 def require_token(request: Request, *audiences: str) -> SimulatedCaller:
-    """The caller of a request whose bearer token has one of the audiences, else a 401.
+    """Return the caller if the bearer token has one of the audiences; raise PlatformError 401.
 
-    Audiences are compared without their final slashes and without regard to case, as the platform
-    does for its own APIs.
+    Audiences are compared without final slashes and without case, as the platform does for its own
+    APIs.
     """
     issuer: TokenIssuer = request.app.state.tenant.tokens
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -174,7 +174,7 @@ def require_token(request: Request, *audiences: str) -> SimulatedCaller:
 
 
 def normalize_audience(audience: str) -> str:
-    """An audience in the form in which two spellings of it are equal."""
+    """Return an audience in the form in which equal spellings are equal."""
     return audience.lower().rstrip("/")
 
 

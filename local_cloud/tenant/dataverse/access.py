@@ -1,4 +1,4 @@
-"""Who acts in Dataverse: the caller's user row, impersonation, and rights on flows.
+"""Determine who acts in Dataverse: the caller's user row, impersonation, and rights on flows.
 
 See platform.md#impersonation.
 """
@@ -24,7 +24,7 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who a request acts as."""
+    """The user as whom a request acts."""
 
     #: Object id of whoever the change counts for.
     object_id: str
@@ -35,7 +35,7 @@ class Actor:
 
 
 def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
-    """The environment of the host, and who acts in it."""
+    """Return the environment of the host, and the actor in it."""
     tenant = find_tenant(request)
     host = request.headers["host"].partition(":")[0]
     environment = tenant.part(PowerPlatform).environment_of_host(host)
@@ -76,7 +76,7 @@ def _impersonate(request: Request, environment: SimulatedEnvironment, user: Row)
 
 
 def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
-    """Refuse who has no right on a flow's row; of an impersonation both need it."""
+    """Reject an actor without a right on a flow's row; with impersonation, both need the right."""
     if actor.is_administrator:
         return
     role = flow.role_of(actor.object_id)
@@ -87,25 +87,25 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
 
 
 def privilege_depth(user: Row, privilege: str) -> str:
-    """How far a user's privilege reaches: an administrator's everywhere, a maker's on its own."""
+    """Return the depth of a user's privilege: global for administrators, own rows for makers."""
     if privilege == _TO_ACT:
         return "Global" if user.get(MAY_IMPERSONATE) else ""
     return "Global" if user.get(IS_ADMINISTRATOR) else "Basic"
 
 
 def build_privilege_error(object_id: str, privilege: str) -> SimulatedPlatformError:
-    """Dataverse's refusal of a missing privilege."""
+    """Return Dataverse's error for a missing privilege."""
     message = f"Principal user (Id={object_id}) is missing {privilege} privilege."
     return SimulatedPlatformError(403, "0x80040220", message)
 
 
 def find_user_id(environment: SimulatedEnvironment, object_id: str | None) -> str | None:
-    """The `systemuserid` of a person or application, also of one who left; None for none."""
+    """Return the `systemuserid` of a person or application, also of one who has left, or None."""
     return environment.user_ids.get((object_id or "").lower())
 
 
 def find_object_id(environment: SimulatedEnvironment, user_id: str) -> str:
-    """The object id behind a `systemuserid`; PlatformError 404 for none."""
+    """Return the object id of a `systemuserid`; raise PlatformError 404 if it is unknown."""
     user = environment.table("systemusers").get(user_id.lower())
     if user is None:
         message = f"systemuser With Id = {user_id} Does Not Exist"

@@ -1,4 +1,4 @@
-"""Answers of Dataverse's Web API: lists by query option and page, rows written, plain rows."""
+"""Build answers of Dataverse's Web API: lists with query options and pages, and rows."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _CONDITION = re.compile(r" (?:eq|ne|gt|ge|lt|le) |(?:contains|startswith|endswit
 def list_answer(
     request: Request, environment: SimulatedEnvironment, entity_set: str, rows: Sequence[Row]
 ) -> Response:
-    """A page of the rows that match; the next link names the place where it goes on."""
+    """Return a page of the matching rows; its next link contains the next position."""
     query = request.query_params
     _require_short(request)
     if order := query.get("$orderby"):
@@ -59,7 +59,7 @@ def list_answer(
 
 
 def _require_short(request: Request) -> None:
-    """Refuse an address or a filter that is too long; in a batch, twice the address is taken."""
+    """Reject an address or a filter that is too long; a batch allows twice the address."""
     if IN_BATCH not in request.scope and len(str(request.url)) > LONGEST:
         # No source names the status and the code [SIM].
         raise SimulatedPlatformError(414, "0x80060888", "The request URI is too long.")
@@ -71,7 +71,7 @@ def _require_short(request: Request) -> None:
 def shape_row(
     request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Row:
-    """A row as `$select` and `$expand` ask for it; its key is always there."""
+    """Return a row with the members of `$select` and `$expand`, and always its key."""
     lookups = _LOOKUPS[entity_set]
     query = request.query_params
     columns = [name for name in query.get("$select", "").split(",") if name.strip() not in lookups]
@@ -97,7 +97,7 @@ def _page_size(request: Request) -> int:
 def build_written_answer(
     request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Response:
-    """What a create or change answers: 204, or the row if `return=representation` asks for it."""
+    """Return the answer to a create or update: 204, or the row with `return=representation`."""
     row_id = row[KEYS[entity_set]]
     url = f"https://{environment.api_host}{BASE}/{entity_set}({row_id})"
     headers = {"OData-EntityId": url, "OData-Version": "4.0"}
@@ -107,5 +107,5 @@ def build_written_answer(
 
 
 def build_row_answer(body: Row) -> Response:
-    """A row, or a page of rows."""
+    """Return the answer with a row or a page of rows."""
     return JSONResponse(body, headers={"OData-Version": "4.0"})

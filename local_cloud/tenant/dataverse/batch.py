@@ -1,8 +1,8 @@
-"""Dataverse's `$batch`: several operations in one request, each with an answer of its own.
+"""Serve Dataverse's `$batch`: several operations in one request, each with its own answer.
 
-As Microsoft's page "Execute batch operations using the Web API" has it: `multipart/mixed` with
-CRLF line ends, at most 1,000 operations and no batch in a batch, done one after another. The first
-refusal ends it, unless `Prefer: odata.continue-on-error` is sent. Change sets are refused.
+Microsoft's page "Execute batch operations using the Web API" documents the format:
+`multipart/mixed` with CRLF, at most 1,000 operations, no nested batch, in order. The first error
+ends the batch, unless `Prefer: odata.continue-on-error` is sent. Change sets are rejected.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class _Answer:
 
 
 async def run_batch(request: Request) -> Response:
-    """Do the operations in their order."""
+    """Run the operations in their order."""
     require_actor(request)
     scopes = [_build_scope(request, part) for part in _split_parts(request, await request.body())]
     goes_on = "odata.continue-on-error" in request.headers.get("Prefer", "")
@@ -78,7 +78,7 @@ def _find_operation(part: MIMEPart) -> bytes:
 
 
 def _build_scope(request: Request, operation: bytes) -> tuple[Scope, bytes]:
-    """The operation as a request of its own, by an absolute address or one of this Web API."""
+    """Return the operation as a separate request, from an absolute or relative address."""
     head, ends, body = operation.partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     words = line.split(" ")

@@ -6,7 +6,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def check_conditions(request: Request, *, entity: str, row_id: str, version: int | None) -> None:
-    """Refuse a write whose condition does not hold; `version` is None when there is no row."""
+    """Reject a write whose condition is not met; `version` is None if there is no row."""
     wanted = request.headers.get("If-Match")
     if version is None and wanted is not None:
         raise build_missing_row_error(entity, row_id)
@@ -21,5 +21,5 @@ def check_conditions(request: Request, *, entity: str, row_id: str, version: int
 
 
 def build_missing_row_error(entity: str, row_id: str) -> SimulatedPlatformError:
-    """Dataverse's 404."""
+    """Return Dataverse's 404."""
     return SimulatedPlatformError(404, "0x80040217", f"{entity} With Id = {row_id} Does Not Exist")

@@ -1,4 +1,4 @@
-"""Connection references: who may name a connection, and what a save makes of them.
+"""Connection references: who may name a connection, and what a save does with them.
 
 See platform.md#connection-references.
 """
@@ -13,7 +13,7 @@ from local_cloud.tenant.flows.lifecycle import connection_name
 
 
 def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, body: Row) -> None:
-    """Refuse a row that names a connection which the actor neither owns nor has been shared."""
+    """Reject a row with a connection that the actor neither owns nor shares."""
     name = body.get("connectionid")
     if not name:
         return  # a reference may stay unbound
@@ -30,7 +30,7 @@ def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, b
 
 
 def with_connection_names(environment: SimulatedEnvironment, client_data: str) -> str:
-    """A definition in which each entry with a connection reference names its connection too."""
+    """Return a definition in which each connection reference also names its connection."""
     document = json.loads(client_data)
     for use in read_facts(parse_client_data(client_data)).connections:
         name = connection_name(environment, use)

@@ -1,4 +1,4 @@
-"""Dataverse's tables but `workflows`: shapes, and what creating or changing a row brings about."""
+"""Dataverse's tables except `workflows`: their columns, and the effects of creates and updates."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedTable:
-    """How one table looks."""
+    """The columns and keys of one table."""
 
     entity_set: str
     logical_name: str
@@ -162,7 +162,7 @@ TABLES = {
 def create_row(
     tenant: Tenant, environment: SimulatedEnvironment, table: SimulatedTable, body: Row
 ) -> Row:
-    """Add a row, and return it; the body may choose its id."""
+    """Add a row and return it; the body may contain its id."""
     values = read_body(table, body)
     missing = [name for name in table.required if values.get(name) is None]
     if missing:
@@ -194,7 +194,7 @@ def update_row(tenant: Tenant, table: SimulatedTable, row: Row, body: Row) -> No
 
 
 def read_body(table: SimulatedTable, body: Row) -> Row:
-    """Columns of a body, lookups resolved; PlatformError 400 for an unknown property."""
+    """Return the columns of a body with resolved lookups; raise PlatformError 400."""
     values: Row = {}
     for name, value in body.items():
         if name.endswith("@odata.bind"):
@@ -209,10 +209,10 @@ def read_body(table: SimulatedTable, body: Row) -> Row:
 
 
 def format_whole_seconds(moment: datetime) -> str:
-    """A moment as Dataverse writes it."""
+    """Return a time in the format of Dataverse."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def build_wire_row(row: Row) -> Row:
-    """A row as it is sent, with its etag."""
+    """Return a row in JSON format with its etag."""
     return {"@odata.etag": f'W/"{row["versionnumber"]}"', **row}

@@ -1,4 +1,4 @@
-"""Dataverse actions on flows: sharing, and membership in solutions.
+"""Serve Dataverse actions on flows: sharing, and membership in solutions.
 
 See platform.md#solutions, #dataverse-sharing.
 """
@@ -33,12 +33,12 @@ _EDIT = _READ | {
 
 
 async def grant_access(request: Request) -> Response:
-    """GrantAccess: give a user or a team rights on a flow, beside those that it has."""
+    """Serve GrantAccess: add rights of a user or a team on a flow."""
     return await _give_access(request, beside=True)
 
 
 async def modify_access(request: Request) -> Response:
-    """ModifyAccess: give a user or a team rights in place of those that it has."""
+    """Serve ModifyAccess: replace the rights of a user or a team on a flow."""
     return await _give_access(request, beside=False)
 
 
@@ -62,7 +62,7 @@ async def _give_access(request: Request, *, beside: bool) -> Response:
 
 
 async def revoke_access(request: Request) -> Response:
-    """RevokeAccess: take a user's or a team's rights away."""
+    """Serve RevokeAccess: remove the rights of a user or a team."""
     environment, actor = require_actor(request)
     body = await request.json()
     flow = _target(environment, body)
@@ -74,7 +74,7 @@ async def revoke_access(request: Request) -> Response:
 
 
 async def list_access(request: Request) -> Response:
-    """RetrieveSharedPrincipalsAndAccess: who a flow is shared with."""
+    """Serve RetrieveSharedPrincipalsAndAccess: return the principals of a flow's shares."""
     environment, actor = require_actor(request)
     target = request.query_params.get("@t") or request.query_params.get("@target") or ""
     workflow_id = target.rpartition("(")[2].partition(")")[0].strip("'\" ").lower()
@@ -100,7 +100,7 @@ def _parse_rights(flow: Flow, holder: str) -> frozenset[str]:
 
 
 def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -> str:
-    """The key by which a flow keeps a principal that a body names; PlatformError for none."""
+    """Return a flow's key for the principal in a body; raise PlatformError if it is unknown."""
     table = str(principal["@odata.type"]).rpartition(".")[2]
     row_id = str(principal.get("ownerid") or principal[f"{table}id"]).lower()
     if table != "team":
@@ -114,7 +114,7 @@ def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -
 
 
 def _principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]:
-    """A holder as Dataverse's answers name it: by its type and its `ownerid` alone."""
+    """Return a principal in the format of Dataverse: its type and its `ownerid` only."""
     for row in environment.table("teams").values():
         if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
             return {"@odata.type": "#Microsoft.Dynamics.CRM.team", "ownerid": row["teamid"]}
@@ -123,7 +123,7 @@ def _principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]
 
 
 async def add_solution_component(request: Request) -> Response:
-    """AddSolutionComponent: put a flow into an unmanaged solution."""
+    """Serve AddSolutionComponent: add a flow to an unmanaged solution."""
     environment, actor = require_actor(request)
     body = await request.json()
     if body.get("ComponentType") != WORKFLOW_COMPONENT:
@@ -143,7 +143,7 @@ async def add_solution_component(request: Request) -> Response:
 
 
 def add_to_named_solution(environment: SimulatedEnvironment, flow: Flow, unique_name: str) -> str:
-    """Put a flow into the solution of a name; the id of the component row."""
+    """Add a flow to the solution with a name; return the id of the component row."""
     for solution in _solutions(environment):
         if solution["uniquename"] == unique_name:
             return add_to_solution(environment, flow, solution)

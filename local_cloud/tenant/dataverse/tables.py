@@ -1,4 +1,4 @@
-"""Endpoints of all tables but `workflows`; what a row is, rows.py says."""
+"""Serve all tables except `workflows`; rows.py has their columns."""
 
 from datetime import datetime
 from uuid import uuid4
@@ -37,7 +37,7 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 
 
 async def describe_table(request: Request) -> Response:
-    """What a client may ask of a table's definition: whether its rows have etags.
+    """Return the part of a table's definition that shows whether its rows have etags.
 
     See platform.md#conditional-writes.
     """
@@ -54,7 +54,7 @@ async def describe_table(request: Request) -> Response:
 
 
 async def list_rows(request: Request) -> Response:
-    """Rows of a table."""
+    """Return rows of a table."""
     environment, _ = require_actor(request)
     table = _table(request)
     rows = [_read_sent_row(row) for row in environment.shown_rows(table.entity_set, _now(request))]
@@ -62,7 +62,7 @@ async def list_rows(request: Request) -> Response:
 
 
 async def get_row(request: Request) -> Response:
-    """One row."""
+    """Return one row."""
     environment, _ = require_actor(request)
     table = _table(request)
     shown = environment.shown_row(table.entity_set, _row_id(request), _now(request))
@@ -85,7 +85,7 @@ async def post_row(request: Request) -> Response:
 
 
 async def patch_row(request: Request) -> Response:
-    """Change a row, or create it under the id given."""
+    """Change a row, or create it with the given id."""
     environment, actor = require_actor(request)
     table, body, row_id = _table(request), await request.json(), _row_id(request)
     row = environment.table(table.entity_set).get(row_id)
@@ -121,7 +121,7 @@ async def remove_row(request: Request) -> Response:
 def _build_new_row(
     request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> Row:
-    """The content of a new row, if the actor may add one; theirs where rows have an owner."""
+    """Return the content of a new row if the actor may add one; the actor owns it by default."""
     table = _table(request)
     if not table.is_user_owned:
         _require_write(table, environment, actor)

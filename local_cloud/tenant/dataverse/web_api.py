@@ -1,4 +1,4 @@
-"""Dataverse's Web API: one host per environment, tables and a few actions.
+"""Serve Dataverse's Web API: one host per environment, with tables and a few actions.
 
 See platform.md#dataverse-api.
 """
@@ -58,7 +58,7 @@ _PRIVILEGE = (
 
 
 def routes(_: Tenant) -> list[Route]:
-    """Actions first, then workflows, then all other tables."""
+    """Return the routes: actions first, then workflows, then all other tables."""
     workflows, rows = f"{BASE}/workflows", f"{BASE}/{{entity_set}}"
     return [
         Route(f"{BASE}/$batch", run_batch, methods=["POST"]),
@@ -86,7 +86,7 @@ def routes(_: Tenant) -> list[Route]:
 
 
 async def who_am_i(request: Request) -> Response:
-    """The caller's user row."""
+    """Return the caller's user row."""
     environment, actor = require_actor(request)
     mine = environment.users[actor.object_id.lower()]
     body = {"UserId": mine["systemuserid"], "OrganizationId": environment.org_id}
@@ -94,7 +94,7 @@ async def who_am_i(request: Request) -> Response:
 
 
 async def privilege_of(request: Request) -> Response:
-    """How far a user's privilege reaches."""
+    """Return the depth of a user's privilege."""
     environment, _ = require_actor(request)
     user = environment.table("systemusers").get(_row_id(request))
     if user is None:
@@ -105,7 +105,7 @@ async def privilege_of(request: Request) -> Response:
 
 
 async def list_workflows(request: Request) -> Response:
-    """Flows with `$filter`, `$select`, `$orderby`; pages as `odata.maxpagesize` asks."""
+    """Return flows with `$filter`, `$select`, `$orderby`, in pages of `odata.maxpagesize`."""
     environment, actor = require_actor(request)
     tenant = find_tenant(request)
     flows = list_visible_flows(tenant, environment, actor)
@@ -114,7 +114,7 @@ async def list_workflows(request: Request) -> Response:
 
 
 class _Lazily(Sequence[Row]):
-    """Flows as rows, made when they are looked at: a page of 500 costs 500 rows, not 10,000."""
+    """Flows as rows that are built on access: a page of 500 builds 500 rows, not 10,000."""
 
     def __init__(self, environment: SimulatedEnvironment, flows: list[Flow]) -> None:
         self._environment = environment
@@ -149,7 +149,7 @@ def _create_workflow(
 
 
 async def get_workflow(request: Request) -> Response:
-    """One flow."""
+    """Return one flow."""
     environment, actor = require_actor(request)
     workflow_id = _row_id(request)
     flow = environment.shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
@@ -161,7 +161,7 @@ async def get_workflow(request: Request) -> Response:
 
 
 async def patch_workflow(request: Request) -> Response:
-    """Change a flow, or create it under the id given."""
+    """Change a flow, or create it with the given id."""
     environment, actor = require_actor(request)
     workflow_id, body = _row_id(request), await request.json()
     flow = environment.workflows.get(workflow_id)
@@ -181,7 +181,7 @@ async def patch_workflow(request: Request) -> Response:
 def _turn_on_at_once(
     request: Request, environment: SimulatedEnvironment, actor: Actor, workflow_id: str
 ) -> None:
-    """Turn a flow on in the call that created it; a refusal takes the flow back too."""
+    """Turn a flow on in the request that created it; an error removes the flow again."""
     flow = environment.workflows[workflow_id]
     try:
         update_workflow(find_tenant(request), environment, actor, flow, {"statecode": 1})

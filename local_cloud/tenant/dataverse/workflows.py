@@ -1,6 +1,6 @@
-"""The table `workflows`: flows as Dataverse rows, with everything a save or activation brings.
+"""The table `workflows`: flows as Dataverse rows, with the effects of saves and activations.
 
-What the flow service refuses arrives wrapped in Dataverse's own error (platform.md#wrapped-errors).
+Dataverse wraps the errors of the flow service in its own error (platform.md#wrapped-errors).
 """
 
 import json
@@ -61,7 +61,7 @@ _WRITABLE = frozenset(
 
 
 def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
-    """A flow as a row of `workflows`."""
+    """Return a flow as a row of `workflows`."""
     owner = find_user_id(environment, flow.owner)
     return {
         "@odata.etag": f'W/"{flow.version}"',
@@ -90,14 +90,14 @@ def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
 
 
 def has_row(tenant: Tenant, flow: Flow) -> bool:
-    """Whether Dataverse knows the flow at all."""
+    """Return whether Dataverse has a row of the flow."""
     return flow.is_in_solution or tenant.part(PowerPlatform).assumptions.my_flows_have_rows
 
 
 def list_visible_flows(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor
 ) -> list[Flow]:
-    """Flows that have a row and that the actor may read, in the order of creation."""
+    """Return the flows that have a row and that the actor may read, in the order of creation."""
     return [
         flow
         for flow in environment.shown_flows(tenant.clock.now())
@@ -110,9 +110,10 @@ def list_visible_flows(
 def create_workflow(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> str:
-    """Add a flow, off; its id, which the body may choose. Its owner is the actor, or who is named.
+    """Add a flow, off; return its id, which the body may contain.
 
-    `MSCRM.SolutionUniqueName` arrives as the body's `solution`.
+    The owner is the actor, or the person in the body. `MSCRM.SolutionUniqueName` is the body's
+    `solution`.
     """
     solution = body.pop("solution", None)
     _require_known(body)
@@ -196,7 +197,10 @@ def _change_state(
 
 
 def _seen_by_flow_service(tenant: Tenant, actor: Actor) -> str:
-    """Whom the flow service checks: the actor, or the caller where it cannot stand in."""
+    """Return the person whom the flow service checks: the actor, or the caller.
+
+    The flow service checks the caller if the impersonation does not reach it.
+    """
     assumptions = tenant.part(PowerPlatform).assumptions
     if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:
         return actor.on_behalf_by
@@ -218,7 +222,7 @@ def delete_workflow(
 def _format_stored_definition(
     tenant: Tenant, environment: SimulatedEnvironment, client_data: str
 ) -> str:
-    """What is stored of a definition."""
+    """Return the stored form of a definition."""
     if tenant.part(PowerPlatform).assumptions.saves_name_connections:
         return with_connection_names(environment, client_data)
     return client_data
@@ -250,7 +254,7 @@ def _find_owner(environment: SimulatedEnvironment, body: dict[str, Any]) -> str 
 
 @contextmanager
 def wrap_errors() -> Iterator[None]:
-    """Wrap the flow service's refusals; a migrating environment's stays as it is.
+    """Wrap the flow service's errors, except the one during a platform migration.
 
     See platform.md#blocked-writes.
     """

@@ -1,4 +1,4 @@
-"""Who exists in the tenant: people, applications, and what they may do."""
+"""The people and applications of the tenant, and their rights."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from local_cloud.tenant.core.tokens import SimulatedCaller
 
 
 class PrincipalType(StrEnum):
-    """Types as the flow service's permissions name them."""
+    """The types of principals in the flow service's permissions."""
 
     USER = "User"
     SERVICE_PRINCIPAL = "ServicePrincipal"
@@ -61,19 +61,19 @@ class Directory:
             self._clients[principal.client_id.lower()] = principal
 
     def client(self, client_id: str) -> SimulatedPrincipal | None:
-        """The application with a client id."""
+        """Return the application with a client id, or None."""
         return self._clients.get(client_id.lower())
 
     def applications(self) -> list[SimulatedPrincipal]:
-        """All applications."""
+        """Return all applications."""
         return list(self._clients.values())
 
     def is_admin(self, caller: SimulatedCaller) -> bool:
-        """True when the caller may use administrative operations of Power Platform."""
+        """Return whether the caller may use administrative operations of Power Platform."""
         principal = self.principals.get(caller.object_id)
         return principal is not None and principal.is_admin
 
     def has_premium(self, object_id: str) -> bool:
-        """True when premium flows of this owner may run."""
+        """Return whether premium flows of this owner may run."""
         principal = self.principals.get(object_id)
         return principal is None or principal.has_premium

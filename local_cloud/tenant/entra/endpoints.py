@@ -1,4 +1,4 @@
-"""Entra ID: what msal and azure-identity need to get tokens, unmodified."""
+"""Serve the parts of Entra ID that msal and azure-identity need, unmodified, to get tokens."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ EXCHANGE = "api://AzureADTokenExchange"
 
 
 def routes(_: Tenant) -> list[Route]:
-    """Discovery, tokens and device codes."""
+    """Return the routes for discovery, tokens and device codes."""
     return [
         Route("/common/discovery/instance", discover_instance),
         Route("/{tenant_id}/v2.0/.well-known/openid-configuration", openid_configuration),
@@ -37,7 +37,7 @@ def routes(_: Tenant) -> list[Route]:
 
 
 async def discover_instance(_: Request) -> Response:
-    """Which hosts are one cloud; msal asks before it trusts an authority."""
+    """Return the hosts of one cloud; msal requests them before it trusts an authority."""
     discovery = f"{_AUTHORITY}/common/v2.0/.well-known/openid-configuration"
     return JSONResponse(
         {
@@ -55,7 +55,7 @@ async def discover_instance(_: Request) -> Response:
 
 
 async def openid_configuration(request: Request) -> Response:
-    """Where the endpoints of a tenant are."""
+    """Return the endpoints of a tenant."""
     base = f"{_AUTHORITY}/{request.path_params['tenant_id']}"
     return JSONResponse(
         {
@@ -75,13 +75,13 @@ async def openid_configuration(request: Request) -> Response:
 
 
 async def public_keys(request: Request) -> Response:
-    """What applications verify their tokens with."""
+    """Return the keys with which applications verify their tokens."""
     tenant: Tenant = request.app.state.tenant
     return JSONResponse(tenant.tokens.public_keys())
 
 
 async def start_device_code(request: Request) -> Response:
-    """A device code; the directory's `device_code_user` is taken to have entered it at once."""
+    """Return a device code, which the directory's `device_code_user` enters at once."""
     form = await _read_form(request)
     code = secrets.token_urlsafe(16)
     _device_codes(request)[code] = (form.get("client_id", ""), form.get("scope", ""))
@@ -99,7 +99,10 @@ async def start_device_code(request: Request) -> Response:
 
 
 async def issue_token(request: Request) -> Response:
-    """Tokens for client_credentials, refresh_token, device_code and authorization_code grants."""
+    """Return tokens for the four grants of `grant_type`.
+
+    The grants are client_credentials, refresh_token, device_code and authorization_code.
+    """
     form = await _read_form(request)
     match form.get("grant_type"):
         case "client_credentials":
@@ -138,7 +141,7 @@ def _answer_application(request: Request, form: dict[str, str]) -> Response:
 
 
 def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> str:
-    """An app-only token for an application of the directory."""
+    """Return an app-only token for an application of the directory."""
     directory = tenant.part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         client_id = directory.principals[object_id].client_id
@@ -154,7 +157,7 @@ def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> st
 
 
 def issue_user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
-    """A token on behalf of a person."""
+    """Return a token on behalf of a person."""
     directory = tenant.part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         return tenant.tokens.issue_for_others(claims | {"azp": client_id, "scp": "user"})
@@ -191,7 +194,7 @@ def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
 
 
 def _answer_authorization_code(request: Request, form: dict[str, str]) -> Response:
-    """Of whoever was sent back with a code, for the application that they were sent to."""
+    """Return tokens of the person who was redirected with a code, for the same application."""
     tenant: Tenant = request.app.state.tenant
     directory = tenant.part(Directory)
     granted = tenant.part(Codes).redeem(form.get("code", ""))
@@ -205,7 +208,7 @@ def _answer_authorization_code(request: Request, form: dict[str, str]) -> Respon
 
 
 def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> bool:
-    """Whether a token for the exchange is of a managed identity that the application trusts."""
+    """Return whether an exchange token is from a managed identity that the application trusts."""
     try:
         caller = tenant.tokens.read(assertion)
     except ValueError:
@@ -242,7 +245,7 @@ def _answer_delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> R
 
 
 def parse_audience(scope: str) -> str:
-    """The audience that a scope asks for: `https://host//.default` keeps one of its slashes."""
+    """Return the audience of a scope; `https://host//.default` keeps one of its slashes."""
     for part in scope.split():
         if "://" in part or part.endswith("/.default"):
             return part.rpartition("/")[0]
@@ -260,7 +263,7 @@ def _device_codes(request: Request) -> dict[str, tuple[str, str]]:
 
 
 class _DeviceCodes:
-    """Device codes handed out and not yet redeemed: code → (client id, scope)."""
+    """The issued device codes that are not redeemed: code → (client id, scope)."""
 
     def __init__(self) -> None:
         self.pending: dict[str, tuple[str, str]] = {}

@@ -1,4 +1,4 @@
-"""Microsoft Graph: the one call that gives a principal an app role."""
+"""Serve the one request of Microsoft Graph that assigns an app role to a principal."""
 
 from collections.abc import Mapping
 from uuid import UUID, uuid4
@@ -24,7 +24,7 @@ def routes(_: Tenant) -> list[Route]:
 
 
 async def assign_app_role(request: Request) -> Response:
-    """Assign an app role; 400 unless the body names principal, resource and role by GUID."""
+    """Assign an app role; 400 unless the body has principal, resource and role as GUIDs."""
     require_token(request, f"https://{HOSTS[0]}")
     directory = request.app.state.tenant.part(Directory)
     principal = request.path_params["principal"]

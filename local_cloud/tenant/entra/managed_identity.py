@@ -1,4 +1,4 @@
-"""The managed identity endpoint of App Service (2019-08-01), on the loopback control port."""
+"""Serve the managed identity endpoint of App Service (2019-08-01) on the loopback control port."""
 
 import secrets
 import time
@@ -13,7 +13,7 @@ from local_cloud.tenant.entra.endpoints import issue_application_token
 
 
 async def issue_identity_token(request: Request) -> Response:
-    """A token for the app's managed identity; the header proves that the app asks."""
+    """Return a token for the app's managed identity; a header must contain the app's secret."""
     tenant: Tenant = request.app.state.tenant
     header = request.headers.get("X-IDENTITY-HEADER", "")
     if not secrets.compare_digest(header, request.app.state.identity_header):

@@ -1,7 +1,7 @@
-"""People sign in to an application of the directory: they choose an account, there is no password.
+"""Sign people in to an application of the directory; they choose an account without a password.
 
-The page is at Entra's address, behind the tunnel, and on the control port, for a browser that
-knows nothing of the tunnel.
+The page is at Entra's address behind the proxy, and on the control port for a browser without the
+proxy.
 """
 
 import secrets
@@ -27,7 +27,7 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a code stands for."""
+    """The sign-in that an authorization code represents."""
 
     object_id: str
     client_id: str
@@ -36,24 +36,24 @@ class Grant:
 
 
 class Codes:
-    """Codes handed out and not yet redeemed."""
+    """The issued authorization codes that are not redeemed."""
 
     def __init__(self) -> None:
         self._granted: dict[str, Grant] = {}
 
     def grant(self, grant: Grant) -> str:
-        """A code, good for one redemption."""
+        """Return a code that can be redeemed once."""
         code = secrets.token_urlsafe(24)
         self._granted[code] = grant
         return code
 
     def redeem(self, code: str) -> Grant | None:
-        """What it stood for, None if it was redeemed or never granted."""
+        """Return the sign-in of a code, or None if the code is unknown or already redeemed."""
         return self._granted.pop(code, None)
 
 
 def sign_in_routes(prefix: str = "") -> list[Route]:
-    """Where a browser is sent to sign in, and out."""
+    """Return the routes to which a browser is redirected to sign in and out."""
     return [
         Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/authorize", authorize),
         Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/logout", sign_out),
@@ -61,7 +61,7 @@ def sign_in_routes(prefix: str = "") -> list[Route]:
 
 
 async def sign_out(request: Request) -> Response:
-    """Return to an address that an application has registered; the local tenant has no session."""
+    """Redirect to an address that an application has registered; the tenant has no session."""
     target = request.query_params.get("post_logout_redirect_uri", "")
     clients = request.app.state.tenant.part(Directory).principals.values()
     if any(_is_registered(one, target) for one in clients):
@@ -70,7 +70,7 @@ async def sign_out(request: Request) -> Response:
 
 
 async def authorize(request: Request) -> Response:
-    """The accounts to choose from; with `account`, back to the application with a code."""
+    """Return the page of accounts; with `account`, redirect to the application with a code."""
     tenant: Tenant = request.app.state.tenant
     directory, asked = tenant.part(Directory), dict(request.query_params)
     client = directory.client(asked.get("client_id", ""))
@@ -92,7 +92,7 @@ async def authorize(request: Request) -> Response:
 
 
 def build_application_claims(directory: Directory, object_id: str, audience: str) -> dict[str, Any]:
-    """Claims of a token that an application of the directory takes (v2.0); none for any other."""
+    """Return claims (v2.0) for an application of the directory, and none for others."""
     client = directory.client(audience.removeprefix("api://"))
     if client is None:
         return {}
@@ -116,7 +116,7 @@ def _is_registered(client: SimulatedPrincipal, redirect_uri: str) -> bool:
 
 
 def _without_port(uri: str) -> str:
-    """A loopback address with any port is the same to Entra."""
+    """Return a loopback address without its port, which Entra ignores."""
     parts = urlsplit(uri)
     if parts.hostname in ("localhost", "127.0.0.1"):
         return parts._replace(netloc=parts.hostname).geturl()

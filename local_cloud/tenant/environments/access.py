@@ -1,4 +1,4 @@
-"""Who may use which operation of Power Platform: audiences, administrators, delegated calls."""
+"""Check who may use an operation of Power Platform: audiences, administrators, delegated calls."""
 
 import json
 
@@ -28,25 +28,25 @@ FLOW_AUDIENCES = (
 
 
 def find_tenant(request: Request) -> Tenant:
-    """The tenant that a request reached."""
+    """Return the tenant that a request reached."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
 
 def find_platform(request: Request) -> PowerPlatform:
-    """The Power Platform that a request reached."""
+    """Return the Power Platform that a request reached."""
     return find_tenant(request).part(PowerPlatform)
 
 
 def require_bap_caller(request: Request) -> SimulatedCaller:
-    """The caller of BAP or of the Power Apps service."""
+    """Return the caller of BAP or of the Power Apps service."""
     caller = require_token(request, BAP_AUDIENCE)
     _require_api_version(request)
     return caller
 
 
 def require_bap_admin(request: Request) -> SimulatedCaller:
-    """The caller of BAP, who must be a Power Platform administrator."""
+    """Return the caller of BAP, who must be a Power Platform administrator."""
     caller = require_bap_caller(request)
     if not find_tenant(request).part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
@@ -55,7 +55,10 @@ def require_bap_admin(request: Request) -> SimulatedCaller:
 
 
 def require_flow_caller(request: Request) -> SimulatedCaller:
-    """The caller of the flow service: audience, kind of token, and rights for the admin scope."""
+    """Return the caller of the flow service.
+
+    The audience, the kind of token, and the rights for the admin scope are checked.
+    """
     caller = require_token(request, *FLOW_AUDIENCES)
     _require_api_version(request)
     operation = f"flow_service.{request.scope['route'].name}"
@@ -68,14 +71,14 @@ def require_flow_caller(request: Request) -> SimulatedCaller:
 
 
 def is_admin_scope(request: Request) -> bool:
-    """True for the administrators' form of a path."""
+    """Return whether a path is that of an administrator's operation."""
     return "/scopes/admin/" in request.url.path.lower()
 
 
 def find_visible_environments(
     request: Request, caller: SimulatedCaller
 ) -> list[SimulatedEnvironment]:
-    """The environments that a caller is a member of, as makers' lists have them."""
+    """Return the environments of which a caller is a member, as in makers' lists."""
     everything = find_platform(request).environments.values()
     return [each for each in everything if caller.object_id.lower() in each.users]
 
@@ -83,7 +86,7 @@ def find_visible_environments(
 def find_environment(
     name: str, environments: list[SimulatedEnvironment]
 ) -> SimulatedEnvironment | None:
-    """An environment by its name or as `~default`; None for none."""
+    """Return an environment by its name or as `~default`, or None."""
     wanted = name.lower()
     is_wanted = (
         (lambda each: each.is_default)
@@ -94,7 +97,7 @@ def find_environment(
 
 
 def require_environment(request: Request) -> SimulatedEnvironment:
-    """The environment that a path names, as it is now; 403 for an unknown one, as for no rights."""
+    """Return the current environment of a path; 403 for an unknown one, as for missing rights."""
     platform = find_platform(request)
     name = request.path_params["environment"]
     environment = platform.environments.get(name) or platform.environments.get(name.lower())
@@ -106,7 +109,7 @@ def require_environment(request: Request) -> SimulatedEnvironment:
 
 
 def require_region(request: Request, environment: SimulatedEnvironment) -> None:
-    """Refuse what is not of the called host's region, or of a region that it cannot derive."""
+    """Reject an environment of another region than the host's, or of an unknown region."""
     host = request.headers["host"].partition(":")[0].lower()
     if host == flow_host(environment.location) or not host.endswith(GLOBAL_FLOW_HOST):
         return  # BAP's hosts answer for every region
@@ -120,9 +123,9 @@ def require_region(request: Request, environment: SimulatedEnvironment) -> None:
 
 
 def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEnvironment, Flow]:
-    """The flow that a path names, to be written: as it is. Reads lag behind it from now on.
+    """Return the current flow of a path for a write, and let reads lag from now on.
 
-    Refused to who may not edit it and comes as no administrator.
+    Callers who may not edit the flow and are no administrators are rejected.
     """
     environment = require_environment(request)
     name = _name(request)
@@ -134,7 +137,7 @@ def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEn
 def require_shown_flow(
     request: Request, caller: SimulatedCaller, name: str | None = None
 ) -> tuple[SimulatedEnvironment, Flow]:
-    """The flow of a name (by default the path's) as reads show it, to the same people."""
+    """Return the flow as reads show it, by default that of the path, to the same callers."""
     environment, now = require_environment(request), find_tenant(request).clock.now()
     name = name.lower() if name else _name(request)
     return environment, _require_flow(request, caller, environment.shown_flow(now, name=name), name)
@@ -156,7 +159,7 @@ def _require_flow(request: Request, caller: SimulatedCaller, flow: Flow | None, 
 def _require_editor(
     request: Request, caller: SimulatedCaller, flow: Flow | None, name: str
 ) -> None:
-    """By the roles that are: who may do what is known at once."""
+    """Check the current roles, because permissions do not lag."""
     environment = require_environment(request)
     if environment.org_host and caller.object_id.lower() not in environment.users:
         message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."
@@ -173,12 +176,12 @@ def _require_editor(
 
 
 def build_flow_not_found(name: str) -> SimulatedPlatformError:
-    """The flow service's answer to no flow."""
+    """Return the flow service's error for an unknown flow."""
     return SimulatedPlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
 
 
 def build_environment_denied(name: str) -> SimulatedPlatformError:
-    """The flow service's answer to no rights and to no environment alike."""
+    """Return the flow service's error for missing rights, and for an unknown environment."""
     message = f"Access to the environment '{name}' is denied."
     return SimulatedPlatformError(403, "EnvironmentAccessDenied", message)
 

@@ -1,4 +1,4 @@
-"""An environment: its flows, its Dataverse rows, its people, and the policy it is linked to."""
+"""An environment: its flows, its Dataverse rows, its people, and its policy."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ type Row = dict[str, Any]
 
 
 class LinkStatus(StrEnum):
-    """Values of an enterprise policy's `linkStatus` (platform.md#link-status)."""
+    """The values of an enterprise policy's `linkStatus` (platform.md#link-status)."""
 
     LINKING = "Linking"
     UNLINKING = "Unlinking"
@@ -51,7 +51,7 @@ class Operation:
     is_settled: bool = False
 
     def state(self, now: datetime) -> str:
-        """`NotStarted`, `Running`, `Succeeded` or `Failed`, at a moment."""
+        """Return `NotStarted`, `Running`, `Succeeded` or `Failed` at a time."""
         if now < self.starts:
             return "NotStarted"
         if now < self.ends:
@@ -131,25 +131,25 @@ class SimulatedEnvironment:
 
     @property
     def api_host(self) -> str:
-        """Host of `instanceApiUrl`, e.g. `contoso.api.crm4.dynamics.com`."""
+        """The host of `instanceApiUrl`, such as `contoso.api.crm4.dynamics.com`."""
         name, _, rest = (self.org_host or "").partition(".")
         return f"{name}.api.{rest}"
 
     def subscribe(self, flow: Flow) -> None:
-        """Register the webhook of a flow that is on, if it has a name: whoever had it loses it."""
+        """Register the webhook of a flow that is on, instead of a flow with the same name."""
         if name := flow.facts().subscription:
             self.subscriptions[name] = flow
 
     def unsubscribe(self, flow: Flow) -> None:
-        """Take the registration away that a flow names, whosever it is."""
+        """Remove the registration with the name of a flow, whichever flow has it."""
         self.subscriptions.pop(flow.facts().subscription, None)
 
     def table(self, entity_set: str) -> dict[str, Row]:
-        """The rows of a table by id."""
+        """Return the rows of a table by id."""
         return self.tables.setdefault(entity_set, {})
 
     def shown_flow(self, now: datetime, *, workflow_id: str = "", name: str = "") -> Flow | None:
-        """A flow as reads show it, by its Dataverse id or its name in the flow service."""
+        """Return a flow as reads show it, by its Dataverse id or its flow name, or None."""
         self.unseen_flows = [flow for flow in self.unseen_flows if not flow.past.is_over(now)]
         current = self.workflows.get(workflow_id) or self.flows.get(name)
         for flow in [*self.unseen_flows, *([current] if current else [])]:
@@ -161,16 +161,16 @@ class SimulatedEnvironment:
         return None
 
     def shown_flows(self, now: datetime) -> list[Flow]:
-        """All flows as lists show them, in the order of creation; deleted ones too."""
+        """Return all flows as lists show them, in the order of creation, with deleted ones."""
         shown = (flow.past.shown(flow, now, in_list=True) for flow in self.order)
         return [flow for flow in shown if flow is not None]
 
     def shown_row(self, entity_set: str, row_id: str, now: datetime) -> Row | None:
-        """A row as reads show it."""
+        """Return a row as reads show it, or None."""
         return self._find_shown_row(entity_set, row_id, now, in_list=False)
 
     def shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
-        """The rows of a table as lists show them."""
+        """Return the rows of a table as lists show them."""
         gone = {row_id for name, row_id in self.unseen_rows if name == entity_set}
         ids = dict.fromkeys([*self.table(entity_set), *sorted(gone)])
         shown = (self._find_shown_row(entity_set, row_id, now, in_list=True) for row_id in ids)
@@ -196,19 +196,19 @@ class SimulatedEnvironment:
         self.order.append(flow)
 
     def rename_flow(self, flow: Flow, name: str) -> None:
-        """Give a flow another name in the flow service; its Dataverse id stays."""
+        """Change a flow's name in the flow service; its Dataverse id stays."""
         del self.flows[flow.name]
         flow.name = name
         self.flows[name] = flow
 
     def remove_flow(self, flow: Flow) -> None:
-        """Delete a flow: it leaves Dataverse, and goes to the flow service's recycle bin."""
+        """Delete a flow: remove its row, and move it to the flow service's recycle bin."""
         flow.state = SimulatedFlowState.DELETED
         self.workflows.pop(flow.workflow_entity_id, None)
         self._leave_solutions(flow)
 
     def forget_flow(self, flow: Flow) -> None:
-        """Undo `add_flow`, for a create that is refused after all."""
+        """Revert `add_flow` after a create that was rejected later."""
         del self.flows[flow.name]
         del self.workflows[flow.workflow_entity_id]
         self.order.remove(flow)
@@ -224,16 +224,16 @@ class SimulatedEnvironment:
             del components[key]
 
     def restore_flow(self, flow: Flow) -> None:
-        """Take a flow out of the recycle bin; it is off."""
+        """Restore a flow from the recycle bin, off."""
         flow.state = SimulatedFlowState.STOPPED
         self.workflows[flow.workflow_entity_id] = flow
 
     def is_linked(self) -> bool:
-        """True when a customer's key is applied."""
+        """Whether a customer-managed key is applied."""
         return self.policy is not None and self.policy.status == LinkStatus.LINKED
 
     def is_migrating(self, now: datetime) -> bool:
-        """True from the start of a link until the last flow has moved: writes are refused."""
+        """Whether writes are rejected: from the start of a link until the last flow is migrated."""
         if self.operation and self.operation.state(now) in ("NotStarted", "Running"):
             return True
         return self.migration_ends is not None and now < self.migration_ends

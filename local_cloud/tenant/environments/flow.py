@@ -1,4 +1,4 @@
-"""A cloud flow as the tenant keeps it: one object behind flow service, Dataverse and URL."""
+"""A cloud flow of the tenant: one object for the flow service, Dataverse and the trigger URL."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ RUN_HISTORY = timedelta(days=28)
 
 
 class SimulatedFlowState(StrEnum):
-    """States as the flow service names them."""
+    """The states of a flow, as in the flow service."""
 
     STARTED = "Started"
     STOPPED = "Stopped"
@@ -32,7 +32,7 @@ class SimulatedFlowState(StrEnum):
 
 
 class SimulatedRole(StrEnum):
-    """Roles on a flow."""
+    """The roles on a flow."""
 
     OWNER = "Owner"
     CAN_EDIT = "CanEdit"
@@ -41,7 +41,7 @@ class SimulatedRole(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One run. Its status before `ends` is Running, after it `outcome`."""
+    """One run. Before `ends`, its status is Running; afterwards, it is `outcome`."""
 
     name: str
     started: datetime
@@ -56,13 +56,13 @@ class Run:
     actions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def status(self, now: datetime) -> str:
-        """`Running` or the outcome, at a moment."""
+        """Return `Running` or the outcome, at a time."""
         return "Running" if now < self.ends else self.outcome
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flow:
-    """A flow with everything that hangs on it."""
+    """A flow with all its data."""
 
     #: Name in the flow service; for most flows equal to the Dataverse id.
     name: str
@@ -128,17 +128,17 @@ class Flow:
     _facts: FlowFacts | None = None
 
     def facts(self) -> FlowFacts:
-        """What the platform reads from the definition; kept until the next save."""
+        """Return what the platform reads from the definition; cached until the next save."""
         if self._facts is None:
             self._facts = read_facts(self.properties())
         return self._facts
 
     def properties(self) -> dict[str, Any]:
-        """`definition` and `connectionReferences`, parsed anew."""
+        """Return `definition` and `connectionReferences`, parsed again."""
         return parse_client_data(self.client_data)
 
     def save(self, client_data: str) -> None:
-        """Replace the definition; InvalidDefinitionError leaves the flow as it was."""
+        """Replace the definition; raise `InvalidDefinitionError` if it is invalid."""
         try:
             facts = read_facts(parse_client_data(client_data))
         except (KeyError, TypeError, AttributeError) as error:
@@ -146,7 +146,7 @@ class Flow:
         self.client_data, self._facts = client_data, facts
 
     def as_it_is(self) -> "Flow":
-        """What reads go on showing while they lag; its runs are seen at once."""
+        """Return a copy that reads show while they lag; its runs are visible at once."""
         return replace(
             self,
             roles=dict(self.roles),
@@ -156,24 +156,24 @@ class Flow:
         )
 
     def touch(self, by: str, now: datetime) -> None:
-        """Note a change: who, when, and a new row version."""
+        """Record the person and the time of a change, and set a new row version."""
         self.modified, self.modified_by = now, by
         self.version += 1
 
     def role_of(self, object_id: str) -> SimulatedRole | None:
-        """A principal's role on the flow."""
+        """Return a principal's role on the flow, or None."""
         return SimulatedRole.OWNER if object_id == self.owner else self.roles.get(object_id)
 
     def may_be_edited_by(self, object_id: str) -> bool:
-        """True for the owner and for co-owners who may edit."""
+        """Return whether a principal is the owner or a co-owner who may edit."""
         return self.role_of(object_id) in (SimulatedRole.OWNER, SimulatedRole.CAN_EDIT)
 
     def is_protected(self, now: datetime) -> bool:
-        """True when the customer's key protects it."""
+        """Return whether the flow is on the customer-managed key."""
         return self.protected_since is not None and self.protected_since <= now
 
     def share(self, holder: str, role: SimulatedRole, rights: frozenset[str] | None = None) -> None:
-        """Give a holder a role; without rights given one by one those that stand for it."""
+        """Give a principal a role; without explicit rights, the role's rights are used."""
         if holder != self.owner:
             self.roles[holder] = role
             self.rights.pop(holder, None)
@@ -181,24 +181,27 @@ class Flow:
                 self.rights[holder] = rights
 
     def unshare(self, holder: str) -> bool:
-        """Take a holder's role away; False if it has none."""
+        """Remove a principal's role; return whether there was one."""
         self.rights.pop(holder, None)
         return self.roles.pop(holder, None) is not None
 
     def signature(self) -> str:
-        """`sig` of the trigger URL: of the key, the trigger and its path, so a save keeps it."""
+        """Return `sig` of the trigger URL.
+
+        It depends on the access key, the trigger and its path, so a save keeps it.
+        """
         facts = self.facts()
         signed = f"{self.workflow_id}/{facts.trigger_name}/{facts.relative_path}"
         digest = hmac.digest(self.access_key, signed.encode(), hashlib.sha256)
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def kept_runs(self, now: datetime) -> list[Run]:
-        """The runs that the platform still has, newest first."""
+        """Return the runs that the platform has kept, newest first."""
         kept = [run for run in self.runs if run.started >= now - RUN_HISTORY]
         return sorted(kept, key=lambda run: run.started, reverse=True)
 
     def add_run(self, run: Run) -> None:
-        """Add its newest run, and forget those that the platform has no more."""
+        """Add a new run, and remove the runs that the platform no longer keeps."""
         while self.runs and self.runs[0].started < run.started - RUN_HISTORY:
             self.runs.popleft()
         self.runs.append(run)

@@ -1,6 +1,6 @@
-"""What the platform itself reads from a flow's definition: its trigger, calls and connections.
+"""Read trigger, calls and connections from a flow's definition, as the platform does.
 
-Written apart from the product's own reader, so that one does not confirm the other's mistakes.
+This reader is independent of the app's, so that one does not repeat the mistakes of the other.
 """
 
 import json
@@ -32,7 +32,7 @@ _LIST_AS_ADMIN_V1 = "ListFlowsInEnvironment"
 
 
 class InvalidDefinitionError(ValueError):
-    """`clientdata` that the flow service would not save."""
+    """The flow service would reject this `clientdata`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class SimulatedConnectionUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFacts:
-    """A definition's facts."""
+    """The trigger, calls and connections of a definition."""
 
     trigger_name: str
     trigger_type: str
@@ -74,28 +74,29 @@ class FlowFacts:
 
     @property
     def has_callback_url(self) -> bool:
-        """True for triggers that outside systems call by URL."""
+        """Return whether external systems can call the trigger by URL."""
         return self.trigger_type == "Request" and self.trigger_kind in URL_KINDS
 
     @property
     def is_http(self) -> bool:
-        """True for the trigger "When an HTTP request is received"."""
+        """Return whether the trigger is *When an HTTP request is received*."""
         return self.trigger_type == "Request" and self.trigger_kind == "Http"
 
     @property
     def is_premium(self) -> bool:
-        """True when the flow needs a premium licence: HTTP in or out."""
+        """Return whether the flow needs a premium licence: HTTP trigger or action."""
         return self.is_http or self.has_http_action
 
     @property
     def is_power_apps_v1(self) -> bool:
-        """True for the first Power Apps trigger."""
+        """Return whether the trigger is the first Power Apps trigger."""
         return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
 
     def never_migrates(self, *, in_solution: bool) -> bool:
-        """True for the categories that a customer's key leaves behind, their parents not counted.
+        """Return whether the flow stays on Microsoft's key for a reason of its own.
 
-        The one list of them here (platform.md#flows-that-stay).
+        Parents of such flows are not included. This is the only list of the reasons here
+        (platform.md#flows-that-stay).
         """
         return (
             self.is_http
@@ -106,7 +107,7 @@ class FlowFacts:
 
 
 def parse_client_data(text: str) -> dict[str, Any]:
-    """`properties` of a `clientdata`; InvalidDefinitionError for what is none."""
+    """Return the `properties` of a `clientdata`; raise `InvalidDefinitionError`."""
     try:
         properties = json.loads(text)["properties"]
         definition = properties["definition"]
@@ -120,7 +121,7 @@ def parse_client_data(text: str) -> dict[str, Any]:
 
 
 def read_facts(properties: dict[str, Any]) -> FlowFacts:
-    """The facts of a flow from its `properties` (definition and connection references)."""
+    """Return the facts of a flow from its `properties` (definition and connection references)."""
     definition = properties["definition"]
     name, trigger = next(iter(definition["triggers"].items()))
     inputs = _mapping(trigger.get("inputs"))
@@ -156,7 +157,7 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
 
 
 def _id_or_nothing(name: object) -> str:
-    """A registration's name, unless it is that of a custom action."""
+    """Return the name of a subscription, unless it is that of a custom action."""
     try:
         return str(UUID(str(name)))
     except ValueError:
@@ -164,7 +165,7 @@ def _id_or_nothing(name: object) -> str:
 
 
 def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every action with its name, those inside scopes, branches and loops too."""
+    """Yield every action with its name, also inside scopes, branches and loops."""
     stack = [actions]
     while stack:
         for name, action in stack.pop().items():
@@ -175,7 +176,7 @@ def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _operation(step: dict[str, Any]) -> str:
-    """A step's connector operation; older definitions name it in their metadata only."""
+    """Return an action's connector operation; older definitions have it only in their metadata."""
     inputs = _mapping(step.get("inputs"))
     system = _mapping(_mapping(step.get("metadata")).get("flowSystemMetadata"))
     found = inputs.get("operationId") or _mapping(inputs.get("host")).get("operationId")

@@ -1,9 +1,7 @@
-"""What a customer's key does to an environment's flows.
+"""Apply the effects of a customer-managed key on an environment's flows.
 
-Nothing here runs in the background: each flow gets the moment at which it is protected, and whoever
-asks compares it with the clock.
-
-See platform.md#flows-that-stay, #migrated-ids, #stopped-originals.
+Nothing runs in the background: each flow has the time from which it is on the key, which readers
+compare with the clock. See platform.md#flows-that-stay, #migrated-ids, #stopped-originals.
 """
 
 from collections import defaultdict
@@ -18,14 +16,14 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 
 def stays_by_itself(flow: Flow) -> bool:
-    """True for the categories that never migrate, their parents not counted."""
+    """Return whether a flow never migrates for a reason of its own, not because of a child."""
     return flow.is_held_back or flow.facts().never_migrates(in_solution=flow.is_in_solution)
 
 
 def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumptions) -> set[str]:
-    """Dataverse ids of the flows that cannot migrate: those above, and all their parents.
+    """Return the Dataverse ids of flows that cannot migrate, with all their parents.
 
-    A flow that is under the customer's key holds nobody back.
+    A flow on the customer-managed key keeps no parent on Microsoft's key.
     """
     flows = [
         flow
@@ -51,7 +49,7 @@ def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumpt
 def settle_operation(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> None:
-    """Let an operation that has ended take effect, as of the moment it ended."""
+    """Apply the effect of an operation that has ended, at the time of its end."""
     operation = environment.operation
     if operation is None or operation.is_settled or now < operation.ends:
         return
@@ -75,7 +73,7 @@ def settle_operation(
 def start_migration(
     platform: PowerPlatform, environment: SimulatedEnvironment, linked: datetime, seconds: float
 ) -> None:
-    """Give each flow that can migrate its moment, spread evenly over the migration's length."""
+    """Set the times at which flows migrate, spread evenly over the duration of the migration."""
     stay = list_held_back_flows(environment, platform.assumptions)
     moving = [
         flow
@@ -96,7 +94,7 @@ def start_migration(
 def release_after(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> Iterator[None]:
-    """Let the flows move that what is done inside no longer holds back, with their parents."""
+    """Migrate flows whose last reason to stay was removed inside the block, with their parents."""
     has_key = environment.migration_ends is not None and now >= environment.migration_ends
     if not has_key or not platform.assumptions.edited_flows_migrate:
         yield
@@ -118,10 +116,10 @@ def _return_to_microsoft(environment: SimulatedEnvironment) -> None:
 def report(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime, *, only_stuck: bool
 ) -> list[Flow]:
-    """Flows on Microsoft's key; `only_stuck`: without those that still migrate by themselves.
+    """Return flows on Microsoft's key; with `only_stuck`, only those that cannot migrate.
 
-    Before a policy is applied the latter is what *would* stay. Afterwards an edited flow may be on
-    the first list alone: nothing holds it back, and it has not moved.
+    Before a policy is applied, the latter are those that would stay. Afterwards, only the whole
+    list has an edited flow that has no reason to stay and has not migrated.
     """
     assumptions = platform.assumptions
     listed = [

@@ -1,4 +1,4 @@
-"""All environments of the tenant, and the indexes by which its hosts find them."""
+"""All environments of the tenant, with the indexes by which hosts find them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,18 +17,18 @@ _REGION_OF_FLOW = {"europe": "emea", "uk": "unitedkingdom", "uae": "unitedarabem
 
 
 def environment_host(environment_id: str) -> str:
-    """Host of an environment's own Power Platform API (platform.md#environment-host)."""
+    """Return the host of an environment's own Power Platform API (platform.md#environment-host)."""
     compact = environment_id.lower().replace("-", "")
     return f"{compact[:-2]}.{compact[-2:]}.environment.api.powerplatform.com"
 
 
 def flow_host(location: str) -> str:
-    """Host of the flow service for the environments of a geography."""
+    """Return the host of the flow service for the environments of a geography."""
     return f"{_REGION_OF_FLOW.get(location, location)}.{GLOBAL_FLOW_HOST}"
 
 
 def runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
-    """The services' addresses in an environment's own region, as each of them writes them."""
+    """Return the addresses of services in an environment's region, in each service's format."""
     region = environment.location
     return {
         "microsoft.BusinessAppPlatform": f"https://{region}.api.bap.microsoft.com",
@@ -39,7 +39,7 @@ def runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
 
 @dataclass(slots=True)
 class PowerPlatform:
-    """State of BAP, of the flow service and of Dataverse."""
+    """The state of BAP, of the flow service and of Dataverse."""
 
     assumptions: Assumptions = field(default_factory=Assumptions)
     environments: dict[str, SimulatedEnvironment] = field(default_factory=dict)
@@ -56,11 +56,11 @@ class PowerPlatform:
             self._by_org_host[environment.api_host.lower()] = environment
 
     def environment_of_host(self, host: str) -> SimulatedEnvironment | None:
-        """The environment whose Dataverse a host is."""
+        """Return the environment of a Dataverse host, or None."""
         return self._by_org_host.get(host.lower())
 
     def register(self, environment: SimulatedEnvironment, flow: Flow) -> None:
-        """Let calls to the flow's URL find it; again after its internal id changed."""
+        """Register a flow by the id in its trigger URL; repeat this after the id has changed."""
         self._by_workflow_id[flow.workflow_id] = (environment, flow)
 
     def add_flow(self, environment: SimulatedEnvironment, flow: Flow) -> None:
@@ -69,13 +69,13 @@ class PowerPlatform:
         self.register(environment, flow)
 
     def called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
-        """The environment and flow of an internal workflow id; deleted flows are found too."""
+        """Return environment and flow of a trigger URL's id, also of a deleted flow, or None."""
         return self._by_workflow_id.get(workflow_id.lower())
 
     def let_reads_lag(
         self, environment: SimulatedEnvironment, flow: Flow, now: datetime, *, is_new: bool = False
     ) -> None:
-        """Let reads go on showing a flow as it is, which is about to be written or just made."""
+        """Let reads show the present state of a flow for the time of the lag."""
         if lag := draw_lag(self.assumptions, self._lags, now):
             flow.past.keep(None if is_new else flow.as_it_is(), lag)
             if flow not in environment.unseen_flows:
@@ -84,7 +84,7 @@ class PowerPlatform:
     def let_row_lag(
         self, environment: SimulatedEnvironment, entity_set: str, row_id: str, now: datetime
     ) -> None:
-        """Let reads go on showing a row as it is, or that it is not there."""
+        """Let reads show the present state of a row, or its absence, for the time of the lag."""
         if lag := draw_lag(self.assumptions, self._lags, now):
             row = environment.table(entity_set).get(row_id)
             past = environment.unseen_rows.setdefault((entity_set, row_id), Past())

@@ -1,4 +1,4 @@
-"""Membership of flows in solutions: Dataverse and the flow service both give it."""
+"""Add flows to solutions, for Dataverse and for the flow service."""
 
 from typing import Any
 from uuid import uuid4
@@ -11,7 +11,7 @@ WORKFLOW_COMPONENT = 29
 
 
 def add_to_solution(environment: SimulatedEnvironment, flow: Flow, solution: Row) -> str:
-    """Put a flow into a solution; the id of the component row, also when it is there already."""
+    """Add a flow to a solution; return the id of the component row, also if it is already there."""
     flow.solutions.add(solution["uniquename"])
     flow.is_in_solution = True
     components = environment.table("solutioncomponents")

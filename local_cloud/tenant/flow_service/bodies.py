@@ -1,4 +1,4 @@
-"""Flows, runs and connections as the flow service writes them in JSON.
+"""Build the flow service's JSON of flows, runs and connections.
 
 See platform.md#flow-lists, #flow-runs.
 """
@@ -25,7 +25,7 @@ _APIS = "/providers/Microsoft.PowerApps/apis"
 def build_lean_item(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow
 ) -> dict[str, Any]:
-    """A flow as administrators' lists have it: no definition, an empty summary."""
+    """Return a flow for an administrator's list, with an empty summary and no definition."""
     properties: dict[str, Any] = {
         "apiId": f"{_APIS}/shared_logicflows",
         "displayName": flow.display_name,
@@ -61,7 +61,7 @@ def build_lean_item(
 def build_full_body(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow
 ) -> dict[str, Any]:
-    """A flow with its definition."""
+    """Return a flow with its definition."""
     body = build_lean_item(tenant, environment, flow)
     saved, facts = flow.properties(), flow.facts()
     if tenant.part(PowerPlatform).assumptions.flow_service_shows_runtime_shape:
@@ -100,9 +100,9 @@ def build_full_body(
 
 
 def license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
-    """What a flow is told to run on: its owner's licence, or none any more.
+    """Return the licence with which a flow runs: its owner's, or none.
 
-    See platform.md#flow-licence; the names are assumed.
+    See platform.md#flow-licence; the names of members are assumed.
     """
     has_premium = tenant.part(Directory).has_premium(flow.owner)
     name = {"flowLicenseName": "PowerAutomatePremium"} if has_premium else {}
@@ -126,7 +126,7 @@ def _build_connection(key: str, reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def api_definition(reference: dict[str, Any]) -> dict[str, Any]:
-    """The connector behind a connection reference, as `$expand` brings it, in brief."""
+    """Return a short form of the connector of a connection reference, as `$expand` does."""
     return {
         "name": reference["id"].rpartition("/")[2],
         "id": reference["id"],
@@ -136,7 +136,7 @@ def api_definition(reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def client_data_of(properties: dict[str, Any]) -> str:
-    """`clientdata` from the `properties` of a flow service call; PlatformError 400 for none."""
+    """Return the `clientdata` of a request's `properties`; raise PlatformError 400."""
     references = {}
     for key, reference in (properties.get("connectionReferences") or {}).items():
         connection: dict[str, Any] = {"name": reference.get("connectionName", "")}
@@ -159,7 +159,7 @@ def client_data_of(properties: dict[str, Any]) -> str:
 def run_body(
     environment: SimulatedEnvironment, flow: Flow, run: Run, tenant: Tenant
 ) -> dict[str, Any]:
-    """A run as run lists have it."""
+    """Return a run for a list of runs."""
     now = tenant.clock.now()
     status = run.status(now)
     properties: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Environments as the flow service writes them, for their makers."""
+"""Serve the flow service's environments for makers."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from local_cloud.tenant.flow_service.bodies import PROVIDER
 
 
 async def list_environments(request: Request) -> Response:
-    """The environments that the caller is a member of."""
+    """Return the environments of which the caller is a member."""
     mine = find_visible_environments(request, require_flow_caller(request))
     size = parse_top(request, find_platform(request).assumptions.environment_page)
     chosen, next_link = page(request, mine, size)
@@ -30,7 +30,7 @@ async def list_environments(request: Request) -> Response:
 
 
 async def get_environment(request: Request) -> Response:
-    """One of them; `~default` is the tenant's own."""
+    """Return one of these environments; `~default` is the tenant's default environment."""
     name = request.path_params["environment"]
     mine = find_visible_environments(request, require_flow_caller(request))
     environment = find_environment(name, mine)

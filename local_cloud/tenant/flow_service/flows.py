@@ -70,7 +70,7 @@ _BATCH = 20
 
 
 async def get_flow(request: Request) -> Response:
-    """A flow with its definition."""
+    """Return a flow with its definition."""
     caller = require_flow_caller(request)
     environment, flow = require_shown_flow(request, caller)
     assumptions = find_platform(request).assumptions
@@ -97,7 +97,7 @@ def _parse_expand(request: Request) -> set[str]:
 
 
 async def create_flow(request: Request) -> Response:
-    """Create a flow that the caller owns. Not repeatable: each call makes another one."""
+    """Create a flow that the caller owns; each repeated request creates another one."""
     caller = require_flow_caller(request)
     tenant, environment = find_tenant(request), require_environment(request)
     properties = (await request.json())["properties"]
@@ -128,7 +128,7 @@ async def create_flow(request: Request) -> Response:
 
 
 def _start_if_licensed(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """A flow that needs a licence its owner lacks is saved, and stays off.
+    """Turn a new flow on, unless its owner lacks the required licence.
 
     See platform.md#premium-licences.
     """
@@ -145,7 +145,7 @@ def _goes_into_solution(environment: SimulatedEnvironment) -> bool:
 
 
 def _logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
-    """Connector → logical name of a connection reference of it."""
+    """Return the logical name of a connection reference by its connector."""
     return {
         str(row["connectorid"]).rpartition("/")[2]: row["connectionreferencelogicalname"]
         for row in environment.table("connectionreferences").values()
@@ -173,7 +173,7 @@ async def update_flow(request: Request) -> Response:
 def _save(
     request: Request, environment: SimulatedEnvironment, flow: Flow, caller: str, client_data: str
 ) -> None:
-    """Replace the definition; a solution flow's has to be in the newer shape.
+    """Replace the definition; a flow in a solution must have the newer connector format.
 
     See platform.md#connector-shapes.
     """
@@ -196,7 +196,7 @@ async def delete_flow(request: Request) -> Response:
 
 
 async def restore_flow(request: Request) -> Response:
-    """Take a flow out of the recycle bin, off."""
+    """Restore a flow from the recycle bin, off."""
     caller, now = require_flow_caller(request), find_tenant(request).clock.now()
     environment = require_environment(request)
     flow = environment.flows.get(request.path_params["flow"].lower())
@@ -210,7 +210,7 @@ async def restore_flow(request: Request) -> Response:
 
 
 async def start_flow(request: Request) -> Response:
-    """Turn a flow on, as the caller."""
+    """Turn a flow on as the caller."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     require_published(flow)
@@ -226,9 +226,9 @@ async def stop_flow(request: Request) -> Response:
 
 
 async def move_into_solution(request: Request) -> Response:
-    """`migrateFlows`: put flows into a solution, the default one if none is named.
+    """Serve `migrateFlows`: add flows to a solution, by default to the default solution.
 
-    For administrators up to twenty a call; for makers those that they may edit
+    An administrator may add up to twenty flows per request, a maker those that the maker may edit
     (platform.md#move-into-solution).
     """
     caller = require_flow_caller(request)

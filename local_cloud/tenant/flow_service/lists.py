@@ -1,4 +1,4 @@
-"""Lists of the flow service: flows, and which of them Microsoft's key protects.
+"""Serve the flow service's lists: all flows, and those on Microsoft's key.
 
 See platform.md#microsoft-key-list, #flow-lists.
 """
@@ -25,7 +25,7 @@ from local_cloud.tenant.flows.trigger_urls import callback
 
 
 async def list_flows(request: Request) -> Response:
-    """The flows of an environment, lean, for an administrator; those of solutions if asked for."""
+    """Return an environment's flows for an administrator, on request with those in solutions."""
     require_flow_caller(request)
     environment = require_environment(request)
     included = _split_words(request, "include", "softDeletedFlows", "includeSolutionCloudFlows")
@@ -41,10 +41,10 @@ async def list_flows(request: Request) -> Response:
 
 
 async def list_own_flows(request: Request) -> Response:
-    """The caller's flows, in the makers' form; those of solutions if asked for.
+    """Return the caller's flows in the makers' format, on request with those in solutions.
 
-    Without `$filter` those that are the caller's own, `search('personal')`: of these the ones that
-    are shared with nobody, `search('team')`: what is shared, by the caller or with it.
+    Without `$filter`, these are the caller's own flows; with `search('personal')`, those of them
+    that are not shared; with `search('team')`, those that are shared by or with the caller.
     """
     caller = require_flow_caller(request)
     environment, tenant = require_environment(request), find_tenant(request)
@@ -81,7 +81,7 @@ def _search(text: str) -> Callable[[Flow, str], bool]:
 
 
 def _split_words(request: Request, option: str, *known: str) -> set[str]:
-    """The words of an option, such as `include`, of which none may be unknown."""
+    """Return the words of an option such as `include`; an unknown word is rejected."""
     words = set(filter(None, request.query_params.get(option, "").split(",")))
     if unknown := words - set(known):
         message = f"The query option '{option}' has the invalid value '{min(unknown)}'."
@@ -90,7 +90,7 @@ def _split_words(request: Request, option: str, *known: str) -> set[str]:
 
 
 async def list_flows_on_microsoft_key(request: Request) -> Response:
-    """`nonCmkMigratedFlows`: flows on Microsoft's key; with `exclude`, those that stay there."""
+    """Serve `nonCmkMigratedFlows`: flows on Microsoft's key; with `exclude`, those that stay."""
     require_flow_caller(request)
     environment, platform = require_environment(request), find_platform(request)
     excluded = _split_words(request, "exclude", "cmkMigrationSupportedFlows")
@@ -104,7 +104,7 @@ async def list_flows_on_microsoft_key(request: Request) -> Response:
 
 
 async def list_http_action_flows(request: Request) -> Response:
-    """Flows with an HTTP action, for their firewalls' sake."""
+    """Return the flows with an HTTP action, whose firewalls may need a change."""
     require_flow_caller(request)
     environment = require_environment(request)
     flows = [
@@ -114,7 +114,7 @@ async def list_http_action_flows(request: Request) -> Response:
 
 
 async def list_migrating_url_flows(request: Request) -> Response:
-    """Flows whose trigger URL is still on the old hosts."""
+    """Return the flows whose trigger URL has an old host."""
     require_flow_caller(request)
     environment = require_environment(request)
     flows = [
@@ -127,7 +127,7 @@ async def list_migrating_url_flows(request: Request) -> Response:
 
 
 async def read_cmk_status(request: Request) -> Response:
-    """How far the environment's flows are; the body is not published (assumed)."""
+    """Return the state of the environment's migration; the body is not published (assumed)."""
     require_flow_caller(request)
     environment, now = require_environment(request), find_tenant(request).clock.now()
     if environment.migration_ends is None:

@@ -1,8 +1,7 @@
-"""Flows as files: packages, which BAP makes and a blob store hands out, and ARM templates.
+"""Export flows as packages, which BAP creates and a blob store serves, and as ARM templates.
 
-The store's address of a package carries a signature; a token beside it is refused.
-
-See platform.md#flow-exports.
+The address of a package has a signature, and the store rejects a token beside it. See
+platform.md#flow-exports.
 """
 
 import base64
@@ -38,13 +37,13 @@ _TEMPLATE = "https://schema.management.azure.com/schemas/2015-01-01/deploymentTe
 
 @dataclass(slots=True)
 class Packages:
-    """Packages that were made: name → signature and content."""
+    """The created packages: name → signature and content."""
 
     made: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 def bap_routes() -> list[Route]:
-    """What BAP and its blob store serve of packages."""
+    """Return the routes of packages in BAP and its blob store."""
     return [
         AnyCaseRoute(
             f"{_ENVIRONMENT}/listPackageResources", list_package_resources, methods=["POST"]
@@ -55,7 +54,7 @@ def bap_routes() -> list[Route]:
 
 
 async def list_package_resources(request: Request) -> Response:
-    """What a package of a flow would hold: the flow, its connectors and its connections."""
+    """Return the resources of a flow's package: the flow, its connectors and its connections."""
     _, flow = await _find_named_flow(request, "baseResourceIds")
     root = f"/providers/{_FLOW}/{flow.name}"
     parts = _dependencies(flow)
@@ -71,7 +70,7 @@ async def list_package_resources(request: Request) -> Response:
 
 
 async def export_package(request: Request) -> Response:
-    """Make a package, and tell where it lies."""
+    """Create a package, and return its address."""
     environment, flow = await _find_named_flow(request, "includedResourceIds")
     details = (await request.json()).get("details") or {}
     content = BytesIO()
@@ -94,7 +93,7 @@ async def export_package(request: Request) -> Response:
 
 
 async def get_package(request: Request) -> Response:
-    """A package, for whoever has its signed address."""
+    """Return a package to any caller with its signed address."""
     made = find_tenant(request).part(Packages).made.get(request.path_params["name"])
     if made is None:
         raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
@@ -106,7 +105,7 @@ async def get_package(request: Request) -> Response:
 
 
 async def export_to_arm_template(request: Request) -> Response:
-    """A flow as a template of a Logic App."""
+    """Return a flow as a template of a Logic App."""
     _, flow = require_shown_flow(request, require_flow_caller(request))
     workflow = {
         "type": "Microsoft.Logic/workflows",
@@ -130,14 +129,14 @@ async def export_to_arm_template(request: Request) -> Response:
 
 
 async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
-    """The one flow that a call is about, if the caller may edit it."""
+    """Return the one flow of a request, if the caller may edit it."""
     caller = require_bap_caller(request)
     [resource] = (await request.json())[member]
     return require_shown_flow(request, caller, str(resource).rpartition("/")[2])
 
 
 def _dependencies(flow: Flow) -> dict[str, str]:
-    """Ids of the connectors and connections that a flow names, each with its type."""
+    """Return the ids of the connectors and connections of a flow, each with its type."""
     parts: dict[str, str] = {}
     for reference in (flow.properties().get("connectionReferences") or {}).values():
         api = f"/providers/Microsoft.PowerApps/apis/{reference['api']['name']}"
@@ -161,5 +160,5 @@ def _resource(resource_id: str, kind: str, name: str, hierarchy: str) -> dict[st
 
 
 def _build_resource_key(resource_id: str) -> str:
-    """The name of a resource within a package: its id in capitals, in base64."""
+    """Return the name of a resource in the package: its id in upper case, in base64."""
     return base64.b64encode(resource_id.upper().encode()).decode()

@@ -1,9 +1,7 @@
-"""The flow service (Microsoft.ProcessSimple): which path leads to which operation.
+"""Map the paths of the flow service (Microsoft.ProcessSimple) to operations.
 
-Most operations exist twice, for administrators (`scopes/admin`) and for makers. The routes of the
-former are named `admin_…`.
-
-See platform.md#flow-service.
+Most operations exist twice: for administrators (`scopes/admin`), with the route name `admin_…`, and
+for makers. See platform.md#flow-service.
 """
 
 from collections.abc import Awaitable, Callable
@@ -82,7 +80,7 @@ _ADMINS: tuple[tuple[str, str, Endpoint], ...] = (
 
 
 def routes(_: Tenant) -> list[Route]:
-    """All operations."""
+    """Return the routes of all operations."""
     table = [(method, _ADMIN + path, endpoint, True) for method, path, endpoint in _ADMINS]
     for method, path, endpoint in _BOTH:
         table.append((method, f"{_ADMIN}/flows/{{flow}}{path}", endpoint, True))

@@ -1,4 +1,4 @@
-"""Runs of a flow (platform.md#flow-runs)."""
+"""Serve the runs of a flow (platform.md#flow-runs)."""
 
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from local_cloud.tenant.flows.runtime import Start, start_run
 
 
 async def list_runs(request: Request) -> Response:
-    """Runs, newest first. Those before a flow moved under the customer's key are gone."""
+    """Return runs, newest first, without those before the flow's migration to the key."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     tenant = find_tenant(request)
     now = tenant.clock.now()
@@ -44,7 +44,7 @@ def _filterable(run: Run, now: datetime) -> dict[str, str]:
 
 
 async def get_run(request: Request) -> Response:
-    """One run, with its actions when `$expand` asks for them."""
+    """Return one run, on request (`$expand`) with its actions."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
     body = run_body(environment, flow, run, find_tenant(request))
@@ -59,7 +59,7 @@ async def get_run(request: Request) -> Response:
 
 
 async def cancel_run(request: Request) -> Response:
-    """End a run that is still going."""
+    """Cancel a run that is in progress."""
     _, flow = require_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
     now = find_tenant(request).clock.now()
@@ -69,7 +69,7 @@ async def cancel_run(request: Request) -> Response:
 
 
 async def resubmit_run(request: Request) -> Response:
-    """Start a flow once more with what started one of its runs; also while it is off.
+    """Start a flow again with the trigger data of one of its runs, even while it is off.
 
     See platform.md#turning-off.
     """

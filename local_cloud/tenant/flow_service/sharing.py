@@ -1,4 +1,4 @@
-"""Who may do what with a flow: permissions, callback URLs, access keys.
+"""Serve permissions, callback URLs and access keys of a flow.
 
 See platform.md#flow-permissions, #trigger-url-read.
 """
@@ -31,7 +31,7 @@ _MORE_THAN = {
 
 
 async def list_permissions(request: Request) -> Response:
-    """Owner and co-owners of a flow."""
+    """Return the owner and the co-owners of a flow."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     directory = find_tenant(request).part(Directory)
     holders = {flow.owner: SimulatedRole.OWNER} | flow.roles
@@ -62,7 +62,7 @@ def _permission(
 
 
 async def modify_permissions(request: Request) -> Response:
-    """Add or take away co-owners. The owner's role is not given this way."""
+    """Add or remove co-owners; this operation cannot assign the role of the owner."""
     _, flow = require_flow(request, require_flow_caller(request))
     body = await request.json()
     for put in body.get("put") or []:
@@ -91,7 +91,7 @@ def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
 
 
 async def list_triggers(request: Request) -> Response:
-    """The flow's triggers by name."""
+    """Return the flow's triggers by name."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     name = flow.facts().trigger_name
     path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/triggers/{name}"
@@ -100,7 +100,7 @@ async def list_triggers(request: Request) -> Response:
 
 
 async def list_callback_url(request: Request) -> Response:
-    """The trigger URL, with its signature, for triggers that have one."""
+    """Return the trigger URL with its signature; raise PlatformError if the trigger has none."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     facts = flow.facts()
     trigger = request.path_params["trigger"]
@@ -120,7 +120,7 @@ async def list_callback_url(request: Request) -> Response:
 
 
 async def regenerate_access_key(request: Request) -> Response:
-    """A new key: every URL signed with the old one is dead."""
+    """Create a new access key, which invalidates every URL with a signature of the old key."""
     _, flow = require_flow(request, require_flow_caller(request))
     flow.access_key = secrets.token_bytes(32)
     return Response(status_code=200)

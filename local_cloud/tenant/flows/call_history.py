@@ -1,4 +1,4 @@
-"""A book of every time a flow was called or started, for the traffic's own accounts."""
+"""Record every call and start of a flow, to check the demo's traffic."""
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from local_cloud.tenant.environments.flow import Run
 
 
 class RunStartKind(StrEnum):
-    """What started a run."""
+    """The cause of a run."""
 
     #: A call of the trigger URL.
     URL = "url"
@@ -25,7 +25,7 @@ class RunStartKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHistoryEntry:
-    """One call. It was accepted if it has a run."""
+    """One call; it was accepted if it has a run."""
 
     at: datetime
     cause: RunStartKind
@@ -51,7 +51,7 @@ class CallHistory:
     entries: list[CallHistoryEntry] = field(default_factory=list)
 
     def to_json(self, since: int, now: datetime) -> list[dict[str, Any]]:
-        """Entries from a place on; the run as its name and its status now."""
+        """Return the entries from a position on, with each run's name and current status."""
         return [_entry(entry, now) for entry in self.entries[since:]]
 
 
@@ -75,7 +75,7 @@ def _entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
 
 
 def run_json(run: Run, now: datetime) -> dict[str, Any]:
-    """A run, for the control API."""
+    """Return a run for the control API."""
     body = asdict(run) | {"status": run.status(now)}
     del body["trigger_outputs"]  # holds what a caller sent
     return body | {"started": format_time(run.started), "ends": format_time(run.ends)}

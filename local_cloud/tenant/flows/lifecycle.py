@@ -1,6 +1,7 @@
-"""Creating, saving, turning on and off, deleting: the rules that hold whichever API asks.
+"""Create, save, turn on, turn off and delete flows, with the same rules for every API.
 
-Refusals are the flow service's own (PlatformError). Dataverse wraps them (dataverse/workflows.py).
+The errors are the flow service's own (PlatformError). Dataverse wraps them
+(dataverse/workflows.py).
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from local_cloud.tenant.flows.self_starting import replay_backlog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFlow:
-    """What a create call asks for."""
+    """The data of a create request."""
 
     display_name: str
     client_data: str
@@ -39,7 +40,7 @@ class NewFlow:
 
 
 def require_writable(tenant: Tenant, environment: SimulatedEnvironment) -> None:
-    """Refuse while the environment's flows migrate (platform.md#blocked-writes)."""
+    """Reject a write while the environment's flows migrate (platform.md#blocked-writes)."""
     assumptions = tenant.part(PowerPlatform).assumptions
     if environment.is_migrating(tenant.clock.now()):
         raise SimulatedPlatformError(
@@ -51,7 +52,10 @@ def require_writable(tenant: Tenant, environment: SimulatedEnvironment) -> None:
 
 
 def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> Flow:
-    """Add a flow, off. In a linked environment it is born under the customer's key."""
+    """Add a flow, off.
+
+    In a linked environment, it is on the customer-managed key from the start.
+    """
     platform, now = tenant.part(PowerPlatform), tenant.clock.now()
     require_writable(tenant, environment)
     if not new.is_in_solution:
@@ -82,7 +86,7 @@ def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> F
 
 
 def save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
-    """Replace a flow's definition; environment variables are read anew.
+    """Replace a flow's definition and read environment variables again.
 
     See platform.md#stale-variables.
     """
@@ -105,7 +109,7 @@ def _save(environment: SimulatedEnvironment, flow: Flow, client_data: str) -> No
 
 
 def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Take the environment variables' present values into the flow."""
+    """Store the current values of the environment variables in the flow."""
     values = current_variables(environment)
     flow.saved_variables = {
         parameter: values[schema]
@@ -115,7 +119,7 @@ def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
 
 
 def current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
-    """Schema name → value (or default) of each environment variable."""
+    """Return the value or default of each environment variable by its schema name."""
     definitions = environment.table("environmentvariabledefinitions")
     values = {
         row["schemaname"]: row["defaultvalue"]
@@ -130,7 +134,7 @@ def current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
 
 
 def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activator: str) -> None:
-    """Start a flow for a person or application (object id), if all it needs may be used."""
+    """Turn a flow on as a person or application (object id) who may use its items."""
     require_writable(tenant, environment)
     platform = tenant.part(PowerPlatform)
     if flow.state == SimulatedFlowState.STARTED:
@@ -175,7 +179,7 @@ def _start(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> Non
 
 
 def turn_off(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Stop a flow. Its runs go on; calls of its URL are refused from now on."""
+    """Turn a flow off. Its runs continue; calls of its URL are rejected from now on."""
     require_writable(tenant, environment)
     if flow.state == SimulatedFlowState.DELETED:
         return
@@ -185,7 +189,7 @@ def turn_off(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> N
 
 
 def delete(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Delete a flow; its current runs end."""
+    """Delete a flow, which ends its current runs."""
     require_writable(tenant, environment)
     now = tenant.clock.now()
     for run in flow.runs:
@@ -206,7 +210,7 @@ def _require_room(platform: PowerPlatform, environment: SimulatedEnvironment, ow
 
 
 def require_published(flow: Flow) -> None:
-    """Refuse to start a solution's flow in the flow service before it was on once.
+    """Reject a start by the flow service if a solution's flow was never on.
 
     See platform.md#unpublished-flows.
     """
@@ -216,7 +220,7 @@ def require_published(flow: Flow) -> None:
 
 
 def _require_person(tenant: Tenant, activator: str) -> None:
-    """Refuse an application as the activator, where none is let in.
+    """Reject an activation by an application where only a person may activate.
 
     See platform.md#application-activators.
     """
@@ -262,7 +266,7 @@ def _list_embedded_connections(flow: Flow) -> list[SimulatedConnectionUse]:
 
 
 def require_connections(environment: SimulatedEnvironment, flow: Flow, activator: str) -> list[str]:
-    """Names of the connections that the flow brings itself, if the activator may use them all."""
+    """Return the names of the flow's own connections, if the activator may use all of them."""
     return [
         _require_connection(environment, flow, use, activator)
         for use in _list_embedded_connections(flow)
@@ -272,7 +276,7 @@ def require_connections(environment: SimulatedEnvironment, flow: Flow, activator
 def _require_connection(
     environment: SimulatedEnvironment, flow: Flow, use: SimulatedConnectionUse, activator: str
 ) -> str:
-    """The name of the connection that an entry means, if the activator may use it.
+    """Return the name of the connection of an entry, if the activator may use it.
 
     See platform.md#activation-check.
     """
@@ -299,7 +303,7 @@ def _require_connection(
 
 
 def connection_name(environment: SimulatedEnvironment, use: SimulatedConnectionUse) -> str | None:
-    """The connection behind an entry: through its connection reference, or named directly."""
+    """Return the connection of an entry, by connection reference or by name, or None."""
     if use.logical_name:
         for row in environment.table("connectionreferences").values():
             if row["connectionreferencelogicalname"] == use.logical_name:
@@ -308,6 +312,6 @@ def connection_name(environment: SimulatedEnvironment, use: SimulatedConnectionU
 
 
 def grant_connections(environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Note that the flow's connections were granted to it, as for a flow found on."""
+    """Record that the flow may use its connections, as for a flow that is already on."""
     names = (connection_name(environment, use) for use in _list_embedded_connections(flow))
     flow.granted_connections.update(name for name in names if name)

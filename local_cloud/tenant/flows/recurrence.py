@@ -1,4 +1,4 @@
-"""When flows that start themselves are due (platform.md#recurrence-start)."""
+"""Compute when recurring flows are due (platform.md#recurrence-start)."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ _SECONDS = {
 
 
 def parse_interval(flow: Flow) -> timedelta | None:
-    """The time between two runs of a recurrence trigger; None for other triggers."""
+    """Return the interval of a recurrence trigger, or None for other triggers."""
     trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
     if str(trigger.get("type")).lower() != "recurrence":
         return None
@@ -26,10 +26,10 @@ def parse_interval(flow: Flow) -> timedelta | None:
 
 
 def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
-    """When a flow that is turned on or saved runs first.
+    """Return when a flow first runs after it is turned on or saved.
 
-    Without a start time that is at once for a new flow; a flow turned on again waits for its next
-    slot. A start time in the past means the next slot after now.
+    Without a start time, a new flow runs at once, and a flow that is turned on again at its next
+    slot. With a start time in the past, it runs at the next slot.
     """
     step = parse_interval(flow)
     if step is None:
@@ -45,7 +45,7 @@ def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | 
 
 
 def compute_next_due(last: datetime, now: datetime, step: timedelta) -> datetime:
-    """The first slot after now; slots missed while off are not made up."""
+    """Return the first slot after now; missed slots are skipped."""
     if last > now:
         return last
     return last + step * ((now - last) // step + 1)

@@ -1,4 +1,4 @@
-"""Trigger outputs: the headers and the body of the call that started a run, behind a signed link.
+"""Serve trigger outputs: headers and body of the call that started a run, by a signed link.
 
 See platform.md#trigger-outputs.
 """
@@ -27,7 +27,7 @@ _KEEP_AUTHORIZATION = "IncludeAuthorizationHeadersInOutputs"
 def build_trigger_outputs(
     trigger: Mapping[str, Any], headers: Mapping[str, str], body: bytes
 ) -> bytes | None:
-    """The outputs of a trigger that a call has fired; None if the trigger secures them."""
+    """Return the outputs of a trigger that a call has started, or None if they are secured."""
     secured = ((trigger.get("runtimeConfiguration") or {}).get("secureData") or {}).get(
         "properties", ()
     )
@@ -43,7 +43,7 @@ def build_trigger_outputs(
 
 
 def _format_name(name: str) -> str:
-    """A header's name as the platform writes it: its own in lower case."""
+    """Return a header's name as the platform writes it; its own headers are in lower case."""
     if name.startswith(("x-ms-", "aeg-")):
         return name
     return "-".join(part.capitalize() for part in name.split("-"))
@@ -58,7 +58,10 @@ def _parse_body(body: bytes) -> Any:
 
 
 def build_outputs_link(base: str, flow: Flow, run: Run, now: datetime) -> dict[str, Any] | None:
-    """The link to a run's trigger outputs; `base` ends before `/workflows`. None: not shown."""
+    """Return the link to a run's trigger outputs, or None.
+
+    `base` is the part of the URL before `/workflows`.
+    """
     if run.trigger_outputs is None:
         return None
     hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
@@ -85,7 +88,7 @@ def build_outputs_link(base: str, flow: Flow, run: Run, now: datetime) -> dict[s
 def read_trigger_outputs(
     flow: Flow, run: Run, query: Mapping[str, str], authorization: str, now: datetime
 ) -> bytes:
-    """The outputs behind a link; PlatformError for a link that is not or no longer right."""
+    """Return the outputs of a link; raise PlatformError if the link is invalid or has expired."""
     if authorization:
         message = "The request has both a signature and an Authorization header."
         raise SimulatedPlatformError(401, "DirectApiAuthorizationRequired", message)

@@ -1,9 +1,9 @@
-"""Runs flows: just enough of the workflow engine to prove that a call does its work.
+"""Run flows, with the part of the workflow engine that shows whether a call does its work.
 
-Executed are `Http`, child flows (`Workflow`) and `Response`, in the order of the definition, inside
-scopes, loops (once) and the first branch of conditions. Other actions succeed without doing
-anything. Nothing leaves the tenant: a call to a trigger URL reaches the flow behind it, a call to
-any other host gets through or is refused as the host's network rules say.
+`Http`, child flows (`Workflow`) and `Response` are executed in the order of the definition, inside
+scopes, loops (once) and the first branch of conditions. Other actions succeed without an effect. No
+request leaves the tenant: a call to a trigger URL reaches its flow, and a call to any other host is
+accepted or denied according to the network rules of the host.
 """
 
 import re
@@ -32,7 +32,7 @@ _NESTING = frozenset({"scope", "foreach", "until", "if"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Why a run begins."""
+    """The cause of a run."""
 
     cause: RunStartKind
     by: str
@@ -45,7 +45,7 @@ class Start:
 
 @dataclass(slots=True, kw_only=True)
 class _Execution:
-    """A run with what it was started with: a later save does not change it."""
+    """A run with its definition at the start, which a later save does not change."""
 
     environment: SimulatedEnvironment
     flow: Flow
@@ -58,14 +58,14 @@ class _Execution:
 
 @dataclass(slots=True)
 class Runtime:
-    """Runs whose actions are still to come."""
+    """The runs whose actions are still to be executed."""
 
     pending: list[_Execution] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a trigger URL answers."""
+    """The answer of a trigger URL."""
 
     status: int
     run: Run
@@ -74,7 +74,7 @@ class Answer:
 
 
 def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
-    """Call a trigger URL; PlatformError when the call is refused. Either way the ledger has it."""
+    """Call a trigger URL and record the call; raise PlatformError if it is rejected."""
     try:
         environment, flow = admit(tenant, call)
     except SimulatedPlatformError as error:
@@ -98,12 +98,12 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
 
 
 def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start) -> Run:
-    """Start a flow by other means than its URL; it must be on."""
+    """Start a flow without its URL; the flow must be on."""
     return _begin(tenant, environment, flow, start).run
 
 
 def settle_runs(tenant: Tenant) -> None:
-    """Let runs that have lasted long enough do their work."""
+    """Execute the actions of runs whose duration has passed."""
     runtime, now = tenant.part(Runtime), tenant.clock.now()
     due = [execution for execution in runtime.pending if execution.run.ends <= now]
     runtime.pending = [execution for execution in runtime.pending if execution.run.ends > now]
@@ -146,7 +146,7 @@ def _begin(
 
 
 def run_name(now: datetime) -> str:
-    """A run's name as the platform writes it: later runs sort first."""
+    """Return a run's name in the platform's format, by which later runs sort first."""
     ticks = int(now.timestamp() * 10_000_000) + 621_355_968_000_000_000
     return f"{9_223_372_036_854_775_807 - ticks:020d}{secrets.randbelow(10**9):09d}CU24"
 
@@ -162,7 +162,7 @@ def _execute(tenant: Tenant, execution: _Execution) -> None:
 
 
 def _perform_all(tenant: Tenant, execution: _Execution, actions: dict[str, Any]) -> bool:
-    """Perform actions until one fails; True then."""
+    """Perform actions until one fails; return whether one has failed."""
     for name, action in actions.items():
         kind = str(action.get("type")).lower()
         if kind in _NESTING:
@@ -181,7 +181,7 @@ def _perform_all(tenant: Tenant, execution: _Execution, actions: dict[str, Any])
 def _perform(
     tenant: Tenant, execution: _Execution, kind: str, action: dict[str, Any]
 ) -> dict[str, str] | None:
-    """Perform one action; its error, if it fails."""
+    """Perform one action; return its error or None."""
     inputs = action.get("inputs")
     if not isinstance(inputs, dict):
         return None
@@ -263,7 +263,7 @@ def _start_from(execution: _Execution, cause: RunStartKind) -> Start:
 
 
 def _build_headers(execution: _Execution) -> dict[str, str]:
-    """What a flow sends about itself when it calls (platform.md#trigger-outputs)."""
+    """Return the headers that identify a flow in its calls (platform.md#trigger-outputs)."""
     flow, run = execution.flow, execution.run
     version = f"(workflow {flow.workflow_id}; version {run.name[:20]})"
     environment_id = execution.environment.id.replace("-", "").upper()

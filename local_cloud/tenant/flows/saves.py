@@ -1,9 +1,8 @@
-"""What a save is refused for, and the harm that a refused one may do.
+"""Reject saves, and apply the damage that a rejected save may cause.
 
-Both APIs that save definitions, Dataverse and the flow service, ask here. What makes the platform
-refuse the older shapes of connector operations is not published, so it is an assumption.
-
-See platform.md#connector-shapes, #rejected-saves.
+Both APIs that save definitions, Dataverse and the flow service, use this module. Why the platform
+rejects the older connector format is not published, so this is an assumption. See
+platform.md#connector-shapes, #rejected-saves.
 """
 
 import json
@@ -35,7 +34,7 @@ _CONNECTOR_TYPES = ("OpenApiConnection", "ApiConnection")
 
 
 def require_savable(assumptions: Assumptions, client_data: str) -> None:
-    """Refuse a definition that neither a create nor an update takes."""
+    """Reject a definition that the platform accepts neither in a create nor in an update."""
     try:
         if assumptions.older_host_shapes_refused:
             require_reference_hosts(client_data)
@@ -47,7 +46,7 @@ def require_savable(assumptions: Assumptions, client_data: str) -> None:
 def require_savable_again(
     assumptions: Assumptions, flow: Flow, client_data: str, now: datetime
 ) -> None:
-    """Refuse an update that this flow does not take, or does not take yet."""
+    """Reject an update that the platform does not accept for this flow, or not yet."""
     require_savable(assumptions, client_data)
     if flow.stamped_reference:
         raise reference_not_found(flow.stamped_reference, first_operation(client_data))
@@ -60,7 +59,7 @@ def require_savable_again(
 
 
 def require_reference_hosts(client_data: str) -> None:
-    """Refuse a definition with an operation that brings `authentication` or no reference name."""
+    """Reject an operation with `authentication` or without the name of a connection reference."""
     for name, kind, inputs in _operations(client_data):
         what = f"The 'inputs' of workflow run action '{name}' of type '{kind}'"
         if "authentication" in inputs:
@@ -78,7 +77,7 @@ def require_reference_hosts(client_data: str) -> None:
 
 
 def require_known_references(client_data: str) -> None:
-    """Refuse an operation in the newer shape whose reference the definition does not bring."""
+    """Reject an operation whose connection reference is missing from the definition."""
     known = parse_client_data(client_data).get("connectionReferences") or {}
     for name, _, inputs in _operations(client_data):
         key = (inputs.get("host") or {}).get("connectionReferenceName")
@@ -87,12 +86,12 @@ def require_known_references(client_data: str) -> None:
 
 
 def first_operation(client_data: str) -> str:
-    """Name the operation that a refusal of the whole definition names."""
+    """Return the operation that an error about the whole definition names."""
     return next((name for name, _, _ in _operations(client_data)), "manual")
 
 
 def reference_not_found(reference: str, operation: str) -> SimulatedPlatformError:
-    """The refusal of a connection reference that the service does not find."""
+    """Return the error for a connection reference that the service does not find."""
     return SimulatedPlatformError(
         400,
         "WorkflowRunActionInputsInvalidProperty",
@@ -102,7 +101,10 @@ def reference_not_found(reference: str, operation: str) -> SimulatedPlatformErro
 
 
 def unpublished_row() -> SimulatedPlatformError:
-    """The refusal that passes by itself. Its code is published, its text is not (assumed)."""
+    """Return the error of a rejection that ends after some time.
+
+    The code is published, the text is assumed.
+    """
     return SimulatedPlatformError(
         400, "0x80040203", "The active row of the workflow is not published, so it is not updated."
     )
@@ -110,9 +112,9 @@ def unpublished_row() -> SimulatedPlatformError:
 
 @contextmanager
 def stop_flow_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[None]:
-    """Let a refused save empty the flow's connection references, if the platform does so.
+    """Empty the flow's connection references after a rejected save, if the assumptions say so.
 
-    Neither the time of the last change nor the row's version moves.
+    The time of the last change and the row's version stay.
     """
     try:
         yield
@@ -126,7 +128,7 @@ def stop_flow_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[Non
 
 @contextmanager
 def undo_when_refused(flow: Flow) -> Iterator[None]:
-    """Take back what a call changed before it was refused: a call is a transaction."""
+    """Revert the changes of a request that is rejected later: a request is a transaction."""
     before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
     try:
         yield
@@ -137,7 +139,7 @@ def undo_when_refused(flow: Flow) -> Iterator[None]:
 
 
 def without_references(client_data: str) -> str | None:
-    """A definition with its connection references gone; None: it has none."""
+    """Return a definition without its connection references, or None if it has none."""
     document = json.loads(client_data)
     if not document["properties"].get("connectionReferences"):
         return None
@@ -146,9 +148,9 @@ def without_references(client_data: str) -> str | None:
 
 
 def with_stamp(client_data: str, logical_names: dict[str, str]) -> tuple[str, str]:
-    """A definition as the platform may store it, and the last logical name that it added.
+    """Return a definition as the platform may store it, and the last logical name that it added.
 
-    It adds the name of a reference of that connector (`logical_names`) where the caller sent none.
+    It adds the name of a reference of the connector (`logical_names`) where the request has none.
     """
     document, stamp = json.loads(client_data), ""
     for key, entry in (document["properties"].get("connectionReferences") or {}).items():
@@ -160,7 +162,10 @@ def with_stamp(client_data: str, logical_names: dict[str, str]) -> tuple[str, st
 
 
 def convert_to_runtime_shape(definition: dict[str, Any]) -> dict[str, Any]:
-    """A definition, changed in its place, as the flow service shows it: no save takes it so."""
+    """Convert a definition in place to the format that the flow service shows; return it.
+
+    The platform rejects a save in this format.
+    """
     for _, _, inputs in _operations_of(definition):
         host = inputs.get("host") or {}
         if key := host.pop("connectionReferenceName", None):
@@ -174,7 +179,7 @@ def _operations(client_data: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _operations_of(definition: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield name, type and inputs of each connector operation, the trigger's too."""
+    """Yield name, type and inputs of each connector operation, including the trigger's."""
     for name, step in [*definition["triggers"].items(), *walk_actions(definition["actions"])]:
         kind, inputs = str(step.get("type")), step.get("inputs")
         if kind.startswith(_CONNECTOR_TYPES) and isinstance(inputs, dict):

@@ -1,4 +1,4 @@
-"""Flows that start themselves: recurrences, and events of connectors.
+"""Start self-starting flows: recurrences, and events of connectors.
 
 See platform.md#recurrence-start, #missed-events.
 """
@@ -16,7 +16,7 @@ from local_cloud.tenant.flows.runtime import Start, settle_runs, start_run
 
 
 async def tick(tenant: Tenant) -> None:
-    """What time brings: long runs end, recurrences start. Missed slots are not made up."""
+    """Apply the effects of time: long runs end, and recurrences start. Missed slots are skipped."""
     settle_runs(tenant)
     now = tenant.clock.now()
     for environment in tenant.part(PowerPlatform).environments.values():
@@ -37,10 +37,11 @@ async def tick(tenant: Tenant) -> None:
 
 
 def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any]) -> list[str]:
-    """An event of a connector's operation (`{"operationId": …}`): names of the flows it started.
+    """Send an event of a connector's operation (`{"operationId": …}`); return the started flows.
 
-    Every flow that is on starts, a copy beside its original too. A polling trigger that is off sees
-    the event when it is turned on again; a webhook trigger never does.
+    Every flow that is on starts, also a copy beside its original. A flow with a polling trigger
+    that is off processes the event when it is turned on again; one with a webhook trigger never
+    does.
     """
     started = []
     for flow in environment.order:
@@ -60,7 +61,7 @@ def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any
 
 
 def _is_told(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> bool:
-    """Whether Dataverse knows the flow by the registration that it shares with nobody, or has."""
+    """Return whether Dataverse sends a flow its events: no other has its subscription's name."""
     name = flow.facts().subscription
     if not name or not tenant.part(PowerPlatform).assumptions.subscriptions_have_names:
         return True
@@ -68,12 +69,12 @@ def _is_told(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> b
 
 
 def is_polling(flow: Flow) -> bool:
-    """True for a connector trigger that asks at intervals."""
+    """Return whether a connector trigger polls."""
     return flow.facts().trigger_type in ("OpenApiConnection", "ApiConnection")
 
 
 def replay_backlog(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Start a polling flow once for each event that it missed while off."""
+    """Start a polling flow once for each event that occurred while it was off."""
     missed, flow.backlog = flow.backlog, []
     if tenant.part(PowerPlatform).assumptions.polling_replays_backlog:
         for event in missed:

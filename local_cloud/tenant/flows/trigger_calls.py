@@ -1,4 +1,4 @@
-"""Whether a call of a trigger URL is let in: signature or token, state.
+"""Decide whether a call of a trigger URL is accepted: signature or token, and state.
 
 See platform.md#trigger-answers.
 """
@@ -39,7 +39,7 @@ class TriggerCall:
 
 
 def admit(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment, Flow]:
-    """The flow that a call reaches; PlatformError when it is not let in."""
+    """Return the environment and the flow of a call; raise PlatformError if it is rejected."""
     found = tenant.part(PowerPlatform).called_flow(call.workflow_id)
     if found is None or not _is_at(found[0], found[1], call.host):
         message = f"The workflow '{call.workflow_id}' could not be found."

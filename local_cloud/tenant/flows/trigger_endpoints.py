@@ -1,4 +1,4 @@
-"""The hosts that trigger URLs point at, old and new (platform.md#url-shapes)."""
+"""Serve the old and new hosts of trigger URLs (platform.md#url-shapes)."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,7 +26,7 @@ _METHODS = ["POST", "GET", "PUT", "PATCH", "DELETE"]
 
 
 def routes(_: Tenant) -> list[Route]:
-    """Every form of a trigger URL, with or without a relative path; and contents of runs."""
+    """Return the routes of all formats of a trigger URL, and of the contents of runs."""
     calls = [
         Route(f"{prefix}{_CALL}{rest}", call_trigger, methods=_METHODS)
         for prefix in _PREFIXES
@@ -38,7 +38,7 @@ def routes(_: Tenant) -> list[Route]:
 
 
 async def call_trigger(request: Request) -> Response:
-    """Call a flow: 202 with a run id, or what its Response action says."""
+    """Call a flow; return 202 with a run id, or the result of its Response action."""
     tenant = find_tenant(request)
     body = await request.body()
     call = TriggerCall(
@@ -62,7 +62,7 @@ async def call_trigger(request: Request) -> Response:
 
 
 async def show_trigger_outputs(request: Request) -> Response:
-    """The headers and the body of the call that started a run."""
+    """Return the headers and the body of the call that started a run."""
     tenant = find_tenant(request)
     found = tenant.part(PowerPlatform).called_flow(request.path_params["workflow"])
     now, name = tenant.clock.now(), request.path_params["run"]

@@ -1,4 +1,4 @@
-"""Trigger URLs: how the platform writes them. Only the tenant may build one.
+"""Build trigger URLs in the platform's formats; no other code may build one.
 
 See platform.md#url-shapes.
 """
@@ -15,7 +15,7 @@ _STAMP = "24"
 
 
 def callback(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
-    """What `listCallbackUrl` answers in its `response`: value, method, basePath, queries."""
+    """Return the `response` of `listCallbackUrl`: value, method, basePath, queries."""
     facts = flow.facts()
     base = f"https://{_host(environment, flow)}:443{_prefix(flow)}/workflows/{flow.workflow_id}"
     base += f"/triggers/{quote(facts.trigger_name)}/paths/invoke"

@@ -1,4 +1,4 @@
-"""Business Application Platform: environments and administrators' applications.
+"""Serve the Business Application Platform: environments and administrators' applications.
 
 See platform.md#environment-list.
 """
@@ -42,7 +42,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 def routes(tenant: Tenant) -> list[Route]:
-    """Environments, their policy links, lifecycle operations, registered applications."""
+    """Return the routes of environments, policy links, operations and registered applications."""
     admin, maker = f"{PROVIDER}/scopes/admin/environments", f"{PROVIDER}/environments"
     return [
         AnyCaseRoute(admin, list_environments),
@@ -68,24 +68,24 @@ def routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_environments(request: Request) -> Response:
-    """All environments, in pages, for an administrator."""
+    """Return all environments in pages, for an administrator."""
     require_bap_admin(request)
     return _answer_list(request, list(find_platform(request).environments.values()))
 
 
 async def get_environment(request: Request) -> Response:
-    """One environment, for an administrator."""
+    """Return one environment, for an administrator."""
     require_bap_admin(request)
     return _answer_environment(request, list(find_platform(request).environments.values()))
 
 
 async def list_as_maker(request: Request) -> Response:
-    """The environments that the caller is a member of."""
+    """Return the environments of which the caller is a member."""
     return _answer_list(request, find_visible_environments(request, require_bap_caller(request)))
 
 
 async def get_as_maker(request: Request) -> Response:
-    """One environment that the caller is a member of; `~default` is the tenant's own."""
+    """Return one of the caller's environments; `~default` is the tenant's default environment."""
     return _answer_environment(
         request, find_visible_environments(request, require_bap_caller(request))
     )
@@ -109,7 +109,7 @@ def _answer_environment(request: Request, environments: list[SimulatedEnvironmen
 
 
 async def get_operation(request: Request) -> Response:
-    """A lifecycle operation, as its poller sees it."""
+    """Return an environment's lifecycle operation, for polling."""
     require_bap_admin(request)
     tenant = find_tenant(request)
     operation = tenant.part(PowerPlatform).operations.get(request.path_params["operation"])
@@ -123,7 +123,7 @@ async def get_operation(request: Request) -> Response:
 
 
 async def list_admin_applications(request: Request) -> Response:
-    """Applications that act as administrators."""
+    """Return the applications that act as administrators."""
     require_bap_admin(request)
     registered = [
         {"applicationId": each.client_id}
@@ -134,7 +134,7 @@ async def list_admin_applications(request: Request) -> Response:
 
 
 async def register_admin_application(request: Request) -> Response:
-    """Let an application act as an administrator; only a person may say so.
+    """Let an application act as an administrator; only a person may request this.
 
     See platform.md#app-registration.
     """
@@ -146,7 +146,7 @@ async def register_admin_application(request: Request) -> Response:
 
 
 async def remove_admin_application(request: Request) -> Response:
-    """Take an application's rights away."""
+    """Revoke an application's rights."""
     require_bap_admin(request)
     return _set_admin(request, is_admin=False)
 

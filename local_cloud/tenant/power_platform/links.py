@@ -1,4 +1,4 @@
-"""Linking an environment to an Encryption policy, and taking it off.
+"""Link an environment to an encryption policy, and unlink it.
 
 See platform.md#link-requests, #link-operation.
 """
@@ -34,7 +34,7 @@ _REFUSED_SKUS = frozenset({"Trial", "Teams"})
 
 
 def link_routes(_: Tenant, provider: str) -> list[Route]:
-    """The two operations on an environment's Encryption policy."""
+    """Return the routes of the two operations on an environment's policy."""
     base = f"{provider}/environments/{{environment}}/enterprisePolicies/Encryption"
     return [
         AnyCaseRoute(f"{base}/link", link_environment, methods=["POST"]),
@@ -43,7 +43,7 @@ def link_routes(_: Tenant, provider: str) -> list[Route]:
 
 
 async def link_environment(request: Request) -> Response:
-    """Apply a policy's key to an environment; with another policy's id, swap the key."""
+    """Apply a policy's key to an environment, or replace the key by that of another policy."""
     return await _change(request, is_link=True)
 
 
@@ -76,7 +76,7 @@ async def _change(request: Request, *, is_link: bool) -> Response:
 def start_link(
     tenant: Tenant, environment: SimulatedEnvironment, system_id: str, by: str
 ) -> Operation:
-    """Begin to link; PlatformError for what the platform refuses."""
+    """Begin to link; raise PlatformError if the platform rejects the request."""
     _require_idle(tenant, environment)
     policy = find_policy(tenant, system_id)
     if policy is None:
@@ -93,7 +93,7 @@ def start_link(
 def start_unlink(
     tenant: Tenant, environment: SimulatedEnvironment, system_id: str, by: str
 ) -> Operation:
-    """Begin to unlink; PlatformError when the environment has no such policy."""
+    """Begin to unlink; raise PlatformError if the environment has no such policy."""
     _require_idle(tenant, environment)
     policy = environment.policy
     if policy is None or policy.system_id.lower() != system_id.lower():
@@ -127,7 +127,7 @@ def _begin(
 
 
 def _failure(assumptions: Assumptions) -> dict[str, str] | None:
-    """Why a link is to end as Failed, if it is; it can be ordered again then.
+    """Return why a link fails, or None; it can be requested again afterwards.
 
     See platform.md#link-operation.
     """
@@ -145,7 +145,7 @@ def _require_idle(tenant: Tenant, environment: SimulatedEnvironment) -> None:
 
 
 def _geography(location: str) -> str:
-    """A geography by the name that policies use, as Microsoft's scripts compare them.
+    """Return a geography's name in a policy, as Microsoft's scripts compare them.
 
     See platform.md#policy-regions.
     """
@@ -155,7 +155,7 @@ def _geography(location: str) -> str:
 def _require_fit(
     tenant: Tenant, environment: SimulatedEnvironment, policy: SimulatedPolicyLink
 ) -> None:
-    """Region, Managed Environment, type, and the tenant's limit.
+    """Check region, Managed Environment, type, and the tenant's limit.
 
     See platform.md#environment-requirements.
     """
@@ -180,7 +180,7 @@ def _require_fit(
 
 
 def operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:
-    """A lifecycle operation as its poller reads it."""
+    """Return a lifecycle operation for polling."""
     now = tenant.clock.now()
     provider = "/providers/Microsoft.BusinessAppPlatform"
     state = operation.state(now)

@@ -1,6 +1,6 @@
-"""`api.powerplatform.com`: environments and flows as Microsoft's newer interface reads them.
+"""Serve `api.powerplatform.com`: environments and flows in Microsoft's newer API.
 
-Read models only (platform.md#management-api): what is written, goes by the older services.
+The API is read-only here (platform.md#management-api); writes use the older services.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,7 +41,7 @@ _PAGE = 50
 
 
 def routes(_: Tenant) -> list[Route]:
-    """Environments, and what is known of an environment's flows."""
+    """Return the routes of environments and of their flows."""
     environments = "/environmentmanagement/environments"
     flows = "/powerautomate/environments/{environment}"
     return [
@@ -54,7 +54,7 @@ def routes(_: Tenant) -> list[Route]:
 
 
 async def list_environments(request: Request) -> Response:
-    """All environments of the tenant."""
+    """Return all environments of the tenant."""
     _require_admin(request)
     everything = list(find_platform(request).environments.values())
     chosen, next_link = page(request, everything, parse_top(request, _PAGE))
@@ -63,19 +63,19 @@ async def list_environments(request: Request) -> Response:
 
 
 async def get_environment(request: Request) -> Response:
-    """One environment."""
+    """Return one environment."""
     return JSONResponse(_environment_body(request, _require_environment(request)))
 
 
 async def list_cloud_flows(request: Request) -> Response:
-    """The flows that have a row in Dataverse, each as its row says."""
+    """Return the flows with a row in Dataverse, with the data of the row."""
     environment = _require_environment(request)
     rows = [_flow_body(environment, flow) for flow in _list_flows(request, environment)]
     return _answer_list(request, rows)
 
 
 async def list_flow_actions(request: Request) -> Response:
-    """Triggers and actions of flows: how to find callers in bulk."""
+    """Return triggers and actions of flows, with which callers can be found in bulk."""
     environment = _require_environment(request)
     rows = [
         row
@@ -86,7 +86,7 @@ async def list_flow_actions(request: Request) -> Response:
 
 
 async def list_flow_runs(request: Request) -> Response:
-    """Runs of one flow, which has to be named."""
+    """Return the runs of one flow, which the request must name."""
     environment, wanted = _require_environment(request), request.query_params.get("workflowId")
     if not wanted:
         raise InvalidQueryError("The query option 'workflowId' is required.")
@@ -131,7 +131,7 @@ def _list_flows(request: Request, environment: SimulatedEnvironment) -> list[Flo
 
 
 def _answer_list(request: Request, rows: list[dict[str, Any]]) -> Response:
-    """A page of the rows that have what the query names, each by the column of that name."""
+    """Return a page of the rows that match the query; each option is compared with its column."""
     asked = {
         name: value.lower()
         for name, value in request.query_params.items()

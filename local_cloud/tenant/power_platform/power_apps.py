@@ -1,4 +1,4 @@
-"""Power Apps: environments; connections, connectors and canvas apps.
+"""Serve Power Apps: environments, connections, connectors and canvas apps.
 
 See platform.md#canvas-apps, #connection-list.
 """
@@ -49,7 +49,7 @@ OPTIONS = {
 
 
 def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service module has
-    """Lists for administrators, and the documents of apps."""
+    """Return the routes of administrators' lists and of app documents."""
     return [
         AnyCaseRoute(f"{_ADMIN}/connections", list_connections),
         AnyCaseRoute(f"{_ADMIN}/apis/{{connector}}", get_connector),
@@ -61,13 +61,13 @@ def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service
 
 
 async def list_environments(request: Request) -> Response:
-    """The environments that the caller is a member of."""
+    """Return the environments of which the caller is a member."""
     mine = find_visible_environments(request, require_bap_caller(request))
     return _list(request, [_environment_body(each) for each in mine])
 
 
 async def get_environment(request: Request) -> Response:
-    """One of them; `~default` is the tenant's own."""
+    """Return one of these environments; `~default` is the tenant's default environment."""
     mine = find_visible_environments(request, require_bap_caller(request))
     name = request.path_params["environment"]
     found = find_environment(name, mine)
@@ -94,7 +94,7 @@ def _environment_body(environment: SimulatedEnvironment) -> dict[str, Any]:
 
 
 async def list_connections(request: Request) -> Response:
-    """All connections of an environment, or none where an application is not shown any."""
+    """Return all connections of an environment, or none if applications may not see them."""
     caller = require_bap_admin(request)
     environment = _environment(request)
     hidden = _platform(request).assumptions.connections_hidden_from_applications
@@ -103,7 +103,7 @@ async def list_connections(request: Request) -> Response:
 
 
 async def get_connector(request: Request) -> Response:
-    """A connector's definition, as far as it tells how connections sign in."""
+    """Return the part of a connector's definition that shows how connections sign in."""
     require_bap_admin(request)
     _environment(request)
     name = request.path_params["connector"]
@@ -118,7 +118,7 @@ async def get_connector(request: Request) -> Response:
 
 
 async def list_apps(request: Request) -> Response:
-    """All canvas apps of an environment."""
+    """Return all canvas apps of an environment."""
     require_bap_admin(request)
     environment = _environment(request)
     apps = environment.canvas_apps.values()
@@ -126,7 +126,7 @@ async def list_apps(request: Request) -> Response:
 
 
 async def get_app_document(request: Request) -> Response:
-    """The document of an app, for whoever has its signed address."""
+    """Return the document of an app to any caller with its signed address."""
     environment, app = _environment(request), request.path_params["app"]
     found = environment.canvas_apps.get(app)
     if found is None or not found.has_document:
@@ -222,7 +222,7 @@ def _signature(environment: SimulatedEnvironment, app: SimulatedCanvasApp) -> st
 
 
 def _document(app: SimulatedCanvasApp) -> bytes:
-    """A `.msapp`: its names are written with backslashes, as the designer does."""
+    """Return a `.msapp` file; its names have backslashes, as in files of the designer."""
     connections = {
         f"reference-{number}": {
             "connectionRef": {"id": f"{_API}/shared_logicflows"},

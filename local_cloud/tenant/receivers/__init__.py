@@ -1,1 +1,1 @@
-"""Where messages to people arrive: an Event Grid topic, a webhook, a channel of Teams."""
+"""The receivers of notifications: an Event Grid topic, a webhook, and a channel of Teams."""

@@ -1,7 +1,7 @@
-"""`{topic}.{region}-1.eventgrid.azure.net`: a custom topic that takes CloudEvents 1.0 in batches.
+"""Serve `{topic}.{region}-1.eventgrid.azure.net`, a custom topic for batches of CloudEvents 1.0.
 
 learn.microsoft.com/azure/event-grid/cloud-event-schema and …/post-to-custom-topic: a batch is a
-list with its own media type, at most 1 MB; an answer has no body.
+list with its own media type and at most 1 MB; the answer has no body.
 """
 
 import json
@@ -25,12 +25,12 @@ _LIMIT = 1024 * 1024
 
 
 def routes(_: Tenant) -> list[Route]:
-    """Publishing is all that a topic's host has."""
+    """Return the only route of a topic's host, which publishes events."""
     return [Route("/api/events", publish_events, methods=["POST"])]
 
 
 async def publish_events(request: Request) -> Response:
-    """Take a batch, all of it or nothing."""
+    """Accept a whole batch, or reject it."""
     require_token(request, AUDIENCE)
     if request.query_params.get("api-version") != "2018-01-01":
         raise build_refusal(request, _NAME, 400, "The api-version has to be 2018-01-01.")
@@ -48,7 +48,7 @@ async def publish_events(request: Request) -> Response:
 
 
 def _find_fault(event: dict[str, Any]) -> str:
-    """Say what is wrong with an event; "": nothing (github.com/cloudevents/spec, 1.0.2)."""
+    """Return what is wrong with an event, or an empty text (github.com/cloudevents/spec, 1.0.2)."""
     for name in ("specversion", "id", "source", "type"):
         if not isinstance(event.get(name), str) or not event[name]:
             return f"The attribute {name} has to be a text."

@@ -1,4 +1,4 @@
-"""What receivers were sent, taken or not, in the order in which it arrived."""
+"""Store the messages to receivers, accepted or rejected, in the order of arrival."""
 
 import re
 from dataclasses import asdict, dataclass, field
@@ -35,7 +35,7 @@ class ReceivedMessage:
 
 @dataclass(slots=True)
 class Receivers:
-    """What the receivers know of whoever writes to them, and what they got."""
+    """The credentials of the senders, and the received messages."""
 
     #: By which the webhook's messages are signed (`whsec_…`).
     webhook_secret: str = ""
@@ -44,18 +44,18 @@ class Receivers:
     told: list[ReceivedMessage] = field(default_factory=list)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """All that arrived, the oldest first."""
+        """Return all messages, oldest first."""
         return [asdict(one) for one in self.told]
 
 
 def find_receivers(request: Request) -> Receivers:
-    """The receivers of the tenant that a request reached."""
+    """Return the receivers of the tenant that a request reached."""
     tenant: Tenant = request.app.state.tenant
     return tenant.part(Receivers)
 
 
 def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
-    """Keep what was taken: `title`, `kind`, `id`, `correlation` and `link` of a message."""
+    """Store an accepted message: its `title`, `kind`, `id`, `correlation` and `link`."""
     tenant, receivers = request.app.state.tenant, find_receivers(request)
     known = {(one.receiver, one.id) for one in receivers.told if not one.refusal}
     is_repeated = bool(content["id"]) and (receiver, content["id"]) in known
@@ -65,7 +65,7 @@ def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
 
 
 def build_refusal(request: Request, receiver: str, status: int, why: str) -> SimulatedPlatformError:
-    """The refusal of a message, which is kept too."""
+    """Store a rejected message, and return the error."""
     tenant = request.app.state.tenant
     find_receivers(request).told.append(
         ReceivedMessage(
@@ -82,7 +82,7 @@ def build_refusal(request: Request, receiver: str, status: int, why: str) -> Sim
 
 
 async def read_content(request: Request, receiver: str, limit: int) -> bytes:
-    """The body, which may not be larger than `limit` bytes, nor hold a trigger URL's signature."""
+    """Return the body; reject more than `limit` bytes, and a trigger URL's signature."""
     body = await request.body()
     if len(body) > limit:
         raise build_refusal(request, receiver, 413, f"It has {len(body)} bytes; {limit} are taken.")

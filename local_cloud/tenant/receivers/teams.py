@@ -1,8 +1,8 @@
-"""A channel's webhook of the Workflows app: it takes a message with Adaptive Cards.
+"""Serve a channel's webhook of the Workflows app, which accepts messages with Adaptive Cards.
 
-The real one answers 202 to whatever its trigger takes, and a card that Teams cannot show fails
-later, in a run that nobody looks at. This one refuses it at once: a card that people would not
-see is a message that was not told (adaptivecards.io/explorer;
+The real webhook answers 202 to everything that its trigger accepts. A card that Teams cannot show
+fails later in a run that nobody reads. This webhook rejects such a card at once, because people
+would not see the notification (adaptivecards.io/explorer;
 learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format).
 """
 
@@ -34,12 +34,12 @@ _COLOURS = {"Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"
 
 
 def routes(_: Tenant) -> list[Route]:
-    """One address, whose signature is its only lock."""
+    """Return the one route, whose address has a signature."""
     return [Route(_PATH, post_card, methods=["POST"])]
 
 
 async def post_card(request: Request) -> Response:
-    """Take a message whose cards Teams can show."""
+    """Accept a message whose cards Teams can show."""
     signature = find_receivers(request).channel_signature
     if not hmac.compare_digest(request.query_params.get("sig", ""), signature):
         raise build_refusal(request, _NAME, 401, "The signature of the address is wrong.")
@@ -64,7 +64,7 @@ async def post_card(request: Request) -> Response:
 
 
 def _find_fault(card: dict[str, Any]) -> str:
-    """Say what Teams could not show; "": nothing."""
+    """Return what Teams could not show, or an empty text."""
     if card.get("type") != "AdaptiveCard" or card.get("version") not in _VERSIONS:
         return f"It is no Adaptive Card of a version up to 1.5: {card.get('version')}."
     if not card.get("body"):

@@ -1,4 +1,7 @@
-"""`hooks.contoso.example`: a receiver that checks signatures as www.standardwebhooks.com says."""
+"""Serve `hooks.contoso.example`, a receiver that verifies signatures.
+
+The format is that of www.standardwebhooks.com.
+"""
 
 import base64
 import hashlib
@@ -25,12 +28,15 @@ _TOLERANCE = 300
 
 
 def routes(_: Tenant) -> list[Route]:
-    """One address."""
+    """Return the one route."""
     return [Route("/cmk-flow", receive_webhook, methods=["POST"])]
 
 
 async def receive_webhook(request: Request) -> Response:
-    """Take what is signed and fresh; what came before, too: its sender did not hear the answer."""
+    """Accept a message that is signed and recent.
+
+    A repeated message is accepted, too, because its sender did not get the first answer.
+    """
     body = await read_content(request, _NAME, _LIMIT)
     identity, sent, signatures = (
         request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")

@@ -1,8 +1,8 @@
-"""Builds the Azure side of the tenant from a plain description.
+"""Build the Azure side of the tenant from a seed.
 
-The description is JSON: resources carry Resource Manager's own names and an `id`; what no resource
-document holds (contents of vaults, settings of sites, guarded hosts) is beside them. Times are days
-relative to the tenant's clock. local_cloud/tenant/azure/README.md describes each member.
+The seed is JSON: resources have Resource Manager's own names and an `id`. Data without a document
+(contents of vaults, settings of sites, guarded hosts) is beside them. Times are days relative to
+the tenant's clock. local_cloud/tenant/azure/README.md describes each member.
 """
 
 import uuid
@@ -46,10 +46,10 @@ from local_cloud.tenant.entra.directory import Directory
 
 
 def seed_azure(tenant: Tenant, description: JsonObject) -> None:
-    """Add what a description names to the tenant; what is there already and not named stays.
+    """Add the items of a seed to the tenant; other items stay.
 
-    Raise KeyError, ValueError or PlatformError when the description cannot be understood, OSError
-    when the file of service tags cannot be read.
+    Raises KeyError, ValueError or PlatformError for an invalid seed, and OSError if the service tag
+    file cannot be read.
     """
     azure, now = tenant.part(Azure), tenant.clock.now()
     for subscription in description.get("subscriptions", ()):
@@ -155,7 +155,7 @@ def _secret_version(description: JsonObject, now: datetime) -> SecretVersion:
 
 
 def _attributes(description: JsonObject, now: datetime) -> Attributes:
-    """Read `enabled`, `createdDaysAgo`, `notBeforeInDays` and `expiresInDays`."""
+    """Return attributes from `enabled` and the days of creation, validity and expiry."""
     created = now - timedelta(days=description.get("createdDaysAgo", 0))
     return Attributes(
         created=created,
@@ -259,7 +259,7 @@ def _seed_configuration_stores(azure: Azure, description: JsonObject, now: datet
 
 
 def _seed_plan(azure: Azure, site_id: str) -> str:
-    """Add the plan that the sites of a resource group share; return its id."""
+    """Add the App Service plan of a resource group's sites, and return its id."""
     plan_id = f"{site_id.partition('/providers/')[0]}/providers/{SERVER_FARMS}/plan"
     azure.resources.put(
         {

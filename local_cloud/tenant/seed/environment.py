@@ -1,4 +1,4 @@
-"""The `environments` section of a seed: one environment with people, rows and flows."""
+"""Build one environment with people, rows and flows from the `environments` section of a seed."""
 
 import json
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ _DEFAULT_PUBLISHER = {
 
 
 def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvironment:
-    """Add an environment, and return it."""
+    """Add an environment and return it."""
     now = tenant.clock.now()
     environment = SimulatedEnvironment(
         id=description["id"],
@@ -75,7 +75,7 @@ def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvir
 def _seed_members(
     directory: Directory, environment: SimulatedEnvironment, description: Description
 ) -> None:
-    """Everybody of the directory is a member, but no group; `members` says who may do more."""
+    """Add everybody of the directory but groups as members; `members` has additional rights."""
     rights = {member["id"]: member for member in description.get("members") or []}
     for principal in directory.principals.values():
         if principal.type is PrincipalType.GROUP:
@@ -148,7 +148,7 @@ def _seed_variable(
 
 
 def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: Description) -> Flow:
-    """Add a flow as if it had been there for long."""
+    """Add a flow as if it had existed for a long time."""
     now = tenant.clock.now()
     created = now - timedelta(days=description.get("createdDaysAgo", 90))
     workflow_entity_id = str(description.get("workflowEntityId") or uuid4()).lower()
@@ -193,7 +193,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
 
 
 def _client_data(description: Description) -> str:
-    """The flow's `clientData` (text or object), or one made of a bare `definition`."""
+    """Return the flow's `clientData` (text or object), or one built from a bare `definition`."""
     given = description.get("clientData")
     if isinstance(given, str):
         return given

@@ -1,8 +1,8 @@
-"""Builds a tenant from a plain description (JSON); the README describes each member.
+r"""Build a tenant from a seed (JSON); the README describes each member.
 
-Wherever a text of the description needs a flow's trigger URL, it says `{{trigger_url:NAME}}` (name
-or Dataverse id of a flow), `{{trigger_url:NAME|json}}` for the form with `\\u0026`, or
-`{{trigger_url:NAME|percent}}` for the percent-encoded one.
+In any text of the seed, `{{trigger_url:NAME}}` (name or Dataverse id of a flow) is replaced by the
+flow's trigger URL. `{{trigger_url:NAME|json}}` has the form with `\u0026`, and
+`{{trigger_url:NAME|percent}}` the percent-encoded form.
 """
 
 import json
@@ -31,7 +31,7 @@ _PLACEHOLDER = re.compile(r"\{\{trigger_url:([^}|]+)(?:\|(json|percent))?\}\}")
 
 
 def seed(tenant: Tenant, description: Description) -> None:
-    """Add what a description names; KeyError, TypeError or ValueError for what it cannot mean."""
+    """Add the items of a seed; raise KeyError, TypeError or ValueError for an invalid seed."""
     _seed_directory(tenant.part(Directory), description.get("directory") or {})
     assumptions = tenant.part(PowerPlatform).assumptions
     assumptions.change(PROFILES[Profile(description.get("profile", Profile.DOCUMENTED))])
@@ -100,7 +100,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
 
 
 class _Urls:
-    """Fills the trigger URLs of all flows into texts."""
+    """Replaces placeholders in texts by the trigger URLs of flows."""
 
     def __init__(self, platform: PowerPlatform) -> None:
         self._flows: dict[str, tuple[SimulatedEnvironment, Flow]] = {}
@@ -110,7 +110,7 @@ class _Urls:
                 self._flows[flow.workflow_entity_id] = (environment, flow)
 
     def fill(self, text: str) -> str:
-        """The text with each placeholder replaced; KeyError for a flow that does not exist."""
+        """Return the text with replaced placeholders; raise KeyError for an unknown flow."""
         return _PLACEHOLDER.sub(self._build_url, text) if "{{trigger_url:" in text else text
 
     def _build_url(self, match: re.Match[str]) -> str:
@@ -141,7 +141,7 @@ def _fill_in(environment: SimulatedEnvironment, urls: _Urls) -> None:
 
 
 def _link(tenant: Tenant, environment: SimulatedEnvironment, system_id: str) -> None:
-    """Take an environment as linked for long: all that migrates has migrated."""
+    """Link an environment as if long ago: all flows that can migrate have migrated."""
     policy = find_policy(tenant, system_id)
     if policy is None:
         raise ValueError(f"the policy '{system_id}' of '{environment.id}' is not in 'azure'")

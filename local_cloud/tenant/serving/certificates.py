@@ -1,7 +1,7 @@
-"""TLS for every host name that the tenant serves, from a certificate authority thrown away after.
+"""Create TLS certificates for every host of the tenant, from a temporary certificate authority.
 
-Names are not known in advance (each environment and vault has its own), so a certificate is made
-when a client first asks for a name (SNI).
+The hosts are not known in advance (each environment and vault has one), so a certificate is created
+when a client first requests a host (SNI).
 """
 
 import ssl
@@ -11,7 +11,7 @@ import trustme
 
 
 class Certificates:
-    """A certificate authority and one server context that suits any name."""
+    """A certificate authority, and one server context for all hosts."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA()

@@ -1,6 +1,6 @@
-"""Puts a tenant on the wire: a TLS port, the tunnel that leads to it, and a control port.
+"""Serve a tenant: a TLS port, the proxy that leads to it, and a control port.
 
-All three listen on free ports of 127.0.0.1 only.
+All three use free ports of 127.0.0.1 only.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _TICK_SECONDS = 0.5
 
 
 class TenantServer:
-    """`async with TenantServer(tenant) as server:` serves a tenant for the length of the block."""
+    """Serves a tenant inside a block: `async with TenantServer(tenant) as server:`."""
 
     def __init__(
         self,
@@ -60,22 +60,22 @@ class TenantServer:
 
     @property
     def proxy_url(self) -> str:
-        """For HTTPS_PROXY."""
+        """The value of HTTPS_PROXY."""
         return f"http://127.0.0.1:{self._tunnel_port}"
 
     @property
     def control_url(self) -> str:
-        """Where the control API answers."""
+        """The address of the control API."""
         return f"http://127.0.0.1:{self._control.port}"
 
     @property
     def identity_endpoint(self) -> str:
-        """For IDENTITY_ENDPOINT, as on App Service."""
+        """The value of IDENTITY_ENDPOINT, as on App Service."""
         return f"{self.control_url}/msi/token"
 
     @property
     def refused_hosts(self) -> list[str]:
-        """What clients asked for and the tunnel refused."""
+        """The hosts that clients requested and the proxy rejected."""
         return self._tunnel.refused
 
     async def __aenter__(self) -> Self:
@@ -94,7 +94,7 @@ class TenantServer:
         self._folder.cleanup()
 
     async def _tick(self) -> None:
-        """Let time do its work: runs end, recurrences start."""
+        """Apply the effects of time: runs end, recurrences start."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             await tick(self.tenant)
@@ -106,7 +106,7 @@ class TenantServer:
         return self._cloud.has_host(host) and self._hosts.find(public) is not None
 
     def _abort(self, scope: Scope) -> None:
-        """Cut the connection of a request, for a fault that drops it."""
+        """Close the connection of a request, for a fault that drops the request."""
         for protocol in list(self._tls.server_state.connections):
             assert isinstance(protocol, H11Protocol)
             if protocol.client == scope["client"]:
@@ -114,7 +114,7 @@ class TenantServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn inside a running loop: no signal handlers, a port known before it starts."""
+    """uvicorn in a running event loop, without signal handlers and with a known port."""
 
     def __init__(self, app: ASGIApp, certificates: Certificates | None = None) -> None:
         context = certificates.server_context if certificates else None
@@ -149,12 +149,12 @@ class _Server(uvicorn.Server):
         await self._ready.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn does, and say when it is done."""
+        """Start like uvicorn, and set an event when the server accepts connections."""
         await super().startup(sockets)
         self._ready.set()
 
     async def stop(self) -> None:
-        """Close the port; running requests get a second."""
+        """Close the port; requests in progress have one second."""
         self.should_exit = True
         if self._task is not None:
             await self._task

@@ -1,4 +1,4 @@
-"""Joins the tenant to a Service Bus: what Event Grid would deliver is sent there."""
+"""Connect the tenant to a Service Bus, to which it sends the events of Event Grid."""
 
 from typing import Self
 
@@ -9,7 +9,7 @@ from local_cloud.tenant.core.events import SimulatedQueueMessage
 
 
 class ServiceBusPublisher:
-    """Sends messages to queues; usable as `tenant.events`."""
+    """Sends messages to queues; can be used as `tenant.events`."""
 
     def __init__(self, connection_string: str) -> None:
         self._client = ServiceBusClient.from_connection_string(connection_string)

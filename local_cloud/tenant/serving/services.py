@@ -1,7 +1,7 @@
-"""The services that a tenant has. A new service is a module and a line here.
+"""List the services of a tenant; a new service is a module and a line here.
 
-A service module has `HOSTS`, `routes(tenant) -> list[Route]` and `OPTIONS`; its state is
-`tenant.part(ItsState)`, its seed section is read by a function that seed/tenant.py calls.
+A service module has `HOSTS`, `routes(tenant) -> list[Route]` and `OPTIONS`. Its state is
+`tenant.part(ItsState)`, and a function that seed/tenant.py calls reads its section of the seed.
 """
 
 from local_cloud.tenant.azure import app_configuration, key_vault, resource_manager

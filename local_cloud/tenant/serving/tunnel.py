@@ -1,7 +1,7 @@
-"""The CONNECT tunnel: how a client that only knows real host names reaches the tenant.
+"""A CONNECT proxy, through which clients that only know real host names reach the tenant.
 
-`HTTPS_PROXY` points here. A host that the tenant serves is joined to its TLS port; any other is
-refused, so nothing of a local run ever leaves the machine.
+`HTTPS_PROXY` has its address. A connection to a host of the tenant is forwarded to the TLS port,
+and any other is rejected, so that no request leaves the machine.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ _CHUNK = 65536
 
 
 class Tunnel:
-    """A proxy that knows CONNECT and nothing else, on a free port of 127.0.0.1."""
+    """A proxy that supports only CONNECT, on a free port of 127.0.0.1."""
 
     def __init__(self, *, serves: Callable[[str], bool], tls_port: int) -> None:
         self._serves = serves
@@ -23,13 +23,13 @@ class Tunnel:
         self.refused: list[str] = []
 
     async def start(self) -> int:
-        """Listen; returns the port."""
+        """Listen, and return the port."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
-        """Stop listening and cut what is connected."""
+        """Stop listening, and close all connections."""
         if self._server is not None:
             self._server.close()
         for task in self._connections:

@@ -1,7 +1,7 @@
-"""`tsa.contoso.example`: a time stamp authority over HTTP (RFC 3161, 3.4).
+"""Serve `tsa.contoso.example`, a time stamp authority over HTTP (RFC 3161, 3.4).
 
-A query that it cannot grant is answered with a rejection, and status 200, as the authorities on
-the internet do; what is no query at all with an HTTP error.
+A query that cannot be granted is answered with a rejection and status 200, as public authorities
+do. A body that is no query is answered with an HTTP error.
 """
 
 from functools import cache
@@ -22,7 +22,7 @@ _LIMIT = 16 * 1024
 
 
 def routes(tenant: Tenant) -> list[Route]:
-    """One address for queries, and the root certificate for readers of tokens."""
+    """Return the route for queries, and that of the root certificate."""
 
     @cache
     def get_signer() -> TokenSigner:

@@ -27,9 +27,9 @@ from tests.fakes.services import services_of
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
-    deletions,
-    order,
-    retired_scenario,
+    build_retired_scenario,
+    read_deletions,
+    schedule,
 )
 from tests.functional.scenarios.disturbance import Disturbed
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -207,9 +207,9 @@ async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_th
         for title in ("Invoices", "Orders", "Returns"):
             scenario.build.http_flow(title)
 
-    scenario = await retired_scenario(build)
-    await order(scenario)
-    rows = await deletions(scenario)
+    scenario = await build_retired_scenario(build)
+    await schedule(scenario)
+    rows = await read_deletions(scenario)
     ids = sorted(row.job_id for row in rows.values())
     table = scenario.services.tables.deletions
     late = await table.get(scenario.build.environment.id, ids[0])
@@ -219,7 +219,7 @@ async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_th
     with pytest.raises(Conflict, match=late.item.display_name):
         await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
 
-    states = [row.state for row in (await deletions(scenario)).values()]
+    states = [row.state for row in (await read_deletions(scenario)).values()]
     assert sorted(states) == [
         DeletionState.CANCELLED,
         DeletionState.CANCELLED,
@@ -234,9 +234,9 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
         scenario.build.http_flow("Invoices")
         scenario.build.http_flow("Orders")
 
-    scenario = await retired_scenario(build)
-    await order(scenario)
-    ids = sorted(row.job_id for row in (await deletions(scenario)).values())
+    scenario = await build_retired_scenario(build)
+    await schedule(scenario)
+    ids = sorted(row.job_id for row in (await read_deletions(scenario)).values())
     await scenario.run(DAY + MINUTE)
     services = scenario.services
     get = services.tables.flow_jobs.get
@@ -257,7 +257,7 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
         (Reason.INTERNAL_ERROR, ids[0]),
     ]
     assert all("ZeroDivisionError" in one.message for one in told)
-    states = {row.job_id: row.state for row in (await deletions(scenario)).values()}
+    states = {row.job_id: row.state for row in (await read_deletions(scenario)).values()}
     assert states == {ids[0]: DeletionState.BLOCKED, ids[1]: DeletionState.DELETED}
 
 

@@ -36,7 +36,12 @@ from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import serve_app
-from tests.functional.deleting.deletion_scenario import at_its_date, order, original, retired
+from tests.functional.deleting.deletion_scenario import (
+    find_original,
+    retire_all,
+    run_at_the_date,
+    schedule,
+)
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 CANARY = "canary-canary-canary-0"
@@ -181,10 +186,10 @@ async def complete_remediation(scenario: Scenario) -> None:
 
 async def block_deletion(scenario: Scenario) -> None:
     """Let a retired original be on again at the date of its deletion."""
-    await retired(scenario)
-    await order(scenario)
-    original(scenario, "Stock").state = FlowState.ON
-    await at_its_date(scenario)
+    await retire_all(scenario)
+    await schedule(scenario)
+    find_original(scenario, "Stock").state = FlowState.ON
+    await run_at_the_date(scenario)
 
 
 async def add_poison_message(scenario: Scenario) -> None:

@@ -15,7 +15,11 @@ from shared.domain.finding import FindingLevel
 from shared.domain.flow import FlowState
 from shared.ports import UpsertRow
 from shared.use_cases.assess import assess
-from tests.functional.deleting.deletion_scenario import order, original, retired_scenario
+from tests.functional.deleting.deletion_scenario import (
+    build_retired_scenario,
+    find_original,
+    schedule,
+)
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
@@ -32,7 +36,7 @@ def statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
 
 async def test_retired_originals_with_working_copies_need_no_remediation() -> None:
     """They are counted apart, and their deletion is the only thing left."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     scenario.build.http_flow("Invoices")
 
     found = await assessed(scenario)
@@ -55,7 +59,7 @@ async def test_retired_originals_with_working_copies_need_no_remediation() -> No
 
 async def test_api_and_answer_after_a_complete_remediation() -> None:
     """No flow needs a remediation, and nothing must be fixed."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     provide(scenario.services)
 
     reply = await call(show_assessment, id=scenario.build.environment.id)
@@ -71,8 +75,8 @@ async def test_api_and_answer_after_a_complete_remediation() -> None:
 
 async def test_scheduled_deletion_is_shown_with_its_original() -> None:
     """No further deletion is recommended."""
-    scenario = await retired_scenario()
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
 
     (flow,) = (await assessed(scenario)).flows
 
@@ -84,7 +88,7 @@ async def test_scheduled_deletion_is_shown_with_its_original() -> None:
 
 async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
     """An original without a working copy is a problem, not a success."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     job = await scenario.job("Orders")
     scenario.build.environment.flows[job.copy_id].state = FlowState.OFF
 
@@ -100,10 +104,10 @@ async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
 
 async def test_deleted_copy_and_original_that_is_on_again_require_an_action() -> None:
     """Each fault has its own recommendation."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     job = await scenario.job("Orders")
     del scenario.build.environment.flows[job.copy_id]
-    original(scenario, "Orders").state = FlowState.ON
+    find_original(scenario, "Orders").state = FlowState.ON
 
     (flow,) = (await assessed(scenario)).flows
 
@@ -129,7 +133,7 @@ async def test_flow_whose_job_works_is_in_progress() -> None:
 
 async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
     """It counts as a flow that stays, as before the remediation."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     await scenario.roll_back()
 
     (flow,) = (one for one in (await assessed(scenario)).flows if one.display_name == "Orders")
@@ -140,7 +144,7 @@ async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
 
 async def test_unreadable_flow_job_leaves_the_status_unknown() -> None:
     """The flow counts as one that stays, and a finding says what is unknown."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     store = scenario.fakes.store
     row = store.rows[scenario.services.tables.flow_jobs.name_of(await scenario.job("Orders"))]
     await store.write(UpsertRow(replace(row, columns={**row.columns, "data0": "{garbage"})))

@@ -10,7 +10,7 @@ from shared.domain.environment import ApprovalPolicy
 from tests.fakes.definitions import facts_of
 from tests.functional.callers.test_canvas_apps import add_app
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.preparing.prepare_scenario import input_flow
+from tests.functional.preparing.prepare_scenario import add_input_flow
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -39,7 +39,7 @@ async def test_prepare_converts_a_named_flow_and_rolls_it_back(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """The plan prints the difference before an approval is needed."""
-    app = input_flow(scenario)
+    app = add_input_flow(scenario)
     environment = scenario.build.environment.id
 
     started = await cli.run("remediation", "start", environment, *_MODE, "--flow", app.workflow_id)

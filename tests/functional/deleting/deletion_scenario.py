@@ -17,13 +17,13 @@ MINUTE = timedelta(minutes=1)
 BY = "admin@contoso.example"
 
 
-async def retired(scenario: Scenario) -> None:
+async def retire_all(scenario: Scenario) -> None:
     """Start and approve a remediation, and run it to its end."""
     await planned(scenario)
     await scenario.approve(run=25 * DAY)
 
 
-async def retired_scenario(
+async def build_retired_scenario(
     build: Callable[[Scenario], object] | None = None, *, scenario: Scenario | None = None
 ) -> Scenario:
     """Return a scenario with retired originals: one named *Orders*, unless `build` adds others."""
@@ -33,11 +33,11 @@ async def retired_scenario(
         build(scenario)
     elif not is_built:
         scenario.build.http_flow("Orders")
-    await retired(scenario)
+    await retire_all(scenario)
     return scenario
 
 
-async def order(
+async def schedule(
     scenario: Scenario, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
     """Schedule the deletion of these retired originals, or of all."""
@@ -47,17 +47,19 @@ async def order(
     return await schedule_deletions(scenario.services, scenario.remediation.id, approval)
 
 
-async def deletions(scenario: Scenario) -> dict[str, Deletion]:
+async def read_deletions(scenario: Scenario) -> dict[str, Deletion]:
     """Return the deletions by the title of the original."""
     rows = await scenario.services.tables.deletions.all(scenario.build.environment.id)
     return {row.display_name: row for row in rows}
 
 
-async def turns(scenario: Scenario, services: Services | None = None, *, rounds: int = 30) -> None:
+async def run_timers(
+    scenario: Scenario, services: Services | None = None, *, rounds: int = 30
+) -> None:
     """Run the timer every few minutes until no deletion is due."""
     for _ in range(rounds):
         await delete_originals(services or scenario.services)
-        open_rows = [row for row in (await deletions(scenario)).values() if row.is_open]
+        open_rows = [row for row in (await read_deletions(scenario)).values() if row.is_open]
         if not any(
             row.next_check_at and row.next_check_at <= scenario.world.clock.now() + DAY
             for row in open_rows
@@ -67,10 +69,10 @@ async def turns(scenario: Scenario, services: Services | None = None, *, rounds:
     await delete_originals(services or scenario.services)
 
 
-async def at_its_date(scenario: Scenario) -> None:
+async def run_at_the_date(scenario: Scenario) -> None:
     """Advance to the date that `order` uses by default, and run the timer."""
     await scenario.run(DAY + MINUTE)
-    await turns(scenario)
+    await run_timers(scenario)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class Runs:
 ORDINARY = Runs()
 
 
-def ran(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -> None:
+def add_runs(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -> None:
     """Add `count` runs to a flow."""
     now = scenario.world.clock.now()
     for number in range(count):
@@ -102,19 +104,19 @@ def ran(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -
         )
 
 
-def kept_runs(scenario: Scenario) -> list[str]:
+def list_archived_runs(scenario: Scenario) -> list[str]:
     """Return the ids of all archived runs, part by part."""
     contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
 
 
-def deletes(scenario: Scenario) -> list[str]:
+def list_deleted_flows(scenario: Scenario) -> list[str]:
     """Return the ids of all flows that the platform has deleted."""
     return [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
 
 
-def original(scenario: Scenario, title: str) -> FakeFlow:
+def find_original(scenario: Scenario, title: str) -> FakeFlow:
     """Return an original by its title before its retirement."""
     flows = scenario.build.environment.flows.values()
     return next(flow for flow in flows if not flow.made_by_app and flow.name.startswith(title))

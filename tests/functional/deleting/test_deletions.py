@@ -21,15 +21,15 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
     Runs,
-    at_its_date,
-    deletes,
-    deletions,
-    kept_runs,
-    order,
-    original,
-    ran,
-    retired_scenario,
-    turns,
+    add_runs,
+    build_retired_scenario,
+    find_original,
+    list_archived_runs,
+    list_deleted_flows,
+    read_deletions,
+    run_at_the_date,
+    run_timers,
+    schedule,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -38,23 +38,23 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 async def test_original_is_deleted_on_its_date() -> None:
     """The original is deleted on its date, and not a day earlier. Its job stays retired."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    await order(scenario, within=2 * DAY)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    await schedule(scenario, within=2 * DAY)
 
     await scenario.run(DAY)
-    await turns(scenario)
+    await run_timers(scenario)
     stood = not orders.is_deleted
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
-    row, job = (await deletions(scenario))["Orders"], await scenario.job("Orders")
+    row, job = (await read_deletions(scenario))["Orders"], await scenario.job("Orders")
     assert stood
     assert (row.state, row.approved_by, row.is_on_microsoft_key_list) == (
         DeletionState.DELETED,
         BY,
         False,
     )
-    assert deletes(scenario) == [orders.workflow_id]
+    assert list_deleted_flows(scenario) == [orders.workflow_id]
     assert job.state is FlowJobState.RETIRED
     assert BY in job.history[-1].message
     assert row.restorable_until is not None
@@ -63,13 +63,13 @@ async def test_original_is_deleted_on_its_date() -> None:
 
 async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
     """The flow service deletes the flow, because its Dataverse row may not be changed."""
-    scenario = await retired_scenario(
+    scenario = await build_retired_scenario(
         lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
     )
-    button = original(scenario, "Button")
-    await order(scenario)
+    button = find_original(scenario, "Button")
+    await schedule(scenario)
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
     assert button.is_deleted
     assert [w.what for w in scenario.world.writes][-1] == "delete flow"
@@ -85,11 +85,11 @@ async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
     await scenario.approve(run=DAY)
 
     with pytest.raises(JobBlocked) as none:
-        await order(scenario)
+        await schedule(scenario)
     with pytest.raises(JobBlocked) as named:
-        await order(scenario, original(scenario, "Orders").workflow_id)
+        await schedule(scenario, find_original(scenario, "Orders").workflow_id)
     with pytest.raises(NotFound):
-        await order(scenario, "nobody")
+        await schedule(scenario, "nobody")
 
     assert (none.value.code, named.value.code) == ("original_not_retired", "original_not_retired")
 
@@ -108,10 +108,10 @@ async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None
     ).deletable_originals
 
     with pytest.raises(JobBlocked) as early:
-        await order(scenario, within=6 * DAY)
-    await order(scenario, within=candidate.earliest_delete_at - scenario.world.clock.now())
+        await schedule(scenario, within=6 * DAY)
+    await schedule(scenario, within=candidate.earliest_delete_at - scenario.world.clock.now())
     with pytest.raises(JobBlocked) as past:
-        await order(scenario, within=-DAY)
+        await schedule(scenario, within=-DAY)
 
     assert candidate.earliest_delete_at == job.history[-1].changed_at + 7 * DAY
     assert f"{candidate.earliest_delete_at:%Y-%m-%d}" in early.value.fix
@@ -123,45 +123,47 @@ async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None
 
 async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> None:
     """If one of two flows is excluded, neither deletion is scheduled."""
-    scenario = await retired_scenario(lambda s: (s.build.http_flow("A"), s.build.http_flow("B")))
-    excluded = original(scenario, "B").workflow_id
+    scenario = await build_retired_scenario(
+        lambda s: (s.build.http_flow("A"), s.build.http_flow("B"))
+    )
+    excluded = find_original(scenario, "B").workflow_id
     await scenario.opt_in(excluded_flows=frozenset({excluded}))
 
     with pytest.raises(JobBlocked) as refusal:
-        await order(scenario)
+        await schedule(scenario)
 
     assert refusal.value.code == "flow_excluded"
-    assert await deletions(scenario) == {}
+    assert await read_deletions(scenario) == {}
 
 
 async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
     """The request is rejected, and an earlier deletion is blocked on its date."""
-    scenario = await retired_scenario()
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
     )
     await scenario.services.tables.environment_settings.upsert(settings)
 
     with pytest.raises(JobBlocked) as refusal:
-        await order(scenario)
-    await at_its_date(scenario)
+        await schedule(scenario)
+    await run_at_the_date(scenario)
 
     assert refusal.value.code == "environment_read_only"
-    assert (await deletions(scenario))["Orders"].reason_code == "environment_read_only"
-    assert deletes(scenario) == []
+    assert (await read_deletions(scenario))["Orders"].reason_code == "environment_read_only"
+    assert list_deleted_flows(scenario) == []
 
 
 async def test_deleted_original_cannot_be_scheduled_again() -> None:
     """A named original is rejected as already deleted, and no other original is left."""
-    scenario = await retired_scenario()
-    await order(scenario)
-    await at_its_date(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
+    await run_at_the_date(scenario)
 
     with pytest.raises(JobBlocked) as named:
-        await order(scenario, original(scenario, "Orders").workflow_id)
+        await schedule(scenario, find_original(scenario, "Orders").workflow_id)
     with pytest.raises(JobBlocked) as rest:
-        await order(scenario)
+        await schedule(scenario)
 
     assert (named.value.code, rest.value.code) == (
         "original_already_deleted",
@@ -171,12 +173,12 @@ async def test_deleted_original_cannot_be_scheduled_again() -> None:
 
 async def test_list_of_possible_deletions_names_their_consequences() -> None:
     """The list shows what each deletion ends, and where the definition is archived."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
 
     (candidate,) = (
         await show_deletions(scenario.services, scenario.remediation.id)
     ).deletable_originals
-    await order(scenario)
+    await schedule(scenario)
     after = await show_deletions(scenario.services, scenario.remediation.id)
 
     assert candidate.display_name == "Orders"
@@ -190,37 +192,37 @@ async def test_list_of_possible_deletions_names_their_consequences() -> None:
 
 async def test_original_is_deleted_after_all_run_summaries_are_archived() -> None:
     """If one timer run cannot archive all flow runs, a later one deletes the original."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    ran(scenario, orders, 1_500, Runs(apart=timedelta(minutes=20)))
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    add_runs(scenario, orders, 1_500, Runs(apart=timedelta(minutes=20)))
+    await schedule(scenario)
     await scenario.run(DAY + MINUTE)
 
     await delete_originals(scenario.services)
-    half, stood = len(kept_runs(scenario)), not orders.is_deleted
-    await turns(scenario)
+    half, stood = len(list_archived_runs(scenario)), not orders.is_deleted
+    await run_timers(scenario)
 
     assert stood
-    assert half < len(kept_runs(scenario)) == len(set(kept_runs(scenario)))
-    assert len(kept_runs(scenario)) == 1_500
+    assert half < len(list_archived_runs(scenario)) == len(set(list_archived_runs(scenario)))
+    assert len(list_archived_runs(scenario)) == 1_500
     assert orders.is_deleted
 
 
 async def test_existing_archive_is_continued_before_a_deletion() -> None:
     """The app adds later flow runs in another part, and archives none twice."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    ran(scenario, orders, 3)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    add_runs(scenario, orders, 3)
     await archive_runs(scenario.services, scenario.remediation.id)
     await scenario.run(DAY)
-    ran(scenario, orders, 2, Runs(name="late"))
-    await order(scenario)
+    add_runs(scenario, orders, 2, Runs(name="late"))
+    await schedule(scenario)
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
     (archive,) = await scenario.services.tables.run_archives.all(orders.environment_id)
     assert (archive.state, archive.runs, len(archive.parts)) == (RunArchiveState.COMPLETED, 5, 2)
-    assert sorted(kept_runs(scenario)) == [
+    assert sorted(list_archived_runs(scenario)) == [
         "late-00000",
         "late-00001",
         *(f"run-0000{n}" for n in "012"),
@@ -230,47 +232,47 @@ async def test_existing_archive_is_continued_before_a_deletion() -> None:
 
 async def test_deletion_waits_while_the_kill_switch_is_on() -> None:
     """The deletion names the kill switch, and is made after the switch is off."""
-    scenario = await retired_scenario()
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
 
-    await at_its_date(scenario)
-    held, written = (await deletions(scenario))["Orders"], deletes(scenario)
+    await run_at_the_date(scenario)
+    held, written = (await read_deletions(scenario))["Orders"], list_deleted_flows(scenario)
     await set_kill_switch(scenario.services, is_on=False, by="tests", reason="over")
-    await turns(scenario)
+    await run_timers(scenario)
 
     assert (held.state, written) == (DeletionState.SCHEDULED, [])
     assert "kill switch" in held.message
-    assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
+    assert (await read_deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
 async def test_deletion_waits_for_the_maintenance_window() -> None:
     """The app deletes nothing before the maintenance window opens."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     opens = scenario.world.clock.now() + timedelta(hours=30)
     await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
-    await order(scenario)
+    await schedule(scenario)
 
-    await at_its_date(scenario)
-    waiting = deletes(scenario)
+    await run_at_the_date(scenario)
+    waiting = list_deleted_flows(scenario)
     await scenario.run(opens - scenario.world.clock.now() + MINUTE)
-    await turns(scenario)
+    await run_timers(scenario)
 
     assert waiting == []
-    assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
+    assert (await read_deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
 async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
     """The deletion waits until the flow run has ended, and archives its end."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    ran(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    add_runs(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))
+    await schedule(scenario)
 
-    await at_its_date(scenario)
-    held = (await deletions(scenario))["Orders"]
+    await run_at_the_date(scenario)
+    held = (await read_deletions(scenario))["Orders"]
     await scenario.run(2 * DAY)
-    await turns(scenario)
+    await run_timers(scenario)
 
     assert "still going" in held.message
     assert not any(run.error for run in orders.runs)
@@ -280,18 +282,18 @@ async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
 
 async def test_deletion_waits_while_no_policy_is_applied() -> None:
     """While no policy is applied, the app deletes nothing, and the deletion names the reason."""
-    scenario = await retired_scenario()
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
     scenario.build.unlink()
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
-    row = (await deletions(scenario))["Orders"]
+    row = (await read_deletions(scenario))["Orders"]
     assert (row.state, row.message) == (
         DeletionState.SCHEDULED,
         "The status of the environment's policy is Unlinking.",
     )
-    assert deletes(scenario) == []
+    assert list_deleted_flows(scenario) == []
 
 
 # --- what becomes of it --------------------------------------------------------------------------
@@ -299,14 +301,14 @@ async def test_deletion_waits_while_no_policy_is_applied() -> None:
 
 async def test_cancelled_deletion_is_not_made() -> None:
     """The deletion names who cancelled it, and the original can be scheduled again."""
-    scenario = await retired_scenario()
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
 
     count = await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
-    row = (await deletions(scenario))["Orders"]
-    assert (count, row.state, deletes(scenario)) == (1, DeletionState.CANCELLED, [])
+    row = (await read_deletions(scenario))["Orders"]
+    assert (count, row.state, list_deleted_flows(scenario)) == (1, DeletionState.CANCELLED, [])
     assert "keeper" in row.message
     assert (
         len((await show_deletions(scenario.services, scenario.remediation.id)).deletable_originals)
@@ -316,38 +318,38 @@ async def test_cancelled_deletion_is_not_made() -> None:
 
 async def test_rollback_cancels_the_deletion_of_its_original() -> None:
     """If a later remediation retires the flow again, the old deletion is still cancelled."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    await order(scenario, within=300 * DAY)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    await schedule(scenario, within=300 * DAY)
 
     await scenario.roll_back()
-    cancelled = (await deletions(scenario))["Orders"]
+    cancelled = (await read_deletions(scenario))["Orders"]
     await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
     await scenario.approve()
     again = await scenario.job("Orders")
     await scenario.run(300 * DAY)
-    await turns(scenario)
+    await run_timers(scenario)
 
     assert cancelled.state is DeletionState.CANCELLED
     assert again.state is FlowJobState.RETIRED
-    assert deletes(scenario) == []
+    assert list_deleted_flows(scenario) == []
 
 
 async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_original() -> None:
     """The app reads the list again a day later while it still names the original."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    await schedule(scenario)
     await scenario.run(DAY + MINUTE)
     await delete_originals(scenario.services)
     orders.is_deleted = False  # the list lags behind
 
     await delete_originals(scenario.services)
-    listed = (await deletions(scenario))["Orders"]
+    listed = (await read_deletions(scenario))["Orders"]
     orders.is_deleted = True
     await scenario.run(DAY + MINUTE)
     await delete_originals(scenario.services)
-    left = (await deletions(scenario))["Orders"]
+    left = (await read_deletions(scenario))["Orders"]
 
     assert listed.is_on_microsoft_key_list
     assert listed.next_check_at is not None
@@ -356,9 +358,9 @@ async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_origina
 
 async def test_daily_check_ignores_a_deleted_original() -> None:
     """The daily check neither reports a deleted original nor plans it again."""
-    scenario = await retired_scenario()
-    await order(scenario)
-    await at_its_date(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
+    await run_at_the_date(scenario)
 
     result = await run_daily_check(scenario.services, "2030-01-01")
     await scenario.run(DAY)

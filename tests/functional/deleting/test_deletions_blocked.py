@@ -17,59 +17,59 @@ from tests.fakes.tenant import FakeFlow
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
-    at_its_date,
-    deletes,
-    deletions,
-    order,
-    original,
-    retired_scenario,
-    turns,
+    build_retired_scenario,
+    find_original,
+    list_deleted_flows,
+    read_deletions,
+    run_at_the_date,
+    run_timers,
+    schedule,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def blocked_at_its_date(scenario: Scenario, code: str) -> Deletion:
     """Advance to the date, require that the deletion is blocked with this code, and return it."""
-    await at_its_date(scenario)
-    (row,) = [one for one in (await deletions(scenario)).values() if one.fix]
+    await run_at_the_date(scenario)
+    (row,) = [one for one in (await read_deletions(scenario)).values() if one.fix]
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
-    assert deletes(scenario) == []
+    assert list_deleted_flows(scenario) == []
     assert (await scenario.job(row.display_name)).state is FlowJobState.RETIRED
     return row
 
 
-async def ordered_anew(scenario: Scenario) -> None:
+async def schedule_again(scenario: Scenario) -> None:
     """Schedule all deletions again and advance to their date."""
-    await order(scenario)
-    await at_its_date(scenario)
+    await schedule(scenario)
+    await run_at_the_date(scenario)
 
 
 async def test_original_that_is_on_again_is_not_deleted() -> None:
     """A person turns the original off and schedules its deletion again."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    await schedule(scenario)
     orders.state = FlowState.ON
 
     await blocked_at_its_date(scenario, "retired_original_on")
     orders.state = FlowState.OFF
-    await ordered_anew(scenario)
+    await schedule_again(scenario)
 
     assert orders.is_deleted
 
 
 async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again() -> None:
     """Two deletions with the same reason are one action, which names both flows."""
-    scenario = await retired_scenario(_build_orders_and_returns)
-    await order(scenario)
+    scenario = await build_retired_scenario(_build_orders_and_returns)
+    await schedule(scenario)
     for name in ("Orders", "Returns"):
-        original(scenario, name).state = FlowState.ON
-    await at_its_date(scenario)
+        find_original(scenario, name).state = FlowState.ON
+    await run_at_the_date(scenario)
 
     (action,) = (await read_pending_actions(scenario.services)).items
     for name in ("Orders", "Returns"):
-        original(scenario, name).state = FlowState.OFF
-    await order(scenario)
+        find_original(scenario, name).state = FlowState.OFF
+    await schedule(scenario)
     after = await read_pending_actions(scenario.services)
 
     assert action.kind is PendingActionKind.DELETION_BLOCKED
@@ -87,16 +87,16 @@ def _build_orders_and_returns(scenario: Scenario) -> None:
 
 async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
     """The edit blocks the first deletion. The second one archives the edited definition."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    await schedule(scenario)
     _edit(orders)
 
     await blocked_at_its_date(scenario, "original_edited")
-    await ordered_anew(scenario)
+    await schedule_again(scenario)
 
     assert orders.is_deleted
-    row = (await deletions(scenario))["Orders"]
+    row = (await read_deletions(scenario))["Orders"]
     kept = scenario.fakes.archive.contents[row.archived_definition.removeprefix("memory:")]
     assert kept.decode() == orders.client_data
 
@@ -110,10 +110,10 @@ def _edit(flow: FakeFlow) -> None:
 @pytest.mark.parametrize("what", ["off", "gone"])
 async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None:
     """The deletion is blocked if the copy is off or deleted."""
-    scenario = await retired_scenario()
+    scenario = await build_retired_scenario()
     job = await scenario.job("Orders")
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
-    await order(scenario)
+    await schedule(scenario)
     copy.state, copy.is_deleted = FlowState.OFF, what == "gone"
 
     row = await blocked_at_its_date(scenario, "copy_changed")
@@ -123,12 +123,12 @@ async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None
 
 async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> None:
     """An original that was off before the remediation is deleted although its copy is off."""
-    scenario = await retired_scenario(lambda s: s.build.off_flow("Idle"))
-    await order(scenario)
+    scenario = await build_retired_scenario(lambda s: s.build.off_flow("Idle"))
+    await schedule(scenario)
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
-    assert original(scenario, "Idle").is_deleted
+    assert find_original(scenario, "Idle").is_deleted
 
 
 async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
@@ -137,14 +137,14 @@ async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
     old = scenario.build.url_of(orders)
-    scenario = await retired_scenario(scenario=scenario)
+    scenario = await build_retired_scenario(scenario=scenario)
     new = site.settings["FLOW_URL"]
-    await order(scenario)
+    await schedule(scenario)
     site.settings["FLOW_URL"] = old
 
     row = await blocked_at_its_date(scenario, "manual_caller")
     site.settings["FLOW_URL"] = new
-    await ordered_anew(scenario)
+    await schedule_again(scenario)
 
     assert "FLOW_URL" in row.message
     assert "sig=" not in row.message
@@ -153,9 +153,9 @@ async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
 
 async def test_deletion_is_blocked_by_a_new_caller() -> None:
     """The search before the deletion finds an app that no remediation has found."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    await schedule(scenario)
     scenario.build.app_setting_caller(orders, site="new-app")
 
     row = await blocked_at_its_date(scenario, "manual_caller")
@@ -165,13 +165,13 @@ async def test_deletion_is_blocked_by_a_new_caller() -> None:
 
 async def test_deletions_on_one_day_share_a_caller_search() -> None:
     """Three deletions on one day share one search for callers."""
-    scenario = await retired_scenario(lambda s: s.build.family("Billing"))
-    await order(scenario)
+    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    await schedule(scenario)
     plan = Plan(trace=[])
     await scenario.run(DAY + MINUTE)
-    await turns(scenario, scenario.make(scenario.fakes.ports.under(plan)))
+    await run_timers(scenario, scenario.make(scenario.fakes.ports.under(plan)))
 
-    assert len(deletes(scenario)) == 3
+    assert len(list_deleted_flows(scenario)) == 3
     assert plan.trace is not None
     assert plan.trace.count("FakeSecrets.list") <= 1
     assert plan.trace.count("FakeEnvironments.list") == 1
@@ -179,26 +179,26 @@ async def test_deletions_on_one_day_share_a_caller_search() -> None:
 
 async def test_original_of_a_managed_solution_is_not_deleted() -> None:
     """The deletion is blocked if the original has become part of a managed solution."""
-    scenario = await retired_scenario()
-    await order(scenario)
-    original(scenario, "Orders").is_managed = True
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
+    find_original(scenario, "Orders").is_managed = True
 
     await blocked_at_its_date(scenario, "managed_solution")
 
 
 async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
     """The deletion is blocked if the original was excluded after it was scheduled."""
-    scenario = await retired_scenario()
-    await order(scenario)
-    await scenario.opt_in(excluded_flows=frozenset({original(scenario, "Orders").workflow_id}))
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
+    await scenario.opt_in(excluded_flows=frozenset({find_original(scenario, "Orders").workflow_id}))
 
     await blocked_at_its_date(scenario, "flow_excluded")
 
 
 async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -> None:
     """The deletion is blocked if the archive returns another definition."""
-    scenario = await retired_scenario()
-    await order(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
     job = await scenario.job("Orders")
     scenario.fakes.archive.contents[job.archive_name.removeprefix("memory:")] = b"{}"
 
@@ -207,16 +207,16 @@ async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -
 
 async def test_deletion_by_another_person_is_recorded() -> None:
     """The app records the deletion by another person, without a date for a restore."""
-    scenario = await retired_scenario()
-    await order(scenario)
-    original(scenario, "Orders").is_deleted = True
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
+    find_original(scenario, "Orders").is_deleted = True
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
-    row = (await deletions(scenario))["Orders"]
+    row = (await read_deletions(scenario))["Orders"]
     assert (row.state, row.restorable_until) == (DeletionState.DELETED, None)
     assert "somebody else" in row.history[-1].message
-    assert deletes(scenario) == []
+    assert list_deleted_flows(scenario) == []
 
 
 # --- families ------------------------------------------------------------------------------------
@@ -224,22 +224,24 @@ async def test_deletion_by_another_person_is_recorded() -> None:
 
 async def test_parents_are_deleted_before_their_children() -> None:
     """Parents are deleted before their children, whatever the order of the rows."""
-    scenario = await retired_scenario(lambda s: s.build.family("Billing"))
+    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
-    await order(scenario)
+    await schedule(scenario)
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
-    rows = await deletions(scenario)
+    rows = await read_deletions(scenario)
     assert {row.state for row in rows.values()} == {DeletionState.DELETED}, rows
-    assert deletes(scenario) == [original(scenario, title).workflow_id for title in titles]
+    assert list_deleted_flows(scenario) == [
+        find_original(scenario, title).workflow_id for title in titles
+    ]
 
 
 async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
     """The fix names the parent, whose original also has to be deleted."""
-    scenario = await retired_scenario(lambda s: s.build.family("Billing"))
-    child = original(scenario, "Billing child")
-    await order(scenario, child.workflow_id)
+    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    child = find_original(scenario, "Billing child")
+    await schedule(scenario, child.workflow_id)
 
     row = await blocked_at_its_date(scenario, "parent_flow_not_ready")
 
@@ -248,12 +250,15 @@ async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
 
 async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> None:
     """A parent that was edited and no longer runs the child does not block its deletion."""
-    scenario = await retired_scenario(lambda s: s.build.family("Billing"))
-    child, parent = original(scenario, "Billing child"), original(scenario, "Billing parent")
+    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    child, parent = (
+        find_original(scenario, "Billing child"),
+        find_original(scenario, "Billing parent"),
+    )
     parent.client_data = scenario.build.http_flow("Other").client_data
-    await order(scenario, child.workflow_id)
+    await schedule(scenario, child.workflow_id)
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
 
     assert child.is_deleted
 
@@ -270,14 +275,14 @@ async def test_flows_that_call_one_another_are_deleted_together_by_url() -> None
     ).client_data
     draft = next(f for f in scenario.build.environment.flows.values() if f.name == "Draft")
     del scenario.build.environment.flows[draft.workflow_id]
-    scenario = await retired_scenario(scenario=scenario)
-    await order(scenario)
+    scenario = await build_retired_scenario(scenario=scenario)
+    await schedule(scenario)
 
-    await at_its_date(scenario)
+    await run_at_the_date(scenario)
     await scenario.run(DAY)
-    await turns(scenario)
+    await run_timers(scenario)
 
-    rows = await deletions(scenario)
+    rows = await read_deletions(scenario)
     assert {row.state for row in rows.values()} == {DeletionState.DELETED}, rows
 
 
@@ -288,9 +293,9 @@ async def test_one_read_of_the_list_confirms_several_deletions() -> None:
         for title in ("Bills", "Invoices", "Orders"):
             scenario.build.http_flow(title)
 
-    scenario = await retired_scenario(build)
-    await order(scenario)
-    await at_its_date(scenario)
+    scenario = await build_retired_scenario(build)
+    await schedule(scenario)
+    await run_at_the_date(scenario)
     table = scenario.services.tables.deletions
     async for kept in table.query(scenario.build.environment.id):
         await table.replace(
@@ -310,7 +315,7 @@ async def test_one_read_of_the_list_confirms_several_deletions() -> None:
     services.flow_reports.read_microsoft_key_flows = counted  # type: ignore[assignment, method-assign]
     await delete_originals(services)
 
-    assert [row.is_on_microsoft_key_list for row in (await deletions(scenario)).values()] == [
+    assert [row.is_on_microsoft_key_list for row in (await read_deletions(scenario)).values()] == [
         False
     ] * 3
     assert len(calls) == 1

@@ -13,9 +13,9 @@ from tests.functional.cli.cli_app import CommandLine
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
-    deletes,
-    original,
-    retired_scenario,
+    build_retired_scenario,
+    find_original,
+    list_deleted_flows,
 )
 from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -33,19 +33,19 @@ class _Tick(func.TimerRequest):
 @pytest.fixture
 async def scenario() -> Scenario:
     """A remediation with two retired originals, whose services the app uses."""
-    scenario = await retired_scenario(
+    scenario = await build_retired_scenario(
         lambda s: (s.build.http_flow("Orders"), s.build.http_flow("Bills"))
     )
     provide(scenario.services)
     return scenario
 
 
-def day(scenario: Scenario, days: int = 2) -> str:
+def format_day(scenario: Scenario, days: int = 2) -> str:
     """Return a date some days ahead, as a person writes it."""
     return f"{scenario.world.clock.now() + days * DAY:%Y-%m-%d}"
 
 
-async def come(scenario: Scenario, days: int = 2) -> None:
+async def let_days_pass(scenario: Scenario, days: int = 2) -> None:
     """Let days pass and run the timer."""
     await scenario.run(days * DAY + MINUTE)
     for _ in range(3):
@@ -55,22 +55,26 @@ async def come(scenario: Scenario, days: int = 2) -> None:
     provide(scenario.services)
 
 
-async def shown(scenario: Scenario) -> Any:
+async def read_deletions_over_http(scenario: Scenario) -> Any:
     """Return the API's list of deletions."""
     return (await call(deletions_api.list_deletions, id=scenario.remediation.id)).document
 
 
 async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scenario) -> None:
     """The signed-in person is the approver, whatever the body contains."""
-    flow = original(scenario, "Orders")
-    body = {"delete_at": day(scenario), "flow_ids": [flow.workflow_id], "approved_by": "somebody"}
+    flow = find_original(scenario, "Orders")
+    body = {
+        "delete_at": format_day(scenario),
+        "flow_ids": [flow.workflow_id],
+        "approved_by": "somebody",
+    }
     headers = build_sign_in_header("admin@contoso.example")
 
     reply = await call(
         deletions_api.schedule_deletions, body, id=scenario.remediation.id, headers=headers
     )
-    await come(scenario)
-    answer = await shown(scenario)
+    await let_days_pass(scenario)
+    answer = await read_deletions_over_http(scenario)
     detail = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
 
     (ordered,) = reply.document["items"]
@@ -83,7 +87,7 @@ async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scena
     assert [one["state"] for one in detail["deletions"]] == ["deleted"]
     assert all(job["archive_name"] for job in detail["flow_jobs"])
     assert detail["support_windows"] == answer["support_windows"]
-    assert deletes(scenario) == [flow.workflow_id]
+    assert list_deleted_flows(scenario) == [flow.workflow_id]
 
 
 async def test_date_requires_a_time_zone(scenario: Scenario) -> None:
@@ -109,16 +113,18 @@ async def test_date_requires_a_time_zone(scenario: Scenario) -> None:
 async def test_request_without_name_or_with_too_early_date_is_rejected(scenario: Scenario) -> None:
     """The status is 400 without a name, 409 for too early a date, and 404 for an unknown flow."""
     nobody = await call(
-        deletions_api.schedule_deletions, {"delete_at": day(scenario)}, id=scenario.remediation.id
+        deletions_api.schedule_deletions,
+        {"delete_at": format_day(scenario)},
+        id=scenario.remediation.id,
     )
     early = await call(
         deletions_api.schedule_deletions,
-        {"delete_at": day(scenario, -1), "approved_by": "tests"},
+        {"delete_at": format_day(scenario, -1), "approved_by": "tests"},
         id=scenario.remediation.id,
     )
     strange = await call(
         deletions_api.schedule_deletions,
-        {"delete_at": day(scenario), "approved_by": "tests", "flow_ids": ["nobody"]},
+        {"delete_at": format_day(scenario), "approved_by": "tests", "flow_ids": ["nobody"]},
         id=scenario.remediation.id,
     )
 
@@ -129,28 +135,28 @@ async def test_request_without_name_or_with_too_early_date_is_rejected(scenario:
 async def test_deletions_are_cancelled_over_http(scenario: Scenario) -> None:
     """A request cancels one deletion or all of them, and returns their number."""
     identity = scenario.remediation.id
-    order = {"delete_at": day(scenario), "approved_by": "tests"}
+    order = {"delete_at": format_day(scenario), "approved_by": "tests"}
     await call(deletions_api.schedule_deletions, order, id=identity)
-    flow = original(scenario, "Orders").workflow_id
+    flow = find_original(scenario, "Orders").workflow_id
 
     one = await call(
         deletions_api.cancel_deletions, {"flow_ids": [flow], "cancelled_by": "tests"}, id=identity
     )
     rest = await call(deletions_api.cancel_deletions, {"cancelled_by": "tests"}, id=identity)
-    await come(scenario)
+    await let_days_pass(scenario)
 
     assert (one.document, rest.document) == ({"cancelled_count": 1}, {"cancelled_count": 1})
-    assert deletes(scenario) == []
+    assert list_deleted_flows(scenario) == []
 
 
 async def test_command_lists_originals_and_asks(scenario: Scenario, cli: CommandLine) -> None:
     """The command lists the originals and asks. After a no, it schedules nothing."""
-    order = ("deletion", "schedule", scenario.remediation.id, "--date", day(scenario))
+    order = ("deletion", "schedule", scenario.remediation.id, "--date", format_day(scenario))
 
     refused = await cli.run(*order, answer="n\n")
-    none = (await shown(scenario))["items"]
+    none = (await read_deletions_over_http(scenario))["items"]
     agreed = await cli.run(*order, answer="y\n")
-    await come(scenario)
+    await let_days_pass(scenario)
     listed = await cli.run("deletion", "list", scenario.remediation.id)
     remediation = await cli.run("remediation", "show", scenario.remediation.id)
 
@@ -159,7 +165,7 @@ async def test_command_lists_originals_and_asks(scenario: Scenario, cli: Command
     assert "trigger URL" in refused.stderr
     assert agreed.exit_code == 0, agreed.output
     assert "admin@contoso.example" in agreed.stdout
-    assert len(deletes(scenario)) == 2
+    assert len(list_deleted_flows(scenario)) == 2
     assert "deleted" in listed.stdout
     assert "support can restore run history from before the key until" in listed.stdout
     assert "run summaries of 2 originals" in remediation.stdout
@@ -173,7 +179,7 @@ async def test_command_lists_originals_and_asks(scenario: Scenario, cli: Command
         ("2030-01-31T10:00", "neither a date such as 2030-01-31 nor a time with a time zone"),
     ],
 )
-async def test_an_impossible_date_is_rejected_before_the_question(
+async def test_impossible_date_is_rejected_before_the_question(
     scenario: Scenario, cli: CommandLine, date: str, said: str
 ) -> None:
     """The command reports an impossible date before it asks for a confirmation."""
@@ -184,15 +190,15 @@ async def test_an_impossible_date_is_rejected_before_the_question(
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.split())
     assert "Delete " not in result.stderr
-    assert (await shown(scenario))["items"] == []
+    assert (await read_deletions_over_http(scenario))["items"] == []
 
 
 async def test_commands_cancel_list_and_reject_deletions(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """The commands cancel, list and reject deletions, and list the earliest possible dates."""
-    identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
-    order = ("deletion", "schedule", identity, "--date", day(scenario), "--yes", "--flow")
+    identity, flow = scenario.remediation.id, find_original(scenario, "Orders").workflow_id
+    order = ("deletion", "schedule", identity, "--date", format_day(scenario), "--yes", "--flow")
 
     standing = await cli.run("deletion", "list", identity)
     await cli.run(*order, flow)
@@ -211,16 +217,16 @@ async def test_commands_cancel_list_and_reject_deletions(
 
 async def test_new_schedule_replaces_the_date(scenario: Scenario, cli: CommandLine) -> None:
     """A new schedule replaces the earlier date, for one named original and for all."""
-    identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
+    identity, flow = scenario.remediation.id, find_original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date")
-    first = day(scenario)
+    first = format_day(scenario)
     await cli.run(*order, first, "--flow", flow, "--yes")
 
-    named = await cli.run(*order, day(scenario, 3), "--flow", flow, answer="y\n")
-    every = await cli.run(*order, day(scenario, 4), "--yes", "-o", "json")
+    named = await cli.run(*order, format_day(scenario, 3), "--flow", flow, answer="y\n")
+    every = await cli.run(*order, format_day(scenario, 4), "--yes", "-o", "json")
     listed = await cli.run("deletion", "list", identity)
-    await come(scenario, 5)
-    rest = await cli.run(*order, day(scenario), "--yes")
+    await let_days_pass(scenario, 5)
+    rest = await cli.run(*order, format_day(scenario), "--yes")
 
     assert f"Replaces the deletion on {first} 00:00 UTC" in named.stderr
     assert "trigger URL" in named.stderr
@@ -228,5 +234,5 @@ async def test_new_schedule_replaces_the_date(scenario: Scenario, cli: CommandLi
     assert set(dates) == {"Orders", "Bills"}
     assert len(set(dates.values())) == 1
     assert flow in listed.stdout  # what --flow takes
-    assert len(deletes(scenario)) == 2
+    assert len(list_deleted_flows(scenario)) == 2
     assert (rest.exit_code, "no retired original that can be deleted" in rest.stderr) == (1, True)

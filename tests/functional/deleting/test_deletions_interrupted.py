@@ -20,15 +20,15 @@ from tests.fakes.test_world import World
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
-    at_its_date,
-    deletes,
-    deletions,
-    kept_runs,
-    order,
-    original,
-    ran,
-    retired_scenario,
-    turns,
+    add_runs,
+    build_retired_scenario,
+    find_original,
+    list_archived_runs,
+    list_deleted_flows,
+    read_deletions,
+    run_at_the_date,
+    run_timers,
+    schedule,
 )
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
@@ -38,14 +38,14 @@ RUNS = 130
 CALLS = 100
 
 
-def watched(scenario: Scenario) -> Scenario:
+def watch_deletions(scenario: Scenario) -> Scenario:
     """At each deletion, require that runs and definition are archived and the intent is stored."""
 
     def look(world: World) -> list[str]:
         latest = world.writes[-1].what
         if not latest.startswith("delete "):
             return []
-        kept, states = kept_runs(scenario), str(list(scenario.fakes.store.rows.values()))
+        kept, states = list_archived_runs(scenario), str(list(scenario.fakes.store.rows.values()))
         return [
             text
             for text, is_wrong in (
@@ -61,29 +61,29 @@ def watched(scenario: Scenario) -> Scenario:
 
 
 def _has_definition(scenario: Scenario) -> bool:
-    orders = original(scenario, "Orders")
+    orders = find_original(scenario, "Orders")
     texts = [content.decode() for content in scenario.fakes.archive.contents.values()]
     return orders.client_data in texts
 
 
-async def due_scenario() -> Scenario:
+async def build_due_scenario() -> Scenario:
     """Return a scenario with one due deletion of an original that has many flow runs."""
-    scenario = watched(await retired_scenario())
-    ran(scenario, original(scenario, "Orders"), RUNS)
-    await order(scenario)
+    scenario = watch_deletions(await build_retired_scenario())
+    add_runs(scenario, find_original(scenario, "Orders"), RUNS)
+    await schedule(scenario)
     await scenario.run(DAY + MINUTE)
     return scenario
 
 
 async def test_deletion_makes_fewer_requests_than_are_interrupted() -> None:
     """A deletion makes fewer requests than the number at which the next test interrupts it."""
-    scenario = await due_scenario()
+    scenario = await build_due_scenario()
     plan = Plan()
     services = scenario.make(scenario.fakes.ports.under(plan))
 
-    await turns(scenario, services)
+    await run_timers(scenario, services)
 
-    assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
+    assert (await read_deletions(scenario))["Orders"].state is DeletionState.DELETED
     assert 30 < plan.calls < CALLS
 
 
@@ -95,19 +95,19 @@ async def test_deletion_completes_after_a_failure_at_any_request(
     """After a kill or failure at any request, the original is archived and deleted once."""
     struck = 0
     for number in range(1, CALLS, 1 if failure is Killed else 3):
-        scenario = await due_scenario()
+        scenario = await build_due_scenario()
         plan = Plan(at=number, moment=moment, failure=failure)
         with suppress(Killed, ServiceUnavailable):
             await delete_originals(scenario.make(scenario.fakes.ports.under(plan)))
 
         await scenario.run(5 * MINUTE)
-        await turns(scenario)
+        await run_timers(scenario)
 
         struck += plan.has_struck
-        row = (await deletions(scenario))["Orders"]
+        row = (await read_deletions(scenario))["Orders"]
         assert row.state is DeletionState.DELETED, (number, row)
         assert row.restorable_until is not None
-        assert deletes(scenario) == [original(scenario, "Orders").workflow_id]
+        assert list_deleted_flows(scenario) == [find_original(scenario, "Orders").workflow_id]
         assert scenario.world.violations == []
         job = await scenario.job("Orders")
         assert (job.state, job.leased_until) == (FlowJobState.RETIRED, None), number
@@ -117,70 +117,70 @@ async def test_deletion_completes_after_a_failure_at_any_request(
 
 async def test_concurrent_timers_delete_once() -> None:
     """A second timer does not touch a deletion that the first one is making."""
-    scenario = await due_scenario()
+    scenario = await build_due_scenario()
 
     async def another() -> None:
         await delete_originals(scenario_services)
 
     scenario_services = scenario.services
     disturb(scenario, "workflows", "delete", another)
-    await turns(scenario, scenario.make(scenario.fakes.ports))
+    await run_timers(scenario, scenario.make(scenario.fakes.ports))
 
-    assert len(deletes(scenario)) == 1
-    assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
+    assert len(list_deleted_flows(scenario)) == 1
+    assert (await read_deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
 async def test_deletion_cancelled_during_its_checks_is_not_made() -> None:
     """A deletion that is cancelled during its checks is not made."""
-    scenario = await due_scenario()
+    scenario = await build_due_scenario()
 
     async def keep() -> None:
         await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
 
     disturb(scenario, "workflows", "get", keep)
-    await turns(scenario, scenario.make(scenario.fakes.ports))
+    await run_timers(scenario, scenario.make(scenario.fakes.ports))
 
-    assert (await deletions(scenario))["Orders"].state is DeletionState.CANCELLED
-    assert deletes(scenario) == []
+    assert (await read_deletions(scenario))["Orders"].state is DeletionState.CANCELLED
+    assert list_deleted_flows(scenario) == []
     assert (await scenario.job("Orders")).leased_until is None
 
 
 async def test_rollback_during_the_checks_cancels_the_deletion() -> None:
     """A rollback that is requested during the checks cancels the deletion."""
-    scenario = await due_scenario()
-    orders = original(scenario, "Orders")
+    scenario = await build_due_scenario()
+    orders = find_original(scenario, "Orders")
 
     async def roll_back() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
     disturb(scenario, "flow_reports", "run_page", roll_back)
-    await turns(scenario, scenario.make(scenario.fakes.ports))
+    await run_timers(scenario, scenario.make(scenario.fakes.ports))
     await scenario.run(60 * DAY)
 
-    assert deletes(scenario) == []
-    assert (await deletions(scenario))["Orders"].state is DeletionState.CANCELLED
+    assert list_deleted_flows(scenario) == []
+    assert (await read_deletions(scenario))["Orders"].state is DeletionState.CANCELLED
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
 async def test_kill_switch_during_the_checks_stops_the_deletion() -> None:
     """The app reads the kill switch again right before it deletes the original."""
-    scenario = await due_scenario()
+    scenario = await build_due_scenario()
 
     async def stop() -> None:
         await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
 
     disturb(scenario, "workflows", "get", stop)
-    await turns(scenario, scenario.make(scenario.fakes.ports))
+    await run_timers(scenario, scenario.make(scenario.fakes.ports))
 
-    assert deletes(scenario) == []
-    assert "kill switch" in (await deletions(scenario))["Orders"].message
+    assert list_deleted_flows(scenario) == []
+    assert "kill switch" in (await read_deletions(scenario))["Orders"].message
 
 
 async def test_original_edited_during_the_checks_is_not_deleted() -> None:
     """The platform deletes only the version that the app has read."""
-    scenario = await due_scenario()
-    orders = original(scenario, "Orders")
+    scenario = await build_due_scenario()
+    orders = find_original(scenario, "Orders")
 
     async def edit() -> None:
         orders.version += 1
@@ -189,54 +189,54 @@ async def test_original_edited_during_the_checks_is_not_deleted() -> None:
     disturb(scenario, "workflows", "delete", edit)
     await delete_originals(scenario.make(scenario.fakes.ports))
 
-    assert deletes(scenario) == []
+    assert list_deleted_flows(scenario) == []
     assert not orders.is_deleted
 
 
 async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted() -> None:
     """The app reads the flow again before it deletes it, because this request names no version."""
-    scenario = await retired_scenario(
+    scenario = await build_retired_scenario(
         lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
     )
-    await order(scenario)
+    await schedule(scenario)
     await scenario.run(DAY + MINUTE)
-    button = original(scenario, "Button")
+    button = find_original(scenario, "Button")
 
     async def save() -> None:
         edit(button)
 
     disturb(scenario, "archive", "get", save)
     await delete_originals(scenario.make(scenario.fakes.ports))
-    first = (await deletions(scenario))["Button"]
-    await turns(scenario)
+    first = (await read_deletions(scenario))["Button"]
+    await run_timers(scenario)
 
-    row = (await deletions(scenario))["Button"]
+    row = (await read_deletions(scenario))["Button"]
     assert first.state is DeletionState.DELETING
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, Reason.ORIGINAL_EDITED)
-    assert deletes(scenario) == []
+    assert list_deleted_flows(scenario) == []
 
 
 async def test_deletion_whose_request_failed_can_be_cancelled() -> None:
     """After a failed request, the app finds that the flow still exists, and allows a cancel."""
-    scenario = await due_scenario()
+    scenario = await build_due_scenario()
 
     async def fail() -> None:
         raise ServiceUnavailable("no answer")
 
     disturb(scenario, "workflows", "delete", fail)
     await delete_originals(scenario.make(scenario.fakes.ports))
-    noted = (await deletions(scenario))["Orders"]
+    noted = (await read_deletions(scenario))["Orders"]
     with pytest.raises(Conflict):
         await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
     await scenario.run(5 * MINUTE)
     await delete_originals(scenario.services)
-    waiting = (await deletions(scenario))["Orders"]
+    waiting = (await read_deletions(scenario))["Orders"]
     await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
 
-    row = (await deletions(scenario))["Orders"]
+    row = (await read_deletions(scenario))["Orders"]
     assert noted.state is DeletionState.DELETING
-    assert (waiting.state, deletes(scenario)) == (DeletionState.ARCHIVING, [])
+    assert (waiting.state, list_deleted_flows(scenario)) == (DeletionState.ARCHIVING, [])
     assert "kill switch" in waiting.message
     assert (row.state, row.restorable_until) == (DeletionState.CANCELLED, None)
 
@@ -248,15 +248,15 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     """The app restores the flow from the recycle bin, and everything is as before."""
     scenario = Scenario()
     scenario.build.flow("Button", define.http_trigger(), in_solution=False)
-    button = original(scenario, "Button")
+    button = find_original(scenario, "Button")
     scenario.build.app_setting_caller(button)
     scenario.build.link()
     before = take_snapshot(scenario.world)
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    await order(scenario)
-    await at_its_date(scenario)
+    await schedule(scenario)
+    await run_at_the_date(scenario)
     was_deleted = button.is_deleted
 
     await scenario.roll_back()
@@ -265,16 +265,16 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     job = await scenario.job("Button")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert differences(before, scenario.world) == []
-    assert (await deletions(scenario))["Button"].state is DeletionState.CANCELLED
+    assert (await read_deletions(scenario))["Button"].state is DeletionState.CANCELLED
 
 
 async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
     """The fix names the last day for a restore. A retry succeeds after a person's restore."""
-    scenario = await retired_scenario()
-    orders = original(scenario, "Orders")
-    await order(scenario)
-    await at_its_date(scenario)
-    until = (await deletions(scenario))["Orders"].restorable_until
+    scenario = await build_retired_scenario()
+    orders = find_original(scenario, "Orders")
+    await schedule(scenario)
+    await run_at_the_date(scenario)
+    until = (await read_deletions(scenario))["Orders"].restorable_until
     assert until is not None
 
     await scenario.roll_back(run=DAY)
@@ -293,9 +293,9 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
 
 async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> None:
     """A rollback after the last day for a restore changes nothing."""
-    scenario = await retired_scenario()
-    await order(scenario)
-    await at_its_date(scenario)
+    scenario = await build_retired_scenario()
+    await schedule(scenario)
+    await run_at_the_date(scenario)
     await scenario.run(22 * DAY)
     writes = len(scenario.world.writes)
 
@@ -314,13 +314,13 @@ async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) 
     for number in range(1, 20):
         scenario = Scenario()
         scenario.build.flow("Button", define.http_trigger(), in_solution=False)
-        button = original(scenario, "Button")
+        button = find_original(scenario, "Button")
         scenario.build.link()
         await scenario.opt_in()
         await scenario.order()
         await scenario.approve()
-        await order(scenario)
-        await at_its_date(scenario)
+        await schedule(scenario)
+        await run_at_the_date(scenario)
         scenario.driver.plan = Plan(at=number, moment=moment)
         scenario.renew()
 
@@ -338,12 +338,12 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     """The rollback waits, because the deletion in flight could delete the restored original."""
     scenario = Scenario()
     scenario.build.flow("Button", define.http_trigger(), in_solution=False)
-    button = original(scenario, "Button")
+    button = find_original(scenario, "Button")
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    await order(scenario)
+    await schedule(scenario)
     was_on = []
 
     async def others_go_on() -> None:
@@ -356,7 +356,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
 
     disturb(scenario, "flow_switch", "delete", others_go_on)
     await scenario.run(DAY + MINUTE)
-    await turns(scenario, scenario.make(scenario.fakes.ports))
+    await run_timers(scenario, scenario.make(scenario.fakes.ports))
     await scenario.run(30 * DAY)
 
     assert was_on == [False]
@@ -366,10 +366,10 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
 
 async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restore() -> None:
     """The child's job is blocked without using messages, until its parents are restored."""
-    scenario = await retired_scenario(lambda s: s.build.family("Billing"))
+    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
     titles = ("Billing grandparent", "Billing parent")
-    await order(scenario, *(original(scenario, title).workflow_id for title in titles))
-    await at_its_date(scenario)
+    await schedule(scenario, *(find_original(scenario, title).workflow_id for title in titles))
+    await run_at_the_date(scenario)
 
     await scenario.roll_back(run=30 * DAY)
     child = await scenario.job("Billing child")
@@ -377,7 +377,7 @@ async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restor
     await scenario.run(10 * DAY)
     in_vain = scenario.driver.deliveries - deliveries
     for title in titles:
-        original(scenario, title).is_deleted = False
+        find_original(scenario, title).is_deleted = False
     await scenario.driver.call(lambda s: change_remediation.retry(s, scenario.remediation.id))
     await scenario.run(60 * DAY)
 

@@ -6,11 +6,11 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import cancel_deletions
 from tests.fakes.crash import was_killed
-from tests.functional.deleting.deletion_scenario import DAY, MINUTE, order, original
+from tests.functional.deleting.deletion_scenario import DAY, MINUTE, find_original, schedule
 from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
-async def hidden_scenario() -> Scenario:
+async def build_hidden_scenario() -> Scenario:
     """Return a scenario with one due deletion of an original whose definition is hidden."""
     scenario = Scenario()
     assumptions = scenario.world.assumptions
@@ -24,15 +24,15 @@ async def hidden_scenario() -> Scenario:
     await scenario.order()
     await scenario.approve(run=25 * DAY)
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
-    await order(scenario)
+    await schedule(scenario)
     await scenario.run(DAY + MINUTE)
     return scenario
 
 
 async def test_grant_of_a_killed_check_is_revoked_after_a_cancelled_deletion() -> None:
     """After a kill and a cancelled deletion, the timer revokes the grant within hours."""
-    scenario = await hidden_scenario()
-    orders = original(scenario, "Orders")
+    scenario = await build_hidden_scenario()
+    orders = find_original(scenario, "Orders")
     plan = kill_after(scenario, "FakeFlowAccess.grant")
     for _ in range(10):
         try:

@@ -22,13 +22,13 @@ A_DAY = 40
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60, calls_a_day=A_DAY)
 
 
-def most_in_a_day(meter: Meter) -> int:
+def count_most_in_a_day(meter: Meter) -> int:
     """Return the most requests to the flow service in any 24 hours."""
     made = meter.scarce
     return max(sum(one - DAY < other <= one for other in made) for one in made)
 
 
-async def waiting(scenario: Scenario) -> dict[str, datetime | None]:
+async def list_waiting_flows(scenario: Scenario) -> dict[str, datetime | None]:
     """Return the flows that wait for requests, and the times of their next checks."""
     jobs = await scenario.jobs()
     return {
@@ -48,7 +48,7 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
         scenario.services,
         request_budget=StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT),
     )
-    began, waits = meter.scarce[0], await waiting(scenario)
+    began, waits = meter.scarce[0], await list_waiting_flows(scenario)
 
     await send_due_and_overdue_messages(services)
     health = await check_health(services)
@@ -76,16 +76,16 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
     await scenario.run(DAY)
 
     assert len(meter.scarce) > A_DAY
-    assert len(await waiting(scenario)) < len(waits)
+    assert len(await list_waiting_flows(scenario)) < len(waits)
 
     await scenario.run(40 * DAY)
 
     assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
-    assert most_in_a_day(meter) <= A_DAY
+    assert count_most_in_a_day(meter) <= A_DAY
     assert (await check_health(services)).alert_counts == {}
 
 
-async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
+async def build_exhausted_scenario(state: FlowJobState) -> Scenario:
     """Return a scenario with a flow in this state, after others have used up the daily limit."""
     scenario, limit = Scenario(), replace(LIMIT, calls=40, calls_a_day=100)
     put_on_budget(scenario, limit, Meter())
@@ -109,7 +109,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
 
 async def test_rollback_does_not_wait_for_the_next_day() -> None:
     """A rollback uses the requests that are reserved for it."""
-    scenario = await on_a_day_that_is_over(FlowJobState.MONITORING)
+    scenario = await build_exhausted_scenario(FlowJobState.MONITORING)
 
     await scenario.roll_back(run=HOUR / 6)
 
@@ -118,7 +118,7 @@ async def test_rollback_does_not_wait_for_the_next_day() -> None:
 
 async def test_cutover_in_progress_does_not_wait_for_the_next_day() -> None:
     """A cutover uses reserved requests, so that both flows are not off for a day."""
-    scenario = await on_a_day_that_is_over(FlowJobState.CUTTING_OVER)
+    scenario = await build_exhausted_scenario(FlowJobState.CUTTING_OVER)
 
     await scenario.run(HOUR / 12)
 

@@ -49,7 +49,7 @@ class _Raising:
         return getattr(self._port, name)
 
 
-def broken(scenario: Scenario, port: str, method: str, error: Error) -> _Raising:
+def break_method(scenario: Scenario, port: str, method: str, error: Error) -> _Raising:
     """Let a method of a port raise an error that the app does not expect, from now on."""
     raising = _Raising(getattr(scenario.fakes.ports, port), method, error)
     scenario.around = lambda ports: replace(ports, **{port: cast("Any", raising)})
@@ -57,7 +57,7 @@ def broken(scenario: Scenario, port: str, method: str, error: Error) -> _Raising
     return raising
 
 
-async def run(scenario: Scenario, time: timedelta) -> None:
+async def start_and_run(scenario: Scenario, time: timedelta) -> None:
     """Start the remediation, and let time pass; a message whose invocation fails comes again."""
     if not hasattr(scenario, "remediation"):
         await start(scenario)
@@ -84,9 +84,11 @@ async def scenario() -> Scenario:
 
 async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario) -> None:
     """The job fails after five invocations without a dead letter, and the other flow is retired."""
-    raising = broken(scenario, "app_settings", "write", lambda: ZeroDivisionError("sig=secret"))
+    raising = break_method(
+        scenario, "app_settings", "write", lambda: ZeroDivisionError("sig=secret")
+    )
 
-    await run(scenario, timedelta(days=30))
+    await start_and_run(scenario, timedelta(days=30))
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.FAILED, "internal_error")
@@ -106,8 +108,8 @@ async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario
 async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario) -> None:
     """A retry ends the alert, and the job continues where it was."""
     mended: list[bool] = []
-    broken(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
-    await run(scenario, timedelta(days=1))
+    break_method(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
+    await start_and_run(scenario, timedelta(days=1))
     provide(scenario.services)
     before = (await call(health_api.show_health)).document["alert_counts"]
     mended.append(True)
@@ -115,7 +117,7 @@ async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario
     await change_remediation.retry(scenario.services, scenario.remediation.id)
     await send_due_and_overdue_messages(scenario.services)
     after = (await call(health_api.show_health)).document["alert_counts"]
-    await run(scenario, timedelta(days=30))
+    await start_and_run(scenario, timedelta(days=30))
 
     assert before == {Reason.INTERNAL_ERROR: 1}
     assert after == {}
@@ -125,13 +127,13 @@ async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario
 async def test_environment_job_fails_after_five_internal_errors(scenario: Scenario) -> None:
     """An environment job fails after five invocations, too, and a retry continues it."""
     mended: list[bool] = []
-    raising = broken(
+    raising = break_method(
         scenario,
         "flow_reports",
         "read_microsoft_key_flows",
         lambda: None if mended else ZeroDivisionError(),
     )
-    await run(scenario, timedelta(days=1))
+    await start_and_run(scenario, timedelta(days=1))
 
     job = await scenario.environment_job()
     assert (job.state, job.reason_code, raising.raised) == (
@@ -143,7 +145,7 @@ async def test_environment_job_fails_after_five_internal_errors(scenario: Scenar
 
     mended.append(True)
     await change_remediation.retry(scenario.services, scenario.remediation.id)
-    await run(scenario, timedelta(days=30))
+    await start_and_run(scenario, timedelta(days=30))
 
     assert {one.state for one in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
 
@@ -159,8 +161,8 @@ async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
         is_off = flows["Keyword"].state is FlowState.OFF
         return ZeroDivisionError() if is_off and next(left, None) is not None else None
 
-    broken(scenario, "workflows", "update", while_off)
-    await run(scenario, timedelta(days=30))
+    break_method(scenario, "workflows", "update", while_off)
+    await start_and_run(scenario, timedelta(days=30))
 
     job = await scenario.job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.INTERNAL_ERROR)
@@ -177,11 +179,11 @@ async def test_job_fails_after_six_killed_invocations_in_a_row(
 ) -> None:
     """One death stores the copy. The job survives five more in a row, but not six."""
     left = iter(range(deaths))
-    broken(
+    break_method(
         scenario, "app_settings", "write", lambda: None if next(left, None) is None else Killed()
     )
 
-    await run(scenario, timedelta(days=30))
+    await start_and_run(scenario, timedelta(days=30))
 
     assert (await scenario.job("Orders")).state is state
     assert len(scenario.fakes.notices.told) == (state is FlowJobState.FAILED)
@@ -193,9 +195,9 @@ async def test_job_survives_killed_invocations_that_store_a_change(scenario: Sce
         orders = next(flow for flow in scenario.world.flows() if flow.name == "Orders")
         scenario.build.app_setting_caller(orders, site=f"site-{number}", setting="URL")
     calls = iter(range(1000))
-    broken(scenario, "app_settings", "write", lambda: Killed() if next(calls) % 2 else None)
+    break_method(scenario, "app_settings", "write", lambda: Killed() if next(calls) % 2 else None)
 
-    await run(scenario, timedelta(days=30))
+    await start_and_run(scenario, timedelta(days=30))
 
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert scenario.fakes.notices.told == []
@@ -206,9 +208,11 @@ async def test_discovery_survives_killed_invocations_that_store_a_page(scenario:
     for number in range(8 * SIZE):
         scenario.build.http_flow(f"Flow {number}")
     calls = iter(range(1000))
-    broken(scenario, "flow_pages", "read_workflows", lambda: Killed() if next(calls) % 2 else None)
+    break_method(
+        scenario, "flow_pages", "read_workflows", lambda: Killed() if next(calls) % 2 else None
+    )
 
-    await run(scenario, timedelta(hours=1))
+    await start_and_run(scenario, timedelta(hours=1))
 
     assert (await scenario.environment_job()).state is EnvironmentJobState.RUNNING_FLOW_JOBS
     assert next(calls) > 2 * TRIES

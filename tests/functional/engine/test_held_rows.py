@@ -19,7 +19,7 @@ from shared.use_cases.change_remediation import cancel
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def held_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
+async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
     """Return a scenario and the leased row of its one job, whose copy exists."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -36,7 +36,7 @@ async def held_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
 
 async def test_staged_change_is_stored_with_the_next_write() -> None:
     """Staging a change writes nothing; the next write of the row stores it."""
-    scenario, held = await held_scenario()
+    scenario, held = await build_leased_scenario()
 
     remembered = held.stage(replace(held.job, copy_host="copy.example"))
     assert remembered == held.job
@@ -48,7 +48,7 @@ async def test_staged_change_is_stored_with_the_next_write() -> None:
 
 async def test_staged_changes_are_stored_before_a_platform_write() -> None:
     """A process that dies in a platform write has stored everything that was staged before it."""
-    scenario, held = await held_scenario()
+    scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
@@ -59,7 +59,7 @@ async def test_staged_changes_are_stored_before_a_platform_write() -> None:
 
 async def test_intent_is_stored_before_a_platform_write() -> None:
     """The row has the intent and the staged change before the platform write begins."""
-    scenario, held = await held_scenario()
+    scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
@@ -71,7 +71,7 @@ async def test_intent_is_stored_before_a_platform_write() -> None:
 
 async def test_staged_change_keeps_a_cancel_request() -> None:
     """A staged change keeps a cancel request that the step has not read."""
-    scenario, held = await held_scenario()
+    scenario, held = await build_leased_scenario()
     looked_at = held.job
     await cancel(scenario.services, scenario.remediation.id)
     await held.renew()
@@ -85,7 +85,7 @@ async def test_staged_change_keeps_a_cancel_request() -> None:
 
 async def test_staged_change_is_not_stored_without_the_lease() -> None:
     """An invocation without the lease cannot store its staged change."""
-    scenario, held = await held_scenario()
+    scenario, held = await build_leased_scenario()
     held.stage(replace(held.job, copy_host="copy.example"))
     scenario.world.clock.advance(scenario.settings.job_lease_duration + timedelta(seconds=1))
     table = scenario.services.tables.flow_jobs
@@ -124,7 +124,7 @@ class Slow:
 @pytest.mark.parametrize("is_ordered", [True, False])
 async def test_change_staged_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
     """A change that is staged while the lease is being renewed is stored by the next write."""
-    scenario, held = await held_scenario()
+    scenario, held = await build_leased_scenario()
     slow: Any = Slow(scenario.fakes.store)
     services = replace(scenario.services, tables=Tables(slow))
     held = LeasedJob(FLOW, services, held._kept)

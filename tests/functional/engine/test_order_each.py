@@ -12,7 +12,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 FLOWS = 45
 
 
-async def many_jobs() -> Scenario:
+async def build_many_jobs() -> Scenario:
     """Return a tenant with retired flows, for more than two transactions."""
     scenario = Scenario()
     for number in range(FLOWS):
@@ -34,7 +34,7 @@ def with_note(job: FlowJob) -> FlowJob | None:
 
 async def test_row_that_has_changed_is_read_again() -> None:
     """The change is kept, and each row gets the command once."""
-    scenario = await many_jobs()
+    scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     rows = [row async for row in table.query()]
     changed = rows[21]
@@ -52,7 +52,7 @@ async def test_row_that_has_changed_is_read_again() -> None:
 
 async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
     """They get no message, and are not returned."""
-    scenario = await many_jobs()
+    scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     rows = [row async for row in table.query()]
     await FLOW.order_each(services, rows[:5], with_note)
@@ -65,7 +65,7 @@ async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
 
 async def test_reopened_jobs_in_the_index_are_counted_once() -> None:
     """The counts are those that a comparison finds."""
-    scenario = await many_jobs()
+    scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(services)

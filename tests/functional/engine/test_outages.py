@@ -54,14 +54,16 @@ class Outage(Plan):
         return number
 
 
-def services_of_the_platform() -> list[str]:
+def list_platform_fakes() -> list[str]:
     """Return the names of the fakes that stand for a service of the platform."""
     ports = Scenario().fakes.ports
     names = [one.name for one in fields(Ports) if one.name not in OURS]
     return sorted({type(getattr(ports, name)).__name__ for name in names})
 
 
-async def begun_scenario(called: int = 2, self_starting: int = 2) -> tuple[Scenario, Outage]:
+async def build_requested_scenario(
+    called: int = 2, self_starting: int = 2
+) -> tuple[Scenario, Outage]:
     """Return a scenario in mode automatic whose remediation is requested but has not begun."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
@@ -98,7 +100,7 @@ async def assert_completes(scenario: Scenario) -> None:
     assert await scenario.services.tables.circuit_breakers.all() == []
 
 
-@pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
+@pytest.mark.parametrize("service", [*list_platform_fakes(), *GROUND])
 @pytest.mark.parametrize(
     "after",
     [timedelta(0), timedelta(minutes=1), timedelta(days=7, minutes=-1)],
@@ -108,7 +110,7 @@ async def test_outage_of_one_service_for_a_day_needs_no_person(
     service: str, after: timedelta
 ) -> None:
     """All flows are retired without a person, whichever service is out and whenever."""
-    scenario, outage = await begun_scenario()
+    scenario, outage = await build_requested_scenario()
     await scenario.run(after)
 
     outage.begin(service)
@@ -118,12 +120,12 @@ async def test_outage_of_one_service_for_a_day_needs_no_person(
 
 async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None:
     """During a cutover both flows may be off for the day; afterwards the cutover completes."""
-    scenario, outage = await begun_scenario(called=0, self_starting=3)
+    scenario, outage = await build_requested_scenario(called=0, self_starting=3)
 
     def look(world: World) -> list[str]:
         originals = [flow for flow in world.flows() if not flow.made_by_app]
         if outage.until is None and any(flow.state is FlowState.OFF for flow in originals):
-            outage.begin(*services_of_the_platform())
+            outage.begin(*list_platform_fakes())
         return []
 
     scenario.world.watchers.append(look)
@@ -133,10 +135,10 @@ async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None
     assert outage.calls_out
 
 
-@pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
+@pytest.mark.parametrize("service", [*list_platform_fakes(), *GROUND])
 async def test_outage_of_one_service_during_a_rollback_needs_no_person(service: str) -> None:
     """All flows are rolled back without a person."""
-    scenario, outage = await begun_scenario()
+    scenario, outage = await build_requested_scenario()
     await scenario.run(timedelta(days=2))
     await scenario.driver.call(
         lambda services: roll_back(services, scenario.remediation.id, replay=True)
@@ -154,7 +156,7 @@ async def test_outage_of_one_service_during_a_rollback_needs_no_person(service: 
 
 async def test_unavailable_service_gets_few_requests() -> None:
     """Health shows the outage, one notification is sent, and the service gets few requests."""
-    scenario, outage = await begun_scenario(called=12, self_starting=0)
+    scenario, outage = await build_requested_scenario(called=12, self_starting=0)
     outage.begin("FakeWorkflows", "FakeFlowReports", lasts=2 * DAY)
     await scenario.run(DAY)
     provide(scenario.services)
@@ -171,7 +173,7 @@ async def test_unavailable_service_gets_few_requests() -> None:
 
 async def test_fault_of_one_flow_does_not_block_others() -> None:
     """The flow's job is blocked after its tries. The others complete, and a retry succeeds."""
-    scenario, _ = await begun_scenario(called=3, self_starting=0)
+    scenario, _ = await build_requested_scenario(called=3, self_starting=0)
     bad = next(flow for flow in scenario.world.flows() if flow.name == "Called 0")
     broken = _BrokenFor(scenario.fakes.ports.workflows, bad.workflow_id)
     scenario.around = lambda ports: replace(ports, workflows=cast("Any", broken))
@@ -195,7 +197,7 @@ async def test_fault_of_one_flow_does_not_block_others() -> None:
 
 async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
     """The daily check retries a job that an outage has blocked, but not one that still tries."""
-    scenario, _ = await begun_scenario(called=1, self_starting=0)
+    scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     [flow] = [flow for flow in scenario.world.flows() if flow.name == "Called 0"]
     broken = _BrokenFor(scenario.fakes.ports.workflows, flow.workflow_id)
     scenario.around = lambda ports: replace(ports, workflows=cast("Any", broken))
@@ -223,7 +225,7 @@ async def test_rejected_token_is_retried_before_the_job_is_blocked(
     refusals: int, state: FlowJobState
 ) -> None:
     """The app tries a rejected token again, and is blocked with the platform's code in the end."""
-    scenario, _ = await begun_scenario(called=1, self_starting=0)
+    scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     left = iter(range(refusals))
     real = scenario.fakes.ports.workflows
 

@@ -33,7 +33,7 @@ MINUTE = timedelta(minutes=1)
 SOON_AFTER = timedelta(minutes=8)
 
 
-async def quiet_scenario(flows: int = 1) -> Scenario:
+async def build_no_call_scenario(flows: int = 1) -> Scenario:
     """Return a scenario whose jobs are in the no-call period for some days more."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
@@ -45,13 +45,13 @@ async def quiet_scenario(flows: int = 1) -> Scenario:
     return scenario
 
 
-async def reminders(scenario: Scenario, job: FlowJob) -> list[WakeUp]:
+async def list_wakeups(scenario: Scenario, job: FlowJob) -> list[WakeUp]:
     """Return the wake-ups of a job."""
     found = await scenario.services.tables.wake_ups.all("wake_up")
     return [one for one in found if one.row[2] == job.id]
 
 
-async def change(scenario: Scenario, job: FlowJob) -> None:
+async def make_due(scenario: Scenario, job: FlowJob) -> None:
     """Make a job due, as a request does, without sending its message."""
     now = scenario.services.now
     place = (job.environment_id, job.id)
@@ -60,7 +60,7 @@ async def change(scenario: Scenario, job: FlowJob) -> None:
 
 async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() -> None:
     """No message is in the queue for days, and the jobs continue at the time that the row names."""
-    scenario = await quiet_scenario(3)
+    scenario = await build_no_call_scenario(3)
     due = {job.next_check_at for job in (await scenario.jobs()).values()}
 
     assert scenario.fakes.messages.waiting(FLOW_JOBS) == []
@@ -73,7 +73,7 @@ async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() 
 
 async def test_timer_reads_no_row_that_is_not_due() -> None:
     """The timer reads no flow job that is not due."""
-    scenario = await quiet_scenario(3)
+    scenario = await build_no_call_scenario(3)
     read: list[str] = []
     get = scenario.fakes.store.get
 
@@ -94,7 +94,7 @@ async def test_timer_reads_no_row_that_is_not_due() -> None:
 @pytest.mark.parametrize("call", range(1, 12))
 async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Moment) -> None:
     """Once the request is stored, the job continues within minutes without its message."""
-    scenario = await quiet_scenario()
+    scenario = await build_no_call_scenario()
     driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
 
     with suppress(Killed):
@@ -136,7 +136,7 @@ async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment)
 
 async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
     """The job continues although minutes passed between writing the wake-up and the row."""
-    scenario = await quiet_scenario()
+    scenario = await build_no_call_scenario()
     job = await scenario.job("Flow 0")
     await FLOW.schedule_wake_up(scenario.services, job)
     for _ in range(11):
@@ -154,7 +154,7 @@ async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
 
 async def test_retired_job_has_no_wake_ups() -> None:
     """Retired jobs have no wake-ups left."""
-    scenario = await quiet_scenario(2)
+    scenario = await build_no_call_scenario(2)
     await scenario.run(timedelta(days=9))
 
     assert [job.state for job in (await scenario.jobs()).values()] == [FlowJobState.RETIRED] * 2
@@ -163,20 +163,20 @@ async def test_retired_job_has_no_wake_ups() -> None:
 
 async def test_job_retried_repeatedly_has_one_wake_up() -> None:
     """A job that was retried five times has one wake-up."""
-    scenario = await quiet_scenario()
+    scenario = await build_no_call_scenario()
     for _ in range(5):
         await retry(scenario.services, scenario.remediation.id)
         await scenario.run(MINUTE)
 
     await scenario.run(timedelta(hours=1))
 
-    assert len(await reminders(scenario, await scenario.job("Flow 0"))) == 1
+    assert len(await list_wakeups(scenario, await scenario.job("Flow 0"))) == 1
 
 
 async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
     """The timer sends a job whose message is still in the queue at most seven more in two hours."""
-    scenario = await quiet_scenario()
-    await change(scenario, await scenario.job("Flow 0"))
+    scenario = await build_no_call_scenario()
+    await make_due(scenario, await scenario.job("Flow 0"))
     before = scenario.fakes.messages.sent
 
     for _ in range(120):
@@ -188,7 +188,7 @@ async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
 
 async def test_job_continues_in_time_after_a_long_stop() -> None:
     """After the app was stopped for a day, the job continues when the maintenance window opens."""
-    scenario = await quiet_scenario()
+    scenario = await build_no_call_scenario()
     due = (await scenario.job("Flow 0")).next_check_at
     assert due is not None
     opens = due + timedelta(hours=36)
@@ -203,7 +203,7 @@ async def test_job_continues_in_time_after_a_long_stop() -> None:
 
 async def test_daily_check_writes_missing_wake_ups() -> None:
     """The daily check writes the wake-ups that rows of an earlier version lack."""
-    scenario = await quiet_scenario(2)
+    scenario = await build_no_call_scenario(2)
     await scenario.services.tables.wake_ups.clear("wake_up")
 
     await run_daily_check(scenario.services, "2026-03-03")
@@ -214,7 +214,7 @@ async def test_daily_check_writes_missing_wake_ups() -> None:
 
 async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
     """Health and status count the rows without a wake-up until the daily check has written them."""
-    scenario = await quiet_scenario(2)
+    scenario = await build_no_call_scenario(2)
     before = await check_health(scenario.services)
     await scenario.services.tables.wake_ups.clear("wake_up")
     due = max(
@@ -238,7 +238,7 @@ async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
 
 async def test_concurrent_timers_lose_no_wake_up() -> None:
     """If a second timer writes old wake-ups back, the job still completes."""
-    scenario = await quiet_scenario()
+    scenario = await build_no_call_scenario()
     scenario.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
     table = scenario.services.tables.wake_ups
     frozen = await table.all("wake_up")
@@ -254,7 +254,7 @@ async def test_concurrent_timers_lose_no_wake_up() -> None:
 
 async def test_health_counts_overdue_rows() -> None:
     """Health counts the rows that are overdue, also if their wake-ups cannot be read."""
-    scenario = await quiet_scenario(2)
+    scenario = await build_no_call_scenario(2)
     healthy = await check_health(scenario.services)
     due = max(
         job.next_check_at or scenario.services.now for job in (await scenario.jobs()).values()

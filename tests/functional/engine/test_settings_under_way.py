@@ -27,7 +27,7 @@ class Reads:
         return await self._get(table, partition, key)
 
 
-async def scenario_of_one(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Reads]:
+async def build_planned_scenario(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Reads]:
     """Return a scenario with a plan, and the tables that are read from then on."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -44,7 +44,7 @@ async def test_kill_switch_is_read_before_each_write_and_settings_are_cached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The app reads the kill switch before each write, and caches the environment's settings."""
-    scenario, reads = await scenario_of_one(monkeypatch)
+    scenario, reads = await build_planned_scenario(monkeypatch)
 
     await scenario.approve()
 
@@ -57,7 +57,7 @@ async def test_read_only_environment_stops_an_invocation_within_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ten seconds later the invocation writes nothing more in the read-only environment."""
-    scenario, _ = await scenario_of_one(monkeypatch)
+    scenario, _ = await build_planned_scenario(monkeypatch)
     environment = scenario.build.environment.id
     create = scenario.fakes.ports.workflows.create
 

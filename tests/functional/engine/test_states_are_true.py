@@ -9,7 +9,7 @@ from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def is_so(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -> bool:
+def matches(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -> bool:
     """Return whether a flow, or None for no flow, is as the table says."""
     is_on = flow is not None and flow.is_on
     match standing:
@@ -23,7 +23,9 @@ def is_so(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -
             return True
 
 
-def look(scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: list[str]) -> None:
+def compare_states(
+    scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: list[str]
+) -> None:
     """Compare the flows of each job without a lease with its state."""
     environment = scenario.world.environment(scenario.build.environment.id)
     for row in scenario.fakes.store.rows.values():
@@ -37,9 +39,9 @@ def look(scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: 
         seen.add(reached)
         original, copy = flows[title], environment.flows.get(job["copy_id"])
         was_on = title != "Off"
-        if not is_so(facts.original, original, was_on=was_on):
+        if not matches(facts.original, original, was_on=was_on):
             wrong.append(f"{title} is {reached}, and its original is on: {original.is_on}")
-        if not is_so(facts.copy, copy, was_on=was_on):
+        if not matches(facts.copy, copy, was_on=was_on):
             wrong.append(f"{title} is {reached}, and its copy is on: {copy and copy.is_on}")
 
 
@@ -59,7 +61,7 @@ async def test_each_state_matches_the_flows() -> None:
     await scenario.opt_in()
     seen: set[str] = set()
     wrong: list[str] = []
-    scenario.driver.meanwhile = lambda: look(scenario, flows, seen, wrong)
+    scenario.driver.meanwhile = lambda: compare_states(scenario, flows, seen, wrong)
 
     await scenario.order()
     await scenario.approve()

@@ -25,7 +25,7 @@ WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 DAY = timedelta(days=1)
 
 
-def erp(*sources: str) -> Firewall:
+def build_erp_firewall(*sources: str) -> Firewall:
     """Return the firewall in front of the system that the flow calls."""
     rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
@@ -44,7 +44,7 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
-    scenario.world.firewalls = [erp("20.1.0.0/23", "20.2.0.0/24")]
+    scenario.world.firewalls = [build_erp_firewall("20.1.0.0/23", "20.2.0.0/24")]
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
@@ -60,7 +60,9 @@ def publish(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
     scenario.world.service_tags_edition += 1
 
 
-async def told(scenario: Scenario, *, after: timedelta = DAY, date: str = "next") -> list[Alert]:
+async def list_next_notifications(
+    scenario: Scenario, *, after: timedelta = DAY, date: str = "next"
+) -> list[Alert]:
     """Return the notifications of the next daily check."""
     scenario.world.clock.advance(after)
     before = len(scenario.fakes.notices.told)
@@ -68,7 +70,7 @@ async def told(scenario: Scenario, *, after: timedelta = DAY, date: str = "next"
     return scenario.fakes.notices.told[before:]
 
 
-async def in_health(scenario: Scenario) -> dict[str, int]:
+async def list_health_alerts(scenario: Scenario) -> dict[str, int]:
     """Return the alerts in health, after the timer has deleted the settled ones."""
     await scenario.driver.call(send_due_and_overdue_messages)
     return (await check_health(scenario.services)).alert_counts
@@ -80,12 +82,12 @@ async def test_changed_ranges_are_reported_with_firewall_and_remediation(
     """One notification names prefixes, firewall and remediation. The alert ends with the fix."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
-    [notice] = await told(scenario)
+    [notice] = await list_next_notifications(scenario)
     [edition, _] = await list_known_versions(scenario.services)
-    shown = await in_health(scenario)
-    again = await told(scenario, date="later")
-    scenario.world.firewalls = [erp("PowerPlatformPlex")]
-    closed = await told(scenario, date="last")
+    shown = await list_health_alerts(scenario)
+    again = await list_next_notifications(scenario, date="later")
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
+    closed = await list_next_notifications(scenario, date="last")
 
     assert notice.reason_code == Reason.ADDRESS_RANGES_CHANGED
     for said in ("371 to 372", f"{WEST} 20.9.0.0/24", f"{WEST} 20.1.1.0/24", "erp"):
@@ -109,7 +111,7 @@ async def test_changed_ranges_are_reported_with_firewall_and_remediation(
     assert scenario.remediation.id in notice.message
     assert shown == {Reason.ADDRESS_RANGES_CHANGED: 1}
     assert (again, closed) == ([], [])
-    assert await in_health(scenario) == {}
+    assert await list_health_alerts(scenario) == {}
 
 
 async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
@@ -119,7 +121,7 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
         scenario.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
     left_out = scenario.build.http_flow("Third", {"Call": define.http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
-    scenario.world.firewalls = [erp("20.1.0.0/24", "20.2.0.0/24")]
+    scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24", "20.2.0.0/24")]
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
@@ -128,7 +130,7 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
     assert await scenario.jobs() == {}
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
-    await told(scenario, after=timedelta(minutes=1))
+    await list_next_notifications(scenario, after=timedelta(minutes=1))
 
     [edition, _] = await list_known_versions(scenario.services)
     assert edition.affected_remediations == (
@@ -139,15 +141,15 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
 async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
     """After one notification, ignoring the issue ends the alert."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
-    [notice] = await told(scenario)
+    [notice] = await list_next_notifications(scenario)
     waived = "app_service:/firewalls/erp"
     await ignore_issue(
         scenario.services, scenario.build.environment.id, waived, "not called any more"
     )
 
     assert "do not allow all added addresses: erp" in notice.message
-    assert await told(scenario, date="later") == []
-    assert await in_health(scenario) == {}
+    assert await list_next_notifications(scenario, date="later") == []
+    assert await list_health_alerts(scenario) == {}
 
 
 async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> None:
@@ -161,16 +163,16 @@ async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> No
         },
     )
 
-    assert await told(scenario) == []
+    assert await list_next_notifications(scenario) == []
     assert (await list_known_versions(scenario.services))[0].change_number == 372
-    assert await in_health(scenario) == {}
+    assert await list_health_alerts(scenario) == {}
 
 
 async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scenario) -> None:
     """A tag that no flow requires is in the notification, but is no firewall issue."""
     publish(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
-    [notice] = await told(scenario)
+    [notice] = await list_next_notifications(scenario)
 
     assert "PowerPlatformInfra.WestEurope 20.9.0.0/24" in notice.message
     assert "No firewall that the app can read denies the added addresses" in notice.message
@@ -190,7 +192,7 @@ async def test_next_daily_check_reports_a_recorded_change(scenario: Scenario) ->
     scenario.world.clock.advance(DAY)
     await run_daily_check(replace(scenario.services, alerts=Deaf()), "died")
 
-    [notice] = await told(scenario)
+    [notice] = await list_next_notifications(scenario)
 
     assert "20.9.0.0/24" in notice.message
 
@@ -233,12 +235,12 @@ async def test_list_that_was_not_read_for_a_week_is_reported(
 
 async def test_list_without_changes_for_ninety_days_is_reported(scenario: Scenario) -> None:
     """A notification is sent when the list has not changed for ninety days."""
-    assert await told(scenario, after=timedelta(days=89)) == []
+    assert await list_next_notifications(scenario, after=timedelta(days=89)) == []
 
-    [notice] = await told(scenario, after=2 * DAY, date="later")
+    [notice] = await list_next_notifications(scenario, after=2 * DAY, date="later")
 
     assert notice.reason_code == Reason.ADDRESS_RANGES_OUTDATED
     assert "version 371 has not changed since " in notice.message
     publish(scenario, {WEST: ["20.1.0.0/23"]})
-    assert await told(scenario, date="last") == []
-    assert await in_health(scenario) == {}
+    assert await list_next_notifications(scenario, date="last") == []
+    assert await list_health_alerts(scenario) == {}

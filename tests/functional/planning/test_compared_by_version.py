@@ -16,7 +16,7 @@ FLOWS = 3 * SIZE
 WHOLE, AGAIN = "FakeFlowPages.read_workflows", "FakeFlowPages.read_workflows_by_id"
 
 
-async def waiting(flows: int = FLOWS) -> Scenario:
+async def build_waiting_scenario(flows: int = FLOWS) -> Scenario:
     """Return a scenario whose plan awaits approval, and which records requests from now on."""
     scenario = Scenario()
     for number in range(flows):
@@ -26,7 +26,7 @@ async def waiting(flows: int = FLOWS) -> Scenario:
     return scenario
 
 
-def calls(scenario: Scenario) -> tuple[int, int]:
+def count_reads(scenario: Scenario) -> tuple[int, int]:
     """Return how often the app read a page of definitions, and how often some flows by id."""
     trace = scenario.driver.plan.trace
     assert trace is not None
@@ -35,20 +35,20 @@ def calls(scenario: Scenario) -> tuple[int, int]:
 
 async def test_unchanged_definitions_are_not_read_again() -> None:
     """If nothing has changed after three days and a daily check, no definition is read again."""
-    scenario = await waiting()
+    scenario = await build_waiting_scenario()
     scenario.world.clock.advance(timedelta(days=3))
     await run_daily_check(scenario.services, "day-3")
 
     await scenario.approve(run=timedelta(minutes=5))
 
-    assert calls(scenario) == (0, 0)
+    assert count_reads(scenario) == (0, 0)
     assert len(await scenario.jobs()) == FLOWS
     assert await scenario.services.tables.discovery_pages.all() == []
 
 
 async def test_changed_flows_are_read_in_one_request() -> None:
     """An edit, a new caller and a deleted flow take one read, and the other flows continue."""
-    scenario = await waiting()
+    scenario = await build_waiting_scenario()
     flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
     edit(flows["Flow 0"])
     flows["Flow 1"].is_deleted = True
@@ -57,7 +57,7 @@ async def test_changed_flows_are_read_in_one_request() -> None:
     await scenario.approve(run=HOUR)
 
     plan = await scenario.plan()
-    assert calls(scenario) == (0, 1)
+    assert count_reads(scenario) == (0, 1)
     assert plan["Flow 0"].changed_since_approval == ("its definition was edited",)
     assert any("a new caller" in change for change in plan["Flow 2"].changed_since_approval)
     assert set(await scenario.jobs()) == {f"Flow {number}" for number in range(3, FLOWS)}
@@ -66,7 +66,7 @@ async def test_changed_flows_are_read_in_one_request() -> None:
 
 async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
     """The app compares a second approval with what it read after the first one."""
-    scenario = await waiting()
+    scenario = await build_waiting_scenario()
     flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
     edit(flows["Flow 0"])
     edit(flows["Flow 1"])
@@ -76,7 +76,7 @@ async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
     await scenario.approve(run=HOUR)
 
     plan = await scenario.plan()
-    assert calls(scenario)[0] == 0
+    assert count_reads(scenario)[0] == 0
     assert not plan["Flow 0"].changed_since_approval
     assert plan["Flow 1"].changed_since_approval == ("its definition was edited",)
     assert (await scenario.job("Flow 0")).state is not FlowJobState.PLANNED
@@ -84,19 +84,19 @@ async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
 
 async def test_flow_that_the_platform_migrated_is_not_copied() -> None:
     """A flow that the platform has migrated is not copied, although its row has not changed."""
-    scenario = await waiting()
+    scenario = await build_waiting_scenario()
     moved, *_ = scenario.build.environment.live_flows()
     moved.is_protected = True
 
     await scenario.approve(run=HOUR)
 
     assert moved.name not in await scenario.jobs()
-    assert calls(scenario)[0] == 0
+    assert count_reads(scenario)[0] == 0
 
 
 async def test_daily_check_deletes_pages_of_a_cancelled_plan() -> None:
     """The daily check deletes the pages of a cancelled plan after a day."""
-    scenario = await waiting()
+    scenario = await build_waiting_scenario()
     table, job = scenario.services.tables.discovery_pages, await scenario.environment_job()
     kept = await table.all(job.id)
     await scenario.driver.call(lambda s: cancel(s, scenario.remediation.id))

@@ -59,7 +59,7 @@ async def check_daily(scenario: Scenario) -> str:
     return scenario.remediation.id
 
 
-async def started(policy: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
+async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
     """Return a tenant with two flows a day after their approval; a firewall blocks one."""
     scenario = Scenario(mode=policy)
     scenario.driver.use_cases = TRIGGERS
@@ -79,11 +79,11 @@ async def started(policy: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
 
 
 @pytest.mark.parametrize("policy", [ApprovalPolicy.REQUIRED, ApprovalPolicy.AUTOMATIC])
-async def test_a_plan_of_continued_flows_completes_and_leaves_their_jobs(
+async def test_plan_with_only_continued_flows_completes_without_changing_their_jobs(
     policy: ApprovalPolicy,
 ) -> None:
     """The jobs stay in the remediation that started them, and are not retried."""
-    scenario = await started(policy)
+    scenario = await build_started_scenario(policy)
     first = scenario.remediation.id
 
     second = await check_daily(scenario)
@@ -102,9 +102,9 @@ async def test_a_plan_of_continued_flows_completes_and_leaves_their_jobs(
     assert (await scenario.job("Orders")).remediation_id == first
 
 
-async def test_a_day_after_an_approval_nothing_awaits_one() -> None:
-    """The status counts each flow once, in the remediation that migrates it."""
-    scenario, heard = await started(), Heard()
+async def test_status_counts_each_flow_once_after_a_second_remediation() -> None:
+    """Each flow is counted in the remediation that migrates it."""
+    scenario, heard = await build_started_scenario(), Heard()
     first = scenario.remediation.id
     before = await show_status(scenario.services)
 
@@ -125,7 +125,7 @@ async def test_a_day_after_an_approval_nothing_awaits_one() -> None:
 
 async def test_pages_of_the_day_after_an_approval_are_true() -> None:
     """The overview and both remediations agree, and the network page lists the firewall once."""
-    scenario = await started()
+    scenario = await build_started_scenario()
     await check_daily(scenario)
     visitor = Visitor(scenario, flow_id=(await scenario.job("Orders")).original_id)
     for name in ("", "/network", "/remediations", "/remediations/{id}", "/remediations/{id}/plan"):
@@ -146,9 +146,9 @@ async def test_pages_of_the_day_after_an_approval_are_true() -> None:
     assert "2 flows belong to another remediation" in pages["/remediations"]
 
 
-async def test_a_mixed_plan_awaits_approval_for_its_new_flows_only() -> None:
+async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() -> None:
     """The approval starts the new flow; the others stay where they are, as the history says."""
-    scenario = await started()
+    scenario = await build_started_scenario()
     first = scenario.remediation.id
     scenario.build.http_flow("Returns")
 

@@ -194,7 +194,7 @@ async def approve_chosen_flows(
     await approve(scenario.services, scenario.remediation.id, approval)
 
 
-async def test_approval_of_chosen_flows_excludes_the_others_and_what_runs_them() -> None:
+async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> None:
     """The grandparent is not copied, because its child is excluded."""
     scenario = Scenario()
     child, parent, grandparent = scenario.build.family("Billing")

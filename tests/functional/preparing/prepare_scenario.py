@@ -8,7 +8,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 PREPARE = RemediationMode.PREPARE
 
 
-async def listed(scenario: Scenario) -> set[str]:
+async def list_microsoft_key_flows(scenario: Scenario) -> set[str]:
     """Return the titles of the flows that would stay on Microsoft's key."""
     page = await scenario.services.flow_reports.read_microsoft_key_flows(
         scenario.build.environment.id, cannot_migrate_only=True
@@ -16,12 +16,12 @@ async def listed(scenario: Scenario) -> set[str]:
     return {flow.display_name for flow in page.items}
 
 
-def asked(scenario: Scenario) -> list[str]:
+def list_solution_requests(scenario: Scenario) -> list[str]:
     """Return the flow ids of each request that adds flows to a solution."""
     return [write.target for write in scenario.world.writes if write.what == "add to solution"]
 
 
-def input_flow(scenario: Scenario, name: str = "App") -> FakeFlow:
+def add_input_flow(scenario: Scenario, name: str = "App") -> FakeFlow:
     """Add a Power Apps (V1) flow outside a solution that reads an input."""
     schema = {
         "type": "object",

@@ -25,10 +25,10 @@ pytestmark = [
 ]
 
 
-def flows() -> list[str]:
+def read_flows() -> list[str]:
     """Return the text of every cloud flow of the corpus, as Dataverse would hold it."""
     folder = Path(os.environ["FLOW_CORPUS"]) / "flows"
-    texts = [_text(file) for file in sorted(folder.rglob("*.json"))]
+    texts = [_build_text(file) for file in sorted(folder.rglob("*.json"))]
     return [
         text
         for text in texts
@@ -36,38 +36,40 @@ def flows() -> list[str]:
     ]
 
 
-def _text(file: Path) -> str:
+def _build_text(file: Path) -> str:
     raw = file.read_bytes()
     return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
 
 
-def steps(flow: FlowDefinition) -> list[Any]:
+def list_steps(flow: FlowDefinition) -> list[Any]:
     """Return the triggers and actions of a flow."""
     triggers = [as_mapping(trigger.raw) for trigger in flow.triggers]
     return [*triggers, *(step.raw for step in walk_actions(flow.definition))]
 
 
-def test_every_real_flow_can_be_converted_into_what_a_strict_platform_takes() -> None:
-    """A converted flow has the same operations, and converting it again changes nothing."""
-    for text in flows():
+def test_every_public_flow_can_be_converted_for_a_strict_platform() -> None:
+    """The converted flow has the same operations. A second conversion changes nothing."""
+    for text in read_flows():
         converted = with_reference_hosts(text)
 
         require_reference_hosts(converted)
         assert with_reference_hosts(converted) is converted
         before, after = parse_client_data(text), parse_client_data(converted)
-        operations = [operation_of(step, before.connection_references) for step in steps(before)]
+        operations = [
+            operation_of(step, before.connection_references) for step in list_steps(before)
+        ]
         assert operations == [
-            operation_of(step, after.connection_references) for step in steps(after)
+            operation_of(step, after.connection_references) for step in list_steps(after)
         ]
 
 
-def test_solution_exports_hold_the_older_shapes_so_none_is_converted_unasked() -> None:
-    """Dataverse exports contain older shapes, as docs/copies.md says."""
+def test_exports_of_solutions_have_the_older_connector_format() -> None:
+    """docs/copies.md relies on this fact."""
     hosts: Counter[str] = Counter()
-    for text in flows():
+    for text in read_flows():
         flow = parse_client_data(text)
         if flow.format is DefinitionFormat.CLIENT_DATA:
-            for step in steps(flow):
+            for step in list_steps(flow):
                 host = mapping_at(step, "inputs", "host")
                 hosts.update(name for name in ("connectionName", "connection") if name in host)
                 hosts["connectionReferenceName"] += "connectionReferenceName" in host
@@ -77,11 +79,10 @@ def test_solution_exports_hold_the_older_shapes_so_none_is_converted_unasked() -
     assert hosts["connectionReferenceName"] == 0
 
 
-def test_no_real_flow_changes_but_in_hosts_and_authentication() -> None:
-    """Without host and authentication, both definitions are equal."""
-    for text in flows():
+def test_conversion_of_public_flows_changes_only_hosts_and_authentication() -> None:
+    for text in read_flows():
         before, after = parse_client_data(text), parse_client_data(with_reference_hosts(text))
-        for step in (*steps(before), *steps(after)):
+        for step in (*list_steps(before), *list_steps(after)):
             inputs = step.get("inputs")
             if isinstance(inputs, dict) and isinstance(inputs.get("host"), dict):
                 inputs["host"].pop("connectionReferenceName", None)

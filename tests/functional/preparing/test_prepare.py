@@ -10,7 +10,11 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import JobBlocked
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.functional.preparing.prepare_scenario import PREPARE, asked, listed
+from tests.functional.preparing.prepare_scenario import (
+    PREPARE,
+    list_microsoft_key_flows,
+    list_solution_requests,
+)
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOUR = timedelta(hours=1)
@@ -59,7 +63,7 @@ async def test_approved_flow_is_added_to_a_solution() -> None:
     assert job.state is FlowJobState.PREPARED, job.history
     assert app.in_solution
     assert differences(before, scenario.world) == []
-    assert await listed(scenario) == set()
+    assert await list_microsoft_key_flows(scenario) == set()
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
@@ -73,7 +77,11 @@ async def test_flows_are_added_in_requests_of_twenty() -> None:
     await scenario.approve(run=HOUR)
 
     assert all(flow.in_solution for flow in flows)
-    assert sorted(len(names.split(",")) for names in asked(scenario)) == [5, 20, 20]
+    assert sorted(len(names.split(",")) for names in list_solution_requests(scenario)) == [
+        5,
+        20,
+        20,
+    ]
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
 
@@ -115,7 +123,7 @@ async def test_no_flow_is_added_after_a_key_is_applied() -> None:
 
     await scenario.approve(run=HOUR)
 
-    assert asked(scenario) == []
+    assert list_solution_requests(scenario) == []
 
 
 async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
@@ -130,7 +138,7 @@ async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
     await scenario.approve(run=HOUR)
 
     assert plan["Parent"].action is PlannedAction.NO_CHANGE
-    assert await listed(scenario) == set()
+    assert await list_microsoft_key_flows(scenario) == set()
 
 
 async def test_prepare_respects_managed_flows_exclusions_and_the_flow_limit() -> None:

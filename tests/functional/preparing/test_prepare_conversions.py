@@ -10,16 +10,20 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.steps.flows.write_definition import is_stored
 from tests.fakes import definition_builder as define
 from tests.fakes.definitions import facts_of
-from tests.functional.preparing.prepare_scenario import PREPARE, input_flow, listed
+from tests.functional.preparing.prepare_scenario import (
+    PREPARE,
+    add_input_flow,
+    list_microsoft_key_flows,
+)
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOUR = timedelta(hours=1)
 
 
-async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
+async def test_trigger_of_a_named_flow_is_converted() -> None:
     """The app first adds the flow to a solution, because Dataverse supports writing it there."""
     scenario = Scenario()
-    app = input_flow(scenario)
+    app = add_input_flow(scenario)
     scenario.build.power_apps_v1_flow("Other")
     await scenario.opt_in()
     await scenario.order(PREPARE, app.workflow_id)
@@ -40,11 +44,11 @@ async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
     assert facts_of(app.client_data).trigger_kind == "PowerAppV2"
     assert "triggerBody()?['text']" in app.client_data
     assert app.is_on
-    assert await listed(scenario) == {"Other"}
+    assert await list_microsoft_key_flows(scenario) == {"Other"}
 
 
-async def test_an_action_is_converted_where_its_flow_is_named() -> None:
-    """The only write for a flow in a solution is the one of its definition."""
+async def test_action_of_a_named_flow_is_converted() -> None:
+    """For a flow in a solution, the app writes only the definition."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     await scenario.opt_in()
@@ -57,11 +61,11 @@ async def test_an_action_is_converted_where_its_flow_is_named() -> None:
     assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
     assert "ListFlowsInEnvironment_V2" in admin.client_data
     assert [write.what for write in scenario.world.writes] == ["update workflow"]
-    assert await listed(scenario) == set()
+    assert await list_microsoft_key_flows(scenario) == set()
 
 
-async def test_what_cannot_be_converted_surely_is_blocked_with_the_expression() -> None:
-    """The plan names the expression that prevents the conversion, and nothing is written."""
+async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
+    """The plan names the expression, and nothing is written."""
     scenario = Scenario()
     reads = {"type": "Compose", "inputs": "@body('List')?['value'][0]?['properties/creator']"}
     actions = {
@@ -85,8 +89,8 @@ async def test_what_cannot_be_converted_surely_is_blocked_with_the_expression() 
     assert scenario.world.writes == []
 
 
-async def test_list_flows_is_edited_under_a_key_too_where_it_is_named() -> None:
-    """A named flow is also converted after a key is applied, and then leaves the list."""
+async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -> None:
+    """The flow is then no longer on the list of flows on Microsoft's key."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     scenario.build.link()
@@ -101,11 +105,11 @@ async def test_list_flows_is_edited_under_a_key_too_where_it_is_named() -> None:
     assert unnamed.action is PlannedAction.NEEDS_CHANGES
     assert named.action is PlannedAction.EDIT_ACTION
     assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
-    assert await listed(scenario) == set()
+    assert await list_microsoft_key_flows(scenario) == set()
 
 
-async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
-    """The app makes both conversions if the flow is named, and otherwise none."""
+async def test_named_flow_with_both_reasons_gets_both_conversions() -> None:
+    """If the flow is not named, the app makes neither conversion."""
     scenario = Scenario()
     app = scenario.build.flow(
         "Both",
@@ -123,11 +127,11 @@ async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
 
     assert unnamed.action is PlannedAction.NEEDS_CHANGES
     assert (await scenario.job("Both")).state is FlowJobState.PREPARED
-    assert await listed(scenario) == set()
+    assert await list_microsoft_key_flows(scenario) == set()
 
 
-async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> None:
-    """A rollback writes the old definition in the shape that the platform accepts."""
+async def test_older_connector_format_is_converted_if_the_platform_rejects_it() -> None:
+    """A rollback writes the earlier definition in the format that the platform accepts."""
     scenario = Scenario()
     older = define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
     older["inputs"]["authentication"] = "@parameters('$authentication')"

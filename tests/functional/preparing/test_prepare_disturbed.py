@@ -14,14 +14,18 @@ from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.definitions import facts_of
 from tests.fakes.invariants import signatures_in_store, writes_outside
-from tests.functional.preparing.prepare_scenario import PREPARE, asked, input_flow
+from tests.functional.preparing.prepare_scenario import (
+    PREPARE,
+    add_input_flow,
+    list_solution_requests,
+)
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 HOUR = timedelta(hours=1)
 
 
-async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
+async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
     """A retry converts the edited definition."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
@@ -41,8 +45,8 @@ async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
 
-async def test_a_prepared_flow_that_stays_all_the_same_is_planned_anew() -> None:
-    """If somebody reverts the conversion, another remediation converts the flow again."""
+async def test_prepared_flow_is_planned_again_after_its_conversion_is_reverted() -> None:
+    """A person has written the earlier definition."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     before = admin.client_data
@@ -60,8 +64,8 @@ async def test_a_prepared_flow_that_stays_all_the_same_is_planned_anew() -> None
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
 
-async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
-    """The jobs wait until both flows are in the solution, and send the request only once."""
+async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
+    """The app sends the request only once."""
     scenario = Scenario()
     flows = [scenario.build.power_apps_v1_flow(name) for name in ("A", "B")]
     await scenario.opt_in()
@@ -79,12 +83,12 @@ async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
     await scenario.run(timedelta(minutes=20))
 
     assert states == {FlowJobState.WAITING}
-    assert len(asked(scenario)) == 1
+    assert len(list_solution_requests(scenario)) == 1
     assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.PREPARED}
 
 
-async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other() -> None:
-    """The job of the deleted flow is blocked, and the app adds the other flows again."""
+async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> None:
+    """The job of the deleted flow is blocked. The app adds the other flows with another request."""
     scenario = Scenario()
     flows = {name: scenario.build.power_apps_v1_flow(name) for name in ("A", "B", "C")}
     await scenario.opt_in()
@@ -100,11 +104,11 @@ async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other(
     ends = {name: (job.state, job.reason_code) for name, job in (await scenario.jobs()).items()}
     assert ends["A"][0] == ends["C"][0] == FlowJobState.PREPARED
     assert ends["B"] == (FlowJobState.BLOCKED, "original_deleted")
-    assert [len(names.split(",")) for names in asked(scenario)] == [2]
+    assert [len(names.split(",")) for names in list_solution_requests(scenario)] == [2]
 
 
-async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
-    """After an hour the job is blocked, and a retry sends the request again."""
+async def test_flow_that_the_platform_does_not_add_is_blocked_after_an_hour() -> None:
+    """A retry sends the request again."""
     scenario = Scenario()
     app = scenario.build.power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -121,13 +125,13 @@ async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "not_added_to_solution")
     assert (await scenario.job("App")).state is FlowJobState.PREPARED
-    assert len(asked(scenario)) == 2
+    assert len(list_solution_requests(scenario)) == 2
 
 
-async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> None:
+async def test_duplicate_and_unordered_messages_repeat_no_write() -> None:
     """Each batch is requested once, and each definition is written once."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    named = [input_flow(scenario, f"App {number}") for number in range(30)]
+    named = [add_input_flow(scenario, f"App {number}") for number in range(30)]
     await scenario.opt_in()
     scenario.driver.unsettled = 0.4
 
@@ -136,22 +140,22 @@ async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> Non
 
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
-    assert len(asked(scenario)) == 2
+    assert len(list_solution_requests(scenario)) == 2
     assert Counter(write.what for write in scenario.world.writes)["update workflow"] == 30
 
 
 @pytest.mark.parametrize("failure", [Killed, lambda: ServiceUnavailable("busy")])
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("undo", [False, True])
-async def test_a_process_may_die_at_any_call(
+async def test_prepare_completes_after_a_kill_or_failure_at_any_request(
     failure: Callable[[], BaseException], moment: Moment, undo: bool
 ) -> None:
-    """After a kill or failure at any request, each flow is converted or reverted exactly once."""
-    whole = await _played(Plan(), undo=undo)
+    """Each flow is converted or reverted exactly once."""
+    whole = await _run_under_plan(Plan(), undo=undo)
     assert whole.driver.plan.calls > 30
 
     for at in range(1, whole.driver.plan.calls + 1):
-        scenario = await _played(Plan(at=at, moment=moment, failure=failure), undo=undo)
+        scenario = await _run_under_plan(Plan(at=at, moment=moment, failure=failure), undo=undo)
 
         jobs = await scenario.jobs()
         expected = FlowJobState.ROLLED_BACK if undo else FlowJobState.PREPARED
@@ -164,10 +168,10 @@ async def test_a_process_may_die_at_any_call(
         assert writes_outside(scenario.world, {scenario.build.environment.id}) == []
 
 
-async def _played(plan: Plan, *, undo: bool) -> Scenario:
+async def _run_under_plan(plan: Plan, *, undo: bool) -> Scenario:
     """Convert two flows, or with `undo` roll them back, with the faults of a plan."""
     scenario = Scenario()
-    flows = [input_flow(scenario, name) for name in ("A", "B")]
+    flows = [add_input_flow(scenario, name) for name in ("A", "B")]
     await scenario.opt_in()
     await scenario.order(PREPARE, *(flow.workflow_id for flow in flows))
     if undo:

@@ -20,7 +20,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.interrupted import PREPARED
 
 
-async def prepared_scenario(
+async def prepare_scenario(
     *, is_outside: bool, wipes: int, error: BaseException | None = None
 ) -> tuple[Scenario, FakeFlow, str]:
     """Prepare one flow whose first saves are rejected; with `is_outside` it is in no solution."""
@@ -37,9 +37,9 @@ async def prepared_scenario(
 
 
 @pytest.mark.parametrize("is_outside", [False, True])
-async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool) -> None:
-    """The job is blocked, and the references are restored. A retry converts the flow."""
-    scenario, flow, before = await prepared_scenario(is_outside=is_outside, wipes=1)
+async def test_rejected_save_keeps_the_connection_references(*, is_outside: bool) -> None:
+    """The job is blocked, and a retry converts the flow."""
+    scenario, flow, before = await prepare_scenario(is_outside=is_outside, wipes=1)
     (job,) = (await scenario.jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
     assert get_references(flow).keys() == {"shared_flowmanagement"}
@@ -57,9 +57,11 @@ async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool)
 
 
 @pytest.mark.parametrize("is_outside", [False, True])
-async def test_a_delivery_that_died_after_a_refused_save_costs_none(*, is_outside: bool) -> None:
-    """The app restores the references from the archive, which keeps its first content."""
-    scenario, flow, _ = await prepared_scenario(is_outside=is_outside, wipes=1, error=Killed())
+async def test_killed_invocation_after_a_rejected_save_keeps_the_references(
+    *, is_outside: bool
+) -> None:
+    """The app restores them from the archive, whose first content stays."""
+    scenario, flow, _ = await prepare_scenario(is_outside=is_outside, wipes=1, error=Killed())
 
     (job,) = (await scenario.jobs()).values()
     assert job.state is FlowJobState.PREPARED, job.message
@@ -67,9 +69,11 @@ async def test_a_delivery_that_died_after_a_refused_save_costs_none(*, is_outsid
 
 
 @pytest.mark.parametrize("is_outside", [False, True])
-async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_outside: bool) -> None:
-    """The references are restored although the job has read the damaged definition."""
-    scenario, flow, _ = await prepared_scenario(is_outside=is_outside, wipes=3)
+async def test_retry_restores_lost_connection_references_from_the_archive(
+    *, is_outside: bool
+) -> None:
+    """The job has already read the damaged definition."""
+    scenario, flow, _ = await prepare_scenario(is_outside=is_outside, wipes=3)
     (job,) = (await scenario.jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "shared_flowmanagement" in job.message
@@ -83,9 +87,9 @@ async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_out
     assert get_references(flow).keys() == {"shared_flowmanagement"}
 
 
-async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
-    """A rollback restores the references although the flow was not converted yet."""
-    scenario, flow, before = await prepared_scenario(is_outside=False, wipes=2)
+async def test_rollback_restores_references_that_a_rejected_save_removed() -> None:
+    """The flow was not converted yet."""
+    scenario, flow, before = await prepare_scenario(is_outside=False, wipes=2)
     assert get_references(flow) == {}
 
     await scenario.roll_back()
@@ -96,10 +100,10 @@ async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
 
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
-async def test_an_undo_right_after_a_refused_save_restores_the_definition(
+async def test_rollback_right_after_a_rejected_save_restores_the_definition(
     order: Callable[[Services, str], Awaitable[object]],
 ) -> None:
-    """The definition is restored exactly after the platform accepts saves again."""
+    """The platform accepts saves again after a minute."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     (flow,) = PREPARED["action"](scenario)
     scenario.world.assumptions.refused_saves_wipe_references = True

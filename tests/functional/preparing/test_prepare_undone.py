@@ -11,7 +11,7 @@ from shared.use_cases import change_remediation
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.functional.preparing.prepare_scenario import PREPARE, input_flow
+from tests.functional.preparing.prepare_scenario import PREPARE, add_input_flow
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOUR = timedelta(hours=1)
@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 async def test_rollback_restores_the_definition() -> None:
     """The definition is restored exactly. The history says that the flow stays in the solution."""
     scenario = Scenario()
-    app = input_flow(scenario)
+    app = add_input_flow(scenario)
     before = take_snapshot(scenario.world)
     await scenario.opt_in()
     await scenario.order(PREPARE, app.workflow_id)

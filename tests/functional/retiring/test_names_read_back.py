@@ -34,8 +34,8 @@ class ForgottenNames:
         await self._port.update(environment, workflow_id, change, etag=etag)
 
 
-async def renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
-    """Return a remediated scenario whose copy's new name is ignored this number of times."""
+async def build_renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
+    """Return a remediated scenario in which the copy's new name is ignored this often."""
     scenario, left = Scenario(), [1] * times
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
 
@@ -51,7 +51,7 @@ async def renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
 
 async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
     """The job is blocked with its own code, no call is lost, and a retry writes the name."""
-    scenario, left = await renamed_scenario(times=99)
+    scenario, left = await build_renamed_scenario(times=99)
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.FLOW_NAME_NOT_CHANGED)
@@ -68,7 +68,7 @@ async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
 @pytest.mark.parametrize("times", [1, 2])
 async def test_ignored_name_is_written_again(times: int) -> None:
     """The app writes the name again, and the job completes without a person."""
-    scenario, left = await renamed_scenario(times)
+    scenario, left = await build_renamed_scenario(times)
 
     job = await scenario.job("Orders")
     assert left == []

@@ -43,8 +43,10 @@ async def cut_over(*, observe_callers: bool = True) -> tuple[Scenario, FakeFlow]
     return scenario, flow
 
 
-def call(scenario: Scenario, flow: FakeFlow, headers: dict[str, str], times: int = 1) -> None:
-    """Let a system call the original, a minute apart."""
+def call_original(
+    scenario: Scenario, flow: FakeFlow, headers: dict[str, str], times: int = 1
+) -> None:
+    """Let a system call the original, once a minute."""
     for _ in range(times):
         run_flow(scenario.world, flow).headers = headers
         scenario.world.clock.advance(timedelta(minutes=1))
@@ -70,7 +72,7 @@ async def test_unknown_caller_is_named_on_the_next_day() -> None:
     scenario, flow = await cut_over()
     await scenario.run(DAY)
     began = scenario.world.clock.now()
-    call(scenario, flow, CURL, times=3)
+    call_original(scenario, flow, CURL, times=3)
 
     job = await pass_a_day(scenario)
 
@@ -96,7 +98,7 @@ async def test_calls_are_counted_once() -> None:
     """Each check continues after the last counted call."""
     scenario, flow = await cut_over()
     for _ in range(3):
-        call(scenario, flow, CURL, times=2)
+        call_original(scenario, flow, CURL, times=2)
         await pass_a_day(scenario)
 
     row = await read_row(scenario)
@@ -109,7 +111,7 @@ async def test_nothing_is_read_without_permission() -> None:
     """This is the default; the job reports the late caller without its name."""
     scenario, flow = await cut_over(observe_callers=False)
     await scenario.run(DAY)
-    call(scenario, flow, CURL)
+    call_original(scenario, flow, CURL)
 
     await pass_a_day(scenario)
     await scenario.run(timedelta(days=5, hours=12))
@@ -124,24 +126,24 @@ async def test_nothing_is_read_without_permission() -> None:
 async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
     """The next check reads nothing."""
     scenario, flow = await cut_over()
-    call(scenario, flow, CURL)
+    call_original(scenario, flow, CURL)
     await pass_a_day(scenario)
     assert await read_row(scenario)
 
     await change_environment(
         scenario.services, scenario.build.environment.id, {"observe_callers": False}
     )
-    call(scenario, flow, CURL)
+    call_original(scenario, flow, CURL)
     await pass_a_day(scenario)
 
     assert await read_row(scenario) is None
 
 
-async def test_a_check_reads_a_limited_number_of_calls() -> None:
-    """The others are counted, and the newest are read."""
+async def test_check_reads_only_the_newest_calls() -> None:
+    """The other calls are only counted."""
     scenario, flow = await cut_over()
-    call(scenario, flow, {"User-Agent": "Java/17"}, times=5)
-    call(scenario, flow, CURL, times=MOST_READ)
+    call_original(scenario, flow, {"User-Agent": "Java/17"}, times=5)
+    call_original(scenario, flow, CURL, times=MOST_READ)
 
     await pass_a_day(scenario)
 
@@ -157,7 +159,7 @@ async def test_a_check_reads_a_limited_number_of_calls() -> None:
 async def test_used_up_budget_costs_no_call_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read is stored, and the next check continues after it."""
     scenario, flow = await cut_over()
-    call(scenario, flow, CURL, times=4)
+    call_original(scenario, flow, CURL, times=4)
     whole = FakeFlowReports.read_calls
 
     async def read_calls(
@@ -194,8 +196,8 @@ async def test_calls_of_known_flows_have_their_names() -> None:
         "x-ms-workflow-name": job.copy_id,
         "x-ms-workflow-resourcegroup-name": group,
     }
-    call(scenario, flow, headers)
-    call(scenario, flow, {})
+    call_original(scenario, flow, headers)
+    call_original(scenario, flow, {})
 
     await pass_a_day(scenario)
 
@@ -228,10 +230,10 @@ async def test_answered_calls_extend_the_no_call_period() -> None:
     assert (await scenario.job("Orders")).reason_code == Reason.LATE_CALLER
 
 
-async def test_no_secret_of_a_call_is_stored() -> None:
-    """Headers that a caller sends may hold its own secrets, or the trigger URL."""
+async def test_headers_of_a_call_are_not_stored() -> None:
+    """A caller's headers may contain its own secrets, or the trigger URL."""
     scenario, flow = await cut_over()
-    call(
+    call_original(
         scenario,
         flow,
         {
@@ -249,8 +251,8 @@ async def test_no_secret_of_a_call_is_stored() -> None:
     assert SECRET not in str(scenario.fakes.store.rows)
 
 
-async def test_declared_caller_is_named_by_what_it_claims() -> None:
-    """Somebody confirmed that it calls the copy, but it still calls the original."""
+async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None:
+    """A person has confirmed that this declared caller calls the copy."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
     called = CalledFlow(environment_id=flow.environment_id, flow_id="Orders")
@@ -270,8 +272,8 @@ async def test_declared_caller_is_named_by_what_it_claims() -> None:
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(timedelta(hours=3))
 
-    call(scenario, flow, CURL)
-    call(scenario, flow, CURL | {"X-Forwarded-For": "198.51.100.1"})
+    call_original(scenario, flow, CURL)
+    call_original(scenario, flow, CURL | {"X-Forwarded-For": "198.51.100.1"})
     job = await pass_a_day(scenario)
 
     shown = (await show_flow(scenario.services, scenario.remediation.id, "Orders")).observed_callers
@@ -295,7 +297,7 @@ async def test_known_callers_have_their_names() -> None:
     await scenario.order()
     await scenario.approve(run=timedelta(hours=3))
     _, _, subscription, _, group, *_ = resource_id.split("/")
-    call(
+    call_original(
         scenario,
         flow,
         {
@@ -305,7 +307,7 @@ async def test_known_callers_have_their_names() -> None:
             "x-ms-workflow-subscription-id": subscription,
         },
     )
-    call(
+    call_original(
         scenario,
         flow,
         {
@@ -314,7 +316,9 @@ async def test_known_callers_have_their_names() -> None:
             "x-ms-workflow-resourcegroup-name": f"{'0' * 32}-{'1' * 32}",
         },
     )
-    call(scenario, flow, {"aeg-event-type": "Notification", "aeg-subscription-name": "FLOW0"})
+    call_original(
+        scenario, flow, {"aeg-event-type": "Notification", "aeg-subscription-name": "FLOW0"}
+    )
 
     await scenario.run(DAY)
     await scenario.driver.call(lambda services: run_daily_check(services, "day"))
@@ -335,12 +339,12 @@ async def test_unreadable_row_stops_no_job() -> None:
     """The job waits as without the row, and an alert names it."""
     scenario, flow = await cut_over()
     await scenario.run(DAY)
-    call(scenario, flow, CURL)
+    call_original(scenario, flow, CURL)
     await pass_a_day(scenario)
     for key, row in scenario.fakes.store.rows.items():
         if row.table == "observedcallers":
             scenario.fakes.store.rows[key] = replace(row, columns={**row.columns, "data0": "{}"})
-    call(scenario, flow, CURL)
+    call_original(scenario, flow, CURL)
 
     await pass_a_day(scenario)
     alerts = await scenario.services.tables.alerts.all("alert")

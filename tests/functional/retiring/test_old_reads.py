@@ -18,7 +18,7 @@ from tests.functional.scenarios.swap_scenario import Pair, build_pair, stop_writ
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
-async def undo(pair: Pair) -> None:
+async def request_rollback(pair: Pair) -> None:
     """Request the rollback."""
     await change_remediation.roll_back(pair.scenario.services, pair.scenario.remediation.id)
 
@@ -26,7 +26,7 @@ async def undo(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("lag", "seconds"), [(170.0, 61), (170.0, 169), (240.0, 150), (240.0, 200)]
 )
-@pytest.mark.parametrize("give_up", [stop_writes, undo])
+@pytest.mark.parametrize("give_up", [stop_writes, request_rollback])
 async def test_original_is_turned_on_although_reads_lag_for_minutes(
     lag: float, seconds: int, give_up: Any
 ) -> None:
@@ -41,7 +41,7 @@ async def test_original_is_turned_on_although_reads_lag_for_minutes(
     assert pair.on == (True, False)
 
 
-async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
+async def build_both_off_pair(*, is_rolled_back: bool = False) -> Pair:
     """Return a pair with both flows off, after the job saw one of them on."""
     pair = await build_pair()
     if is_rolled_back:
@@ -65,7 +65,7 @@ async def test_daily_check_reports_both_off_after_an_old_read(
     is_rolled_back: bool,
 ) -> None:
     """The daily check finds both off, notifies, and a flow is turned on once that is possible."""
-    pair = await believed_too_early(is_rolled_back=is_rolled_back)
+    pair = await build_both_off_pair(is_rolled_back=is_rolled_back)
     told = len(pair.scenario.fakes.notices.told)
     await send_due_and_overdue_messages(pair.scenario.services)
 
@@ -81,14 +81,14 @@ async def test_daily_check_reports_both_off_after_an_old_read(
 
 async def test_rollback_of_both_off_ignores_reads_and_kill_switch() -> None:
     """The rollback turns the original on although reads show it as on and the kill switch is on."""
-    pair = await believed_too_early()
+    pair = await build_both_off_pair()
     pair.refusals.clear()
     pair.scenario.world.assumptions.read_lag_seconds = (240.0, 240.0)
     turn_on(pair.scenario.world, pair.original, pair.scenario.build.owner)
     await pair.run(DAY)
     turn_off(pair.scenario.world, pair.original)
     await stop_writes(pair)
-    await undo(pair)
+    await request_rollback(pair)
 
     await pair.run(DAY)
 
@@ -97,7 +97,7 @@ async def test_rollback_of_both_off_ignores_reads_and_kill_switch() -> None:
 
 async def test_retry_turns_on_the_original_that_this_job_turned_off() -> None:
     """The app first turns the original on again, and keeps in mind that it was on."""
-    pair = await believed_too_early()
+    pair = await build_both_off_pair()
 
     await pair.scenario.retry(run=DAY)
     assert (await pair.scenario.job("Keyword")).reason_code == Reason.BOTH_OFF

@@ -30,7 +30,7 @@ WEST = "PowerPlatformPlex.WestEurope"
 DAY = timedelta(days=1)
 
 
-def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
+def build_erp_firewall(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
     """Return the firewall in front of the system that both flows call."""
     rule = FirewallRule(
         name="flows", action=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
@@ -55,7 +55,7 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
     scenario.build.http_flow("Labels", {"Call": define.http_action("https://labels.example/")})
     tags = {WEST: ["20.1.0.0/24"], "LogicApps.WestEurope": ["20.9.0.0/24"]}
     scenario.world.service_tags = {WEST.lower(): tags[WEST], **tags}
-    scenario.world.firewalls = [erp(WEST)]
+    scenario.world.firewalls = [build_erp_firewall(WEST)]
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order()
@@ -63,27 +63,27 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
     return scenario
 
 
-async def copy_of(scenario: Scenario, name: str) -> FakeFlow:
+async def find_copy(scenario: Scenario, name: str) -> FakeFlow:
     """Return the copy of a flow."""
     job = await scenario.job(name)
     return scenario.world.workflow(job.environment_id, job.copy_id)
 
 
-async def called(scenario: Scenario, name: str) -> FakeRun:
-    """Let a copy run once, and let the run end."""
-    run = run_flow(scenario.world, await copy_of(scenario, name))
+async def run_copy(scenario: Scenario, name: str) -> FakeRun:
+    """Let a copy run once to its end."""
+    run = run_flow(scenario.world, await find_copy(scenario, name))
     scenario.world.clock.advance(timedelta(minutes=1))
     return run
 
 
-async def swept(scenario: Scenario, days: int) -> None:
+async def run_daily_check_on(scenario: Scenario, days: int) -> None:
     """Run the daily check once a day."""
     for _ in range(days):
         await run_daily_check(scenario.services, f"{scenario.world.clock.now():%Y-%m-%d}")
         await scenario.run(DAY)
 
 
-async def states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
+async def read_states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
     """Return each job's state and reason code, by title."""
     return {
         one.display_name: (one.state, one.reason_code) for one in (await scenario.jobs()).values()
@@ -94,12 +94,12 @@ async def test_blocked_call_stops_retirements_for_its_host(
     scenario: Scenario,
 ) -> None:
     """The message names flow, action, host and firewall, and one notification is sent."""
-    scenario.world.firewalls = [erp()]
-    run = await called(scenario, "Orders")
+    scenario.world.firewalls = [build_erp_firewall()]
+    run = await run_copy(scenario, "Orders")
     assert "actively refused it" in run.error
 
-    await swept(scenario, days=20)
-    stopped = await states(scenario)
+    await run_daily_check_on(scenario, days=20)
+    stopped = await read_states(scenario)
 
     assert (
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
@@ -116,32 +116,32 @@ async def test_blocked_call_stops_retirements_for_its_host(
 
 async def test_jobs_continue_after_a_later_call_succeeds(scenario: Scenario) -> None:
     """The daily check continues the jobs after a later call succeeds, and deletes the alert."""
-    scenario.world.firewalls = [erp()]
-    await called(scenario, "Orders")
-    await swept(scenario, days=20)
-    scenario.world.firewalls = [erp(WEST)]
-    await swept(scenario, days=2)
-    waiting = await states(scenario)
-    await called(scenario, "Orders")
-    await swept(scenario, days=2)
+    scenario.world.firewalls = [build_erp_firewall()]
+    await run_copy(scenario, "Orders")
+    await run_daily_check_on(scenario, days=20)
+    scenario.world.firewalls = [build_erp_firewall(WEST)]
+    await run_daily_check_on(scenario, days=2)
+    waiting = await read_states(scenario)
+    await run_copy(scenario, "Orders")
+    await run_daily_check_on(scenario, days=2)
     await forget_settled(scenario.services)
 
     assert waiting["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
-    assert {state for state, _ in (await states(scenario)).values()} == {FlowJobState.RETIRED}
+    assert {state for state, _ in (await read_states(scenario)).values()} == {FlowJobState.RETIRED}
     assert await scenario.services.tables.alerts.all("alert") == []
 
 
 async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario: Scenario) -> None:
     """A firewall may allow some of the calls only. A person can ignore the issue by its name."""
-    scenario.world.firewalls = [erp()]
-    await called(scenario, "Orders")
-    await swept(scenario, days=20)
-    run = await called(scenario, "Orders")
+    scenario.world.firewalls = [build_erp_firewall()]
+    await run_copy(scenario, "Orders")
+    await run_daily_check_on(scenario, days=20)
+    run = await run_copy(scenario, "Orders")
     run.failed, run.error, run.failed_action = False, "", ""
-    await swept(scenario, days=2)
+    await run_daily_check_on(scenario, days=2)
     await retry(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=1))
-    still = await states(scenario)
+    still = await read_states(scenario)
 
     environment = scenario.build.environment.id
     count = await ignore_issue(
@@ -151,7 +151,7 @@ async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario:
 
     assert still["Orders"] == still["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert count == 2
-    assert {state for state, _ in (await states(scenario)).values()} == {FlowJobState.RETIRED}
+    assert {state for state, _ in (await read_states(scenario)).values()} == {FlowJobState.RETIRED}
 
 
 async def test_daily_check_reads_one_copy_of_each_host(
@@ -159,7 +159,7 @@ async def test_daily_check_reads_one_copy_of_each_host(
 ) -> None:
     """The copies of a host take turns, but one with a blocked call is read every day."""
     titles = {
-        (await copy_of(scenario, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
+        (await find_copy(scenario, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
     }
     reports, asked = FakeFlowReports(scenario.world), list[str]()
 
@@ -168,8 +168,8 @@ async def test_daily_check_reads_one_copy_of_each_host(
         return await reports.read_runs(environment_id, flow_name, **options)
 
     monkeypatch.setattr(scenario.fakes.ports.flow_reports, "read_runs", runs)
-    scenario.world.firewalls = [erp()]
-    await called(scenario, "Invoices")
+    scenario.world.firewalls = [build_erp_firewall()]
+    await run_copy(scenario, "Invoices")
     days = []
     for day in range(4):
         await run_daily_check(scenario.services, f"day-{day}")
@@ -188,16 +188,16 @@ async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
     scenario: Scenario, later: bool
 ) -> None:
     """If a firewall dropped the packets, it would drop the later call, too."""
-    run = await called(scenario, "Orders")
+    run = await run_copy(scenario, "Orders")
     run.failed, run.failed_action = True, "Call"
     run.error = "A connection attempt failed because the connected party did not respond."
     if later:
-        await called(scenario, "Orders")
+        await run_copy(scenario, "Orders")
 
     await scenario.run(timedelta(days=20))
 
     blocked = (FlowJobState.BLOCKED, "outbound_call_blocked")
-    assert ((await states(scenario))["Orders"] == blocked) is not later
+    assert ((await read_states(scenario))["Orders"] == blocked) is not later
     if not later:
         reason = (await scenario.job("Orders")).message
         assert "timed out" in reason
@@ -206,19 +206,19 @@ async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
 
 async def test_failure_for_another_reason_stops_no_retirement(scenario: Scenario) -> None:
     """A run that fails for another reason than a firewall does not stop the retirement."""
-    run = await called(scenario, "Orders")
+    run = await run_copy(scenario, "Orders")
     run.failed, run.failed_action, run.error = True, "Call", "404 NotFound"
 
     await scenario.run(timedelta(days=20))
 
-    assert (await states(scenario))["Orders"][0] is FlowJobState.RETIRED
+    assert (await read_states(scenario))["Orders"][0] is FlowJobState.RETIRED
 
 
 async def test_fix_for_a_blocked_external_host_names_the_service_tag(
     scenario: Scenario,
 ) -> None:
     """The message names the host, and the fix the service tag that its owner has to allow."""
-    run = await called(scenario, "Labels")
+    run = await run_copy(scenario, "Labels")
     run.failed, run.failed_action = True, "Call"
     run.error = "…because the target machine actively refused it."
 
@@ -231,25 +231,25 @@ async def test_fix_for_a_blocked_external_host_names_the_service_tag(
 
 async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenario) -> None:
     """The other flow of the host is retired, because the rolled back copy does not count."""
-    scenario.world.firewalls = [erp()]
-    await called(scenario, "Orders")
-    await swept(scenario, days=20)
+    scenario.world.firewalls = [build_erp_firewall()]
+    await run_copy(scenario, "Orders")
+    await run_daily_check_on(scenario, days=20)
     await scenario.roll_back((await scenario.job("Orders")).original_id)
-    scenario.world.firewalls = [erp(WEST)]
+    scenario.world.firewalls = [build_erp_firewall(WEST)]
 
-    await swept(scenario, days=1)
+    await run_daily_check_on(scenario, days=1)
 
-    assert (await states(scenario))["Invoices"][0] is FlowJobState.RETIRED
+    assert (await read_states(scenario))["Invoices"][0] is FlowJobState.RETIRED
 
 
 async def test_blocked_call_remains_recorded_after_its_run_is_deleted(scenario: Scenario) -> None:
     """Without a later call, the jobs stay blocked and the alert stays for 40 days."""
-    scenario.world.firewalls = [erp()]
-    await called(scenario, "Orders")
-    await swept(scenario, days=40)
+    scenario.world.firewalls = [build_erp_firewall()]
+    await run_copy(scenario, "Orders")
+    await run_daily_check_on(scenario, days=40)
     await forget_settled(scenario.services)
 
-    stopped = await states(scenario)
+    stopped = await read_states(scenario)
     notices = await scenario.services.tables.alerts.all("alert")
     assert (
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
@@ -265,15 +265,15 @@ async def test_next_daily_check_reports_a_recorded_blocked_call(
     async def die(_: FakeNotices, notice: Alert) -> None:
         raise ServiceUnavailable(f"died before {notice.reason_code} was told")
 
-    scenario.world.firewalls = [erp()]
-    await called(scenario, "Labels")
-    await called(scenario, "Orders")
-    await called(scenario, "Invoices")
+    scenario.world.firewalls = [build_erp_firewall()]
+    await run_copy(scenario, "Labels")
+    await run_copy(scenario, "Orders")
+    await run_copy(scenario, "Invoices")
     monkeypatch.setattr(FakeNotices, "send", die)
     await run_daily_check(scenario.services, "dies")
     noted = await scenario.services.tables.blocked_calls.all()
     monkeypatch.undo()
-    scenario.world.firewalls = [erp(WEST)]
+    scenario.world.firewalls = [build_erp_firewall(WEST)]
     await run_daily_check(scenario.services, "goes on")
 
     assert [one.host for one in noted] == [HOST]

@@ -91,7 +91,7 @@ ALL: list[Cause] = [
 ]
 
 
-def self_starting(scenario: Scenario, cause: Cause) -> FakeFlow:
+def add_self_starting_flow(scenario: Scenario, cause: Cause) -> FakeFlow:
     """Add a self-starting flow that this cause affects."""
     if cause in {turn_child_off, turn_shared_child_off, delete_child}:
         other = scenario.build.flow("Other child", define.request_trigger("Button"))
@@ -106,7 +106,7 @@ def self_starting(scenario: Scenario, cause: Cause) -> FakeFlow:
     return scenario.build.keyword_flow("Flow")
 
 
-async def about_to(scenario: Scenario, state: FlowJobState) -> None:
+async def run_until_state(scenario: Scenario, state: FlowJobState) -> None:
     """Run the job of `Flow` until this state, ignoring the firewall issue of the tenant."""
     scenario.build.link()
     scenario.build.share_connections()
@@ -121,8 +121,8 @@ async def about_to(scenario: Scenario, state: FlowJobState) -> None:
 async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
     """The original is never turned off, and the job names the issue and its fix."""
     scenario = Scenario()
-    flow = self_starting(scenario, cause)
-    await about_to(scenario, FlowJobState.VERIFIED)
+    flow = add_self_starting_flow(scenario, cause)
+    await run_until_state(scenario, FlowJobState.VERIFIED)
     name = cause(scenario, flow)
 
     await scenario.run(DAY)
@@ -140,8 +140,8 @@ async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
 async def test_expired_licence_can_be_ignored_by_name() -> None:
     """If a person ignores the issue, the app cuts over, and turns a flow on when it is licensed."""
     scenario = Scenario()
-    flow = self_starting(scenario, let_licence_lapse)
-    await about_to(scenario, FlowJobState.VERIFIED)
+    flow = add_self_starting_flow(scenario, let_licence_lapse)
+    await run_until_state(scenario, FlowJobState.VERIFIED)
     name = let_licence_lapse(scenario, flow)
     await scenario.run(DAY)
 
@@ -158,7 +158,7 @@ async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
     """The original stays on, because a rollback could not turn it on again."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Flow")
-    await about_to(scenario, FlowJobState.CHECKING_FOR_CALLS)
+    await run_until_state(scenario, FlowJobState.CHECKING_FOR_CALLS)
     scenario.build.owner.has_premium = False
 
     await scenario.run(timedelta(days=60))
@@ -176,8 +176,8 @@ async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
 async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None:
     """Before a rollback turns the copy off, it checks whether the original can be turned on."""
     scenario = Scenario()
-    flow = self_starting(scenario, let_licence_lapse)
-    await about_to(scenario, FlowJobState.MONITORING)
+    flow = add_self_starting_flow(scenario, let_licence_lapse)
+    await run_until_state(scenario, FlowJobState.MONITORING)
     scenario.build.owner.has_premium = False
 
     await scenario.roll_back(replay=True)
@@ -219,8 +219,8 @@ async def test_flows_share_one_list_of_connections(
 async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> None:
     """The cutover starts although the app can read neither the connections nor the licence."""
     scenario = Scenario()
-    self_starting(scenario, let_licence_lapse)
-    await about_to(scenario, FlowJobState.VERIFIED)
+    add_self_starting_flow(scenario, let_licence_lapse)
+    await run_until_state(scenario, FlowJobState.VERIFIED)
     scenario.build.environment.connections.clear()
     scenario.world.tells_licences = False
 

@@ -103,10 +103,8 @@ class Lists:
         return replace(page, items=tuple(replace(one, state=None) for one in page.items))
 
 
-async def retired() -> tuple[Scenario, Services]:
-    """Return a scenario whose original in no solution is retired and on again, and no row shows
-    it.
-    """
+async def build_retired_scenario() -> tuple[Scenario, Services]:
+    """Return a scenario whose retired original has no row, and is on again."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
     scenario.build.link()
@@ -122,7 +120,7 @@ async def retired() -> tuple[Scenario, Services]:
 @pytest.mark.parametrize("is_bare", [False, True])
 async def test_original_without_a_row_that_is_on_again_is_reported(is_bare: bool) -> None:
     """The app asks the flow service about an original that has no row in Dataverse."""
-    _, services = await retired()
+    _, services = await build_retired_scenario()
     if is_bare:
         services = replace(services, flow_pages=Lists(services))
 
@@ -135,7 +133,7 @@ async def test_throttled_flow_service_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The daily check logs how many originals it has not checked, and starts the remediation."""
-    scenario, services = await retired()
+    scenario, services = await build_retired_scenario()
     services = replace(services, flow_pages=Lists(services, is_busy=True))
     before = len(await scenario.services.tables.remediations.all())
 
@@ -181,7 +179,7 @@ async def test_unreachable_vault_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The daily check logs that it has not checked the key, and starts the remediation."""
-    scenario, services = await retired()
+    scenario, services = await build_retired_scenario()
     services = replace(services, keys=SilentVault(services))
     before = len(await scenario.services.tables.remediations.all())
 
@@ -194,7 +192,7 @@ async def test_unreachable_vault_does_not_stop_the_daily_check(
 
 async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
     """The daily check reports only originals that are on."""
-    scenario, services = await retired()
+    scenario, services = await build_retired_scenario()
     form = next(one for one in scenario.world.flows() if one.name.startswith("Old form"))
     form.state = FlowState.OFF
 
@@ -239,7 +237,7 @@ async def test_daily_check_starts_a_remediation_beside_one_for_a_single_flow() -
     assert len(await scenario.services.tables.remediations.all()) == 2
 
 
-async def rolled_back() -> Scenario:
+async def build_rolled_back_scenario() -> Scenario:
     """Return a scenario whose job is rolled back and whose copy is on."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -256,7 +254,7 @@ async def rolled_back() -> Scenario:
 
 async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() -> None:
     """The daily check turns off a copy whose job is rolled back, and notifies once a day."""
-    scenario = await rolled_back()
+    scenario = await build_rolled_back_scenario()
     job = await scenario.job("Orders")
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
 
@@ -275,7 +273,7 @@ async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() 
 
 async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
     """The copy stays on, because its original is off and neither would run."""
-    scenario = await rolled_back()
+    scenario = await build_rolled_back_scenario()
     job = await scenario.job("Orders")
     scenario.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
 
@@ -287,7 +285,7 @@ async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
 
 async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
     """The copy is off, so nobody is notified, also after a later job is cancelled."""
-    scenario = await rolled_back()
+    scenario = await build_rolled_back_scenario()
     job = await scenario.job("Orders")
     scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
     await run_daily_check(scenario.services, "today")
@@ -333,7 +331,7 @@ async def test_copy_created_after_the_rollback_is_reported(
 
 async def test_orphaned_copy_stays_on_while_the_kill_switch_is_on() -> None:
     """With the kill switch on, the app only notifies. The next daily check turns the copy off."""
-    scenario = await rolled_back()
+    scenario = await build_rolled_back_scenario()
     job = await scenario.job("Orders")
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="")

@@ -21,7 +21,7 @@ async def roll_back(scenario: Scenario, *flow_ids: str) -> None:
     await scenario.run(timedelta(days=30))
 
 
-def secret_scenario() -> tuple[Scenario, FakeSecret]:
+def build_secret_scenario() -> tuple[Scenario, FakeSecret]:
     """Return a scenario with a secret that contains a password in front of the URL."""
     scenario = make_scenario(
         lambda s: s.build.secret_caller(s.build.http_flow("Orders"), beside="password=old;url=")
@@ -36,7 +36,7 @@ def change_password(scenario: Scenario, secret: FakeSecret, password: str = "new
     secret.versions.append(scenario.world.secret_version(f"password={password};{url}"))
 
 
-def told(scenario: Scenario) -> list[str]:
+def list_notifications(scenario: Scenario) -> list[str]:
     """Return the messages of the notifications about overwritten values."""
     return [
         one.message for one in scenario.fakes.notices.told if one.reason_code == Reason.STALE_WRITE
@@ -64,7 +64,7 @@ async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta)
     assert job.state is FlowJobState.ROLLED_BACK
     assert differences(before, scenario.world) == []
     assert site.settings["TIMEOUT"] == "5"
-    [cause] = told(scenario)
+    [cause] = list_notifications(scenario)
     assert {f"{site.id}|{name}" in cause for name in ("TIMEOUT", "NEW", "OLD")} == {True}
     assert not any(f"|{name}" in cause for name in ("SAME", "FLOW_URL"))
     assert cause in job.notes
@@ -85,7 +85,7 @@ async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
 
     assert (await check_health(scenario.services)).alert_counts == {}
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
-    [cause] = told(scenario)
+    [cause] = list_notifications(scenario)
     assert f"{site.id}|TIMEOUT" in cause
 
 
@@ -116,12 +116,12 @@ async def test_unchanged_settings_are_not_reported() -> None:
         assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
         assert site.settings.pop("TIMEOUT") == "30"
         assert differences(before, scenario.world) == []
-        assert told(scenario) == []
+        assert list_notifications(scenario) == []
 
 
 async def test_overwritten_secret_of_a_person_is_reported() -> None:
     """The URL is reverted, and the notification names the secret but not the password."""
-    scenario, secret = secret_scenario()
+    scenario, secret = build_secret_scenario()
     url = secret.value
     await freeze(scenario, "FakeSecrets.write")
 
@@ -130,7 +130,7 @@ async def test_overwritten_secret_of_a_person_is_reported() -> None:
 
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert secret.value == url
-    [cause] = told(scenario)
+    [cause] = list_notifications(scenario)
     assert "secret flow-url" in cause
     assert "password" not in cause
 
@@ -138,7 +138,7 @@ async def test_overwritten_secret_of_a_person_is_reported() -> None:
 @pytest.mark.parametrize("is_rolled_back", [True, False])
 async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -> None:
     """The app finds the overwritten version in the vault, although the secret reads as before."""
-    scenario, secret = secret_scenario()
+    scenario, secret = build_secret_scenario()
     await freeze(scenario, "FakeSecrets.write")
     await scenario.run(5 * MINUTE)
     assert len(secret.versions) == 2  # the later delivery's
@@ -152,7 +152,7 @@ async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -
     state = FlowJobState.ROLLED_BACK if is_rolled_back else FlowJobState.RETIRED
     assert (await scenario.job("Orders")).state is state
     assert secret.value.startswith("password=old;")
-    [cause] = told(scenario)
+    [cause] = list_notifications(scenario)
     assert "secret flow-url" in cause
 
 
@@ -161,7 +161,7 @@ async def test_secret_versions_that_a_person_replaces_are_not_reported(
     afterwards: tuple[str, ...],
 ) -> None:
     """The app reports neither versions before the freeze nor changes after the late write."""
-    scenario, secret = secret_scenario()
+    scenario, secret = build_secret_scenario()
     change_password(scenario, secret, "older")
     await scenario.run(timedelta(hours=1))
     change_password(scenario, secret, "old")
@@ -172,7 +172,7 @@ async def test_secret_versions_that_a_person_replaces_are_not_reported(
     await scenario.run(timedelta(days=30))
 
     assert secret.value.startswith(f"password={['old', *afterwards][-1]};")
-    assert told(scenario) == []
+    assert list_notifications(scenario) == []
 
 
 async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
@@ -203,4 +203,4 @@ async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
     assert scenario.world.traffic.lost == []
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []
-    assert told(scenario) == []
+    assert list_notifications(scenario) == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.azure.site_runtime import configuration, running_settings
+from local_cloud.tenant.azure.site_runtime import get_configuration, get_running_settings
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import FlowJobState
@@ -51,14 +51,15 @@ def build_tenant(profile: Profile) -> dict[str, Any]:
 def read_settings(scenario: WireScenario) -> list[dict[str, Any]]:
     """Return the settings of each app as they are stored."""
     azure = scenario.tenant.part(Azure)
-    return [dict(configuration(azure, site, "appsettings")) for site in SITES]
+    return [dict(get_configuration(azure, site, "appsettings")) for site in SITES]
 
 
 async def call_from_apps(scenario: WireScenario) -> list[int]:
     """Call the URL that the code of each app reads, and return the statuses."""
     azure, now = scenario.tenant.part(Azure), scenario.tenant.clock.now()
     return [
-        await scenario.post(running_settings(azure, site, now).get("FLOW", "")) for site in SITES
+        await scenario.post(get_running_settings(azure, site, now).get("FLOW", ""))
+        for site in SITES
     ]
 
 
