@@ -24,6 +24,12 @@ SCHEDULES = (
 )
 
 
+#: Empty, or the URL of a vault of any cloud.
+_VAULT_URL = (
+    r"^(https://[a-z][a-z0-9-]{2,23}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/?)?$"
+)
+
+
 class OnOriginalEdited(StrEnum):
     """What to do with an original that was edited after it was copied."""
 
@@ -104,7 +110,7 @@ class Settings(AccessSettings):
 
     #: URL of the Key Vault (`https://NAME.vault.azure.net`) for one secret with each flow's trigger
     #: URL, to which callers then refer. Empty: callers hold the URL.
-    trigger_url_vault: str = ""
+    trigger_url_vault: Annotated[str, Field(pattern=_VAULT_URL)] = ""
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and

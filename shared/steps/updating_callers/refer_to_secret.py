@@ -4,6 +4,7 @@ The secret is a caller like any other, which the app creates if it is missing.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import contains_reference
@@ -40,11 +41,17 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
     """Record the secret as a caller if another caller can refer to it.
 
     `records` are the job's callers. If the secret holds something else, callers hold the URL, and a
-    note says why.
+    note says why. If the environment's settings no longer want secrets, a missing one is not
+    created.
     """
     job, secret = work.job, _build_secret(work.job)
     identity = hash_key(secret.kind, secret.address)
-    if any(record.id == identity for record in records):
+    recorded = next((record for record in records if record.id == identity), None)
+    if not await _wants_secret(work):
+        if recorded and recorded.caller.is_created_if_missing and not await _read_secret(work):
+            await work.callers.upsert(replace(recorded, state=CallerState.NOT_NEEDED))
+        return
+    if recorded:
         return
     wanted = {
         record.caller: job.url_secret for record in records if record.state is CallerState.FOUND
@@ -60,6 +67,10 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
     await work.callers.upsert(
         CallerRecord(job_id=job.id, id=identity, caller=secret, state=CallerState.FOUND)
     )
+
+
+async def _wants_secret(work: StepContext) -> bool:
+    return bool(work.job.url_secret) and (await work.read_settings()).has_url_secrets
 
 
 def _build_secret(job: FlowJob) -> Caller:
@@ -83,7 +94,7 @@ async def find_references(
     None before the secret holds exactly this URL.
     """
     job = work.job
-    if not job.url_secret:
+    if not await _wants_secret(work):
         return {}
     text = await _read_secret(work)
     if text is None or text != urls.get(job.original_url_id):

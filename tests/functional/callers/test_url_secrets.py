@@ -8,7 +8,10 @@ import pytest
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
+from shared.errors import PlatformError
+from shared.ports import Secret
 from tests.fakes.invariants import signatures_in_store
+from tests.fakes.secrets import FakeSecrets
 from tests.fakes.services import fake_settings
 from tests.fakes.site_references import REFETCH_AFTER, read_setting
 from tests.fakes.tenant import FakeFlow, FakeSite
@@ -214,6 +217,32 @@ async def test_reference_that_is_not_resolved_is_replaced_by_the_url() -> None:
     assert moved == scenario.build.url_of(copy)
     assert any("AccessToKeyVaultDenied" in note for note in job.notes)
     assert site.settings == before
+
+
+class ClosedVault(FakeSecrets):
+    """Secrets that the app may read and not write."""
+
+    async def write(self, secret: Secret, value: str) -> None:
+        raise PlatformError(f"no write of {secret.name}", code="Forbidden", status=403)
+
+
+async def test_job_that_cannot_create_the_secret_continues_without_url_secrets() -> None:
+    """It is blocked with the reason; after the setting is changed, a retry writes the URL."""
+    scenario, flow, (site,) = build_scenario(1)
+    scenario.around = lambda ports: replace(ports, secrets=ClosedVault(scenario.world))
+    await planned(scenario)
+    await scenario.approve()
+    blocked, before = await scenario.job("Orders"), site.settings["FLOW_URL"]
+
+    await scenario.opt_in(has_url_secrets=False)
+    await scenario.retry()
+
+    assert blocked.state is FlowJobState.BLOCKED
+    assert name_secret(flow) in blocked.message
+    assert before == scenario.build.url_of(flow)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert site.settings["FLOW_URL"] == scenario.build.url_of(find_copy(scenario, flow))
+    assert_nothing_lost(scenario)
 
 
 async def test_environment_without_url_secrets_keeps_urls() -> None:
