@@ -142,7 +142,7 @@ def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> PageActi
             else "A plan that is made from now on writes URLs into callers.",
             "Existing plans stay as they are.",
         ],
-        fields=(("has_url_secrets", str(allows).lower()),),
+        fields=(("has_url_secrets[=]", str(allows).lower()),),
     )
 
 

@@ -55,6 +55,7 @@ async def test_environment_without_stored_settings_is_read_only(scenario: Scenar
         "maintenance_window": "",
         "writable_firewalls": [],
         "observe_callers": False,
+        "has_url_secrets": True,
         "ignored_issues": {},
         "version": EnvironmentSettings(environment_id=item["id"]).version,
     }
@@ -101,6 +102,7 @@ async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
         "maintenance_window": "22:00-04:00",
         "writable_firewalls": [],
         "observe_callers": False,
+        "has_url_secrets": True,
         "ignored_issues": {},
         "version": kept.version,
     }

@@ -1,0 +1,71 @@
+"""Where a plan shows the callers that refer to a URL secret, and how an environment forbids it."""
+
+import re
+from html import unescape
+
+import pytest
+
+from functions import environments_api
+from shared.bootstrap import provide
+from tests.functional.app import test_environments_page as environments_page
+from tests.functional.app import test_plan_page as plan_page
+from tests.functional.callers.test_url_secrets import build_scenario, name_secret
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.watched_scenario import planned
+
+REASON = "app-0 has no identity that resolves Key Vault references."
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A plan for a flow with two callers, of which one can read the vault."""
+    scenario, _, (closed, _) = build_scenario(2)
+    scenario.driver.use_cases = TRIGGERS
+    closed.principal_id = ""
+    await planned(scenario)
+    provide(scenario.services)
+    return scenario
+
+
+async def test_plan_page_counts_who_refers_to_the_secret_and_says_why_others_do_not(
+    scenario: Scenario,
+) -> None:
+    """The page has the numbers, the planned changes and the reason of each other caller."""
+    text = unescape(re.sub(r"<[^>]+>", "", await plan_page.show_page(scenario)))
+    (flow,) = list(scenario.world.flows())
+
+    assert "1 Key Vault secret gets the copy's URL, and 1 caller will refer to it." in text
+    assert "1 other of the kinds that can refer to secrets holds the URL." in text
+    assert f"store the copy's URL in the secret {name_secret(flow)}" in text
+    assert f"(holds the URL: {REASON})" in text
+
+
+async def test_command_line_says_why_a_caller_holds_the_url(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """The details of a flow name the reason beside the caller."""
+    shown = await cli.run("plan", "show", scenario.remediation.id, "--flow", "Orders")
+
+    assert f"(holds the URL: {REASON})" in " ".join(shown.stdout.split())
+
+
+async def test_form_turns_url_secrets_off_and_on(scenario: Scenario) -> None:
+    """The Environments page has a button for the other value."""
+    environment_id = scenario.build.environment.id
+
+    for value, title in (("false", "Keep URLs"), ("true", "Allow URL secrets")):
+        page = await environments_page.show_page()
+        [fields] = [
+            fields
+            for _, fields in environments_page.list_forms(page)
+            if fields.get("has_url_secrets[=]") == value
+        ]
+        assert title in page.text
+        await environments_page.send_form(
+            environments_api.change_environment_settings, fields, environment_id
+        )
+        provide(scenario.services)
+        (settings,) = await scenario.services.tables.environment_settings.all("environment")
+        assert settings.has_url_secrets is (value == "true")
