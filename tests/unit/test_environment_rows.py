@@ -74,7 +74,7 @@ REASON = NotMigratedReason
             AT_WORK,
             "wait",
             "Awaiting approval",
-            "26 start after approval",
+            "26 await approval",
         ),
         (
             build_status("running_flow_jobs", 9, not_migrated={REASON.IN_PROGRESS: 3}),
