@@ -99,6 +99,26 @@ resource apiManagement 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+resource automation 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'automation')
+  properties: {
+    roleName: 'Flow remediation: Automation (${suffix})'
+    description: 'Finds trigger URLs in variables and runbooks of Automation, and replaces them in variables. Deletes nothing.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Automation/automationAccounts/read'
+          'Microsoft.Automation/automationAccounts/runbooks/content/read'
+          'Microsoft.Automation/automationAccounts/runbooks/read'
+          'Microsoft.Automation/automationAccounts/variables/read'
+          'Microsoft.Automation/automationAccounts/variables/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
 resource containerApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'container apps')
   properties: {
@@ -281,6 +301,15 @@ resource logicAppFilesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   name: guid(resourceGroup().id, principalId, 'logic app files')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logicAppFiles.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource automationRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'automation')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', automation.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -277,7 +277,10 @@ class TaggedResource:
 
 
 class TaggedResourceReader(ResourceReader, Protocol):
-    """A `ResourceReader` that also returns the ETag of a resource."""
+    """A `ResourceReader` that also returns the ETag of a resource, and resources that are text."""
+
+    async def get_text(self, resource_id: str, api_version: str) -> str:
+        """Return a resource that is text, such as a runbook's `/content`; raise `NotFound`."""
 
     async def get_tagged(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None

@@ -350,6 +350,44 @@ class Builder:
         path = f"apis/{api}/policies/policy"
         return self.api_management_caller(path, properties, "value", len(flows))
 
+    def automation_caller(
+        self, *flows: FakeFlow, name: str = "FlowUrls", is_encrypted: bool = False
+    ) -> str:
+        """Let a variable of Automation hold the URL of each flow as JSON; return its id."""
+        value = json.dumps([self.url_of(flow) for flow in flows])
+        path = self._add_automation(
+            f"variables/{name}", {"value": value, "isEncrypted": is_encrypted, "description": "x"}
+        )
+
+        def read(number: int) -> str:
+            properties = as_mapping(self.world.resources[path.lower()]["properties"])
+            url: str = json.loads(text_at(properties, "value") or "")[number]
+            return url
+
+        for number, _ in enumerate(flows):
+            self._calls(UrlHolder(name=f"{name}/{number}", read=partial(read, number)))
+        return path
+
+    def add_runbook(self, text: str, *, name: str = "notify", state: str = "Published") -> str:
+        """Add a runbook of Automation with this published text; return its resource id."""
+        path = self._add_automation(f"runbooks/{name}", {"state": state})
+        if state != "New":
+            self.world.resources[f"{path}/content".lower()] = {"text": text}
+        return path
+
+    def _add_automation(self, path: str, properties: Json) -> str:
+        kind = "Microsoft.Automation/automationAccounts"
+        account = f"{_SUBSCRIPTION}/providers/{kind}/contoso"
+        for identity, given in ((account, {}), (f"{account}/{path}", properties)):
+            below = "/variables" if "/variables/" in identity else ""
+            self.world.resources[identity.lower()] = {
+                "id": identity,
+                "name": identity.rpartition("/")[2],
+                "type": f"{kind}{below}" if identity != account else kind,
+                "properties": given,
+            }
+        return f"{account}/{path}"
+
     def action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
         """Let an action group hold the URL of each flow in a webhook; return its resource id."""
         path = f"{_SUBSCRIPTION}/providers/Microsoft.Insights/actionGroups/{name}"

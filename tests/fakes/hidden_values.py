@@ -6,14 +6,15 @@ from shared.domain.definitions.json_values import mapping_at, objects_at, text_a
 
 
 def without_secrets(resource: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a resource without the values of a container app's secrets, or of a secret named
-    value, or the query of a webhook.
+    """Return a resource without the values of a container app's secrets, of a secret named value
+    or an encrypted variable, or the query of a webhook.
     """
     webhook = mapping_at(resource, "properties", "destination", "properties")
     if url := text_at(webhook, "endpointUrl"):
         hidden = {"endpointUrl": None, "endpointBaseUrl": url.partition("?")[0]}
         return merge_patch(resource, {"properties": {"destination": {"properties": hidden}}})
-    if mapping_at(resource, "properties").get("secret"):
+    properties = mapping_at(resource, "properties")
+    if properties.get("secret") or properties.get("isEncrypted"):
         return merge_patch(resource, {"properties": {"value": None}})
     secrets = objects_at(mapping_at(resource, "properties", "configuration"), "secrets")
     if not secrets:

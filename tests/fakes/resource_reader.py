@@ -42,6 +42,10 @@ class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
         found = dict(await self.get(resource_id, api_version))
         return TaggedResource(etag=str(found.pop("etag", "W/0")), document=found)
 
+    async def get_text(self, resource_id: str, api_version: str) -> str:
+        """Return the text of a runbook; raises `NotFound`."""
+        return str((await self.get(resource_id, api_version))["text"])
+
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:

@@ -11,7 +11,7 @@ from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
 
 APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
-WORKFLOWS = 7
+RUNBOOKS, WORKFLOWS = 6, 7
 APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
 TOPICS, WEBHOOKS, QUEUES = 6, 2, 3
 CONTAINER_APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
@@ -27,7 +27,9 @@ KINDS = (
     "logic_app_standard",
     "action_group",
     "api_management",
+    "automation",
 )
+_AUTOMATION = "Microsoft.Automation/automationAccounts"
 _API_MANAGEMENT = "Microsoft.ApiManagement/service"
 
 
@@ -102,6 +104,17 @@ def build_seed() -> dict[str, Any]:
     azure["resources"] = [
         *azure.get("resources", ()),
         *describe_api_management(),
+        resource(_AUTOMATION, "contoso", properties={}),
+        resource(f"{_AUTOMATION}/variables", "contoso", "v", properties={"value": '"x"'}),
+        resource(f"{_AUTOMATION}/runbooks", "contoso", "new", properties={"state": "New"}),
+        *(
+            resource(
+                f"{_AUTOMATION}/runbooks",
+                *("contoso", f"r{number}"),
+                properties={"state": "Published", "content": "x"},
+            )
+            for number in range(RUNBOOKS)
+        ),
         *build_event_subscriptions(),
         *(resource("Microsoft.Logic/workflows", name, properties={}) for name in logic_apps),
         *(resource("Microsoft.Insights/actionGroups", name, properties={}) for name in groups),
@@ -149,6 +162,8 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
     sites = APPS * (1 + SLOTS) + 1
     vaults, secrets = VAULTS + 1, VAULTS * SECRETS + 1
     assert calls == {
+        # Accounts, locks; variables, runbooks, and the text of each published runbook.
+        "automation": 2 + 2 + RUNBOOKS,
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
         # Resource groups' subscriptions, four kinds of topics, locks.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from local_cloud.tenant.azure.api_management import SERVICE as API_MANAGEMENT
+from local_cloud.tenant.azure.automation import ACCOUNTS as AUTOMATION
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.resources import ResourceScope, build_resource_id
@@ -149,6 +150,10 @@ SEED: dict[str, Any] = {
             ),
             _resource("Microsoft.Insights/metricAlerts", "parked", severity=1, enabled=True),
             _resource("Microsoft.Insights/actionGroups", "on-call", groupShortName="oncall"),
+            _resource(AUTOMATION, "jobs"),
+            _resource(f"{AUTOMATION}/variables", "jobs", "flow", isEncrypted=False, value='"x"'),
+            _resource(f"{AUTOMATION}/variables", "jobs", "key", isEncrypted=True, value='"x"'),
+            _resource(f"{AUTOMATION}/runbooks", "jobs", "notify", state="Published", content="$x"),
             _resource(API_MANAGEMENT, "contoso-api"),
             _resource(f"{API_MANAGEMENT}/apis", "contoso-api", "sales", path="sales"),
             _resource(f"{API_MANAGEMENT}/apis/operations", "contoso-api", "sales", "post"),

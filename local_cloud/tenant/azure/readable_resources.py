@@ -13,6 +13,7 @@ from local_cloud.tenant.azure.arm_call import (
     ArmHandler,
     arm_route,
 )
+from local_cloud.tenant.azure.automation import ACCOUNTS, RUNBOOKS, VARIABLES, show_part
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
 from local_cloud.tenant.azure.event_subscriptions import (
     EVENT_SUBSCRIPTIONS,
@@ -53,6 +54,9 @@ READABLE = {
     ("container_apps", "container_app"): CONTAINER_APPS,
     ("revisions", "revision"): REVISIONS,
     ("logic_apps", "logic_app"): LOGIC_APPS,
+    ("automation_accounts", "automation_account"): ACCOUNTS,
+    ("automation_variables", "automation_variable"): VARIABLES,
+    ("runbooks", "runbook"): RUNBOOKS,
     ("configuration_stores", "configuration_store"): STORES,
     ("domains", "domain"): "Microsoft.EventGrid/domains",
     ("domain_topics", "domain_topic"): "Microsoft.EventGrid/domains/topics",
@@ -87,6 +91,8 @@ READABLE = {
 
 #: Types that are shown without secret values.
 _SHOWN = {
+    RUNBOOKS.lower(): show_part,
+    VARIABLES.lower(): show_part,
     CONTAINER_APPS.lower(): show_container_app,
     **{one.lower(): show_event_subscription for one in EVENT_SUBSCRIPTIONS.values()},
     LOGIC_APPS.lower(): without_secure_values,

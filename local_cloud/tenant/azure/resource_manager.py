@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure import (
     api_management,
+    automation,
     container_apps,
     enterprise_policies,
     event_subscriptions,
@@ -70,6 +71,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *site_settings.routes(),
         *network.routes(),
         *writable_network.routes(),
+        *automation.routes(),
         *container_apps.routes(),
         *event_subscriptions.routes(),
         *logic_apps.routes(),

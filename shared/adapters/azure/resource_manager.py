@@ -85,6 +85,16 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             raise ServiceUnavailable(f"{self._service.name}: no ETag in the response")
         return TaggedResource(document=read_object(self._service, answer), etag=etag)
 
+    async def get_text(self, resource_id: str, api_version: str) -> str:
+        """Return a resource that is text, such as a runbook's `/content`; raise `NotFound`."""
+        call = ServiceRequest(
+            method="GET",
+            url=self._url + resource_id,
+            params={"api-version": api_version},
+            headers={"Accept": "*/*"},
+        )
+        return (await self._http.send(self._service, call)).body.decode(errors="replace")
+
     async def list_children(
         self, resource_id: str, collection: str, api_version: str, *, where: str = ""
     ) -> builtins.list[Mapping[str, object]]:

@@ -28,6 +28,7 @@ LOGIC_APP = f"{GROUP}/providers/Microsoft.Logic/workflows/hub"
 CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/till"
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/sales"
 ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
+AUTOMATION = f"{GROUP}/providers/Microsoft.Automation/automationAccounts/contoso"
 API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 #: Set by Azure, and new after each write.
 CHANGING = {
@@ -73,6 +74,12 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     hub = {"parameters": {}, "triggers": {}, "actions": {"Call": call}}
     azure["resources"] = [
         *describe_api_management(),
+        {"id": AUTOMATION, "type": "Microsoft.Automation/automationAccounts", "properties": {}},
+        {
+            "id": f"{AUTOMATION}/variables/flow",
+            "type": "Microsoft.Automation/automationAccounts/variables",
+            "properties": {"isEncrypted": False, "value": f'"{URL}"', "description": "x"},
+        },
         {
             "id": LOGIC_APP,
             "type": "Microsoft.Logic/workflows",
@@ -152,6 +159,8 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
             places[each["id"]] = each["properties"]
     for one in azure.resources.list_of_type("Microsoft.Web/sites/config"):
         places[one["id"]] = one["properties"]
+    for each in azure.resources.list_of_type("Microsoft.Automation/automationAccounts/variables"):
+        places[each["id"]] = each["properties"]
     for site_id, files in azure.site_files.items():
         places |= {f"{site_id} {path}": content.decode() for path, content in files.items()}
     for name, key_values in azure.configuration_stores.items():
@@ -217,7 +226,7 @@ async def test_callers_of_each_azure_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 15
+        assert len([place for place in before if moved[place] != before[place]]) == 17
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

@@ -19,6 +19,7 @@ from azure.keyvault.secrets import SecretClient
 from azure.mgmt.apimanagement import ApiManagementClient
 from azure.mgmt.appconfiguration import AppConfigurationManagementClient
 from azure.mgmt.appcontainers import ContainerAppsAPIClient
+from azure.mgmt.automation import AutomationClient
 from azure.mgmt.eventgrid import EventGridManagementClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 from azure.mgmt.logic import LogicManagementClient
@@ -45,6 +46,7 @@ LOGIC = LogicManagementClient(**SIGNED_IN)
 EVENTS = EventGridManagementClient(**SIGNED_IN)
 MONITOR = MonitorManagementClient(**SIGNED_IN)
 API_MANAGEMENT = ApiManagementClient(**SIGNED_IN)
+AUTOMATION = AutomationClient(**SIGNED_IN)
 APIM = (GROUP, "contoso-api")
 STORES = AppConfigurationManagementClient(**SIGNED_IN)
 CONTAINER_APPS = ContainerAppsAPIClient(**SIGNED_IN)
@@ -137,6 +139,19 @@ def change_policy(text: str) -> str:
     etag = policies.get_entity_tag(*place, cls=read_etag)
     policies.create_or_update(*place, {"properties": body}, if_match=etag)
     return " ".join(str(policies.get(*place, format=one).value) for one in ("rawxml", "xml"))
+
+
+def list_variables() -> str:
+    """Return each variable of an Automation account with its value."""
+    found = AUTOMATION.variable.list_by_automation_account(GROUP, "jobs")
+    return ", ".join(f"{one.name} {one.value}" for one in found)
+
+
+def change_variable(value: str) -> str:
+    """Replace the value of a variable, and read it back."""
+    body = {"name": "flow", "properties": {"value": value}}
+    AUTOMATION.variable.update(GROUP, "jobs", "flow", body)
+    return str(AUTOMATION.variable.get(GROUP, "jobs", "flow").value)
 
 
 def put_fragment() -> str:
@@ -363,6 +378,13 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         "logic: workflows.create_or_update, without a secure value",
         lambda: put_logic_app({"url": {"value": "x"}}),
     ),
+    ("automation: variable.list_by_automation_account", list_variables),
+    ("automation: variable.update", lambda: change_variable('"y"')),
+    ("automation: variable.update, no JSON", lambda: change_variable("y")),
+    (
+        "automation: runbook.get_content",
+        lambda: "".join(map(str, AUTOMATION.runbook.get_content(GROUP, "jobs", "notify"))),
+    ),
     (
         "apimanagement: api_management_service.list",
         lambda: join_names(API_MANAGEMENT.api_management_service.list()),
@@ -512,6 +534,7 @@ if __name__ == "__main__":
             *("azure-mgmt-powerplatform", "azure-mgmt-logic", "azure-mgmt-eventgrid"),
             *("azure-mgmt-monitor", "azure-mgmt-apimanagement", "azure-mgmt-appconfiguration"),
             *("azure-appconfiguration", "azure-mgmt-appcontainers", "azure-keyvault-keys"),
+            "azure-mgmt-automation",
             "azure-keyvault-secrets",
         ),
     )

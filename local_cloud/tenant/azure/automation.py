@@ -1,0 +1,56 @@
+"""Automation accounts: values of encrypted variables and contents of runbooks are not listed."""
+
+import json
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+
+ACCOUNTS = "Microsoft.Automation/automationAccounts"
+VARIABLES = f"{ACCOUNTS}/variables"
+RUNBOOKS = f"{ACCOUNTS}/runbooks"
+_ACCOUNT = f"{GROUP}/providers/{ACCOUNTS}/{{parent}}"
+
+
+def routes() -> list[Route]:
+    """Return the routes beside those that list and read accounts, variables and runbooks."""
+    return [
+        arm_route("PATCH", f"{_ACCOUNT}/variables/{{name}}", update_variable),
+        arm_route("GET", f"{_ACCOUNT}/runbooks/{{name}}/content", get_runbook_content),
+    ]
+
+
+async def update_variable(call: ArmCall) -> JsonObject:
+    """Change a variable; its value is JSON text."""
+    there = call.get_existing(VARIABLES, call.path("parent"), call.path("name"))
+    given = (await call.json()).get("properties") or {}
+    properties = there["properties"] | {
+        name: given[name] for name in ("value", "description") if name in given
+    }
+    try:
+        json.loads(str(properties.get("value", "null")))
+    except ValueError:
+        raise SimulatedPlatformError(400, "BadRequest", "The value is no JSON.") from None
+    document = there | {"properties": properties}
+    call.azure.resources.put(document)
+    return show_part(document)
+
+
+async def get_runbook_content(call: ArmCall) -> Response:
+    """Return the published text of a runbook."""
+    runbook = call.get_existing(RUNBOOKS, call.path("parent"), call.path("name"))
+    content = runbook["properties"].get("content")
+    if content is None:
+        raise SimulatedPlatformError(404, "NotFound", "The runbook was never published.")
+    return Response(content, media_type="text/powershell")
+
+
+def show_part(document: JsonObject) -> JsonObject:
+    """Return a variable or runbook as it is read."""
+    properties = document["properties"]
+    hidden = "value" if properties.get("isEncrypted") else "content"
+    shown = {name: value for name, value in properties.items() if name != hidden}
+    return document | {"properties": shown}

@@ -1,0 +1,186 @@
+"""Read and write variables of Automation accounts as callers; name runbooks with a URL.
+
+Azure has no ETag for them, so a write compares before and after. See platform.md#automation.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
+from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.concurrency import read_each
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
+from shared.ports import ResourceWriter, TaggedResourceReader
+from shared.reason import Reason
+
+_ACCOUNTS = "Microsoft.Automation/automationAccounts"
+_VERSION = "2024-10-23"
+_RUNBOOK = "Change the URL in the runbook, test it, and publish it."
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    resource_id: str
+    label: str
+    text: str = field(repr=False)
+    manual_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _AccountReading:
+    """The readable places of an account, and the names of its encrypted variables."""
+
+    places: Sequence[_Place]
+    encrypted: Sequence[str]
+
+
+class AutomationCallers:
+    """Implements `CallerKind`. Addresses are resource ids of variables and runbooks."""
+
+    kind = "automation"
+    is_json = False
+    #: The next job reads the new value. The period without calls covers jobs in progress.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    #: Granted by infra/modules/caller-group.bicep.
+    required_permissions = RequiredPermissions(
+        fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again. Check "
+        "encrypted variables yourself: Azure never returns their values.",
+        resource_type=_ACCOUNTS,
+        api_version=_VERSION,
+        actions=(
+            f"{_ACCOUNTS}/read",
+            f"{_ACCOUNTS}/runbooks/content/read",
+            f"{_ACCOUNTS}/runbooks/read",
+            f"{_ACCOUNTS}/variables/read",
+            f"{_ACCOUNTS}/variables/write",
+        ),
+    )
+
+    def __init__(
+        self, tagged_resources: TaggedResourceReader, resource_writer: ResourceWriter
+    ) -> None:
+        """`tagged_resources` reads the configured subscriptions."""
+        self._reader = tagged_resources
+        self._writer = resource_writer
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- accounts are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every variable and published runbook with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        accounts: Sequence[Mapping[str, object]] = []
+        locks = ReadOnlyLocks({})
+        try:
+            accounts = await self._reader.list(_ACCOUNTS, _VERSION)
+            locks = await read_read_only_locks(self._reader) if accounts else locks
+        except PlatformError as err:
+            unreadable.add("Automation accounts", err)
+        readings = read_remaining_ahead(search, accounts, _read_id, self._read_account)
+        async with aclosing(readings):
+            async for account, reading in readings:
+                try:
+                    found = await reading
+                except NotFound:
+                    continue  # deleted after it was listed
+                except PlatformError as err:
+                    unreadable.add(f"Automation account {text_at(account, 'name')}", err)
+                    continue
+                for label in found.encrypted:
+                    unreadable.note(label)
+                for place in found.places:
+                    reason = place.manual_reason or locks.describe(place.resource_id)
+                    for caller in callers_in(place.text, _build_caller(place, reason)):
+                        yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the value or the published runbook. Raises `NotFound`."""
+        if _is_runbook(caller.address):
+            return CallerContent(text=await self._read_runbook(caller.address))
+        found = await self._reader.get(caller.address, _VERSION)
+        text = text_at(mapping_at(found, "properties"), "value") or ""
+        return CallerContent(text=text, etag=value_digest(caller.address, text))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the value if it is unchanged since the read, and read it back.
+
+        Raises `Conflict` and `NotFound`, and `JobBlocked` for a runbook. After a `Conflict` from
+        the second read, the app's or the other writer's change may be lost: read again.
+        """
+        if _is_runbook(caller.address):
+            raise JobBlocked(
+                f"The app cannot change the {caller.label}.",
+                fix=f"{_RUNBOOK} Then retry.",
+                code=Reason.MANUAL_CALLER,
+            )
+        now = await self.read(caller)
+        if now.text == value.text:
+            return
+        if value.etag not in {"", now.etag}:
+            raise Conflict(f"The {caller.label} was changed")
+        name = caller.address.rpartition("/")[2]
+        body = {"name": name, "properties": {"value": value.text}}
+        await self._writer.patch(caller.address, _VERSION, body)
+        if (await self.read(caller)).text != value.text:
+            raise Conflict(f"The {caller.label} was changed by somebody else")
+
+    async def _read_account(self, account: Mapping[str, object]) -> _AccountReading:
+        account_id, where = _read_id(account), f"Automation account {text_at(account, 'name')}"
+        variables = await self._reader.list_children(account_id, "variables", _VERSION)
+        runbooks = await self._reader.list_children(account_id, "runbooks", _VERSION)
+
+        async def read_runbook(runbook: Mapping[str, object]) -> _Place:
+            identity, text = _read_id(runbook), ""
+            # A runbook that was never published has no content.
+            if text_at(mapping_at(runbook, "properties"), "state") != "New":
+                try:
+                    text = await self._read_runbook(identity)
+                except NotFound:
+                    text = ""
+            label = f"runbook {text_at(runbook, 'name')} of the {where}"
+            return _Place(identity, label, text, _RUNBOOK)
+
+        found, encrypted = list[_Place](), list[str]()
+        for variable in variables:
+            properties = mapping_at(variable, "properties")
+            label = f"variable {text_at(variable, 'name')} of the {where}"
+            if properties.get("isEncrypted"):
+                encrypted.append(f"encrypted {label}")
+            else:
+                text = text_at(properties, "value") or ""
+                found.append(_Place(_read_id(variable), label, text))
+        return _AccountReading([*found, *await read_each(runbooks, read_runbook)], encrypted)
+
+    async def _read_runbook(self, resource_id: str) -> str:
+        return await self._reader.get_text(f"{resource_id}/content", _VERSION)
+
+
+def _build_caller(place: _Place, manual_reason: str) -> Caller:
+    return Caller(
+        kind=AutomationCallers.kind,
+        address=place.resource_id,
+        label=place.label,
+        resource_id=f"{AutomationCallers.kind}/{place.resource_id}".lower(),
+        manual_reason=manual_reason,
+    )
+
+
+def _is_runbook(resource_id: str) -> bool:
+    return resource_id.split("/")[-2].lower() == "runbooks"
+
+
+def _read_id(resource: Mapping[str, object]) -> str:
+    return text_at(resource, "id") or ""

@@ -1,0 +1,98 @@
+"""A variable of Automation is changed alone; runbooks and encrypted variables are named."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.callers.automation import AutomationCallers
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.definitions.json_values import mapping_at
+from shared.errors import Conflict, JobBlocked
+from tests.functional.callers.called_tenant import Tenant
+
+KIND = AutomationCallers.kind
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+def change_value(tenant: Tenant, resource_id: str, value: str) -> None:
+    """Replace the value of a variable, as a person does."""
+    before = tenant.world.resources[resource_id.lower()]
+    properties = {**mapping_at(before, "properties"), "value": value}
+    tenant.world.resources[resource_id.lower()] = {**before, "properties": properties}
+
+
+async def test_write_of_a_variable_changes_only_the_url(tenant: Tenant) -> None:
+    """Description and type stay, and the rollback restores every byte."""
+    resource_id = tenant.builder.automation_caller(tenant.original).lower()
+    before = tenant.world.resources[resource_id]
+
+    [caller] = await tenant.found(KIND)
+    old = await tenant.move(caller)
+    calls = tenant.runs_after_a_beat()
+    await tenant.move_back(caller, old)
+
+    assert caller.label == "variable FlowUrls of the Automation account contoso"
+    assert calls == (0, 1)
+    assert tenant.world.resources[resource_id]["properties"] == before["properties"]
+
+
+async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
+    """Azure has no ETag for variables, so the write compares the value."""
+    resource_id = tenant.builder.automation_caller(tenant.original)
+    [caller] = await tenant.found(KIND)
+    content = await tenant.read(caller)
+    change_value(tenant, resource_id, '"edited"')
+
+    with pytest.raises(Conflict):
+        await tenant.kinds[KIND].write(caller, replace(content, text='"x"'))
+
+    assert (await tenant.read(caller)).text == '"edited"'
+
+
+async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
+    """The app finds the published text, and a retry reads it again."""
+    url = tenant.builder.url_of(tenant.original)
+    resource_id = tenant.builder.add_runbook(f"Invoke-RestMethod -Uri '{url}'", state="Edit")
+    tenant.builder.add_runbook("", name="draft", state="New")
+
+    [caller] = await tenant.found(KIND)
+    content = await tenant.read(caller)
+    with pytest.raises(JobBlocked):
+        await tenant.kinds[KIND].write(caller, replace(content, text="x"))
+
+    assert caller.address == resource_id
+    assert caller.label == "runbook notify of the Automation account contoso"
+    assert "publish it" in caller.manual_reason
+    assert url in content.text
+
+
+async def test_encrypted_variable_is_found_by_its_name_only(tenant: Tenant) -> None:
+    """Azure never returns its value, so the search says what was not read."""
+    tenant.builder.automation_caller(tenant.original, name="Secret", is_encrypted=True)
+    search = CallerSearchPosition()
+
+    with pytest.raises(JobBlocked) as raised:
+        _ = [caller async for caller in tenant.kinds[KIND].find([], search)]
+
+    assert search.unreadable == ["encrypted variable Secret of the Automation account contoso"]
+    assert "encrypted variables yourself" in raised.value.fix
+
+
+async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
+    """A lock on a resource group counts for everything in it."""
+    scope = "/".join(tenant.builder.automation_caller(tenant.original).split("/")[:5])
+    tenant.world.resources["lock"] = {
+        "id": f"{scope}/providers/Microsoft.Authorization/locks/frozen",
+        "name": "frozen",
+        "type": "Microsoft.Authorization/locks",
+        "properties": {"level": "ReadOnly"},
+    }
+
+    [caller] = await tenant.found(KIND)
+
+    assert "lock frozen at" in caller.manual_reason

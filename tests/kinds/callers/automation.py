@@ -1,0 +1,34 @@
+"""A caller of the kind Automation: a variable has the trigger URL as JSON text."""
+
+import json
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.azure.state import Azure
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase, resource
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+_ACCOUNT = "Microsoft.Automation/automationAccounts"
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    resources = app.world.tenant.part(Azure).resources
+    properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
+    resources.put(resource(_ACCOUNT, "contoso", properties={}))
+    resources.put(resource(f"{_ACCOUNT}/variables", "contoso", "Flow", properties=properties))
+
+
+def _remove(build: Builder) -> None:
+    resources = build.world.resources
+    for path in [one for one in resources if "/providers/microsoft.automation/" in one]:
+        del resources[path]
+
+
+CASE = CallerCase(
+    add=Builder.automation_caller,
+    remove=_remove,
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)
