@@ -90,6 +90,11 @@ class FlowService:
         """Use `service`, which has the audience of the cloud's flow service."""
         self._http = http
         self._host = cloud.flow_service_host
+        #: Domains of trigger URLs, which also serve contents of runs (platform.md#url-shapes).
+        self.content_domains = (
+            cloud.logic_apps_domain,
+            f"environment.{cloud.power_platform_domain}",
+        )
         self._service = replace(service, domains=(self._host,), policies=(RegionalHost,))
         self._endpoints = endpoints
         self._signed = HttpService(

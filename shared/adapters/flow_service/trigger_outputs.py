@@ -16,8 +16,6 @@ from shared.errors import CmkflowError, ServiceOutage, ThrottledError
 
 #: Most bytes of outputs that are read: headers and body.
 _LONGEST = 256 * 1024
-#: Domains of trigger URLs, which also serve contents of runs (platform.md#url-shapes).
-_DOMAINS = ("logic.azure.com", "environment.api.powerplatform.com")
 _PATH = re.compile(
     r"/(?:[a-z0-9/]+/)?workflows/[0-9a-f]{32}/runs/(?P<run>[^/]+)/contents/TriggerOutputs",
     re.IGNORECASE,
@@ -31,7 +29,11 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
     not show this call.
     """
     link = run.properties.trigger.outputs_link
-    if link is None or not _is_expected(link.uri, run.name) or _is_longer(link.content_size):
+    if (
+        link is None
+        or not _is_expected(link.uri, run.name, service.content_domains)
+        or _is_longer(link.content_size)
+    ):
         return NOT_SHOWN
     try:
         outputs = await service.read_signed(ServiceRequest(method="GET", url=link.uri), _LONGEST)
@@ -43,11 +45,11 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
     return read_traits(headers) if headers else NOT_SHOWN
 
 
-def _is_expected(uri: str, run_id: str) -> bool:
+def _is_expected(uri: str, run_id: str, domains: tuple[str, ...]) -> bool:
     """Return whether a link leads to this run's outputs on a host of the platform."""
     found = _PATH.fullmatch(urlsplit(uri).path)
     is_of_run = found is not None and found["run"] == run_id
-    return is_of_run and any(is_within(uri, one) for one in _DOMAINS)
+    return is_of_run and any(is_within(uri, one) for one in domains)
 
 
 def _is_longer(size: object) -> bool:
