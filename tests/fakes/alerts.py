@@ -1,4 +1,4 @@
-"""Fake of the port for notices to people."""
+"""Fake of the port for notifications."""
 
 from dataclasses import dataclass, field
 
@@ -7,10 +7,10 @@ from shared.domain.alert import Alert
 
 @dataclass(slots=True)
 class FakeNotices:
-    """A list of every notice that was sent."""
+    """Records every alert that was sent."""
 
     told: list[Alert] = field(default_factory=list)
 
     async def send(self, notice: Alert) -> None:
-        """Add the notice to the list."""
+        """Record the alert."""
         self.told.append(notice)

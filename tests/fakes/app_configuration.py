@@ -25,14 +25,14 @@ class FakeAppConfiguration:
         return [one for one in self._world.key_values.values() if one.store_url == store_url]
 
     async def read(self, store_url: str, key: str, label: str) -> KeyValue:
-        """Return a key-value; raises `NotFound`."""
+        """Return a key-value; raise `NotFound` if it is missing."""
         try:
             return self._world.key_values[store_url, key, label]
         except KeyError:
             raise NotFound(f"there is no key {key}") from None
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value if the ETag matches."""
+        """Replace the value; raise `Conflict` if the ETag has changed."""
         place = (key_value.store_url, key_value.key, key_value.label)
         if self._world.key_values[place].etag != key_value.etag:
             raise Conflict(f"the key {key_value.key} was changed")

@@ -29,12 +29,12 @@ class FakeConnections:
         )
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        """Return a page of them, without how they sign in."""
+        """Return a page of the connections, without their sign-in."""
         found = self._list(environment_id)
         return page_of(self._world, found, cursor, self._world.power_apps_page)
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how connections of a connector sign in."""
+        """Return how the connections of a connector sign in."""
         self._world.environment(environment_id)
         return ConnectorSignIn(only_way=self._world.oauth_connectors.get(connector))
 
@@ -67,7 +67,7 @@ class FakeCanvasApps:
         return [app for app in apps if _may_use_flows(app)]
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return those of a page of the apps."""
+        """Return the apps of a page that use, or may use, a flow."""
         apps = self._world.environment(environment_id).canvas_apps
         page = page_of(self._world, apps, cursor, self._world.power_apps_page)
         return replace(page, items=tuple(app for app in page.items if _may_use_flows(app)))

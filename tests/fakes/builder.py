@@ -43,7 +43,7 @@ SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
 class Builder:
-    """Adds things to one environment of a world. Flows are on and in a solution unless said."""
+    """Adds items to one environment of a world; flows are on and in a solution by default."""
 
     def __init__(
         self, world: World, *, name: str = "Contoso", environment: FakeEnvironment | None = None
@@ -120,8 +120,9 @@ class Builder:
         return self.flow(name, define.request_trigger("PowerApp"), in_solution=in_solution)
 
     def polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
-        """Add a flow that polls Teams for new messages; `posts_to` is a URL that it calls
-        for each.
+        """Add a flow that polls Teams for new messages.
+
+        `posts_to` is a URL that it calls for each message.
         """
         connection = f"shared-teams-{self.world.hex_id()[:8]}"
         return self.flow(
@@ -203,9 +204,7 @@ class Builder:
         return trigger_url(self.environment, flow)
 
     def system(self, name: str, url: str) -> UrlHolder:
-        """Add an outside system with the URL in its code, which the app can neither find nor
-        change.
-        """
+        """Add an external system with the URL in its code, where the app cannot find it."""
         return self._calls(UrlHolder(name=name, read=lambda: url))
 
     def declared_caller(self, flow: FakeFlow, *, secret: str = "", name: str = "Till") -> None:
@@ -230,7 +229,7 @@ class Builder:
     def app_setting_caller(
         self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
     ) -> FakeSite:
-        """Let an app hold the URL in a setting, and post to it."""
+        """Add an app that reads the URL from a setting and calls it."""
         fake = self._find_or_add_site(site)
         fake.settings[setting] = self.url_of(flow)
         read = partial(read_setting, self.world, fake, setting)
@@ -260,7 +259,7 @@ class Builder:
     def connection_string_caller(
         self, flow: FakeFlow, *, site: str = "portal-api", name: str = "Custom|Flow"
     ) -> FakeSite:
-        """Let an app hold the URL in a connection string, and post to it."""
+        """Add an app that reads the URL from a connection string and calls it."""
         fake = self._find_or_add_site(site)
         fake.connection_strings[name] = self.url_of(flow)
         read = partial(read_setting, self.world, fake, name)
@@ -283,7 +282,7 @@ class Builder:
         return place
 
     def key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
-        """Let an app read URLs, one in each line, from App Configuration before each call."""
+        """Add an app that reads URLs, one per line, from App Configuration before each call."""
         place = ("https://contoso.azconfig.io", key, "production")
         self.world.key_values[place] = KeyValue(
             store_url=place[0],
@@ -540,7 +539,7 @@ class Builder:
     def secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""
     ) -> FakeSecret:
-        """Let a system read URLs, one in each line, from a secret before each call."""
+        """Add a system that reads URLs, one per line, from a secret before each call."""
         vault_url = "https://contoso-app.vault.azure.net/"
         secret = FakeSecret(
             vault_url=vault_url,
@@ -579,7 +578,7 @@ class Builder:
         return variable, self._button_flow(f"Reads {schema_name}", expression)
 
     def starter(self, flow: FakeFlow) -> FlowStarter:
-        """Let a person run a flow by its id at every beat."""
+        """Add a person who starts a flow by its id at every beat of the traffic."""
         starter = FlowStarter(
             name=f"starter of {flow.name}",
             environment_id=flow.environment_id,

@@ -1,4 +1,4 @@
-"""Put the app's circuit breakers before the fakes, as its HTTP client does."""
+"""Apply the app's circuit breakers to the fakes, as its HTTP client does."""
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +16,7 @@ _OURS = {"clock", "store", "messages", "notices"}
 
 
 def with_circuits(ports: Ports, settings: Settings) -> Ports:
-    """Return the same ports, each of which counts as a separate service."""
+    """Return the ports with circuit breakers; each port is a separate service."""
     circuits = CircuitBreakers(Tables(ports.store), ports.clock, settings)
     names = [one.name for one in fields(ports) if one.name not in _OURS]
     guarded: dict[str, Any] = {

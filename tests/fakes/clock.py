@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that advances only when a test advances it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 class ManualClock:
-    """A `Clock` that a test moves by hand."""
+    """A `Clock` that a test advances."""
 
     def __init__(self, start: datetime = START) -> None:
         """Start at `start` (aware, UTC)."""
@@ -18,13 +18,13 @@ class ManualClock:
         return self._now
 
     def advance(self, step: timedelta) -> None:
-        """Let `step` pass; raises `ValueError` for a negative one."""
+        """Advance the clock by `step`; raise `ValueError` if it is negative."""
         if step < timedelta():
             raise ValueError("time does not go back")
         self._now += step
 
     def advance_to(self, moment: datetime) -> None:
-        """Move the clock to `moment`, or do nothing if `moment` is over."""
+        """Advance the clock to `moment`, or do nothing if `moment` is past."""
         self._now = max(self._now, moment)
 
     async def sleep(self, time: timedelta) -> None:

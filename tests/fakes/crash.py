@@ -1,7 +1,7 @@
-"""Kills the process, or fails a call, before or after any external call.
+"""Kill the process, or fail a call, before or after any external call.
 
-A test wraps every port with one plan, runs a handler until the plan strikes, then goes on with
-fresh handlers over the same world: what was written stays, what was in memory is gone.
+A test wraps every port with one plan, runs a handler until the plan interrupts it, then continues
+with new handlers on the same world: stored data stays, and data in memory is lost.
 """
 
 import asyncio

@@ -76,7 +76,7 @@ def recurrence_trigger(frequency: str = "Hour", interval: int = 1) -> Json:
 
 
 def connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = False) -> Json:
-    """Return an automated connector trigger: polling, or told by the connector."""
+    """Return a connector trigger that polls, or one whose connector sends events (`is_webhook`)."""
     host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
     trigger: Json = {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
     if is_webhook:

@@ -1,4 +1,4 @@
-"""How the fakes' platform reads definitions, with the code of the local tenant."""
+"""Read definitions as the fakes' platform does, with the code of the local tenant."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def facts_of(client_data: str) -> FlowFacts:
 
 
 def require_valid(client_data: str) -> None:
-    """Raise `PlatformError` for a `clientdata` that the flow service would not save."""
+    """Raise `PlatformError` for a `clientdata` that the flow service would reject."""
     try:
         facts_of(client_data)
     except InvalidDefinitionError as error:

@@ -1,6 +1,6 @@
-"""Plays the platform around the app: delivers what is due, lets time pass, kills and goes on.
+"""Play the platform around the app: deliver due messages, let time pass, kill and continue.
 
-After a kill the services are made anew over the same world: nothing lives on in memory.
+After a kill, the services are built again on the same world, so that nothing remains in memory.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

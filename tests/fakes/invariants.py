@@ -1,7 +1,7 @@
-"""What must never be seen (design, invariants 1 to 7). Each returns what is wrong, in words.
+"""Checks of invariants 1 to 8 of the design; each returns the violations as texts.
 
-The ones that look at a moment can be put into `World.watchers`: they are then asked after every
-write. None of them prints a signature.
+Checks of the present state can be added to `World.watchers`, which are called after every write. No
+text contains a signature.
 """
 
 from collections import defaultdict
@@ -35,7 +35,7 @@ def second_copies(world: World) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerWatch:
-    """Invariant 2: every known caller works. Callers that were broken before are left out."""
+    """Invariant 2: every known caller works, except those that were broken at the start."""
 
     broken_before: frozenset[str]
 
@@ -97,12 +97,12 @@ def writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
 
 
 def signatures_in(world: World, text: str) -> list[str]:
-    """6: name the flows whose signature stands in a text: a log, a page, an exception."""
+    """6: return the flows whose signature is in a text, such as a log, a page or an exception."""
     return [flow.name for flow in world.flows_by_url_id.values() if signature(flow) in text]
 
 
 def signatures_in_store(world: World, store: MemoryStore) -> list[str]:
-    """6: name the rows that hold a signature."""
+    """6: return the rows that contain a signature."""
     return [
         f"{row.table}/{row.partition}/{row.key} holds the signature of {flow}"
         for row in store.rows.values()
@@ -111,7 +111,7 @@ def signatures_in_store(world: World, store: MemoryStore) -> list[str]:
 
 
 def watch(world: World, *checks: Callable[[World], list[str]]) -> None:
-    """Ask `checks` after every write, and the ones that always hold: 1, 2 and the pairs of 5."""
+    """Run `checks` after every write, and those that always apply: 1, 2 and the pairs of 5."""
     world.watchers += [second_copies, watch_callers(world), pairs_on_together, *checks]
 
 
@@ -125,7 +125,7 @@ def _broken_callers(world: World) -> Iterator[tuple[str, str]]:
 
 
 def _broken_calls(world: World, flow: FakeFlow) -> Iterator[tuple[str, str]]:
-    """Look at the calls of a flow that is on."""
+    """Check the calls of a flow that is on."""
     for name, uri in http_uris(flow.client_data, flow.variables):
         for url in urls_in(uri):
             yield from ((f"{flow.name}/{name}", why) for why in _broken_url(world, url))

@@ -16,7 +16,7 @@ class MemoryArchive:
         return f"memory:{name}"
 
     async def get(self, name: str) -> bytes:
-        """Return the stored content; raises `NotFound`."""
+        """Return the stored content; raise `NotFound` if it is missing."""
         try:
             return self.contents[name]
         except KeyError:

@@ -31,7 +31,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class MemoryStore:
-    """A `Store` that exists as long as the test."""
+    """A `Store` in memory, for the duration of a test."""
 
     def __init__(self) -> None:
         """Start without rows."""
@@ -46,7 +46,7 @@ class MemoryStore:
         return self.rows.get((table, partition, key))
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Do all operations or none, as the port says."""
+        """Do all operations or none, as the port requires."""
         check_batch(operations)
         for operation in operations:
             _check(operation, self.rows.get(_name(operation.row)))

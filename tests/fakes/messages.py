@@ -56,7 +56,7 @@ class _Queue:
 
 
 class FakeMessages:
-    """The port `MessageSender`, and the broker's other side for the tests."""
+    """The port `MessageSender`, and the broker's delivery for tests."""
 
     def __init__(self, clock: Clock, *, order: Random | None = None) -> None:
         """Deliver in the order of sending, or in a random order from `order`."""
@@ -93,7 +93,7 @@ class FakeMessages:
             queue.waiting.clear()
 
     def next_due(self, *queues: str) -> datetime | None:
-        """Return when the next message is due (maybe now); None: nothing waits."""
+        """Return when the next message is due, possibly now, or None without messages."""
         names = queues or tuple(self._queues)
         return min(
             (message.due for name in names for message in self._queue(name).waiting), default=None

@@ -1,7 +1,7 @@
-"""Pause the process before or after any external call, like an instance that gets no time.
+"""Pause the process before or after any external call, like an instance without processor time.
 
-Whoever waits for it takes it for dead: its message comes again, to another process. Later it goes
-on where it was, with all that it has in memory.
+Other processes treat it as dead: its message is delivered again, to another process. Later it
+continues with everything that it has in memory.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The records that a world keeps while it is used."""
+"""Records of the changes to a world."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Compare the state that a rollback must restore with the state after it."""
+"""Compare the state before a remediation with the state after its rollback."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.fakes.test_world import World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything that callers and flows were at one moment, with texts by a readable name."""
+    """The state of all callers and flows at one time, as texts by a readable name."""
 
     texts: dict[str, str]
     #: Which of the flows there are.
@@ -17,7 +17,7 @@ class Snapshot:
 
 
 def take_snapshot(world: World) -> Snapshot:
-    """Return the present state of the world."""
+    """Return the current state of the world."""
     texts: dict[str, str] = {}
     for flow in world.flows():
         texts |= _flow_texts(flow)
@@ -43,7 +43,7 @@ def take_snapshot(world: World) -> Snapshot:
 
 
 def differences(before: Snapshot, world: World) -> list[str]:
-    """Return what is not byte for byte as before; copies that are off may stay."""
+    """Return the names of items that are not byte for byte as before; copies may exist if off."""
     now = take_snapshot(world)
     new = {flow.workflow_id: flow for flow in world.flows() if flow.workflow_id not in before.flows}
     changed = [name for name, text in before.texts.items() if now.texts.get(name) != text]

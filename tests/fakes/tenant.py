@@ -1,4 +1,4 @@
-"""The records of the fakes' tenant: plain and mutable, without the platform's behaviour."""
+"""The records of the fakes' tenant, which are mutable and have no behaviour of the platform."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FakeUser:
 
 @dataclass(slots=True, kw_only=True)
 class FakeTeam:
-    """A team of Dataverse, of an Entra group or of its own."""
+    """A team of Dataverse, with or without an Entra group."""
 
     team_id: str
     name: str
@@ -150,7 +150,7 @@ class FakeFlow:
         return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
 
     def touch(self, now: datetime) -> None:
-        """Give the row a new version; Dataverse stores whole seconds."""
+        """Set a new version of the row; Dataverse stores whole seconds."""
         self.version += 1
         self.modified_at = now.replace(microsecond=0)
 

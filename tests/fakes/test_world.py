@@ -1,7 +1,7 @@
-"""A tenant in memory, its clock, and a record of everything that was written to it.
+"""A tenant in memory, its clock, and a record of every write.
 
-The port fakes (`environments.py`, `workflows.py`, …) act on it; `run_jobs.py` lets flows run,
-`traffic.py` lets outside systems call, `invariants.py` says what must never be seen.
+The fakes of ports (`environments.py`, `workflows.py`, …) use it. `run_jobs.py` runs flows,
+`traffic.py` lets external systems call, and `invariants.py` has the checks.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -32,10 +32,10 @@ from tests.fakes.traffic import Traffic
 
 
 class World:
-    """The tenant. Everything random in it comes from `seed`."""
+    """The tenant; all its random values depend on `seed`."""
 
     def __init__(self, *, seed: int = 0) -> None:
-        """Make an empty tenant with the app's own two identities."""
+        """Create an empty tenant with the app's two identities."""
         self.random = Random(seed)  # noqa: S311 -- repeatable tests, no secrets
         self.clock = ManualClock()
         self.assumptions = Assumptions()
@@ -134,7 +134,7 @@ class World:
         return self.join(user)
 
     def join(self, user: FakeUser) -> FakeUser:
-        """Add a user row for a person."""
+        """Add the user row of a person."""
         self.users[user.user_id] = self._ever[user.user_id] = user
         return user
 
