@@ -7,7 +7,7 @@ from typing import Annotated
 import azure.functions as func
 from pydantic import Field
 
-from functions.dashboard.confirmation_page import confirmation_page, rejected_link_page
+from functions.dashboard.confirmation_page import confirmation_page
 from functions.endpoints import ANYONE, HTML, ApiRequest, endpoint
 from functions.http_headers import LOCATION
 from functions.http_requests import Id, NoBody, NoQuery, RequestModel
@@ -53,10 +53,7 @@ async def show_confirmation_page(
     """Return the page of a confirmation link. It changes nothing, because programs that check
     messages open links.
     """
-    try:
-        linked = await open_link(services(), call.query.token)
-    except LinkRejected as err:
-        return _build_rejection(err)
+    linked = await open_link(services(), call.query.token)
     return page(confirmation_page(services(), linked, call.query.token), style=read_style())
 
 
@@ -77,10 +74,7 @@ async def confirm_by_link(
     nothing.
     """
     body = call.body
-    try:
-        linked = await open_link(services(), body.token)
-    except LinkRejected as err:
-        return _build_rejection(err)
+    linked = await open_link(services(), body.token)
     pending = await record_request(
         services(), _build_audit_entry(linked, body), read_declared_callers, ""
     )
@@ -88,14 +82,10 @@ async def confirm_by_link(
         await confirm_linked_flow(services(), linked, body.job_id, calls_copy=body.calls_copy)
     except LinkRejected as err:
         await record_result(services(), pending, status=403, reason=str(err))
-        return _build_rejection(err)
+        raise
     await record_result(services(), pending, status=303, reason="")
     location = f"{CONFIRMATION_PATH}?token={body.token}"
     return func.HttpResponse(status_code=303, headers={LOCATION: location}, mimetype=HTML)
-
-
-def _build_rejection(err: LinkRejected) -> func.HttpResponse:
-    return page(rejected_link_page(err), style=read_style(), status=403)
 
 
 def _build_audit_entry(linked: LinkedCaller, body: ConfirmByLinkRequest) -> AuditEntry:

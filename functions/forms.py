@@ -7,12 +7,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
 
-from functions.dashboard.page_layout import problem_page
+from functions.dashboard.page_layout import problem_page, rejected_link_page
 from functions.http_headers import LOCATION
 from functions.http_requests import FORM_CONTEXT, RequestModel, read_raw_body, read_validated
 from functions.http_responses import page
 from functions.principals import PRINCIPAL, is_own_page
-from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
+from functions.problems import CHALLENGE, LINK_REJECTED, MEDIA_TYPE, Forbidden
+from shared.html_pages import read_style
 
 FORM = "application/x-www-form-urlencoded"
 #: The page to return to if the request does not name one.
@@ -88,6 +89,9 @@ def build_browser_response(
     if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_sent):
         said = json.loads(answer.get_body())
         fix = said.get("fix", "")
+        if said["type"].endswith(f":{LINK_REJECTED}"):
+            text = rejected_link_page(said["detail"], fix)
+            return page(text, style=read_style(), status=answer.status_code)
         text = problem_page(
             said["title"],
             said["detail"],

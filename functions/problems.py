@@ -20,6 +20,7 @@ from shared.errors import (
     InvalidInput,
     IssueNotFound,
     JobBlocked,
+    LinkRejected,
     MustWait,
     NotFound,
     PlatformError,
@@ -33,6 +34,8 @@ from shared.reason import Reason
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = "WWW-Authenticate"
+#: The kind of the problem of a confirmation link.
+LINK_REJECTED = "link-rejected"
 #: Value of `Retry-After` if the error names no time.
 _RETRY_SECONDS = 10
 
@@ -158,15 +161,14 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
         case RequestRejected():
             problem = _build_problem(err.kind, text, err.fix)
             headers.update(err.headers)
-        case UnreadableRow():
-            problem = _build_problem("unreadable-row", text, err.fix, "unreadable_row")
         case InvalidInput():
-            problem = _build_problem("bad-request", text, "Correct the request and send it again.")
-            problem.errors = err.errors if isinstance(err, BadRequest) else ()
+            problem = _build_invalid_input(err)
         case NotFound():
             problem = _build_not_found(err)
         case JobBlocked():
             problem = _build_problem("blocked", err.reason, err.fix, err.code)
+        case LinkRejected():
+            problem = _build_problem(LINK_REJECTED, text, err.fix)
         case PreconditionFailed():
             problem = _build_problem("precondition-failed", text, _SEEN)
         case Conflict():
@@ -185,6 +187,14 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
         case _:
             return build_internal_error_response(instance=instance)
     return _answer(problem, instance, headers)
+
+
+def _build_invalid_input(err: InvalidInput) -> Problem:
+    if isinstance(err, UnreadableRow):
+        return _build_problem("unreadable-row", str(err), err.fix, "unreadable_row")
+    problem = _build_problem("bad-request", str(err), "Correct the request and send it again.")
+    problem.errors = err.errors if isinstance(err, BadRequest) else ()
+    return problem
 
 
 def _build_not_found(err: NotFound) -> Problem:
@@ -231,6 +241,7 @@ PROBLEMS = {
     "bad-request": ProblemKind(400, "The request is not valid"),
     "not-signed-in": ProblemKind(401, "Not signed in"),
     "forbidden": ProblemKind(403, "Not permitted"),
+    LINK_REJECTED: ProblemKind(403, "This link cannot be used"),
     "not-found": ProblemKind(404, "Not found"),
     "blocked": ProblemKind(409, "Action required first"),
     "conflict": ProblemKind(409, "The item was changed by someone else"),

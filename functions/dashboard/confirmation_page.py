@@ -6,7 +6,6 @@ from functions.dashboard.page_layout import render_page
 from shared.domain.callers.declared_caller import describe_new_url
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import format_count
-from shared.errors import LinkRejected
 from shared.html_pages import read_style
 from shared.services import Services
 from shared.use_cases.confirm_by_link import CONFIRMATION_PATH, LinkedCaller, LinkedFlow
@@ -43,11 +42,6 @@ def confirmation_page(services: Services, linked: LinkedCaller, token: str) -> s
         action=CONFIRMATION_PATH,
         lines=[_build_line(services, one) for one in linked.flows],
     )
-
-
-def rejected_link_page(err: LinkRejected) -> str:
-    """Return the page of a link that cannot be used."""
-    return render_page("rejected_link", style=read_style(), message=str(err), fix=err.fix)
 
 
 def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:

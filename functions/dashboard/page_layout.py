@@ -167,3 +167,8 @@ def problem_page(
         has_session=has_session,
         pages=_PAGES if has_pages else (),
     )
+
+
+def rejected_link_page(detail: str, fix: str) -> str:
+    """Return the page of a confirmation link that cannot be used; its holder has no account."""
+    return render_page("rejected_link", style=read_style(), message=detail, fix=fix)

@@ -10,6 +10,7 @@ from typing import Any
 from local_cloud.demo import before_key
 from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID
 from local_cloud.demo.blocked_call import REFUSED, BlockedCallScene
+from local_cloud.demo.declared_caller import MANUAL, DeclaredCallerScene
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.deletions import DeletionScene
 from local_cloud.demo.display_text import format_ends
@@ -26,8 +27,6 @@ from shared.domain.jobs.flow_states import FLOW_STATES
 #: rotation finds them.
 _LATER = sorted(flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
 _OLD_APP_FLOW = flow_id(OPERATIONS.name, "old-app")
-#: Why a job waits for a person who changes a caller.
-_BY_HAND = "manual_caller"
 _FEEDBACK = flow_id(CUSTOMER_CARE.name, "feedback")
 
 
@@ -42,6 +41,7 @@ class DemoScenario:
         self._firewalls = Firewalls(stage)
         self._refused_call = BlockedCallScene(stage)
         self._unknown_caller = UnknownCallerScene(stage)
+        self._declared_caller = DeclaredCallerScene(stage)
         self._is_app_published = False
 
     @property
@@ -113,6 +113,7 @@ class DemoScenario:
         stage.note("The dry run shows every write that the real run would make. It made none.")
         await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"approval_policy": "automatic"})
         await self._refused_call.begin()
+        await self._declared_caller.begin()
         await stage.start_remediation("apply", CUSTOMER_CARE)
         stage.note("The remediation starts with approval policy automatic: it needs no approval.")
         await self._follow("api_request", CUSTOMER_CARE)
@@ -199,6 +200,7 @@ class DemoScenario:
         """Take the actions that only people can take while the app works in an environment."""
         if environment is CUSTOMER_CARE:
             await self._refused_call.settle(identity)
+            await self._declared_caller.settle()
         if environment is OPERATIONS:
             await self._unknown_caller.settle()
             await self._firewalls.settle(identity)
@@ -208,7 +210,7 @@ class DemoScenario:
         """Let the maker change the canvas app to the copy when the app requires it."""
         stage = self._stage
         job = stage.job(OPERATIONS, _OLD_APP_FLOW)
-        if job.get("reason_code") != _BY_HAND or self._is_app_published:
+        if job.get("reason_code") != MANUAL or self._is_app_published:
             return
         self._is_app_published = True
         where = f"/environments/{OPERATIONS.id}/canvasApps/{OLD_APP}"
@@ -224,6 +226,6 @@ class DemoScenario:
             return False
         jobs = self._stage.jobs(environment)
         return all(
-            FLOW_STATES[job["state"]].is_inactive and job["reason_code"] not in {_BY_HAND, REFUSED}
+            FLOW_STATES[job["state"]].is_inactive and job["reason_code"] not in {MANUAL, REFUSED}
             for job in jobs
         )

@@ -108,7 +108,7 @@ class Secrets(Protocol):
         """
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with `value`; keep content type and tags."""
+        """Add a version with `value`; keep content type and tags. Creates a missing secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

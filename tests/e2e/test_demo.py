@@ -28,6 +28,8 @@ async def test_demo_loses_no_call_and_reports_each_end_state(tmp_path: Path) -> 
     assert report["succeeded"]
     assert report["traffic"]["lost"] == 0
     assert report["traffic"]["answered"] == report["traffic"]["sent"] > 0
+    steps = " ".join(note["text"] for note in report["notes"])
+    assert re.search(r"Its original stays on.*Its owner confirms that the complaint form", steps)
     # The app has closed every connection before its end.
     assert '"logger": "asyncio"' not in (folder / "app.log").read_text()
     assert "Take orders" in (folder / "report.html").read_text()

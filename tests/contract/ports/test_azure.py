@@ -155,6 +155,18 @@ async def test_write_of_a_secret_keeps_its_content_type_and_tags(side: Side) -> 
     assert (after.content_type, after.tags) == ("text/uri", {"team": "orders"})
 
 
+async def test_write_of_a_missing_secret_creates_it(side: Side) -> None:
+    new = Secret(
+        vault_url=VAULT_URL, name="till-url", value="", version="", content_type=None, tags={}
+    )
+    await side.ports.secrets.write(new, "https://new.example/")
+    after = await side.ports.secrets.read(VAULT_URL, "till-url")
+
+    assert after.value == "https://new.example/"
+    assert (after.content_type, after.tags) == (None, {})
+    assert after.version
+
+
 async def test_read_values_since_returns_versions_replaced_since_a_time(side: Side) -> None:
     secrets = side.ports.secrets
     began = await secrets.read(VAULT_URL, "orders-url")

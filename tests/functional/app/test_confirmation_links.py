@@ -27,7 +27,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 DAY = timedelta(days=1)
 SECRET = "https://till.vault.azure.net/secrets/post-url"
-FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+FORM = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Heard:
@@ -92,7 +93,8 @@ async def read_token(scenario: Scenario) -> str:
 
 async def open_page(token: str) -> Reply:
     """Open the link."""
-    return await call(confirmation_link_api.show_confirmation_page, query={"token": token})
+    handler = confirmation_link_api.show_confirmation_page
+    return await call(handler, headers=BROWSER, query={"token": token})
 
 
 async def confirm(
@@ -251,6 +253,17 @@ async def test_a_forged_or_foreign_link_is_rejected_and_not_recorded(change: str
     assert all("This link is not valid for this app." in one.text for one in replies)
     assert await scenario.services.tables.audit_log.all() == []
     assert not await is_confirmed(scenario)
+
+
+async def test_a_program_gets_a_problem_document_for_a_link_that_is_rejected() -> None:
+    """Only browsers get the page."""
+    provide(Scenario().services)
+
+    reply = await call(confirmation_link_api.show_confirmation_page, query={"token": "x.y"})
+
+    assert (reply.status, reply.media_type) == (403, "application/problem+json")
+    assert reply.document["type"].endswith(":link-rejected")
+    assert "newest notification" in reply.document["fix"]
 
 
 async def test_a_link_confirms_only_its_own_flows() -> None:

@@ -154,7 +154,7 @@ async def _declare_callers(visitor: Visitor) -> None:
     route = ROUTES["GET", "declared-callers/confirmation"]
     query = {"token": path.partition("token=")[2]}
     visitor.keep("confirmation", path, await visitor.send(route, headers={}, query=query))
-    visitor.keep("confirmation-rejected", path, await visitor.send(route, headers={}))
+    visitor.keep("confirmation-rejected", path, await visitor.send(route, headers=BROWSER))
 
 
 async def _stop_changes(visitor: Visitor) -> None:

@@ -1,0 +1,74 @@
+"""An outside system that its owner declared: the app writes its new URL into a secret, and keeps
+the original on until the owner confirms, which is late.
+"""
+
+from typing import Any
+
+from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.received_notifications import PEOPLE
+from local_cloud.demo.scenario_context import ScenarioContext, ScenarioError
+from local_cloud.demo.scope import APPLICATION_VAULT
+from local_cloud.demo.tenant import CUSTOMER_CARE
+
+type Json = dict[str, Any]
+
+#: A system of systems.py, which reads its URL from this secret before each call.
+CALLER = "complaint form"
+_COMPLAINT = flow_id(CUSTOMER_CARE.name, "complaint")
+_SECRET = f"https://{APPLICATION_VAULT}.vault.azure.net/secrets/complaint-url"
+#: Why a job is blocked until somebody has changed a caller.
+MANUAL = "manual_caller"
+
+
+class DeclaredCallerScene:
+    """What the owner of the complaint form does while the app remediates *Take complaints*."""
+
+    def __init__(self, stage: ScenarioContext) -> None:
+        """Nothing happens before `begin`."""
+        self._stage = stage
+        self._is_confirmed = False
+
+    async def begin(self) -> None:
+        """Declare the system, with the secret that gets its new URL."""
+        flow = {
+            "environment_id": CUSTOMER_CARE.id,
+            "flow": _COMPLAINT,
+            "new_url_secret": _SECRET,
+        }
+        caller = {
+            "name": CALLER,
+            "owner": "Alex Wilber",
+            "contact": "alex@contoso.example",
+            "flows": [flow],
+            "max_url_length": 400,
+        }
+        await self._stage.app.post("declared-callers", {"callers": [caller]})
+        self._stage.note(f"The owner of the {CALLER} declares it as a caller of Take complaints.")
+
+    async def settle(self) -> None:
+        """Confirm once the app waits for nothing else; ScenarioError if the original is off."""
+        job = self._stage.job(CUSTOMER_CARE, _COMPLAINT)
+        if self._is_confirmed or job.get("reason_code") != MANUAL:
+            return
+        if not await self._is_notified():
+            return
+        self._is_confirmed = True
+        where = f"/environments/{CUSTOMER_CARE.id}/flows/{_COMPLAINT}"
+        original: Json = await self._stage.platform.call_control("GET", where)
+        if original["state"] != "Started":
+            raise ScenarioError("the original of Take complaints is off before its confirmation")
+        self._stage.note(
+            f"The no-call period of Take complaints is over. Its original stays on, because the "
+            f"{CALLER} is not confirmed."
+        )
+        confirmation = {"name": CALLER, "flow": _COMPLAINT, "confirmed_by": "Alex Wilber"}
+        await self._stage.app.post("declared-callers/confirm", confirmation)
+        self._stage.note(f"Its owner confirms that the {CALLER} calls the copy.")
+
+    async def _is_notified(self) -> bool:
+        """Return whether each channel has the notification to the owner."""
+        received: list[Json] = await self._stage.platform.call_control("GET", "/told")
+        title = f"{CALLER} is not confirmed"
+        return PEOPLE.keys() <= {
+            one["receiver"] for one in received if one["title"].startswith(title)
+        }
