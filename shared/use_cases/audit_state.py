@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any, cast
 
-from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import environment_identifier
 from shared.rows import type_adapter_for
@@ -106,12 +105,15 @@ async def read_keys_state(services: Services, _: str) -> State:
 
 
 async def read_declared_callers(services: Services, _: str) -> State:
-    """Return the declared callers by name."""
-    adapter = type_adapter_for(cast("Any", DeclaredCaller))
-    return {
-        one.name: adapter.dump_python(one, mode="json")
-        for one in await list_declared_callers(services)
-    }
+    """Return the owner of each declared caller, and what is known of each of its flows."""
+    state: dict[str, str] = {}
+    for caller in await list_declared_callers(services):
+        state[f"{caller.name}: owner"] = f"{caller.owner}, {caller.contact}"
+        for flow in caller.flows:
+            name = flow.display_name or flow.flow_id or flow.trigger_url_id
+            confirmed = f"confirmed by {flow.confirmed_by}" if flow.confirmed_by else "declared"
+            state[f"{caller.name}: {name}"] = confirmed
+    return state
 
 
 async def read_kill_switch(services: Services, _: str) -> State:

@@ -192,5 +192,5 @@ async def test_the_audit_log_has_the_callers_before_and_after(scenario: Scenario
     (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
 
     before, after = json.loads(entry["state_before"]), json.loads(entry["state_after"])
-    assert (before["Till"]["owner"], after["Till"]["owner"]) == ("Alex", "Sam")
-    assert after.keys() == {"Till"}
+    assert [one["Till: owner"].partition(",")[0] for one in (before, after)] == ["Alex", "Sam"]
+    assert after.keys() == {"Till: owner"}
