@@ -52,6 +52,6 @@ def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
     return ConfirmationLine(
         linked=linked,
         wanted=f"the copy of {name}" if linked.calls_copy else f"the original of {name}",
-        kept=f"{left} is off." if is_off else f"{left} stays on until you confirm{least}.",
-        new_url="" if is_off or not linked.calls_copy else describe_new_url(linked.flow),
+        kept=f"{left} is off: calls to it fail." if is_off else f"{left} stays on until you confirm{least}.",
+        new_url=describe_new_url(linked.flow) if linked.calls_copy else "",
     )
