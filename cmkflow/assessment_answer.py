@@ -123,7 +123,7 @@ def _join_clauses(clauses: Iterable[str]) -> str:
 
 def _format_count(number: int, one: str, many: str, rest: str) -> str:
     """Return the number with its noun phrase and the rest, or an empty text for zero."""
-    return f"{number} {one if number == 1 else many}{rest}" if number else ""
+    return f"{number:,} {one if number == 1 else many}{rest}" if number else ""
 
 
 def count_levels(sections: Iterable[Any]) -> dict[str, int]:

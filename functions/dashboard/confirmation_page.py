@@ -49,9 +49,10 @@ def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
     left = "The original" if linked.calls_copy else "The copy"
     least = f", at least until {until:%-d %B %Y}" if until and until > services.now else ""
     is_off = linked.job.state is FlowJobState.RETIRED
+    kept = "is off: calls to it fail." if is_off else f"stays on until you confirm{least}."
     return ConfirmationLine(
         linked=linked,
         wanted=f"the copy of {name}" if linked.calls_copy else f"the original of {name}",
-        kept=f"{left} is off: calls to it fail." if is_off else f"{left} stays on until you confirm{least}.",
+        kept=f"{left} {kept}",
         new_url=describe_new_url(linked.flow) if linked.calls_copy else "",
     )

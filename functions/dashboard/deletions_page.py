@@ -182,7 +182,7 @@ def _build_cards(
                 group=group,
                 environments=", ".join(sorted(names, key=compute_natural_key)),
                 states=tuple(
-                    (_LOOKS[state][0], f"{number} {state}", _LOOKS[state][1])
+                    (_LOOKS[state][0], f"{number:,} {state}", _LOOKS[state][1])
                     for state, number in group.states.items()
                 ),
                 lines=lines,
