@@ -257,6 +257,9 @@ def _add_azure(world: World, azure: Description) -> None:
     for resource in azure["resources"]:
         named = {"name": resource["id"].rpartition("/")[2], **resource}
         world.resources[resource["id"].lower()] = named
+        if "content" in resource["properties"]:
+            text = resource["properties"]["content"]
+            world.resources[f"{resource['id']}/content".lower()] = {"text": text}
     for vault in azure["vaults"]:
         _add_vault(world, vault)
     for given in azure["roleAssignments"]:

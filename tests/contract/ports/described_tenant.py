@@ -30,6 +30,9 @@ APP_WITHOUT_DOCUMENT = "d0000000-0000-4000-8000-000000000002"
 APP_WITHOUT_FLOWS = "d0000000-0000-4000-8000-000000000003"
 API_MANAGEMENT = f"{RESOURCE_GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 NAMED_VALUE = f"{API_MANAGEMENT}/namedValues/colour"
+RUNBOOK = (
+    f"{RESOURCE_GROUP}/providers/Microsoft.Automation/automationAccounts/contoso/runbooks/greet"
+)
 SQL_SERVER = f"{RESOURCE_GROUP}/providers/Microsoft.Sql/servers/orders"
 
 
@@ -93,6 +96,16 @@ def build_description() -> dict[str, Any]:
             "id": NAMED_VALUE,
             "type": "Microsoft.ApiManagement/service/namedValues",
             "properties": {"displayName": "colour", "secret": True, "value": "blue"},
+        },
+        {
+            "id": RUNBOOK.partition("/runbooks")[0],
+            "type": "Microsoft.Automation/automationAccounts",
+            "properties": {},
+        },
+        {
+            "id": RUNBOOK,
+            "type": "Microsoft.Automation/automationAccounts/runbooks",
+            "properties": {"state": "Published", "content": "Write-Output 'Grüße'"},
         },
         {"id": SQL_SERVER, "type": "Microsoft.Sql/servers", "properties": {}},
         {

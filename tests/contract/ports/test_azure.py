@@ -16,7 +16,7 @@ from shared.ports import Secret
 from shared.resumable_resources import resume_reading
 from shared.signatures import is_signature_valid
 from tests.contract.adapter_world import CONTAINER_APP, SITE_ID, SITE_IDENTITY, VAULT_URL
-from tests.contract.ports.described_tenant import NAMED_VALUE, SQL_SERVER
+from tests.contract.ports.described_tenant import NAMED_VALUE, RUNBOOK, SQL_SERVER
 from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import (
     ENCRYPTION_USER,
@@ -402,6 +402,15 @@ async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
     assert web["http20Enabled"] is True
     with pytest.raises(NotFound):
         await writer.patch(f"{SITE_ID}-gone/config/web", API_VERSION, {"properties": {}})
+
+
+async def test_resource_that_is_text_is_read(side: Side) -> None:
+    """A runbook's content has no ETag, and is no JSON."""
+    reader, version = side.ports.tagged_resources, "2024-10-23"
+
+    assert await reader.get_text(f"{RUNBOOK}/content", version) == "Write-Output 'Grüße'"
+    with pytest.raises(NotFound):
+        await reader.get_text(f"{RUNBOOK}-gone/content", version)
 
 
 async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -> None:

@@ -108,6 +108,7 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
         "tenant_id": settings.tenant_id,
         "client_id": client_id,
         "audience": client_id,
+        "cloud": "public",
     }
 
 

@@ -153,7 +153,7 @@ def _write_callers(file: Path, environment_id: str) -> None:
     """Write the example of the document, with the environment of the scenario."""
     page = (ROOT / "docs/callers.md").read_text()
     [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    file.write_text(re.sub(r"environment_id: [^,]+", f"environment_id: {environment_id}", example))
+    file.write_text(re.sub(r"environment_id: \S+", f"environment_id: {environment_id}", example))
 
 
 @pytest.mark.parametrize("command", _commands(), ids=str)
