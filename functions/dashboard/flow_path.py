@@ -77,7 +77,7 @@ def _build_migration_path(
 
 def _describe_next(job: FlowJob, is_stopped: bool) -> str:
     since = job.state_since
-    text = "Stopped" if is_stopped else "Waiting" if job.is_interrupted else "In progress"
+    text = "Not yet: stopped" if is_stopped else "Waiting" if job.is_interrupted else "In progress"
     if job.state is FlowJobState.PLANNED:
         text = "Not started"
     return f"{text} since {format_moment(since)}" if since else text

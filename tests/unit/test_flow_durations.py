@@ -104,7 +104,7 @@ def test_path_shows_durations_of_completed_steps_and_the_stopped_step() -> None:
         ("Retired", ""),
     ]  # fmt: skip
     assert [one.text for one in path[:3]] == [
-        "Done", "2026-03-02 09:05 UTC", "Stopped since 2026-03-02 09:07 UTC"
+        "Done", "2026-03-02 09:05 UTC", "Not yet: stopped since 2026-03-02 09:07 UTC"
     ]  # fmt: skip
 
 

@@ -231,7 +231,8 @@ def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
 def find_answer(page: str) -> str:
     """Return the answer to the question in the page's title, with the words after it."""
     said = re.search(
-        r"<h1>Can the key be applied to [^<]+</h1>.*?<h2>.*?<span>([^<]+)</span></h2>\s*<p>([^<]*)",
+        r"<h1>(?:Can the key be applied to|Is every flow of) [^<]+</h1>"
+        r".*?<h2>.*?<span>([^<]+)</span></h2>\s*<p>([^<]*)",
         page,
         re.DOTALL,
     )
