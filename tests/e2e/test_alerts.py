@@ -69,12 +69,12 @@ REFUSAL = {
     + json.dumps({"error": {"code": "MissingAdequateQuotaPolicy", "message": "No licence."}})
     + '".',
 }
-#: Long enough to order a refusal while a write goes on.
+#: Long enough to inject a refusal during a write, also on a busy machine.
 SLOW_WRITES = {
     "route": "dataverse.patch_workflow",
     "times": None,
     "kind": "delay",
-    "delay": 2.0,
+    "delay": 8.0,
 }
 #: Alerts of which notifications.md quotes a line, in this order, and where.
 QUOTED = ("both-off", "flow-blocked", "plan-waits")
