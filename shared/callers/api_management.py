@@ -19,7 +19,7 @@ from shared.callers.api_management_places import (
 )
 from shared.callers.api_management_policies import Policies
 from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
-from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -98,16 +98,11 @@ class ApiManagementCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         parents, locks = await self._list_parents(unreadable)
-        readings = read_remaining_ahead(search, parents, id_of, self._read_places)
+        readings = unreadable.read_readable(
+            parents, id_of, self._read_places, lambda parent: describe_place(id_of(parent))
+        )
         async with aclosing(readings):
-            async for parent, reading in readings:
-                try:
-                    places = await reading
-                except NotFound:
-                    continue  # deleted after it was listed
-                except PlatformError as err:
-                    unreadable.add(describe_place(id_of(parent)), err)
-                    continue
+            async for _, places in readings:
                 for place in places:
                     if place.error:
                         unreadable.add(place.label, place.error)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from shared.callers.named_values import build_contents, name_of, resource_of
-from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.search import UnreadableCallers, callers_in
 from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -104,16 +104,11 @@ class AppSettingCallers:
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         watched: _Watched | None = None
         sites = await self._settings.read_sites()
-        readings = read_remaining_ahead(search, sites, _site_id, self._read_site)
+        readings = unreadable.read_readable(
+            sites, _site_id, self._read_site, lambda site: f"app {site.name}"
+        )
         async with aclosing(readings):
-            async for site, reading in readings:
-                try:
-                    settings = await reading
-                except NotFound:
-                    continue  # deleted after it was listed
-                except (Conflict, PlatformError) as err:
-                    unreadable.add(f"app {site.name}", err)
-                    continue
+            async for site, settings in readings:
                 for name, value in settings.items():
                     reference = read_reference(value)
                     if reference and reference.version:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
-from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.search import UnreadableCallers, callers_in
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -88,16 +88,9 @@ class AutomationCallers:
             locks = await read_read_only_locks(self._reader) if accounts else locks
         except PlatformError as err:
             unreadable.add("Automation accounts", err)
-        readings = read_remaining_ahead(search, accounts, _read_id, self._read_account)
+        readings = unreadable.read_readable(accounts, _read_id, self._read_account, _name_account)
         async with aclosing(readings):
-            async for account, reading in readings:
-                try:
-                    found = await reading
-                except NotFound:
-                    continue  # deleted after it was listed
-                except PlatformError as err:
-                    unreadable.add(f"Automation account {text_at(account, 'name')}", err)
-                    continue
+            async for _, found in readings:
                 for label in found.encrypted:
                     unreadable.note(label)
                 for place in found.places:
@@ -180,6 +173,10 @@ def _build_caller(place: _Place, manual_reason: str) -> Caller:
 
 def _is_runbook(resource_id: str) -> bool:
     return resource_id.split("/")[-2].lower() == "runbooks"
+
+
+def _name_account(account: Mapping[str, object]) -> str:
+    return f"Automation account {text_at(account, 'name')}"
 
 
 def _read_id(resource: Mapping[str, object]) -> str:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
-from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import value_digest
@@ -96,17 +96,9 @@ class EventGridSubscriptionCallers:
         unreadable = UnreadableCallers(search, _NEEDS.fix)
         found = await self._list_webhooks(unreadable)
         locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
-        readings = read_remaining_ahead(search, found, _read_id, self._read_destination)
+        readings = unreadable.read_readable(found, _read_id, self._read_destination, _name_url)
         async with aclosing(readings):
-            async for resource, reading in readings:
-                try:
-                    text = await reading
-                except NotFound:
-                    continue  # deleted after it was listed
-                except (Conflict, PlatformError) as err:
-                    name = text_at(resource, "name")
-                    unreadable.add(f"URL of the event subscription {name}", err)
-                    continue
+            async for resource, text in readings:
                 locked = locks.describe(_read_id(resource))
                 for caller in callers_in(text, _build_caller(resource, locked)):
                     yield caller
@@ -207,6 +199,10 @@ class EventGridSubscriptionCallers:
         except PlatformError as err:
             unreadable.add(f"event subscriptions of {text_at(topic, 'name')}", err)
         return found
+
+
+def _name_url(subscription: Mapping[str, object]) -> str:
+    return f"URL of the event subscription {text_at(subscription, 'name')}"
 
 
 def _read_id(resource: Mapping[str, object]) -> str:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
-from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import Conflict, NotFound, PlatformError
+from shared.errors import Conflict, NotFound
 from shared.ports import AppSettings, ResourceReader, Site, SiteFiles
 
 _SHARED_FILES = ("connections.json", "parameters.json")
@@ -78,16 +78,11 @@ class LogicAppStandardCallers:
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         sites = [one for one in await self._settings.read_sites() if one.is_workflow_app]
         locks = await read_read_only_locks(self._resources) if sites else ReadOnlyLocks({})
-        readings = read_remaining_ahead(search, sites, lambda site: site.id, self._read_site)
+        readings = unreadable.read_readable(
+            sites, lambda site: site.id, self._read_site, lambda site: f"logic app {site.name}"
+        )
         async with aclosing(readings):
-            async for site, reading in readings:
-                try:
-                    found = await reading
-                except NotFound:
-                    continue  # deleted after it was listed
-                except PlatformError as err:
-                    unreadable.add(f"logic app {site.name}", err)
-                    continue
+            async for site, found in readings:
                 reason = locks.describe(site.id) or found.manual_reason
                 for path, text in found.texts.items():
                     for caller in callers_in(text, _build_caller(site, path, reason)):

@@ -5,6 +5,7 @@ read.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -14,7 +15,7 @@ from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import Conflict, JobBlocked, PlatformError
+from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
 
 
@@ -83,6 +84,28 @@ class UnreadableCallers:
         """Record a place and why it was not read: a read-only lock rejects a POST (409)."""
         why = error.code if isinstance(error, PlatformError) else "conflict, maybe a read-only lock"
         self.note(f"{place} ({why})")
+
+    async def read_readable[T, R](
+        self,
+        places: Sequence[T],
+        key: Callable[[T], str],
+        read: Callable[[T], Coroutine[Any, Any, R]],
+        name: Callable[[T], str],
+    ) -> AsyncGenerator[tuple[T, R]]:
+        """Yield the remaining places that can be read, with what was read; record the others.
+
+        Deleted places are omitted. `name` is the text of a recorded place. Close the generator.
+        """
+        async with aclosing(read_remaining_ahead(self.search, places, key, read)) as readings:
+            async for place, reading in readings:
+                try:
+                    found = await reading
+                except NotFound:
+                    continue  # deleted after it was listed
+                except (Conflict, PlatformError) as err:
+                    self.add(name(place), err)
+                    continue
+                yield place, found
 
     def note(self, text: str) -> None:
         """Record what was not searched; repeated texts are recorded once."""

@@ -171,7 +171,7 @@ def build_form(page: Page, flows: Iterable[str]) -> Fields:
 def test_excluded_flows_are_decoded_as_they_were_encoded(
     plan: frozenset[int], left_out: set[int]
 ) -> None:
-    """Flows that do not await approval are omitted, and so is a text for another plan version."""
+    """Omit flows that do not await approval, and a text for another plan version."""
     awaiting, out = [f"f{one}" for one in plan], {f"f{one}" for one in left_out}
     text = encode_left_out("0123456789abcdef", awaiting, out)
 

@@ -3,10 +3,12 @@
 import asyncio
 from contextlib import aclosing
 
-from shared.callers.search import read_remaining_ahead
+import pytest
+
+from shared.callers.search import UnreadableCallers, read_remaining_ahead
 from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.errors import PlatformError
+from shared.errors import Conflict, NotFound, PlatformError
 
 PLACES = [f"app-{number:02}" for number in range(40)]
 
@@ -73,3 +75,30 @@ async def test_stopped_search_continues_with_the_next_unread_place() -> None:
     assert len(reader.asked) < 5 + SIDE_BY_SIDE + 1
 
     assert first + await run_search(search, reader) == [place.upper() for place in PLACES]
+
+
+@pytest.mark.parametrize(
+    ("error", "recorded"),
+    [
+        (NotFound("gone"), []),
+        (Conflict("locked"), ["app app-03 (conflict, maybe a read-only lock)"]),
+        (PlatformError("no", code="Forbidden", status=403), ["app app-03 (Forbidden)"]),
+    ],
+)
+async def test_place_that_cannot_be_read_costs_itself_only(
+    error: Exception, recorded: list[str]
+) -> None:
+    """The search omits a deleted place, and names one that it could not read."""
+    unreadable = UnreadableCallers(CallerSearchPosition(), "Grant the app access.")
+
+    async def read(place: str) -> str:
+        if place == "app-03":
+            raise error
+        return place.upper()
+
+    readings = unreadable.read_readable(PLACES, str, read, lambda place: f"app {place}")
+    async with aclosing(readings):
+        found = [text async for _, text in readings]
+
+    assert found == [place.upper() for place in PLACES if place != "app-03"]
+    assert unreadable.search.unreadable == recorded

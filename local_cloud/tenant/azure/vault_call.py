@@ -148,7 +148,7 @@ def build_parameter_error(message: str) -> SimulatedPlatformError:
 
 
 def _require_network_access(azure: Azure, vault: VaultContents) -> None:
-    """Reject a request that the network rules of a vault deny, whoever sends it."""
+    """Reject a request that the network rules of a vault deny, with any identity."""
     document = azure.resources.find(VAULTS, vault.resource_id)
     if document is None or allows_address(document, CALLER):
         return
