@@ -3,7 +3,7 @@
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import batched, groupby
 from typing import Any, cast
@@ -24,6 +24,7 @@ from shared.ports import (
     StoreRow,
     UpsertRow,
 )
+from shared.unknown_fields import UnknownFields
 
 #: Characters of JSON per property: Tables allow 64 KiB of UTF-16, and a character can take 4 bytes.
 CHUNK = 16_000
@@ -34,6 +35,8 @@ BATCH_CHARACTERS = 1_000_000
 _REMOVED = 100
 #: Cached items per table, because many jobs read the same rows repeatedly.
 _REMEMBERED = 32
+#: Rows per table whose unknown fields are kept for an upsert.
+_WITH_UNKNOWN_FIELDS = 2_000
 #: Key of a row without item, which has the permitted writer of its partition (jobs/fenced_rows.py).
 FENCE = "~fence"
 
@@ -44,6 +47,8 @@ class StoredItem[T]:
 
     item: T
     etag: str
+    #: What a newer release stored beside the item; `Table.replace` keeps it.
+    unknown: UnknownFields | None = field(default=None, compare=False, repr=False)
 
 
 async def _do_nothing(_before: object, _after: object) -> None:
@@ -82,6 +87,8 @@ class Table[T]:
         self._adapter: TypeAdapter[T] = type_adapter_for(cast("Any", kind))
         #: By text, for any row: items are immutable, so readers can share them.
         self._item_of = functools.lru_cache(_REMEMBERED)(self._validate)
+        #: Of rows by partition and key, as last read: an upsert does not read them again.
+        self._unknown: dict[tuple[str, str], UnknownFields] = {}
         self._address = address
         self._columns = columns
         self._indexed = indexed
@@ -113,7 +120,7 @@ class Table[T]:
     async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
         """Store `item` in place of `kept`; raise `Conflict`."""
         await self._indexed([(kept.item, item)])
-        return await self._write_one(ReplaceRow(self.row(item, kept.etag)), item)
+        return await self._write_one(ReplaceRow(self._replacement(kept, item)), item, kept.unknown)
 
     async def replace_many(
         self, changes: Iterable[tuple[StoredItem[T], T]]
@@ -127,7 +134,7 @@ class Table[T]:
             partitions.setdefault(self._address(item)[0], []).append((kept, item))
         for ours in partitions.values():
             rest = iter(ours)
-            for rows in _split_into_batches([self.row(item, kept.etag) for kept, item in ours]):
+            for rows in _split_into_batches([self._replacement(*one) for one in ours]):
                 some = [next(rest) for _ in rows]
                 await self._indexed([(kept.item, item) for kept, item in some])
                 is_stored = False
@@ -174,7 +181,7 @@ class Table[T]:
         """Yield the operations that store items, in batches of one partition."""
         partitions: dict[str, list[StoreRow]] = {}
         for item in items:
-            row = self.row(item)
+            row = self._row(item, None, self._unknown.get(self._address(item)))
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
             for batch in _split_into_batches(rows):
@@ -266,15 +273,26 @@ class Table[T]:
         """Return the item's table, partition and key."""
         return (self.name, *self._address(item))
 
-    async def _write_one(self, operation: InsertRow | ReplaceRow, item: T) -> StoredItem[T]:
+    async def _write_one(
+        self, operation: InsertRow | ReplaceRow, item: T, unknown: UnknownFields | None = None
+    ) -> StoredItem[T]:
         (row,) = await self.store.write(operation)
-        return StoredItem(item, row.etag or "")
+        return StoredItem(item, row.etag or "", unknown)
 
     def row(self, item: T, etag: str | None = None) -> StoreRow:
         """Return the row of an item with this ETag."""
+        return self._row(item, etag, None)
+
+    def _replacement(self, kept: StoredItem[T], item: T) -> StoreRow:
+        return self._row(item, kept.etag, kept.unknown)
+
+    def _row(self, item: T, etag: str | None, unknown: UnknownFields | None) -> StoreRow:
         partition, key = self._address(item)
+        text = self._adapter.dump_json(item).decode()
+        if unknown:
+            text = unknown.add_to(text)
         # Inputs are already redacted; this covers the rest, as for logs and responses.
-        text = mask_signatures(self._adapter.dump_json(item).decode())
+        text = mask_signatures(text)
         chunks = {
             f"data{number}": text[start : start + CHUNK]
             for number, start in enumerate(range(0, len(text), CHUNK))
@@ -286,16 +304,24 @@ class Table[T]:
         """Return the item of a row; raise `UnreadableRow`."""
         name = (row.table, row.partition, row.key)
         try:
-            item = self._item_of(stored_text(row))
+            item, unknown = self._item_of(stored_text(row))
         except (KeyError, ValueError, OverflowError) as err:
             reason = _describe_invalid_fields(err)
             raise UnreadableRow(name, message=reason, remedy=self._remedy) from None
         if self.name_of(item) != name:  # writing it back would overwrite another row
             raise UnreadableRow(name, message="it contains another row's key", remedy=self._remedy)
-        return StoredItem(item, row.etag or "")
+        self._unknown.pop(name[1:], None)
+        if unknown:
+            self._unknown[name[1:]] = unknown
+            if len(self._unknown) > _WITH_UNKNOWN_FIELDS:
+                del self._unknown[next(iter(self._unknown))]
+        return StoredItem(item, row.etag or "", unknown)
 
-    def _validate(self, text: str) -> T:
-        return self._adapter.validate_json(text)
+    def _validate(self, text: str) -> tuple[T, UnknownFields | None]:
+        with suppress(ValidationError):
+            return self._adapter.validate_json(text, extra="forbid"), None
+        item = self._adapter.validate_json(text)
+        return item, UnknownFields(text, self._adapter.dump_json(item).decode())
 
     def readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
         """Yield the items of rows; raise `UnreadableRow`, unless the table is rebuilt."""

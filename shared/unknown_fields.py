@@ -1,0 +1,36 @@
+"""Keep the fields of a stored row that this release does not know.
+
+A newer release of the same schema version may add fields. An older one that runs beside it, or
+after it, must not lose them. A changed element of a list loses its own: only an element that is
+equal to a stored one has them.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownFields:
+    """The JSON of a row with fields that this release does not know."""
+
+    stored: str
+    #: The JSON that this release writes for the same item.
+    known: str
+
+    def add_to(self, text: str) -> str:
+        """Return the JSON of a changed item with the unknown fields."""
+        merged = _add(*map(json.loads, (self.stored, self.known, text)))
+        return json.dumps(merged, ensure_ascii=False, separators=(",", ":"))
+
+
+def _add(stored: Any, known: Any, new: Any) -> Any:
+    match stored, known, new:
+        case dict(), dict(), dict():
+            unknown = {name: value for name, value in stored.items() if name not in known}
+            return unknown | {
+                name: _add(stored.get(name), known.get(name), value) for name, value in new.items()
+            }
+        case list(), list(), list() if len(stored) == len(known):
+            return [stored[known.index(one)] if one in known else one for one in new]
+    return new
