@@ -3,9 +3,8 @@
 Each has an ETag, so a write keeps a person's edit. See platform.md#api-management.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.callers.api_management_places import (
@@ -20,19 +19,24 @@ from shared.callers.api_management_places import (
 from shared.callers.api_management_policies import Policies
 from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.secret_rights import SecretRights, read_system_identity
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
+from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, NotFound, PlatformError
-from shared.ports import ResourceSecrets, ResourceWriter, TaggedResourceReader
+from shared.ports import Keys, ResourceSecrets, ResourceWriter, TaggedResourceReader
 
 _SERVICES = "Microsoft.ApiManagement/service"
+#: Status of a named value whose secret was read (platform.md#api-management).
+_READ = "Success"
+_NO_REFERENCE = "Only a named value can refer to a secret."
 
 
 class ApiManagementCallers:
-    """Implements `CallerKind`. Addresses are resource ids."""
+    """Implements `CallerKind` and `RefersToSecrets`. Addresses are resource ids."""
 
     kind = "api_management"
     is_json = False
@@ -75,11 +79,16 @@ class ApiManagementCallers:
         tagged_resources: TaggedResourceReader,
         resource_secrets: ResourceSecrets,
         resource_writer: ResourceWriter,
+        keys: Keys,
     ) -> None:
-        """`tagged_resources` reads the configured subscriptions."""
+        """`tagged_resources` reads the configured subscriptions, `keys` who may read the secret of
+        a new reference.
+        """
         self._reader = tagged_resources
+        self._keys = keys
         urls = ServiceUrls(tagged_resources, resource_writer)
         named_values = NamedValues(tagged_resources, resource_secrets, resource_writer)
+        self._named_values = named_values
         policies = Policies(tagged_resources, resource_secrets, resource_writer)
         self._places: Mapping[str, Places] = {
             "apis": urls,
@@ -122,7 +131,41 @@ class ApiManagementCallers:
             return
         if value.etag not in {"", now.etag}:
             raise Conflict(f"The {caller.label} was changed")
-        await self._find_places(caller).write(caller.address, replace(value, etag=now.etag))
+        await self._find_places(caller).write(caller.address, now, value.text)
+
+    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        """Return why a service may be unable to read a secret for a named value, by address."""
+        rights = SecretRights(self._keys)
+        readers: dict[str, SecretReader] = {}
+        found = {}
+        for address, secret in secrets.items():
+            service_id, is_named_value, _ = address.partition("/namedValues/")
+            if not is_named_value:
+                found[address] = _NO_REFERENCE
+                continue
+            try:
+                if service_id not in readers:
+                    service = await self._reader.get(service_id, API_VERSION)
+                    readers[service_id] = read_system_identity(service, describe_place(service_id))
+                found[address] = await self._named_values.find_obstacle(address)
+                found[address] = found[address] or await rights.find_obstacle(
+                    secret, [readers[service_id]]
+                )
+            except (NotFound, PlatformError) as err:
+                found[address] = f"The app cannot check who may read the secret: {err}"
+        return found
+
+    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return the status of each named value whose secret was not read, by address."""
+        found = {}
+        for address in addresses:
+            try:
+                status = await self._named_values.read_status(address)
+            except (NotFound, PlatformError) as err:
+                status = str(err)
+            if status != _READ:
+                found[address] = status
+        return found
 
     def _find_places(self, caller: Caller) -> Places:
         return self._places[caller.address.split("/")[-2]]

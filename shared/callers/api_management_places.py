@@ -7,6 +7,11 @@ from typing import Protocol
 
 from shared.concurrency import read_each
 from shared.domain.callers.caller import CallerContent
+from shared.domain.callers.url_secret import (
+    build_reference,
+    find_secret_uri,
+    is_reference,
+)
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.errors import NotFound, PlatformError
 from shared.ports import ResourceSecrets, ResourceWriter, TaggedResourceReader
@@ -22,6 +27,8 @@ _NOUNS = {
 }
 #: The member of `properties` that holds a URL, by the collection of the resource.
 _URLS = {"apis": "serviceUrl", "backends": "url"}
+#: The properties of a named value that a write keeps.
+_KEPT = ("displayName", "secret", "tags")
 _LONGEST_URL = 2000
 _LONGEST_NAMED_VALUE = 4096
 #: A trigger URL whose end is in a policy (`rewrite-uri`) or in an operation.
@@ -52,8 +59,11 @@ class Places(Protocol):
     async def read(self, resource_id: str) -> CallerContent:
         """Return the text of a place. Raises `NotFound`."""
 
-    async def write(self, resource_id: str, value: CallerContent) -> None:
-        """Replace the text of a place with this ETag. Raises `Conflict` and `NotFound`."""
+    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
+        """Replace the text of a place that still has the ETag of `before`.
+
+        Raises `Conflict` and `NotFound`.
+        """
 
 
 class ServiceUrls:
@@ -87,14 +97,14 @@ class ServiceUrls:
         found = await self._reader.get_tagged(resource_id, API_VERSION)
         return CallerContent(text=_read_url(found.document), etag=found.etag)
 
-    async def write(self, resource_id: str, value: CallerContent) -> None:
+    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
         """Replace the URL, and nothing else of the resource."""
-        body = {"properties": {_URLS[resource_id.split("/")[-2]]: value.text}}
-        await self._writer.patch(resource_id, API_VERSION, body, etag=value.etag)
+        body = {"properties": {_URLS[resource_id.split("/")[-2]]: text}}
+        await self._writer.patch(resource_id, API_VERSION, body, etag=before.etag)
 
 
 class NamedValues:
-    """The named values outside of Key Vault. Of others, the secret is the caller."""
+    """The named values. One in Key Vault has a reference as its text: its secret is the caller."""
 
     def __init__(
         self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
@@ -117,10 +127,32 @@ class NamedValues:
             text=await self._read_value(resource_id, found.document), etag=found.etag
         )
 
-    async def write(self, resource_id: str, value: CallerContent) -> None:
-        """Replace the value; name, tags and whether it is a secret stay."""
-        body = {"properties": {"value": value.text}}
-        await self._writer.patch(resource_id, API_VERSION, body, etag=value.etag)
+    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
+        """Replace the value, or the reference to Key Vault; all else stays."""
+        if not (is_reference(text) or is_reference(before.text)):
+            body = {"properties": {"value": text}}
+            await self._writer.patch(resource_id, API_VERSION, body, etag=before.etag)
+            return
+        # Only a PUT exchanges a value and a reference: a PATCH keeps the other.
+        properties = await self._read_properties(resource_id)
+        kept = {name: properties[name] for name in _KEPT if name in properties}
+        uri = find_secret_uri(text)
+        kept |= {"keyVault": {"secretIdentifier": uri}} if uri else {"value": text}
+        await self._writer.put(resource_id, API_VERSION, {"properties": kept}, etag=before.etag)
+
+    async def find_obstacle(self, resource_id: str) -> str:
+        """Return why a named value cannot be in Key Vault; empty: it can. Raises `NotFound`."""
+        if (await self._read_properties(resource_id)).get("secret"):
+            return ""
+        return "It is not a secret. Mark the named value as secret, then plan again."
+
+    async def read_status(self, resource_id: str) -> str:
+        """Return the status of the last read of its secret: `Success` or an error code."""
+        properties = await self._read_properties(resource_id)
+        return text_at(mapping_at(properties, "keyVault", "lastStatus"), "code") or "no status"
+
+    async def _read_properties(self, resource_id: str) -> Mapping[str, object]:
+        return mapping_at(await self._reader.get(resource_id, API_VERSION), "properties")
 
     async def _read_place(self, named_value: Mapping[str, object]) -> Place:
         name = text_at(mapping_at(named_value, "properties"), "displayName") or ""
@@ -137,10 +169,11 @@ class NamedValues:
             return replace(place, error=err)
 
     async def _read_value(self, resource_id: str, named_value: Mapping[str, object]) -> str:
-        """Return the value, which only an action returns if it is a secret; empty: in Key Vault."""
+        """Return the value, which only an action returns if it is a secret, or the reference."""
         properties = mapping_at(named_value, "properties")
         if "keyVault" in properties:
-            return ""
+            uri = text_at(mapping_at(properties, "keyVault"), "secretIdentifier")
+            return build_reference(uri or "")
         if properties.get("secret"):
             properties = await self._secrets.read(resource_id, "listValue", API_VERSION)
         return text_at(properties, "value") or ""

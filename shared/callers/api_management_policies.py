@@ -42,16 +42,16 @@ class Policies:
         found = await self._get(resource_id)
         return CallerContent(text=_read_policy(found), etag=found.etag)
 
-    async def write(self, resource_id: str, value: CallerContent) -> None:
+    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
         """Replace the policy; a fragment keeps its description."""
         kept = mapping_at((await self._get(resource_id)).document, "properties")
         properties = {
             **({"description": kept["description"]} if "description" in kept else {}),
             "format": _RAW,
-            "value": value.text,
+            "value": text,
         }
         body = {"properties": properties}
-        await self._writer.put(resource_id, API_VERSION, body, etag=value.etag)
+        await self._writer.put(resource_id, API_VERSION, body, etag=before.etag)
 
     async def _list_ids(self, parent_id: str, collection: str) -> list[str]:
         return [

@@ -1,7 +1,8 @@
 """Find out whether apps may read Key Vault secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.keys.key import KeyVault, RoleAssignment
 from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
 from shared.ports import Keys
@@ -39,3 +40,9 @@ class SecretRights:
         if place not in self._roles:
             self._roles[place] = await self._keys.read_role_assignments(*place)
         return self._roles[place]
+
+
+def read_system_identity(resource: Mapping[str, object], name: str) -> SecretReader:
+    """Return a resource, named for people, with its system-assigned identity."""
+    principal_id = text_at(mapping_at(resource, "identity"), "principalId") or ""
+    return SecretReader(name=f"The {name}", principal_id=principal_id)

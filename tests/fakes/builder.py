@@ -18,6 +18,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import facts_of, properties_of
 from tests.fakes.flow_service import move_under_key, stays_on_microsoft_key, trigger_url, turn_on
+from tests.fakes.named_values import read_named_value
 from tests.fakes.site_references import read_setting
 from tests.fakes.sound_key import put_sound_key
 from tests.fakes.tenant import (
@@ -236,8 +237,10 @@ class Builder:
         self._calls(UrlHolder(name=f"{site}/{setting}", read=read))
         return fake
 
-    def url_vault(self, *sites: FakeSite, name: str = "kv-urls") -> str:
-        """Add a vault for URL secrets that these apps may read; return its URL."""
+    def url_vault(self, *readers: FakeSite | str, name: str = "kv-urls") -> str:
+        """Add a vault for URL secrets that these apps, or resources by id, may read; return its
+        URL.
+        """
         vault = KeyVault(
             id=f"{_SUBSCRIPTION}/providers/microsoft.keyvault/vaults/{name}".lower(),
             url=f"https://{name}.vault.azure.net",
@@ -250,10 +253,16 @@ class Builder:
             lets_trusted_services_in=True,
         )
         self.world.vaults[vault.id] = vault
-        for site in sites:
-            site.principal_id = f"identity of {site.name}"
+        for reader in readers:
+            if isinstance(reader, FakeSite):
+                principal_id = reader.principal_id = f"identity of {reader.name}"
+            else:
+                principal_id = f"identity of {reader.rpartition('/')[2]}"
+                identity = {"type": "SystemAssigned", "principalId": principal_id}
+                resource = self.world.resources[reader.lower()]
+                self.world.resources[reader.lower()] = {**resource, "identity": identity}
             role = RoleAssignment(role_id=SECRETS_USER, scope=vault.id, is_conditional=False)
-            self.world.roles[vault.id, site.principal_id] = [role]
+            self.world.roles[vault.id, principal_id] = [role]
         return vault.url
 
     def connection_string_caller(
@@ -316,7 +325,10 @@ class Builder:
 
         def read_url(line: int) -> str:
             found = as_mapping(self.world.resources[identity.lower()]["properties"])
-            urls = re.findall(r"https://[^\s<\"]+", text_at(found, read) or "")
+            text = text_at(found, read) or ""
+            if "/namedValues/" in identity:
+                text = read_named_value(self.world, identity.lower())
+            urls = re.findall(r"https://[^\s<\"]+", text)
             return html.unescape(urls[line])
 
         for number in range(flows):

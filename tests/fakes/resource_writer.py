@@ -9,6 +9,7 @@ from shared.domain.definitions.json_values import mapping_at
 from shared.errors import AlreadyExists, Conflict, NotFound
 from tests.fakes.event_grid import require_validated
 from tests.fakes.hidden_values import merge_patch, read_app_secrets
+from tests.fakes.named_values import store_named_value
 from tests.fakes.test_world import World
 
 _RULES = "/securityrules/"
@@ -91,6 +92,8 @@ class FakeResourceWriter:
         return next((one for one in self._rules(group_id) if _name(one) == name), None)
 
     def _put(self, resource_id: str, document: Mapping[str, object]) -> None:
+        if "/namedvalues/" in resource_id.lower():
+            document = store_named_value(self._world, resource_id.lower(), document)
         group_id, is_rule, name = resource_id.lower().partition(_RULES)
         if is_rule:
             written = resource_id.rpartition("/")[2]

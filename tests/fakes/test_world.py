@@ -6,6 +6,7 @@ The fakes of ports (`environments.py`, `workflows.py`, …) use it. `run_jobs.py
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -91,6 +92,10 @@ class World:
         self.resources: dict[str, Mapping[str, object]] = {}
         #: Id of a container app → its secrets as its containers read them when they started.
         self.secrets_in_use: dict[str, Mapping[str, str]] = {}
+        #: Named values in Key Vault by lower-case id, as last read, and when.
+        self.named_values_in_use: dict[str, tuple[str, datetime]] = {}
+        #: Status of the last read of each named value's secret.
+        self.refresh_status = "Success"
         #: How many of them a page holds.
         self.resource_page = 1000
         #: Lower-case tag → prefixes.

@@ -105,9 +105,13 @@ async def _remove_declared(scenario: Scenario) -> None:
 
 
 def _build_with_url_vault() -> tuple[Scenario, list[str]]:
-    """Return a scenario with apps that can refer to secrets with the URLs of their flows."""
+    """Return a scenario with apps and a named value that can refer to secrets with the URLs of
+    their flows.
+    """
     scenario, named = _build_scenario("app_setting", "two")
-    vault = scenario.build.url_vault(*scenario.world.sites.values())
+    flow = scenario.build.http_flow("Called by a policy")
+    service = scenario.build.named_value_caller(flow).partition("/namedValues/")[0]
+    vault = scenario.build.url_vault(*scenario.world.sites.values(), service)
     scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": vault})
     return scenario, named
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, ArmCall, ArmHandler, arm_route
+from local_cloud.tenant.azure.named_values import read_named_value, store_named_value
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -43,7 +44,6 @@ OPTIONS = {
 }
 _NAMES = ("service", "first", "second", "name")
 _LONGEST_BACKEND_URL = 2000
-_LONGEST_NAMED_VALUE = 4096
 
 
 def routes() -> list[Route]:
@@ -70,7 +70,7 @@ def routes() -> list[Route]:
 async def list_named_value(call: ArmCall) -> Response:
     """Return the value of a named value, even if it is a secret."""
     document = call.get_existing(_NAMED_VALUES, *_names(call))
-    value = document["properties"].get("value", "")
+    value = read_named_value(call.azure, document, call.tenant.clock.now())
     return JSONResponse({"value": value}, headers={"ETag": _compute_etag(document)})
 
 
@@ -145,7 +145,10 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
             "name": names[-1],
             "properties": _check_properties(below, kept | given),
         }
-        call.azure.resources.put(document)
+        if resource_type == _NAMED_VALUES:
+            store_named_value(call.azure, document, call.tenant.clock.now())
+        else:
+            call.azure.resources.put(document)
         headers = {"ETag": _compute_etag(document)}
         if is_patch and resource_type == _NAMED_VALUES:  # the client polls the resource itself
             query = f"api-version={call.request.query_params['api-version']}&asyncCode=200"
@@ -179,10 +182,6 @@ def _check_properties(below: str, properties: JsonObject) -> JsonObject:
     url, value = str(properties.get("url") or ""), str(properties.get("value") or "")
     if below == "backends" and not 0 < len(url) <= _LONGEST_BACKEND_URL:
         raise SimulatedPlatformError(400, "ValidationError", "The length of the URL is invalid.")
-    if below == "namedValues":
-        if len(value) > _LONGEST_NAMED_VALUE or not ("keyVault" in properties or value.strip()):
-            raise SimulatedPlatformError(400, "ValidationError", "The value's length is invalid.")
-        return properties
     if not below.endswith("olicies") and below != "policyFragments":
         return properties
     is_raw = properties.get("format", "xml") == "rawxml"

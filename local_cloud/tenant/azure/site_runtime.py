@@ -96,7 +96,7 @@ def _resolve(azure: Azure, site_id: str, text: str, now: datetime) -> ResolvedRe
         return ResolvedReference(
             text=text, reference=None, status="InvalidSyntax", fetched_at=now, value=text
         )
-    status, value, version = _fetch(azure, site_id, reference)
+    status, value, version = fetch_secret(azure, find_principal(azure, site_id), reference)
     return ResolvedReference(
         text=text,
         reference=reference,
@@ -107,10 +107,10 @@ def _resolve(azure: Azure, site_id: str, text: str, now: datetime) -> ResolvedRe
     )
 
 
-def _fetch(
-    azure: Azure, site_id: str, reference: KeyVaultReference
+def fetch_secret(
+    azure: Azure, principal: str, reference: KeyVaultReference
 ) -> tuple[str, str | None, str | None]:
-    principal = find_principal(azure, site_id)
+    """Return the status, the value and the version of a secret as an identity reads it."""
     if not principal:
         return "MSINotEnabled", None, None
     vault = azure.find_vault(reference.vault)

@@ -11,7 +11,7 @@ from shared.domain.callers.secret_caller import build_secret_caller
 
 _PREFIX = "trigger-url-"
 _REFERENCE = re.compile(
-    rf"@Microsoft\.KeyVault\(SecretUri=https://[^/]+/secrets/{_PREFIX}[^/;)\s]+\)"
+    rf"@Microsoft\.KeyVault\(SecretUri=(https://[^/]+/secrets/{_PREFIX}[^/;)\s]+)\)"
 )
 
 
@@ -35,7 +35,21 @@ def build_url_secret(address: str, environment_id: str, workflow_id: str) -> Cal
 def format_reference(address: str) -> str:
     """Return the value of an app setting that refers to the current version of a secret."""
     vault_url, _, name = address.partition("|")
-    return f"@Microsoft.KeyVault(SecretUri={vault_url}/secrets/{name})"
+    return build_reference(f"{vault_url}/secrets/{name}")
+
+
+def build_reference(uri: str) -> str:
+    """Return the text of a caller that refers to a secret by this URI.
+
+    App Service takes it as a setting. Other kinds write the URI, as `find_secret_uri` returns it.
+    """
+    return f"@Microsoft.KeyVault(SecretUri={uri})"
+
+
+def find_secret_uri(text: str) -> str:
+    """Return the URI of the URL secret that a text refers to; empty: it is no reference."""
+    found = _REFERENCE.fullmatch(text)
+    return found[1] if found else ""
 
 
 def format_url_secret(address: str) -> str:
@@ -46,4 +60,4 @@ def format_url_secret(address: str) -> str:
 
 def is_reference(text: str) -> bool:
     """Return whether a text is a reference to a URL secret, as `format_reference` returns it."""
-    return _REFERENCE.fullmatch(text) is not None
+    return bool(find_secret_uri(text))

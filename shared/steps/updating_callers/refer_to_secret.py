@@ -108,7 +108,7 @@ async def find_references(
 async def find_unresolved(
     work: StepContext, kind: CallerKind, values: Sequence[tuple[Caller, CallerContent]]
 ) -> Mapping[str, str]:
-    """Return the status of each written reference that App Service does not resolve, by address."""
+    """Return the status of each written reference that is not resolved, by address."""
     referring = [caller.address for caller, value in values if is_reference(value.text)]
     unresolved: Mapping[str, str] = {}
     if referring and isinstance(kind, RefersToSecrets):

@@ -32,6 +32,10 @@ class NotSaved(JobBlocked):
     """Flows that use a caller's value were saved, but the platform did not keep the save."""
 
 
+class ContentRejected(JobBlocked):
+    """The platform rejected what was written. Its error is the cause."""
+
+
 type Values = Sequence[tuple[Caller, CallerContent]]
 type Standing = Mapping[str, CallerContent]
 
@@ -279,11 +283,11 @@ async def _read_environment(work: StepContext, caller: Caller) -> Environment:
 
 
 async def _perform(write: Write, label: str, why: str = "") -> None:
-    """Perform a write; raise `JobBlocked` that names the caller if its content is rejected."""
+    """Perform a write; raise `ContentRejected` that names the caller if its content is rejected."""
     try:
         await perform(write)
     except PlatformError as err:
-        raise JobBlocked(
+        raise ContentRejected(
             f"The {label} cannot be saved with the new URL: {err}{why}",
             fix=(
                 f"Fix what the message names in the {label}, and save it. Or change it to the "

@@ -12,6 +12,7 @@ from shared.domain.callers import caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent
 from shared.domain.callers.caller_edit import CallerEdit, RewrittenText
 from shared.domain.callers.caller_records import CallerRecord, CallerState
+from shared.domain.callers.url_secret import is_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.transitions import add_notes
 from shared.errors import CmkflowError, Conflict, JobBlocked
@@ -25,6 +26,7 @@ from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import find_manual_reason, is_child_reference
 from shared.steps.updating_callers.refer_to_secret import find_unresolved
 from shared.steps.updating_callers.save_places import (
+    ContentRejected,
     NotSaved,
     Values,
     format_labels,
@@ -54,7 +56,7 @@ class CallerWriter:
     records: list[CallerRecord]
     #: By address, what callers hold instead of the copy's URL: a reference to its secret.
     references: Mapping[str, str] = field(default_factory=dict)
-    #: Statuses of references that App Service did not resolve, by address: these callers get the
+    #: Statuses of references that are not resolved, by address: these callers get the
     #: URL.
     unresolved: dict[str, str] = field(default_factory=dict)
 
@@ -128,7 +130,7 @@ class CallerWriter:
     def _replace_unresolved(
         self, record: CallerRecord, rewritten: RewrittenText, edits: Sequence[CallerEdit]
     ) -> RewrittenText:
-        """Return the change of a reference to the URL, if App Service does not resolve it."""
+        """Return the change of a reference to the URL, if it is not resolved."""
         if record.caller.address not in self.unresolved:
             return rewritten
         url = self.urls[self.work.job.original_url_id]
@@ -147,7 +149,7 @@ class CallerWriter:
         self.unresolved |= statuses
         for record in self.records:
             if status := statuses.get(record.caller.address):
-                self._note_url(record, f"App Service does not resolve the reference: {status}")
+                self._note_url(record, f"Its reference is not resolved: {status}")
 
     def _note_url(self, record: CallerRecord, why: str) -> None:
         note = f"The {record.caller.label} holds the URL and not a reference to its secret. {why}."
@@ -196,6 +198,10 @@ async def write_callers(
             tries += 1
             continue
         except JobBlocked as err:
+            if isinstance(err, ContentRejected) and _reject_references(
+                values, (first, *others), str(err.__cause__)
+            ):
+                continue
             if isinstance(err, NotSaved) or not others:
                 raise
             others = []  # each job finds alone whether its URL is rejected
@@ -270,16 +276,25 @@ async def _mark_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
 
 
 async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[CallerWriter]) -> bool:
-    """Return whether the callers use what was written; callers with a reference that App Service
-    does not resolve get the URL next.
+    """Return whether the callers use what was written; callers with a reference that is not stored
+    or not resolved get the URL next.
     """
     work = writers[0].work
     if not isinstance(kind, WritesWholeResource) and not await _is_visible(work, kind, values):
+        _reject_references(values, writers, "not stored")
         return False
     unresolved = await find_unresolved(work, kind, values)
     for writer in writers:
         writer.reject(unresolved)
     return not unresolved
+
+
+def _reject_references(values: Values, writers: Sequence[CallerWriter], status: str) -> bool:
+    """Let the callers with a reference get the URL next; return whether there are any."""
+    rejected = {caller.address: status for caller, value in values if is_reference(value.text)}
+    for writer in writers:
+        writer.reject(rejected)
+    return bool(rejected)
 
 
 async def _is_visible(work: StepContext, kind: CallerKind, values: Values) -> bool:

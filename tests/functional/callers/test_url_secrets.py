@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.definitions.json_values import mapping_at
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import PlatformError
 from shared.ports import Secret
 from tests.fakes.invariants import signatures_in_store
+from tests.fakes.named_values import read_named_value
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.services import fake_settings
 from tests.fakes.site_references import REFETCH_AFTER, read_setting
@@ -32,6 +34,21 @@ def build_scenario(count: int = CALLERS) -> tuple[Scenario, FakeFlow, list[FakeS
     sites = [scenario.build.app_setting_caller(flow, site=name) for name in names]
     assert scenario.build.url_vault(*sites) == VAULT
     return scenario, flow, sites
+
+
+def build_with_named_value() -> tuple[Scenario, FakeFlow, str]:
+    """Return a scenario with a flow whose URL is in a secret named value of a service that may read
+    the vault, and the named value's path.
+    """
+    scenario, flow, _ = build_scenario(0)
+    path = scenario.build.named_value_caller(flow)
+    assert scenario.build.url_vault(path.partition("/namedValues/")[0]) == VAULT
+    return scenario, flow, path.lower()
+
+
+def read_properties(scenario: Scenario, path: str) -> dict[str, object]:
+    """Return the properties of a resource."""
+    return dict(mapping_at(scenario.world.resources[path], "properties"))
 
 
 def name_secret(flow: FakeFlow) -> str:
@@ -135,6 +152,95 @@ async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
 
     assert moved == {"Custom|Flow": refer_to(flow)}
     assert site.connection_strings == before
+    assert_nothing_lost(scenario)
+
+
+async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret() -> None:
+    """The first change writes the named value once, the second only the secret; each rollback
+    restores what was there.
+    """
+    scenario, flow, path = build_with_named_value()
+    before = read_properties(scenario, path)
+    await planned(scenario)
+    scenario.world.writes.clear()
+    await scenario.approve()
+    first, policy = scenario.remediation, scenario.build.environment.policy
+    writes, copy = list_caller_writes(scenario), find_copy(scenario, flow)
+    moved = read_properties(scenario, path)
+
+    await change_key(scenario, copy)
+    second = list_caller_writes(scenario)
+    last = find_copy(scenario, flow, copy)
+    used = read_named_value(scenario.world, path)
+    await scenario.roll_back()
+    scenario.remediation, scenario.build.environment.policy = first, policy
+    await scenario.roll_back()
+
+    assert sorted(writes) == ["write resource", "write secret"]
+    assert second == ["write secret"]
+    identifier = f"{VAULT}/secrets/{name_secret(flow)}"
+    assert moved == {
+        **{name: before[name] for name in ("displayName", "secret", "tags")},
+        "keyVault": {"secretIdentifier": identifier, "lastStatus": {"code": "Success"}},
+    }
+    assert used == scenario.build.url_of(last)
+    assert read_properties(scenario, path) == before
+    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert_nothing_lost(scenario)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "why"),
+    [
+        ("identity", "The API Management service contoso has no identity"),
+        ("right", "The API Management service contoso may not read the secret"),
+        ("secrecy", "It is not a secret. Mark the named value as secret"),
+    ],
+)
+async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str) -> None:
+    """The plan says why."""
+    scenario, flow, path = build_with_named_value()
+    world, service = scenario.world, path.partition("/namedvalues/")[0]
+    match lacks:
+        case "identity":
+            world.resources[service] = {**world.resources[service], "identity": None}
+        case "right":
+            world.roles.clear()
+        case _:
+            open_value = {**read_properties(scenario, path), "secret": False}
+            world.resources[path] = {**world.resources[path], "properties": open_value}
+    await planned(scenario)
+
+    [caller] = (await scenario.plan())["Orders"].callers
+    await scenario.approve()
+
+    assert (caller.by_value_reason or "").startswith(why)
+    url = scenario.build.url_of(find_copy(scenario, flow))
+    assert read_properties(scenario, path)["value"] == url
+    assert_nothing_lost(scenario)
+
+
+@pytest.mark.parametrize("fault", ["rejected", "not read"])
+async def test_named_value_whose_secret_is_not_read_holds_the_url(fault: str) -> None:
+    """The rights look right, but the service rejects the reference, or fails to read the secret."""
+    scenario, flow, path = build_with_named_value()
+    before = read_properties(scenario, path)
+    await planned(scenario)
+    if fault == "rejected":
+        scenario.world.are_references_denied = True
+    else:
+        scenario.world.refresh_status = "AccessDenied"
+
+    await scenario.approve()
+    job, moved = await scenario.job("Orders"), read_properties(scenario, path)
+    copy = find_copy(scenario, flow)
+    await scenario.roll_back()
+
+    assert job.state is FlowJobState.RETIRED, job.message
+    assert moved == {**before, "value": scenario.build.url_of(copy)}
+    code = "ValidationError" if fault == "rejected" else "AccessDenied"
+    assert any(f"Its reference is not resolved: {code}" in note for note in job.notes)
+    assert read_properties(scenario, path) == before
     assert_nothing_lost(scenario)
 
 

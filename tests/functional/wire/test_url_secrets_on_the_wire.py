@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.azure.named_values import read_named_value
 from local_cloud.tenant.azure.site_runtime import get_configuration, get_running_settings
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
@@ -21,11 +22,15 @@ URL = f"{{{{trigger_url:{ORDERS}}}}}"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-urls"
 VAULT_URL = "https://kv-urls.vault.azure.net"
 SITES = [f"{GROUP}/providers/Microsoft.Web/sites/{name}" for name in ("shop", "portal", "closed")]
+SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim"
+NAMED_VALUE = f"{SERVICE}/namedValues/flow"
 REFERENCE = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets/trigger-url-{ORDERS})"
 
 
 def build_tenant(profile: Profile) -> dict[str, Any]:
-    """Return a tenant with three apps that call a flow; the last may not read the vault."""
+    """Return a tenant with three apps and a service of API Management that call a flow; the last
+    app may not read the vault.
+    """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     azure = seed["azure"]
     azure["vaults"].append({"id": VAULT})
@@ -37,13 +42,26 @@ def build_tenant(profile: Profile) -> dict[str, Any]:
         }
         for site in SITES
     ]
+    azure["resources"] = [
+        {
+            "id": SERVICE,
+            "type": "Microsoft.ApiManagement/service",
+            "identity": {"type": "SystemAssigned", "principalId": SERVICE[-4:]},
+            "properties": {},
+        },
+        {
+            "id": NAMED_VALUE,
+            "type": "Microsoft.ApiManagement/service/namedValues",
+            "properties": {"displayName": "flow", "secret": True, "tags": ["x"], "value": URL},
+        },
+    ]
     azure["roleAssignments"] += [
         {
             "scope": VAULT,
             "roleDefinitionId": f"/roleDefinitions/{SECRETS_USER}",
-            "principalId": site[-4:],
+            "principalId": reader[-4:],
         }
-        for site in SITES[:2]
+        for reader in (*SITES[:2], SERVICE)
     ]
     return seed
 
@@ -54,13 +72,20 @@ def read_settings(scenario: WireScenario) -> list[dict[str, Any]]:
     return [dict(get_configuration(azure, site, "appsettings")) for site in SITES]
 
 
+def read_named_value_properties(scenario: WireScenario) -> dict[str, Any]:
+    """Return the properties of the named value as they are stored."""
+    resources = scenario.tenant.part(Azure).resources
+    document = resources.find("Microsoft.ApiManagement/service/namedValues", NAMED_VALUE)
+    assert document
+    return dict(document["properties"])
+
+
 async def call_from_apps(scenario: WireScenario) -> list[int]:
-    """Call the URL that the code of each app reads, and return the statuses."""
+    """Call the URL that the code of each app and the service read, and return the statuses."""
     azure, now = scenario.tenant.part(Azure), scenario.tenant.clock.now()
-    return [
-        await scenario.post(get_running_settings(azure, site, now).get("FLOW", ""))
-        for site in SITES
-    ]
+    urls = [get_running_settings(azure, site, now).get("FLOW", "") for site in SITES]
+    named = {"id": NAMED_VALUE, "properties": read_named_value_properties(scenario)}
+    return [await scenario.post(url) for url in (*urls, read_named_value(azure, named, now))]
 
 
 @on_both_platforms
@@ -71,6 +96,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
     monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
     async with wire_scenario(monkeypatch, tmp_path, build_tenant(profile)) as scenario:
         before, statuses = read_settings(scenario), await call_from_apps(scenario)
+        named_value = read_named_value_properties(scenario)
         waits = [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10
 
         await scenario.order(run=timedelta(0))
@@ -78,6 +104,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
             await scenario.run(wait)
             statuses += await call_from_apps(scenario)
         job, moved = await scenario.job(), [one["FLOW"] for one in read_settings(scenario)]
+        in_vault = read_named_value_properties(scenario)["keyVault"]
         secret = scenario.tenant.part(Azure).vaults["kv-urls"].secrets[f"trigger-url-{ORDERS}"]
         url, tags = secret.latest.value, secret.latest.tags
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
@@ -87,9 +114,11 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
         assert moved == [REFERENCE, REFERENCE, url]
+        assert in_vault["secretIdentifier"] == f"{VAULT_URL}/secrets/trigger-url-{ORDERS}"
         assert tags == {"cmk-environment-id": job.environment_id, "cmk-flow-id": ORDERS}
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert read_settings(scenario) == before
+        assert read_named_value_properties(scenario) == named_value
         assert secret.latest.value == before[0]["FLOW"]
         assert set(statuses) == {202}
         assert scenario.secrets_seen() == []

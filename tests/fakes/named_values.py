@@ -1,0 +1,64 @@
+"""What an API Management gateway uses of a fake named value that refers to a Key Vault secret.
+
+The service reads the secret when the named value is written, and again within 4 hours.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
+from shared.errors import PlatformError
+from tests.fakes.test_world import World
+
+_IDENTIFIER = re.compile(r"(https://[^/]+)/secrets/([^/]+)")
+REFRESH_AFTER = timedelta(hours=4)
+
+
+def read_named_value(world: World, path: str) -> str:
+    """Return the value that policies use now; `path` is the id in lower case."""
+    properties = mapping_at(world.resources[path], "properties")
+    if "keyVault" not in properties:
+        return text_at(properties, "value") or ""
+    known = world.named_values_in_use.get(path)
+    now = world.clock.now()
+    if known is None or now - known[1] >= REFRESH_AFTER:
+        known = world.named_values_in_use[path] = (_fetch(world, path, properties), now)
+    return known[0]
+
+
+def store_named_value(
+    world: World, path: str, document: Mapping[str, object]
+) -> Mapping[str, object]:
+    """Return the named value to store; raise `PlatformError` if the service rejects it."""
+    world.named_values_in_use.pop(path, None)
+    properties = mapping_at(document, "properties")
+    if "keyVault" not in properties:
+        return document
+    if "value" in properties or not properties.get("secret"):
+        raise PlatformError("not a secret", code="ValidationError", status=400)
+    _fetch(world, path, properties)
+    held = {**mapping_at(properties, "keyVault"), "lastStatus": {"code": world.refresh_status}}
+    return {**document, "properties": {**properties, "keyVault": held}}
+
+
+def _fetch(world: World, path: str, properties: Mapping[str, object]) -> str:
+    found = _IDENTIFIER.fullmatch(
+        text_at(mapping_at(properties, "keyVault"), "secretIdentifier") or ""
+    )
+    assert found
+    vault = next(one for one in world.vaults.values() if one.url == found[1])
+    service = world.resources[path.partition("/namedvalues/")[0]]
+    principal = text_at(mapping_at(service, "identity"), "principalId") or ""
+    roles = world.roles.get((vault.id, principal), [])
+    reader = SecretReader(name="service", principal_id=principal)
+    secret = world.secrets.get((found[1], found[2]))
+    denied = world.are_references_denied or find_reading_obstacle(vault, found[2], reader, roles)
+    if secret is None or denied:
+        raise PlatformError(
+            "Failed to access KeyVault Secret using Managed Service Identity",
+            code="ValidationError",
+            status=400,
+        )
+    return secret.value
