@@ -26,7 +26,7 @@ param keyVaultId string = ''
 @description('Region of that key vault. Its Event Grid system topic must be in the same region.')
 param keyVaultLocation string = ''
 
-@description('Ids of resource groups, separated by commas, in which the app may read and write callers: app settings, secrets, App Configuration, API Management, Automation, container apps, event subscriptions, logic apps with their files, and action groups. Empty: it neither finds nor updates callers there.')
+@description('Ids of resource groups, separated by commas, in which the app may read and write callers: app settings, secrets, App Configuration, API Management, Automation, Data Factory, container apps, event subscriptions, logic apps with their files, and action groups. Empty: it neither finds nor updates callers there.')
 param callerResourceGroupIds string = ''
 
 @description('Ids of resource groups, separated by commas, in which the app may apply firewall fixes. Empty: it only shows them.')

@@ -139,6 +139,31 @@ resource containerApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+resource dataFactory 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'data factory')
+  properties: {
+    roleName: 'Flow remediation: Data Factory (${suffix})'
+    description: 'Finds and replaces trigger URLs in pipelines, linked services, datasets and global parameters of Data Factory. Deletes nothing.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.DataFactory/factories/datasets/read'
+          'Microsoft.DataFactory/factories/datasets/write'
+          'Microsoft.DataFactory/factories/globalParameters/read'
+          'Microsoft.DataFactory/factories/globalParameters/write'
+          'Microsoft.DataFactory/factories/linkedServices/read'
+          'Microsoft.DataFactory/factories/linkedServices/write'
+          'Microsoft.DataFactory/factories/pipelines/read'
+          'Microsoft.DataFactory/factories/pipelines/write'
+          'Microsoft.DataFactory/factories/read'
+          'Microsoft.DataFactory/factories/triggers/read'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
 resource eventSubscriptions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'event subscriptions')
   properties: {
@@ -310,6 +335,15 @@ resource automationRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, principalId, 'automation')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', automation.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource dataFactoryRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'data factory')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataFactory.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -100,7 +100,7 @@ class WholeResourceCallers:
             return
         if value.etag not in {"", value_digest(text)}:
             raise Conflict(f"The {caller.label} was changed")
-        wanted = as_mapping(_order_like(before, json.loads(value.text)))
+        wanted = as_mapping(order_like(before, json.loads(value.text)))
         version = self.required_permissions.api_version
         await self._writer.put(caller.address, version, wanted, etag="*")
         if self._read_parts(await self._get(caller)) != self._read_parts(wanted):
@@ -147,11 +147,14 @@ def _format_identity(identity: Mapping[str, object]) -> Mapping[str, object]:
     return chosen | ({"userAssignedIdentities": {one: {} for one in assigned}} if assigned else {})
 
 
-def _order_like(before: object, wanted: object) -> object:
-    """Return `wanted` with the names of each object in the order that they have in `before`."""
+def order_like(before: object, wanted: object) -> object:
+    """Return `wanted` with the names of each object in the order that they have in `before`.
+
+    Texts of callers have sorted names, which a write must not store.
+    """
     if isinstance(before, list) and isinstance(wanted, list) and len(before) == len(wanted):
-        return [_order_like(*pair) for pair in zip(before, wanted, strict=True)]
+        return [order_like(*pair) for pair in zip(before, wanted, strict=True)]
     if not (isinstance(before, dict) and isinstance(wanted, dict)):
         return wanted
     names = dict.fromkeys((*before, *wanted))
-    return {name: _order_like(before.get(name), wanted[name]) for name in names if name in wanted}
+    return {name: order_like(before.get(name), wanted[name]) for name in names if name in wanted}

@@ -399,6 +399,50 @@ class Builder:
             }
         return f"{account}/{path}"
 
+    def data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
+        """Let web activities of a pipeline call each flow; return its resource id."""
+        activities = [
+            {
+                "type": "WebActivity",
+                "name": f"Call {n}",
+                "typeProperties": {"url": self.url_of(one)},
+            }
+            for n, one in enumerate(flows)
+        ]
+        path = self.add_factory_part(f"pipelines/{name}", {"activities": activities})
+
+        def read(number: int) -> str:
+            properties = as_mapping(self.world.resources[path.lower()]["properties"])
+            activity = objects_at(properties, "activities")[number]
+            return text_at(mapping_at(activity, "typeProperties"), "url") or ""
+
+        for number, _ in enumerate(flows):
+            self._calls(UrlHolder(name=f"{name}/{number}", read=partial(read, number)))
+        return path
+
+    def add_factory_part(
+        self, path: str, properties: Json, *, repository: Mapping[str, object] | None = None
+    ) -> str:
+        """Add a part of a data factory, such as `datasets/crm`; return its resource id."""
+        kind = "Microsoft.DataFactory/factories"
+        factory = f"{_SUBSCRIPTION}/providers/{kind}/contoso"
+        settings = {"repoConfiguration": repository} if repository else {}
+        collection, _, name = path.partition("/")
+        self.world.resources[factory.lower()] = {
+            "id": factory,
+            "name": "contoso",
+            "type": kind,
+            "properties": settings,
+        }
+        self.world.resources[f"{factory}/{path}".lower()] = {
+            "id": f"{factory}/{path}",
+            "name": name,
+            "type": f"{kind}/{collection}",
+            "etag": "W/0",
+            "properties": properties,
+        }
+        return f"{factory}/{path}"
+
     def action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
         """Let an action group hold the URL of each flow in a webhook; return its resource id."""
         path = f"{_SUBSCRIPTION}/providers/Microsoft.Insights/actionGroups/{name}"

@@ -11,7 +11,7 @@ from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
 
 APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
-RUNBOOKS, WORKFLOWS = 6, 7
+RUNBOOKS, WORKFLOWS, FACTORIES, PIPELINES = 6, 7, 2, 8
 APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
 TOPICS, WEBHOOKS, QUEUES = 6, 2, 3
 CONTAINER_APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
@@ -28,7 +28,9 @@ KINDS = (
     "action_group",
     "api_management",
     "automation",
+    "data_factory",
 )
+_FACTORY = "Microsoft.DataFactory/factories"
 _AUTOMATION = "Microsoft.Automation/automationAccounts"
 _API_MANAGEMENT = "Microsoft.ApiManagement/service"
 
@@ -115,11 +117,21 @@ def build_seed() -> dict[str, Any]:
             )
             for number in range(RUNBOOKS)
         ),
+        *build_data_factories(),
         *build_event_subscriptions(),
         *(resource("Microsoft.Logic/workflows", name, properties={}) for name in logic_apps),
         *(resource("Microsoft.Insights/actionGroups", name, properties={}) for name in groups),
     ]
     return seed
+
+
+def build_data_factories() -> Iterator[dict[str, Any]]:
+    """Yield factories, each with pipelines."""
+    for factory in range(FACTORIES):
+        yield resource(_FACTORY, f"factory{factory}", properties={})
+        for number in range(PIPELINES):
+            names = (f"factory{factory}", f"p{number}")
+            yield resource(f"{_FACTORY}/pipelines", *names, properties={"activities": []})
 
 
 def build_event_subscriptions() -> Iterator[dict[str, Any]]:
@@ -164,6 +176,8 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
     assert calls == {
         # Accounts, locks; variables, runbooks, and the text of each published runbook.
         "automation": 2 + 2 + RUNBOOKS,
+        # Factories, locks; datasets, global parameters, linked services, pipelines, triggers.
+        "data_factory": 2 + FACTORIES * 5,
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
         # Resource groups' subscriptions, four kinds of topics, locks.

@@ -5,6 +5,7 @@ from typing import Any
 from local_cloud.tenant.azure.api_management import SERVICE as API_MANAGEMENT
 from local_cloud.tenant.azure.automation import ACCOUNTS as AUTOMATION
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS
+from local_cloud.tenant.azure.data_factory import FACTORIES
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.resources import ResourceScope, build_resource_id
 from tests.local_cloud.tenant.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
@@ -154,6 +155,21 @@ SEED: dict[str, Any] = {
             _resource(f"{AUTOMATION}/variables", "jobs", "flow", isEncrypted=False, value='"x"'),
             _resource(f"{AUTOMATION}/variables", "jobs", "key", isEncrypted=True, value='"x"'),
             _resource(f"{AUTOMATION}/runbooks", "jobs", "notify", state="Published", content="$x"),
+            _resource(FACTORIES, "nightly"),
+            _resource(
+                f"{FACTORIES}/linkedservices",
+                *("nightly", "crm"),
+                type="RestService",
+                typeProperties={
+                    "url": "https://contoso.example",
+                    "password": {"type": "SecureString", "value": "x"},
+                },
+            ),
+            _resource(
+                f"{FACTORIES}/pipelines",
+                *("nightly", "load"),
+                activities=[{"name": "Notify", "type": "WebActivity", "typeProperties": {}}],
+            ),
             _resource(API_MANAGEMENT, "contoso-api"),
             _resource(f"{API_MANAGEMENT}/apis", "contoso-api", "sales", path="sales"),
             _resource(f"{API_MANAGEMENT}/apis/operations", "contoso-api", "sales", "post"),

@@ -15,6 +15,8 @@ from local_cloud.tenant.azure.arm_call import (
 )
 from local_cloud.tenant.azure.automation import ACCOUNTS, RUNBOOKS, VARIABLES, show_part
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
+from local_cloud.tenant.azure.data_factory import FACTORIES, PARTS
+from local_cloud.tenant.azure.data_factory import show_part as show_factory_part
 from local_cloud.tenant.azure.event_subscriptions import (
     EVENT_SUBSCRIPTIONS,
     show_event_subscription,
@@ -58,6 +60,8 @@ READABLE = {
     ("automation_variables", "automation_variable"): VARIABLES,
     ("runbooks", "runbook"): RUNBOOKS,
     ("configuration_stores", "configuration_store"): STORES,
+    ("data_factories", "data_factory"): FACTORIES,
+    **PARTS,
     ("domains", "domain"): "Microsoft.EventGrid/domains",
     ("domain_topics", "domain_topic"): "Microsoft.EventGrid/domains/topics",
     ("partner_topics", "partner_topic"): "Microsoft.EventGrid/partnerTopics",
@@ -94,6 +98,7 @@ _SHOWN = {
     RUNBOOKS.lower(): show_part,
     VARIABLES.lower(): show_part,
     CONTAINER_APPS.lower(): show_container_app,
+    **{one.lower(): show_factory_part for one in PARTS.values()},
     **{one.lower(): show_event_subscription for one in EVENT_SUBSCRIPTIONS.values()},
     LOGIC_APPS.lower(): without_secure_values,
 }

@@ -29,12 +29,26 @@ CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/till"
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/sales"
 ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
 AUTOMATION = f"{GROUP}/providers/Microsoft.Automation/automationAccounts/contoso"
+FACTORY = f"{GROUP}/providers/Microsoft.DataFactory/factories/contoso"
 API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 #: Set by Azure, and new after each write.
 CHANGING = {
     *("version", "changedTime", "createdTime", "provisioningState"),
     *("latestRevisionName", "latestReadyRevisionName"),
 }
+#: Types of which only the properties are written.
+TYPES_WITH_PROPERTIES = (
+    "Microsoft.ApiManagement/service/backends",
+    "Microsoft.ApiManagement/service/namedValues",
+    "Microsoft.ApiManagement/service/apis/operations/policies",
+    "Microsoft.ApiManagement/service/policyFragments",
+    "Microsoft.Automation/automationAccounts/variables",
+    "Microsoft.DataFactory/factories/pipelines",
+    "Microsoft.DataFactory/factories/linkedservices",
+    "Microsoft.DataFactory/factories/datasets",
+    "Microsoft.DataFactory/factories/globalParameters",
+    "Microsoft.Web/sites/config",
+)
 
 
 def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
@@ -74,6 +88,7 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     hub = {"parameters": {}, "triggers": {}, "actions": {"Call": call}}
     azure["resources"] = [
         *describe_api_management(),
+        *describe_data_factory(),
         {"id": AUTOMATION, "type": "Microsoft.Automation/automationAccounts", "properties": {}},
         {
             "id": f"{AUTOMATION}/variables/flow",
@@ -110,6 +125,27 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
         },
     ]
     return seed
+
+
+def describe_data_factory() -> list[dict[str, Any]]:
+    """Return a factory with a URL in each part that can be written."""
+    call = {"typeProperties": {"url": URL, "method": "POST"}, "name": "Call", "type": "WebHook"}
+    rest = {"url": URL, "enableServerCertificateValidation": True}
+    places: dict[str, dict[str, Any]] = {
+        "": {},
+        "pipelines/nightly": {"parameters": {}, "activities": [call], "annotations": ["x"]},
+        "linkedservices/flow": {"type": "RestService", "typeProperties": rest},
+        "datasets/flow": {"type": "Json", "typeProperties": {"location": {"relativeUrl": URL}}},
+        "globalParameters/default": {"url": {"type": "string", "value": f"{URL}&from=adf"}},
+    }
+    return [
+        {
+            "id": f"{FACTORY}/{path}".rstrip("/"),
+            "type": "/".join(["Microsoft.DataFactory/factories", *path.split("/")[:-1:2]]),
+            "properties": properties,
+        }
+        for path, properties in places.items()
+    ]
 
 
 def describe_api_management() -> list[dict[str, Any]]:
@@ -154,13 +190,8 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
         places |= {
             each["id"]: remove_volatile_members(each) for each in azure.resources.list_of_type(kind)
         }
-    for below in ("backends", "namedValues", "apis/operations/policies", "policyFragments"):
-        for each in azure.resources.list_of_type(f"Microsoft.ApiManagement/service/{below}"):
-            places[each["id"]] = each["properties"]
-    for one in azure.resources.list_of_type("Microsoft.Web/sites/config"):
-        places[one["id"]] = one["properties"]
-    for each in azure.resources.list_of_type("Microsoft.Automation/automationAccounts/variables"):
-        places[each["id"]] = each["properties"]
+    for kind in TYPES_WITH_PROPERTIES:
+        places |= {one["id"]: one["properties"] for one in azure.resources.list_of_type(kind)}
     for site_id, files in azure.site_files.items():
         places |= {f"{site_id} {path}": content.decode() for path, content in files.items()}
     for name, key_values in azure.configuration_stores.items():
@@ -226,7 +257,7 @@ async def test_callers_of_each_azure_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 17
+        assert len([place for place in before if moved[place] != before[place]]) == 21
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

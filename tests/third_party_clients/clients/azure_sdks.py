@@ -20,6 +20,7 @@ from azure.mgmt.apimanagement import ApiManagementClient
 from azure.mgmt.appconfiguration import AppConfigurationManagementClient
 from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from azure.mgmt.automation import AutomationClient
+from azure.mgmt.datafactory import DataFactoryManagementClient
 from azure.mgmt.eventgrid import EventGridManagementClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 from azure.mgmt.logic import LogicManagementClient
@@ -47,6 +48,7 @@ EVENTS = EventGridManagementClient(**SIGNED_IN)
 MONITOR = MonitorManagementClient(**SIGNED_IN)
 API_MANAGEMENT = ApiManagementClient(**SIGNED_IN)
 AUTOMATION = AutomationClient(**SIGNED_IN)
+FACTORIES = DataFactoryManagementClient(**SIGNED_IN)
 APIM = (GROUP, "contoso-api")
 STORES = AppConfigurationManagementClient(**SIGNED_IN)
 CONTAINER_APPS = ContainerAppsAPIClient(**SIGNED_IN)
@@ -152,6 +154,33 @@ def change_variable(value: str) -> str:
     body = {"name": "flow", "properties": {"value": value}}
     AUTOMATION.variable.update(GROUP, "jobs", "flow", body)
     return str(AUTOMATION.variable.get(GROUP, "jobs", "flow").value)
+
+
+def list_linked_services() -> str:
+    """Return each linked service of a factory with its URL and its password."""
+    found = FACTORIES.linked_services.list_by_factory(GROUP, "nightly")
+    described = [(one.name, dict(one.properties)["typeProperties"]) for one in found]
+    return ", ".join(f"{name} {one['url']} {one['password']['value']}" for name, one in described)
+
+
+def change_pipeline(etag: str = "") -> str:
+    """Replace a pipeline if it has an ETag, by default the current one; return the result."""
+    place = (GROUP, "nightly", "load")
+    found = FACTORIES.pipelines.get(*place)
+    found.properties.description = "changed"
+    written = FACTORIES.pipelines.create_or_update(
+        *place, found, etag=etag or found.etag, match_condition=MatchConditions.IfNotModified
+    )
+    activity = written.properties.activities[0]
+    return f"{written.properties.description}, {activity.name} of {activity.type}"
+
+
+def change_global_parameters(value: str) -> str:
+    """Replace the global parameters of a factory, and list them."""
+    body = {"properties": {"url": {"type": "String", "value": value}}}
+    FACTORIES.global_parameters.create_or_update(GROUP, "nightly", "default", body)
+    found = FACTORIES.global_parameters.list_by_factory(GROUP, "nightly")
+    return ", ".join(f"{one.name} {one.properties['url'].value}" for one in found)
 
 
 def put_fragment() -> str:
@@ -385,6 +414,17 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         "automation: runbook.get_content",
         lambda: "".join(map(str, AUTOMATION.runbook.get_content(GROUP, "jobs", "notify"))),
     ),
+    ("datafactory: factories.list", lambda: join_names(FACTORIES.factories.list())),
+    ("datafactory: linked_services.list_by_factory", list_linked_services),
+    ("datafactory: pipelines.create_or_update", change_pipeline),
+    (
+        "datafactory: pipelines.create_or_update, another ETag",
+        lambda: change_pipeline("0a006cd4-0000-0000-0000-5b245bd60000"),
+    ),
+    (
+        "datafactory: global_parameters.create_or_update",
+        lambda: change_global_parameters("https://contoso.example"),
+    ),
     (
         "apimanagement: api_management_service.list",
         lambda: join_names(API_MANAGEMENT.api_management_service.list()),
@@ -535,6 +575,7 @@ if __name__ == "__main__":
             *("azure-mgmt-monitor", "azure-mgmt-apimanagement", "azure-mgmt-appconfiguration"),
             *("azure-appconfiguration", "azure-mgmt-appcontainers", "azure-keyvault-keys"),
             "azure-mgmt-automation",
+            "azure-mgmt-datafactory",
             "azure-keyvault-secrets",
         ),
     )
