@@ -69,7 +69,7 @@ class Took:
 
 
 @asynccontextmanager
-async def _serve_cloud(run: Run, folder: Path, **more: Any) -> AsyncIterator[Stack]:
+async def serve_cloud(run: Run, folder: Path, **more: Any) -> AsyncIterator[Stack]:
     seed = build_many_public_flows(run.flows, run.flows_per_app, **more)
     seed["assumptions"]["call_seconds"] = run.call_seconds
     async with Stack(StackOptions(folder=folder, seed=seed, settings=_build_settings())) as stack:
@@ -99,8 +99,8 @@ def _build_settings() -> dict[str, str]:
 async def migrate_with_app(run: Run) -> Took:
     """Migrate all flows with the app. Raises `RuntimeError` if it fails."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        async with _serve_cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
-            await _sign_in(stack)
+        async with serve_cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
+            await sign_in_service_account(stack)
             names = [f"app-{number}" for number in range(run.processes)]
             for name in names:
                 await stack.start_app(name)
@@ -108,7 +108,7 @@ async def migrate_with_app(run: Run) -> Took:
             await app.put(
                 f"environments/{ENVIRONMENT}", {"approval_policy": "automatic", "max_flows": 10_000}
             )
-            await _reset_calls(stack, session)
+            await reset_calls(stack, session)
             before = _Busy.now(stack, names)
             began = time.perf_counter()
             await _remediate(stack, app, [stack.log(name) for name in names])
@@ -122,7 +122,7 @@ async def migrate_with_script(run: Run) -> Took:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
         async with (
-            _serve_cloud(run, Path(folder), **own) as stack,
+            serve_cloud(run, Path(folder), **own) as stack,
             aiohttp.ClientSession() as session,
         ):
             numbers = map(str, (run.flows, run.flows_per_app, run.at_once))
@@ -137,13 +137,13 @@ async def read_with_cli_microsoft365(run: Run, modules: Path) -> Took:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
         async with (
-            _serve_cloud(run, Path(folder), **own) as stack,
+            serve_cloud(run, Path(folder), **own) as stack,
             aiohttp.ClientSession() as session,
         ):
             m365 = [str(modules / ".bin" / "m365")]
             await _execute(stack, *m365, *_QUIETLY)
             await _execute(stack, *m365, *_LOGIN)
-            await _reset_calls(stack, session)
+            await reset_calls(stack, session)
             named = {"environmentName": ENVIRONMENT}
             listing = {**named, "sharingStatus": "sharedWithMe", "withSolutions": True}
             reads = [["flow get", {**named, "name": one}] for one in build_flow_ids(run.flows)]
@@ -172,7 +172,7 @@ async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
         raise RuntimeError(f"the remediation has not ended: {progress}")
 
 
-async def _sign_in(stack: Stack) -> None:
+async def sign_in_service_account(stack: Stack) -> None:
     await _run(stack, "-m", "cmkflow", "service-account", "sign-in", "--managed-identity")
 
 
@@ -201,7 +201,7 @@ async def _execute(stack: Stack, *command: str) -> bytes:
     return output
 
 
-async def _reset_calls(stack: Stack, session: aiohttp.ClientSession) -> None:
+async def reset_calls(stack: Stack, session: aiohttp.ClientSession) -> None:
     async with session.post(f"{stack.tenant.control}/calls/reset") as answer:
         answer.raise_for_status()
 
