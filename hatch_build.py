@@ -17,7 +17,8 @@ _FROM_SHARED = re.compile(rb"from(\s+)shared\b")
 _MODULE_NAME = re.compile(r"shared(\.[a-z_]+)+")
 
 
-class RenamePackage(BuildHookInterface):  # type: ignore[misc]  # installed where pip builds
+# Hatchling is installed where pip builds; elsewhere its types are missing.
+class RenamePackage(BuildHookInterface[Any]):  # type: ignore[misc, unused-ignore]
     """Replaces each file of the wheel that imports `shared`."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
