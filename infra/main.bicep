@@ -3,6 +3,8 @@
 // set up manually: docs/deployment.md.
 targetScope = 'subscription'
 
+import { zones } from 'modules/private-zones.bicep'
+
 @minLength(1)
 @maxLength(40)
 @description('Name of the azd environment, used in all resource names.')
@@ -55,6 +57,33 @@ param createPolicyTopic bool = true
 @description('Redundancy of the storage account. Not all regions have zones.')
 param storageRedundancy string = 'Standard_LRS'
 
+@allowed(['open', 'new', 'existing'])
+@description('open: services with public addresses. new: private endpoints in a new network. existing: private endpoints in appSubnetId and endpointSubnetId.')
+param network string = 'open'
+
+@description('Address range of a new network, /24.')
+param networkAddresses string = '10.90.0.0/24'
+
+@description('Id of a subnet of an existing network in this region, delegated to Microsoft.App/environments and used by nothing else.')
+param appSubnetId string = ''
+
+@description('Id of the subnet for private endpoints in the existing network.')
+param endpointSubnetId string = ''
+
+@description('Id of the resource group with the private DNS zones of the existing network. Empty: new zones.')
+param privateDnsGroupId string = ''
+
+@description('Resource id of the key that encrypts the storage account, in a vault with purge protection. Empty: Microsoft manages the key.')
+param storageKeyId string = ''
+
+@minValue(0)
+@maxValue(146000)
+@description('Days for which nobody can change or delete a file of the archive. 0: no such rule.')
+param archiveRetentionDays int = 0
+
+@description('Whether a lock keeps the storage account and the vault from being deleted.')
+param lockResources bool = false
+
 @secure()
 @description('Settings of docs/settings.md by name. An empty value means the default. Secure because a webhook URL is a secret, and deployments store the values of other parameters.')
 param tunables { *: string } = {}
@@ -73,6 +102,18 @@ var settingsVaults = empty(settingsVaultIds) ? [] : split(replace(settingsVaultI
 var triggerUrlReaders = empty(triggerUrlVaultId) || empty(triggerUrlReaderIds)
   ? []
   : split(replace(triggerUrlReaderIds, ' ', ''), ',')
+
+var isPrivate = network != 'open'
+var usesExisting = network == 'existing'
+var hasSubnets = !empty(appSubnetId) && !empty(endpointSubnetId)
+var ownSubnets = !usesExisting || hasSubnets
+  ? [appSubnetId, endpointSubnetId]
+  : fail('An existing network needs appSubnetId and endpointSubnetId.')
+var appSubnet = usesExisting ? ownSubnets[0] : isPrivate ? newNetwork!.outputs.appSubnetId : ''
+var endpointSubnet = usesExisting ? ownSubnets[1] : isPrivate ? newNetwork!.outputs.endpointSubnetId : ''
+var networkId = usesExisting ? split(ownSubnets[1], '/subnets/')[0] : isPrivate ? newNetwork!.outputs.id : ''
+var dnsGroupId = empty(privateDnsGroupId) ? group.id : privateDnsGroupId
+var dnsZones = zones(environment().name, environment().suffixes.storage, environment().suffixes.keyvaultDns)
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
@@ -102,7 +143,21 @@ module messaging 'modules/messaging.bicep' = {
     tags: tags
     token: token
     appPrincipalId: identities.outputs.appPrincipalId
-    eventsPrincipalId: identities.outputs.eventsPrincipalId
+    isPrivate: isPrivate
+  }
+}
+
+module storageIdentity 'modules/storage-key-identity.bicep' = if (!empty(storageKeyId)) {
+  scope: group
+  params: { location: location, tags: tags, token: token }
+}
+
+module storageKey 'modules/storage-key.bicep' = if (!empty(storageKeyId)) {
+  scope: resourceGroup(split(storageKeyId, '/')[2], split(storageKeyId, '/')[4])
+  params: {
+    vaultName: split(storageKeyId, '/')[8]
+    keyName: split(storageKeyId, '/')[10]
+    principalId: storageIdentity!.outputs.principalId
   }
 }
 
@@ -114,6 +169,16 @@ module state 'modules/state.bicep' = {
     token: token
     principalId: identities.outputs.appPrincipalId
     redundancy: storageRedundancy
+    isPrivate: isPrivate
+    isLocked: lockResources
+    archiveRetentionDays: archiveRetentionDays
+    key: empty(storageKeyId)
+      ? null
+      : {
+          identityId: storageIdentity!.outputs.id
+          vaultUrl: storageKey!.outputs.vaultUrl
+          name: split(storageKeyId, '/')[10]
+        }
   }
 }
 
@@ -123,6 +188,8 @@ module operatorVault 'modules/operator-vault.bicep' = {
     location: location
     tags: tags
     principalId: identities.outputs.appPrincipalId
+    isPrivate: isPrivate
+    isLocked: lockResources
   }
 }
 
@@ -149,6 +216,51 @@ module triggerUrlRights 'modules/settings-vault.bicep' = [
   }
 ]
 
+module newNetwork 'modules/network.bicep' = if (network == 'new') {
+  scope: group
+  params: { location: location, tags: tags, token: token, addresses: networkAddresses }
+}
+
+module dns 'modules/private-dns.bicep' = if (isPrivate && empty(privateDnsGroupId)) {
+  scope: group
+  params: { tags: tags, networkId: networkId, zones: dnsZones }
+}
+
+module endpoints 'modules/private-endpoint.bicep' = [
+  for (part, index) in ['blob', 'table', 'namespace', 'vault']: if (isPrivate) {
+    scope: group
+    params: {
+      location: location
+      tags: tags
+      name: 'pe-${part}-${token}'
+      subnetId: endpointSubnet
+      targetId: [
+        state.outputs.accountId
+        state.outputs.accountId
+        messaging.outputs.namespaceId
+        operatorVault.outputs.id
+      ][index]
+      part: part
+      zoneId: '${dnsGroupId}/providers/Microsoft.Network/privateDnsZones/${dnsZones[part]}'
+    }
+    dependsOn: [dns]
+  }
+]
+
+module appEndpoint 'modules/private-endpoint.bicep' = if (isPrivate) {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    name: 'pe-sites-${token}'
+    subnetId: endpointSubnet
+    targetId: app.outputs.id
+    part: 'sites'
+    zoneId: '${dnsGroupId}/providers/Microsoft.Network/privateDnsZones/${dnsZones.sites}'
+  }
+  dependsOn: [dns]
+}
+
 module app 'modules/function-app.bicep' = {
   scope: group
   params: {
@@ -169,10 +281,12 @@ module app 'modules/function-app.bicep' = {
     triggerUrlVault: empty(triggerUrlVaultId)
       ? ''
       : 'https://${split(triggerUrlVaultId, '/')[8]}${environment().suffixes.keyvaultDns}'
+    isPrivate: isPrivate
+    subnetId: appSubnet
     tunables: tunables
   }
   // App Service resolves references when settings change, and then once a day.
-  dependsOn: [settingsVaultRights]
+  dependsOn: [settingsVaultRights, endpoints]
 }
 
 module policyEvents 'modules/policy-events.bicep' = if (createPolicyTopic) {
@@ -180,8 +294,7 @@ module policyEvents 'modules/policy-events.bicep' = if (createPolicyTopic) {
   params: {
     tags: tags
     token: token
-    identityId: identities.outputs.eventsId
-    queueId: messaging.outputs.policyEventsQueueId
+    namespaceName: messaging.outputs.namespaceName
   }
 }
 
@@ -191,8 +304,7 @@ module keyEvents 'modules/key-events.bicep' = if (!empty(keyVaultId)) {
     location: empty(keyVaultLocation) ? location : keyVaultLocation
     tags: tags
     token: token
-    identityId: identities.outputs.eventsId
-    queueId: messaging.outputs.keyEventsQueueId
+    namespaceName: messaging.outputs.namespaceName
     keyVaultId: keyVaultId
   }
 }
@@ -239,3 +351,4 @@ output CMK_PRINCIPAL_ID string = identities.outputs.appPrincipalId
 output CMK_CLIENT_ID string = identities.outputs.appClientId
 output CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET string = operatorVault.outputs.tokenCacheUrl
 output CMK_EVIDENCE_KEY string = evidenceKey.outputs.keyUrl
+output CMK_OUTGOING_ADDRESS string = network == 'new' ? newNetwork!.outputs.outgoingAddress : ''

@@ -18,6 +18,12 @@ param evidenceKeyUrl string
 param signInClientId string
 param triggerUrlVault string
 
+@description('Whether only its private endpoint reaches the app.')
+param isPrivate bool
+
+@description('Subnet of its outgoing requests. Empty: no network.')
+param subnetId string
+
 @secure()
 param tunables { *: string }
 
@@ -78,6 +84,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     keyVaultReferenceIdentity: identityId
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: { minTlsVersion: '1.2' }
     functionAppConfig: {
       deployment: {
@@ -149,5 +157,6 @@ resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
   properties: { allow: false }
 }
 
+output id string = app.id
 output name string = app.name
 output url string = 'https://${app.properties.defaultHostName}'

@@ -1,4 +1,4 @@
-// Two identities: one for the app, and one for Event Grid, which may only send to the queues.
+// The identity of the app.
 import * as types from 'types.bicep'
 
 param location string
@@ -11,14 +11,6 @@ resource app 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   tags: tags
 }
 
-resource events 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: 'id-events-${token}'
-  location: location
-  tags: tags
-}
-
 output appId string = app.id
 output appClientId string = app.properties.clientId
 output appPrincipalId string = app.properties.principalId
-output eventsId string = events.id
-output eventsPrincipalId string = events.properties.principalId

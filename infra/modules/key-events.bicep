@@ -5,21 +5,27 @@ import * as types from 'types.bicep'
 param location string
 param tags types.tags
 param token string
-param identityId string
-param queueId string
+param namespaceName string
 param keyVaultId string
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: 'evgt-keys-${token}'
   location: location
   tags: tags
-  identity: {
-    type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
-  }
+  identity: { type: 'SystemAssigned' }
   properties: {
     source: keyVaultId
     topicType: 'Microsoft.KeyVault.vaults'
+  }
+}
+
+// With its own identity, a trusted service passes the firewall of a namespace. An identity of the
+// user's does not.
+module sender 'queue-sender.bicep' = {
+  params: {
+    namespaceName: namespaceName
+    queueName: 'key-events'
+    principalId: topic.identity.principalId
   }
 }
 
@@ -29,10 +35,10 @@ resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
   properties: {
     eventDeliverySchema: 'CloudEventSchemaV1_0'
     deliveryWithResourceIdentity: {
-      identity: { type: 'UserAssigned', userAssignedIdentity: identityId }
+      identity: { type: 'SystemAssigned' }
       destination: {
         endpointType: 'ServiceBusQueue'
-        properties: { resourceId: queueId }
+        properties: { resourceId: sender.outputs.queueId }
       }
     }
     filter: {

@@ -10,29 +10,39 @@ param tags types.tags
 param token string
 
 param appPrincipalId string
-param eventsPrincipalId string
+
+@description('Whether only private endpoints and Event Grid reach the namespace.')
+param isPrivate bool
 
 var dataOwner = '090c5cfd-751d-490a-894a-3ce6f1109419'
-var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
-var eventQueueNames = [
-  'key-events'
-  'policy-events'
-]
-var jobQueueNames = [
+var queueNames = [
   'environment-jobs'
   'flow-jobs'
+  'key-events'
   'poison'
+  'policy-events'
 ]
-var queueNames = concat(eventQueueNames, jobQueueNames)
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
-  name: 'sb-${token}'
+  // A namespace cannot change its tier: another name makes another one.
+  name: isPrivate ? 'sb-private-${token}' : 'sb-${token}'
   location: location
   tags: tags
-  sku: { name: 'Standard', tier: 'Standard' }
+  sku: isPrivate ? { name: 'Premium', tier: 'Premium', capacity: 1 } : { name: 'Standard', tier: 'Standard' }
   properties: {
     disableLocalAuth: true
     minimumTlsVersion: '1.2'
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+  }
+}
+
+resource firewall 'Microsoft.ServiceBus/namespaces/networkRuleSets@2026-01-01' = if (isPrivate) {
+  parent: namespace
+  name: 'default'
+  properties: {
+    publicNetworkAccess: 'Disabled'
+    defaultAction: 'Deny'
+    trustedServiceAccessEnabled: true
   }
 }
 
@@ -63,20 +73,6 @@ resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Event Grid may send only to the queues of events, not to those of jobs or poison messages.
-resource eventsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for name in eventQueueNames: {
-    name: guid(namespace.id, name, eventsPrincipalId, dataSender)
-    scope: queues[indexOf(queueNames, name)]
-    properties: {
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
-      principalId: eventsPrincipalId
-      principalType: 'ServicePrincipal'
-    }
-  }
-]
-
 output namespaceId string = namespace.id
 output namespace string = split(split(namespace.properties.serviceBusEndpoint, '//')[1], ':')[0]
-output keyEventsQueueId string = queues[indexOf(queueNames, 'key-events')].id
-output policyEventsQueueId string = queues[indexOf(queueNames, 'policy-events')].id
+output namespaceName string = namespace.name

@@ -6,6 +6,11 @@ param location string
 param tags types.tags
 param principalId string
 
+@description('Whether only private endpoints reach the vault.')
+param isPrivate bool
+
+param isLocked bool
+
 var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 
 // A deleted vault keeps its name for ninety days, because purge protection forbids earlier removal.
@@ -20,6 +25,9 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
     enableRbacAuthorization: true
     enableSoftDelete: true
     enablePurgeProtection: true
+    // Resource Manager, a trusted service, creates the evidence key.
+    networkAcls: { defaultAction: isPrivate ? 'Deny' : 'Allow', bypass: 'AzureServices' }
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
   }
 }
 
@@ -33,5 +41,12 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+resource lock 'Microsoft.Authorization/locks@2020-05-01' = if (isLocked) {
+  name: 'keep'
+  scope: vault
+  properties: { level: 'CanNotDelete' }
+}
+
+output id string = vault.id
 output name string = vault.name
 output tokenCacheUrl string = '${vault.properties.vaultUri}secrets/operator-token-cache'

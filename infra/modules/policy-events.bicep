@@ -4,20 +4,26 @@ import * as types from 'types.bicep'
 
 param tags types.tags
 param token string
-param identityId string
-param queueId string
+param namespaceName string
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: 'evgt-policies-${token}'
   location: 'global'
   tags: tags
-  identity: {
-    type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
-  }
+  identity: { type: 'SystemAssigned' }
   properties: {
     source: subscription().id
     topicType: 'Microsoft.Resources.Subscriptions'
+  }
+}
+
+// With its own identity, a trusted service passes the firewall of a namespace. An identity of the
+// user's does not.
+module sender 'queue-sender.bicep' = {
+  params: {
+    namespaceName: namespaceName
+    queueName: 'policy-events'
+    principalId: topic.identity.principalId
   }
 }
 
@@ -27,10 +33,10 @@ resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
   properties: {
     eventDeliverySchema: 'CloudEventSchemaV1_0'
     deliveryWithResourceIdentity: {
-      identity: { type: 'UserAssigned', userAssignedIdentity: identityId }
+      identity: { type: 'SystemAssigned' }
       destination: {
         endpointType: 'ServiceBusQueue'
-        properties: { resourceId: queueId }
+        properties: { resourceId: sender.outputs.queueId }
       }
     }
     filter: {

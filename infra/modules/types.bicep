@@ -4,3 +4,11 @@
 type tags = {
   'azd-env-name': string
 }
+
+@export()
+@description('A key of a key vault that encrypts the storage account, and the identity that may use it.')
+type storageKey = {
+  identityId: string
+  vaultUrl: string
+  name: string
+}

@@ -21,3 +21,11 @@ param tunables = {
   CMK_TEAMS_WEBHOOK: '@Microsoft.KeyVault(SecretUri=https://kv-team.vault.azure.net/secrets/teams-webhook)'
 }
 param actionGroupId = '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/team/providers/Microsoft.Insights/actionGroups/on-call'
+param network = 'existing'
+param appSubnetId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/flow-remediation'
+param endpointSubnetId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/endpoints'
+param privateDnsGroupId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/dns'
+param networkAddresses = '10.90.0.0/24'
+param storageKeyId = '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/keys/providers/Microsoft.KeyVault/vaults/kv-keys/keys/flow-remediation'
+param archiveRetentionDays = 365
+param lockResources = true

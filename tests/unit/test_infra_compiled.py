@@ -3,11 +3,13 @@
 `make infra` runs these tests and fails where there is no compiler.
 """
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from shared.domain.clouds import CLOUDS, CloudName
 from tests.bicep_compiler import bicep, diagnostics, needs_compiler, snapshot, validated
 from tests.unit.deployed import FILES, INFRA, SETS
 
@@ -55,8 +57,66 @@ def test_each_snapshot_is_current(path: Path, copied: Path) -> None:
 
 def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
     """The compiler does not resolve a secure parameter, so the snapshot contains no value."""
-    given = copied / "snapshots" / "least.bicepparam"
+    given = copied / "snapshots" / "open.bicepparam"
     tunables = "{ CMK_WEBHOOK: 'https://example.org/hook' }"
     given.write_text(f"{given.read_text()}\nparam tunables = {tunables}\n")
 
     assert "example.org" not in snapshot(given).read_text()
+
+
+@pytest.mark.parametrize(
+    ("cloud", "azure", "names"),
+    [
+        (
+            CloudName.PUBLIC,
+            "AzureCloud",
+            (
+                "blob.core.windows.net table.core.windows.net servicebus.windows.net "
+                "vaultcore.azure.net azurewebsites.net"
+            ),
+        ),
+        (
+            CloudName.GCC_HIGH,
+            "AzureUSGovernment",
+            (
+                "blob.core.usgovcloudapi.net table.core.usgovcloudapi.net "
+                "servicebus.usgovcloudapi.net vaultcore.usgovcloudapi.net azurewebsites.us"
+            ),
+        ),
+        (
+            CloudName.CHINA,
+            "AzureChinaCloud",
+            (
+                "blob.core.chinacloudapi.cn table.core.chinacloudapi.cn "
+                "servicebus.chinacloudapi.cn vaultcore.azure.cn chinacloudsites.cn"
+            ),
+        ),
+    ],
+)
+def test_private_zones_have_the_names_of_each_cloud(
+    cloud: CloudName, azure: str, names: str, copied: Path
+) -> None:
+    """The compiler evaluates the template's function with the suffixes of the cloud."""
+    domains = CLOUDS[cloud]
+    (copied / "probe.bicep").write_text("param names object\noutput names object = names\n")
+    given = copied / "probe.bicepparam"
+    given.write_text(
+        "using 'probe.bicep'\nimport { zones } from 'modules/private-zones.bicep'\n"
+        f"param names = zones('{azure}', '{domains.storage_domain}', "
+        f"'.{domains.key_vault_domain}')\n"
+    )
+
+    found = json.loads(snapshot(given).read_text())["outputs"]["names"]
+
+    assert list(found) == ["blob", "table", "namespace", "vault", "sites"]
+    assert list(found.values()) == [f"privatelink.{name}" for name in names.split()]
+
+
+def test_existing_network_without_subnets_is_rejected(copied: Path) -> None:
+    """The app would otherwise be deployed without a network."""
+    given = copied / "snapshots" / "existing-network.bicepparam"
+    lines = [one for one in given.read_text().splitlines() if "endpointSubnetId" not in one]
+    given.write_text("\n".join(lines) + "\n")
+
+    with pytest.raises(ValueError, match="An existing network needs appSubnetId"):
+        snapshot(given)

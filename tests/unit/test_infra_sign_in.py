@@ -322,6 +322,6 @@ def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> No
 
 def test_without_a_registration_no_sign_in_is_set_up() -> None:
     """Azure rejects settings without a client id, and the app then rejects every caller."""
-    names = [one["name"] for one in find_resources("Microsoft.Web/sites/config", "least")]
+    names = [one["name"] for one in find_resources("Microsoft.Web/sites/config", "open")]
 
     assert [name for name in names if name.endswith("/authsettingsV2")] == []

@@ -1,5 +1,6 @@
-// Deployment by `azd up` with only a name and a region.
+// A new network, and no service with a public address.
 using '../main.bicep'
 
 param environmentName = 'prod'
 param location = 'westeurope'
+param network = 'new'

@@ -1,0 +1,214 @@
+"""What the template deploys for a customer who allows no service with a public address.
+
+These tests read snapshots (`tests/unit/deployed.py`).
+"""
+
+import json
+
+import pytest
+
+from tests.unit.deployed import Resource, find_resource, find_resources, read_predicted_resources
+
+#: Sets of parameters without public addresses.
+PRIVATE = ("private", "private-keys", "existing-network", "everything")
+#: Each service that could have a public address, with the parts that the app uses.
+SERVICES = {
+    "Microsoft.Storage/storageAccounts": {"blob", "table"},
+    "Microsoft.ServiceBus/namespaces": {"namespace"},
+    "Microsoft.KeyVault/vaults": {"vault"},
+    "Microsoft.Web/sites": {"sites"},
+}
+NETWORK = "Microsoft.Network"
+EXISTING = "/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/vnet-spoke"
+
+
+def get_zone_parts(given: str) -> dict[str, str]:
+    """Return, by the part of each private endpoint, the zone that gets its address."""
+    zones = {}
+    for group in find_resources(f"{NETWORK}/privateEndpoints/privateDnsZoneGroups", given):
+        [zone] = group["properties"]["privateDnsZoneConfigs"]
+        zones[zone["name"]] = zone["properties"]["privateDnsZoneId"]
+    return zones
+
+
+def get_storage(given: str) -> Resource:
+    """Return the storage account that a set deploys."""
+    return find_resource("Microsoft.Storage/storageAccounts", "st", given)
+
+
+@pytest.mark.parametrize("given", PRIVATE)
+def test_no_service_of_a_private_set_has_a_public_address(given: str) -> None:
+    """A property that is absent would mean that public access is enabled."""
+    for resource_type in SERVICES:
+        for one in find_resources(resource_type, given):
+            assert one["properties"]["publicNetworkAccess"] == "Disabled", one["name"]
+    for one in read_predicted_resources(given):
+        assert '"publicNetworkAccess": "Enabled"' not in json.dumps(one), one["name"]
+
+
+@pytest.mark.parametrize("given", PRIVATE)
+def test_each_service_has_a_private_endpoint_with_a_name_in_private_dns(given: str) -> None:
+    """An endpoint without a zone would have no name that the app finds."""
+    endpoints = find_resources(f"{NETWORK}/privateEndpoints", given)
+    connected = [one["properties"]["privateLinkServiceConnections"][0] for one in endpoints]
+    parts = [part for one in connected for part in one["properties"]["groupIds"]]
+
+    assert sorted(parts) == sorted(part for parts in SERVICES.values() for part in parts)
+    assert set(get_zone_parts(given)) == set(parts)
+
+
+@pytest.mark.parametrize("given", PRIVATE)
+def test_app_sends_its_requests_through_the_network(given: str) -> None:
+    """Without a subnet, the app would not reach its own storage account."""
+    site = find_resource("Microsoft.Web/sites", "func-", given)
+
+    assert site["properties"]["virtualNetworkSubnetId"]
+
+
+@pytest.mark.parametrize("given", ["private", "private-keys"])
+def test_new_network_has_a_subnet_for_the_app_and_one_address_for_outgoing_requests(
+    given: str,
+) -> None:
+    """The subnet is delegated as Flex Consumption requires; the other one is for endpoints."""
+    [network] = find_resources(f"{NETWORK}/virtualNetworks", given)
+    subnets = {one["name"]: one["properties"] for one in network["properties"]["subnets"]}
+    [delegation] = subnets["app"]["delegations"]
+
+    assert set(subnets) == {"app", "endpoints"}
+    assert delegation["properties"] == {"serviceName": "Microsoft.App/environments"}
+    assert subnets["app"]["natGateway"]["id"].endswith(
+        find_resource(f"{NETWORK}/natGateways", "ng-", given)["name"]
+    )
+    assert subnets["app"]["addressPrefix"] == "10.90.0.0/26"
+    assert subnets["endpoints"]["addressPrefix"] == "10.90.0.64/26"
+
+
+def test_existing_network_is_used_and_not_changed() -> None:
+    """The template creates neither a network nor an address in it; zones link to that network."""
+    given = "existing-network"
+    site = find_resource("Microsoft.Web/sites", "func-", given)
+    kinds = ("virtualNetworks", "natGateways", "publicIPAddresses")
+    links = find_resources(f"{NETWORK}/privateDnsZones/virtualNetworkLinks", given)
+
+    assert [one for kind in kinds for one in find_resources(f"{NETWORK}/{kind}", given)] == []
+    assert site["properties"]["virtualNetworkSubnetId"].endswith(
+        f"{EXISTING}/subnets/flow-remediation"
+    )
+    for one in find_resources(f"{NETWORK}/privateEndpoints", given):
+        assert one["properties"]["subnet"]["id"].endswith(f"{EXISTING}/subnets/endpoints")
+    assert len(links) == len(get_zone_parts(given))
+    assert all(one["properties"]["virtualNetwork"]["id"].endswith(EXISTING) for one in links)
+
+
+def test_zones_of_an_existing_network_are_used_if_they_are_named() -> None:
+    """A network accepts one zone of a name only."""
+    assert find_resources(f"{NETWORK}/privateDnsZones", "everything") == []
+    for zone in get_zone_parts("everything").values():
+        assert "/privateDnsZones/" in zone
+        assert "/resourceGroups/dns'" in zone
+
+
+@pytest.mark.parametrize("given", PRIVATE)
+def test_event_grid_passes_the_firewall_of_the_namespace(given: str) -> None:
+    """A trusted service does so with its own identity, but not with a user-assigned one."""
+    namespace = find_resource("Microsoft.ServiceBus/namespaces", "sb-", given)
+    [rules] = find_resources("Microsoft.ServiceBus/namespaces/networkRuleSets", given)
+
+    assert namespace["sku"]["name"] == "Premium"
+    assert rules["properties"]["trustedServiceAccessEnabled"] is True
+    assert rules["properties"]["defaultAction"] == "Deny"
+
+
+@pytest.mark.parametrize("given", [*PRIVATE, "open"])
+def test_event_grid_delivers_with_the_identity_of_its_topic(given: str) -> None:
+    """Open and private sets have one path for events."""
+    topics = find_resources("Microsoft.EventGrid/systemTopics", given)
+    subscriptions = find_resources("Microsoft.EventGrid/systemTopics/eventSubscriptions", given)
+    senders = [
+        one["properties"]["deliveryWithResourceIdentity"]  # avoid-ok: Event Grid's name
+        for one in subscriptions
+    ]
+
+    assert topics
+    assert {one["identity"]["type"] for one in topics} == {"SystemAssigned"}
+    assert len(senders) == len(topics)
+    assert [one["identity"] for one in senders] == [{"type": "SystemAssigned"}] * len(topics)
+
+
+def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
+    """Networks, endpoints and the Premium tier cost money."""
+    resources = read_predicted_resources("open")
+
+    assert [one for one in resources if one["type"].startswith(f"{NETWORK}/")] == []
+    assert find_resources("Microsoft.ServiceBus/namespaces/networkRuleSets", "open") == []
+    assert (
+        find_resource("Microsoft.ServiceBus/namespaces", "sb-", "open")["sku"]["name"] == "Standard"
+    )
+
+
+# --- the storage account --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["private-keys", "everything"])
+def test_storage_account_is_under_the_named_key(given: str) -> None:
+    """The account uses the key with an identity that may wrap and unwrap, and follows rotations."""
+    account = get_storage(given)
+    encryption = account["properties"]["encryption"]
+    assigned = [
+        one
+        for one in find_resources("Microsoft.Authorization/roleAssignments", given)
+        if one["properties"]["roleDefinitionId"].endswith("e147488a-f6f5-4113-8e2d-b22465e65bf6")
+    ]
+
+    assert account["identity"]["type"] == "UserAssigned"
+    assert encryption["keySource"] == "Microsoft.Keyvault"
+    assert encryption["keyvaultproperties"]["keyname"] == "flow-remediation"
+    assert "keyversion" not in encryption["keyvaultproperties"]
+    [role] = assigned
+    assert "/vaults/kv-keys/keys/flow-remediation'" in role["id"]
+    assert "storageIdentity-" in role["properties"]["principalId"]
+
+
+@pytest.mark.parametrize("given", [*PRIVATE, "open"])
+def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
+    """Azure decides this when it creates the account."""
+    services = get_storage(given)["properties"]["encryption"]["services"]
+
+    assert {services[name]["keyType"] for name in ("table", "queue")} == {"Account"}
+
+
+@pytest.mark.parametrize("given", [*PRIVATE, "open"])
+def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
+    """Old versions go after 30 days, because the host writes its blobs all the time."""
+    [blobs] = find_resources("Microsoft.Storage/storageAccounts/blobServices", given)
+    [policy] = find_resources("Microsoft.Storage/storageAccounts/managementPolicies", given)
+    [rule] = policy["properties"]["policy"]["rules"]
+
+    assert blobs["properties"]["isVersioningEnabled"] is True
+    assert blobs["properties"]["deleteRetentionPolicy"] == {"enabled": True, "days": 30}
+    assert rule["definition"]["actions"] == {
+        "version": {"delete": {"daysAfterCreationGreaterThan": 30}}
+    }
+
+
+def test_archive_is_immutable_only_if_days_are_set() -> None:
+    """The rule is at the container `archive`, whose files the app never changes."""
+    policies = "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"
+    [policy] = find_resources(policies, "private-keys")
+
+    assert policy["name"].endswith("/default/archive/default")
+    assert policy["properties"] == {
+        "immutabilityPeriodSinceCreationInDays": 365,
+        "allowProtectedAppendWrites": False,
+    }
+    assert find_resources(policies, "open") == []
+
+
+def test_locks_are_optional_and_hold_what_keeps_data() -> None:
+    """The storage account and the vault are locked."""
+    locks = find_resources("Microsoft.Authorization/locks", "private-keys")
+
+    assert {one["properties"]["level"] for one in locks} == {"CanNotDelete"}
+    assert len([one for one in locks if "storageAccounts" in one["id"]]) == 1
+    assert len([one for one in locks if "KeyVault/vaults" in one["id"]]) == 1
+    assert find_resources("Microsoft.Authorization/locks", "open") == []
