@@ -10,6 +10,7 @@ from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Facts, Kind, Listing
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
 from cmkflow.remediation_tables import format_counted
+from cmkflow.solution_setting_command import register as register_solution_setting
 from shared.domain.environment import ApprovalPolicy
 
 app = typer.Typer(no_args_is_help=True, help="Environments and what the app may do in each.")
@@ -169,6 +170,9 @@ def ignore_issue(
     return api.send(
         ApiCall(method="POST", path=("environments", environment, "ignored-issues"), body=body)
     )
+
+
+register_solution_setting(app)
 
 
 def _parse_ids(given: list[str] | None) -> list[str] | None:

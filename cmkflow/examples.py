@@ -44,6 +44,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'cmkflow environment set Operations --pilot "Print labels"',
         "cmkflow environment set Operations --maintenance-window 20:00-06:00",
     ),
+    "environment solution-setting": (
+        "cmkflow environment solution-setting Operations --turn-on",
+        "cmkflow environment solution-setting Operations --revert",
+    ),
     "environment show": ("cmkflow environment show Operations",),
     "evidence check": ("cmkflow evidence check evidence.zip",),
     "evidence export": ("cmkflow evidence export 2dad424e --file evidence.zip",),

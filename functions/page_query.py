@@ -38,6 +38,8 @@ class PageQuery(RequestModel):
         "retry",
         "rollback",
         "settings",
+        "solution-setting",
+        "solution-setting-revert",
     ] = ""
     flow_count: Annotated[int, Field(ge=0)] = 0
 

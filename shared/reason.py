@@ -276,6 +276,24 @@ class Reason(StrEnum):
         "The result of a firewall change is unknown.",
         ("Run the same command again: `cmkflow network fix RESOURCE --apply` or `--revert`."),
     )
+    SOLUTION_SETTING_NOT_KEPT = (
+        "solution_setting_not_kept",
+        "Dataverse accepted a change of the solution setting and did not keep it.",
+        "Change the setting in the Power Platform admin center.",
+    )
+    SOLUTION_SETTING_UNCHANGED = (
+        "solution_setting_unchanged",
+        "The app has not changed the solution setting of this environment.",
+        "Nothing: there is no change to revert.",
+    )
+    SOLUTION_SETTING_UNFINISHED = (
+        "solution_setting_unfinished",
+        "The result of a change of the solution setting is unknown.",
+        (
+            "Run the same command again: `cmkflow environment solution-setting ENVIRONMENT "
+            "--turn-on` or `--revert`."
+        ),
+    )
     FIREWALL_FIX_IN_USE = (
         "firewall_fix_in_use",
         "Copies call through the firewall change that is to be reverted.",

@@ -44,6 +44,7 @@ from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.domain.service_account import ServiceAccountRecord
 from shared.domain.shape_demand import ShapeDemand
 from shared.domain.shared_snapshot import SharedSnapshot
+from shared.domain.solution_setting import SolutionSettingChange
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.job_index import index_environment_jobs, index_flow_jobs
@@ -147,6 +148,7 @@ class Tables:
     notification_deliveries: Table[NotificationDelivery] = field(init=False)
     blocked_calls: Table[BlockedCall] = field(init=False)
     firewall_fixes: Table[FirewallFixRecord] = field(init=False)
+    solution_setting_changes: Table[SolutionSettingChange] = field(init=False)
 
     def __iter__(self) -> Iterator[Table[Any]]:
         """Yield every table."""
@@ -347,5 +349,11 @@ class Tables:
             "firewall_fixes",
             FirewallFixRecord,
             lambda item: ("firewall_fix", item.id),
+            lambda item: {"reason_code": item.reason_code},
+        )
+        table(
+            "solution_setting_changes",
+            SolutionSettingChange,
+            lambda item: ("environment", item.environment_id),
             lambda item: {"reason_code": item.reason_code},
         )

@@ -10,6 +10,10 @@ from functions.dashboard.environment_actions import (
 )
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import FormInput, PageAction, page_action
+from functions.dashboard.solution_setting import (
+    format_solution_setting,
+    list_solution_setting_actions,
+)
 from shared.domain.principal import Principal
 from shared.steps.flows.observed_callers import MOST_READ
 from shared.use_cases.show_environments import KnownEnvironment
@@ -86,6 +90,11 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
             title="Callers from runs",
             values=[("read" if settings.observe_callers else "not read", False)],
             actions=[_change_observing(one, principal)],
+        ),
+        SettingLine(
+            title="Solution setting for new flows",
+            values=[(format_solution_setting(one.solution_setting), False)],
+            actions=list_solution_setting_actions(one, principal),
         ),
         SettingLine(
             title="Ignored firewall issues",

@@ -14,7 +14,7 @@ from functions.dashboard.environment_rows import (
     sort_rows,
 )
 from functions.dashboard.environment_settings import SettingLine, build_setting_lines
-from functions.dashboard.kill_switch import build_banner
+from functions.dashboard.kill_switch import build_banner, hold
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
@@ -110,7 +110,10 @@ def _build_card(
         policy_name=link.policy_id.rpartition("/")[2] if link else "",
         policy_words=POLICY_WORDS[one.settings.approval_policy],
         known=one,
-        settings=build_setting_lines(one, view.principal),
+        settings=[
+            replace(line, actions=[hold(action, view) for action in line.actions])
+            for line in build_setting_lines(one, view.principal)
+        ],
         assessment=_format_assessment(one.last_assessment),
         summary=_format_summary(one),
         actions=tuple(environment_actions(one, view.principal)),

@@ -16,7 +16,12 @@ _LATER = "The app changes flows only after the kill switch is off."
 #: Ends of the URLs of these actions.
 _DELAYED = ("/approve", "/cancel", "/rollback", "/ignored-issues")
 #: Ends of the URLs of actions that do nothing while the kill switch is on.
-_HELD = ("/retry", "/network/firewall-fixes")
+_HELD = (
+    "/retry",
+    "/network/firewall-fixes",
+    "/solution-setting",
+    "/solution-setting/revert",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

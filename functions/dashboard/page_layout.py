@@ -43,6 +43,8 @@ _DONE = {
     "on": "The kill switch is on. The app changes nothing.",
     "off": "The kill switch is off. The app continues.",
     "settings": "The settings are saved.",
+    "solution-setting": "New flows are created in a solution.",
+    "solution-setting-revert": "The setting for new flows has its former value.",
     "flows": "The caller is declared.",
     "confirm": "The caller is confirmed. Retried {jobs}.",
     "remove": "The caller is removed.",

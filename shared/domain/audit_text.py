@@ -26,6 +26,11 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "ignore_issue": ("ignore a firewall issue", "ignored a firewall issue"),
     "apply_firewall_fix": ("apply a firewall fix", "applied a firewall fix"),
     "revert_firewall_fix": ("revert a firewall fix", "reverted a firewall fix"),
+    "turn_on_solution_setting": (
+        "turn the solution setting on",
+        "turned the solution setting on",
+    ),
+    "revert_solution_setting": ("revert the solution setting", "reverted the solution setting"),
     "refresh_service_tag_list": ("read the address ranges", "read the address ranges"),
     "check_keys": ("check the keys", "checked the keys"),
     "set_kill_switch": ("set the kill switch", "set the kill switch"),

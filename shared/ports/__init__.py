@@ -5,7 +5,7 @@ if it names an item. Further errors are documented per method.
 """
 
 from shared.ports.alerts import AlertSender
-from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
+from shared.ports.assessment import CanvasApps, Connections, MachineGroups
 from shared.ports.azure import (
     AppConfiguration,
     AppSettings,
@@ -42,6 +42,7 @@ from shared.ports.kinds import (
 )
 from shared.ports.message_sender import MessageSender, QueueMessage
 from shared.ports.notification_channel import NotificationChannel, UnusableChannel
+from shared.ports.organization import Organization
 from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
 from shared.ports.power_platform import (
     ConnectionReferences,

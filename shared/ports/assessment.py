@@ -1,6 +1,5 @@
 """The read-only ports that only assessments use."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from shared.domain.definitions.connector_sign_in import ConnectorSignIn
@@ -55,13 +54,3 @@ class MachineGroups(Protocol):
 
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
         """Return the names of hosted groups."""
-
-
-class Organization(Protocol):
-    """Read an environment's Dataverse organization: its settings and names of users and teams."""
-
-    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Return whether new flows are created in a solution (platform.md#solution-by-default)."""
-
-    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users and teams by lower-case id; skip unknown ids."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
+from shared.ports.assessment import CanvasApps, Connections, MachineGroups
 from shared.ports.azure import (
     AppConfiguration,
     AppSettings,
@@ -17,6 +17,7 @@ from shared.ports.azure import (
     TaggedResourceReader,
 )
 from shared.ports.declared_callers import DeclaredCallers
+from shared.ports.organization import Organization
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
@@ -48,6 +49,7 @@ class StepPorts:
     flow_sharing: FlowSharing
     principals: PrincipalDirectory
     solutions: Solutions
+    organization: Organization
     keys: Keys
     signing_keys: SigningKeys
     time_stamps: TimeStamps
@@ -62,7 +64,6 @@ class AssessmentPorts:
     connections: Connections
     canvas_apps: CanvasApps
     machine_groups: MachineGroups
-    organization: Organization
     #: Also used by the checks of the deployment.
     resources: ResourceReader
 

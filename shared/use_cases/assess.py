@@ -119,5 +119,5 @@ async def _names(
     ids = sorted((owners | principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}
-    names = await read_or_none(services.assessment.organization.names(environment, ids))
+    names = await read_or_none(services.organization.names(environment, ids))
     return {} if isinstance(names, NoAnswer) else names

@@ -10,6 +10,7 @@ from shared.services import Services
 from shared.steps.write_permission import read_environment_settings, read_switch
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
+from shared.use_cases.change_solution_setting import read_change
 from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.declare_callers import list_declared_callers
 from shared.use_cases.manage_firewall_fixes import list_applied_fixes
@@ -80,6 +81,12 @@ async def read_firewall_fixes(services: Services, _: str) -> State:
         }
         for one in await list_applied_fixes(services)
     }
+
+
+async def read_solution_setting(services: Services, environment_id: str) -> State:
+    """Return the app's last change of the setting for new flows; empty if there is none."""
+    change = await read_change(services, environment_identifier(environment_id))
+    return {"solution_setting": str(change.state)} if change else {}
 
 
 async def read_service_tag_lists(services: Services, _: str) -> State:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from uuid import uuid4
 
 from shared.alerts import readable, tell
 from shared.domain.environment import Environment
@@ -38,6 +37,7 @@ from shared.steps.flows.firewall_fixes import (
 from shared.steps.flows.firewall_fixes import (
     revert_firewall_fix as revert,
 )
+from shared.steps.flows.lease_resource import RequestHolder
 from shared.steps.write_permission import check_write_allowed
 
 #: After this time, no request waits for the fix any longer.
@@ -64,17 +64,6 @@ class FirewallFixInput:
     environment_id: str | None = None
     #: Revert the fix although flows need it.
     force: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RequestHolder:
-    """The holder of a resource lease for a request; it is lost only by timeout."""
-
-    services: Services
-    holder: str
-
-    async def check_lease(self) -> None:
-        """Do nothing: a request has no lease that could be lost."""
 
 
 async def propose_fixes(
@@ -262,7 +251,7 @@ def _authorization(
     return FixAuthorization(
         requested_by=request.requested_by,
         environment_ids=environment_ids,
-        holder=_RequestHolder(services=services, holder=f"order/{uuid4().hex}"),
+        holder=RequestHolder(services=services),
         permit=_permission(services, environment_ids),
     )
 

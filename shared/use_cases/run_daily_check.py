@@ -27,6 +27,7 @@ from shared.steps.retiring.cutover_toggle import are_both_off
 from shared.steps.updating_callers.find_callers import forget_stale_searches
 from shared.steps.updating_callers.record_callers import has_manual_caller
 from shared.use_cases.change_remediation import retry_job
+from shared.use_cases.change_solution_setting import complete_or_report_unfinished_changes
 from shared.use_cases.check_address_ranges import check_address_ranges
 from shared.use_cases.check_blocked_calls import check_blocked_calls
 from shared.use_cases.check_in_rotation import delete_unused_results
@@ -105,6 +106,8 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         await check_address_ranges(services, environments)
     async with _log_errors(services, "check of firewall fixes"):
         await complete_or_report_unfinished_fixes(services)
+    async with _log_errors(services, "check of solution settings"):
+        await complete_or_report_unfinished_changes(services)
     async with _log_errors(services, "check of late invocations"):
         await clean_up_late_invocations(services)
     came_back: list[str] = []

@@ -16,6 +16,7 @@ from shared.domain.plans.remediation import (
     environment_job_id,
 )
 from shared.domain.policy_link_record import PolicyLinkRecord
+from shared.domain.solution_setting import SolutionSettingChange
 from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.write_permission import read_switch
@@ -43,6 +44,8 @@ class KnownEnvironment:
     status: EnvironmentStatus | None
     #: The job of the last assessment; None: there is none, or its job is no longer stored.
     last_assessment: EnvironmentJob | None
+    #: The app's last change of the setting for new flows; None: there is none.
+    solution_setting: SolutionSettingChange | None
     #: Names of excluded and pilot flows that its current plan lists, by workflow id.
     flow_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,6 +71,10 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
         for one in await reading.all(tables.environment_settings.scan("environment"))
     }
     links = {one.environment_id: one for one in await reading.all(tables.policy_links.scan("link"))}
+    changes = {
+        one.environment_id: one
+        for one in await reading.all(tables.solution_setting_changes.scan("environment"))
+    }
     known = await read_known_jobs(services, reading)
     jobs = await read_newest_environment_jobs(services, known, reading)
     plans = await read_current_plans(services, jobs, reading)
@@ -89,6 +96,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
                 policy_link=links.get(one),
                 status=statuses.get(one),
                 last_assessment=assessments.get(one),
+                solution_setting=changes.get(one),
                 flow_names=flow_names.get(one, {}),
             )
             for one in sorted(ids)

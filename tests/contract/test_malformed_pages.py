@@ -99,7 +99,7 @@ LISTS: dict[str, list[Read]] = {
         build_environment_read(lambda app, env: app.machine_groups.read_hosted_groups(env)),
     ],
     "dataverse/organization.py": [
-        build_environment_read(lambda app, env: app.organization.creates_flows_in_solutions(env)),
+        build_environment_read(lambda app, env: app.organization.read_solution_setting(env)),
         build_environment_read(lambda app, env: app.organization.names(env, [HTTP_FLOW])),
     ],
     "dataverse/principals.py": [

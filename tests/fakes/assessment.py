@@ -1,7 +1,6 @@
 """Fakes of the ports that only an assessment uses."""
 
 import builtins
-from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain.definitions.connector_sign_in import ConnectorSignIn
@@ -10,7 +9,6 @@ from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
 from shared.errors import InvalidInput, NotFound
 from shared.ports import ResultPage
 from tests.fakes.flow_reports import page_of
-from tests.fakes.tenant import FakeTeam, FakeUser
 from tests.fakes.test_world import World
 
 
@@ -95,20 +93,3 @@ class FakeMachineGroups:
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
         """Return the names of the hosted groups."""
         return list(self._world.environment(environment.id).hosted_machine_groups)
-
-
-class FakeOrganization:
-    """Organization settings and users of a world's environments."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Return whether flows are created in solutions."""
-        return self._world.environment(environment.id).creates_flows_in_solutions
-
-    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users and teams; `environment` has all of them."""
-        everybody: dict[str, FakeUser | FakeTeam] = {**self._world.users, **self._world.teams}
-        wanted = {one.lower() for one in ids}
-        return {one: everybody[one].name for one in wanted if one in everybody}

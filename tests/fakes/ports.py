@@ -18,12 +18,7 @@ from shared.tables import Tables
 from tests.fakes.alerts import FakeNotices
 from tests.fakes.app_configuration import FakeAppConfiguration
 from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
-from tests.fakes.assessment import (
-    FakeCanvasApps,
-    FakeConnections,
-    FakeMachineGroups,
-    FakeOrganization,
-)
+from tests.fakes.assessment import FakeCanvasApps, FakeConnections, FakeMachineGroups
 from tests.fakes.connection_references import FakeConnectionReferences
 from tests.fakes.crash import Plan, interrupting
 from tests.fakes.declared_callers import FakeDeclaredCallers
@@ -38,6 +33,7 @@ from tests.fakes.keys import FakeFirewalls, FakeKeys, FakeServiceTags
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.messages import FakeMessages
+from tests.fakes.organization import FakeOrganization
 from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.fakes.resource_writer import FakeResourceWriter

@@ -223,7 +223,7 @@ class FakeEnvironment:
     #: Connectors that a data policy of the tenant forbids here.
     blocked_connectors: set[str] = field(default_factory=set)
     hosted_machine_groups: list[str] = field(default_factory=list)
-    creates_flows_in_solutions: bool = True
+    creates_flows_in_solutions: bool | None = True
 
     def described(self) -> Environment:
         """Return the environment as the port shows it."""

@@ -13,12 +13,18 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import ServiceUnavailable
+from shared.errors import CmkflowError, ServiceUnavailable
+from shared.services import Services
 from shared.settings import OnOriginalEdited
 from shared.use_cases import change_remediation
+from shared.use_cases.change_solution_setting import (
+    read_change,
+    revert_solution_setting,
+    turn_on_solution_setting,
+)
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.fakes.crash import Plan, was_killed
+from tests.fakes.crash import Killed, Plan, was_killed
 from tests.fakes.test_world import World
 from tests.functional.actions.test_repair_network import build_guarded_scenario
 from tests.functional.deleting.deletion_scenario import schedule
@@ -164,8 +170,8 @@ async def _leave_co_ownership(scenario: Scenario) -> None:
     assert kept
     (flow,) = (one for one in scenario.world.flows() if not one.made_by_app)
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
-    lent = (flow.flow_name,)
-    await table.replace(kept, replace(kept.item, active_grants=lent, past_grants=lent))
+    names = (flow.flow_name,)
+    await table.replace(kept, replace(kept.item, active_grants=names, past_grants=names))
 
 
 async def _delete_originals(striker: Striker) -> None:
@@ -181,6 +187,38 @@ async def _delete_originals(striker: Striker) -> None:
                 if not was_killed(error):
                     raise
         await _let_time_pass(striker, timedelta(hours=1))
+
+
+async def _change_solution_setting(striker: Striker) -> None:
+    """Turn the setting for new flows on and revert it; a person repeats each request."""
+    environment = striker.scenario.build.environment
+    environment.creates_flows_in_solutions = None
+    errors: list[BaseException] = []
+    for request, value in ((turn_on_solution_setting, True), (revert_solution_setting, None)):
+        order = partial(request, environment_id=environment.id, by="ada")
+        errors += await _repeat_request(striker, order)
+        assert environment.creates_flows_in_solutions is value
+    change = await read_change(striker.scenario.services, environment.id)
+    assert change
+    assert not change.is_under_way
+    assert bool(errors) is striker.has_struck  # nobody waits for a change that is not made
+
+
+async def _repeat_request(
+    striker: Striker, request: Callable[[Services], Awaitable[object]]
+) -> list[BaseException]:
+    """Send a request every hour until it succeeds; help after a day. Return its errors."""
+    errors: list[BaseException] = []
+    for hour in range(48):
+        striker.is_mended = striker.is_mended or hour > 24
+        try:
+            await striker.scenario.driver.call(request)
+        except (CmkflowError, Killed) as error:
+            errors.append(error)
+        else:
+            return errors
+        await _let_time_pass(striker, timedelta(hours=1))
+    raise AssertionError(errors[-1])
 
 
 async def _run_daily_checks(striker: Striker) -> None:
@@ -221,6 +259,11 @@ TOLD: dict[str, Told] = {
     "behind a firewall": Told(build=_build_behind_a_firewall, ends=RETIRED, opens_firewalls=True),
     "swept": Told(
         build=partial(_build_scenario, "app_setting"), ends=RETIRED, afterwards=_run_daily_checks
+    ),
+    "solution setting": Told(
+        build=partial(_build_scenario, "app_setting"),
+        ends=RETIRED,
+        afterwards=_change_solution_setting,
     ),
     "referring": Told(
         build=_build_with_url_vault, ends=RETIRED, strikes_again="shared/steps/updating_callers/"

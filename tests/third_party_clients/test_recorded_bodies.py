@@ -105,7 +105,7 @@ QUESTIONS: dict[str, Question] = {
     "references": lambda of: DataverseConnectionReferences(of.dataverse).get(ENVIRONMENT, "r"),
     "variables": lambda of: DataverseEnvironmentVariables(of.dataverse).list(ENVIRONMENT),
     "groups": lambda of: DataverseMachineGroups(of.dataverse).read_hosted_groups(ENVIRONMENT),
-    "organization": lambda of: DataverseOrganization(of.dataverse).creates_flows_in_solutions(
+    "organization": lambda of: DataverseOrganization(of.dataverse).read_solution_setting(
         ENVIRONMENT
     ),
     "users": lambda of: DataversePrincipalDirectory(of.dataverse).read_users(ENVIRONMENT, ["u"]),

@@ -19,6 +19,7 @@ WRITES: Mapping[str, frozenset[str]] = {
     "connection_references": frozenset({"create"}),
     "flow_sharing": frozenset({"grant", "modify", "revoke"}),
     "solutions": frozenset({"add_flow"}),
+    "organization": frozenset({"write_solution_setting"}),
     "environment_variables": frozenset({"write_value", "write_default"}),
     "resource_writer": frozenset({"put", "patch", "delete", "restart"}),
     "app_settings": frozenset({"write"}),

@@ -124,6 +124,8 @@ class Assumptions:
     subscriptions_have_names: bool = True
     #: How many of the next activations answer 2xx and leave the flow off.
     activations_that_do_not_stick: int = 0
+    #: How many of the next changes of an organization answer 2xx and change nothing.
+    organization_changes_that_do_not_stick: int = 0
     #: For how many seconds reads still show a flow, or a row of Dataverse, as it was before a
     #: write: the shortest and the longest time. Writes themselves act on what is
     #: (platform.md#reads-lag).

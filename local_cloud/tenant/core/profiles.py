@@ -24,6 +24,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "link_start_seconds": 5.0,
         "my_flows_have_rows": False,  # a row comes with the move (platform.md#rows-of-flows)
         "activation_changes_flow_name": True,  # platform.md#flow-name-changes
+        "organization_changes_that_do_not_stick": 1,
         "activations_that_do_not_stick": 1,  # platform.md#reads-lag
         "read_lag_seconds": (0.5, 60.0),  # platform.md#reads-lag
         "list_lag_seconds": (30.0, 120.0),  # platform.md#reads-lag

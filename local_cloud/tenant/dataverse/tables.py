@@ -29,6 +29,7 @@ from local_cloud.tenant.dataverse.rows import (
     SimulatedTable,
     build_wire_row,
     create_row,
+    read_body,
     update_row,
 )
 from local_cloud.tenant.dataverse.workflows import wrap_errors
@@ -100,7 +101,7 @@ async def patch_row(request: Request) -> Response:
         if "connectionid" in body:
             _require_content(table, environment, actor, row | body)
         _let_lag(request, environment, table, row_id)
-        update_row(find_tenant(request), table, row, body)
+        update_row(find_tenant(request), table, row, _find_kept_part(request, table, body))
     return build_written_answer(request, environment, table.entity_set, _read_sent_row(row))
 
 
@@ -116,6 +117,18 @@ async def remove_row(request: Request) -> Response:
     _let_lag(request, environment, table, row[table.key])
     del environment.table(table.entity_set)[row[table.key]]
     return Response(status_code=204)
+
+
+def _find_kept_part(request: Request, table: SimulatedTable, body: Row) -> Row:
+    """Return what the platform keeps of an accepted change (see assumptions.py)."""
+    assumptions = find_platform(request).assumptions
+    if table.entity_set != "organizations":
+        return body
+    read_body(table, body)
+    if assumptions.organization_changes_that_do_not_stick > 0:
+        assumptions.organization_changes_that_do_not_stick -= 1
+        return {}
+    return body
 
 
 def _build_new_row(

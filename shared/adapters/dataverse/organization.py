@@ -1,4 +1,4 @@
-"""Read a Dataverse's organization row and the names of its users and teams.
+"""Read and write a Dataverse's organization row, and read the names of its users and teams.
 
 See platform.md#solution-by-default.
 """
@@ -10,15 +10,20 @@ from itertools import batched
 from pydantic import Field
 
 from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
+from shared.domain.solution_setting import SolutionSetting
 from shared.errors import ServiceUnavailable
 from shared.ports import Organization
 
+_SETTING = "enableflowsinsolutionbydefault"
+
 
 class _Organization(Wire):
-    flows_in_solution: bool | None = Field(None, alias="enableflowsinsolutionbydefault")
+    id: str = Field(alias="organizationid")
+    flows_in_solution: bool | None = Field(None, alias=_SETTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,25 @@ class DataverseOrganization(Organization):
         """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
-    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Return whether new flows are created in a solution; raise `ServiceUnavailable` if
-        unknown.
-        """
-        select = {"$select": "organizationid,enableflowsinsolutionbydefault"}
+    async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
+        """Return the setting; raise `ServiceUnavailable` if Dataverse returns no organization."""
+        select = {"$select": f"organizationid,{_SETTING}"}
         async for row in self._dataverse.rows(environment, "organizations", select):
-            setting = read_wire(_Organization, row).flows_in_solution
-            if setting is not None:
-                return setting
-        raise ServiceUnavailable("Dataverse returned no enableflowsinsolutionbydefault")
+            found = read_wire(_Organization, row)
+            return SolutionSetting(organization_id=found.id.lower(), is_on=found.flows_in_solution)
+        raise ServiceUnavailable("Dataverse returned no organization")
+
+    async def write_solution_setting(
+        self, environment: Environment, organization_id: str, *, is_on: bool | None
+    ) -> None:
+        """Change the setting; raise `NotFound`. The header prevents the creation of a row."""
+        call = ServiceRequest(
+            method="PATCH",
+            url=f"organizations({organization_id})",
+            headers={"If-Match": "*"},
+            body={_SETTING: is_on},
+        )
+        await self._dataverse.send(environment, call)
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return the names of users and teams by id; skip unknown ids."""

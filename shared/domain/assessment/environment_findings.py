@@ -268,8 +268,8 @@ def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield whether new flows are created in solutions, and the Power Apps flows in no solution."""
     code, setting = "auto_solution", facts.creates_flows_in_solutions
     fix = (
-        "Turn on 'Create new cloud flows in Dataverse solutions' in the environment's settings "
-        "(organization.enableflowsinsolutionbydefault = true)."
+        "Turn it on: `cmkflow environment solution-setting ENVIRONMENT --turn-on`, or 'Create new "
+        "cloud flows in Dataverse solutions' in the environment's features."
     )
     if isinstance(setting, NoAnswer):
         yield unknown(code, f"The setting for new flows could not be read: {setting.message}", fix)

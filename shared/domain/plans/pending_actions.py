@@ -100,6 +100,7 @@ _ALERT_TITLES: Mapping[str, str] = {
     Reason.ADDRESS_RANGES_OUTDATED: "Microsoft's address ranges are not up to date",
     Reason.OUTBOUND_CALL_BLOCKED: "Calls of copies are denied",
     Reason.FIREWALL_FIX_UNFINISHED: "A change of a firewall is not completed",
+    Reason.SOLUTION_SETTING_UNFINISHED: "A change of a solution setting is not completed",
     Reason.SERVICE_ACCOUNT_SIGNED_OUT: "The service account is no longer signed in",
     Reason.RETIRED_ORIGINAL_ON: "Retired originals are on again",
     Reason.RETIRED_ORIGINALS_NOT_CHECKED: "The daily check did not check some flows",

@@ -97,9 +97,12 @@ async def _read_hosted_groups(
 async def _read_solution_setting(services: Services, environment: Environment) -> bool | NoAnswer:
     if environment.dataverse_url is None:
         return NoAnswer(message="the environment has no Dataverse, so it has no solutions")
-    return await read_or_none(
-        services.assessment.organization.creates_flows_in_solutions(environment)
-    )
+    setting = await read_or_none(services.organization.read_solution_setting(environment))
+    if isinstance(setting, NoAnswer):
+        return setting
+    if setting.is_on is None:
+        return NoAnswer(message="Dataverse returned no value for it")
+    return setting.is_on
 
 
 async def _find_firewall_issues(

@@ -113,9 +113,7 @@ async def _read_owner_name(work: StepContext) -> str:
         owner = (await read_original(work)).owner_id
     except CmkflowError:
         return ""
-    names = await read_or_none(
-        work.services.assessment.organization.names(work.environment, [owner])
-    )
+    names = await read_or_none(work.services.organization.names(work.environment, [owner]))
     return names.get(owner.lower(), "") if isinstance(names, dict) else ""
 
 

@@ -7,9 +7,10 @@ invocation of a job, or an API request.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
+from uuid import uuid4
 
 from shared.domain.ids import hash_key
 from shared.domain.leases import ResourceLease
@@ -33,6 +34,17 @@ class LeaseHolder(Protocol):
 
     async def check_lease(self) -> None:
         """Return if the holder itself may write; else raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestHolder:
+    """The holder of resource leases for one API request; they are lost only by timeout."""
+
+    services: Services
+    holder: str = field(default_factory=lambda: f"order/{uuid4().hex}")
+
+    async def check_lease(self) -> None:
+        """Do nothing: a request has no lease that could be lost."""
 
 
 class LeasedResource:

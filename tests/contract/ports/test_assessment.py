@@ -112,7 +112,33 @@ async def test_organization_has_its_setting_and_the_names_of_principals(side: Si
     names = await organization.names(environment, [maker.upper(), OWN_TEAM, STRANGER])
 
     assert names == {maker: "Maker", OWN_TEAM: "Night shift"}
-    assert await organization.creates_flows_in_solutions(environment) is True
+
+
+async def test_solution_setting_is_written_and_read_back(side: Side) -> None:
+    """Each value is restored exactly; an unknown organization is not found."""
+    environment, organization = await side.environment(), side.ports.organization
+    before = await organization.read_solution_setting(environment)
+
+    seen = []
+    for value in (False, None, True):
+        await organization.write_solution_setting(environment, before.organization_id, is_on=value)
+        seen.append((await organization.read_solution_setting(environment)).is_on)
+    with pytest.raises(NotFound):
+        await organization.write_solution_setting(environment, STRANGER, is_on=True)
+
+    assert before.is_on is True
+    assert seen == [False, None, True]
+
+
+async def test_accepted_change_of_the_solution_setting_may_not_be_kept(side: Side) -> None:
+    """The platform may answer success and change nothing."""
+    side.hands.assumptions.organization_changes_that_do_not_stick = 1
+    environment, organization = await side.environment(), side.ports.organization
+    before = await organization.read_solution_setting(environment)
+
+    await organization.write_solution_setting(environment, before.organization_id, is_on=False)
+
+    assert await organization.read_solution_setting(environment) == before
 
 
 async def test_unknown_environment_is_not_found(side: Side) -> None:

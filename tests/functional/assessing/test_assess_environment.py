@@ -85,7 +85,7 @@ async def test_solution_setting_machine_group_and_skill_are_reported(tenant: Ass
     await tenant.assess()
 
     setting = tenant.finding(AssessmentTopic.SOLUTIONS, "auto_solution")
-    assert "enableflowsinsolutionbydefault" in setting.fix
+    assert "cmkflow environment solution-setting" in setting.fix
     (group,) = tenant.findings(AssessmentTopic.HOSTED_MACHINES)
     assert "Night shift" in group.message
     assert "Reprovision" in group.fix

@@ -1,0 +1,79 @@
+"""Show the app's change of an environment's setting for new flows, and the actions for it."""
+
+from collections.abc import Sequence
+
+from functions.dashboard.page_actions import PageAction, page_action
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.principal import Principal, Role
+from shared.domain.solution_setting import SolutionSettingChange, SolutionSettingState
+from shared.use_cases.show_environments import KnownEnvironment
+
+_PATH = "environments/{id}/solution-setting"
+_WORDS = {
+    SolutionSettingState.APPLYING: "not confirmed yet: turned on",
+    SolutionSettingState.APPLIED: "turned on",
+    SolutionSettingState.REVERTING: "not confirmed yet: reverted",
+    SolutionSettingState.REVERTED: "reverted",
+}
+
+
+def format_solution_setting(change: SolutionSettingChange | None) -> str:
+    """Return the app's last change; the page does not read the setting itself."""
+    if change is None:
+        return "not changed by the app"
+    return f"{_WORDS[change.state]} by {change.changed_by}, {change.changed_at:%Y-%m-%d %H:%M} UTC"
+
+
+def list_solution_setting_actions(
+    one: KnownEnvironment, principal: Principal
+) -> Sequence[PageAction]:
+    """Return the actions that turn the setting on and revert that."""
+    change = one.solution_setting
+    actions = []
+    if change is None or change.state is not SolutionSettingState.APPLIED:
+        actions.append(_turn_on(one, principal))
+    if change and change.state is not SolutionSettingState.REVERTED:
+        actions.append(_revert(one, principal))
+    return actions
+
+
+def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
+    name = one.environment_name or one.environment_id
+    policy = one.settings.approval_policy
+    unavailable_reason = _explain_read_only(one)
+    if policy is ApprovalPolicy.REQUIRED and not principal.may(Role.APPROVER):
+        unavailable_reason = f"Changes in {name} need an approver."
+    return page_action(
+        "solution-setting",
+        "Create new flows in a solution",
+        one.environment_id,
+        principal,
+        path=_PATH,
+        does=[
+            f"Power Automate creates every new flow of {name} in a solution.",
+            "Under your key, an app can use a flow only if the flow is in a solution.",
+            "Existing flows do not change.",
+        ],
+        unavailable_reason=unavailable_reason,
+    )
+
+
+def _revert(one: KnownEnvironment, principal: Principal) -> PageAction:
+    return page_action(
+        "solution-setting",
+        "Restore the former setting",
+        one.environment_id,
+        principal,
+        path=f"{_PATH}/revert",
+        does=[
+            "The setting gets the value that it had before the app changed it.",
+            "If somebody has turned it off since, nothing changes.",
+        ],
+        unavailable_reason=_explain_read_only(one),
+    )
+
+
+def _explain_read_only(one: KnownEnvironment) -> str:
+    name = one.environment_name or one.environment_id
+    is_read_only = one.settings.approval_policy is ApprovalPolicy.READ_ONLY
+    return f"{name} is read-only. Permit changes first." if is_read_only else ""

@@ -1,0 +1,222 @@
+"""The setting that creates new flows in a solution, turned on and reverted on request."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import ApprovalPolicy, Environment
+from shared.domain.solution_setting import SolutionSetting, SolutionSettingState
+from shared.errors import JobBlocked, MustWait, ServiceUnavailable
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.change_solution_setting import (
+    SolutionSettingView,
+    read_change,
+    revert_solution_setting,
+    show_solution_setting,
+    turn_on_solution_setting,
+)
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+type Order = Callable[[Services, str], Awaitable[SolutionSettingView]]
+
+
+async def turn_on(services: Services, environment_id: str) -> SolutionSettingView:
+    """Turn the setting on."""
+    return await turn_on_solution_setting(services, environment_id, by="ada")
+
+
+async def revert(services: Services, environment_id: str) -> SolutionSettingView:
+    """Restore the former value."""
+    return await revert_solution_setting(services, environment_id, by="bob")
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """An environment that creates new flows outside solutions, in which the app may write."""
+    scenario = Scenario()
+    scenario.build.environment.creates_flows_in_solutions = False
+    scenario.build.link()
+    await scenario.opt_in()
+    return scenario
+
+
+async def order(scenario: Scenario, request: Order) -> SolutionSettingView:
+    """Send a request for the scenario's environment."""
+    return await request(scenario.services, scenario.build.environment.id)
+
+
+async def repeat_until_blocked(scenario: Scenario, request: Order) -> JobBlocked:
+    """Repeat a request whose change Dataverse does not keep; return the error."""
+    for _ in range(20):
+        try:
+            await order(scenario, request)
+        except MustWait as not_yet:
+            scenario.world.clock.advance_to(not_yet.until)
+        except JobBlocked as blocked:
+            return blocked
+    raise AssertionError("nobody is notified")
+
+
+@pytest.mark.parametrize("former", [False, None])
+async def test_setting_is_turned_on_and_reverted_exactly(
+    scenario: Scenario, former: bool | None
+) -> None:
+    """The revert restores the former value, which may be unset."""
+    scenario.build.environment.creates_flows_in_solutions = former
+
+    on = await order(scenario, turn_on)
+    is_on = scenario.build.environment.creates_flows_in_solutions
+    off = await order(scenario, revert)
+
+    assert is_on is on.is_on is True
+    assert on.change is not None
+    assert (on.change.state, on.change.changed_by) == (SolutionSettingState.APPLIED, "ada")
+    assert on.change.former_value is former
+    assert scenario.build.environment.creates_flows_in_solutions is off.is_on is former
+    assert off.change is not None
+    assert (off.change.state, off.change.changed_by) == (SolutionSettingState.REVERTED, "bob")
+
+
+async def test_setting_that_is_on_is_not_written_or_reverted(scenario: Scenario) -> None:
+    """The app reverts only its own change."""
+    scenario.build.environment.creates_flows_in_solutions = True
+
+    shown = await order(scenario, turn_on)
+    with pytest.raises(JobBlocked) as rejected:
+        await order(scenario, revert)
+
+    assert (shown.is_on, shown.change) == (True, None)
+    assert rejected.value.code == Reason.SOLUTION_SETTING_UNCHANGED
+    assert scenario.build.environment.creates_flows_in_solutions is True
+
+
+async def test_later_change_by_a_person_is_kept(scenario: Scenario) -> None:
+    """A person has set a value after the app turned the setting on; the revert keeps it."""
+    scenario.build.environment.creates_flows_in_solutions = None
+    await order(scenario, turn_on)
+    scenario.build.environment.creates_flows_in_solutions = False
+
+    shown = await order(scenario, revert)
+
+    assert scenario.build.environment.creates_flows_in_solutions is False
+    assert shown.change is not None
+    assert shown.change.state is SolutionSettingState.REVERTED
+
+
+@pytest.mark.parametrize("request_", [turn_on, revert])
+async def test_kill_switch_stops_the_change(scenario: Scenario, request_: Order) -> None:
+    """Nothing is written or recorded while the kill switch is on."""
+    if request_ is revert:
+        await order(scenario, turn_on)
+    before = await order(scenario, show_solution_setting)
+    await set_kill_switch(scenario.services, is_on=True, by="eve", reason="audit")
+
+    with pytest.raises(MustWait) as stopped:
+        await order(scenario, request_)
+
+    assert stopped.value.code == Reason.KILL_SWITCH_ON
+    assert await order(scenario, show_solution_setting) == before
+
+
+async def test_read_only_environment_is_not_changed(scenario: Scenario) -> None:
+    """The default settings of an environment permit no write."""
+    scenario.mode = ApprovalPolicy.READ_ONLY
+    await scenario.opt_in()
+
+    with pytest.raises(JobBlocked) as rejected:
+        await order(scenario, turn_on)
+
+    assert rejected.value.code == Reason.ENVIRONMENT_READ_ONLY
+    assert scenario.build.environment.creates_flows_in_solutions is False
+
+
+@pytest.mark.parametrize(
+    ("request_", "left"),
+    [(turn_on, SolutionSettingState.REVERTED), (revert, SolutionSettingState.APPLIED)],
+)
+async def test_change_that_is_not_kept_is_reported(
+    scenario: Scenario, request_: Order, left: SolutionSettingState
+) -> None:
+    """After the deadline the app says what to do, and the next request starts again."""
+    if request_ is revert:
+        await order(scenario, turn_on)
+    scenario.world.assumptions.organization_changes_that_do_not_stick = 9999
+
+    blocked = await repeat_until_blocked(scenario, request_)
+
+    change = await read_change(scenario.services, scenario.build.environment.id)
+    assert blocked.code == Reason.SOLUTION_SETTING_NOT_KEPT
+    assert "admin center" in blocked.fix
+    assert change is not None
+    assert (change.state, change.unseen_since) == (left, None)
+    scenario.world.assumptions.organization_changes_that_do_not_stick = 0
+    shown = await order(scenario, request_)
+    assert shown.is_on is (request_ is turn_on)
+
+
+async def interrupt(scenario: Scenario, request: Order, *, is_done: bool) -> None:
+    """Send a request whose write has no answer."""
+    inner = scenario.services.organization
+
+    class Interrupted:
+        async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
+            return await inner.read_solution_setting(environment)
+
+        async def write_solution_setting(self, *place: object, is_on: bool | None) -> None:
+            if is_done:
+                await inner.write_solution_setting(*place, is_on=is_on)  # type: ignore[arg-type]
+            raise ServiceUnavailable("no answer")
+
+    services = replace(scenario.services, organization=Interrupted())  # type: ignore[arg-type]
+    with pytest.raises(ServiceUnavailable):
+        await request(services, scenario.build.environment.id)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_daily_check_completes_or_reports_an_interrupted_change(
+    scenario: Scenario, is_done: bool
+) -> None:
+    """After an hour, a visible change is complete, and a person is asked about the other."""
+    await interrupt(scenario, turn_on, is_done=is_done)
+
+    await scenario.driver.call(lambda s: run_daily_check(s, "soon"))
+    soon = {one.reason_code for one in scenario.fakes.notices.told}
+    scenario.world.clock.advance(timedelta(hours=2))
+    await scenario.driver.call(lambda s: run_daily_check(s, "later"))
+
+    change = await read_change(scenario.services, scenario.build.environment.id)
+    later = {one.reason_code for one in scenario.fakes.notices.told}
+    assert change is not None
+    assert change.is_under_way is not is_done
+    assert Reason.SOLUTION_SETTING_UNFINISHED not in soon
+    assert (Reason.SOLUTION_SETTING_UNFINISHED in later) is not is_done
+    assert (await order(scenario, turn_on)).is_on
+
+
+async def test_interrupted_change_is_reverted_although_reads_show_the_former_value(
+    scenario: Scenario,
+) -> None:
+    """The interrupted write may take effect later, so the former value is written again."""
+    await interrupt(scenario, turn_on, is_done=False)
+    written = []
+    inner = scenario.services.organization
+
+    class Counted:
+        async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
+            return await inner.read_solution_setting(environment)
+
+        async def write_solution_setting(self, *place: object, is_on: bool | None) -> None:
+            written.append(is_on)
+            await inner.write_solution_setting(*place, is_on=is_on)  # type: ignore[arg-type]
+
+    services = replace(scenario.services, organization=Counted())  # type: ignore[arg-type]
+    shown = await revert(services, scenario.build.environment.id)
+
+    assert written == [False]
+    assert shown.change is not None
+    assert shown.change.state is SolutionSettingState.REVERTED
