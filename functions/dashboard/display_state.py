@@ -51,7 +51,7 @@ def style_for_state(state: str) -> str:
         return "wait"
     if facts.is_success:
         return "done"
-    return "over" if facts.next_actor is NextActor.NONE else "work"
+    return "over" if facts.is_over else "work"
 
 
 def display_state_for(flow: FlowView) -> FlowDisplayState:

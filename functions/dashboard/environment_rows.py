@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.dashboard.natural_order import compute_natural_key
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.plans.display_text import count_undecided, left_words
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
@@ -85,8 +86,8 @@ def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, st
     if one.both_off_count:
         return "person", "", "Original and copy both off"
     blocked, failed = (left.get(why, 0) for why in (_REASON.BLOCKED, _REASON.FAILED))
-    if blocked or failed or one.state in ("blocked", "failed"):
-        is_failed = one.state == "failed" or (failed and not blocked)
+    if blocked or failed or ENVIRONMENT_STATES[one.state].needs_action:
+        is_failed = one.state is EnvironmentJobState.FAILED or (failed and not blocked)
         age = situation.now - one.blocked_since if one.blocked_since else None
         return "person", "", ("Failed" if is_failed else "Blocked") + _format_duration(age)
     if left.get(_REASON.AWAITING_APPROVAL):
@@ -96,7 +97,7 @@ def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, st
             return "wait", "pause", "Paused"
         return "work", "", "Assessing" if one.is_assessment else _format_progress(one)
     left_count = count_undecided(left)
-    if one.state == "cancelled":
+    if one.state is EnvironmentJobState.CANCELLED:
         return ("wait" if left_count else "over"), "idle", "Cancelled"
     if one.is_assessment:
         return "over", "", "Assessed"
@@ -112,9 +113,9 @@ def _format_duration(age: timedelta | None) -> str:
 
 
 def _format_progress(one: EnvironmentStatus) -> str:
-    if one.state == "waiting_for_platform_migration":
+    if one.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION:
         return "Waiting for platform migration"
-    return "Planning" if one.state in ("discovering", "planned") else "In progress"
+    return "Planning" if one.is_being_read else "In progress"
 
 
 def count_parts[Why: str](

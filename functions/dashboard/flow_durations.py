@@ -8,7 +8,6 @@ from itertools import pairwise
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
-from shared.domain.jobs.state_machine import NextActor
 
 #: The work that a job does after it has entered a state.
 _TITLES: Mapping[str, str] = {
@@ -60,7 +59,7 @@ def step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     history = job.history
     if not history:
         return []
-    is_over = FLOW_STATES[job.state].next_actor is NextActor.NONE
+    is_over = FLOW_STATES[job.state].is_over
     last = history[-1].changed_at if is_over else max(now, history[-1].changed_at)
     whole = (last - history[0].changed_at).total_seconds() or 1.0
     found: dict[str, StepDuration] = {}

@@ -8,7 +8,6 @@ from functions.dashboard.flow_parts import PARTS
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
-from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.display_text import count_undecided, describe_start
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.plan_item import PlannedAction
@@ -100,7 +99,7 @@ def _format_state(one: RemediationView) -> tuple[str, str, str]:
     words = str(state).replace("_", " ").capitalize()
     if state is RemediationState.AWAITING_APPROVAL:
         return "wait", "plan", words
-    if REMEDIATION_STATES[state].next_actor is not NextActor.NONE:
+    if not REMEDIATION_STATES[state].is_over:
         return "work", "", words
     if state is RemediationState.COMPLETED and one.remediation.mode.writes:
         left = count_undecided(progress.not_migrated)

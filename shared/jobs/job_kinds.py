@@ -30,12 +30,12 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 def _is_flow_watched(job: FlowJob) -> bool:
     is_waiting = job.reason_code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW)
-    return is_waiting or (FLOW.is_ended(job) and job.has_loans_to_check)
+    return is_waiting or (FLOW.is_ended(job) and job.has_grants_to_check)
 
 
 def _is_environment_watched(job: EnvironmentJob) -> bool:
     is_dispatched = job.state is EnvironmentJobState.RUNNING_FLOW_JOBS
-    return is_dispatched or (job.has_stopped_planning and job.has_loans_to_check)
+    return is_dispatched or (job.has_stopped_planning and job.has_grants_to_check)
 
 
 FLOW: JobKind[FlowJob] = JobKind(

@@ -68,7 +68,7 @@ async def _revoke_grants_of_flow_jobs(
     for kept in flows:
         job = kept.item
         if (
-            not job.has_loans_to_check
+            not job.has_grants_to_check
             or is_busy(services, job)
             or job.has_write_in_flight(services.now)
         ):
@@ -98,7 +98,7 @@ async def _revoke_grants_of_environment_jobs(
     for kept in plans:
         job = kept.item
         rests = job.has_stopped_planning and not job.is_leased(services.now)
-        if not job.has_loans_to_check or not rests or job.has_write_in_flight(services.now):
+        if not job.has_grants_to_check or not rests or job.has_write_in_flight(services.now):
             continue
         async with (
             one_row(services, table.name_of(job)),
@@ -122,8 +122,8 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
             for name in job.returned
             if await is_still_co_owner(services, job.environment_id, name)
         ]
-    loans = (*job.active_grants, *job.past_grants) if job.has_grants else ()
-    flows = dict.fromkeys((*loans, *kept))
+    grants = (*job.active_grants, *job.past_grants) if job.has_grants else ()
+    flows = dict.fromkeys((*grants, *kept))
     for flow_name in flows:
         await revoke_grant_of_plan(held, flow_name)
     if kept:

@@ -7,7 +7,6 @@ from shared.alerts import readable
 from shared.domain.callers.agents import confirmation_name_for_copy
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
-from shared.domain.jobs.state_machine import NextActor
 from shared.domain.network.issue_lookup import describe_unknown_issue
 from shared.domain.plans.current_plan import newest_plans
 from shared.errors import IssueNotFound
@@ -67,7 +66,7 @@ async def _read_recorded_names(services: Services, environment_id: str) -> Async
     for job in jobs:
         for finding in job.firewall_issues:
             yield finding.name
-        if job.id not in current and job.state_properties.next_actor is NextActor.NONE:
+        if job.id not in current and job.state_properties.is_over:
             continue
         async for item in readable(services, services.tables.plan_items.scan(job.id)):
             if TriggerCategory(item.item.category).is_run_by_agents:

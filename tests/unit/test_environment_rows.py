@@ -10,6 +10,7 @@ from functions.dashboard.environment_rows import (
     environment_row,
     sort_rows,
 )
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode
@@ -27,7 +28,7 @@ def build_status(
         "environment_id": "e",
         "environment_name": "Operations",
         "remediation_id": "r",
-        "state": state,
+        "state": EnvironmentJobState(state),
         "mode": RemediationMode.APPLY,
         "is_assessment": False,
         "state_changed_at": None,

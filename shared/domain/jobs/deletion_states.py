@@ -28,7 +28,7 @@ class DeletionStateProperties(TransitionProperties[DeletionState]):
     @property
     def can_be_cancelled(self) -> bool:
         """Return whether a cancellation keeps the original."""
-        return self.next_actor is not NextActor.NONE and not self.may_be_deleted
+        return not self.is_over and not self.may_be_deleted
 
 
 def _states(*states: DeletionState) -> frozenset[DeletionState]:

@@ -187,7 +187,7 @@ class FlowJob(DurableJob[FlowJobState]):
         return bool(self.active_grants or (self.past_grants and self.in_flight_until))
 
     @property
-    def has_loans_to_check(self) -> bool:
+    def has_grants_to_check(self) -> bool:
         """Return whether it has active grants, or revoked ones whose removal was
         not read back yet.
         """

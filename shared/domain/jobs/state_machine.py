@@ -31,7 +31,7 @@ class StateProperties:
     @property
     def is_inactive(self) -> bool:
         """Return whether it does not continue without a person."""
-        return self.needs_action or self.next_actor is NextActor.NONE
+        return self.needs_action or self.is_over
 
     @property
     def is_active(self) -> bool:
@@ -39,9 +39,14 @@ class StateProperties:
         return not (self.is_inactive or self.is_success)
 
     @property
+    def is_over(self) -> bool:
+        """Return whether nobody has to do anything more."""
+        return self.next_actor is NextActor.NONE
+
+    @property
     def is_withdrawn(self) -> bool:
         """Return whether it ended without reaching its goal: cancelled, or rolled back."""
-        return self.next_actor is NextActor.NONE and not self.is_success
+        return self.is_over and not self.is_success
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,8 +37,7 @@ def has_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
     `is_owed`: a channel has not accepted the message and may still accept it. However long flows
     are blocked, it is sent in the end.
     """
-    is_over = job.state in {EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED}
-    if not (is_over and job.mode.writes and job.history and _had_work(job)):
+    if not (job.state_properties.is_over and job.mode.writes and job.history and _had_work(job)):
         return False
     return is_owed or now - job.history[-1].changed_at < ENDED_LATELY
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.reason import Reason
 
@@ -31,7 +30,7 @@ def select_open_issues(
 
 def _is_unverified(job: FlowJob) -> bool:
     """Return whether the copy of an open job has still to be verified."""
-    step, is_open = FLOW_STATES[job.step], job.state_properties.next_actor is not NextActor.NONE
+    step, is_open = FLOW_STATES[job.step], not job.state_properties.is_over
     return is_open and job.migration_method.has_copy and step.is_proceeding and not step.is_verified
 
 

@@ -6,23 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
+from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.not_migrated import ClosedCounts, count_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.reason import Reason
-
-_BEING_READ = frozenset(
-    {
-        EnvironmentJobState.ASSESSING,
-        EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION,
-        EnvironmentJobState.DISCOVERING,
-        EnvironmentJobState.PLANNED,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +37,7 @@ class EnvironmentStatus:
     environment_id: str
     environment_name: str
     remediation_id: str
-    state: str
+    state: EnvironmentJobState
     mode: RemediationMode
     #: Whether its job only assesses the environment.
     is_assessment: bool
@@ -66,12 +58,12 @@ class EnvironmentStatus:
     @property
     def is_over(self) -> bool:
         """Return whether its job has nothing more to do."""
-        return self.state in (EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED)
+        return ENVIRONMENT_STATES[self.state].is_over
 
     @property
     def is_being_read(self) -> bool:
         """Return whether the app assesses the environment, or makes its plan."""
-        return self.state in _BEING_READ
+        return ENVIRONMENT_STATES[self.state].remediation_state is RemediationState.PLANNING
 
     @property
     def flow_count(self) -> int:

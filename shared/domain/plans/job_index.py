@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.current_plan import newest_plans
 from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.notification import ENDED_LATELY
@@ -83,9 +82,9 @@ def needs_person(job: FlowJob) -> bool:
 
 def is_closed(job: FlowJob) -> bool:
     """Return whether a flow job stays as it is unless a person acts."""
-    is_over = FLOW_STATES[job.state].next_actor is NextActor.NONE and job.requested_command is None
+    is_over = FLOW_STATES[job.state].is_over and job.requested_command is None
     return (
-        is_over and job.next_check_at is None and not (job.has_loans_to_check or needs_person(job))
+        is_over and job.next_check_at is None and not (job.has_grants_to_check or needs_person(job))
     )
 
 
@@ -149,7 +148,7 @@ def newest_first(
 
 
 def _is_history(job: EnvironmentJob, now: datetime) -> bool:
-    is_over = job.state_properties.next_actor is NextActor.NONE and not job.has_loans_to_check
+    is_over = job.state_properties.is_over and not job.has_grants_to_check
     return is_over and bool(job.history) and now - job.history[-1].changed_at > ENDED_LATELY
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
-from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
@@ -54,7 +53,7 @@ def count_not_migrated(
 
 def _count_without_job(job: EnvironmentJob) -> int:
     """Return how many flows of a plan are to get a job and have none yet."""
-    if job.state_properties.next_actor is NextActor.NONE or not job.mode.writes:
+    if job.state_properties.is_over or not job.mode.writes:
         return 0
     if job.has_started_flow_jobs:
         return job.awaiting_approval_count

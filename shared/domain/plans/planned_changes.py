@@ -89,7 +89,7 @@ def _evidence(job: FlowJob) -> set[ChangeEvidence]:
     found = {
         ChangeEvidence.COPIED: job.step in _HAS_COPY,
         ChangeEvidence.GRANTED: bool(job.past_grants),
-        ChangeEvidence.REVOKED: bool(job.past_grants) and not job.has_loans_to_check,
+        ChangeEvidence.REVOKED: bool(job.past_grants) and not job.has_grants_to_check,
         ChangeEvidence.COPY_ON: _has_confirmed(job.copy_write, FlowState.ON),
         ChangeEvidence.ORIGINAL_OFF: _has_confirmed(job.original_write, FlowState.OFF),
         ChangeEvidence.COMPLETED: job.has_succeeded,

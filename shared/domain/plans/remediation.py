@@ -195,7 +195,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     @property
     def ended_at(self) -> datetime | None:
         """Return when it ended; None: it has not, or a person may continue it."""
-        is_over = self.state_properties.next_actor is NextActor.NONE
+        is_over = self.state_properties.is_over
         return self.history[-1].changed_at if is_over and self.history else None
 
     @property
@@ -209,7 +209,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
         return bool(self.active_grants or (self.past_grants and self.in_flight_until))
 
     @property
-    def has_loans_to_check(self) -> bool:
+    def has_grants_to_check(self) -> bool:
         """Return whether it has active grants, or revoked ones whose removal was
         not read back yet.
         """
@@ -235,7 +235,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
         """Return whether flow jobs may still be created from its plan."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return not self.has_started_flow_jobs or self.awaits_approval
-        return self.state_properties.next_actor is not NextActor.NONE
+        return not self.state_properties.is_over
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

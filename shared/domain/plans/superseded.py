@@ -28,7 +28,7 @@ def find_superseded(
         and job.id not in current
         and job.id not in with_flow_jobs
         and not _was_used(job)
-        and not job.has_loans_to_check
+        and not job.has_grants_to_check
         and (last := newest.get(job.environment_id))
         and last > ended
     ]

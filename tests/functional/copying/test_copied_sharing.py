@@ -66,10 +66,10 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
 
 @pytest.mark.parametrize(("is_shared", "most"), [(False, 15), (True, 27)])
 async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) -> None:
-    """Plan, copy and retirement look twice each, the last at the owner too; people take 11 more.
+    """The plan, the copy and the retirement read the sharing twice each; a team adds 12 requests.
 
-    Two loans take eight: the operator's row, a look at the original, both given, taken back and
-    seen to be gone; of a copy that is shared a look too.
+    Two temporary grants take eight requests: two reads before, two grants, two revocations, and two
+    reads that show that they are gone.
     """
     if is_shared:
         scenario, _ = scenario_of_a_team()

@@ -65,14 +65,14 @@ def watched(scenario: Scenario) -> Watched:
     return watching
 
 
-LOAN = ["grant", "trigger_url", "revoke"]
+GRANT = ["grant", "trigger_url", "revoke"]
 
 
 @pytest.mark.parametrize(
     ("is_heard", "calls"),
     [
         (True, ["trigger_url", "trigger_url"]),
-        (False, ["trigger_url", *LOAN, "read_permissions", *LOAN]),
+        (False, ["trigger_url", *GRANT, "read_permissions", *GRANT]),
     ],
 )
 async def test_one_delivery_brings_a_copy_to_its_quiet_days(

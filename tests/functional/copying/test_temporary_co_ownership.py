@@ -129,25 +129,25 @@ async def test_grant_with_a_delayed_effect_is_revoked() -> None:
     assert original.co_owners == {}
 
 
-class PauseAtLoan(Pause):
+class PauseAtGrant(Pause):
     """Freezes the process before it grants co-ownership in the flow service."""
 
-    loan = "FakeFlowAccess.grant"
+    step = "FakeFlowAccess.grant"
 
     def enter(self, name: str) -> int:
         """Count the request."""
-        if name == self.loan and self.at is None:
+        if name == self.step and self.at is None:
             self.at = self.calls + 1
         return Pause.enter(self, name)
 
 
-class PauseAtShare(PauseAtLoan):
+class PauseAtShare(PauseAtGrant):
     """Freezes the process before it grants co-ownership by a share in Dataverse."""
 
-    loan = "FakeFlowSharing.grant"
+    step = "FakeFlowSharing.grant"
 
 
-async def frozen_at_a_loan(scenario: Scenario, *, is_heard: bool) -> tuple[Pause, FlowJob]:
+async def freeze_at_a_grant(scenario: Scenario, *, is_heard: bool) -> tuple[Pause, FlowJob]:
     """Freeze the invocation that verifies the copy of Orders for nine minutes, before its grant."""
     scenario.world.assumptions.shares_let_people_ask = is_heard
     scenario.build.link()
@@ -155,7 +155,7 @@ async def frozen_at_a_loan(scenario: Scenario, *, is_heard: bool) -> tuple[Pause
     await scenario.order()
     await scenario.approve(run=timedelta(0))
     job = await scenario.until("Orders", FlowJobState.COPIED)
-    at = PauseAtShare if is_heard else PauseAtLoan
+    at = PauseAtShare if is_heard else PauseAtGrant
     pause = at(sleeps=timedelta(minutes=9), clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
     await scenario.run(scenario.settings.read_lag)
@@ -170,7 +170,7 @@ async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool)
     soon = {"read_back_timeout": timedelta(minutes=1)}
     scenario.settings = scenario.settings.model_copy(update=soon)
     scenario.build.http_flow("Orders")
-    pause, job = await frozen_at_a_loan(scenario, is_heard=is_heard)
+    pause, job = await freeze_at_a_grant(scenario, is_heard=is_heard)
 
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
     edit(copy)
@@ -195,7 +195,7 @@ async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) ->
     """The app revokes a late grant within an hour, long before the job's next step."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
-    _, job = await frozen_at_a_loan(scenario, is_heard=is_heard)
+    _, job = await freeze_at_a_grant(scenario, is_heard=is_heard)
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
 
     await scenario.run(timedelta(minutes=8))
