@@ -3,10 +3,11 @@
 
 PYTHON ?= python3.13
 BIN := .venv/bin
-#: requirements-demo.txt, -test.txt and -dev.txt stand on one another.
+#: requirements-demo.txt, -test.txt and -dev.txt stand on one another. pip checks the hash of each file.
 DEMO := .venv/.demo
 TEST := .venv/.test
 DEV := .venv/.dev
+INSTALL := install --quiet --disable-pip-version-check --require-hashes
 
 #: Folder of exported flows for the demo, and `all` to have the platform hold every one of them back.
 FLOWS ?=
@@ -53,12 +54,12 @@ third-party-clients: $(TEST) $(THIRD_PARTY_CLIENTS)/.installed $(AZURE_CLI)/.ins
 
 $(THIRD_PARTY_CLIENTS)/.installed: requirements-third-party-clients.txt Makefile $(THIRD_PARTY_CLIENTS)/.cli
 	$(PYTHON) -m venv $(THIRD_PARTY_CLIENTS)
-	$(THIRD_PARTY_CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(THIRD_PARTY_CLIENTS)/bin/pip $(INSTALL) -r $<
 	touch $@
 
 $(AZURE_CLI)/.installed: requirements-azure-cli.txt
 	$(PYTHON) -m venv $(AZURE_CLI)
-	$(AZURE_CLI)/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(AZURE_CLI)/bin/pip $(INSTALL) -r $<
 	touch $@
 
 $(THIRD_PARTY_CLIENTS)/.cli: Makefile
@@ -108,19 +109,28 @@ installed: $(THIRD_PARTY_CLIENTS)/.installed $(AZURE_CLI)/.installed $(AXE)
 # Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
 wheels: $(BIN)/pip
 	for machine in x86_64 aarch64; do \
-	  $(BIN)/pip install --dry-run --quiet --only-binary :all: --python-version 3.13 \
+	  $(BIN)/pip $(INSTALL) --dry-run --only-binary :all: --python-version 3.13 \
 	    --platform manylinux_2_28_$$machine --platform manylinux_2_17_$$machine \
 	    --platform manylinux2014_$$machine --target var/wheels \
-	    -r requirements-dev.txt -c constraints.txt || exit 1; \
+	    -r requirements-dev.txt || exit 1; \
 	done
 
 $(DEMO): requirements.txt
 $(TEST): $(DEMO)
 $(DEV): $(TEST)
 $(BROWSER): $(TEST)
-.venv/.%: requirements-%.txt constraints.txt pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -r $< -c constraints.txt
+.venv/.%: requirements-%.txt pyproject.toml | $(BIN)/pip
+	$(BIN)/pip $(INSTALL) -r $<
+	# A checkout has no hash. hatchling, which builds it, comes from the line above.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	touch $@
+
+#: Writes the versions and hashes of all that the requirements files install. UPGRADE=1 takes newer
+#: versions of what the direct packages bring.
+UPGRADE ?=
+.PHONY: pins
+pins: $(TEST)
+	$(BIN)/python -m tests.pins $(if $(UPGRADE),--upgrade)
 
 # The first thing that runs: it says the one line that brings what is missing.
 $(BIN)/pip:

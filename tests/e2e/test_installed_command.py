@@ -16,6 +16,7 @@ from shared.bootstrap import provide
 from tests.command_tree import command_tree
 from tests.functional.cli.cli_app import KEY, deliver_messages, serve_app
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.pins import write_constraints
 
 ROOT = Path(__file__).parents[2]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -120,7 +121,8 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
     other.parent.mkdir()
     other.write_text(OTHER_SHARED)
     pip = [*PIP, "--python", str(venv / "bin" / "python"), "install", "--no-compile"]
-    subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True)
+    constraints = write_constraints(tmp_path / "constraints.txt")
+    subprocess.run([*pip, "-c", str(constraints), str(wheel)], check=True)
     assert [path.name for path in other.parent.iterdir()] == [other.name]
     assert other.read_text() == OTHER_SHARED
     return Installed(venv=venv, home=home)

@@ -23,6 +23,7 @@ from shared.settings import Settings
 from shared.tables import Tables
 from shared.use_cases.show_settings import read_meanings
 from tests import documented_commands, runbook_tables, settings_tables
+from tests.pins import read_requirements
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -245,8 +246,7 @@ def test_code_names_are_found_in_a_document() -> None:
 
 def read_required_packages(requirements: str) -> set[str]:
     """Return the packages that a requirements file names itself."""
-    lines = (ROOT / requirements).read_text().splitlines()
-    return {line.partition("==")[0] for line in lines if re.match(r"[A-Za-z]", line)}
+    return {pin.name for pin in read_requirements(ROOT / requirements).direct}
 
 
 def test_documented_dependencies_equal_the_required_packages() -> None:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_make_without_python_prints_the_install_command(tmp_path: Path) -> None:
     """Without Python, no other command runs. The packages are those that README names."""
-    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+    for name in ("Makefile", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     for path in ROOT.glob("requirements*.txt"):
         (tmp_path / path.name).symlink_to(path)

@@ -1,4 +1,4 @@
-"""`make demo` and `make test` install all that they import, in an environment with nothing else."""
+"""Requirements files install all that is imported, and nothing without a version and a hash."""
 
 import ast
 import re
@@ -10,29 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.pins import format_requirements, list_files, normalize_name, read_requirements
+
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 #: They run in an environment of their own, where nothing of ours is; or are skipped without theirs.
 APART = {ROOT / "tests/third_party_clients/clients", ROOT / "tests/browser"}
 OURS = {"shared", "functions", "cmkflow", "local_cloud", "tests", "function_app"}
 
 
-def normalize_name(name: str) -> str:
-    """Return a distribution's name as registries compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def list_installed_packages(file: str) -> set[str]:
-    """Return the distributions that a requirements file brings, with all that they bring."""
+    """Return the distributions that a requirements file's direct packages bring, and themselves."""
     found: set[str] = set()
-    waiting = []
-    for line in (ROOT / file).read_text().splitlines():
-        if nested := re.match(r"-r (\S+)", line):
-            found |= list_installed_packages(nested[1])
-        elif line.startswith("-e "):
-            waiting += PROJECT["dependencies"]
-        elif pinned := re.match(r"[\w.-]+(?===)", line):
-            waiting.append(pinned[0])
+    layers = read_requirements(ROOT / file).layers
+    waiting = [pin.name for layer in layers for pin in layer.direct]
     while waiting:
         name = normalize_name(re.split(r"[^\w.-]", waiting.pop())[0])
         if name not in found:
@@ -86,3 +76,43 @@ def test_every_imported_package_is_in_the_requirements(
     }
 
     assert missing == set()
+
+
+@pytest.mark.parametrize("path", list_files(), ids=lambda path: path.name)
+def test_every_pin_has_a_hash(path: Path) -> None:
+    """pip rejects a file in which one hash is missing, and a wheel with another hash."""
+    pins = read_requirements(path).pins.values()
+
+    assert pins
+    assert [str(pin) for pin in pins if not pin.hashes] == []
+
+
+@pytest.mark.parametrize("file", ["requirements-demo.txt", "requirements-dev.txt"])
+def test_pins_are_complete_and_are_the_versions_of_these_tests(file: str) -> None:
+    """pip rejects a package that another one brings and that no line names."""
+    pins = read_requirements(ROOT / file).pins
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = {normalize_name(re.split("[<>=]", one)[0]) for one in project["dependencies"]}
+
+    assert (list_installed_packages(file) | own) - set(pins) == set()
+    assert {key: pin.version for key, pin in pins.items()} == {
+        key: metadata.version(key) for key in pins
+    }
+
+
+def test_a_line_without_a_version_is_rejected(tmp_path: Path) -> None:
+    """Otherwise the pins of the file would be written without that package."""
+    path = tmp_path / "requirements.txt"
+    path.write_text("# Two.\naiohttp==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\nrequests>=2\n")
+
+    with pytest.raises(ValueError, match="a line that is no pin: requests>=2"):
+        read_requirements(path)
+
+
+def test_pins_of_a_file_are_written_as_they_are_read() -> None:
+    """A package of an included file is not repeated."""
+    for path in list_files():
+        here = read_requirements(path)
+        below = here.nested.pins if here.nested else {}
+
+        assert format_requirements(here, here.pins, below) == path.read_text()

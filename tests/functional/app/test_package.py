@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from pathspec import GitIgnoreSpec
 
+from tests.pins import write_constraints
+
 ROOT = Path(__file__).parents[3]
 PREPARE = ROOT / "infra/prepare_package.py"
 WHEELS = Path(".python_packages/lib/site-packages")
@@ -70,7 +72,7 @@ def test_package_contains_only_needed_files() -> None:
         Path(name).parts[0] for name in read_ignore_rules().match_files(list_files(), negate=True)
     }
 
-    assert top == NEEDED | {"constraints.txt", ".funcignore"}
+    assert top == NEEDED | {".funcignore"}
 
 
 def test_ignore_rules_do_not_match_files_of_wheels() -> None:
@@ -177,7 +179,7 @@ async def test_worker_indexes_the_same_functions_in_the_package(tmp_path: Path) 
     package, worker = tmp_path / "package", tmp_path / "worker"
     copy_app(package)
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    constraints = ROOT / "constraints.txt"
+    constraints = write_constraints(tmp_path / "constraints.txt")
     await asyncio.gather(
         run_program(sys.executable, PREPARE, package),
         run_program(*pip, "--target", worker, "--constraint", constraints, *WORKER),
