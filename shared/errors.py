@@ -17,6 +17,7 @@ CmkflowError
 │   └── PlatformError        the platform rejected the request, with its code
 ├── NotFound             the item does not exist on the platform or in the store
 │   ├── ProviderNotRegistered  its resource provider is not registered
+│   ├── TableNotFound        the environment has no such Dataverse table
 │   ├── FlowNotFound         a request names a flow that does not exist
 │   ├── IssueNotFound        a request names a firewall issue that does not exist
 │   └── DeclaredCallerNotFound  a request names a caller that is not declared
@@ -173,6 +174,10 @@ class NotFound(CmkflowError):
 
 class ProviderNotRegistered(NotFound):
     """The subscription has no such resources: its provider is not registered there."""
+
+
+class TableNotFound(NotFound):
+    """The environment has no such Dataverse table."""
 
 
 class FlowNotFound(NotFound):

@@ -94,6 +94,7 @@ class MicrosoftServices:
         from shared.adapters.dataverse.principals import DataversePrincipalDirectory
         from shared.adapters.dataverse.sharing import DataverseSharing
         from shared.adapters.dataverse.solutions import DataverseSolutions
+        from shared.adapters.dataverse.text_rows import DataverseTextRows
         from shared.adapters.dataverse.workflows import DataverseWorkflows
         from shared.adapters.flow_service.flows import (
             FlowServiceNonSolutionFlows,
@@ -122,6 +123,7 @@ class MicrosoftServices:
             principals=DataversePrincipalDirectory(dataverse),
             solutions=DataverseSolutions(dataverse),
             environment_variables=DataverseEnvironmentVariables(dataverse),
+            text_rows=DataverseTextRows(dataverse),
             app_configuration=app_configuration.StoredAppConfiguration(
                 http,
                 HttpService(

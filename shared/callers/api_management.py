@@ -18,14 +18,13 @@ from shared.callers.api_management_places import (
 )
 from shared.callers.api_management_policies import Policies
 from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import UnreadableCallers, callers_in, compute_max_url_length
 from shared.callers.secret_rights import SecretRights, read_system_identity
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
-from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import Keys, ResourceSecrets, ResourceWriter, TaggedResourceReader
 
@@ -199,7 +198,6 @@ class ApiManagementCallers:
 
 
 def _build_caller(place: Place, manual_reason: str) -> Caller:
-    longest = max((len(one.url_text) for one in find_trigger_urls(place.text)), default=0)
     return Caller(
         kind=ApiManagementCallers.kind,
         address=place.resource_id,
@@ -207,6 +205,8 @@ def _build_caller(place: Place, manual_reason: str) -> Caller:
         resource_id=f"{ApiManagementCallers.kind}/{place.resource_id}".lower(),
         manual_reason=manual_reason,
         max_url_length=(
-            None if place.longest_text is None else place.longest_text - len(place.text) + longest
+            None
+            if place.longest_text is None
+            else compute_max_url_length(place.text, place.longest_text)
         ),
     )

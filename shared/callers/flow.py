@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.callers.search import UnreadableCallers, environment_id
-from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent, flow_caller
+from shared.domain.callers.caller import FILLED_IN, MANAGED, Caller, CallerContent, flow_caller
 from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, find_references
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -15,11 +15,6 @@ from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.permissions import IN_DATAVERSE
 from shared.errors import PlatformError
 from shared.ports import Environments, Workflows
-
-MANAGED = (
-    "It is part of a managed solution. Change it in the environment where the solution is "
-    "developed, and import the solution again."
-)
 
 
 class FlowCallers:

@@ -14,9 +14,14 @@ from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
-from shared.domain.trigger_urls.trigger_url import find_trigger_urls
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls, replace_trigger_urls
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
+
+_ANY_URL = (
+    f"https://a.example/workflows/{'0' * 32}/triggers/manual/paths/invoke"
+    "?api-version=1&sp=a&sv=1.0&sig=a"
+)
 
 
 async def read_remaining_ahead[T, R](
@@ -70,6 +75,18 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
                 manual_reason=reason,
                 is_only_url=is_only_url,
             )
+
+
+def compute_max_url_length(text: str, longest_text: int) -> int:
+    """Return the characters of the longest trigger URL that a place can hold for each of its own.
+
+    `longest_text` is the number of characters that the place can hold. Paths and parameters that
+    the caller adds to a URL stay.
+    """
+    ids = [one.url.trigger_url_id for one in find_trigger_urls(text)]
+    replaced = replace_trigger_urls(text, dict.fromkeys(ids, _ANY_URL))
+    others = len(replaced) - len(ids) * len(_ANY_URL)
+    return (longest_text - others) // max(len(ids), 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ from shared.ports.store import (
     StoreRow,
     UpsertRow,
 )
+from shared.ports.text_rows import TextColumn, TextRow, TextRows
 from shared.ports.time_stamps import TimeStamps
 
 __all__ = [
@@ -137,6 +138,9 @@ __all__ = [
     "StoreRow",
     "TaggedResource",
     "TaggedResourceReader",
+    "TextColumn",
+    "TextRow",
+    "TextRows",
     "TimeStamps",
     "UnusableChannel",
     "UpsertRow",

@@ -30,6 +30,7 @@ from shared.ports.power_platform import (
     Workflows,
 )
 from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
+from shared.ports.text_rows import TextRows
 from shared.ports.time_stamps import TimeStamps
 
 
@@ -76,6 +77,7 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     """
 
     environment_variables: EnvironmentVariables
+    text_rows: TextRows
     app_settings: AppSettings
     connection_strings: AppSettings
     app_configuration: AppConfiguration

@@ -17,6 +17,7 @@ import pytest
 
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, ServiceResponse
+from shared.callers.dataverse_webhook import DataverseWebhookCallers
 from shared.domain.environment import Environment
 from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
 from shared.ports import ResultPage
@@ -37,6 +38,7 @@ CLIENTS = {
     "flow_service/service.py",
     "azure/key_vault.py",
 }
+[WEBHOOKS] = DataverseWebhookCallers.columns
 SITES = "Microsoft.Web/sites"
 SITES_VERSION = "2024-04-01"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -109,6 +111,9 @@ LISTS: dict[str, list[Read]] = {
     "dataverse/solutions.py": [
         build_environment_read(lambda app, env: app.solutions.read_solution_ids(env, [HTTP_FLOW])),
         build_environment_read(lambda app, env: app.solutions.get(env, [HTTP_FLOW])),
+    ],
+    "dataverse/text_rows.py": [
+        build_environment_read(lambda app, env: app.text_rows.list(env, WEBHOOKS)),
     ],
     "dataverse/workflows.py": [
         build_environment_read(lambda app, env: read_all(app.workflows.list(env))),

@@ -25,6 +25,7 @@ from tests.fakes.tenant import (
     FakeConnection,
     FakeEnvironment,
     FakeFlow,
+    FakeRow,
     FakeSecret,
     FakeSite,
     FakeSolution,
@@ -38,6 +39,8 @@ from tests.fakes.traffic import FlowStarter, UrlHolder
 _API_MANAGEMENT = "Microsoft.ApiManagement/service"
 _SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGroups/rg"
 
+
+_WEBHOOK = {"isauthvalueset": False, "ismanaged": False}
 
 #: Key Vault Secrets User.
 SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
@@ -632,6 +635,25 @@ class Builder:
         self.environment.variables[variable.definition_id] = variable
         expression = define.variable_expression(schema_name)
         return variable, self._button_flow(f"Reads {schema_name}", expression)
+
+    def webhook_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
+        """Add a webhook of Dataverse for each flow, which calls it at every beat; return its row.
+
+        `values` are columns of the rows.
+        """
+        rows = []
+        for number, flow in enumerate(flows):
+            given = {"name": f"Webhook {number}", "url": self.url_of(flow)}
+            rows.append(self.add_row("serviceendpoints", {**_WEBHOOK, **given, **values}))
+            read = partial(lambda row: str(row.values["url"]), rows[-1])
+            self._calls(UrlHolder(name=f"webhook {number}", read=read))
+        return rows
+
+    def add_row(self, table: str, values: dict[str, object]) -> FakeRow:
+        """Add a row to a table of Dataverse and return it."""
+        row = FakeRow(id=self.world.guid(), values=values)
+        self.environment.rows.setdefault(table, {})[row.id] = row
+        return row
 
     def starter(self, flow: FakeFlow) -> FlowStarter:
         """Add a person who starts a flow by its id at every beat of the traffic."""

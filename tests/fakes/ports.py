@@ -43,6 +43,7 @@ from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.site_files import FakeSiteFiles
 from tests.fakes.solutions import FakeSolutions
 from tests.fakes.test_world import World
+from tests.fakes.text_rows import FakeTextRows
 from tests.fakes.time_stamps import FakeTimeStamps
 from tests.fakes.workflows import FakeWorkflows
 
@@ -100,6 +101,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         principals=FakePrincipals(world),
         solutions=FakeSolutions(world),
         environment_variables=FakeEnvironmentVariables(world),
+        text_rows=FakeTextRows(world),
         app_configuration=FakeAppConfiguration(world),
         app_settings=FakeAppSettings(world),
         connection_strings=FakeConnectionStrings(world),

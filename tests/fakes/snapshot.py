@@ -24,6 +24,8 @@ def take_snapshot(world: World) -> Snapshot:
     for environment in world.environments.values():
         for variable in environment.variables.values():
             texts[f"variable {variable.schema_name}"] = f"{variable.value}|{variable.default_value}"
+        for table, rows in environment.rows.items():
+            texts |= {f"row {table} {one.id}": json.dumps(one.values) for one in rows.values()}
     for site in world.sites.values():
         texts |= {f"setting {site.name}/{key}": value for key, value in site.settings.items()}
         texts |= {

@@ -193,6 +193,22 @@ class FakeVariable:
 
 
 @dataclass(slots=True, kw_only=True)
+class FakeRow:
+    """A row of a Dataverse table that has no fake of its own."""
+
+    id: str
+    #: By column; a lookup has an object with the columns of its row.
+    values: dict[str, object]
+    version: int = 1
+    #: How it was before its latest writes, which reads may not show yet.
+    past: Past[FakeRow] = field(default_factory=Past, compare=False, repr=False)
+
+    def as_it_is(self) -> FakeRow:
+        """Return a copy that reads show while they lag."""
+        return replace(self, values=dict(self.values), past=Past())
+
+
+@dataclass(slots=True, kw_only=True)
 class FakeEnvironment:
     """One environment with all its contents."""
 
@@ -219,6 +235,8 @@ class FakeEnvironment:
     variables: dict[str, FakeVariable] = field(default_factory=dict)
     #: By id.
     solutions: dict[str, FakeSolution] = field(default_factory=dict)
+    #: By table and id; a table without rows is missing.
+    rows: dict[str, dict[str, FakeRow]] = field(default_factory=dict)
     canvas_apps: list[CanvasApp] = field(default_factory=list)
     #: Connectors that a data policy of the tenant forbids here.
     blocked_connectors: set[str] = field(default_factory=set)

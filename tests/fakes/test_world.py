@@ -281,7 +281,7 @@ class World:
             flow.past.keep(flow.as_it_is(), lag)
 
     def _written(self, environment_id: str | None, target: str) -> list[Any]:
-        """Return the flows and variables that a write names by either of their ids."""
+        """Return the flows, variables and rows that a write names by either of their ids."""
         environment, names = self.environments.get(environment_id or ""), set(target.split(","))
         if environment is None:
             return []
@@ -289,6 +289,12 @@ class World:
         return [
             *(flow for flow in flows if names & {flow.workflow_id, flow.flow_name}),
             *(one for one in variables if names & {one.definition_id, one.value_id}),
+            *(
+                row
+                for rows in environment.rows.values()
+                for row in rows.values()
+                if row.id in names
+            ),
         ]
 
 

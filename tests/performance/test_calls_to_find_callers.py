@@ -1,4 +1,4 @@
-"""Test that a search for callers in Azure needs one request per list and set of values."""
+"""Test that a search for callers needs few requests."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from shared.callers.dataverse_rows import DataverseRowCallers
+from shared.kind_discovery import kinds_in
 from tests.contract.adapter_world import build_description, run_adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
@@ -159,6 +161,13 @@ def build_container_app(number: int) -> dict[str, Any]:
     return resource("Microsoft.App/containerApps", f"app{number}", properties=properties)
 
 
+def kinds_of_rows() -> list[str]:
+    """Return the kinds whose callers are rows of Dataverse."""
+    return [
+        kind.kind for kind in kinds_in("shared.callers") if issubclass(kind, DataverseRowCallers)
+    ]
+
+
 async def test_caller_search_needs_one_request_per_list_and_value_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -194,3 +203,18 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
         # Services, locks; its APIs, products, backends, named values, fragments, policy.
         "api_management": 2 + 6 + SECRET_VALUES + APIS * (2 + OPERATIONS),
     }
+
+
+@pytest.mark.parametrize("kind", kinds_of_rows())
+async def test_search_of_rows_needs_one_request_per_environment(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment without such tables takes one request, too."""
+    async with run_adapters(monkeypatch) as app:
+        environments = await app.environments.list()
+        before = app.http.calls.total()
+        async for _ in kinds_on(app)[kind].find(environments):
+            pass
+        calls = app.http.calls.total() - before
+
+    assert calls == sum(1 for one in environments if one.dataverse_url)

@@ -21,6 +21,7 @@ WRITES: Mapping[str, frozenset[str]] = {
     "solutions": frozenset({"add_flow"}),
     "organization": frozenset({"write_solution_setting"}),
     "environment_variables": frozenset({"write_value", "write_default"}),
+    "text_rows": frozenset({"write"}),
     "resource_writer": frozenset({"put", "patch", "delete", "restart"}),
     "app_settings": frozenset({"write"}),
     "secrets": frozenset({"write"}),

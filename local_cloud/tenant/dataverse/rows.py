@@ -21,6 +21,12 @@ class SimulatedTable:
     columns: dict[str, Any]
     #: Columns that a create must name.
     required: tuple[str, ...] = ()
+    #: Columns that are stored but not returned, each with the column that shows whether it is set.
+    write_only: dict[str, str] = field(default_factory=dict)
+    #: Characters of the longest text of a column.
+    max_lengths: dict[str, int] = field(default_factory=dict)
+    #: Rows have ETags, and writes may require one (platform.md#row-versions).
+    has_row_versions: bool = True
     #: Lookup columns: name → entity set of what they point to.
     lookups: dict[str, str] = field(default_factory=dict)
     is_read_only: bool = False
@@ -152,8 +158,20 @@ TABLES = {
             entity_set="serviceendpoints",
             logical_name="serviceendpoint",
             key="serviceendpointid",
-            columns={"name": None, "url": None, "authtype": 4, "contract": 8, "description": None},
+            columns={
+                "name": None,
+                "url": None,
+                "authtype": 4,
+                "authvalue": None,
+                "isauthvalueset": False,
+                "contract": 8,
+                "description": None,
+                "ismanaged": False,
+            },
             required=("name", "contract"),
+            write_only={"authvalue": "isauthvalueset"},
+            max_lengths={"name": 256, "url": 2000, "authvalue": 2048},
+            has_row_versions=False,
         ),
     )
 }
@@ -201,11 +219,24 @@ def read_body(table: SimulatedTable, body: Row) -> Row:
             column = f"_{name.partition('@')[0].lower()}_value"
             values[column] = str(value).rpartition("(")[2].rstrip(")").lower()
         elif name in table.columns:
+            _require_short(table, name, value)
             values[name] = value
+            if name in table.write_only:
+                values[table.write_only[name]] = value is not None
         elif name != table.key and "@odata" not in name:
             message = f"An undeclared property '{name}' which only has property annotations."
             raise SimulatedPlatformError(400, "0x80048d19", message)
     return values
+
+
+def _require_short(table: SimulatedTable, name: str, value: Any) -> None:
+    limit = table.max_lengths.get(name)
+    if limit is not None and len(value or "") > limit:
+        message = (
+            f"A validation error occurred. The length of the '{name}' attribute of the "
+            f"'{table.logical_name}' entity exceeded the maximum allowed length of '{limit}'."
+        )
+        raise SimulatedPlatformError(400, "0x80044331", message)
 
 
 def format_whole_seconds(moment: datetime) -> str:
@@ -213,6 +244,10 @@ def format_whole_seconds(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def build_wire_row(row: Row) -> Row:
-    """Return a row in JSON format with its etag."""
-    return {"@odata.etag": f'W/"{row["versionnumber"]}"', **row}
+def build_wire_row(table: SimulatedTable, row: Row) -> Row:
+    """Return a row in JSON format, with its etag if the table has row versions."""
+    sent = {name: value for name, value in row.items() if name not in table.write_only}
+    if table.has_row_versions:
+        return {"@odata.etag": f'W/"{row["versionnumber"]}"', **sent}
+    del sent["versionnumber"]
+    return sent

@@ -43,13 +43,14 @@ async def describe_table(request: Request) -> Response:
     See platform.md#conditional-writes.
     """
     require_actor(request)
-    known = {"workflow", *(table.logical_name for table in TABLES.values())}
+    versioned = {table.logical_name: table.has_row_versions for table in TABLES.values()}
     name = request.path_params["table"]
-    if name not in known:
+    if name not in {"workflow", *versioned}:
         raise SimulatedPlatformError(
             404, "0x80060888", f"Could not find an entity with name {name}."
         )
-    body = {"LogicalName": name, "IsOptimisticConcurrencyEnabled": True}
+    is_versioned = versioned.get(name, True)
+    body = {"LogicalName": name, "IsOptimisticConcurrencyEnabled": is_versioned}
     names = request.query_params.get("$select")
     return build_row_answer(select(body, names, keeps={"LogicalName"}))
 
@@ -58,7 +59,10 @@ async def list_rows(request: Request) -> Response:
     """Return rows of a table."""
     environment, _ = require_actor(request)
     table = _table(request)
-    rows = [_read_sent_row(row) for row in environment.shown_rows(table.entity_set, _now(request))]
+    rows = [
+        _read_sent_row(table, row)
+        for row in environment.shown_rows(table.entity_set, _now(request))
+    ]
     return list_answer(request, environment, table.entity_set, rows)
 
 
@@ -70,7 +74,7 @@ async def get_row(request: Request) -> Response:
     if shown is None:
         raise build_missing_row_error(table.logical_name, _row_id(request))
     return build_row_answer(
-        shape_row(request, environment, table.entity_set, _read_sent_row(shown))
+        shape_row(request, environment, table.entity_set, _read_sent_row(table, shown))
     )
 
 
@@ -82,7 +86,7 @@ async def post_row(request: Request) -> Response:
     row_id = str(body.setdefault(table.key, str(uuid4()))).lower()
     _let_lag(request, environment, table, row_id)
     row = create_row(find_tenant(request), environment, table, body)
-    return build_written_answer(request, environment, table.entity_set, _read_sent_row(row))
+    return build_written_answer(request, environment, table.entity_set, _read_sent_row(table, row))
 
 
 async def patch_row(request: Request) -> Response:
@@ -90,8 +94,7 @@ async def patch_row(request: Request) -> Response:
     environment, actor = require_actor(request)
     table, body, row_id = _table(request), await request.json(), _row_id(request)
     row = environment.table(table.entity_set).get(row_id)
-    version = row["versionnumber"] if row else None
-    check_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
+    _check_conditions(request, table, row_id, row)
     if row is None:
         body = _build_new_row(request, environment, actor, body | {table.key: row_id})
         _let_lag(request, environment, table, row_id)
@@ -102,7 +105,7 @@ async def patch_row(request: Request) -> Response:
             _require_content(table, environment, actor, row | body)
         _let_lag(request, environment, table, row_id)
         update_row(find_tenant(request), table, row, _find_kept_part(request, table, body))
-    return build_written_answer(request, environment, table.entity_set, _read_sent_row(row))
+    return build_written_answer(request, environment, table.entity_set, _read_sent_row(table, row))
 
 
 async def remove_row(request: Request) -> Response:
@@ -111,9 +114,7 @@ async def remove_row(request: Request) -> Response:
     table = _table(request)
     row = _row(request, environment, table)
     _require_write(table, environment, actor, row)
-    check_conditions(
-        request, entity=table.logical_name, row_id=row[table.key], version=row["versionnumber"]
-    )
+    _check_conditions(request, table, row[table.key], row)
     _let_lag(request, environment, table, row[table.key])
     del environment.table(table.entity_set)[row[table.key]]
     return Response(status_code=204)
@@ -173,6 +174,16 @@ def _require_write(
         raise build_privilege_error(actor.object_id, f"prvWrite{table.logical_name}")
 
 
+def _check_conditions(
+    request: Request, table: SimulatedTable, row_id: str, row: Row | None
+) -> None:
+    if not table.has_row_versions and request.headers.get("If-Match", "*") != "*":
+        message = f"Optimistic concurrency isn't enabled for entity type {table.logical_name}."
+        raise SimulatedPlatformError(400, "0x8006088d", message)
+    version = row["versionnumber"] if row else None
+    check_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
+
+
 def _require_content(
     table: SimulatedTable, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> None:
@@ -192,8 +203,8 @@ def _row(request: Request, environment: SimulatedEnvironment, table: SimulatedTa
     return row
 
 
-def _read_sent_row(row: Row) -> Row:
-    sent = build_wire_row(row)
+def _read_sent_row(table: SimulatedTable, row: Row) -> Row:
+    sent = build_wire_row(table, row)
     for hidden in (IS_ADMINISTRATOR, MAY_IMPERSONATE):
         sent.pop(hidden, None)
     return sent

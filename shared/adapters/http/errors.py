@@ -24,6 +24,7 @@ from shared.errors import (
     PlatformMigrationInProgress,
     ProviderNotRegistered,
     ServiceUnavailable,
+    TableNotFound,
     ThrottledError,
     TokenRejected,
     TransientError,
@@ -39,6 +40,8 @@ _NOT_REGISTERED = "MissingSubscriptionRegistration"
 _UNAVAILABLE = frozenset({408, 425, 499})
 #: Statuses that a gateway returns for a service without a response.
 _UNANSWERED = frozenset({408, 499, 502, 503, 504})
+#: Dataverse has no table of the name in the URL (platform.md#optional-tables).
+_NO_TABLE = frozenset({"0x80060888", "0x8006088a"})
 _WRITES = frozenset({"PATCH", "POST", "PUT"})
 _MIGRATION = re.compile("migrat", re.IGNORECASE)
 _BUSY = re.compile("another *operation", re.IGNORECASE)
@@ -80,6 +83,8 @@ def build_error(answer: FailedResponse) -> CmkflowError:
     match answer.status:
         case _ if reason.code == _NOT_REGISTERED:
             return ProviderNotRegistered(f"{text} ({reason.code})")
+        case 404 if reason.code.lower() in _NO_TABLE:
+            return TableNotFound(f"{text} ({reason.code})")
         case 404:
             return NotFound(f"{text} ({reason.code})")
         case _ if answer.is_create and (answer.status == 412 or reason.code == _DUPLICATE):

@@ -9,6 +9,12 @@ FILLED_IN = (
     "or has percent-encoded only a part of the URL. Change the whole URL, or that value."
 )
 
+#: The same for a part of a managed solution.
+MANAGED = (
+    "It is part of a managed solution. Change it in the environment where the solution is "
+    "developed, and import the solution again."
+)
+
 #: Kinds whose write restarts the app that contains the place.
 RESTARTING_KINDS = frozenset({"app_setting", "connection_string", "container_app"})
 

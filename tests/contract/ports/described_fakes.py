@@ -15,6 +15,7 @@ from tests.fakes.tenant import (
     FakeConnection,
     FakeEnvironment,
     FakeFlow,
+    FakeRow,
     FakeRun,
     FakeSecret,
     FakeSite,
@@ -27,6 +28,8 @@ from tests.fakes.test_world import World
 from tests.local_cloud.tenant.tenant_world import APP, POLICY_ID, client_data
 
 type Description = dict[str, Any]
+
+_ENDPOINT = {"isauthvalueset": False, "ismanaged": False}
 
 #: Of `PowerPlatformPlex.WestEurope`, in the list that the local tenant has without a file.
 PLEX = {"powerplatformplex.westeurope": ["20.61.88.128/26"]}
@@ -116,6 +119,10 @@ class _Filled:
             self._add_flow(flow)
         for variable in self._described["environmentVariables"]:
             self._add_variable(variable)
+        for endpoint in self._described["serviceEndpoints"]:
+            url = _fill_url(self._world, endpoint["url"])
+            row = FakeRow(id=self._world.guid(), values={**_ENDPOINT, **endpoint, "url": url})
+            self._environment.rows.setdefault("serviceendpoints", {})[row.id] = row
         for app in self._described["canvasApps"]:
             self._add_app(app)
         groups = self._described["machineGroups"]

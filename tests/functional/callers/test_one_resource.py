@@ -161,6 +161,7 @@ async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
             "write variable",
             "write resource",
             "write key-value",
+            "write row",
             "write file",
         }
         or (kind == "flow" and write.what == "update workflow" and write.target in callers)

@@ -1,4 +1,4 @@
-"""Test the callers of each Azure kind over TLS."""
+"""Test the callers of each kind in Azure and in Dataverse rows over TLS."""
 
 import hashlib
 import json
@@ -31,10 +31,13 @@ ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
 AUTOMATION = f"{GROUP}/providers/Microsoft.Automation/automationAccounts/contoso"
 FACTORY = f"{GROUP}/providers/Microsoft.DataFactory/factories/contoso"
 API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
-#: Set by Azure, and new after each write.
+#: Tables of Dataverse whose rows can contain a URL.
+TABLES = ("serviceendpoints",)
+#: Set by Azure and Dataverse, and new after each write.
 CHANGING = {
     *("version", "changedTime", "createdTime", "provisioningState"),
     *("latestRevisionName", "latestReadyRevisionName"),
+    *("modifiedon", "versionnumber"),
 }
 #: Types of which only the properties are written.
 TYPES_WITH_PROPERTIES = (
@@ -55,7 +58,8 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     """Return a tenant whose flow has a caller of each kind, beside other values."""
     flow = build_orders_seed()
     flow["definition"] = definition(HTTP, {"Validate": validation_action()})
-    seed = build_tenant_seed(flow, profile=profile)
+    webhook = {"name": "sales", "url": f"{URL}&from=crm", "authvalue": "x", "contract": 8}
+    seed = build_tenant_seed(flow, profile=profile, serviceEndpoints=[webhook])
     azure = seed["azure"]
     secret = {"name": "url", "value": URL, "contentType": "text/uri", "tags": {"team": "x"}}
     azure["vaults"].append({"id": VAULT, "secrets": [secret]})
@@ -178,7 +182,7 @@ def describe_api_management() -> list[dict[str, Any]]:
 
 
 def read_places(scenario: WireScenario) -> dict[str, str]:
-    """Return the content of each Azure resource that can contain a URL, by its id."""
+    """Return the content of each resource and row that can contain a URL, by its id."""
     azure = scenario.tenant.part(Azure)
     places: dict[str, object] = {"variables in use": read_variables_in_use(azure)}
     for kind in (
@@ -197,10 +201,20 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
     for name, key_values in azure.configuration_stores.items():
         for (key, label), found in key_values.items():
             places[f"{name} {key} {label}"] = [found.value, found.content_type, found.tags]
+    places |= read_rows(scenario)
     for secret in azure.vaults["kv-callers"].secrets.values():
         newest = secret.versions[-1]
         places[secret.name] = [newest.value, newest.content_type, newest.tags]
     return {place: json.dumps(content) for place, content in places.items()}
+
+
+def read_rows(scenario: WireScenario) -> dict[str, object]:
+    """Return the columns of each row that can contain a URL, by its table and id."""
+    return {
+        f"{table} {row_id}": {name: value for name, value in row.items() if name not in CHANGING}
+        for table in TABLES
+        for row_id, row in scenario.environment.table(table).items()
+    }
 
 
 def read_variables_in_use(azure: Azure) -> list[dict[str, str]]:
@@ -238,7 +252,7 @@ async def call_from_everywhere(scenario: WireScenario) -> list[int]:
 
 
 @on_both_platforms
-async def test_callers_of_each_azure_kind_are_updated_and_reverted(
+async def test_callers_of_each_kind_are_updated_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """Every call at each stage is accepted, and a rollback restores each byte."""
@@ -257,7 +271,7 @@ async def test_callers_of_each_azure_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 21
+        assert len([place for place in before if moved[place] != before[place]]) == 22
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

@@ -125,6 +125,38 @@ async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
     assert after.body["url"] == "https://new.example"
 
 
+@pytest.mark.parametrize(
+    ("change", "condition", "status", "code"),
+    [
+        ({"url": "x" * 2001}, "*", 400, "0x80044331"),
+        ({"url": "https://new.example"}, 'W/"1"', 400, "0x8006088d"),
+    ],
+)
+async def test_webhook_rejects_a_long_url_and_a_version(
+    world: TenantWorld, change: dict[str, str], condition: str, status: int, code: str
+) -> None:
+    """The table has no row versions, so its rows have no ETag either."""
+    [row] = await world.pages(f"{ORG_API}/serviceendpoints")
+
+    url = f"{ORG_API}/serviceendpoints({row['serviceendpointid']})"
+    refused = await world.call("PATCH", url, change, headers={"If-Match": condition})
+
+    assert (refused.status, refused.code) == (status, code)
+    assert "@odata.etag" not in row
+
+
+async def test_authentication_value_of_a_webhook_is_never_returned(world: TenantWorld) -> None:
+    """A read shows only that it is set."""
+    [row] = await world.pages(f"{ORG_API}/serviceendpoints")
+    url = f"{ORG_API}/serviceendpoints({row['serviceendpointid']})"
+
+    await world.call("PATCH", url, {"authvalue": "sig=x"})
+    after = await world.call("GET", url)
+
+    assert (row["isauthvalueset"], after.body["isauthvalueset"]) == (False, True)
+    assert "authvalue" not in after.body
+
+
 async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld) -> None:
     """Rights on rows hold for lists, reads and writes."""
     mine = await world.pages(WORKFLOWS, who=MAKER)

@@ -1,0 +1,78 @@
+"""Read and write text columns of Dataverse tables (platform.md#row-versions)."""
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.client import ServiceRequest
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.definitions.json_values import as_mapping
+from shared.domain.environment import Environment
+from shared.errors import TableNotFound
+from shared.ports import TextColumn, TextRow, TextRows
+
+
+class DataverseTextRows(TextRows):
+    """`TextRows` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Send requests by `dataverse`."""
+        self._dataverse = dataverse
+
+    async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
+        """Return the rows that meet the condition; none if the environment has no such table."""
+        query = {**_select(column), "$filter": column.condition}
+        try:
+            rows = await self._dataverse.read_rows_of_all(environment, column.entity_set, [query])
+        except TableNotFound:
+            return []
+        return [_build_row(column, row) for row in rows]
+
+    async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
+        """Return a row; raise `NotFound`."""
+        url = f"{column.entity_set}({row_id})"
+        call = ServiceRequest(method="GET", url=url, params=_select(column))
+        return _build_row(column, await self._dataverse.read(environment, call))
+
+    async def write(self, environment: Environment, row: TextRow, text: str) -> None:
+        """Replace the text of a row; raise `NotFound`, and `Conflict` if its ETag has changed."""
+        call = ServiceRequest(
+            method="PATCH",
+            url=f"{row.column.entity_set}({row.id})",
+            # `*` keeps Dataverse from creating a row that was deleted.
+            headers={"If-Match": row.etag or "*"},
+            body={row.column.text: text},
+        )
+        await self._dataverse.send(environment, call)
+
+
+def _select(column: TextColumn) -> dict[str, str]:
+    columns = (column.key, column.name, column.text, *column.others)
+    return {"$select": ",".join(columns)} | ({"$expand": column.expand} if column.expand else {})
+
+
+def _build_row(column: TextColumn, document: object) -> TextRow:
+    values = as_mapping(document)
+    named = {name: values.get(name) for name in (column.key, column.name, column.text)}
+    row = read_wire(
+        _Row,
+        {
+            "id": named[column.key],
+            "name": named[column.name] or "",
+            "text": named[column.text] or "",
+            "etag": values.get("@odata.etag", "") if column.has_row_versions else "",
+        },
+    )
+    others = {name: value for name, value in values.items() if name not in named}
+    return TextRow(
+        column=column,
+        id=row.id.lower(),
+        name=row.name,
+        text=row.text,
+        etag=row.etag,
+        others=others,
+    )
+
+
+class _Row(Wire):
+    id: str
+    name: str
+    text: str
+    etag: str

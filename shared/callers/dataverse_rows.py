@@ -1,0 +1,124 @@
+"""Share the parts of all caller kinds whose places are text columns of Dataverse rows."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from typing import ClassVar
+
+from shared.callers.search import UnreadableCallers, environment_id
+from shared.concurrency import read_each
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.environment import Environment
+from shared.domain.permissions import IN_DATAVERSE
+from shared.errors import Conflict, NotFound, PlatformError
+from shared.ports import Environments, TextColumn, TextRow, TextRows
+
+type _Reading = tuple[TextColumn, Sequence[TextRow] | PlatformError]
+
+
+class DataverseRowCallers:
+    """Implements `CallerKind` for text columns; a subclass names them and builds the callers.
+
+    Addresses are `environment/table/column/row`. An environment takes one request, however many
+    columns are searched.
+    """
+
+    kind: str
+    is_json = False
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = IN_DATAVERSE
+    columns: ClassVar[tuple[TextColumn, ...]]
+
+    def __init__(self, text_rows: TextRows, environments: Environments) -> None:
+        """`environments` finds the Dataverse URL of an environment."""
+        self._rows = text_rows
+        self._environments = environments
+
+    def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
+        """Yield the callers of a row; `place` is a caller with its address, without ids."""
+        raise NotImplementedError
+
+    async def find(
+        self,
+        environments: Sequence[Environment],
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every row with a reference. An environment without the table has none."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        with_dataverse = [one for one in environments if one.dataverse_url]
+        readings = unreadable.read_readable(
+            with_dataverse, environment_id, self._read_environment, _name_environment
+        )
+        async with aclosing(readings):
+            async for environment, found in readings:
+                for column, rows in found:
+                    if isinstance(rows, PlatformError):
+                        where = f"{column.entity_set} of {_name_environment(environment)}"
+                        unreadable.add(where, rows)
+                        continue
+                    for row in rows:
+                        for caller in self.build_callers(self._build_place(environment, row), row):
+                            yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the text. Raises `NotFound`."""
+        _, row = await self._read_row(caller)
+        return CallerContent(text=row.text, etag=_version(row))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the text if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
+        environment, row = await self._read_row(caller)
+        if row.text == value.text:
+            return
+        if value.etag != _version(row):
+            raise Conflict(f"The {caller.label} was changed")
+        await self._rows.write(environment, row, value.text)
+
+    async def _read_row(self, caller: Caller) -> tuple[Environment, TextRow]:
+        place, entity_set, text, row_id = caller.address.split("/")
+        environment = await self._environments.get_cached(place)
+        for column in self.columns:
+            if (column.entity_set, column.text) == (entity_set, text):
+                return environment, await self._rows.read(environment, column, row_id)
+        raise NotFound(f"The app no longer reads {entity_set}")
+
+    async def _read_environment(self, environment: Environment) -> list[_Reading]:
+        """Return the rows of each column, or why it is unreadable. Raises `PlatformError` if all
+        are.
+        """
+
+        async def read(column: TextColumn) -> _Reading:
+            try:
+                return column, await self._rows.list(environment, column)
+            except PlatformError as err:
+                return column, err
+
+        found = await read_each(self.columns, read)
+        errors = [rows for _, rows in found if isinstance(rows, PlatformError)]
+        if len(errors) == len(found):
+            raise errors[0]
+        return found
+
+    def _build_place(self, environment: Environment, row: TextRow) -> Caller:
+        table = row.column.entity_set
+        return Caller(
+            kind=self.kind,
+            address=f"{environment.id}/{table}/{row.column.text}/{row.id}",
+            label=row.name,
+            resource_id=f"{table}/{environment.id}/{row.id}",
+            environment_id=environment.id,
+        )
+
+
+def _name_environment(environment: Environment) -> str:
+    return f"environment {environment.display_name}"
+
+
+def _version(row: TextRow) -> str:
+    return row.etag or value_digest(row.text)

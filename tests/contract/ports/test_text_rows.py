@@ -1,0 +1,42 @@
+"""Test both implementations of `TextRows` (platform.md#row-versions, #optional-tables)."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.callers.dataverse_webhook import DataverseWebhookCallers
+from shared.errors import NotFound
+from tests.contract.ports.described_tenant import STRANGER
+from tests.contract.ports.sides import Side
+from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
+
+[WEBHOOKS] = DataverseWebhookCallers.columns
+
+
+async def test_row_is_listed_by_its_condition_and_written(side: Side) -> None:
+    """A list omits rows that do not meet the condition."""
+    environment, rows = await side.environment(), side.ports.text_rows
+    [row] = await rows.list(environment, WEBHOOKS)
+
+    await rows.write(environment, row, "https://new.example")
+
+    assert (row.name, row.text) == ("hook", await side.hands.url_of(HTTP_FLOW))
+    assert (await rows.read(environment, WEBHOOKS, row.id)).text == "https://new.example"
+    assert await rows.list(environment, WEBHOOKS) == []
+
+
+async def test_table_that_the_environment_lacks_has_no_rows(side: Side) -> None:
+    environment, rows = await side.environment(), side.ports.text_rows
+
+    assert await rows.list(environment, replace(WEBHOOKS, entity_set="new_hooks")) == []
+
+
+async def test_row_that_does_not_exist_is_not_found(side: Side) -> None:
+    """A write never creates a row."""
+    environment, rows = await side.environment(), side.ports.text_rows
+    [row] = await rows.list(environment, WEBHOOKS)
+
+    with pytest.raises(NotFound):
+        await rows.read(environment, WEBHOOKS, STRANGER)
+    with pytest.raises(NotFound):
+        await rows.write(environment, replace(row, id=STRANGER), "x")

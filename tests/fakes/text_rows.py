@@ -1,0 +1,58 @@
+"""Fake of the port `TextRows`: rows of Dataverse tables, with versions where a table has them."""
+
+import builtins
+
+from local_cloud.tenant.core.odata import parse_filter
+from shared.domain.environment import Environment
+from shared.errors import Conflict, NotFound
+from shared.ports import TextColumn, TextRow
+from tests.fakes.tenant import FakeRow
+from tests.fakes.test_world import World
+
+
+class FakeTextRows:
+    """The rows of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world`."""
+        self._world = world
+
+    async def list(self, environment: Environment, column: TextColumn) -> builtins.list[TextRow]:
+        """Return the rows that meet the condition; none if there is no such table."""
+        matches, now = parse_filter(column.condition), self._world.clock.now()
+        rows = self._world.environment(environment.id).rows.get(column.entity_set, {}).values()
+        shown = (row.past.shown(row, now, in_list=True) for row in rows)
+        return [_build_row(column, row) for row in shown if row and matches(row.values)]
+
+    async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
+        """Return a row; raises `NotFound`."""
+        row = self._find(environment, column, row_id)
+        shown = row.past.shown(row, self._world.clock.now())
+        assert shown is not None
+        return _build_row(column, shown)
+
+    async def write(self, environment: Environment, row: TextRow, text: str) -> None:
+        """Replace the text of a row; raises `NotFound`, and `Conflict` if its ETag has changed."""
+        there = self._find(environment, row.column, row.id)
+        if row.column.has_row_versions and row.etag != f'W/"{there.version}"':
+            raise Conflict("The version of the existing record doesn't match the RowVersion.")
+        with self._world.writing(environment.id, "write row", row.id):
+            there.values[row.column.text] = text
+            there.version += 1
+
+    def _find(self, environment: Environment, column: TextColumn, row_id: str) -> FakeRow:
+        rows = self._world.environment(environment.id).rows.get(column.entity_set, {})
+        if row_id not in rows:
+            raise NotFound(f"{column.entity_set} With Id = {row_id} Does Not Exist")
+        return rows[row_id]
+
+
+def _build_row(column: TextColumn, row: FakeRow) -> TextRow:
+    return TextRow(
+        column=column,
+        id=row.id,
+        name=str(row.values[column.name]),
+        text=str(row.values[column.text] or ""),
+        etag=f'W/"{row.version}"' if column.has_row_versions else "",
+        others=row.values,
+    )
