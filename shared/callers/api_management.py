@@ -17,7 +17,6 @@ from shared.callers.api_management_places import (
     id_of,
 )
 from shared.callers.api_management_policies import Policies
-from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in, compute_max_url_length
 from shared.callers.secret_rights import SecretRights, read_system_identity
 from shared.domain.callers.caller import Caller, CallerContent
@@ -27,6 +26,7 @@ from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import Keys, ResourceSecrets, ResourceWriter, TaggedResourceReader
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 _SERVICES = "Microsoft.ApiManagement/service"
 #: Status of a named value whose secret was read (platform.md#api-management).

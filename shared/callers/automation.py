@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
@@ -19,6 +18,7 @@ from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
 from shared.ports import ResourceWriter, TaggedResourceReader
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.reason import Reason
 
 _ACCOUNTS = "Microsoft.Automation/automationAccounts"

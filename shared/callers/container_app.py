@@ -10,7 +10,6 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from shared.callers.named_values import build_contents, name_of, resource_of
-from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.container_app import (
@@ -26,6 +25,7 @@ from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError, TransientError
 from shared.ports import ResourceReader, ResourceSecrets, ResourceWriter
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 #: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
-from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.callers.whole_resource import order_like
 from shared.domain.callers.caller import Caller, CallerContent
@@ -21,6 +20,7 @@ from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.ports import ResourceReader, ResourceWriter
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.reason import Reason
 
 _FACTORIES = "Microsoft.DataFactory/factories"

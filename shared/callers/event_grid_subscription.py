@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
-from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -19,6 +18,7 @@ from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, TransientError
 from shared.ports import ResourceReader, ResourceSecrets, ResourceWriter
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.reason import Reason
 
 _VERSION = "2025-02-15"

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -17,6 +16,7 @@ from shared.domain.permissions import RequiredPermissions
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, NotFound
 from shared.ports import AppSettings, ResourceReader, Site, SiteFiles
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 _SHARED_FILES = ("connections.json", "parameters.json")
 _PACKAGE = "WEBSITE_RUN_FROM_PACKAGE"

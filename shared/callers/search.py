@@ -14,6 +14,7 @@ from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
+from shared.domain.platform_errors import SCOPE_LOCKED, parse_locked_scope
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, replace_trigger_urls
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
@@ -22,6 +23,8 @@ _ANY_URL = (
     f"https://a.example/workflows/{'0' * 32}/triggers/manual/paths/invoke"
     "?api-version=1&sp=a&sv=1.0&sig=a"
 )
+#: Why a place below a lock was not read.
+_LOCKED = "read-only lock at"
 
 
 async def read_remaining_ahead[T, R](
@@ -98,8 +101,11 @@ class UnreadableCallers:
     remedy: str
 
     def add(self, place: str, error: PlatformError | Conflict) -> None:
-        """Record a place and why it was not read: a read-only lock rejects a POST (409)."""
-        why = error.code if isinstance(error, PlatformError) else "conflict, maybe a read-only lock"
+        """Record a place and why it was not read: a read-only lock rejects each POST."""
+        why = error.code if isinstance(error, PlatformError) else "conflict"
+        if why == SCOPE_LOCKED:
+            scope = parse_locked_scope(str(error))
+            why = f"{_LOCKED} {scope}"
         self.note(f"{place} ({why})")
 
     async def read_readable[T, R](
@@ -132,8 +138,10 @@ class UnreadableCallers:
     def raise_if_any(self) -> None:
         """Raise `JobBlocked` if any place could not be read, because the search is incomplete."""
         if self.search.unreadable:
+            is_locked = all(_LOCKED in one for one in self.search.unreadable)
+            remedy = "Remove each read-only lock." if is_locked else self.remedy
             raise JobBlocked(
                 f"Not searched: {', '.join(self.search.unreadable)}",
-                fix=f"{self.remedy} Then search again.",
+                fix=f"{remedy} Then search again.",
                 code=Reason.CALLER_SEARCH_INCOMPLETE,
             )

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from shared.callers.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -18,6 +17,7 @@ from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, PlatformError
 from shared.ports import ResourceReader, ResourceWriter
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 _HIDDEN = (
     "It has values that Azure does not return, and a write by the app would remove them. Change "

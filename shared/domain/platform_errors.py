@@ -27,6 +27,10 @@ REFERENCE_NOT_FOUND = "ConnectionReferenceNotFound"
 #: Dataverse: an active row is not published, among other causes. The error is transient
 #: (platform.md#unpublished-rows).
 NOT_PUBLISHED = "0x80040203"
+#: Azure Resource Manager: a read-only lock rejects the write.
+SCOPE_LOCKED = "ScopeLocked"
+#: Azure Resource Manager: an Azure Policy assignment denies the write.
+DENIED_BY_POLICY = "RequestDisallowedByPolicy"
 #: Codes for: the app may not act on behalf of the owner (platform.md#impersonation).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
@@ -220,6 +224,16 @@ REFUSALS = (
         is_documented=False,
     ),
     PlatformErrorCode(
+        code=SCOPE_LOCKED,
+        meaning="a read-only lock in Azure rejects every change of a caller",
+        fix="Remove the lock that the message names, then retry.",
+    ),
+    PlatformErrorCode(
+        code=DENIED_BY_POLICY,
+        meaning="an Azure Policy assignment denies the change of a caller",
+        fix="Exempt the resource from the policy assignment that the message names, then retry.",
+    ),
+    PlatformErrorCode(
         code="AuthenticationFailed",
         aliases=("InvalidAuthenticationToken", "ExpiredAuthenticationToken", "Http401"),
         meaning="a service does not accept the app's access token, or there is none",
@@ -243,6 +257,10 @@ _WORD = re.compile(r"\w+")
 #: How the platform names a connection: by its name, or by its resource id
 #: (platform.md#activation-check).
 _CONNECTION = re.compile(r"[Cc]onnection '(?:[^']*/)?(?P<name>[^'/]+)'(?: to '(?P<of>[^']+)')?")
+_LOCKED = re.compile(r"locked: *'(?P<scope>[^']+)'", re.IGNORECASE)
+_ASSIGNMENT = re.compile(
+    r"/(?:subscriptions|providers)/[^\s'\"]*/policyAssignments/[^\s'\",;)]+", re.IGNORECASE
+)
 _ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IGNORECASE)
 
 
@@ -285,6 +303,17 @@ def parse_connection(message: str) -> tuple[str, str]:
     """Return the connection and its connector from an error message; empty if it names none."""
     named = _CONNECTION.search(message)
     return (named["name"], named["of"] or "") if named else ("", "")
+
+
+def parse_locked_scope(message: str) -> str:
+    """Return the id of the locked resource, group or subscription; empty if it names none."""
+    named = _LOCKED.search(message)
+    return named["scope"] if named else ""
+
+
+def parse_policy_assignments(message: str) -> list[str]:
+    """Return the ids of the policy assignments that a message names."""
+    return [*dict.fromkeys(_ASSIGNMENT.findall(message))]
 
 
 def parse_quoted_id(message: str) -> str:

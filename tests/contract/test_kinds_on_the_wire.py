@@ -1,9 +1,12 @@
 """Test caller kinds and firewall kinds with the real adapters against the tenant over TLS."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from local_cloud.tenant.azure.locks import build_lock
+from local_cloud.tenant.azure.policy_assignments import build_assignment
 from local_cloud.tenant.azure.reachability import FlowOrigin, find_denial
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.seed.azure import seed_azure
@@ -11,13 +14,15 @@ from shared.adapters.azure.resource_manager import ResourceManager
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.network.firewall import Firewall
+from shared.domain.platform_errors import parse_locked_scope, parse_policy_assignments
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
+from shared.errors import PlatformError
 from shared.firewalls import build_firewall_kinds
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.case import HOST
 from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
-from tests.local_cloud.tenant.tenant_world import HTTP_FLOW, PARENT_FLOW
+from tests.local_cloud.tenant.tenant_world import GROUP, HTTP_FLOW, PARENT_FLOW
 from tests.unit.uncovered import find_required_issues
 
 COPY_ID = "c" * 32
@@ -78,6 +83,48 @@ async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters)
         assert (await kind.read(caller)).text == before.text
     assert (await app.app_settings.read(SITE_ID))["COLOUR"] == "blue"
     assert (await app.secrets.read(VAULT_URL, "orders-url")).tags == {"team": "orders"}
+
+
+@pytest.mark.parametrize("code", ["ScopeLocked", "RequestDisallowedByPolicy"])
+async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: str) -> None:
+    """A lock or a policy that is added after the search rejects the write, and nothing changes.
+
+    Azure Policy denies writes of resources, and not what the host of an app writes by itself.
+    """
+    _, found = await add_and_find_callers(app)
+    azure, kinds = app.world.tenant.part(Azure), kinds_on(app)
+    writers = {
+        name
+        for name, kind in kinds.items()
+        if code == "ScopeLocked"
+        or any(action.endswith("/write") for action in kind.required_permissions.actions)
+    }
+    callers = [
+        one
+        for one in found
+        if one.address.startswith("/subscriptions/") and not one.manual_reason
+        if one.kind in writers
+    ]
+    before = {one.address: await kinds[one.kind].read(one) for one in callers}
+    lock = build_lock(GROUP, "frozen", "ReadOnly")
+    policy = build_assignment(GROUP, "no-writes", {"field": "type", "exists": True})
+    azure.locks += [lock] if code == "ScopeLocked" else []
+    azure.policy_assignments += [] if code == "ScopeLocked" else [policy]
+
+    for caller in callers:
+        text = before[caller.address].text.replace("/workflows/", "/workflows//")
+        assert text != before[caller.address].text
+        with pytest.raises(PlatformError) as caught:
+            await kinds[caller.kind].write(caller, replace(before[caller.address], text=text))
+        assert caught.value.code == code
+        scope = parse_locked_scope(caught.value.detail)
+        named = [scope] if scope else parse_policy_assignments(caught.value.detail)
+        assert named == [GROUP if code == "ScopeLocked" else policy["id"]]
+    azure.locks.clear()
+    azure.policy_assignments.clear()
+
+    assert len({one.kind for one in callers}) > 5
+    assert {one.address: await kinds[one.kind].read(one) for one in callers} == before
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)

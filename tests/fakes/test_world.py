@@ -74,6 +74,8 @@ class World:
         self.secrets: dict[tuple[str, str], FakeSecret] = {}
         #: App Service may not read secrets although the rights say so.
         self.are_references_denied = False
+        #: The error of every write of an Azure resource.
+        self.denial: PlatformError | None = None
         self.policies: dict[str, EnterprisePolicy] = {}
         self.vaults: dict[str, KeyVault] = {}
         #: By vault id and principal.
@@ -257,6 +259,8 @@ class World:
     @contextmanager
     def writing(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
         """Record the changes inside as one write if it succeeds, and run the watchers."""
+        if self.denial and target.startswith("/subscriptions/"):
+            raise self.denial
         lag = draw_lag(self.assumptions, self.random, self.clock.now())
         before = {id(one): one.as_it_is() for one in self._written(environment_id, target) if lag}
         yield

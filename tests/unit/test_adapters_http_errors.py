@@ -7,6 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from shared.adapters.http.errors import FailedResponse, build_error, retry_after
+from shared.domain.platform_errors import parse_locked_scope, parse_policy_assignments
 from shared.errors import (
     AlreadyExists,
     CmkflowError,
@@ -36,6 +37,36 @@ def format_wrapped_error(name: str, code: str, message: str = "inner") -> str:
     """Return a Dataverse message that contains an error of the flow service."""
     inner = json.dumps({"error": {"code": code, "message": message}})
     return f'Flow client error returned with status code "{name}" and details "{inner}".'
+
+
+@pytest.mark.parametrize("status", [403, 409])
+def test_lock_on_a_write_is_no_conflict(status: int) -> None:
+    """A retry would not help. A name in the message is no migration of the platform."""
+    text = "The following scope(s) are locked: '/subscriptions/s/resourceGroups/migration'."
+
+    error = build_http_error(status, "ScopeLocked", text)
+
+    assert isinstance(error, PlatformError)
+    assert parse_locked_scope(error.detail) == "/subscriptions/s/resourceGroups/migration"
+
+
+def test_policy_assignments_are_in_the_message_in_either_form() -> None:
+    """Older messages name them, and newer ones refer to the details."""
+    identity = "/providers/Microsoft.Management/managementGroups/g/providers/"
+    identity += "Microsoft.Authorization/policyAssignments/no.writes"
+    older = f'Policy identifiers: \'[{{"policyAssignment":{{"name":"n","id":"{identity}"}}}}]\'.'
+    info = {"type": "PolicyViolation", "info": {"policyAssignmentId": identity}}
+    newer = {"code": "RequestDisallowedByPolicy", "message": "denied", "additionalInfo": [info]}
+
+    errors = [
+        build_http_error(403, "RequestDisallowedByPolicy", older),
+        build_http_error(403, body=json.dumps({"error": newer}).encode()),
+    ]
+
+    for error in errors:
+        assert isinstance(error, PlatformError)
+        assert error.code == "RequestDisallowedByPolicy"
+        assert parse_policy_assignments(error.detail) == [identity]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,6 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
         "below",
         "dataverse_rows",
         "named_values",
-        "read_only_locks",
         "search",
         "secret_rights",
         "whole_resource",

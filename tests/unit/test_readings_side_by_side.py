@@ -81,7 +81,7 @@ async def test_stopped_search_continues_with_the_next_unread_place() -> None:
     ("error", "recorded"),
     [
         (NotFound("gone"), []),
-        (Conflict("locked"), ["app app-03 (conflict, maybe a read-only lock)"]),
+        (Conflict("locked"), ["app app-03 (conflict)"]),
         (PlatformError("no", code="Forbidden", status=403), ["app app-03 (Forbidden)"]),
     ],
 )

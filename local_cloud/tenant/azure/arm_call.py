@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.azure.locks import require_unlocked
+from local_cloud.tenant.azure.policy_assignments import require_allowed
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope, build_resource_id
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -126,6 +127,7 @@ def arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
         call = ArmCall(request=request, tenant=request.app.state.tenant, caller=caller)
         _require_subscription(call)
         require_unlocked(call.azure, request.method, request.url.path)
+        await require_allowed(call.azure, request)
         answer = await handler(call)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 

@@ -15,6 +15,7 @@ from local_cloud.tenant.azure import (
     key_resources,
     logic_apps,
     network,
+    policy_restrictions,
     readable_resources,
     role_assignments,
     service_tags_api,
@@ -80,6 +81,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *writable_services.routes(),
         *api_management.routes(),
         *service_tags_api.routes(),
+        *policy_restrictions.routes(),
         *subscription_facts.routes(),
     ]
 

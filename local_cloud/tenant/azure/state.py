@@ -90,6 +90,8 @@ class Azure:
     is_early_disabling_fatal: bool = True
     #: As Resource Manager shows them.
     locks: list[JsonObject] = field(default_factory=list)
+    #: Of Azure Policy; each denies what matches its condition.
+    policy_assignments: list[JsonObject] = field(default_factory=list)
     #: Items per page of every list.
     page_size: int = 100
 

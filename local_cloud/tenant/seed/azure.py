@@ -16,6 +16,7 @@ from local_cloud.tenant.azure.enterprise_policies import build_policy
 from local_cloud.tenant.azure.key_values import STORES, SimulatedKeyValue
 from local_cloud.tenant.azure.locks import build_lock
 from local_cloud.tenant.azure.network import build_security_group
+from local_cloud.tenant.azure.policy_assignments import build_assignment
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.role_assignments import build_role_assignment
 from local_cloud.tenant.azure.service_tags import SimulatedServiceTag, read_service_tags
@@ -75,6 +76,8 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
         azure.resources.put(with_defaults(document | {"name": document["id"].rpartition("/")[2]}))
     _seed_configuration_stores(azure, description, now)
     azure.locks += [build_lock(**lock) for lock in description.get("locks", ())]
+    given_policies = description.get("policyAssignments", ())
+    azure.policy_assignments += [build_assignment(**policy) for policy in given_policies]
     if "events" in description:
         azure.events = _event_settings(description["events"])
     azure.page_size = description.get("pageSize", azure.page_size)

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.platform_errors import most_specific_code
+from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
+from shared.domain.platform_errors import DENIED_BY_POLICY, SCOPE_LOCKED, most_specific_code
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     AlreadyExists,
@@ -115,6 +115,8 @@ def _build_transient_error(
 def _build_refusal(
     answer: FailedResponse, reason: _Reason, text: str
 ) -> PlatformError | Conflict | PlatformMigrationInProgress:
+    if reason.code in {SCOPE_LOCKED, DENIED_BY_POLICY}:  # names in its message may match below
+        return PlatformError(text, code=reason.code, status=reason.status)
     # The code of this error is undocumented: on a write, each of these three counts
     # (platform.md#blocked-writes).
     statuses = {answer.status, reason.status}
@@ -160,7 +162,18 @@ def _parse_envelope(body: bytes) -> tuple[str, str]:
     error = mapping_at(document, "error") or document
     code = text_at(error, "code") or text_at(error, "Code") or ""
     message = text_at(error, "message") or text_at(error, "Message") or ""
-    return _find_first_detail(error) or (code, message)
+    return _find_first_detail(error) or (code, message + _describe_policies(error))
+
+
+def _describe_policies(error: Mapping[str, object]) -> str:
+    """Return the policy assignments that deny a request, which newer messages do not name.
+
+    See platform.md#azure-policy.
+    """
+    listed = objects_at(error, "additionalInfo")
+    info = [mapping_at(one, "info") for one in listed if one.get("type") == "PolicyViolation"]
+    found = [f"'{identity}'" for one in info if (identity := text_at(one, "policyAssignmentId"))]
+    return f" Policy assignments: {', '.join(found)}." if found else ""
 
 
 def _find_first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:

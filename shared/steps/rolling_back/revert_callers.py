@@ -13,6 +13,7 @@ from shared.steps.flows.read_back import poll, wait_until_visible
 from shared.steps.flows.read_trigger_url import read_original_signatures
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
+from shared.steps.updating_callers.explain_denied_write import explain_denied_write
 from shared.steps.updating_callers.record_callers import (
     find_manual_caller_of_copy,
     holds_original,
@@ -42,7 +43,8 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
                 signatures = (
                     await read_original_signatures(work) if work.job.has_trigger_url else {}
                 )
-            await _revert(work, log, record, signatures)
+            async with explain_denied_write(work.services, record.caller.label):
+                await _revert(work, log, record, signatures)
             await work.held.record_progress()
     return changed
 

@@ -25,6 +25,7 @@ from shared.steps.flows.write_definition import (
     read_demands_newer_shape,
 )
 from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.explain_denied_write import is_denied
 from shared.steps.write_permission import check_write_allowed
 
 
@@ -287,6 +288,8 @@ async def _perform(write: Write, label: str, why: str = "") -> None:
     try:
         await perform(write)
     except PlatformError as err:
+        if is_denied(err):
+            raise
         raise ContentRejected(
             f"The {label} cannot be saved with the new URL: {err}{why}",
             fix=(

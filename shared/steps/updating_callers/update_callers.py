@@ -26,6 +26,7 @@ from shared.steps.updating_callers.batch_caller_writes import (
     wait_for_others,
 )
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
+from shared.steps.updating_callers.explain_denied_write import explain_denied_write
 from shared.steps.updating_callers.record_callers import (
     holds_original,
     read_job_of_flow,
@@ -71,7 +72,8 @@ async def update(work: StepContext) -> FlowJob:
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             batch = CallerWriteBatch(work, resource, stack)
             others = await _prepare_others(work, batch, plans, held) if is_shared else []
-            written = [one.work for one in await write_callers(held, own, others)]
+            async with explain_denied_write(work.services, left[0].caller.label):
+                written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
                 moves = (
                     build_pending_write(one.job, resource, is_done=True) for one in (work, *written)

@@ -1,15 +1,15 @@
 """A read-only lock rejects every write, so the plan names it."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from shared.errors import Conflict, JobBlocked
+from shared.errors import JobBlocked, PlatformError
+from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
 from tests.fakes.builder import Builder
-from tests.fakes.services import kinds_on
+from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.functional.callers.called_tenant import Tenant
+from tests.kinds.cases import caller_case
 
 KINDS: dict[str, Callable[..., str]] = {
     "action_group": Builder.action_group_caller,
@@ -51,20 +51,24 @@ async def test_read_only_lock_is_known_before_a_write(
     [
         ("container_app", "secrets of the container app till"),
         ("event_grid_subscription", "URL of the event subscription flow0"),
+        ("app_setting", "app orders-api"),
+        ("connection_string", "app portal-api"),
     ],
 )
-async def test_values_that_a_lock_hides_are_named(tenant: Tenant, kind: str, text: str) -> None:
-    """Azure reads them by POST, which a read-only lock rejects with a conflict."""
+async def test_values_that_a_lock_hides_are_named(
+    tenant: Tenant, kind: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure reads them by POST, which a read-only lock rejects. The fix is not a right."""
 
-    class Locked:
-        """Rejects every POST."""
+    async def reject(*_: object) -> None:
+        text = "The following scope(s) are locked: '/subscriptions/s'."
+        raise PlatformError(text, code="ScopeLocked", status=409)
 
-        async def read(self, resource_id: str, action: str, api_version: str) -> Any:
-            """Reject."""
-            raise Conflict("The scope is locked (ScopeLocked)")
+    caller_case(kind).add(tenant.builder, tenant.original)
+    for port in (FakeResourceSecrets, FakeAppSettings, FakeConnectionStrings):
+        monkeypatch.setattr(port, "read", reject)
 
-    KINDS[kind](tenant.builder, tenant.original)
-    locked = kinds_on(replace(tenant.ports, resource_secrets=Locked()))[kind]
+    with pytest.raises(JobBlocked, match=f"{text} .read-only lock at /subscriptions/s") as caught:
+        [one async for one in tenant.kinds[kind].find([])]
 
-    with pytest.raises(JobBlocked, match=f"{text} .conflict, maybe a read-only lock"):
-        [one async for one in locked.find([])]
+    assert caught.value.fix == "Remove each read-only lock. Then search again."

@@ -387,6 +387,7 @@ def test_every_rejection_of_the_catalogue_has_a_case() -> None:
     """A case is in this module, or in the tests of faults or of rejected saves."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
+    elsewhere |= {"ScopeLocked", "RequestDisallowedByPolicy"}
     played = {find_error_code(case.code).code for case in CASES.values()}
 
     assert played | elsewhere == {refusal.code for refusal in REFUSALS}

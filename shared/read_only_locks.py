@@ -21,13 +21,20 @@ class ReadOnlyLocks:
 
     def describe(self, resource_id: str) -> str:
         """Return what a person has to do about a lock on a resource; empty: nothing."""
+        lock = self.find(resource_id)
+        if not lock:
+            return ""
+        return (
+            f"The {lock} rejects every change. Remove the lock and plan again, or change the URL "
+            "yourself."
+        )
+
+    def find(self, resource_id: str) -> str:
+        """Return the name and the scope of a lock on a resource; empty: there is none."""
         wanted = f"{resource_id}/".lower()
         for scope, name in self.names.items():
             if wanted.startswith(f"{scope}/"):
-                return (
-                    f"The read-only lock {name} at {scope} rejects every change. Remove the lock "
-                    "and plan again, or change the URL yourself."
-                )
+                return f"read-only lock {name} at {scope}"
         return ""
 
 

@@ -1,0 +1,38 @@
+"""Check which Azure Policy assignments would deny a resource, before it is written."""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.policy_assignments import find_denying
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+
+
+def routes() -> list[Route]:
+    """Return the routes of Azure Policy."""
+    path = f"{GROUP}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions"
+    return [arm_route("POST", path, check_policy_restrictions)]
+
+
+async def check_policy_restrictions(call: ArmCall) -> JsonObject:
+    """Return which assignments would deny a resource with this content."""
+    details = (await call.json()).get("resourceDetails", {})
+    content = details.get("resourceContent")
+    if not isinstance(content, dict) or not content.get("type"):
+        raise SimulatedPlatformError(
+            400, "InvalidCheckRestrictionsRequest", "The resource content has no type."
+        )
+    scope = f"/subscriptions/{call.path('subscription')}/resourceGroups/{call.path('group')}"
+    parent = details.get("scope") or scope
+    return {
+        "fieldRestrictions": [],
+        "contentEvaluationResult": {
+            "policyEvaluations": [
+                {
+                    "policyInfo": {"policyAssignmentId": one["id"]},
+                    "evaluationResult": "NonCompliant",
+                }
+                for one in find_denying(call.azure, f"{parent}/", content)
+            ]
+        },
+    }

@@ -1,0 +1,78 @@
+"""A lock or an Azure Policy that is added after the plan is named, whatever kind the caller is."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.platform_errors import DENIED_BY_POLICY, SCOPE_LOCKED
+from shared.errors import PlatformError
+from tests.functional.callers.called_tenant import Tenant
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.kinds.cases import MOVED_KINDS, caller_case
+
+GROUP = "/subscriptions/s/resourceGroups/rg"
+ASSIGNMENT = f"{GROUP}/providers/Microsoft.Authorization/policyAssignments/no-writes"
+DENIALS = {
+    SCOPE_LOCKED: PlatformError(
+        f"The following scope(s) are locked: '{GROUP}'.", code=SCOPE_LOCKED, status=409
+    ),
+    DENIED_BY_POLICY: PlatformError(
+        f"disallowed by policy. Policy assignments: '{ASSIGNMENT}'.",
+        code=DENIED_BY_POLICY,
+        status=403,
+    ),
+}
+NAMES = {
+    SCOPE_LOCKED: f"read-only lock frozen at {GROUP}".lower(),
+    DENIED_BY_POLICY: f"policy {ASSIGNMENT}".lower(),
+}
+
+
+async def find_azure_kinds() -> list[str]:
+    """Return the kinds whose places are Azure resources that the app writes."""
+    tenant = Tenant()
+    found = []
+    for kind in MOVED_KINDS:
+        caller_case(kind).add(tenant.builder, tenant.original)
+        [caller] = await tenant.found(kind)
+        found += [kind] if caller.address.startswith("/subscriptions/") else []
+    return found
+
+
+@pytest.mark.parametrize("code", DENIALS)
+async def test_denied_write_blocks_the_job_with_the_cause_until_it_is_removed(code: str) -> None:
+    """The fix names the lock or the policy, also during a rollback. A retry then continues."""
+    for kind in await find_azure_kinds():
+        scenario = Scenario()
+        flow = scenario.build.http_flow("Orders")
+        caller_case(kind).add(scenario.build, flow)
+        scenario.world.resources["lock"] = {
+            "id": f"{GROUP}/providers/Microsoft.Authorization/locks/frozen",
+            "name": "frozen",
+            "type": "Microsoft.Authorization/locks",
+            "properties": {"level": "ReadOnly"},
+        }
+        await planned(scenario)
+        scenario.world.denial = DENIALS[code]
+
+        await scenario.approve(run=timedelta(hours=1))
+        blocked = await scenario.job("Orders")
+        scenario.world.denial = None
+        await scenario.retry()
+        retired = await scenario.job("Orders")
+        scenario.world.denial = DENIALS[code]
+        await scenario.roll_back(run=timedelta(hours=1))
+        kept = await scenario.job("Orders")
+        scenario.world.denial = None
+        await scenario.retry()
+
+        assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, code), (kind, blocked)
+        assert NAMES[code] in blocked.fix.lower(), kind
+        assert NAMES[code] in blocked.message.lower(), kind
+        assert retired.state is FlowJobState.RETIRED, kind
+        assert (kept.state, kept.reason_code) == (FlowJobState.BLOCKED, code), (kind, kept)
+        assert NAMES[code] in kept.fix.lower(), kind
+        assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK, kind
+        assert_nothing_lost(scenario)
