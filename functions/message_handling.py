@@ -20,7 +20,7 @@ import json
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import azure.functions as func
@@ -38,8 +38,9 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.log_fields import product_log
-from shared.ports import QueueMessage
+from shared.log_fields import logged_with, product_log
+from shared.ports import QueueMessage, SpanKind
+from shared.queues import DIAGNOSTIC_ID, TRACE_LINK, TRACEPARENT
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases.quarantine_message import move_to_poison_queue
@@ -66,6 +67,9 @@ class QueueInvocation:
     again: int
     failures: int
     content: bytes
+    #: Its trace, and an older one that its trace links to; each may be empty.
+    traceparent: str = ""
+    trace_link: str = ""
 
     @property
     def document(self) -> object:
@@ -88,6 +92,8 @@ def build_invocation(message: func.ServiceBusMessage, queue: str) -> QueueInvoca
         again=_parse_number(properties.get(AGAIN)),
         failures=_parse_number(properties.get(FAILURES)),
         content=content,
+        traceparent=str(properties.get(TRACEPARENT) or properties.get(DIAGNOSTIC_ID) or ""),
+        trace_link=str(properties.get(TRACE_LINK) or ""),
     )
 
 
@@ -99,6 +105,26 @@ async def handle_message(
 
     Raises after an internal error, or if nothing can be sent; the broker then keeps the message.
     """
+    with (
+        services.telemetry.span(
+            f"process {invocation.queue}",
+            SpanKind.CONSUMER,
+            parent=invocation.traceparent,
+            link=invocation.trace_link,
+            attributes={
+                "messaging.system": "servicebus",
+                "messaging.destination.name": invocation.queue,
+                "messaging.message.id": invocation.first,
+            },
+        ) as span,
+        logged_with(trace=span.trace_id),
+    ):
+        await _handle(services, replace(invocation, traceparent=span.traceparent), act)
+
+
+async def _handle(
+    services: Services, invocation: QueueInvocation, act: Callable[[], Awaitable[object]]
+) -> None:
     try:
         with without_secrets():
             result = await act()
@@ -187,7 +213,12 @@ def _copy(
         message_id=f"again/{identity}/{again}",
         body=content,
         due=due,
-        properties={FIRST: invocation.first, AGAIN: str(again), FAILURES: str(failures)},
+        properties={
+            FIRST: invocation.first,
+            AGAIN: str(again),
+            FAILURES: str(failures),
+            **({TRACEPARENT: invocation.traceparent} if invocation.traceparent else {}),
+        },
     )
 
 

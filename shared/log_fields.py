@@ -6,6 +6,8 @@ invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So
 
     action required | {"reason_code": "both_off", "row": "flowjobs/e/j", "text": "…"}
 
+`logged_with` adds the ids of trace, remediation, job and flow to each line of an invocation.
+
 The mark ` | {` occurs nowhere else in a message: `without_mark` alters it in the text, and
 `logging_redaction` does so in the lines of libraries and in stacks. So no name that a person chose
 can add a field or change one. A query reads the fields with
@@ -15,7 +17,9 @@ can add a field or change one. A query reads the fields with
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from shared.domain.trigger_urls.trigger_url import redact
 
@@ -26,6 +30,8 @@ _LONGEST_TEXT = 8_000
 _LONGEST_FIELDS = 12_000
 #: Maximum characters of a value, so that all fields fit.
 _LONGEST_VALUES = (1_000, 200, 40)
+
+_context: ContextVar[Mapping[str, object]] = ContextVar("log_context", default={})  # noqa: B039 -- never changed
 
 
 class Line(str):
@@ -47,13 +53,23 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
     ) -> None:
         """Log the message with its fields."""
         if self.isEnabledFor(level):
-            line = _build_line(_format_message(msg, args), extra or {})
+            line = _build_line(_format_message(msg, args), {**_context.get(), **(extra or {})})
             self.logger.log(level, line, exc_info=exc_info)  # type: ignore[arg-type]  # passed on
 
 
 def product_log(name: str) -> ProductLog:
     """Return the logger of a module."""
     return ProductLog(logging.getLogger(name))
+
+
+@contextmanager
+def logged_with(**fields: object) -> Iterator[None]:
+    """Add these fields to every line inside, also of tasks started there."""
+    token = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
 
 
 def without_mark(text: str) -> str:

@@ -15,10 +15,12 @@ from shared.ports import (
     FirewallKind,
     FunctionKeys,
     MessageSender,
+    NoTelemetry,
     NotificationChannel,
     PlatformPorts,
     RequestBudget,
     StepPorts,
+    Telemetry,
 )
 from shared.settings import Settings
 from shared.tables import Tables
@@ -43,6 +45,7 @@ class Services(StepPorts):
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]
     assessment: AssessmentPorts
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
     memory: Memory = field(default_factory=Memory)
 
     @property

@@ -101,6 +101,15 @@ class Settings(AccessSettings):
     #: Key for archives in a folder, which then must be set: 32 bytes in URL-safe base64.
     archive_key: str = Field("", repr=False)
 
+    #: Connection string of Application Insights, for traces and metrics. Set by the template.
+    #: Empty: see the next setting.
+    insights_connection: str = Field(
+        "", validation_alias="APPLICATIONINSIGHTS_CONNECTION_STRING", repr=False
+    )
+    #: OpenTelemetry collector (OTLP over HTTP) that gets traces and metrics instead. Both empty:
+    #: none are recorded.
+    otlp_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+
     #: URL of the Key Vault key that signs evidence files and seals the audit log. Without a
     #: version, the current version signs. Empty: nothing is signed.
     evidence_key: str = ""

@@ -77,5 +77,6 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         channels=build_channels(ground),
         callers=build_caller_kinds(ports, settings),
         firewalls=build_firewall_kinds(ports.resources),
+        telemetry=ground.telemetry,
         **platform_ports(ports),
     )

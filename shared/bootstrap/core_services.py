@@ -1,10 +1,13 @@
 """Build what all other services need: credentials, HTTP client, store, archive and bus."""
 
+import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.log_fields import product_log
+from shared.ports import NoTelemetry
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
         Clock,
         MessageSender,
         Store,
+        Telemetry,
     )
+
+_log = product_log(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,7 @@ class CoreServices:
     store: "Store"
     circuits: "CircuitBreakers"
     http: "HttpClient"
+    telemetry: "Telemetry" = field(default_factory=NoTelemetry)
 
     def budget(self, name: str, calls: int, **limits: int) -> "StoredRequestBudget":
         """Return this instance's part of a request budget that all instances share.
@@ -65,7 +72,8 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     clock = StoreClock(SystemClock())
     store = _store(settings, credential, closing, clock)
     circuits = CircuitBreakers(Tables(store), clock, settings)
-    http = HttpClient(default_transport(), circuits)
+    telemetry = build_telemetry(settings, closing)
+    http = HttpClient(default_transport(), circuits, telemetry)
     closing.push_async_callback(http.close)
     return CoreServices(
         settings=settings,
@@ -75,7 +83,23 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
         store=store,
         circuits=circuits,
         http=http,
+        telemetry=telemetry,
     )
+
+
+def build_telemetry(settings: Settings, closing: AsyncExitStack) -> "Telemetry":
+    """Return telemetry, which is off without a destination, or if it cannot be built."""
+    if not (settings.insights_connection or settings.otlp_endpoint):
+        return NoTelemetry()
+    try:
+        from shared.adapters.telemetry.exporters import build_telemetry as build
+
+        telemetry = build(settings)
+    except Exception as err:  # noqa: BLE001 -- the work must not depend on telemetry
+        _log.warning("telemetry is off", extra={"text": err})
+        return NoTelemetry()
+    closing.push_async_callback(asyncio.to_thread, telemetry.close)
+    return telemetry
 
 
 def _store(
@@ -151,6 +175,6 @@ def build_messages(ground: CoreServices) -> "MessageSender":
         client = build_client_by_connection_string(settings.service_bus_connection)
     else:
         raise ValueError("ServiceBusConnection (or its __fullyQualifiedNamespace) is not set")
-    messages = ServiceBusMessages(client)
+    messages = ServiceBusMessages(client, ground.telemetry)
     ground.closing.push_async_callback(messages.close)
     return messages

@@ -4,7 +4,7 @@ Each invocation with an open row sends the row's next message before it complete
 be lost, doubled or late without harm. The timer sends the messages of overdue rows again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +32,8 @@ from shared.errors import (
 )
 from shared.jobs.error_handling import apply_error
 from shared.jobs.leased_job import JobRowKind, LeasedJob
+from shared.jobs.traces import build_trace_properties
+from shared.log_fields import logged_with
 from shared.ports import QueueMessage
 from shared.reason import Reason
 from shared.request_count import counted_in
@@ -71,6 +73,8 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     #: Returns whether the timer checks a row that is not due: it waits for another row that may
     #: have ended without waking it, or has grants to revoke.
     is_watched: Callable[[J], bool] = lambda _: False
+    #: Returns the ids by which its spans and log lines are found.
+    ids: Callable[[J], Mapping[str, str]] = lambda job: {"environment": job.environment_id}
 
     async def deliver(
         self,
@@ -147,7 +151,24 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _run_step(
         self, held: LeasedJob[J], step: Callable[[LeasedJob[J]], Awaitable[J]], outcome: Outcome[J]
     ) -> J:
-        """Run one step and write its result, which releases the lease."""
+        """Run one step and write its result, which releases the lease; record both."""
+        services, ids = held.services, self.ids(held.job)
+        attributes = {f"cmk.{name}": text for name, text in ids.items()}
+        name = f"{self.title} {held.job.step}"
+        with services.telemetry.span(name, attributes=attributes) as span, logged_with(**ids):
+            done = await self._run_recorded_step(held, step, outcome)
+            span.set_attributes({"cmk.state": str(done.state), "cmk.reason": done.reason_code})
+            if done.needs_action:
+                span.fail(done.reason_code)
+        if done.next_check_at is not None:
+            wait = max(done.next_check_at - services.now, timedelta(0)).total_seconds()
+            labels = {"job": self.title, "reason": done.reason_code or "next step"}
+            services.telemetry.measure("cmk.wait.seconds", wait, labels)
+        return done
+
+    async def _run_recorded_step(
+        self, held: LeasedJob[J], step: Callable[[LeasedJob[J]], Awaitable[J]], outcome: Outcome[J]
+    ) -> J:
         before, services = held.job, held.services
         try:
             if before.consecutive_crashes > services.settings.internal_error_max_attempts:
@@ -347,4 +368,5 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             body={self.partition: partition, "job": key},
             # Not now because it is nearly due, or it would return until it is.
             due=None if due <= services.now else due,
+            properties=build_trace_properties(job, services.now),
         )

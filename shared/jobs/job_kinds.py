@@ -47,6 +47,12 @@ FLOW: JobKind[FlowJob] = JobKind(
     is_ended=lambda job: job.is_inactive and job.requested_command is None,
     merge_concurrent=_with_outside_changes,
     is_watched=_is_flow_watched,
+    ids=lambda job: {
+        "remediation": job.remediation_id,
+        "environment": job.environment_id,
+        "job": job.id,
+        "flow": job.original_id,
+    },
 )
 ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     title="environment job",
@@ -55,6 +61,11 @@ ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     partition="remediation",
     request_demand=environment_job_demand,
     is_watched=_is_environment_watched,
+    ids=lambda job: {
+        "remediation": job.remediation_id,
+        "environment": job.environment_id,
+        "job": job.id,
+    },
 )
 DELETION: JobKind[Deletion] = JobKind(
     title="deletion", table=lambda tables: tables.deletions, partition="environment"

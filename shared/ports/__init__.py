@@ -71,6 +71,7 @@ from shared.ports.store import (
     StoreRow,
     UpsertRow,
 )
+from shared.ports.telemetry import NoTelemetry, Span, SpanKind, Telemetry
 from shared.ports.text_rows import TextColumn, TextRow, TextRows
 from shared.ports.time_stamps import TimeStamps
 
@@ -106,6 +107,7 @@ __all__ = [
     "Keys",
     "MachineGroups",
     "MessageSender",
+    "NoTelemetry",
     "NonSolutionFlows",
     "NotificationChannel",
     "Operation",
@@ -133,11 +135,14 @@ __all__ = [
     "SiteFiles",
     "SolutionPlacement",
     "Solutions",
+    "Span",
+    "SpanKind",
     "StepPorts",
     "Store",
     "StoreRow",
     "TaggedResource",
     "TaggedResourceReader",
+    "Telemetry",
     "TextColumn",
     "TextRow",
     "TextRows",

@@ -160,8 +160,9 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
 
 async def _run_step(work: StepContext) -> FlowJob:
     """Run one step, and revoke its grants."""
-    job = await STEPS[work.job.step](work)
-    await revoke_all_grants(work)
+    with work.services.telemetry.span(f"step {work.job.step}"):
+        job = await STEPS[work.job.step](work)
+        await revoke_all_grants(work)
     now = work.job
     return replace(
         job,

@@ -19,6 +19,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.errors import AlreadyExists, JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT
+from shared.jobs.traces import begin_trace
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import sortable_time
@@ -148,7 +149,8 @@ async def _start_environment(
     """Create the job of one environment, whose wake-up exists, and send its message."""
     job = _build_job(remediation, environment_id)
     settings = await read_environment_settings(services, environment_id)
-    job = replace(job, environment_name=settings.display_name)
+    trace = begin_trace(services)
+    job = replace(job, environment_name=settings.display_name, trace=trace)
     if job.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)
     who = describe_start(remediation.start_source, remediation.started_by)

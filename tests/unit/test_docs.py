@@ -279,7 +279,10 @@ def test_requirements_of_the_app_equal_its_imports() -> None:
                 imported.add(node.module)
 
     def modules_of(package: str) -> str:
-        return package.replace("-", "_" if not package.startswith("azure-") else ".").lower()
+        if package == "opentelemetry-api":
+            return "opentelemetry"
+        is_dotted = package.startswith(("azure-", "opentelemetry-"))
+        return package.replace("-", "." if is_dotted else "_").lower()
 
     wanted = {modules_of(package) for package in read_required_packages("requirements.txt")}
     assert not {

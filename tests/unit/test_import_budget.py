@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Times what any app of its kind imports: Functions and the Service Bus SDK.
 MOST = 1.5
+MOST_OF_TELEMETRY = 0.55
 RUNS = 7
 LIBRARIES = "import azure.functions, azure.servicebus"
 APP = "import function_app"
@@ -27,19 +28,37 @@ SDKS = (
     "cryptography",
     "jinja2",
     "msal",
+    "opentelemetry",
     "requests",
     "rich",
     "typer",
     "local_cloud",
     "cmkflow",
 )
+TELEMETRY = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:9",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": (
+        "InstrumentationKey=00000000-0000-4000-8000-000000000000;"
+        "IngestionEndpoint=https://localhost:9/"
+    ),
+}
+#: What a first call imports with or without telemetry.
+SERVICES = (
+    "import aiohttp, azure.identity.aio, requests; from contextlib import AsyncExitStack; "
+    "from shared.adapters.http import client; "
+    "from shared.bootstrap.core_services import build_telemetry; "
+    "from shared.settings import Settings; settings = Settings(tenant_id='t')"
+)
 #: What only requests and messages need.
 OURS = ("functions.dashboard", "functions.http_responses", "shared.steps", "shared.use_cases")
 _CODE = """
-import json, sys, time
+import json, os, sys, time
+{first}
 before = time.perf_counter()
 {code}
 print(json.dumps({{"seconds": time.perf_counter() - before, "modules": sorted(sys.modules)}}))
+sys.stdout.flush()
+os._exit(0)  # without sending anything
 """
 
 
@@ -53,9 +72,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     return variables
 
 
-def _run_import(code: str, variables: Mapping[str, str]) -> dict[str, object]:
+def _run_import(code: str, variables: Mapping[str, str], first: str = "") -> dict[str, object]:
     done = subprocess.run(
-        [sys.executable, "-c", _CODE.format(code=code)],
+        [sys.executable, "-c", _CODE.format(code=code, first=first)],
         cwd=ROOT,
         env=variables,
         capture_output=True,
@@ -66,8 +85,8 @@ def _run_import(code: str, variables: Mapping[str, str]) -> dict[str, object]:
     return told
 
 
-def _measure_seconds(code: str, variables: Mapping[str, str]) -> float:
-    return float(str(_run_import(code, variables)["seconds"]))
+def _measure_seconds(code: str, variables: Mapping[str, str], first: str = "") -> float:
+    return float(str(_run_import(code, variables, first)["seconds"]))
 
 
 def _find_loaded_modules(
@@ -91,7 +110,37 @@ def test_the_app_starts_within_its_budget(compiled: Mapping[str, str]) -> None:
 
 def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) -> None:
     """SDKs and handlers are imported with the first call, and undeployed modules never."""
-    assert _find_loaded_modules(APP, compiled, SDKS + OURS) == set()
+    for settings in ({}, TELEMETRY):
+        assert _find_loaded_modules(APP, {**compiled, **settings}, SDKS + OURS) == set()
+
+
+@pytest.mark.parametrize("settings", [{}, *({name: value} for name, value in TELEMETRY.items())])
+def test_telemetry_is_imported_only_with_a_destination(
+    settings: Mapping[str, str], compiled: Mapping[str, str]
+) -> None:
+    """The imports count, not what is sent: nothing is."""
+    code = f"{SERVICES}; build_telemetry(settings, AsyncExitStack())"
+
+    found = _find_loaded_modules(code, {**compiled, **settings}, ("opentelemetry",))
+
+    assert found == ({"opentelemetry"} if settings else set())
+
+
+@pytest.mark.parametrize("name", TELEMETRY)
+def test_telemetry_is_imported_within_its_budget(name: str, compiled: Mapping[str, str]) -> None:
+    """At most 250 ms where Functions and the Service Bus SDK take 450 ms, beside what the first
+    call imports anyway.
+    """
+    variables = {**compiled, name: TELEMETRY[name]}
+    code = "build_telemetry(settings, AsyncExitStack())"
+    _measure_seconds(code, variables, SERVICES)
+    runs = [
+        (_measure_seconds(LIBRARIES, compiled), _measure_seconds(code, variables, SERVICES))
+        for _ in range(3)
+    ]
+    libraries, telemetry = (min(times) for times in zip(*runs, strict=True))
+
+    assert telemetry <= MOST_OF_TELEMETRY * libraries, (telemetry, libraries)
 
 
 def test_flow_job_imports_no_pages_and_no_assessment(compiled: Mapping[str, str]) -> None:

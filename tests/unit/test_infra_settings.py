@@ -17,6 +17,7 @@ PLACES = {
     "sign_in_client_id",
     "service_account_token_cache_secret",
     "evidence_key",
+    "insights_connection",
     "service_bus_namespace",
     "storage_account",
     "trigger_url_vault",
@@ -116,7 +117,10 @@ def test_app_knows_each_name_that_a_deployment_sets(monkeypatch: pytest.MonkeyPa
 def test_template_sets_every_required_setting() -> None:
     """An administrator has to set no setting that the app requires."""
     ours = {name for name in read_template_settings() if name.startswith("CMK_")}
-    ours |= {"ServiceBusConnection__fullyQualifiedNamespace"} & set(read_template_settings())
+    ours |= {
+        "ServiceBusConnection__fullyQualifiedNamespace",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    } & set(read_template_settings())
 
     assert ours == {name_setting(field) for field in PLACES}
 

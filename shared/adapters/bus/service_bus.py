@@ -25,7 +25,8 @@ from azure.servicebus.exceptions import (
 )
 
 from shared.errors import NotFound, PlatformError, ServiceUnavailable, ThrottledError
-from shared.ports import MessageSender, QueueMessage
+from shared.ports import MessageSender, NoTelemetry, QueueMessage, Telemetry
+from shared.queues import DIAGNOSTIC_ID, TRACE_LINK, TRACEPARENT
 
 _TIMEOUT = 15.0  # seconds per send, including the SDK's retries
 _MOST_COUNTED = 1000
@@ -47,9 +48,10 @@ def build_client_by_connection_string(connection: str) -> ServiceBusClient:
 class ServiceBusMessages(MessageSender):
     """`MessageSender` over AMQP."""
 
-    def __init__(self, client: ServiceBusClient) -> None:
+    def __init__(self, client: ServiceBusClient, telemetry: Telemetry | None = None) -> None:
         """Take ownership of `client`: `close` closes it."""
         self._client = client
+        self._telemetry = telemetry or NoTelemetry()
         self._senders: dict[str, ServiceBusSender] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -66,7 +68,8 @@ class ServiceBusMessages(MessageSender):
         for queue, group in groupby(by_queue, key=lambda message: message.queue):
             # Two tasks must not share a sender of the SDK at the same time.
             async with self._locks.setdefault(queue, asyncio.Lock()), self._sender(queue) as sender:
-                await _send(sender, [_build_wire_message(message) for message in group])
+                current = self._telemetry.current_traceparent()
+                await _send(sender, [_build_wire_message(message, current) for message in group])
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Return the number of queued messages, scheduled ones included, or of dead letters."""
@@ -118,9 +121,14 @@ async def _send(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage])
     await sender.send_messages(batch, timeout=_TIMEOUT)
 
 
-def _build_wire_message(message: QueueMessage) -> ServiceBusMessage:
+def _build_wire_message(message: QueueMessage, current: str) -> ServiceBusMessage:
+    """Return the SDK's message; one that names no trace belongs to the current one."""
     properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
     properties.update(message.properties.items())
+    named = message.properties
+    traceparent = named.get(TRACEPARENT, "" if TRACE_LINK in named else current)
+    if traceparent:
+        properties |= {TRACEPARENT: traceparent, DIAGNOSTIC_ID: traceparent}
     return ServiceBusMessage(
         json.dumps(message.body, separators=(",", ":")),
         content_type="application/json",

@@ -37,6 +37,7 @@ from shared.adapters.http.policies import (
     RetryOnce,
     TokenRenewal,
 )
+from shared.adapters.http.request_tracing import RequestTracing
 from shared.adapters.http.transport import IS_PLAIN, PlainTransport
 from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
 from shared.domain.trigger_urls.trigger_url import redact
@@ -47,6 +48,7 @@ from shared.errors import (
     ThrottledError,
     TokenRejected,
 )
+from shared.ports import NoTelemetry, Telemetry
 
 _CALL_SECONDS = 20.0
 #: Maximum total wait for a budget between the pages of a list.
@@ -112,9 +114,11 @@ class HttpClient:
         self,
         transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse],
         circuits: CircuitBreakerGate | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """Take ownership of `transport`. Without circuit breakers, every request is sent."""
         self._transport = transport
+        self._telemetry = telemetry or NoTelemetry()
         self._circuits = circuits or NoCircuitBreakerGate()
         self._pipelines: dict[HttpService, AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
         #: Requests sent, by service.
@@ -126,7 +130,7 @@ class HttpClient:
 
     def without_circuits(self) -> "HttpClient":
         """Return a client without circuit breakers on the same connections."""
-        return HttpClient(self._transport)
+        return HttpClient(self._transport, telemetry=self._telemetry)
 
     async def send(self, service: HttpService, call: ServiceRequest) -> ServiceResponse:
         """Send a request; raise the errors of errors.py, or `ServiceUnavailable` without a
@@ -315,6 +319,7 @@ class HttpClient:
             ]
             if service.credential:
                 policies.insert(-1, TokenRenewal(service.credential, service.scope))
+            policies.append(RequestTracing(service.name, self._telemetry))
             self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
         return self._pipelines[service]
 

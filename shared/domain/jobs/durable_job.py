@@ -26,6 +26,15 @@ class HistoryEntry:
     requests: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceOrigin:
+    """The trace in which a job was created."""
+
+    #: The W3C traceparent of the operation that created it.
+    traceparent: str
+    began_at: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class DurableJob[S: StrEnum]:
     """The part of a row that the job engine uses; each kind of job adds its own fields.
@@ -71,6 +80,8 @@ class DurableJob[S: StrEnum]:
     #: While this job was being worked on, something that it waits for changed.
     is_woken: bool = False
     history: tuple[HistoryEntry, ...] = ()
+    #: None: the app recorded no traces when the job was created.
+    trace: TraceOrigin | None = field(default=None, compare=False, repr=False)
 
     def __init_subclass__(cls) -> None:
         """Keep `dataclass` from giving each kind of job a `__replace__` of its own."""

@@ -20,8 +20,12 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, UnreadableRow
 from shared.jobs.job_kinds import FLOW
+from shared.jobs.traces import begin_linked_trace, begin_trace
 from shared.ports import Condition
 from shared.services import Services
+
+#: A plan with more flows begins a trace for each of them, because a flow has about 50 spans.
+_MOST_IN_TRACE = 50
 
 
 async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
@@ -33,6 +37,11 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
         (item, _build_job(services, environment_job, item))
         for item in await read_planned_work(services, environment_job)
     ]
+    if len(work) <= _MOST_IN_TRACE:
+        trace = begin_trace(services)
+        work = [(item, replace(job, trace=trace)) for item, job in work]
+    else:
+        work = [(item, replace(job, trace=begin_linked_trace(services, job))) for item, job in work]
     await FLOW.schedule_wake_up(services, *(job for _, job in work))
     are_new = await read_each([job for _, job in work], partial(_is_new, services))
     new = [job for (_, job), is_new in zip(work, are_new, strict=True) if is_new]

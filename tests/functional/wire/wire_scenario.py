@@ -48,7 +48,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.adapter_world import build_trusting_transport
-from tests.fakes.driver import USE_CASES, NeverEndsError, next_reminder
+from tests.fakes.driver import USE_CASES, NeverEndsError, UseCase, next_reminder
 from tests.fakes.messages import Delivered, Delivery, FakeMessages
 from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import (
@@ -84,6 +84,8 @@ class WireScenario:
     folder: Path
     #: Called once, between an order and its first delivery.
     between: Callable[[], object] = lambda: None
+    #: By queue.
+    use_cases: Mapping[str, UseCase] = field(default_factory=lambda: USE_CASES)
     remediation: Remediation = field(init=False)
 
     # --- the tenant ---------------------------------------------------------------------------
@@ -184,14 +186,14 @@ class WireScenario:
     async def _pass_time(self, until: datetime) -> None:
         services = self.services
         reminded = await next_reminder(services.tables.store, services.now) or until
-        due = min(self.messages.next_due(*USE_CASES) or until, until, reminded)
+        due = min(self.messages.next_due(*self.use_cases) or until, until, reminded)
         self.tenant.clock.advance(max(0.0, (due - self.services.now).total_seconds()))
         await tick(self.tenant)
         await send_due_and_overdue_messages(self.services)
 
     async def deliver(self) -> bool:
         """Handle one message that is due, or return False if there is none."""
-        for queue, use_case in USE_CASES.items():
+        for queue, use_case in self.use_cases.items():
 
             async def handle(message: Delivered, use_case: Any = use_case) -> None:
                 await use_case(self.services, message)

@@ -1,0 +1,94 @@
+"""Read spans and metrics from OTLP messages."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+type Attributes = dict[str, str | int | float | bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedSpan:
+    """A span as a collector shows it. Ids are hexadecimal, times seconds since 1970."""
+
+    name: str
+    kind: str
+    trace_id: str
+    span_id: str
+    #: Empty: it begins its trace.
+    parent_id: str
+    #: Ids of the traces that it links to.
+    links: tuple[str, ...]
+    began: float
+    ended: float
+    has_failed: bool
+    message: str
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedMetric:
+    """A value of a metric; of a distribution, its sum."""
+
+    name: str
+    value: float
+    attributes: Attributes
+
+
+def read_spans(content: bytes) -> list[ReceivedSpan]:
+    """Return the spans of a request; raise `DecodeError`."""
+    request = ExportTraceServiceRequest.FromString(content)
+    return [
+        _read_span(span)
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
+def read_metrics(content: bytes) -> list[ReceivedMetric]:
+    """Return the values of a request; raise `DecodeError`."""
+    request = ExportMetricsServiceRequest.FromString(content)
+    return [
+        value
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for value in _read_values(metric)
+    ]
+
+
+def _read_span(span: Span) -> ReceivedSpan:
+    return ReceivedSpan(
+        name=span.name,
+        kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        links=tuple(link.trace_id.hex() for link in span.links),
+        began=span.start_time_unix_nano / 1e9,
+        ended=span.end_time_unix_nano / 1e9,
+        has_failed=span.status.code == Status.STATUS_CODE_ERROR,
+        message=span.status.message,
+        attributes=_read_attributes(span.attributes),
+    )
+
+
+def _read_values(metric: Any) -> Iterator[ReceivedMetric]:
+    kind = metric.WhichOneof("data")
+    for point in getattr(metric, kind).data_points:
+        value = point.sum if kind == "histogram" else getattr(point, point.WhichOneof("value"))
+        yield ReceivedMetric(
+            name=metric.name, value=value, attributes=_read_attributes(point.attributes)
+        )
+
+
+def _read_attributes(pairs: Iterable[Any]) -> Attributes:
+    found: Mapping[str, Any] = {one.key: one.value for one in pairs}
+    return {name: getattr(value, value.WhichOneof("value")) for name, value in found.items()}

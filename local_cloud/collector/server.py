@@ -1,0 +1,130 @@
+"""Serve OTLP over HTTP on the loopback address.
+
+As a real collector does, it takes protobuf, compressed or not, and rejects everything else. It
+serves what it received as JSON: `GET /spans` and `GET /metrics`.
+"""
+
+import gzip
+import json
+import threading
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from local_cloud.collector.received import (
+    ReceivedMetric,
+    ReceivedSpan,
+    read_metrics,
+    read_spans,
+)
+
+HOST = "127.0.0.1"
+_PROTOBUF = "application/x-protobuf"
+_LARGEST = 16 * 1024 * 1024
+
+
+class Collector:
+    """A collector in this process; entering the block starts it."""
+
+    def __init__(self, port: int = 0, file: Path | None = None) -> None:
+        """Listen on `port`, 0 for a free one; append each span to `file` as a line of JSON."""
+        self.spans: list[ReceivedSpan] = []
+        self.metrics: list[ReceivedMetric] = []
+        self._file = file
+        self._changed = threading.Condition()
+        self._server = ThreadingHTTPServer((HOST, port), partial(_Handler, self))
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Return the address for `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+        return f"http://{HOST}:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def wait_for(self, is_there: Callable[[], bool], seconds: float) -> bool:
+        """Wait until what was received makes `is_there` true; return whether it does."""
+        with self._changed:
+            return self._changed.wait_for(is_there, seconds)
+
+    def take(self, path: str, content: bytes) -> None:
+        """Keep a request's content; raise `DecodeError`, and `KeyError` for another path."""
+        spans, metrics = list[ReceivedSpan](), list[ReceivedMetric]()
+        match path:
+            case "/v1/traces":
+                spans = read_spans(content)
+            case "/v1/metrics":
+                metrics = read_metrics(content)
+            case _:
+                raise KeyError(path)
+        with self._changed:
+            self.spans += spans
+            self.metrics += metrics
+            if self._file and spans:
+                with self._file.open("a") as file:
+                    file.writelines(f"{json.dumps(asdict(span))}\n" for span in spans)
+            self._changed.notify_all()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, collector: Collector, *connection: Any) -> None:
+        self._collector = collector
+        super().__init__(*connection)
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        if length > _LARGEST:
+            self.close_connection = True
+            self._answer(413)
+            return
+        content = self.rfile.read(length)
+        if self.headers.get("Content-Type") != _PROTOBUF:
+            self._answer(415)
+            return
+        try:
+            if self.headers.get("Content-Encoding") == "gzip":
+                content = gzip.decompress(content)
+            self._collector.take(self.path, content)
+        except KeyError:
+            self._answer(404)
+        except (DecodeError, OSError, EOFError, zlib.error):
+            self._answer(400)
+        else:
+            # The empty message: everything was accepted.
+            self._answer(200, b"", _PROTOBUF)
+
+    def do_GET(self) -> None:
+        kept: dict[str, Sequence[Any]] = {
+            "/spans": self._collector.spans,
+            "/metrics": self._collector.metrics,
+        }
+        if self.path not in kept:
+            self._answer(404)
+            return
+        document = json.dumps([asdict(one) for one in list(kept[self.path])])
+        self._answer(200, document.encode(), "application/json")
+
+    def _answer(self, status: int, body: bytes = b"", kind: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
+        """Write no line for each request."""

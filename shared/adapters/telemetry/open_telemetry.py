@@ -1,0 +1,227 @@
+"""Record traces and metrics with the OpenTelemetry SDK.
+
+Its threads send them in batches. Nothing here raises into the work: an error is logged once, and
+the recording is lost.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, NonRecordingSpan, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import MustWait, PlatformMigrationInProgress
+from shared.log_fields import product_log
+from shared.ports.telemetry import Attributes, NoSpan, Span, SpanKind
+
+_log = product_log(__name__)
+
+SERVICE_NAME = "cmk-flow-remediation"
+_KINDS = {
+    SpanKind.CONSUMER: trace.SpanKind.CONSUMER,
+    SpanKind.SERVER: trace.SpanKind.SERVER,
+    SpanKind.CLIENT: trace.SpanKind.CLIENT,
+    SpanKind.INTERNAL: trace.SpanKind.INTERNAL,
+}
+_PROPAGATOR = TraceContextTextMapPropagator()
+_LONGEST_REASON = 200
+_CLOSE_MILLISECONDS = 5_000
+#: They log each failed batch as an error, which would raise the alert on errors of the app.
+_EXPORT_LOGGERS = ("opentelemetry", "azure.monitor.opentelemetry")
+
+
+class OpenTelemetry:
+    """The port `Telemetry` on the SDK."""
+
+    def __init__(self, exporter: SpanExporter, reader: MetricReader) -> None:
+        """Take ownership of both: `close` sends what they hold."""
+        for name in _EXPORT_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        resource = Resource.create({"service.name": SERVICE_NAME})
+        self._spans = TracerProvider(resource=resource)
+        self._spans.add_span_processor(BatchSpanProcessor(_ReportingExporter(exporter)))
+        self._meters = MeterProvider([reader], resource=resource)
+        self._tracer = self._spans.get_tracer(SERVICE_NAME)
+        self._meter = self._meters.get_meter(SERVICE_NAME)
+        self._instruments: dict[str, Any] = {}
+        self._has_failed = False
+
+    def flush(self) -> None:
+        """Send the ended spans, within seconds."""
+        self._guard(lambda: self._spans.force_flush(_CLOSE_MILLISECONDS))
+
+    def close(self) -> None:
+        """Send what is left, within seconds, and stop the threads."""
+        self.flush()
+        self._guard(self._spans.shutdown)
+        self._guard(lambda: self._meters.shutdown(_CLOSE_MILLISECONDS))
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        kind: SpanKind = SpanKind.INTERNAL,
+        *,
+        parent: str | None = None,
+        link: str = "",
+        attributes: Attributes | None = None,
+    ) -> Iterator[Span]:
+        """Record the block as an operation."""
+        opened = self._guard(lambda: self._open(name, kind, parent, link, attributes or {}))
+        if opened is None:
+            yield NoSpan()
+            return
+        try:
+            with trace.use_span(opened, record_exception=False, set_status_on_exception=False):
+                yield _RecordedSpan(opened)
+        except (MustWait, PlatformMigrationInProgress) as err:  # nothing is wrong
+            opened.set_attribute("cmk.waits", type(err).__name__)
+            raise
+        except Exception as err:
+            opened.set_status(Status(StatusCode.ERROR, type(err).__name__))
+            raise
+        finally:
+            self._guard(opened.end)
+
+    def current_traceparent(self) -> str:
+        """Return the traceparent of the current span."""
+        return _build_traceparent(trace.get_current_span())
+
+    def count(self, name: str, attributes: Attributes) -> None:
+        """Add one to a counter."""
+
+        def add() -> None:
+            instrument = self._instrument(name, self._meter.create_counter)
+            assert isinstance(instrument, Counter)
+            instrument.add(1, dict(attributes))
+
+        self._guard(add)
+
+    def measure(self, name: str, value: float, attributes: Attributes) -> None:
+        """Add a value to a distribution."""
+
+        def record() -> None:
+            instrument = self._instrument(name, self._meter.create_histogram)
+            assert isinstance(instrument, Histogram)
+            instrument.record(value, dict(attributes))
+
+        self._guard(record)
+
+    def report(self, name: str, value: float, attributes: Attributes) -> None:
+        """Record the present value of a gauge."""
+        self._guard(
+            lambda: self._instrument(name, self._meter.create_gauge).set(value, dict(attributes))
+        )
+
+    def _open(
+        self,
+        name: str,
+        kind: SpanKind,
+        parent: str | None,
+        link: str,
+        attributes: Mapping[str, Any],
+    ) -> trace.Span:
+        context = None if parent is None else _read_traceparent(parent)
+        linked = trace.get_current_span(_read_traceparent(link)).get_span_context()
+        return self._tracer.start_span(
+            name,
+            context,
+            _KINDS[kind],
+            attributes=attributes,
+            links=[Link(linked)] if linked.is_valid else None,
+        )
+
+    def _instrument(self, name: str, create: Callable[[str], Any]) -> Any:
+        if name not in self._instruments:
+            self._instruments[name] = create(name)
+        return self._instruments[name]
+
+    def _guard[T](self, record: Callable[[], T]) -> T | None:
+        """Return what `record` returns; None after an error."""
+        try:
+            return record()
+        except Exception as err:  # noqa: BLE001 -- a recording must not harm the work
+            if not self._has_failed:
+                self._has_failed = True
+                _log.warning("telemetry not recorded", extra={"text": err})
+            return None
+
+
+class _RecordedSpan:
+    """The port `Span` on a span of the SDK, whose methods do not raise."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+
+    @property
+    def traceparent(self) -> str:
+        """Return its traceparent."""
+        return _build_traceparent(self._span)
+
+    @property
+    def trace_id(self) -> str:
+        """Return the id of its trace."""
+        return trace.format_trace_id(self._span.get_span_context().trace_id)
+
+    def set_attributes(self, attributes: Attributes) -> None:
+        """Add attributes."""
+        self._span.set_attributes(dict(attributes))
+
+    def fail(self, reason: str) -> None:
+        """Mark the operation as failed."""
+        self._span.set_status(Status(StatusCode.ERROR, redact(reason)[:_LONGEST_REASON]))
+
+
+class _ReportingExporter(SpanExporter):
+    """Log the first failed batch after a sent one."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._is_failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send a batch."""
+        try:
+            result = self._exporter.export(spans)
+        except Exception as err:  # noqa: BLE001 -- a recording must not harm the work
+            result, why = SpanExportResult.FAILURE, type(err).__name__
+        else:
+            why = ""
+        is_failing = result is not SpanExportResult.SUCCESS
+        if is_failing and not self._is_failing:
+            _log.warning("telemetry not sent", extra={"spans": len(spans), "why": why})
+        self._is_failing = is_failing
+        return result
+
+    def shutdown(self) -> None:
+        """Stop the exporter."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what the exporter holds."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _read_traceparent(text: str) -> Context:
+    """Return a context with this parent; without one if the text is malformed."""
+    empty = trace.set_span_in_context(NonRecordingSpan(trace.INVALID_SPAN_CONTEXT), Context())
+    return _PROPAGATOR.extract({"traceparent": text}, empty)
+
+
+def _build_traceparent(span: trace.Span) -> str:
+    context = span.get_span_context()
+    if not context.is_valid:
+        return ""
+    trace_id, span_id = trace.format_trace_id(context.trace_id), trace.format_span_id
+    return f"00-{trace_id}-{span_id(context.span_id)}-{context.trace_flags:02x}"

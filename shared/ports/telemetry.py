@@ -1,0 +1,109 @@
+"""The port for traces and metrics."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from enum import StrEnum
+from typing import Protocol
+
+type Attributes = Mapping[str, str | int | float | bool]
+
+
+class SpanKind(StrEnum):
+    """The relation of a span to the other side of a call."""
+
+    CONSUMER = "consumer"  #: handles a queue message
+    SERVER = "server"  #: handles an HTTP request
+    CLIENT = "client"  #: sends a request
+    INTERNAL = "internal"
+
+
+class Span(Protocol):
+    """One operation of a trace."""
+
+    @property
+    def traceparent(self) -> str:
+        """Return its W3C traceparent; empty without telemetry."""
+
+    @property
+    def trace_id(self) -> str:
+        """Return the id of its trace, 32 hexadecimal digits; empty without telemetry."""
+
+    def set_attributes(self, attributes: Attributes) -> None:
+        """Add attributes. They must contain no secret."""
+
+    def fail(self, reason: str) -> None:
+        """Mark the operation as failed, with a short reason without secrets."""
+
+
+class Telemetry(Protocol):
+    """Record traces and metrics. No method raises, whatever happens to the recordings."""
+
+    def span(
+        self,
+        name: str,
+        kind: SpanKind = SpanKind.INTERNAL,
+        *,
+        parent: str | None = None,
+        link: str = "",
+        attributes: Attributes | None = None,
+    ) -> AbstractContextManager[Span]:
+        """Record the operation of the block; an exception marks it as failed.
+
+        `parent` is a traceparent; None: the current span; empty or malformed: a new trace begins.
+        `link` is a traceparent of another trace that this operation belongs to.
+        """
+
+    def current_traceparent(self) -> str:
+        """Return the traceparent of the current span; empty if there is none."""
+
+    def count(self, name: str, attributes: Attributes) -> None:
+        """Add one to a counter."""
+
+    def measure(self, name: str, value: float, attributes: Attributes) -> None:
+        """Add a value to a distribution; the name ends with its unit."""
+
+    def report(self, name: str, value: float, attributes: Attributes) -> None:
+        """Record the present value of a gauge; the name ends with its unit, if it has one."""
+
+
+class NoSpan:
+    """A span that is not recorded."""
+
+    traceparent = ""
+    trace_id = ""
+
+    def set_attributes(self, attributes: Attributes) -> None:
+        """Do nothing."""
+
+    def fail(self, reason: str) -> None:
+        """Do nothing."""
+
+
+class NoTelemetry:
+    """Telemetry that is off."""
+
+    @contextmanager
+    def span(
+        self,
+        name: str,  # noqa: ARG002
+        kind: SpanKind = SpanKind.INTERNAL,  # noqa: ARG002
+        *,
+        parent: str | None = None,  # noqa: ARG002
+        link: str = "",  # noqa: ARG002
+        attributes: Attributes | None = None,  # noqa: ARG002
+    ) -> Iterator[Span]:
+        """Run the block."""
+        yield NoSpan()
+
+    def current_traceparent(self) -> str:
+        """Return an empty string."""
+        return ""
+
+    def count(self, name: str, attributes: Attributes) -> None:
+        """Do nothing."""
+
+    def measure(self, name: str, value: float, attributes: Attributes) -> None:
+        """Do nothing."""
+
+    def report(self, name: str, value: float, attributes: Attributes) -> None:
+        """Do nothing."""

@@ -1,0 +1,75 @@
+"""One trace holds a key event, its jobs, their steps and each request, over TLS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_cloud.collector import Collector, ReceivedSpan
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.ports import QueueMessage
+from shared.queues import KEY_EVENTS
+from tests.functional.planning.test_key_events import key_event
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
+from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
+from tests.local_cloud.tenant.tenant_world import VAULT_ID
+
+#: Of a caller of the app, or of a service before the app.
+CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector that the app's settings name."""
+    with Collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        yield collector
+
+
+async def send_key_event(scenario: WireScenario, **properties: str) -> None:
+    """Send an event of the key to its queue."""
+    event = key_event() | {"topic": VAULT_ID}
+    message = QueueMessage(
+        queue=KEY_EVENTS, message_id="event-1", body=event, properties=properties
+    )
+    await scenario.messages.send(message)
+
+
+def find_ancestors(span: ReceivedSpan, spans: list[ReceivedSpan]) -> list[str]:
+    """Return the names of a span's ancestors, the nearest first."""
+    by_id = {one.span_id: one for one in spans}
+    names = []
+    while (span_or_none := by_id.get(span.parent_id)) is not None:
+        span = span_or_none
+        names.append(span.name)
+    return names
+
+
+async def test_trace_from_a_key_event_to_each_request(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
+) -> None:
+    """It continues the trace that the event's message names."""
+    tenant = build_tenant_seed(build_orders_seed())
+    async with wire_scenario(monkeypatch, tmp_path, tenant) as scenario:
+        scenario.use_cases = TRIGGERS
+        await send_key_event(scenario, traceparent=CALLER)
+        await scenario.run(SHORT)
+        job = await scenario.job()
+        signature = scenario.flow().signature()
+    spans = [one for one in collector.spans if one.trace_id == CALLER.split("-")[1]]
+
+    assert job.step is FlowJobState.CHECKING_FOR_CALLS
+    [create] = [one for one in spans if one.name.startswith("PATCH /api/data/v9.2/workflows")][:1]
+    assert find_ancestors(create, spans) == [
+        "step copying",
+        "flow job planned",
+        "process flow-jobs",
+        "environment job running_flow_jobs",
+        "process environment-jobs",
+        "process key-events",
+    ]
+    assert create.attributes["http.response.status_code"] == 204
+    assert signature not in repr(collector.spans)
+    secret = {"GET /secrets/{}", "GET /keys/{}/{}"}  # a key's name and its version
+    assert {one.name for one in spans if "{}/{}" in one.name} <= secret
