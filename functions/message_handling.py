@@ -39,7 +39,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.log_fields import logged_with, product_log
-from shared.ports import QueueMessage, SpanKind
+from shared.ports import QueueMessage
 from shared.queues import DIAGNOSTIC_ID, TRACE_LINK, TRACEPARENT
 from shared.services import Services
 from shared.settings import Settings
@@ -108,7 +108,6 @@ async def handle_message(
     with (
         services.telemetry.span(
             f"process {invocation.queue}",
-            SpanKind.CONSUMER,
             parent=invocation.traceparent,
             link=invocation.trace_link,
             attributes={

@@ -71,7 +71,7 @@ from shared.ports.store import (
     StoreRow,
     UpsertRow,
 )
-from shared.ports.telemetry import NoTelemetry, Span, SpanKind, Telemetry
+from shared.ports.telemetry import NoTelemetry, Span, Telemetry
 from shared.ports.text_rows import TextColumn, TextRow, TextRows
 from shared.ports.time_stamps import TimeStamps
 
@@ -136,7 +136,6 @@ __all__ = [
     "SolutionPlacement",
     "Solutions",
     "Span",
-    "SpanKind",
     "StepPorts",
     "Store",
     "StoreRow",

@@ -2,19 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from enum import StrEnum
 from typing import Protocol
 
 type Attributes = Mapping[str, str | int | float | bool]
-
-
-class SpanKind(StrEnum):
-    """The relation of a span to the other side of a call."""
-
-    CONSUMER = "consumer"  #: handles a queue message
-    SERVER = "server"  #: handles an HTTP request
-    CLIENT = "client"  #: sends a request
-    INTERNAL = "internal"
 
 
 class Span(Protocol):
@@ -41,14 +31,15 @@ class Telemetry(Protocol):
     def span(
         self,
         name: str,
-        kind: SpanKind = SpanKind.INTERNAL,
         *,
+        is_request: bool = False,
         parent: str | None = None,
         link: str = "",
         attributes: Attributes | None = None,
     ) -> AbstractContextManager[Span]:
         """Record the operation of the block; an exception marks it as failed.
 
+        `is_request`: it is a request to another service.
         `parent` is a traceparent; None: the current span; empty or malformed: a new trace begins.
         `link` is a traceparent of another trace that this operation belongs to.
         """
@@ -86,8 +77,8 @@ class NoTelemetry:
     def span(
         self,
         name: str,  # noqa: ARG002
-        kind: SpanKind = SpanKind.INTERNAL,  # noqa: ARG002
         *,
+        is_request: bool = False,  # noqa: ARG002
         parent: str | None = None,  # noqa: ARG002
         link: str = "",  # noqa: ARG002
         attributes: Attributes | None = None,  # noqa: ARG002

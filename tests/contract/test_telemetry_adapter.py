@@ -13,7 +13,7 @@ from shared.adapters.telemetry.exporters import build_telemetry
 from shared.adapters.telemetry.open_telemetry import OpenTelemetry
 from shared.bootstrap import core_services
 from shared.errors import JobBlocked, MustWait
-from shared.ports import NoTelemetry, SpanKind
+from shared.ports import NoTelemetry
 from shared.reason import Reason
 from shared.settings import Settings
 from tests.fakes.services import fake_settings
@@ -49,7 +49,7 @@ def test_span_continues_its_parent_and_links(
 ) -> None:
     """A span inside is its child."""
     other = f"00-{'1' * 32}-{'2' * 16}-01"
-    with telemetry.span("message", SpanKind.CONSUMER, parent=PARENT, link=other) as outer:
+    with telemetry.span("message", is_request=True, parent=PARENT, link=other) as outer:
         with telemetry.span("step", attributes={"cmk.job": "j-1"}) as inner:
             assert telemetry.current_traceparent() == inner.traceparent
         assert outer.trace_id == TRACE
@@ -57,7 +57,7 @@ def test_span_continues_its_parent_and_links(
 
     step, message = collector.spans
     assert (message.kind, message.trace_id, message.parent_id) == (
-        "consumer",
+        "client",
         TRACE,
         PARENT.split("-")[2],
     )

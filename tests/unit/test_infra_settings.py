@@ -140,3 +140,15 @@ def test_settings_of_the_host_are_documented() -> None:
     hosts = set(read_template_settings()) - {name_setting(field) for field in PLACES}
 
     assert hosts <= set(re.findall(r"`([^`]+)`", page))
+
+
+def test_only_the_host_sends_logs() -> None:
+    """Each of these makes the worker declare `WorkerOpenTelemetryEnabled`, after which the host
+    drops the lines and runs that the alerts read.
+    """
+    host = json.loads((ROOT / "host.json").read_text())
+
+    assert "telemetryMode" not in host
+    assert not {"PYTHON_ENABLE_OPENTELEMETRY", "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"} & set(
+        read_template_settings()
+    )

@@ -8,7 +8,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from shared.ports import SpanKind, Telemetry
+from shared.ports import Telemetry
 
 #: Parts of paths that are the same for all tenants. Every other part is hidden: it may be an id, a
 #: person's name for something, or a signature.
@@ -134,7 +134,7 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         status = "no answer"
         name = f"{method} {route}"
         try:
-            with self._telemetry.span(name, SpanKind.CLIENT, attributes=attributes) as span:
+            with self._telemetry.span(name, is_request=True, attributes=attributes) as span:
                 response = await self.next.send(request)
                 code = response.http_response.status_code
                 status = str(code)

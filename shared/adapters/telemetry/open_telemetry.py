@@ -23,17 +23,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import MustWait, PlatformMigrationInProgress
 from shared.log_fields import product_log
-from shared.ports.telemetry import Attributes, NoSpan, Span, SpanKind
+from shared.ports.telemetry import Attributes, NoSpan, Span
 
 _log = product_log(__name__)
 
 SERVICE_NAME = "cmk-flow-remediation"
-_KINDS = {
-    SpanKind.CONSUMER: trace.SpanKind.CONSUMER,
-    SpanKind.SERVER: trace.SpanKind.SERVER,
-    SpanKind.CLIENT: trace.SpanKind.CLIENT,
-    SpanKind.INTERNAL: trace.SpanKind.INTERNAL,
-}
 _PROPAGATOR = TraceContextTextMapPropagator()
 _LONGEST_REASON = 200
 _CLOSE_MILLISECONDS = 5_000
@@ -71,13 +65,14 @@ class OpenTelemetry:
     def span(
         self,
         name: str,
-        kind: SpanKind = SpanKind.INTERNAL,
         *,
+        is_request: bool = False,
         parent: str | None = None,
         link: str = "",
         attributes: Attributes | None = None,
     ) -> Iterator[Span]:
         """Record the block as an operation."""
+        kind = trace.SpanKind.CLIENT if is_request else trace.SpanKind.INTERNAL
         opened = self._guard(lambda: self._open(name, kind, parent, link, attributes or {}))
         if opened is None:
             yield NoSpan()
@@ -127,7 +122,7 @@ class OpenTelemetry:
     def _open(
         self,
         name: str,
-        kind: SpanKind,
+        kind: trace.SpanKind,
         parent: str | None,
         link: str,
         attributes: Mapping[str, Any],
@@ -137,7 +132,7 @@ class OpenTelemetry:
         return self._tracer.start_span(
             name,
             context,
-            _KINDS[kind],
+            kind,
             attributes=attributes,
             links=[Link(linked)] if linked.is_valid else None,
         )

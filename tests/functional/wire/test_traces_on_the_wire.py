@@ -1,5 +1,7 @@
 """One trace holds a key event, its jobs, their steps and each request, over TLS."""
 
+import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,9 +49,13 @@ def find_ancestors(span: ReceivedSpan, spans: list[ReceivedSpan]) -> list[str]:
 
 
 async def test_trace_from_a_key_event_to_each_request(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    collector: Collector,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It continues the trace that the event's message names."""
+    """It continues the trace that the event's message names; log lines have its id."""
+    caplog.set_level(logging.INFO)
     tenant = build_tenant_seed(build_orders_seed())
     async with wire_scenario(monkeypatch, tmp_path, tenant) as scenario:
         scenario.use_cases = TRIGGERS
@@ -69,6 +75,9 @@ async def test_trace_from_a_key_event_to_each_request(
         "process environment-jobs",
         "process key-events",
     ]
+    [copied] = [text for text in caplog.messages if "copying -> copied" in text]
+    ids = {"trace": create.trace_id, "remediation": job.remediation_id, "job": job.id}
+    assert ids.items() <= json.loads(copied.partition(" | ")[2]).items()
     assert create.attributes["http.response.status_code"] == 204
     assert signature not in repr(collector.spans)
     secret = {"GET /secrets/{}", "GET /keys/{}/{}"}  # a key's name and its version
