@@ -80,9 +80,9 @@ MERMAID := 12.3.0
 RENDERERS := var/browser/node_modules
 AXE := $(RENDERERS)/axe-core/axe.min.js
 .PHONY: browser screenshots
-browser: $(BROWSER) $(AXE)
+browser: $(BROWSER) $(AXE) site
 	@[ -n "$(CHROMIUM)" ] || { echo "Missing. As root: apt-get install chromium" >&2; exit 1; }
-	CHROMIUM=$(CHROMIUM) AXE=$(AXE) RENDERERS=$(RENDERERS) $(BIN)/python -m pytest tests/browser
+	CHROMIUM=$(CHROMIUM) AXE=$(AXE) RENDERERS=$(RENDERERS) SITE=$(SITE)/html $(BIN)/python -m pytest tests/browser
 
 screenshots: TO ?= var/screenshots
 screenshots: ONLY ?=
@@ -93,6 +93,19 @@ screenshots: $(BROWSER)
 $(AXE): Makefile
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix var/browser axe-core@$(AXE_CORE) \
 	  adaptivecards@$(ADAPTIVECARDS) mermaid@$(MERMAID)
+	touch $@
+
+#: The documents as a site, in var/site/html. A link, an anchor or a picture that does not exist fails it.
+SITE := var/site
+.PHONY: site
+site: $(TEST) $(SITE)/.installed $(AXE)
+	$(BIN)/python -m tests.site_source $(SITE)/source
+	cp $(RENDERERS)/mermaid/dist/mermaid.min.js $(SITE)/source/docs
+	NO_MKDOCS_2_WARNING=1 $(SITE)/venv/bin/mkdocs build --quiet
+
+$(SITE)/.installed: requirements-site.txt
+	$(PYTHON) -m venv $(SITE)/venv
+	$(SITE)/venv/bin/pip $(INSTALL) -r $<
 	touch $@
 
 #: Times the app beside a script, and puts tables and charts into docs/performance.md: at most half
