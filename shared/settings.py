@@ -29,6 +29,9 @@ _VAULT_URL = (
     r"^(https://[a-z][a-z0-9-]{2,23}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/?)?$"
 )
 
+#: The name of an organization in `dev.azure.com/NAME`.
+_ORGANIZATION = r"^[A-Za-z0-9][A-Za-z0-9-]{0,49}$"
+
 
 class OnOriginalEdited(StrEnum):
     """What to do with an original that was edited after it was copied."""
@@ -120,6 +123,11 @@ class Settings(AccessSettings):
     #: URL of the Key Vault (`https://NAME.vault.azure.net`) for one secret with each flow's trigger
     #: URL, to which callers then refer. Empty: callers hold the URL.
     trigger_url_vault: Annotated[str, Field(pattern=_VAULT_URL)] = ""
+    #: Organizations of Azure DevOps, separated by commas, whose service hooks and variable groups
+    #: may be callers. Empty: none is searched.
+    azure_devops_organizations: Annotated[
+        tuple[Annotated[str, Field(pattern=_ORGANIZATION)], ...], NoDecode, BeforeValidator(_split)
+    ] = ()
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.bootstrap.core_services import CoreServices
-from shared.ports import FlowPages, FlowsAsServiceAccount, PlatformPorts, Secrets, ServiceTags
+from shared.ports import (
+    FlowPages,
+    FlowsAsServiceAccount,
+    JsonApi,
+    PlatformPorts,
+    Secrets,
+    ServiceTags,
+)
 
 if TYPE_CHECKING:
     from shared.adapters.flow_service.service import FlowService
@@ -17,6 +24,8 @@ if TYPE_CHECKING:
 _APP = Path(__file__).parents[2]
 #: Maximum of an adaptive budget, as a multiple of its initial value.
 _RISES_TO = 4
+#: Azure DevOps is in the public cloud only (platform.md#azure-devops).
+_AZURE_DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 
 
 class MicrosoftServices:
@@ -145,12 +154,28 @@ class MicrosoftServices:
             resources=ResumableResources(self.resources),
             resource_writer=self.resources,
             tagged_resources=self.resources,
+            azure_devops=self._azure_devops(),
             connections=PowerAppsConnections(http, self.power_platform, self._cloud),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform, self._cloud),
             site_files=RuntimeSiteFiles(http, self.resource_manager, self.resources, self._cloud),
             machine_groups=DataverseMachineGroups(dataverse),
             organization=DataverseOrganization(dataverse),
         )
+
+    def _azure_devops(self) -> JsonApi:
+        from shared.adapters.http.client import HttpService
+        from shared.adapters.http.json_api import HttpJsonApi, JsonApiAddress
+
+        ground = self._ground
+        service = HttpService(
+            name="Azure DevOps", scope=_AZURE_DEVOPS_SCOPE, credential=ground.credential
+        )
+        address = JsonApiAddress(
+            url="https://dev.azure.com",
+            headers={"Accept": "application/json;api-version=7.1"},
+            scopes=ground.settings.azure_devops_organizations,
+        )
+        return HttpJsonApi(ground.http, service, address)
 
     def _flow_service(self, service: "HttpService") -> "FlowService":
         from shared.adapters.flow_service.service import FlowService

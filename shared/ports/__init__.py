@@ -28,6 +28,7 @@ from shared.ports.azure import (
 from shared.ports.clock import Clock
 from shared.ports.declared_callers import DeclaredCallers
 from shared.ports.function_keys import FunctionKeys
+from shared.ports.json_api import JsonApi
 from shared.ports.kinds import (
     AppliesFixes,
     CallerKind,
@@ -102,6 +103,7 @@ __all__ = [
     "FoundInDefinitions",
     "FunctionKeys",
     "InsertRow",
+    "JsonApi",
     "KeepsVersions",
     "KeyValue",
     "Keys",

@@ -17,6 +17,7 @@ from shared.ports.azure import (
     TaggedResourceReader,
 )
 from shared.ports.declared_callers import DeclaredCallers
+from shared.ports.json_api import JsonApi
 from shared.ports.organization import Organization
 from shared.ports.power_platform import (
     ConnectionReferences,
@@ -85,4 +86,5 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     secrets: Secrets
     site_files: SiteFiles
     tagged_resources: TaggedResourceReader
+    azure_devops: JsonApi
     declared_callers: DeclaredCallers

@@ -175,6 +175,7 @@ def _build_adapters(
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),
         client_id=APP_CLIENT,
+        azure_devops_organizations=("contoso",),
         service_account_client_id=OPERATOR.client_id,
         service_account_token_cache_secret=OPERATOR.cache_secret,
         flow_service_requests_per_minute=PLENTY,

@@ -402,6 +402,38 @@ class Builder:
             }
         return f"{account}/{path}"
 
+    def azure_devops_caller(self, *flows: FakeFlow, name: str = "urls") -> str:
+        """Let variables of a group of Azure DevOps hold the URL of each flow; return its path."""
+        variables: Json = {f"URL{n}": {"value": self.url_of(one)} for n, one in enumerate(flows)}
+        path = self.add_variable_group({**variables, "colour": {"value": "blue"}})
+
+        def read(number: int) -> str:
+            document = self.world.json_documents["dev.azure.com"][path]
+            return text_at(mapping_at(document, "variables", f"URL{number}"), "value") or ""
+
+        for number, _ in enumerate(flows):
+            self._calls(UrlHolder(name=f"{name}/{number}", read=partial(read, number)))
+        return path
+
+    def add_variable_group(self, variables: Json, **more: object) -> str:
+        """Add a variable group of Azure DevOps with these members; return its path."""
+        project = {"id": "p1", "name": "Sales"}
+        self.add_devops_document("_apis/projects/p1", project)
+        group = {
+            "id": 7,
+            "name": "urls",
+            "type": "Vsts",
+            "variables": variables,
+            "variableGroupProjectReferences": [{"name": "urls", "projectReference": project}],
+        }
+        return self.add_devops_document("p1/_apis/distributedtask/variablegroups/7", group | more)
+
+    def add_devops_document(self, path: str, document: Json, organization: str = "contoso") -> str:
+        """Add a document of an organization of Azure DevOps; return its path."""
+        documents = self.world.json_documents.setdefault("dev.azure.com", {})
+        documents[f"{organization}/{path}"] = document
+        return f"{organization}/{path}"
+
     def data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
         """Let web activities of a pipeline call each flow; return its resource id."""
         activities = [

@@ -29,6 +29,7 @@ from tests.fakes.flow_pages import FakeFlowPages
 from tests.fakes.flow_placement import FakeFlowPlacement
 from tests.fakes.flow_reports import FakeFlowReports
 from tests.fakes.flow_switch import FakeFlowSwitch
+from tests.fakes.json_api import FakeJsonApi
 from tests.fakes.keys import FakeFirewalls, FakeKeys, FakeServiceTags
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
@@ -105,6 +106,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         app_configuration=FakeAppConfiguration(world),
         app_settings=FakeAppSettings(world),
         connection_strings=FakeConnectionStrings(world),
+        azure_devops=FakeJsonApi(world, "dev.azure.com"),
         resource_secrets=FakeResourceSecrets(world),
         secrets=FakeSecrets(world),
         site_files=FakeSiteFiles(world),

@@ -11,9 +11,10 @@ from shared.kind_discovery import kinds_in
 from tests.contract.adapter_world import build_description, run_adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.case import resource
+from tests.local_cloud.tenant.tenant_world import APP
 
 APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
-RUNBOOKS, WORKFLOWS, FACTORIES, PIPELINES = 6, 7, 2, 8
+RUNBOOKS, WORKFLOWS, FACTORIES, PIPELINES, PROJECTS = 6, 7, 2, 8, 9
 APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
 TOPICS, WEBHOOKS, QUEUES = 6, 2, 3
 CONTAINER_APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
@@ -31,6 +32,7 @@ KINDS = (
     "api_management",
     "automation",
     "data_factory",
+    "azure_devops",
 )
 _FACTORY = "Microsoft.DataFactory/factories"
 _AUTOMATION = "Microsoft.Automation/automationAccounts"
@@ -124,6 +126,8 @@ def build_seed() -> dict[str, Any]:
         *(resource("Microsoft.Logic/workflows", name, properties={}) for name in logic_apps),
         *(resource("Microsoft.Insights/actionGroups", name, properties={}) for name in groups),
     ]
+    projects = [{"id": f"p{number}", "name": "x"} for number in range(PROJECTS)]
+    seed["azureDevOps"] = [{"name": "contoso", "members": [APP], "projects": projects}]
     return seed
 
 
@@ -187,6 +191,8 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
         "automation": 2 + 2 + RUNBOOKS,
         # Factories, locks; datasets, global parameters, linked services, pipelines, triggers.
         "data_factory": 2 + FACTORIES * 5,
+        # Projects, service hooks, and the variable groups of each project.
+        "azure_devops": 2 + PROJECTS,
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
         # Resource groups' subscriptions, four kinds of topics, locks.

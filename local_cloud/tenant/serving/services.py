@@ -9,6 +9,7 @@ from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.dataverse import web_api as dataverse
 from local_cloud.tenant.entra import endpoints as entra
 from local_cloud.tenant.entra import graph
+from local_cloud.tenant.external_services import azure_devops
 from local_cloud.tenant.flow_service import packages
 from local_cloud.tenant.flow_service import routes as flow_service
 from local_cloud.tenant.flows import trigger_endpoints
@@ -75,6 +76,12 @@ SERVICES: tuple[Service, ...] = (
         hosts=app_configuration.HOSTS,
         routes=app_configuration.routes,
         options=app_configuration.OPTIONS,
+    ),
+    Service(
+        name="azure_devops",
+        hosts=azure_devops.HOSTS,
+        routes=azure_devops.routes,
+        options=azure_devops.OPTIONS,
     ),
     Service(
         name="event_grid",

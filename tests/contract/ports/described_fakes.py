@@ -53,6 +53,8 @@ def build_world(description: Description) -> World:
     _add_people(world, description["directory"], main)
     _Filled(world, main).add_all()
     _add_azure(world, description["azure"])
+    for organization in description["azureDevOps"]:
+        _add_azure_devops(world, organization)
     return world
 
 
@@ -243,6 +245,18 @@ def _add_sites(world: World, azure: Description) -> None:
     for app in azure["containerApps"]:
         raw = {"name": app["id"].rpartition("/")[2], "type": "Microsoft.App/containerApps"}
         world.resources[app["id"].lower()] = {**raw, **app}
+
+
+def _add_azure_devops(world: World, organization: Description) -> None:
+    documents = world.json_documents.setdefault("dev.azure.com", {})
+    name = organization["name"]
+    for project in organization["projects"]:
+        documents[f"{name}/_apis/projects/{project['id']}"] = project
+        for group in organization["variableGroups"]:
+            path = f"{name}/{project['id']}/_apis/distributedtask/variablegroups/{group['id']}"
+            documents[path] = group
+    for hook in organization["hooks"]:
+        documents[f"{name}/_apis/hooks/subscriptions/{hook['id']}"] = hook
 
 
 def _add_azure(world: World, azure: Description) -> None:

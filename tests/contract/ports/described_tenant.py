@@ -6,6 +6,7 @@ from typing import Any
 from tests.contract import adapter_world
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
+    APP,
     BUTTON_FLOW,
     DAILY_FLOW,
     ENCRYPTION_USER,
@@ -34,6 +35,25 @@ RUNBOOK = (
     f"{RESOURCE_GROUP}/providers/Microsoft.Automation/automationAccounts/contoso/runbooks/greet"
 )
 SQL_SERVER = f"{RESOURCE_GROUP}/providers/Microsoft.Sql/servers/orders"
+
+PROJECT = {"id": "8d1f3a52-0000-4000-8000-000000000001", "name": "Sales"}
+HOOK = {
+    "id": "3c2ef72c-0000-4000-8000-000000000001",
+    "publisherId": "tfs",
+    "eventType": "git.push",
+    "consumerId": "webHooks",
+    "consumerActionId": "httpRequest",
+    "publisherInputs": {"projectId": PROJECT["id"]},
+    "consumerInputs": {"url": "https://contoso.example", "resourceDetailsToSend": "all"},
+    "status": "enabled",
+}
+VARIABLE_GROUP = {
+    "id": 7,
+    "name": "urls",
+    "type": "Vsts",
+    "variables": {"URL": {"value": "x"}, "COLOUR": {"value": "blue"}},
+    "variableGroupProjectReferences": [{"name": "urls", "projectReference": PROJECT}],
+}
 
 
 def build_description() -> dict[str, Any]:
@@ -113,5 +133,14 @@ def build_description() -> dict[str, Any]:
             "type": "Microsoft.Sql/servers/firewallRules",
             "properties": {"startIpAddress": "203.0.113.1", "endIpAddress": "203.0.113.9"},
         },
+    ]
+    full["azureDevOps"] = [
+        {
+            "name": "contoso",
+            "members": [APP],
+            "projects": [PROJECT],
+            "hooks": [HOOK, HOOK | {"id": "h2", "consumerId": "slack"}],
+            "variableGroups": [VARIABLE_GROUP],
+        }
     ]
     return full

@@ -160,6 +160,7 @@ async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
             "write secret",
             "write variable",
             "write resource",
+            "write document",
             "write key-value",
             "write row",
             "write file",

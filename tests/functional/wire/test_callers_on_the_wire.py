@@ -12,13 +12,14 @@ import pytest
 
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
+from local_cloud.tenant.external_services.azure_devops import AzureDevOps
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.definition_builder import validation_action
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WIDE, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import GROUP, HTTP, definition
+from tests.local_cloud.tenant.tenant_world import APP, GROUP, HTTP, definition
 
 URL = f"{{{{trigger_url:{ORDERS}}}}}"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-callers"
@@ -128,7 +129,33 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
             },
         },
     ]
-    return seed
+    return seed | {"azureDevOps": describe_azure_devops()}
+
+
+def describe_azure_devops() -> list[dict[str, Any]]:
+    """Return an organization with a service hook, and a variable group with a secret."""
+    project = {"id": "8d1f3a52-0000-4000-8000-000000000001", "name": "Sales"}
+    hook = {
+        "id": "3c2ef72c-0000-4000-8000-000000000001",
+        "publisherId": "tfs",
+        "eventType": "build.complete",
+        "resourceVersion": "1.0",
+        "consumerId": "webHooks",
+        "consumerActionId": "httpRequest",
+        "publisherInputs": {"projectId": project["id"], "buildStatus": "Failed"},
+        "consumerInputs": {"url": URL, "resourceDetailsToSend": "all"},
+        "status": "enabled",
+    }
+    group = {
+        "id": 7,
+        "type": "Vsts",
+        "name": "urls",
+        "description": "x",
+        "variables": {"URL": {"value": URL}, "key": {"value": "secret", "isSecret": True}},
+        "variableGroupProjectReferences": [{"name": "urls", "projectReference": project}],
+    }
+    organization = {"name": "contoso", "members": [APP], "projects": [project]}
+    return [organization | {"hooks": [hook], "variableGroups": [group]}]
 
 
 def describe_data_factory() -> list[dict[str, Any]]:
@@ -184,7 +211,12 @@ def describe_api_management() -> list[dict[str, Any]]:
 def read_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of each resource and row that can contain a URL, by its id."""
     azure = scenario.tenant.part(Azure)
-    places: dict[str, object] = {"variables in use": read_variables_in_use(azure)}
+    devops = scenario.tenant.part(AzureDevOps).organizations["contoso"]
+    places: dict[str, object] = {
+        "variables in use": read_variables_in_use(azure),
+        "service hooks": devops.hooks,
+        "variable groups": devops.groups,
+    }
     for kind in (
         "Microsoft.App/containerApps",
         "Microsoft.EventGrid/topics/eventSubscriptions",
@@ -256,7 +288,9 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """Every call at each stage is accepted, and a rollback restores each byte."""
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant_with_callers(profile)) as scenario:
+    settings = {**WIDE, "azure_devops_organizations": ("contoso",)}
+    seed = build_tenant_with_callers(profile)
+    async with wire_scenario(monkeypatch, tmp_path, seed, settings) as scenario:
         before, statuses = hash_places(scenario), await call_from_everywhere(scenario)
 
         await scenario.order(run=timedelta(0))
@@ -271,7 +305,7 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 22
+        assert len([place for place in before if moved[place] != before[place]]) == 24
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

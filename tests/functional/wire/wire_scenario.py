@@ -214,9 +214,9 @@ WIDE = {
 
 
 def build_settings(
-    folder: Path, budgets: Mapping[str, int] = WIDE, cloud: CloudName = CloudName.PUBLIC
+    folder: Path, budgets: Mapping[str, Any] = WIDE, cloud: CloudName = CloudName.PUBLIC
 ) -> Settings:
-    """Return the app's default settings with the tenant's ids, these budgets and this cloud."""
+    """Return the app's default settings with the tenant's ids and cloud, and these changes."""
     named: dict[str, Any] = {"ServiceBusConnection": _BUS, "CMK_CLOUD": cloud, **budgets}
     return Settings(
         tenant_id=TENANT_ID,
@@ -235,7 +235,7 @@ async def wire_scenario(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
     description: dict[str, Any],
-    budgets: Mapping[str, int] = WIDE,
+    budgets: Mapping[str, Any] = WIDE,
     transport: Callable[[TenantServer], Any] = lambda server: build_trusting_transport(
         server.ca_file
     ),

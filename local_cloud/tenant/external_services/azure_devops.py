@@ -1,0 +1,221 @@
+"""Serve `dev.azure.com`: projects, service hooks and variable groups of organizations.
+
+A PUT replaces a hook or the variables of a group, without a condition. Secret inputs are shown as
+asterisks, and asterisks that are sent back are stored. A secret variable is shown as null and keeps
+its value if null is sent back. See platform.md#azure-devops.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import SimulatedCaller, require_token
+
+type JsonObject = dict[str, Any]
+
+HOSTS = ("dev.azure.com",)
+AUDIENCE = "499b84ac-1321-427f-aa17-267ca6975798"
+_PAGED = ("$top", "continuationToken")
+OPTIONS = {
+    "list_projects": ("api-version", *_PAGED),
+    "list_hooks": ("api-version", "consumerId"),
+    "list_variable_groups": ("api-version", *_PAGED),
+    **dict.fromkeys(
+        ("get_hook", "put_hook", "get_variable_group", "put_variable_group"), ("api-version",)
+    ),
+}
+_VERSION = re.compile(r"api-version=\s*\d")
+_SECRET_INPUTS = ("basicAuthPassword", "httpHeaders")
+_MASK = "********"
+
+
+@dataclass(slots=True, kw_only=True)
+class SimulatedOrganization:
+    """An organization; hooks and groups are stored with their secrets."""
+
+    #: Object ids of the identities that are administrators.
+    members: Sequence[str]
+    projects: Sequence[JsonObject]
+    hooks: dict[str, JsonObject]
+    #: By id; `variableGroupProjectReferences` has the projects.
+    groups: dict[str, JsonObject]
+
+
+@dataclass(slots=True)
+class AzureDevOps:
+    """The organizations by name in lower case."""
+
+    organizations: dict[str, SimulatedOrganization] = field(default_factory=dict)
+    page_size: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DevOpsCall:
+    request: Request
+    state: AzureDevOps
+    organization: SimulatedOrganization
+    caller: SimulatedCaller
+
+    def page(self, items: Sequence[JsonObject]) -> Response:
+        """Return a page of a list; a header has the position of the next."""
+        query = self.request.query_params
+        start = int(query.get("continuationToken") or 0)
+        end = start + min(self.state.page_size, int(query.get("$top") or self.state.page_size))
+        headers = {"x-ms-continuationtoken": str(end)} if end < len(items) else {}
+        found = items[start:end]
+        return JSONResponse({"count": len(found), "value": found}, headers=headers)
+
+
+def seed_azure_devops(tenant: Tenant, description: Sequence[JsonObject]) -> None:
+    """Add the organizations of a seed."""
+    for one in description:
+        tenant.part(AzureDevOps).organizations[one["name"].lower()] = SimulatedOrganization(
+            members=one.get("members", ()),
+            projects=one.get("projects", ()),
+            hooks={hook["id"]: hook for hook in one.get("hooks", ())},
+            groups={str(group["id"]): group for group in one.get("variableGroups", ())},
+        )
+
+
+def routes(tenant: Tenant) -> list[Route]:
+    """Return the routes of every organization."""
+    del tenant  # Handlers find it in the request.
+    hooks = "/{organization}/_apis/hooks/subscriptions"
+    groups = "_apis/distributedtask/variablegroups"
+    return [
+        _route("GET", "/{organization}/_apis/projects", list_projects),
+        _route("GET", hooks, list_hooks),
+        _route("GET", f"{hooks}/{{id}}", get_hook),
+        _route("PUT", f"{hooks}/{{id}}", put_hook),
+        _route("GET", f"/{{organization}}/{{project}}/{groups}", list_variable_groups),
+        _route("GET", f"/{{organization}}/{{project}}/{groups}/{{id}}", get_variable_group),
+        _route("PUT", f"/{{organization}}/{groups}/{{id}}", put_variable_group),
+    ]
+
+
+async def list_projects(call: _DevOpsCall) -> Response:
+    """List the projects."""
+    return call.page(call.organization.projects)
+
+
+async def list_hooks(call: _DevOpsCall) -> Response:
+    """List the service hooks, of one consumer if the query names it."""
+    wanted = call.request.query_params.get("consumerId")
+    found = [
+        _show_hook(one)
+        for one in call.organization.hooks.values()
+        if wanted in (None, one["consumerId"])
+    ]
+    return JSONResponse({"count": len(found), "value": found})
+
+
+async def get_hook(call: _DevOpsCall) -> Response:
+    """Return a service hook."""
+    found = call.organization.hooks.get(call.request.path_params["id"])
+    return JSONResponse(_show_hook(found)) if found else _reject(404, "The hook does not exist.")
+
+
+async def put_hook(call: _DevOpsCall) -> Response:
+    """Replace a service hook; inputs that the body omits are removed."""
+    identity, body = call.request.path_params["id"], await call.request.json()
+    there = call.organization.hooks.get(identity)
+    if there is None:
+        return _reject(404, "The hook does not exist.")
+    inputs = body.get("consumerInputs") or {}
+    required = ("publisherId", "eventType", "consumerId", "consumerActionId", "publisherInputs")
+    if missing := [name for name in required if name not in body]:
+        return _reject(400, f"These members are missing: {', '.join(missing)}.")
+    if not str(inputs.get("url", "")).startswith("https://"):
+        return _reject(400, "The input url must be an HTTPS address.")
+    call.organization.hooks[identity] = body | {"status": body.get("status", "enabled")}
+    return JSONResponse(_show_hook(call.organization.hooks[identity]))
+
+
+async def list_variable_groups(call: _DevOpsCall) -> Response:
+    """List the variable groups of a project."""
+    project = call.request.path_params["project"]
+    groups = call.organization.groups.values()
+    return call.page([_show_group(one) for one in groups if project in _list_projects(one)])
+
+
+async def get_variable_group(call: _DevOpsCall) -> Response:
+    """Return a variable group of a project."""
+    found = call.organization.groups.get(call.request.path_params["id"])
+    if found is None or call.request.path_params["project"] not in _list_projects(found):
+        return _reject(404, "The variable group does not exist.")
+    return JSONResponse(_show_group(found))
+
+
+async def put_variable_group(call: _DevOpsCall) -> Response:
+    """Replace a variable group; variables that the body omits are removed."""
+    identity, body = call.request.path_params["id"], await call.request.json()
+    there = call.organization.groups.get(identity)
+    if there is None:
+        return _reject(404, "The variable group does not exist.")
+    if not body.get("variables") or not body.get("variableGroupProjectReferences"):
+        return _reject(400, "A variable group has variables and project references.")
+    kept = there["variables"]
+    variables = {
+        name: one | {"value": kept[name]["value"]}
+        if one.get("isSecret") and one.get("value") is None and name in kept
+        else one
+        for name, one in body["variables"].items()
+    }
+    call.organization.groups[identity] = body | {"id": there["id"], "variables": variables}
+    return JSONResponse(_show_group(call.organization.groups[identity]))
+
+
+def _show_hook(hook: Mapping[str, Any]) -> JsonObject:
+    inputs = {
+        name: _MASK if name in _SECRET_INPUTS else value
+        for name, value in hook["consumerInputs"].items()
+    }
+    address = f"https://dev.azure.com/_apis/hooks/subscriptions/{hook['id']}"
+    return {**hook, "consumerInputs": inputs, "url": address, "modifiedBy": {"id": "x"}}
+
+
+def _show_group(group: Mapping[str, Any]) -> JsonObject:
+    variables = {
+        name: one | {"value": None} if one.get("isSecret") else one
+        for name, one in group["variables"].items()
+    }
+    is_shared = len(_list_projects(group)) > 1
+    return {**group, "variables": variables, "isShared": is_shared, "modifiedBy": {"id": "x"}}
+
+
+def _list_projects(group: Mapping[str, Any]) -> list[str]:
+    return [one["projectReference"]["id"] for one in group["variableGroupProjectReferences"]]
+
+
+def _reject(status: int, message: str) -> Response:
+    body = {"$id": "1", "message": message, "typeKey": "VssServiceException", "errorCode": 0}
+    return JSONResponse(body, status)
+
+
+def _route(method: str, path: str, handler: Callable[[_DevOpsCall], Awaitable[Response]]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        tenant: Tenant = request.app.state.tenant
+        caller = require_token(request, AUDIENCE)
+        state = tenant.part(AzureDevOps)
+        organization = state.organizations.get(request.path_params["organization"].lower())
+        if organization is None:
+            return _reject(404, "The organization does not exist.")
+        if caller.object_id not in organization.members:
+            return _reject(401, "TF400813: The user is not authorized to access this resource.")
+        version = request.headers.get("accept", "") + str(request.query_params)
+        if method != "GET" and not _VERSION.search(version):
+            return _reject(400, "No api-version was supplied for the request.")
+        call = _DevOpsCall(request=request, state=state, organization=organization, caller=caller)
+        try:
+            return await handler(call)
+        except json.JSONDecodeError:
+            return _reject(400, "The body is not JSON.")
+
+    return Route(path, endpoint, methods=[method], name=handler.__name__)

@@ -1,0 +1,229 @@
+"""Read and write service hooks and variable groups of Azure DevOps as callers.
+
+Azure DevOps has no ETag for them, so a write compares before and after. See
+platform.md#azure-devops.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.whole_resource import order_like
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
+from shared.ports import JsonApi
+from shared.reason import Reason
+
+_HOOKS = "_apis/hooks/subscriptions"
+_GROUPS = "_apis/distributedtask/variablegroups"
+_PROJECTS = "_apis/projects"
+#: What a write sends of a hook and of a group; Azure DevOps sets the other members.
+_HOOK_MEMBERS = (
+    *("id", "publisherId", "eventType", "resourceVersion", "publisherInputs"),
+    *("consumerId", "consumerActionId", "consumerInputs", "status"),
+)
+_GROUP_MEMBERS = (
+    *("id", "type", "name", "description", "providerData"),
+    *("variables", "variableGroupProjectReferences"),
+)
+#: Part of what Azure DevOps shows for a secret input.
+_MASK = "****"
+_MASKED = (
+    "It has a password or headers, which Azure DevOps does not return, and a write by the app "
+    "could remove them. Edit the URL in the project's settings (Service hooks)."
+)
+_SHARED = (
+    "Several projects share the variable group, and a write by the app could end that. Change the "
+    "URL in Pipelines › Library."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """The service hooks of an organization, or the variable groups of one of its projects."""
+
+    organization: str
+    #: Id and name; empty: service hooks.
+    project_id: str = ""
+    project: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.organization}/{self.project_id}"
+
+    @property
+    def label(self) -> str:
+        organization = f"Azure DevOps organization {self.organization}"
+        if not self.project_id:
+            return f"service hooks of the {organization}"
+        return f"variable groups of the project {self.project} in the {organization}"
+
+
+class AzureDevOpsCallers:
+    """Implements `CallerKind`. Addresses are paths of hooks and groups.
+
+    The content is `consumerInputs` or `variables` as JSON.
+    """
+
+    kind = "azure_devops"
+    is_json = True
+    #: The next event or run reads the new value.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = RequiredPermissions(
+        fix="Add the app's identity to the organization with the access level Basic, and let it "
+        "view and edit service hooks and administer variable groups, as Project Collection "
+        "Administrators may. Or remove the organization from CMK_AZURE_DEVOPS_ORGANIZATIONS. "
+        "Nobody can read secret variables: check them yourself.",
+    )
+
+    def __init__(self, azure_devops: JsonApi) -> None:
+        """`azure_devops` has the configured organizations."""
+        self._api = azure_devops
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- projects are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every webhook and variable group with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        places = await self._list_places(unreadable)
+        readings = unreadable.read_readable(
+            places, lambda one: one.key, self._read_place, lambda one: one.label
+        )
+        async with aclosing(readings):
+            async for place, documents in readings:
+                for document in documents:
+                    caller = _build_caller(place, document)
+                    if secrets := _name_secrets(document):
+                        unreadable.note(f"secret variables {secrets} of the {caller.label}")
+                    for one in callers_in(_read_content(document).text, caller):
+                        yield one
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the inputs or variables as JSON. Raises `NotFound`."""
+        return _read_content(await self._api.get(caller.address))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the inputs or variables if nothing has changed since the read, and read back.
+
+        Raises `Conflict` and `NotFound`, and `JobBlocked` for what only a person can change. After
+        a `Conflict` from the second read, the app's or the other writer's change may be lost: read
+        again.
+        """
+        before = await self._api.get(caller.address)
+        now = _read_content(before)
+        if now.text == value.text:
+            return
+        if value.etag not in {"", now.etag}:
+            raise Conflict(f"The {caller.label} was changed")
+        if reason := _find_manual_reason(before):
+            raise JobBlocked(
+                f"The app cannot change the {caller.label}.",
+                fix=f"{reason} Then retry.",
+                code=Reason.MANUAL_CALLER,
+            )
+        member = _content_member(before)
+        wanted = order_like(before.get(member), json.loads(value.text))
+        await self._api.put(_write_path(caller.address), {**_keep_written(before), member: wanted})
+        if (await self.read(caller)).text != value.text:
+            raise Conflict(f"The {caller.label} was changed by somebody else")
+
+    async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
+        places: list[_Place] = []
+        for organization in await self._api.read_scopes():
+            places.append(_Place(organization=organization))
+            try:
+                projects = await self._api.list(f"{organization}/{_PROJECTS}", member="value")
+            except NotFound:
+                unreadable.note(f"Azure DevOps organization {organization} (not found)")
+            except PlatformError as err:
+                unreadable.add(f"projects of the Azure DevOps organization {organization}", err)
+            else:
+                places += [
+                    _Place(
+                        organization=organization,
+                        project_id=text_at(one, "id") or "",
+                        project=text_at(one, "name") or "",
+                    )
+                    for one in projects
+                ]
+        return places
+
+    async def _read_place(self, place: _Place) -> Sequence[Mapping[str, object]]:
+        if not place.project_id:
+            query = {"consumerId": "webHooks"}
+            return await self._api.list(f"{place.organization}/{_HOOKS}", query, member="value")
+        path = f"{place.organization}/{quote(place.project_id)}/{_GROUPS}"
+        return await self._api.list(path, member="value")
+
+
+def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
+    identity = document.get("id")
+    organization = f"Azure DevOps organization {place.organization}"
+    if place.project_id:
+        address = f"{place.organization}/{quote(place.project_id)}/{_GROUPS}/{identity}"
+        name = text_at(document, "name")
+        label = f"variable group {name} of the project {place.project} in the {organization}"
+    else:
+        address = f"{place.organization}/{_HOOKS}/{identity}"
+        label = f"service hook {identity} ({text_at(document, 'eventType')}) in the {organization}"
+    return Caller(
+        kind=AzureDevOpsCallers.kind,
+        address=address,
+        label=label,
+        resource_id=f"{AzureDevOpsCallers.kind}/{_write_path(address)}".lower(),
+        manual_reason=_find_manual_reason(document),
+    )
+
+
+def _read_content(document: Mapping[str, object]) -> CallerContent:
+    """Return the content with sorted names; its ETag is a digest of all that a write sends."""
+    text = json.dumps(mapping_at(document, _content_member(document)), sort_keys=True)
+    digest = value_digest(json.dumps(_keep_written(document), sort_keys=True))
+    return CallerContent(text=text, etag=digest)
+
+
+def _content_member(document: Mapping[str, object]) -> str:
+    return "consumerInputs" if "consumerId" in document else "variables"
+
+
+def _keep_written(document: Mapping[str, object]) -> Mapping[str, object]:
+    names = _HOOK_MEMBERS if "consumerId" in document else _GROUP_MEMBERS
+    return {name: value for name, value in document.items() if name in names}
+
+
+def _write_path(address: str) -> str:
+    """Return the path for a write: a group is read in its project, and written outside of it."""
+    organization, _, path = address.partition("/")
+    return f"{organization}/{path[path.index('_apis/') :]}"
+
+
+def _find_manual_reason(document: Mapping[str, object]) -> str:
+    """Return what a person must do to change a hook or group; empty: nothing."""
+    if "consumerId" in document:
+        inputs = mapping_at(document, "consumerInputs").values()
+        return _MASKED if any(_MASK in str(one) for one in inputs) else ""
+    references = objects_at(document, "variableGroupProjectReferences")
+    return _SHARED if document.get("isShared") or len(references) != 1 else ""
+
+
+def _name_secrets(document: Mapping[str, object]) -> str:
+    """Return the names of the secret variables that Azure DevOps keeps itself."""
+    if document.get("type") == "AzureKeyVault":  # the secrets of the vault are callers
+        return ""
+    variables = mapping_at(document, "variables")
+    return ", ".join(name for name, one in variables.items() if as_mapping(one).get("isSecret"))

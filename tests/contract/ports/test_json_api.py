@@ -1,0 +1,40 @@
+"""Documents outside Azure are listed, replaced and changed by their paths."""
+
+import pytest
+
+from shared.domain.definitions.json_values import mapping_at
+from shared.errors import NotFound
+from tests.contract.ports.sides import Side
+
+HOOKS = "contoso/_apis/hooks/subscriptions"
+GROUPS = "_apis/distributedtask/variablegroups"
+
+
+async def test_hook_is_replaced_as_a_whole(side: Side) -> None:
+    """A list has only the hooks that the query asks for."""
+    api = side.ports.azure_devops
+    [hook] = await api.list(HOOKS, {"consumerId": "webHooks"}, member="value")
+    path = f"{HOOKS}/{hook['id']}"
+    inputs = {"url": "https://new.contoso.example"}
+    await api.put(path, {**hook, "consumerInputs": inputs})
+    with pytest.raises(NotFound):
+        await api.get(f"{HOOKS}/missing")
+    with pytest.raises(NotFound):
+        await api.put(f"{HOOKS}/missing", {**hook})
+
+    assert [*await api.read_scopes()] == ["contoso"]
+    assert (await api.get(path))["consumerInputs"] == inputs
+
+
+async def test_variable_group_is_read_in_a_project_and_written_outside(side: Side) -> None:
+    """A variable that the write omits is removed."""
+    api = side.ports.azure_devops
+    [project] = await api.list("contoso/_apis/projects", member="value")
+    groups = f"contoso/{project['id']}/{GROUPS}"
+    [group] = await api.list(groups, member="value")
+    body = {**group, "variables": {"URL": {"value": "y"}}}
+    await api.put(f"contoso/{GROUPS}/{group['id']}", body)
+
+    assert [*mapping_at(group, "variables")] == ["URL", "COLOUR"]
+    after = await api.get(f"{groups}/{group['id']}")
+    assert after["variables"] == {"URL": {"value": "y"}}

@@ -1,0 +1,83 @@
+"""Lists outside Azure are read page by page; a malformed page is never a part of a list."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.external_services.azure_devops import AzureDevOps, seed_azure_devops
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, ServiceResponse
+from shared.errors import NotFound, PlatformError, ServiceUnavailable
+from tests.contract.adapter_world import run_adapters
+from tests.local_cloud.tenant.tenant_world import APP
+
+PROJECTS = "contoso/_apis/projects"
+NEXT = "https://dev.azure.com/contoso/_apis/projects?page="
+
+
+async def test_list_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header of each page has the position of the next."""
+    projects = [{"id": f"p{number}"} for number in range(5)]
+    async with run_adapters(monkeypatch) as app:
+        organization = {"name": "contoso", "members": [APP], "projects": projects}
+        seed_azure_devops(app.world.tenant, [organization])
+        app.world.tenant.part(AzureDevOps).page_size = 2
+        found = await app.azure_devops.list(PROJECTS, member="value")
+
+    assert found == projects
+
+
+async def test_organization_that_does_not_know_the_app_is_a_platform_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another credential would not help, so nothing is tried again."""
+    async with run_adapters(monkeypatch) as app:
+        seed_azure_devops(app.world.tenant, [{"name": "contoso"}])
+        with pytest.raises(PlatformError) as raised:
+            await app.azure_devops.list(PROJECTS, member="value")
+        with pytest.raises(NotFound):
+            await app.azure_devops.list("missing/_apis/projects", member="value")
+
+    assert raised.value.status == 401
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        pytest.param([("<html>", {})], id="no JSON"),
+        pytest.param([([1], {})], id="no object"),
+        pytest.param([({"value": {}}, {})], id="no list"),
+        pytest.param(
+            [({"value": []}, {"x-ms-continuationtoken": "1"})] * 3, id="the same position"
+        ),
+        pytest.param([({"value": []}, {"Link": f'<{NEXT}1>; rel="next"'})] * 3, id="the same page"),
+        pytest.param(
+            [({"value": []}, {"Link": '<https://attacker.example/>; rel="next"'})],
+            id="a foreign host",
+        ),
+        pytest.param(
+            [({"value": []}, {"Link": f'<{NEXT.replace("https", "http")}>; rel="next"'})],
+            id="no HTTPS",
+        ),
+    ],
+)
+async def test_malformed_page_raises_an_error(
+    monkeypatch: pytest.MonkeyPatch, pages: Sequence[tuple[Any, dict[str, str]]]
+) -> None:
+    """Every list ends, and no other host gets a request."""
+    sent: list[str] = []
+
+    async def answer(_: HttpClient, __: HttpService, call: ServiceRequest) -> ServiceResponse:
+        body, headers = pages[len(sent)]
+        sent.append(call.url)
+        content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        return ServiceResponse(status=200, headers=headers, body=content)
+
+    async with run_adapters(monkeypatch) as app:
+        monkeypatch.setattr(HttpClient, "send", answer)
+        with pytest.raises(ServiceUnavailable):
+            await app.azure_devops.list(PROJECTS, member="value")
+
+    assert len(sent) == max(1, len(pages) - 1)
+    assert all(url.startswith("https://dev.azure.com/") for url in sent)

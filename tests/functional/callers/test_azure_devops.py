@@ -1,0 +1,148 @@
+"""Only the URL of a service hook or variable group changes; what cannot be read is named."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.callers.azure_devops import AzureDevOpsCallers
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.definitions.json_values import mapping_at
+from shared.errors import Conflict, JobBlocked
+from tests.fakes.definition_builder import Json
+from tests.functional.callers.called_tenant import Tenant
+
+KIND = AzureDevOpsCallers.kind
+HOOK = "_apis/hooks/subscriptions/h1"
+ORGANIZATION = "Azure DevOps organization contoso"
+#: What Azure DevOps sets, and a write must not send.
+SET_BY_SERVICE = {"url": "https://dev.azure.com/x", "createdBy": {"id": "x"}}
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+def add_hook(tenant: Tenant, **inputs: str) -> str:
+    """Add a webhook to the original; return its path."""
+    hook: Json = {
+        "id": "h1",
+        "publisherId": "tfs",
+        "eventType": "git.push",
+        "consumerId": "webHooks",
+        "consumerInputs": {"url": tenant.builder.url_of(tenant.original), **inputs},
+        "status": "onProbation",
+    }
+    return tenant.builder.add_devops_document(HOOK, hook | SET_BY_SERVICE)
+
+
+def document_at(tenant: Tenant, path: str) -> Json:
+    """Return a document of Azure DevOps."""
+    return dict(tenant.world.json_documents["dev.azure.com"][path])
+
+
+async def collect(tenant: Tenant, search: CallerSearchPosition, found: list[Caller]) -> None:
+    """Add the callers to a list, which keeps those before an error."""
+    async for caller in tenant.kinds[KIND].find([], search):
+        found.append(caller)  # noqa: PERF401 -- a comprehension would lose them
+
+
+async def test_write_of_a_service_hook_changes_only_the_url(tenant: Tenant) -> None:
+    """Other inputs and the state stay in their order, and the rollback restores every byte."""
+    path = add_hook(tenant, resourceDetailsToSend="all", acceptUntrustedCerts="false")
+    before = document_at(tenant, path)
+
+    [caller] = await tenant.found(KIND)
+    old = await tenant.move(caller)
+    moved = document_at(tenant, path)
+    await tenant.move_back(caller, old)
+
+    assert caller.label == f"service hook h1 (git.push) in the {ORGANIZATION}"
+    inputs = mapping_at(moved, "consumerInputs")
+    assert inputs["url"] == tenant.builder.url_of(tenant.copy)
+    assert not moved.keys() & SET_BY_SERVICE.keys()
+    assert str(mapping_at(document_at(tenant, path), "consumerInputs")) == str(
+        before["consumerInputs"]
+    )
+    assert document_at(tenant, path)["status"] == "onProbation"
+
+
+async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: Tenant) -> None:
+    """Azure DevOps then keeps their values; the search names them, because nobody can read them."""
+    url = tenant.builder.url_of(tenant.original)
+    secret = {"value": None, "isSecret": True}
+    path = tenant.builder.add_variable_group({"URL": {"value": url}, "key": secret})
+    search = CallerSearchPosition()
+    found: list[Caller] = []
+
+    with pytest.raises(JobBlocked):
+        await collect(tenant, search, found)
+    old = await tenant.move(found[0])
+    moved = mapping_at(document_at(tenant, path), "variables")
+    await tenant.move_back(found[0], old)
+
+    label = f"variable group urls of the project Sales in the {ORGANIZATION}"
+    assert search.unreadable == [f"secret variables key of the {label}"]
+    assert found[0].label == label
+    assert moved == {"URL": {"value": tenant.builder.url_of(tenant.copy)}, "key": secret}
+    assert mapping_at(document_at(tenant, path), "variables", "URL")["value"] == url
+
+
+async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
+    """Azure DevOps has no ETag, so the write compares all that it would send."""
+    path = add_hook(tenant)
+    [caller] = await tenant.found(KIND)
+    content = await tenant.read(caller)
+    edited = {**document_at(tenant, path), "publisherInputs": {"branch": "main"}}
+    tenant.world.json_documents["dev.azure.com"][path] = edited
+
+    with pytest.raises(Conflict):
+        await tenant.kinds[KIND].write(caller, replace(content, text="{}"))
+
+    assert document_at(tenant, path) == edited
+
+
+async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -> None:
+    """A write would send the asterisks that Azure DevOps shows for it."""
+    path = add_hook(tenant, httpHeaders="X-Key:********")
+    before = document_at(tenant, path)
+
+    [caller] = await tenant.found(KIND)
+    with pytest.raises(JobBlocked):
+        await tenant.kinds[KIND].write(
+            caller, replace(await tenant.read(caller), text='{"url": "x"}')
+        )
+
+    assert "password or headers" in caller.manual_reason
+    assert document_at(tenant, path) == before
+
+
+async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> None:
+    """A write names the projects that share it, of which one project may show only itself."""
+    url = tenant.builder.url_of(tenant.original)
+    tenant.builder.add_variable_group({"URL": {"value": url}}, isShared=True)
+
+    [caller] = await tenant.found(KIND)
+
+    assert "Several projects share" in caller.manual_reason
+
+
+async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: Tenant) -> None:
+    """The search names it and finds the callers of the others."""
+    add_hook(tenant)
+    tenant.world.rejecting_scopes.add("apart")
+    search = CallerSearchPosition()
+
+    found: list[Caller] = []
+
+    with pytest.raises(JobBlocked) as raised:
+        await collect(tenant, search, found)
+
+    assert [caller.address for caller in found] == [f"contoso/{HOOK}"]
+    assert search.unreadable == [
+        "projects of the Azure DevOps organization apart (TF400813)",
+        "service hooks of the Azure DevOps organization apart (TF400813)",
+    ]
+    assert "CMK_AZURE_DEVOPS_ORGANIZATIONS" in raised.value.fix
