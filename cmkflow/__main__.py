@@ -23,6 +23,7 @@ from cmkflow import (
     run_archive_commands,
     service_account_commands,
     settings_command,
+    state_commands,
     status_command,
     watch_command,
 )
@@ -53,6 +54,7 @@ app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(service_account_commands.app, name="service-account")
 app.add_typer(run_archive_commands.app, name="run-archive")
 app.add_typer(deletion_commands.app, name="deletion")
+app.add_typer(state_commands.app, name="state")
 plan_commands.register_approve(app)
 remediation_commands.register_actions(app)
 watch_command.register(app)

@@ -117,6 +117,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "run-archive list": ("cmkflow run-archive list 2dad424e",),
     "service-account sign-in": ("cmkflow service-account sign-in",),
     "settings": ("cmkflow settings", "cmkflow settings --status changed -o csv"),
+    "state export": (
+        "cmkflow state export state.cmkflow --storage-account cmkstate",
+        "cmkflow state export state.cmkflow --state-folder var/state --key-file key",
+    ),
+    "state import": ("cmkflow state import state.cmkflow --storage-account cmkstatenew",),
     "status": ("cmkflow status", "cmkflow status --query not_migrated"),
     "watch": ("cmkflow watch 2dad424e", "cmkflow watch"),
     "whoami": ("cmkflow whoami",),

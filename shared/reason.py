@@ -603,8 +603,8 @@ class Reason(StrEnum):
     )
     STORE_OF_ANOTHER_VERSION = (
         "store_of_another_version",
-        "Another version of the app wrote the store; this one reads nothing of it.",
-        "Delete the tables and purge the queues that the message names, or use a new store.",
+        "Another version of the app wrote the store, or its import is incomplete.",
+        "Do what the message says.",
     )
     UNREADABLE_ROW = (
         "unreadable_row",

@@ -134,7 +134,7 @@ class Table[T]:
             partitions.setdefault(self._address(item)[0], []).append((kept, item))
         for ours in partitions.values():
             rest = iter(ours)
-            for rows in _split_into_batches([self._replacement(*one) for one in ours]):
+            for rows in split_into_batches([self._replacement(*one) for one in ours]):
                 some = [next(rest) for _ in rows]
                 await self._indexed([(kept.item, item) for kept, item in some])
                 is_stored = False
@@ -184,7 +184,7 @@ class Table[T]:
             row = self._row(item, None, self._unknown.get(self._address(item)))
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
-            for batch in _split_into_batches(rows):
+            for batch in split_into_batches(rows):
                 yield [UpsertRow(row) for row in batch]
 
     def removal(self, item: T) -> DeleteRow:
@@ -357,7 +357,7 @@ def _describe_invalid_fields(err: KeyError | ValueError | OverflowError) -> str:
     )
 
 
-def _split_into_batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
+def split_into_batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
     """Split rows into batches within the limits of Tables."""
     batch: list[StoreRow] = []
     room = BATCH_CHARACTERS

@@ -49,6 +49,15 @@ async def test_stored_content_is_read_back(archive: Archive) -> None:
     assert await archive.get("env-1/flow-2/1.json") == content
 
 
+async def test_files_are_listed_by_name(archive: Archive) -> None:
+    """A backup reads all of them."""
+    assert isinstance(archive, MemoryArchive | FolderArchive | BlobArchive)
+    for name in ("b/c/1.json", "a", "b/a"):
+        await archive.put(name, b"")
+
+    assert await archive.list_names() == ["a", "b/a", "b/c/1.json"]
+
+
 async def test_second_put_does_not_replace_the_content(archive: Archive) -> None:
     """A step that runs twice must not replace the original content by its own result."""
     first = await archive.put("a", b"original")

@@ -103,6 +103,17 @@ async def test_stored_row_keeps_the_types_of_its_columns(store: Store) -> None:
     }
 
 
+async def test_table_with_a_row_is_listed(store: Store) -> None:
+    """A backup reads all tables of the store, also those of a newer release."""
+    assert isinstance(store, MemoryStore | SqliteStore | TableStore)
+    await store.write(InsertRow(build_row()))
+
+    names = await store.list_tables()
+
+    assert JOBS in names
+    assert names == sorted(names)
+
+
 async def test_missing_row_is_none(store: Store) -> None:
     assert await store.get(JOBS, "p", "k") is None
 

@@ -68,11 +68,7 @@ async def test_remediation_of_an_older_release_is_ended(
         stack.options = replace(newer, app_dir=older_release)
         await stack.start_app()
         app = App(session, lambda: stack.app)
-        await app.put(
-            f"environments/{ENVIRONMENT}", {"approval_policy": "automatic", "max_flows": FLOWS}
-        )
-        order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
-        remediation = f"remediations/{(await app.post('remediations', order))['id']}"
+        remediation = await start_remediation(app)
         await wait_for_log(stack, text, times)
         await stack.kill_app()
         log = stack.log("app").read_text()
@@ -91,6 +87,14 @@ async def test_remediation_of_an_older_release_is_ended(
     assert progress["flow_states"] == {"retired": FLOWS}
     assert environment["flows"] == 2 * FLOWS
     assert [site["restarts"] for site in sites] == [1] * FLOWS
+
+
+async def start_remediation(app: App) -> str:
+    """Migrate all flows without an approval; return the path of the remediation."""
+    settings = {"approval_policy": "automatic", "max_flows": FLOWS}
+    await app.put(f"environments/{ENVIRONMENT}", settings)
+    order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
+    return f"remediations/{(await app.post('remediations', order))['id']}"
 
 
 async def wait_for_log(stack: Stack, text: str, times: int) -> None:

@@ -15,6 +15,10 @@ class MemoryArchive:
         self.contents.setdefault(name, content)
         return f"memory:{name}"
 
+    async def list_names(self) -> list[str]:
+        """Return the names of the files, in their order."""
+        return sorted(self.contents)
+
     async def get(self, name: str) -> bytes:
         """Return the stored content; raise `NotFound` if it is missing."""
         try:

@@ -45,6 +45,10 @@ class MemoryStore:
         check_entity_key(table, partition, key)
         return self.rows.get((table, partition, key))
 
+    async def list_tables(self) -> list[str]:
+        """Return the names of the tables, in their order."""
+        return sorted({table for table, _, _ in self.rows})
+
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all operations or none, as the port requires."""
         check_batch(operations)

@@ -127,7 +127,7 @@ async def migrate_with_script(run: Run) -> Took:
         ):
             numbers = map(str, (run.flows, run.flows_per_app, run.at_once))
             before = _Busy.now(stack)
-            told = json.loads(await _run(stack, "-m", "tests.performance.by_hand", *numbers))
+            told = json.loads(await run_module(stack, "-m", "tests.performance.by_hand", *numbers))
             busy = replace(_Busy.now(stack) - before, mover=told["cpu_seconds"])
             return await _read_cost(stack, session, run.flows, told["seconds"], busy)
 
@@ -173,10 +173,10 @@ async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
 
 
 async def sign_in_service_account(stack: Stack) -> None:
-    await _run(stack, "-m", "cmkflow", "service-account", "sign-in", "--managed-identity")
+    await run_module(stack, "-m", "cmkflow", "service-account", "sign-in", "--managed-identity")
 
 
-async def _run(stack: Stack, *arguments: str) -> bytes:
+async def run_module(stack: Stack, *arguments: str) -> bytes:
     """Run a module in the app's environment. Raises `RuntimeError` if it fails."""
     return await _execute(stack, sys.executable, *arguments)
 

@@ -37,11 +37,9 @@ def test_requirements_of_the_command_line_equal_its_imports() -> None:
     """An administrator gets no Functions library and no SDK that the command line never uses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = {
-        re.split("[<>=]", one)[0]
-        .replace("azure-", "azure.")
-        .replace("PyYAML", "yaml")
-        .replace("-", "_")
+        name.replace("-", ".") if name.startswith("azure-") else name.replace("-", "_")
         for one in project["dependencies"]
+        for name in [re.split("[<>=]", one)[0].replace("PyYAML", "yaml")]
     }
     ours = {*sys.stdlib_module_names, "cmkflow", "shared"}
     outside = {name for name in list_imports() if name.split(".")[0] not in ours}

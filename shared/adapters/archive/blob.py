@@ -55,6 +55,14 @@ class BlobArchive(Archive):
                 raise ServiceUnavailable(f"Cannot write to the archive: {err.message}") from err
         return f"{_CONTAINER}/{name}"
 
+    async def list_names(self) -> list[str]:
+        """Return the names of the files, in their order."""
+        async with self._circuits.calling(_NAME, "", ""):
+            try:
+                return [name async for name in self._container.list_blob_names()]
+            except AzureError as err:
+                raise ServiceUnavailable(f"Cannot read the archive: {err.message}") from err
+
     async def get(self, name: str) -> bytes:
         """Return the content of blob `name`; raise `NotFound`."""
         check_name(name)

@@ -18,6 +18,7 @@ from shared.ports import Archive
 _VERSION = b"\x01"
 _NONCE = 12  # bytes, as NIST SP 800-38D advises
 _KEY = 32  # bytes
+_SUFFIX = ".sealed"
 
 
 class FolderArchive(Archive):
@@ -37,6 +38,14 @@ class FolderArchive(Archive):
         await asyncio.to_thread(self._write, file, name, content)
         return str(file)
 
+    async def list_names(self) -> list[str]:
+        """Return the names of the files, in their order."""
+        return await asyncio.to_thread(self._list_names)
+
+    def _list_names(self) -> list[str]:
+        files = self._folder.rglob(f"*{_SUFFIX}")
+        return sorted(str(one.relative_to(self._folder)).removesuffix(_SUFFIX) for one in files)
+
     async def get(self, name: str) -> bytes:
         """Return the content of file `name`; raise `NotFound`, or `InvalidInput` for a wrong
         key.
@@ -45,7 +54,7 @@ class FolderArchive(Archive):
 
     def _file_path(self, name: str) -> Path:
         check_name(name)
-        return self._folder / f"{name}.sealed"
+        return self._folder / f"{name}{_SUFFIX}"
 
     def _write(self, file: Path, name: str, content: bytes) -> None:
         if file.exists():

@@ -89,6 +89,12 @@ class SqliteStore(Store):
         rows = await self._select(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None
 
+    async def list_tables(self) -> list[str]:
+        """Return the names of the tables, in their order."""
+        with self._lock, _translate_errors():
+            found = self._database.execute("SELECT DISTINCT tbl FROM entity ORDER BY tbl")
+            return [name for (name,) in found]
+
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run all operations or none; see the port."""
         check_batch(operations)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
 
 _NO_TABLE = "TableNotFound"
+#: Tables of the Functions host in the same account.
+_OF_THE_HOST = ("AzureFunctions", "AzureWebJobs")
 
 
 def tables_of_account(
@@ -74,6 +76,12 @@ class TableStore(Store):
             except ResourceNotFoundError:
                 return None
         return _build_row(table, entity)
+
+    async def list_tables(self) -> list[str]:
+        """Return the names of the app's tables, in their order."""
+        with _translate_errors(""):
+            names = [table.name async for table in self._service.list_tables()]
+        return sorted(name for name in names if not name.startswith(_OF_THE_HOST))
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run all operations or none; see the port."""

@@ -37,8 +37,12 @@ EARLIER_TABLES = (
     "repairs",
     "callbudgets",
 )
+SCHEMA = "schema"
 #: The row that says that the store is of this version; it is written before any other.
-_MARK = StoreRow(table="schema", partition="schema", key="version", columns={})
+VERSION = (SCHEMA, "schema", "version")
+#: The row of an import, which writes the row of the version last.
+IMPORT = (SCHEMA, "schema", "import")
+_MARK = StoreRow(table=VERSION[0], partition=VERSION[1], key=VERSION[2], columns={})
 
 
 class VersionedStore(Store):
@@ -93,6 +97,12 @@ class VersionedStore(Store):
     async def _require_version(self) -> None:
         if await self._is_marked():
             return
+        if await self.store.get(*IMPORT):
+            raise JobBlocked(
+                "An import into the store is not complete.",
+                fix="Run `cmkflow state import` again.",
+                code=Reason.STORE_OF_ANOTHER_VERSION,
+            )
         earlier = await self._find_row()
         # Another instance may have marked the store since, and written its first rows.
         if earlier is None:
@@ -109,7 +119,7 @@ class VersionedStore(Store):
 
     async def _is_marked(self) -> bool:
         """Return whether the store is of this version; raises `JobBlocked` if of a later one."""
-        mark = await self.store.get(_MARK.table, _MARK.partition, _MARK.key)
+        mark = await self.store.get(*VERSION)
         if mark is None:
             return False
         if (version := mark.columns.get(COLUMN)) != SCHEMA_VERSION:

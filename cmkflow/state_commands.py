@@ -1,0 +1,165 @@
+"""`cmkflow state`: export the state of an app to an encrypted file, and import it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cmkflow.named_files import named_file
+from cmkflow.terminal import echo
+from shared.domain.clouds import CLOUDS, CloudName
+from shared.errors import CmkflowError
+
+if TYPE_CHECKING:
+    from cmkflow.state_file import StateFile, StateSecret
+    from cmkflow.state_transfer import Contents, StatePlace
+
+app = typer.Typer(
+    no_args_is_help=True, help="Export the app's tables and archive, and import them."
+)
+
+_File = Annotated[Path, typer.Argument(metavar="FILE", parser=named_file, help="Encrypted file.")]
+_Account = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Storage account with the state.", show_default=False),
+]
+_Folder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        parser=named_file,
+        help="Local folder with the state; CMK_ARCHIVE_KEY is the key of its archive.",
+        show_default=False,
+    ),
+]
+_KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        parser=named_file,
+        help="File with 32 random bytes in base64. Default: a passphrase, which the command asks "
+        "for (CMKFLOW_STATE_PASSPHRASE).",
+        show_default=False,
+    ),
+]
+_Cloud = Annotated[CloudName, typer.Option(envvar="CMK_CLOUD", help="The tenant's cloud.")]
+_ManagedIdentity = Annotated[
+    bool,
+    typer.Option(
+        "--managed-identity",
+        help="Use this machine's managed identity instead of the account of `az login`.",
+    ),
+]
+_Passphrase = Annotated[str, typer.Option(envvar="CMKFLOW_STATE_PASSPHRASE", hidden=True)]
+_ArchiveKey = Annotated[str, typer.Option(envvar="CMK_ARCHIVE_KEY", hidden=True)]
+
+
+@app.callback()
+def describe() -> None:
+    """Export the app's tables and archive, and import them."""
+
+
+@app.command("export")
+def export(
+    file: _File,
+    storage_account: _Account = "",
+    state_folder: _Folder = None,
+    key_file: _KeyFile = None,
+    cloud: _Cloud = CloudName.PUBLIC,
+    managed_identity: _ManagedIdentity = False,
+    passphrase: _Passphrase = "",
+    archive_key: _ArchiveKey = "",
+) -> None:
+    """Write the app's tables and archive to an encrypted file. Stop the app before.
+
+    If interrupted, run the command again: it continues. Needs Storage Table Data Reader and
+    Storage Blob Data Reader on the account.
+    """
+    from cmkflow.state_file import StateFile
+    from cmkflow.state_transfer import export_state
+
+    place = _choose_place(storage_account, state_folder, archive_key, cloud, managed_identity)
+    is_new = not file.exists()
+    secret = _read_secret(key_file, passphrase, is_new=is_new)
+    opened = StateFile.create if is_new else StateFile.open
+    found = _run(place, lambda: opened(file, secret), export_state)
+    echo(f"Exported {_describe(found)}.")
+
+
+@app.command("import")
+def import_(
+    file: _File,
+    storage_account: _Account = "",
+    state_folder: _Folder = None,
+    key_file: _KeyFile = None,
+    cloud: _Cloud = CloudName.PUBLIC,
+    managed_identity: _ManagedIdentity = False,
+    passphrase: _Passphrase = "",
+    archive_key: _ArchiveKey = "",
+) -> None:
+    """Store an exported state in an empty storage account or folder, and read it back.
+
+    If interrupted, run the command again: it continues, and the app rejects the store until it is
+    complete. Needs Storage Table Data Contributor and Storage Blob Data Contributor.
+    """
+    from cmkflow.state_file import StateFile
+    from cmkflow.state_transfer import import_state
+
+    place = _choose_place(storage_account, state_folder, archive_key, cloud, managed_identity)
+    secret = _read_secret(key_file, passphrase, is_new=False)
+    found = _run(place, lambda: StateFile.open(file, secret), import_state)
+    echo(f"Imported {_describe(found)}.")
+
+
+def _choose_place(
+    account: str, folder: Path | None, archive_key: str, cloud: CloudName, is_managed: bool
+) -> "Callable[[], AbstractAsyncContextManager[StatePlace]]":
+    from cmkflow.state_place import open_account, open_folder
+
+    if bool(account) == bool(folder):
+        raise typer.BadParameter("Give either --storage-account or --state-folder.")
+    if folder and not archive_key:
+        raise typer.BadParameter("Set CMK_ARCHIVE_KEY to the key of the folder's archive.")
+    if folder:
+        return lambda: open_folder(folder, archive_key)
+    return lambda: open_account(account, CLOUDS[cloud], is_managed_identity=is_managed)
+
+
+def _read_secret(key_file: Path | None, passphrase: str, *, is_new: bool) -> "StateSecret":
+    from cmkflow.state_file import StateSecret
+
+    if key_file:
+        try:
+            return StateSecret(key_file.read_text(), is_key=True)
+        except (OSError, UnicodeDecodeError):
+            raise typer.BadParameter(f"Cannot read {key_file}.") from None
+    prompt = "Passphrase of the file"
+    return StateSecret(
+        passphrase or typer.prompt(prompt, hide_input=True, confirmation_prompt=is_new)
+    )
+
+
+def _run(
+    place: "Callable[[], AbstractAsyncContextManager[StatePlace]]",
+    open_file: "Callable[[], StateFile]",
+    transfer: "Callable[[StatePlace, StateFile], Awaitable[Contents]]",
+) -> "Contents":
+    async def run() -> "Contents":
+        async with place() as opened:
+            return await transfer(opened, open_file())
+
+    try:
+        return asyncio.run(run())
+    except OSError as err:
+        raise typer.BadParameter(f"Cannot use {err.filename}: {err.strerror}.") from None
+    except (CmkflowError, ValueError) as err:
+        echo(str(err), err=True)
+        raise typer.Exit(1) from None
+
+
+def _describe(found: "Contents") -> str:
+    rows = found.rows.total()
+    return f"{rows} rows of {len(found.rows)} tables, and {found.files} archived files"

@@ -1,0 +1,208 @@
+"""Export the tables and the archive of an app to a file, and import them into an empty place.
+
+Rows are copied as they are stored, so that rows of a newer release are complete too. An import
+writes the mark of the schema last: until then, the app rejects the store.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import Any, Protocol
+
+from cmkflow.state_file import Record, StateFile
+from shared.adapters.state.versioned_store import IMPORT, SCHEMA, VERSION
+from shared.concurrency import do_each, read_each
+from shared.errors import InvalidInput
+from shared.ports import Archive, DeleteRow, InsertRow, Operation, Store, StoreRow, UpsertRow
+from shared.rows import split_into_batches
+
+#: Rows of a record, and records of an import that are stored at a time.
+_ROWS, _RECORDS = 200, 16
+
+
+class ListedStore(Store, Protocol):
+    """A store that lists its tables."""
+
+    async def list_tables(self) -> list[str]:
+        """Return the names of the tables, in their order."""
+
+
+class ListedArchive(Archive, Protocol):
+    """An archive that lists its files."""
+
+    async def list_names(self) -> list[str]:
+        """Return the names of the files, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatePlace:
+    """Where an app stores its state."""
+
+    store: ListedStore
+    archive: ListedArchive
+
+
+@dataclass(slots=True)
+class Contents:
+    """What an export contains."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    #: By table, the sum of the hashes of its rows, in which their order is irrelevant.
+    digests: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+
+    def add_rows(self, table: str, rows: Iterable[StoreRow]) -> None:
+        """Count rows."""
+        for row in rows:
+            self.rows[table] += 1
+            text = json.dumps([row.partition, row.key, dict(row.columns)], sort_keys=True)
+            digest = int.from_bytes(hashlib.sha256(text.encode()).digest())
+            self.digests[table] = (self.digests.get(table, 0) + digest) % 2**256
+
+
+async def export_state(place: StatePlace, file: StateFile) -> Contents:
+    """Write everything to the file, from where an interrupted export ended.
+
+    Raises `InvalidInput` for a place without a state of this format.
+    """
+    if await place.store.get(*VERSION) is None:
+        raise InvalidInput("There is no state of the app, or it is of an earlier version.")
+    found, position, names = Contents(), ("", "", ""), set[str]()
+    for record in file.read():
+        match record.head:
+            case {"table": str(table)}:
+                rows = read_rows(record)
+                found.add_rows(table, rows)
+                position = (table, rows[-1].partition, rows[-1].key)
+            case {"file": str(name)}:
+                names.add(name)
+            case {"contents": _}:
+                return read_contents(record)
+    async for rows in _read_store(place.store, position):
+        table = rows[0].table
+        found.add_rows(table, rows)
+        body = json.dumps([[row.partition, row.key, dict(row.columns)] for row in rows])
+        file.append(Record({"table": table}, body.encode()))
+    all_names = await place.archive.list_names()
+    missing = [name for name in all_names if name not in names]
+    for some in batched(missing, _RECORDS, strict=False):
+        contents = await read_each(some, place.archive.get)
+        for name, content in zip(some, contents, strict=True):
+            file.append(Record({"file": name}, content))
+    found.files = len({*names, *all_names})
+    summary = {"rows": found.rows, "digests": found.digests, "files": found.files}
+    file.append(Record({"contents": summary}))
+    return found
+
+
+async def _read_store(
+    store: ListedStore, position: tuple[str, str, str]
+) -> AsyncIterator[list[StoreRow]]:
+    """Yield the rows after a position, some of one table at a time."""
+    for table in sorted(await store.list_tables()):
+        rows: list[StoreRow] = []
+        async for row in store.query(table):
+            if (row.table, row.partition, row.key) > position:
+                rows.append(row)
+            if len(rows) == _ROWS:
+                yield rows
+                rows = []
+        if rows:
+            yield rows
+
+
+async def import_state(place: StatePlace, file: StateFile) -> Contents:
+    """Store everything in an empty place, or continue such an import, and read it back.
+
+    Raises `InvalidInput` for an incomplete file, another place, or content that differs.
+    """
+    expected = _require_complete(file)
+    done = await _require_place(place, file.id)
+    schema: list[StoreRow] = []
+    numbered = enumerate(file.read())
+    for some in batched(numbered, _RECORDS, strict=False):
+        records = [record for _, record in some]
+        schema += [row for one in records for row in read_rows(one) if row.table == SCHEMA]
+        if some[-1][0] < done:
+            continue
+        await do_each(records, lambda record: _store_record(place, record))
+        mark = {"export_id": file.id, "records": some[-1][0] + 1}
+        await place.store.write(UpsertRow(_build_mark(mark)))
+    await _compare(place, expected)
+    operations: list[Operation] = [DeleteRow(_build_mark({})), *map(UpsertRow, schema)]
+    await place.store.write(*operations)
+    return expected
+
+
+def _require_complete(file: StateFile) -> Contents:
+    for record in file.read():
+        if "contents" in record.head:
+            return read_contents(record)
+    raise InvalidInput(f"{file.path} is incomplete. Run the export again: it continues.")
+
+
+async def _require_place(place: StatePlace, export_id: str) -> int:
+    """Return how many records are stored already."""
+    mark = await place.store.get(*IMPORT)
+    if mark is None:
+        for table in await place.store.list_tables():
+            async for _ in place.store.query(table, page_size=1):
+                raise InvalidInput(f"The store is not empty: table {table} has rows.")
+        if await place.archive.list_names():
+            raise InvalidInput("The archive is not empty.")
+        await place.store.write(InsertRow(_build_mark({"export_id": export_id, "records": 0})))
+        return 0
+    if mark.columns["export_id"] != export_id:
+        raise InvalidInput("The store contains an incomplete import of another file.")
+    return int(mark.columns["records"])
+
+
+async def _store_record(place: StatePlace, record: Record) -> None:
+    match record.head:
+        case {"file": str(name)}:
+            await place.archive.put(name, record.body)
+            if await place.archive.get(name) != record.body:
+                raise InvalidInput(f"The archive has another file {name}.")
+        case {"table": str(table)} if table != SCHEMA:
+            partitions: dict[str, list[StoreRow]] = {}
+            for row in read_rows(record):
+                partitions.setdefault(row.partition, []).append(row)
+            batches = [one for rows in partitions.values() for one in split_into_batches(rows)]
+            await do_each(batches, lambda rows: place.store.write(*map(UpsertRow, rows)))
+
+
+async def _compare(place: StatePlace, expected: Contents) -> None:
+    """Read all rows back; raise `InvalidInput` if they differ."""
+    for table, digest in expected.digests.items():
+        if table == SCHEMA:
+            continue
+        found = Contents()
+        async for row in place.store.query(table):
+            found.add_rows(table, [row])
+        if found.digests.get(table) != digest:
+            raise InvalidInput(f"Table {table} differs from the file: something else wrote to it.")
+
+
+def read_rows(record: Record) -> Sequence[StoreRow]:
+    """Return the rows of a record."""
+    table = record.head.get("table")
+    if table is None:
+        return []
+    return [
+        StoreRow(table=table, partition=partition, key=key, columns=columns)
+        for partition, key, columns in json.loads(record.body)
+    ]
+
+
+def read_contents(record: Record) -> Contents:
+    """Return what the last record says."""
+    contents = record.head["contents"]
+    return Contents(Counter(contents["rows"]), contents["digests"], contents["files"])
+
+
+def _build_mark(columns: dict[str, Any]) -> StoreRow:
+    table, partition, key = IMPORT
+    return StoreRow(table=table, partition=partition, key=key, columns=columns)

@@ -1,0 +1,308 @@
+"""An exported state is complete, secret and authenticated; an import fills only an empty place."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cmkflow.__main__ import app
+from cmkflow.state_file import Record, StateFile, StateSecret
+from cmkflow.state_transfer import StatePlace, export_state, import_state
+from shared.adapters.archive.folder import FolderArchive
+from shared.adapters.state.sqlite_store import SqliteStore
+from shared.adapters.state.versioned_store import IMPORT, VERSION, VersionedStore
+from shared.domain.environment import ApprovalPolicy
+from shared.errors import InvalidInput, JobBlocked, ServiceUnavailable
+from shared.ports import InsertRow, StoreRow, UpsertRow
+from tests.fakes.memory_archive import MemoryArchive
+from tests.fakes.memory_store import MemoryStore
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+ARCHIVE_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
+SECRET = StateSecret(KEY, is_key=True)
+
+
+class FailingStore(MemoryStore):
+    """A store that does not answer after a number of writes."""
+
+    def __init__(self, rows: dict[Any, StoreRow] | None = None) -> None:
+        super().__init__()
+        self.rows = dict(rows or {})
+        self.writes_left: Iterator[int] = count()
+
+    async def write(self, *operations: Any) -> list[StoreRow]:
+        """Do all operations or none."""
+        if next(self.writes_left, None) is None:
+            raise ServiceUnavailable("The store does not answer.")
+        return await super().write(*operations)
+
+
+def build_place(rows: dict[Any, StoreRow] | None = None) -> tuple[StatePlace, FailingStore]:
+    """Return a place in memory, and its store."""
+    store = FailingStore(rows)
+    return StatePlace(store, MemoryArchive()), store
+
+
+async def build_running_scenario() -> Scenario:
+    """Return a remediation whose flows are in their no-call period."""
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    for number in range(3):
+        scenario.build.app_setting_caller(scenario.build.http_flow(f"Flow {number}"))
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.run(timedelta(days=1))
+    await scenario.fakes.store.write(InsertRow(build_row(VERSION, schema_version=1)))
+    return scenario
+
+
+def build_row(name: tuple[str, str, str], **columns: Any) -> StoreRow:
+    """Return a row that is not stored."""
+    return StoreRow(table=name[0], partition=name[1], key=name[2], columns=columns)
+
+
+def contents_of(store: MemoryStore) -> dict[Any, Any]:
+    """Return the columns of all rows."""
+    return {name: dict(row.columns) for name, row in store.rows.items()}
+
+
+async def export_scenario(scenario: Scenario, path: Path) -> tuple[StatePlace, StateFile]:
+    """Return the place of a scenario, and its export."""
+    store, archive = FailingStore(scenario.fakes.store.rows), MemoryArchive()
+    archive.contents = scenario.fakes.archive.contents
+    place, file = StatePlace(store, archive), StateFile.create(path, SECRET)
+    await export_state(place, file)
+    return place, file
+
+
+async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> None:
+    """All rows and files are there; without any message, each flow is retired."""
+    scenario = await build_running_scenario()
+    place, file = await export_scenario(scenario, tmp_path / "state")
+    new, store = build_place()
+
+    found = await import_state(new, file)
+
+    assert contents_of(store) == contents_of(scenario.fakes.store)
+    assert new.archive.contents == scenario.fakes.archive.contents  # type: ignore[attr-defined]
+    assert found.rows.total() == len(store.rows)
+    assert found.files == len(scenario.fakes.archive.contents) > 0
+    scenario.fakes.store.rows = store.rows
+    scenario.fakes.messages.lose()
+    scenario.renew()
+    await scenario.run(timedelta(days=30))
+    assert {job.state for job in (await scenario.jobs()).values()} == {"retired"}
+    assert place.store is not new.store
+
+
+async def test_file_contains_no_readable_text_and_only_its_owner_may_read_it(
+    tmp_path: Path,
+) -> None:
+    """The archive contains signatures."""
+    await export_scenario(await build_running_scenario(), tmp_path / "state")
+
+    content = (tmp_path / "state").read_bytes()
+    assert b"Flow 1" not in content
+    assert b"sig=" not in content
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600
+
+
+async def test_interrupted_export_continues(tmp_path: Path) -> None:
+    """Cut anywhere, the file is incomplete; after another export it has the same content."""
+    scenario = await build_running_scenario()
+    place, _ = await export_scenario(scenario, tmp_path / "state")
+    whole = (tmp_path / "state").read_bytes()
+    header = whole.index(b"\n") + 1
+
+    for size in range(header, len(whole), (len(whole) - header) // 40):
+        path = tmp_path / f"cut-{size}"
+        path.write_bytes(whole[:size])
+        file = StateFile.open(path, SECRET)
+        new, store = build_place()
+        with pytest.raises(InvalidInput, match="incomplete"):
+            await import_state(new, file)
+        assert store.rows == {}
+        await export_state(place, file)
+        await import_state(new, file)
+        assert contents_of(store) == contents_of(scenario.fakes.store)
+
+
+async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete(
+    tmp_path: Path,
+) -> None:
+    """However many writes succeed, the app reads nothing of it."""
+    scenario = await build_running_scenario()
+    _, file = await export_scenario(scenario, tmp_path / "state")
+    new, store = build_place()
+
+    for interruptions in count():
+        store.writes_left = iter(range(3 + interruptions))
+        try:
+            await import_state(new, file)
+            break
+        except ServiceUnavailable:
+            with pytest.raises(JobBlocked, match="import into the store is not complete"):
+                await VersionedStore(store, [], "").get("flowjobs", "e", "j")
+
+    assert interruptions > 5
+    assert contents_of(store) == contents_of(scenario.fakes.store)
+    assert IMPORT not in store.rows
+
+
+@pytest.mark.parametrize("change", ["row", "file", "another import", "this import"])
+async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_path: Path) -> None:
+    """Nothing is written to it."""
+    _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
+    new, store = build_place()
+    match change:
+        case "row":
+            await store.write(UpsertRow(build_row(("callers", "p", "k"), a=1)))
+        case "file":
+            await new.archive.put("a", b"b")
+        case "another import":
+            await store.write(UpsertRow(build_row(IMPORT, export_id="x", records=0)))
+        case _:
+            await import_state(new, file)
+    before = contents_of(store)
+
+    with pytest.raises(InvalidInput):
+        await import_state(new, file)
+
+    assert contents_of(store) == before
+
+
+@pytest.mark.parametrize("place", range(0, 1000, 37))
+async def test_changed_file_is_rejected(place: int, tmp_path: Path) -> None:
+    """A byte that differs, anywhere: nothing is stored."""
+    path = tmp_path / "state"
+    _, _ = await export_scenario(await build_running_scenario(), path)
+    content = bytearray(path.read_bytes())
+    content[place * len(content) // 1000] ^= 1
+    path.write_bytes(content)
+    new, store = build_place()
+
+    with pytest.raises(InvalidInput):
+        await import_state(new, StateFile.open(path, SECRET))
+
+    assert store.rows == {}
+
+
+def test_removed_or_moved_record_is_rejected(tmp_path: Path) -> None:
+    """Each record is authenticated with its number and its file."""
+    file = StateFile.create(tmp_path / "a", SECRET)
+    start = file.path.stat().st_size
+    for number in range(2):
+        file.append(Record({"file": "n"}, bytes([number])))
+    first, content = start, file.path.read_bytes()
+    second = first + 4 + int.from_bytes(content[first : first + 4])
+
+    file.path.write_bytes(content[:first] + content[second:] + content[first:second])
+
+    with pytest.raises(InvalidInput, match="record 0 is damaged"):
+        list(file.read())
+    other = StateFile.create(tmp_path / "b", SECRET)
+    other.path.write_bytes(other.path.read_bytes() + content[first:])
+    with pytest.raises(InvalidInput):
+        list(other.read())
+
+
+async def test_row_that_something_else_has_changed_during_an_import_is_reported(
+    tmp_path: Path,
+) -> None:
+    """The store stays rejected."""
+    _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
+    new, store = build_place()
+    name = next(one for one in (await export_names(file)) if one[0] == "flowjobs")
+
+    def change() -> None:
+        if name in store.rows:
+            store.rows[name] = replace(store.rows[name], columns={"a": 1})
+
+    store.watchers.append(change)
+
+    with pytest.raises(InvalidInput, match="Table flowjobs differs"):
+        await import_state(new, file)
+    assert IMPORT in store.rows
+
+
+async def export_names(file: StateFile) -> list[tuple[str, str, str]]:
+    """Return the names of the rows in a file."""
+    place, store = build_place()
+    await import_state(place, file)
+    return list(store.rows)
+
+
+async def store_in_folder(scenario: Scenario, folder: Path) -> None:
+    """Store the state of a scenario as a local app does."""
+    store = SqliteStore(folder / "state.db")
+    for row in scenario.fakes.store.rows.values():
+        await store.write(InsertRow(replace(row, etag=None)))
+    await store.close()
+    archive = FolderArchive(folder / "archive", ARCHIVE_KEY)
+    for name, content in scenario.fakes.archive.contents.items():
+        await archive.put(name, content)
+
+
+async def read_archive(folder: Path, key: str) -> dict[str, bytes]:
+    """Return the files of a folder."""
+    archive = FolderArchive(folder / "archive", key)
+    return {name: await archive.get(name) for name in await archive.list_names()}
+
+
+def test_commands_move_a_state_from_folder_to_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a passphrase; the archive of the new folder has another key."""
+    scenario = asyncio.run(build_running_scenario())
+    asyncio.run(store_in_folder(scenario, tmp_path / "old"))
+    file = str(tmp_path / "state")
+
+    def run(action: str, folder: str, key: str, passphrase: str) -> str:
+        monkeypatch.setenv("CMKFLOW_STATE_PASSPHRASE", passphrase)
+        monkeypatch.setenv("CMK_ARCHIVE_KEY", key)
+        target = ["--state-folder", str(tmp_path / folder)]
+        return CliRunner().invoke(app, ["state", action, file, *target]).output
+
+    exported = run("export", "old", ARCHIVE_KEY, "correct horse")
+    again = run("export", "old", ARCHIVE_KEY, "correct horse")
+    rejected = run("import", "new", KEY, "wrong horse")
+    imported = run("import", "new", KEY, "correct horse")
+
+    assert exported.startswith(f"Exported {len(scenario.fakes.store.rows)} rows of ")
+    assert again == exported
+    assert "the passphrase or key is wrong" in rejected
+    assert imported == exported.replace("Exported", "Imported")
+    archived = asyncio.run(read_archive(tmp_path / "new", KEY))
+    assert archived == scenario.fakes.archive.contents
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ([], "Give either --storage-account or --state-folder."),
+        (["--state-folder", "x", "--storage-account", "y"], "Give either"),
+        (["--state-folder", "x"], "CMK_ARCHIVE_KEY"),
+        (["--storage-account", "x", "--key-file", "none"], "Cannot read none."),
+    ],
+)
+def test_wrong_options_are_explained(
+    options: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CMKFLOW_STATE_PASSPHRASE", "p")
+    monkeypatch.delenv("CMK_ARCHIVE_KEY", raising=False)
+
+    done = CliRunner().invoke(app, ["state", "export", "file", *options])
+
+    assert done.exit_code != 0
+    assert text in " ".join(done.output.replace("│", " ").split())
+    assert list(tmp_path.iterdir()) == []
