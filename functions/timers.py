@@ -23,10 +23,12 @@ blueprint = func.Blueprint()
     schedule="%CMK_POLICY_LINK_POLL_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def poll_environments(timer: func.TimerRequest) -> None:
-    """Read the policy links and publish an event for each environment whose link has changed."""
+    """Publish an event for each environment whose policy link has changed; record metrics."""
     from shared.use_cases.poll_environments import poll_environments as poll
+    from shared.use_cases.report_metrics import report_metrics
 
     with _open_services() as open_services:
+        await report_metrics(open_services)
         changed = await poll(open_services)
     log.info("policy links polled", extra={"changed": changed, "past_due": timer.past_due})
 

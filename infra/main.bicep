@@ -343,6 +343,16 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    insightsId: monitoring.outputs.insightsId
+  }
+}
+
 output AZURE_FUNCTION_APP string = app.outputs.name
 output CMKFLOW_API string = app.outputs.url
 output CMKFLOW_CLIENT_ID string = signInClientId

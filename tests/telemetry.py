@@ -63,6 +63,15 @@ def metric_alerts() -> dict[str, Alert]:
     return {one.name: one for one in alerts}
 
 
+def read_workbook_queries() -> dict[str, str]:
+    """Return the queries of the workbook by their titles."""
+    [workbook] = find_resources("Microsoft.Insights/workbooks")
+    items = json.loads(workbook["properties"]["serializedData"])["items"]
+    return {
+        item["content"]["title"]: item["content"]["query"] for item in items if item["type"] == 3
+    }
+
+
 class Telemetry:
     """The tables of one resource of Application Insights."""
 

@@ -28,6 +28,10 @@ class Span(Protocol):
 class Telemetry(Protocol):
     """Record traces and metrics. No method raises, whatever happens to the recordings."""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Return whether anything is recorded."""
+
     def span(
         self,
         name: str,
@@ -72,6 +76,8 @@ class NoSpan:
 
 class NoTelemetry:
     """Telemetry that is off."""
+
+    is_recorded = False
 
     @contextmanager
     def span(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.telemetry import log_alerts
+from tests.telemetry import log_alerts, read_workbook_queries
 
 #: Folder with the package `@kusto/language-service-next`; CI installs it with npm.
 KUSTO_NPM = os.environ.get("KUSTO_NPM")
@@ -27,6 +27,14 @@ TABLES = {
     "traces": f"({_COMMON}, message: string)",
     "exceptions": f"({_COMMON}, outerMessage: string)",
     "requests": f"({_COMMON}, url: string, success: string)",
+    "dependencies": (
+        f"({_COMMON}, operation_Id: string, target: string, name: string, success: string,"
+        " resultCode: string, duration: real)"
+    ),
+    "customMetrics": (
+        f"({_COMMON}, name: string, value: real, valueCount: int, valueSum: real, valueMin: real,"
+        " valueMax: real)"
+    ),
 }
 
 
@@ -57,8 +65,9 @@ def run_parser(queries: Sequence[str]) -> list[list[str]]:
 def test_every_query_is_valid() -> None:
     """Tables, columns, functions and types are those of Application Insights."""
     queries = [*(one.asks for one in log_alerts().values()), *read_documented_queries()]
+    queries += read_workbook_queries().values()
 
-    assert len(queries) > 6
+    assert len(queries) > 15
     assert [one for one in zip(queries, run_parser(queries), strict=True) if one[1]] == []
 
 

@@ -38,6 +38,8 @@ _EXPORT_LOGGERS = ("opentelemetry", "azure.monitor.opentelemetry")
 class OpenTelemetry:
     """The port `Telemetry` on the SDK."""
 
+    is_recorded = True
+
     def __init__(self, exporter: SpanExporter, reader: MetricReader) -> None:
         """Take ownership of both: `close` sends what they hold."""
         for name in _EXPORT_LOGGERS:
