@@ -25,6 +25,7 @@ from cmkflow import (
     settings_command,
     state_commands,
     status_command,
+    support_request_commands,
     watch_command,
 )
 from cmkflow.examples import add_examples
@@ -55,6 +56,7 @@ app.add_typer(service_account_commands.app, name="service-account")
 app.add_typer(run_archive_commands.app, name="run-archive")
 app.add_typer(deletion_commands.app, name="deletion")
 app.add_typer(state_commands.app, name="state")
+app.add_typer(support_request_commands.app, name="support-request")
 plan_commands.register_approve(app)
 remediation_commands.register_actions(app)
 watch_command.register(app)

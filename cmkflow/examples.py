@@ -123,6 +123,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "state import": ("cmkflow state import state.cmkflow --storage-account cmkstatenew",),
     "status": ("cmkflow status", "cmkflow status --query not_migrated"),
+    "support-request list": ("cmkflow support-request list",),
+    "support-request mark-filed": (
+        "cmkflow support-request mark-filed environment-limit --ticket 26030200",
+    ),
+    "support-request reopen": ("cmkflow support-request reopen environment-limit",),
+    "support-request show": ("cmkflow support-request show environment-limit",),
     "watch": ("cmkflow watch 2dad424e", "cmkflow watch"),
     "whoami": ("cmkflow whoami",),
 }

@@ -72,6 +72,12 @@ LISTED = (
     Route("GET", "dashboard/remediations/{id}/plan", "plan_page_api", "show_plan_page"),
     Route("POST", "dashboard/remediations/{id}/plan", "plan_page_api", "keep_plan_ticks"),
     Route("GET", "dashboard/remediations/{id}/flows/{flow}", "dashboard_api", "show_flow_page"),
+    Route(
+        "GET",
+        "dashboard/support-requests",
+        "support_requests_page_api",
+        "show_support_requests_page",
+    ),
     Route("GET", "dashboard/audit", "audit_page_api", "show_audit_page"),
     Route("GET", "dashboard/network", "network_page_api", "show_network_page"),
     Route("GET", "dashboard/callers", "callers_page_api", "show_callers_page"),
@@ -111,6 +117,15 @@ LISTED = (
         "service_tag_lists_api",
         "refresh_service_tag_list",
     ),
+    Route("GET", "support-requests", "support_requests_api", "list_support_requests"),
+    Route("GET", "support-requests/{id}", "support_requests_api", "show_support_request"),
+    Route(
+        "POST",
+        "support-requests/{id}/filed",
+        "support_requests_api",
+        "mark_support_request_filed",
+    ),
+    Route("POST", "support-requests/{id}/reopen", "support_requests_api", "reopen_support_request"),
     Route("GET", "settings", "settings_api", "list_settings"),
     Route("GET", "openapi.json", "openapi_api", "show_openapi"),
     Route(

@@ -40,6 +40,7 @@ from shared.domain.plans.job_index import IndexRow
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.domain.plans.support_request import SupportRequest
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.domain.service_account import ServiceAccountRecord
 from shared.domain.shape_demand import ShapeDemand
@@ -149,6 +150,7 @@ class Tables:
     blocked_calls: Table[BlockedCall] = field(init=False)
     firewall_fixes: Table[FirewallFixRecord] = field(init=False)
     solution_setting_changes: Table[SolutionSettingChange] = field(init=False)
+    support_requests: Table[SupportRequest] = field(init=False)
 
     def __iter__(self) -> Iterator[Table[Any]]:
         """Yield every table."""
@@ -357,3 +359,4 @@ class Tables:
             lambda item: ("environment", item.environment_id),
             lambda item: {"reason_code": item.reason_code},
         )
+        table("support_requests", SupportRequest, lambda item: ("support_request", item.id))

@@ -1,6 +1,7 @@
 """Build the Environments page: how each environment is set, how far it is, and what to do."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
@@ -18,6 +19,7 @@ from functions.dashboard.kill_switch import build_banner, hold
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
+from functions.dashboard.support_requests_page import describe_support_request, find_url
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.pending_actions import format_count
@@ -38,6 +40,8 @@ class EnvironmentCard:
     policy_words: str
     known: KnownEnvironment
     settings: list[SettingLine]
+    #: Words and URL of the support request; empty: there is none.
+    support: tuple[str, str]
     #: Look and words of the last assessment.
     assessment: tuple[str, str]
     #: The exceptions from the default settings, as one line.
@@ -114,6 +118,7 @@ def _build_card(
             replace(line, actions=[hold(action, view) for action in line.actions])
             for line in build_setting_lines(one, view.principal)
         ],
+        support=_format_support(one, view.now),
         assessment=_format_assessment(one.last_assessment),
         summary=_format_summary(one),
         actions=tuple(environment_actions(one, view.principal)),
@@ -149,6 +154,14 @@ def _format_assessment(job: EnvironmentJob | None) -> tuple[str, str]:
     if job.state is not EnvironmentJobState.COMPLETED or not job.state_since:
         return "over", "Assessment cancelled"
     return "over", f"Assessed {job.state_since:%Y-%m-%d %H:%M} UTC"
+
+
+def _format_support(one: KnownEnvironment, now: datetime) -> tuple[str, str]:
+    request = one.support_request
+    if request is None:
+        return "", ""
+    words = describe_support_request(request, now)
+    return words, find_url(request.kind, request.environment_id)
 
 
 def _format_summary(one: KnownEnvironment) -> str:

@@ -14,6 +14,7 @@ from functions.dashboard.environment_rows import (
 from functions.dashboard.kill_switch import build_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
+from functions.dashboard.support_requests_page import find_url
 from shared.domain.plans.display_text import count_undecided
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, format_count
 from shared.domain.plans.plan_item import NotMigratedReason
@@ -28,10 +29,11 @@ MOST_ENVIRONMENTS = 20
 #: Number of actions and of environments in each fold.
 MOST_IN_FOLD = 80
 _MOST_SHOWN = MOST_ACTIONS + MOST_IN_FOLD
-#: Kinds that a person decides, and kinds whose flows the plan shows.
+#: Kinds that stop no flow, each with an icon.
 _DECISIONS = {
     PendingActionKind.PLAN_AWAITING_APPROVAL: "plan",
     PendingActionKind.NEEDS_CHANGES: "alert",
+    PendingActionKind.SUPPORT_REQUEST: "clock",
 }
 _RETRIED = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.ENVIRONMENT_BLOCKED})
 
@@ -188,6 +190,8 @@ def _link(one: PendingAction) -> tuple[str, str]:
             return "Review plan", f"{page}/plan"
         case PendingActionKind.NEEDS_CHANGES:
             return "Show changes", f"{page}/plan?filter=needs_changes"
+        case PendingActionKind.SUPPORT_REQUEST:
+            return "Show draft", find_url(one.reason_code, one.environment_id)
         case PendingActionKind.BOTH_OFF | PendingActionKind.LATE_CALLER:
             return "Show flows", page
         case PendingActionKind.FLOWS_BLOCKED if one.reason_code == Reason.FIREWALL_DENIES:

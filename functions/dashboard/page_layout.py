@@ -45,6 +45,8 @@ _DONE = {
     "settings": "The settings are saved.",
     "solution-setting": "New flows are created in a solution.",
     "solution-setting-revert": "The setting for new flows has its former value.",
+    "filed": "The support request is marked as filed.",
+    "reopen": "The support request is open again.",
     "flows": "The caller is declared.",
     "confirm": "The caller is confirmed. Retried {jobs}.",
     "remove": "The caller is removed.",

@@ -31,6 +31,11 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
         "turned the solution setting on",
     ),
     "revert_solution_setting": ("revert the solution setting", "reverted the solution setting"),
+    "mark_support_request_filed": (
+        "mark a support request as filed",
+        "marked a support request as filed",
+    ),
+    "reopen_support_request": ("reopen a support request", "reopened a support request"),
     "refresh_service_tag_list": ("read the address ranges", "read the address ranges"),
     "check_keys": ("check the keys", "checked the keys"),
     "set_kill_switch": ("set the kill switch", "set the kill switch"),

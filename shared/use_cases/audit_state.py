@@ -89,6 +89,14 @@ async def read_solution_setting(services: Services, environment_id: str) -> Stat
     return {"solution_setting": str(change.state)} if change else {}
 
 
+async def read_support_request(services: Services, request_id: str) -> State:
+    """Return who filed a support request, and its ticket; empty if nobody did."""
+    kept = await services.tables.support_requests.get("support_request", request_id)
+    if kept is None or kept.item.filed_at is None:
+        return {}
+    return {"filed_by": kept.item.filed_by, "ticket_number": kept.item.ticket_number}
+
+
 async def read_service_tag_lists(services: Services, _: str) -> State:
     """Return the known versions of Microsoft's service tag list and their open firewall issues."""
     return {

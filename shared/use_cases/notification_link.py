@@ -8,10 +8,14 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.support_request import build_request_id
 from shared.reason import Reason
 
 _DASHBOARD = "/api/dashboard"
 _PLANS = frozenset({PendingActionKind.PLAN_AWAITING_APPROVAL, PendingActionKind.PLAN_EXPIRES_SOON})
+_SUPPORT_REQUESTS = frozenset(
+    {PendingActionKind.SUPPORT_REQUEST, PendingActionKind.SUPPORT_WINDOW_CLOSES}
+)
 #: The parts of a remediation's flows on its page.
 _STATES: Mapping[PendingActionKind, str] = {
     PendingActionKind.FLOWS_BLOCKED: "blocked",
@@ -38,6 +42,10 @@ def link_for(
     blocked_jobs: Sequence[FlowJob],
 ) -> MessageLink:
     """Return the exact place of an action: the plan, the firewall fix, the flow, or the flows."""
+    if action.kind in _SUPPORT_REQUESTS:
+        request_id = build_request_id(action.reason_code, action.environment_id)
+        path = f"{_DASHBOARD}/support-requests?{urlencode({'request': request_id})}"
+        return MessageLink(title="Open the support request", path=path)
     if not action.remediation_id:
         anchor = "" if action.kind in _AT_THE_TOP else f"#{action.id}"
         return MessageLink(title="Open the Overview page", path=f"{_DASHBOARD}{anchor}")

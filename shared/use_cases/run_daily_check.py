@@ -40,6 +40,7 @@ from shared.use_cases.clean_up_late_invocations import clean_up_late_invocations
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
+from shared.use_cases.manage_support_requests import check_environment_limit
 from shared.use_cases.read_job_index import COMPARED
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
@@ -102,6 +103,8 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
             )
     async with _log_errors(services, "check of keys"):
         await check_policies(services, environments)
+    async with _log_errors(services, "check of the limit of environments"):
+        await check_environment_limit(services, environments)
     async with _log_errors(services, "check of address ranges"):
         await check_address_ranges(services, environments)
     async with _log_errors(services, "check of firewall fixes"):

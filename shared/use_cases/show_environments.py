@@ -15,6 +15,7 @@ from shared.domain.plans.remediation import (
     StartSource,
     environment_job_id,
 )
+from shared.domain.plans.support_request import SupportRequest
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.domain.solution_setting import SolutionSettingChange
 from shared.errors import UnreadableRow
@@ -46,6 +47,8 @@ class KnownEnvironment:
     last_assessment: EnvironmentJob | None
     #: The app's last change of the setting for new flows; None: there is none.
     solution_setting: SolutionSettingChange | None
+    #: The request to restore its run history; None: there is none.
+    support_request: SupportRequest | None
     #: Names of excluded and pilot flows that its current plan lists, by workflow id.
     flow_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -75,6 +78,10 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
         one.environment_id: one
         for one in await reading.all(tables.solution_setting_changes.scan("environment"))
     }
+    requests = {
+        one.environment_id: one
+        for one in await reading.all(tables.support_requests.scan("support_request"))
+    }
     known = await read_known_jobs(services, reading)
     jobs = await read_newest_environment_jobs(services, known, reading)
     plans = await read_current_plans(services, jobs, reading)
@@ -97,6 +104,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
                 status=statuses.get(one),
                 last_assessment=assessments.get(one),
                 solution_setting=changes.get(one),
+                support_request=requests.get(one),
                 flow_names=flow_names.get(one, {}),
             )
             for one in sorted(ids)

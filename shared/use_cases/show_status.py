@@ -26,6 +26,7 @@ from shared.domain.plans.incomplete_firewalls import (
     find_blocking_firewalls,
 )
 from shared.domain.plans.job_index import newest_first
+from shared.domain.plans.open_support_requests import pending_support_requests
 from shared.domain.plans.pending_actions import (
     OPERATOR_SIGN_IN,
     PendingAction,
@@ -125,6 +126,10 @@ async def read_pending_actions(services: Services) -> PendingActions:
         *pending_deletion_actions(await _read_blocked_deletions(services, health.alerts, reading)),
         *pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
         *_list_actions_of_app(services, health, await _read_awaited_since(services, health)),
+        *pending_support_requests(
+            await reading.all(services.tables.support_requests.scan("support_request")),
+            services.now,
+        ),
     ]
     return PendingActions(
         items=tuple(_with_complete_command(services, one) for one in most_urgent_first(waiting)),

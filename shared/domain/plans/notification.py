@@ -13,8 +13,25 @@ from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 #: A pending action is notified again after a day; if it affects more flows or rows, after an hour.
 REPEATED_AFTER = timedelta(days=1)
 GROWN_AFTER = timedelta(hours=1)
-#: A plan is notified again this long before it expires.
-_EXPIRES_SOON = timedelta(days=1)
+#: Pending actions that are notified again, as another kind, this long before they expire.
+_EXPIRES_SOON: Mapping[PendingActionKind, tuple[PendingActionKind, timedelta]] = {
+    PendingActionKind.PLAN_AWAITING_APPROVAL: (
+        PendingActionKind.PLAN_EXPIRES_SOON,
+        timedelta(days=1),
+    ),
+    PendingActionKind.SUPPORT_REQUEST: (
+        PendingActionKind.SUPPORT_WINDOW_CLOSES,
+        timedelta(days=7),
+    ),
+}
+#: Pending actions that are notified once.
+_ONCE = frozenset(
+    {
+        PendingActionKind.REMEDIATION_COMPLETED,
+        PendingActionKind.SUPPORT_REQUEST,
+        PendingActionKind.SUPPORT_WINDOW_CLOSES,
+    }
+)
 #: How long a completed environment job is notified: a channel may be down in the meantime.
 ENDED_LATELY = timedelta(days=7)
 #: Pending actions that arise flow by flow and are combined.
@@ -91,10 +108,11 @@ class NotificationDelivery:
     def is_due(self, cause: PendingAction, now: datetime) -> bool:
         """Return whether it has to be sent now.
 
-        Completed work is sent only once. Flows that need changes are sent once, until there are
-        more of them. Late callers are sent once a day, even if there are more of them.
+        Completed work and support requests are sent only once. Flows that need changes are sent
+        once, until there are more of them. Late callers are sent once a day, even if there are
+        more of them.
         """
-        if self.sent_count and cause.kind is PendingActionKind.REMEDIATION_COMPLETED:
+        if self.sent_count and cause.kind in _ONCE:
             return False
         has_grown = (
             cause.kind is not PendingActionKind.LATE_CALLER
@@ -180,10 +198,7 @@ def actions_to_notify(
     waiting: Iterable[PendingAction], completed: Iterable[PendingAction], now: datetime
 ) -> dict[str, PendingAction]:
     """Return the pending actions to notify, by id; `completed` are the ends of environment jobs."""
-    actions = [
-        replace(one, kind=PendingActionKind.PLAN_EXPIRES_SOON) if _expires_soon(one, now) else one
-        for one in waiting
-    ]
+    actions = [_with_urgency(one, now) for one in waiting]
     return {one.id: one for one in (*actions, *completed)}
 
 
@@ -247,6 +262,9 @@ def record_rejected(
     )
 
 
-def _expires_soon(one: PendingAction, now: datetime) -> bool:
-    is_near = one.expires_at is not None and one.expires_at - now <= _EXPIRES_SOON
-    return is_near and one.kind is PendingActionKind.PLAN_AWAITING_APPROVAL
+def _with_urgency(one: PendingAction, now: datetime) -> PendingAction:
+    """Return the action as another kind if it expires soon."""
+    if one.expires_at is None or one.kind not in _EXPIRES_SOON:
+        return one
+    kind, left = _EXPIRES_SOON[one.kind]
+    return replace(one, kind=kind) if one.expires_at - now <= left else one

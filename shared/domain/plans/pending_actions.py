@@ -38,10 +38,13 @@ class PendingActionKind(StrEnum):
     CHANNEL_FAILING = "channel_failing"  #: notifications that a channel has not accepted
     WAKE_UP = "wake_up"  #: overdue rows without a wake-up
     DAILY_CHECK_MISSING = "daily_check_missing"  #: the daily check has not completed
+    SUPPORT_REQUEST = "support_request"  #: a request to Microsoft's support that nobody filed
     # Only for notifications, not part of the status:
     #: Flows that wait until the owner of a declared caller has confirmed a change.
     CALLER_UNCONFIRMED = "caller_unconfirmed"
     PLAN_EXPIRES_SOON = "plan_expires_soon"  #: a plan that expires within a day
+    #: A support request whose support window closes within a week.
+    SUPPORT_WINDOW_CLOSES = "support_window_closes"
     REMEDIATION_COMPLETED = "remediation_completed"  #: an environment job has completed
     DIGEST = "digest"  #: more pending actions than are sent one by one
 
@@ -85,6 +88,8 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.KILL_SWITCH_ON: "The kill switch is on",
     PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
     PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
+    PendingActionKind.SUPPORT_REQUEST: "Support request not filed{at}{why}",
+    PendingActionKind.SUPPORT_WINDOW_CLOSES: "Support request not filed{at}{why}, a week left",
     PendingActionKind.CALLER_UNCONFIRMED: "{caller} is not confirmed for {flows}{at}",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
     PendingActionKind.REMEDIATION_COMPLETED: ("The remediation{at} {ending}: {flows} not migrated"),

@@ -16,6 +16,7 @@ from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.planning.discover_flows import read_flows_still_to_move
+from shared.steps.planning.open_support_request import open_run_history_request
 from shared.steps.planning.plan_environment import read_environment_of
 
 #: Most flows that a message names; the admin center lists all.
@@ -67,6 +68,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         )
         if left:
             return _wait_or_block(services, job, left)
+        await open_run_history_request(services, environment, job)
         job = replace(job, platform_migration_seen_at=None)
     text = _STARTS.get(job.mode, "Read only.")
     return move_to_state(job, EnvironmentJobState.DISCOVERING, text, now=services.now)

@@ -8,9 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
+from functions.dashboard.support_requests_page import TITLES
 from shared.bootstrap import provide
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
+from shared.domain.plans.support_request import SupportRequestKind
 from shared.reason import Reason
 from tests.functional.app.test_notification_per_reason import CATALOGUE, build_tenant_with
 from tests.functional.app.test_notification_per_reason import read_notifications as read_messages
@@ -27,8 +29,11 @@ PLACES = {
     (PendingActionKind.BOTH_OFF, Reason.BOTH_OFF): ("/flows/ID", set()),
     (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): ("/flows/ID", set()),
     (PendingActionKind.REMEDIATION_COMPLETED, ""): ("/remediations/ID", set()),
+    (PendingActionKind.SUPPORT_REQUEST, "run_history"): ("/support-requests", {"request"}),
+    (PendingActionKind.SUPPORT_WINDOW_CLOSES, "run_history"): ("/support-requests", {"request"}),
     (PendingActionKind.KILL_SWITCH_ON, Reason.KILL_SWITCH_ON): ("/dashboard", set()),
 }
+SUPPORT_REQUESTS = {PendingActionKind.SUPPORT_REQUEST, PendingActionKind.SUPPORT_WINDOW_CLOSES}
 ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -143,6 +148,8 @@ def list_expected_texts(action: PendingAction, scenario: Scenario) -> list[str]:
         return [action.environment_name]
     if action.kind is PendingActionKind.KILL_SWITCH_ON:
         return ["ill switch"]
+    if action.kind in SUPPORT_REQUESTS:
+        return [action.environment_name, "<pre", TITLES[SupportRequestKind(action.reason_code)]]
     if action.remediation_id:
         return [*action.flows, scenario.build.environment.display_name]
     return [action.title]

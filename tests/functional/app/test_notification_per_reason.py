@@ -22,6 +22,7 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
+from shared.domain.keys.environment_checks import ENVIRONMENT_WARNING
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
@@ -32,6 +33,7 @@ from shared.queues import POISON
 from shared.reason import Reason
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.declare_callers import declare_callers
+from shared.use_cases.manage_support_requests import check_environment_limit
 from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group
 from tests.fakes import definition_builder as define
@@ -42,6 +44,7 @@ from tests.functional.deleting.deletion_scenario import (
     run_at_the_date,
     schedule,
 )
+from tests.functional.planning.test_support_requests import open_support_request
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 CANARY = "canary-canary-canary-0"
@@ -171,6 +174,24 @@ async def create_expiring_plan(scenario: Scenario) -> None:
     )
 
 
+def arrange_support_request(days: int) -> Arrange:
+    """Return what leaves these days to file the request for run history."""
+
+    async def arrange(scenario: Scenario) -> None:
+        await open_support_request(scenario)
+        scenario.world.clock.advance(timedelta(days=30 - days))
+
+    return arrange
+
+
+async def near_environment_limit(scenario: Scenario) -> None:
+    """Let the daily check see as many environments with a key as the app warns about."""
+    policy = scenario.build.link()
+    described = await scenario.services.environments.get(scenario.build.environment.id)
+    many = [replace(described, policy=policy) for _ in range(ENVIRONMENT_WARNING)]
+    await check_environment_limit(scenario.services, many)
+
+
 async def complete_remediation(scenario: Scenario) -> None:
     """Complete a remediation that does not migrate one flow."""
     await scenario.opt_in(max_flows=1)
@@ -289,6 +310,9 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
     (PendingActionKind.DAILY_CHECK_MISSING, ""): omit_daily_check,
     (PendingActionKind.CALLER_UNCONFIRMED, Reason.MANUAL_CALLER): let_caller_be_unconfirmed,
     (PendingActionKind.PLAN_EXPIRES_SOON, ""): create_expiring_plan,
+    (PendingActionKind.SUPPORT_REQUEST, "run_history"): arrange_support_request(20),
+    (PendingActionKind.SUPPORT_REQUEST, "environment_limit"): near_environment_limit,
+    (PendingActionKind.SUPPORT_WINDOW_CLOSES, "run_history"): arrange_support_request(6),
     (PendingActionKind.REMEDIATION_COMPLETED, ""): complete_remediation,
     (PendingActionKind.DIGEST, ""): raise_many_alerts,
 }

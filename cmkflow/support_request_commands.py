@@ -1,0 +1,91 @@
+"""`cmkflow support-request`: requests to Microsoft's support that a person files."""
+
+from operator import itemgetter
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cmkflow.api_client import ApiCall, ApiClient
+from cmkflow.api_command import api_command
+from cmkflow.listing import Column, Facts, Kind, Listing
+from cmkflow.signed_in_name import Name
+
+app = typer.Typer(no_args_is_help=True, help="Requests to Microsoft's support that you file.")
+
+_PATH = "support-requests"
+RequestId = Annotated[
+    str, typer.Argument(metavar="REQUEST", help="Id, as cmkflow support-request list shows it.")
+]
+
+
+def _format_days_left(one: Any) -> str:
+    return "" if one["days_left"] is None else str(one["days_left"])
+
+
+_COLUMNS = (
+    Column("Request", itemgetter("id"), Kind.ID),
+    Column("Environment", lambda one: one["environment_name"] or "all"),
+    Column("State", itemgetter("state"), Kind.WORD),
+    Column("Days left", _format_days_left, Kind.NUMBER),
+    Column("Ticket", itemgetter("ticket_number"), Kind.WORD),
+    Column("Filed by", itemgetter("filed_by")),
+)
+
+
+def _list(answer: Any) -> Listing:
+    return Listing(columns=_COLUMNS, items=answer["items"])
+
+
+def _format_request(one: Any) -> Facts:
+    return Facts(
+        {
+            "Request": one["id"],
+            "Environment": one["environment_name"],
+            "State": one["state"],
+            "Days left": _format_days_left(one),
+            "Ticket": one["ticket_number"],
+            "Filed by": one["filed_by"],
+        }
+    )
+
+
+def _format_draft(answer: Any) -> RenderableType:
+    """Return the state of the request, and the text to file."""
+    # Not wrapped, because it is pasted into a form.
+    lines = [Text(line, no_wrap=True, overflow="ignore") for line in answer["lines"]]
+    head = _format_request(answer["request"])
+    return Group(head, Text(), Text(answer["subject"]), Text(), *lines)
+
+
+@api_command(app, "list", show=_list)
+def list_requests(api: ApiClient) -> object:
+    """List the support requests, and how many days are left to file them."""
+    return api.send(ApiCall(method="GET", path=(_PATH,)))
+
+
+@api_command(app, "show", show=_format_draft)
+def show_request(api: ApiClient, request: RequestId) -> object:
+    """Show the draft of a support request."""
+    return api.send(ApiCall(method="GET", path=(_PATH, request)))
+
+
+@api_command(app, "mark-filed", show=_format_request)
+def mark_filed(
+    api: ApiClient,
+    request: RequestId,
+    by: Name,
+    ticket: Annotated[str, typer.Option("--ticket", help="Number of the ticket.")],
+) -> object:
+    """Record that you filed a support request, which ends its countdown."""
+    body = {"ticket_number": ticket, "requested_by": by}
+    return api.send(ApiCall(method="POST", path=(_PATH, request, "filed"), body=body))
+
+
+@api_command(app, "reopen", show=_format_request)
+def reopen(api: ApiClient, request: RequestId, by: Name) -> object:
+    """Record that a support request is not filed; its countdown continues."""
+    return api.send(
+        ApiCall(method="POST", path=(_PATH, request, "reopen"), body={"requested_by": by})
+    )

@@ -1,0 +1,119 @@
+"""Build the page of the support requests: countdown, draft, and who filed each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from functions.dashboard.page_actions import PageAction, page_action
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.plans.pending_actions import format_count
+from shared.domain.plans.support_request import (
+    SupportRequest,
+    SupportRequestKind,
+    SupportRequestState,
+    build_request_id,
+)
+from shared.domain.principal import Principal
+from shared.use_cases.manage_support_requests import SupportRequestView
+
+TITLES = {
+    SupportRequestKind.RUN_HISTORY: "Run history from before the key",
+    SupportRequestKind.ENVIRONMENT_LIMIT: "More environments on your key",
+}
+_LOOKS = {
+    SupportRequestState.OPEN: "wait",
+    SupportRequestState.FILED: "done",
+    SupportRequestState.EXPIRED: "over",
+}
+
+
+PATH = "/api/dashboard/support-requests"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLine:
+    """One support request: its state, and the action that changes it."""
+
+    title: str
+    where: str
+    look: str
+    state: str
+    url: str
+    action: PageAction
+
+
+def support_requests_page(
+    view: PageContext, every: Sequence[SupportRequest], shown: SupportRequestView | None
+) -> str:
+    """Return the page; `shown` has the draft to show."""
+    count = sum(one.find_state(view.now) is SupportRequestState.OPEN for one in every)
+    return render_page(
+        "support_requests",
+        view,
+        section="Environments",
+        open_count=count,
+        lines=[_build_line(one, view) for one in every],
+        title=TITLES[shown.request.kind] if shown else "",
+        where=_format_place(shown.request) if shown else "",
+        draft=shown.draft if shown else None,
+    )
+
+
+def find_url(kind: str, environment_id: str) -> str:
+    """Return the URL of the page with the draft of a request."""
+    return f"{PATH}?{urlencode({'request': build_request_id(kind, environment_id)})}"
+
+
+def _build_line(request: SupportRequest, view: PageContext) -> RequestLine:
+    return RequestLine(
+        title=TITLES[request.kind],
+        where=_format_place(request),
+        look=_LOOKS[request.find_state(view.now)],
+        state=describe_support_request(request, view.now),
+        url=find_url(request.kind, request.environment_id),
+        action=_build_action(request, view.principal),
+    )
+
+
+def _format_place(request: SupportRequest) -> str:
+    return request.environment_name or request.environment_id or "All environments"
+
+
+def describe_support_request(request: SupportRequest, now: datetime) -> str:
+    """Return how far the request is, as one line."""
+    match request.find_state(now):
+        case SupportRequestState.FILED:
+            return (
+                f"Filed by {request.filed_by} on {request.filed_at:%Y-%m-%d}, "
+                f"ticket {request.ticket_number}"
+            )
+        case SupportRequestState.EXPIRED:
+            return f"Not filed; support could restore it until {request.closes_at:%Y-%m-%d}"
+        case SupportRequestState.OPEN:
+            days = request.count_days_left(now)
+            if days is None:
+                return "Not filed"
+            left = format_count(days, "day")
+            return f"{left} left to file it, until {request.closes_at:%Y-%m-%d}"
+
+
+def _build_action(request: SupportRequest, principal: Principal) -> PageAction:
+    if request.filed_at:
+        return page_action(
+            "reopen",
+            "Reopen",
+            request.id,
+            principal,
+            path="support-requests/{id}/reopen",
+            does=["The request counts as not filed. Its ticket number is removed here."],
+        )
+    return page_action(
+        "filed",
+        "Mark as filed",
+        request.id,
+        principal,
+        path="support-requests/{id}/filed",
+        asks=("ticket_number", "Ticket number"),
+        does=["The countdown ends. Your name and the ticket number are recorded."],
+    )

@@ -1,0 +1,153 @@
+"""API: requests to Microsoft's support that a person files."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import StringConstraints
+
+from functions.endpoints import ApiRequest, endpoint
+from functions.http_requests import NoBody, NoQuery, RequestModel, Text
+from functions.http_responses import ApiResponse, ItemListResponse
+from shared.bootstrap import services
+from shared.domain.plans.support_request import (
+    SupportRequest,
+    SupportRequestKind,
+    SupportRequestState,
+)
+from shared.domain.principal import Role
+from shared.use_cases import manage_support_requests
+from shared.use_cases.audit_state import read_support_request
+
+
+class MarkFiledRequest(RequestModel):
+    """The ticket of a support request that a person filed."""
+
+    #: As Microsoft's support shows it.
+    ticket_number: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9#_.-]*$", max_length=60
+        ),
+    ]
+    requested_by: Text | None = None
+
+
+class ReopenSupportRequest(RequestModel):
+    """Who reopens a support request."""
+
+    requested_by: Text | None = None
+
+
+class SupportRequestResponse(ApiResponse):
+    """A support request, and whether it was filed."""
+
+    id: str
+    kind: SupportRequestKind
+    state: SupportRequestState
+    #: Empty: it is about the tenant.
+    environment_id: str
+    environment_name: str
+    opened_at: datetime
+    #: When the support window closes; null: never.
+    closes_at: datetime | None
+    #: Null: nothing counts down.
+    days_left: int | None
+    filed_at: datetime | None
+    filed_by: str
+    ticket_number: str
+
+    @classmethod
+    def of(cls, request: SupportRequest) -> Self:
+        """Return the response for one support request."""
+        now = services().now
+        return cls(
+            id=request.id,
+            kind=request.kind,
+            state=request.find_state(now),
+            environment_id=request.environment_id,
+            environment_name=request.environment_name,
+            opened_at=request.opened_at,
+            closes_at=request.closes_at,
+            days_left=request.count_days_left(now),
+            filed_at=request.filed_at,
+            filed_by=request.filed_by,
+            ticket_number=request.ticket_number,
+        )
+
+
+class SupportRequestDraftResponse(ApiResponse):
+    """A support request with the text to file."""
+
+    request: SupportRequestResponse
+    geography: str
+    region: str
+    policy_id: str
+    key_applied_at: datetime | None
+    migrated_at: datetime | None
+    subject: str
+    #: The lines of the text.
+    lines: tuple[str, ...]
+    #: The flows whose run history is requested.
+    flow_ids: tuple[str, ...]
+    #: Why the flows are unknown; empty if they were read.
+    flows_unknown_reason: str
+
+
+@endpoint(role=Role.READER, answer=ItemListResponse[SupportRequestResponse])
+async def list_support_requests(
+    _call: ApiRequest[NoQuery, NoBody],
+) -> ItemListResponse[SupportRequestResponse]:
+    """Return the support requests, those that close first first. Reads stored rows only."""
+    found = await manage_support_requests.list_support_requests(services())
+    return ItemListResponse[SupportRequestResponse](
+        items=tuple(map(SupportRequestResponse.of, found))
+    )
+
+
+@endpoint(role=Role.READER, answer=SupportRequestDraftResponse)
+async def show_support_request(
+    call: ApiRequest[NoQuery, NoBody],
+) -> SupportRequestDraftResponse:
+    """Return a support request with its draft, for which the flows are read."""
+    found = await manage_support_requests.show_support_request(services(), call.id)
+    return SupportRequestDraftResponse(
+        request=SupportRequestResponse.of(found.request),
+        geography=found.request.geography,
+        region=found.request.region,
+        policy_id=found.request.policy_id,
+        key_applied_at=found.request.key_applied_at,
+        migrated_at=found.request.migrated_at,
+        subject=found.draft.subject,
+        lines=found.draft.lines,
+        flow_ids=found.flow_ids,
+        flows_unknown_reason=found.flows_unknown_reason,
+    )
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=MarkFiledRequest,
+    answer=SupportRequestResponse,
+    subject=read_support_request,
+)
+async def mark_support_request_filed(
+    call: ApiRequest[NoQuery, MarkFiledRequest],
+) -> SupportRequestResponse:
+    """Record that a support request was filed, by whom and with which ticket."""
+    found = await manage_support_requests.mark_filed(
+        services(), call.id, by=call.by, ticket_number=call.body.ticket_number
+    )
+    return SupportRequestResponse.of(found)
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=ReopenSupportRequest,
+    answer=SupportRequestResponse,
+    subject=read_support_request,
+)
+async def reopen_support_request(
+    call: ApiRequest[NoQuery, ReopenSupportRequest],
+) -> SupportRequestResponse:
+    """Record that a support request is not filed; its countdown continues."""
+    return SupportRequestResponse.of(await manage_support_requests.reopen(services(), call.id))

@@ -1,0 +1,36 @@
+"""Open the support request for run history when the platform migration is complete."""
+
+from contextlib import suppress
+
+from shared.domain.environment import Environment
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.support_request import SupportRequest, SupportRequestKind
+from shared.errors import AlreadyExists
+from shared.services import Services
+
+
+async def open_run_history_request(
+    services: Services, environment: Environment, job: EnvironmentJob
+) -> None:
+    """Store the support request of an environment, unless it is stored.
+
+    Only if the app saw the key being applied: otherwise it does not know when the support window
+    closes.
+    """
+    kept = await services.tables.policy_links.get("link", environment.id)
+    link = kept.item if kept else None
+    if not job.platform_migration_seen_at and not (link and link.previous_status):
+        return
+    request = SupportRequest(
+        kind=SupportRequestKind.RUN_HISTORY,
+        environment_id=environment.id,
+        environment_name=environment.display_name,
+        geography=environment.geography,
+        region=environment.region,
+        policy_id=environment.policy.policy_id if environment.policy else "",
+        key_applied_at=link.first_seen_at if link else None,
+        migrated_at=services.now,
+        opened_at=services.now,
+    )
+    with suppress(AlreadyExists):
+        await services.tables.support_requests.insert(request)

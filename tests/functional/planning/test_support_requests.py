@@ -1,0 +1,203 @@
+"""Requests to Microsoft's support: opened with all facts, counted down, filed and reopened."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import PolicyLinkStatus
+from shared.domain.keys.environment_checks import ENVIRONMENT_LIMIT, ENVIRONMENT_WARNING
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
+from shared.domain.plans.support_request import SupportRequest, SupportRequestState
+from shared.errors import Conflict, NotFound, ServiceUnavailable
+from shared.use_cases.manage_support_requests import (
+    SupportRequestView,
+    check_environment_limit,
+    list_support_requests,
+    mark_filed,
+    reopen,
+    show_support_request,
+)
+from shared.use_cases.poll_environments import poll_environments
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.show_status import read_pending_actions
+from tests.fakes.builder import Builder
+from tests.fakes.fault_injection import Failing
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+LIMIT = "environment-limit"
+
+
+async def open_support_request(scenario: Scenario) -> SupportRequest:
+    """Let the app see a key being applied and its platform migration complete."""
+    link = scenario.build.link()
+    environment = scenario.build.environment
+    environment.policy = replace(link, status=PolicyLinkStatus.LINKING)
+    await poll_environments(scenario.services)
+    environment.policy = link
+    scenario.world.clock.advance(timedelta(minutes=5))
+    await poll_environments(scenario.services)
+    await scenario.order()
+    [request] = await list_support_requests(scenario.services)
+    return request
+
+
+def text_of(shown: SupportRequestView) -> str:
+    """Return the text of a draft."""
+    return "\n".join(shown.draft.lines)
+
+
+async def find_actions(scenario: Scenario) -> list[PendingAction]:
+    """Return the actions required that are about support requests."""
+    found = await read_pending_actions(scenario.services)
+    return [one for one in found.items if one.kind is PendingActionKind.SUPPORT_REQUEST]
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """An environment with two flows, in which the app may write."""
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.mail_flow("Mail")
+    await scenario.opt_in()
+    return scenario
+
+
+async def test_request_has_every_fact_of_the_environment(scenario: Scenario) -> None:
+    """The draft has environment, region, policy, dates and the ids of the flows."""
+    request = await open_support_request(scenario)
+
+    shown = await show_support_request(scenario.services, request.id)
+
+    environment = scenario.build.environment
+    policy = environment.policy
+    assert policy is not None
+    flows = [flow.workflow_id for flow in scenario.world.flows()]
+    assert sorted(shown.flow_ids) == sorted(flows)
+    facts = [environment.id, environment.display_name, "europe", policy.policy_id, *flows]
+    assert [one for one in facts if one not in text_of(shown)] == []
+    assert f"{request.migrated_at:%Y-%m-%d %H:%M} UTC" in text_of(shown)
+    assert environment.id in shown.draft.subject
+
+
+async def test_copies_are_not_in_the_draft(scenario: Scenario) -> None:
+    """A copy has no run history from before the key."""
+    request = await open_support_request(scenario)
+    await scenario.approve(run=timedelta(days=20))
+    copies = {flow.workflow_id for flow in scenario.world.flows() if flow.made_by_app}
+
+    shown = await show_support_request(scenario.services, request.id)
+
+    assert copies
+    assert copies.isdisjoint(shown.flow_ids)
+
+
+async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
+    """An outage costs only the list of flows."""
+    request = await open_support_request(scenario)
+    failing = Failing(ServiceUnavailable("out"))
+    services = replace(scenario.services, flow_pages=failing)
+
+    shown = await show_support_request(services, request.id)
+
+    assert shown.flow_ids == ()
+    assert "out" in shown.flows_unknown_reason
+    assert request.environment_id in text_of(shown)
+
+
+async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> None:
+    """An action is required until then; the window keeps its date if a remediation starts later."""
+    request = await open_support_request(scenario)
+    now = scenario.world.clock.now
+
+    first = await find_actions(scenario)
+    scenario.world.clock.advance(timedelta(days=10, hours=1))
+    await run_daily_check(scenario.services, "later")
+    await scenario.run(timedelta(minutes=5))
+    second = await find_actions(scenario)
+    [later] = await list_support_requests(scenario.services)
+    left = later.count_days_left(now())
+    scenario.world.clock.advance(timedelta(days=20))
+
+    assert "30 days left" in first[0].message
+    assert first[0].expires_at == second[0].expires_at == request.closes_at
+    assert left == 20
+    assert "20 days left" in second[0].message
+    assert later.find_state(now()) is SupportRequestState.EXPIRED
+    assert await find_actions(scenario) == []
+
+
+async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: Scenario) -> None:
+    """The row has who filed it, when, and the ticket."""
+    request = await open_support_request(scenario)
+
+    filed = await mark_filed(scenario.services, request.id, by="ada", ticket_number="2603-1")
+    again = await mark_filed(scenario.services, request.id, by="bob", ticket_number="2603-1")
+    after_filing = await find_actions(scenario)
+    opened = await reopen(scenario.services, request.id)
+
+    assert (filed.filed_by, filed.ticket_number) == ("ada", "2603-1")
+    assert filed.filed_at == scenario.services.now
+    assert filed.count_days_left(scenario.services.now) is None
+    assert again == filed
+    assert after_filing == []
+    assert opened == request
+    assert await reopen(scenario.services, request.id) == request
+    assert len(await find_actions(scenario)) == 1
+
+
+async def test_concurrent_marks_are_not_lost(scenario: Scenario) -> None:
+    """The second of two concurrent marks is rejected."""
+    request = await open_support_request(scenario)
+    table = scenario.services.tables.support_requests
+    kept = await table.get("support_request", request.id)
+    assert kept is not None
+    await mark_filed(scenario.services, request.id, by="ada", ticket_number="1")
+
+    with pytest.raises(Conflict):
+        await table.replace(kept, kept.item)
+    [stored] = await list_support_requests(scenario.services)
+    assert stored.filed_by == "ada"
+
+
+async def test_key_that_the_app_did_not_see_applied_has_no_window(scenario: Scenario) -> None:
+    """The app does not know when the platform migration was complete."""
+    scenario.build.link()
+    await poll_environments(scenario.services)
+
+    await scenario.order()
+
+    assert await list_support_requests(scenario.services) == []
+
+
+async def test_unknown_request_is_not_found(scenario: Scenario) -> None:
+    """A mistyped id changes nothing."""
+    with pytest.raises(NotFound):
+        await mark_filed(scenario.services, LIMIT, by="ada", ticket_number="1")
+
+
+async def test_request_for_more_environments_is_open_near_the_limit(scenario: Scenario) -> None:
+    """It is removed when the tenant has fewer environments, unless it was filed."""
+    for number in range(ENVIRONMENT_WARNING - 1):
+        Builder(scenario.world, name=f"Environment {number}").link()
+    scenario.build.link()
+    await poll_environments(scenario.services)
+    every = await scenario.services.environments.list()
+    await check_environment_limit(scenario.services, every[1:])
+    below = await list_support_requests(scenario.services)
+
+    await check_environment_limit(scenario.services, every)
+    shown = await show_support_request(scenario.services, LIMIT)
+    [action] = await find_actions(scenario)
+    await check_environment_limit(scenario.services, every[1:])
+    removed = await list_support_requests(scenario.services)
+    await check_environment_limit(scenario.services, every)
+    await mark_filed(scenario.services, LIMIT, by="ada", ticket_number="1")
+    await check_environment_limit(scenario.services, every[1:])
+
+    assert below == removed == []
+    assert f"today: {ENVIRONMENT_WARNING}" in text_of(shown)
+    assert f"{ENVIRONMENT_LIMIT}" in text_of(shown)
+    assert all(one.id in text_of(shown) for one in every)
+    assert action.expires_at is None
+    assert [one.id for one in await list_support_requests(scenario.services)] == [LIMIT]
