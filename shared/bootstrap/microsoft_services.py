@@ -93,6 +93,7 @@ class MicrosoftServices:
         from shared.adapters.azure.app_settings import SiteAppSettings, SiteConnectionStrings
         from shared.adapters.azure.key_vault_keys import VaultKeys
         from shared.adapters.azure.key_vault_secrets import VaultSecrets
+        from shared.adapters.azure.policy_restrictions import CheckedPolicyRestrictions
         from shared.adapters.azure.resource_secrets import ListedResourceSecrets
         from shared.adapters.azure.signing_keys import VaultSigningKeys
         from shared.adapters.azure.site_files import RuntimeSiteFiles
@@ -145,6 +146,7 @@ class MicrosoftServices:
             app_settings=SiteAppSettings(self.resources),
             connection_strings=SiteConnectionStrings(self.resources),
             resource_secrets=ListedResourceSecrets(self.resources),
+            policy_restrictions=CheckedPolicyRestrictions(self.resources),
             secrets=secrets,
             declared_callers=Tables(self._ground.store).declared_callers,
             keys=VaultKeys(self.vaults, self.resources),

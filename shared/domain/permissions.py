@@ -104,6 +104,30 @@ def _matches(action: str, patterns: Sequence[str]) -> bool:
     )
 
 
+def find_written_type(needs: RequiredPermissions, resource_type: str) -> str:
+    """Return the type that a write of such a resource replaces: itself, or its only child that may
+    be written (`Microsoft.Web/sites/config`); empty: Azure Resource Manager writes neither.
+    """
+    wanted = resource_type.lower()
+    written = [one.removesuffix("/write") for one in needs.actions if one.endswith("/write")]
+    itself = (one for one in written if one.lower() == wanted)
+    children = (one for one in written if one.rpartition("/")[0].lower() == wanted)
+    return next(itself, "") or next(children, "")
+
+
+def type_of(resource_id: str) -> str:
+    """Return the type of a resource, such as `Microsoft.Web/sites/slots`."""
+    provider, *names = resource_id.rpartition("/providers/")[2].split("/")
+    return "/".join([provider, *names[::2]])
+
+
+def parent_of(resource_id: str) -> str:
+    """Return the id of a resource's parent: a resource, or the group."""
+    start, _, path = resource_id.rpartition("/providers/")
+    is_child = path.count("/") > 2
+    return resource_id.rsplit("/", 2)[0] if is_child else start
+
+
 def resource_group(resource_id: str) -> str:
     """Return the id of a resource's resource group, in the same spelling."""
     return "/".join(resource_id.split("/")[:5])

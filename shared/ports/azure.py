@@ -251,6 +251,19 @@ class ResourceSecrets(Protocol):
         """Return what an action returns (`listSecrets`, `listValue`); raise `NotFound`."""
 
 
+class PolicyRestrictions(Protocol):
+    """Check Azure Policy before a write (platform.md#azure-policy)."""
+
+    async def find_denying(
+        self, resource_id: str, content: Mapping[str, object], api_version: str
+    ) -> Sequence[str]:
+        """Return the ids of the policy assignments that deny a resource with this content.
+
+        `content` has the type of the resource, or of a child. Raises `NotFound`, and
+        `PlatformError` if Azure does not check it.
+        """
+
+
 class PagedResourceReader(ResourceReader, Protocol):
     """A `ResourceReader` with lists that can be read in pages.
 

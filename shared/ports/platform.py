@@ -7,6 +7,7 @@ from shared.ports.azure import (
     AppConfiguration,
     AppSettings,
     Keys,
+    PolicyRestrictions,
     ResourceReader,
     ResourceSecrets,
     ResourceWriter,
@@ -57,6 +58,7 @@ class StepPorts:
     time_stamps: TimeStamps
     service_tags: ServiceTags
     resource_writer: ResourceWriter
+    policy_restrictions: PolicyRestrictions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.messages import FakeMessages
 from tests.fakes.organization import FakeOrganization
+from tests.fakes.policy_restrictions import FakePolicyRestrictions
 from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.fakes.resource_writer import FakeResourceWriter
@@ -108,6 +109,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         connection_strings=FakeConnectionStrings(world),
         azure_devops=FakeJsonApi(world, "dev.azure.com"),
         resource_secrets=FakeResourceSecrets(world),
+        policy_restrictions=FakePolicyRestrictions(world),
         secrets=FakeSecrets(world),
         site_files=FakeSiteFiles(world),
         declared_callers=FakeDeclaredCallers(world, Tables(store).declared_callers),

@@ -74,6 +74,11 @@ class World:
         self.secrets: dict[tuple[str, str], FakeSecret] = {}
         #: App Service may not read secrets although the rights say so.
         self.are_references_denied = False
+        #: Id of an assignment of Azure Policy -> the resource type that it denies; `*`: all.
+        self.policy_assignments: dict[str, str] = {}
+        self.are_policies_hidden = False
+        #: Resource ids of the checks.
+        self.policy_checks: list[str] = []
         #: The error of every write of an Azure resource.
         self.denial: PlatformError | None = None
         self.policies: dict[str, EnterprisePolicy] = {}

@@ -62,7 +62,20 @@ UNKNOWN_CALLERS = Unknown(
         "until these calls end."
     ),
 )
-_BY_TEXT = {one.text: one for one in (*OF_EVERY_COPY, OUTSIDE_SOLUTIONS, UNKNOWN_CALLERS)}
+UNCHECKED_POLICIES = Unknown(
+    title="whether Azure Policy denies the change of a caller",
+    text=(
+        "Whether Azure Policy denies the change of a caller: the app could not check that. It "
+        "needs the role Reader on the resource group."
+    ),
+    consequence=(
+        "If a policy denies the change, the job is blocked with its name. The original stays on."
+    ),
+)
+_BY_TEXT = {
+    one.text: one
+    for one in (*OF_EVERY_COPY, OUTSIDE_SOLUTIONS, UNKNOWN_CALLERS, UNCHECKED_POLICIES)
+}
 
 
 def unknown_of(text: str) -> Unknown:

@@ -26,6 +26,7 @@ from shared.steps.planning.complete_plan import (
     with_callers,
 )
 from shared.steps.planning.make_plan import find_firewall_issues
+from shared.steps.planning.policy_denials import find_policy_denials
 from shared.steps.planning.trigger_urls import TriggerUrlIndex, find_unmatched_callers, trigger_urls
 from shared.steps.planning.url_secrets import propose_url_secrets
 
@@ -163,6 +164,7 @@ async def _read_current_items(
         environment_id=job.environment_id,
         places=places,
         secrets=await propose_url_secrets(services, job.environment_id, items, places),
+        denials=await find_policy_denials(services, items, places),
         copied=copied_flows(now),
         but_not=copies,
     )

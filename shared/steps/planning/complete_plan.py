@@ -21,7 +21,12 @@ from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.preparation import with_proposal
 from shared.domain.plans.row_limits import fitting_callers
-from shared.domain.plans.unknowns import OF_EVERY_COPY, OUTSIDE_SOLUTIONS, UNKNOWN_CALLERS
+from shared.domain.plans.unknowns import (
+    OF_EVERY_COPY,
+    OUTSIDE_SOLUTIONS,
+    UNCHECKED_POLICIES,
+    UNKNOWN_CALLERS,
+)
 from shared.domain.plans.url_limits import describe_url_limits
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
@@ -30,6 +35,7 @@ from shared.services import Services
 from shared.steps.copying.add_copy_to_solutions import read_solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
 from shared.steps.flows.caller_index import read_places_by_id, select_calling
+from shared.steps.planning.policy_denials import PolicyDenials, find_policy_denials
 from shared.steps.planning.trigger_urls import TriggerUrlIndex
 from shared.steps.planning.url_secrets import ProposedSecret, propose_url_secrets
 
@@ -93,6 +99,7 @@ async def complete(
             environment_id=environment.id,
             places=places,
             secrets=await propose_url_secrets(services, environment.id, prepared, places),
+            denials=await find_policy_denials(services, prepared, places),
             copied=copied,
         )
         await keep_completed(*[with_callers(services, one, known) for one in prepared])
@@ -206,6 +213,8 @@ class KnownCallers:
     places: Mapping[str, Sequence[CallerIndexEntry]]
     #: By workflow id.
     secrets: Mapping[str, ProposedSecret]
+    #: By address of a caller.
+    denials: PolicyDenials
     #: Dataverse ids of flows that are copied too.
     copied: frozenset[str]
     #: Dataverse ids of flows that do not count as callers.
@@ -215,16 +224,20 @@ class KnownCallers:
 def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> PlanItem:
     """Return the item with the callers that the last search found, and its planned changes."""
     environment_id, secret = known.environment_id, known.secrets.get(item.workflow_id)
-    found = select_calling(
-        environment_id, known.places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
-    )
+    found = [
+        *select_calling(
+            environment_id, known.places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
+        )
+    ]
     copy_host = services.settings.cloud.environment_host(environment_id)
     obstacles = secret.obstacles if secret else {}
     callers = {
         place.id: PlannedCaller(
             kind=place.caller.kind,
             label=place.caller.label,
-            manual_reason=_describe_manual_change(copy_host, item, place.caller),
+            manual_reason=_describe_manual_change(
+                copy_host, item, place.caller, known.denials.get(place.caller.address) or ""
+            ),
             is_copied=place.caller.workflow_id in known.copied,
             by_value_reason=obstacles.get(place.caller),
         )
@@ -232,6 +245,9 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
         if place.caller.workflow_id not in known.but_not
     }
     item = replace(item, url_secret=secret.address if secret and secret.is_used else "")
+    if any(known.denials.get(place.caller.address, "") is None for place in found):
+        unknowns = dict.fromkeys((*item.unknowns, UNCHECKED_POLICIES.text))
+        item = replace(item, unknowns=tuple(unknowns))
     if TriggerCategory(item.category).is_run_by_agents:
         callers[agents.KIND] = PlannedCaller(
             kind=agents.KIND, label=agents.LABEL, manual_reason=agents.BY_THEIR_MAKERS
@@ -243,12 +259,12 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
     return replace(item, planned_changes=changes, is_complete=True)
 
 
-def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller) -> str:
+def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller, denial: str) -> str:
     """Return why a person has to change a caller, and what it lacks for the copy's URL."""
     has_new_url = item.has_trigger_url and item.migration_method.has_copy
     if not has_new_url:
         return caller.manual_reason
     limits = describe_url_limits(copy_host, item.trigger_name, caller)
     is_unanswered = caller.is_validated_by_event_grid and not item.answers_event_grid
-    found = (caller.manual_reason, limits, NOT_ANSWERED if is_unanswered else "")
+    found = (caller.manual_reason, denial, limits, NOT_ANSWERED if is_unanswered else "")
     return " ".join(filter(None, found))

@@ -281,6 +281,9 @@ def _add_azure(world: World, azure: Description) -> None:
         if "content" in resource["properties"]:
             text = resource["properties"]["content"]
             world.resources[f"{resource['id']}/content".lower()] = {"text": text}
+    for policy in azure["policyAssignments"]:
+        path = f"providers/Microsoft.Authorization/policyAssignments/{policy['name']}"
+        world.policy_assignments[f"{policy['scope']}/{path}"] = policy["condition"]["equals"]
     for vault in azure["vaults"]:
         _add_vault(world, vault)
     for given in azure["roleAssignments"]:

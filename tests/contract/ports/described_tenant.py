@@ -31,6 +31,9 @@ APP_WITHOUT_DOCUMENT = "d0000000-0000-4000-8000-000000000002"
 APP_WITHOUT_FLOWS = "d0000000-0000-4000-8000-000000000003"
 API_MANAGEMENT = f"{RESOURCE_GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 NAMED_VALUE = f"{API_MANAGEMENT}/namedValues/colour"
+#: The type that a policy assignment of this name denies.
+SETTINGS = "Microsoft.Web/sites/slots/config"
+POLICY_NAME = "deny-settings-of-slots"
 RUNBOOK = (
     f"{RESOURCE_GROUP}/providers/Microsoft.Automation/automationAccounts/contoso/runbooks/greet"
 )
@@ -110,6 +113,9 @@ def build_description() -> dict[str, Any]:
         "kind": "functionapp,workflowapp",
         "files": {"call/workflow.json": '{ "definition": "ä" }', "host.json": "{}"},
     }
+    condition = {"field": "type", "equals": SETTINGS}
+    denial = {"scope": RESOURCE_GROUP, "name": POLICY_NAME, "condition": condition}
+    full["azure"]["policyAssignments"] = [denial]
     full["azure"]["resources"] = [
         {"id": API_MANAGEMENT, "type": "Microsoft.ApiManagement/service", "properties": {}},
         {

@@ -16,7 +16,13 @@ from shared.ports import Secret
 from shared.resumable_resources import resume_reading
 from shared.signatures import is_signature_valid
 from tests.contract.adapter_world import CONTAINER_APP, SITE_ID, SITE_IDENTITY, VAULT_URL
-from tests.contract.ports.described_tenant import NAMED_VALUE, RUNBOOK, SQL_SERVER
+from tests.contract.ports.described_tenant import (
+    NAMED_VALUE,
+    POLICY_NAME,
+    RUNBOOK,
+    SETTINGS,
+    SQL_SERVER,
+)
 from tests.contract.ports.sides import Side
 from tests.local_cloud.tenant.tenant_world import (
     ENCRYPTION_USER,
@@ -436,6 +442,17 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
     ):
         with pytest.raises(NotFound):
             await gone
+
+
+async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
+    """Each resource type is checked by itself."""
+    restrictions, version = side.ports.policy_restrictions, "2024-11-01"
+
+    [denying] = await restrictions.find_denying(SITE_ID, {"type": SETTINGS}, version)
+    others = await restrictions.find_denying(SITE_ID, {"type": "Microsoft.Web/sites"}, version)
+
+    assert denying.endswith(f"/providers/Microsoft.Authorization/policyAssignments/{POLICY_NAME}")
+    assert others == []
 
 
 async def test_file_of_a_logic_app_is_replaced_if_it_has_its_etag(side: Side) -> None:

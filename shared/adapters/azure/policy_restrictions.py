@@ -1,0 +1,42 @@
+"""Check Azure Policy before a write (platform.md#azure-policy)."""
+
+from collections.abc import Mapping, Sequence
+
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
+from shared.domain.permissions import parent_of, resource_group
+from shared.errors import PlatformError
+from shared.ports import PolicyRestrictions
+
+_CHECK = "providers/Microsoft.PolicyInsights/checkPolicyRestrictions"
+_VERSION = "2022-03-01"
+
+
+class CheckedPolicyRestrictions(PolicyRestrictions):
+    """`PolicyRestrictions` by Azure Resource Manager."""
+
+    def __init__(self, resources: ResourceManager) -> None:
+        """Use the credential of `resources`."""
+        self._resources = resources
+
+    async def find_denying(
+        self, resource_id: str, content: Mapping[str, object], api_version: str
+    ) -> Sequence[str]:
+        """Return the ids of the policy assignments that deny a resource with this content."""
+        details = {
+            "resourceContent": content,
+            "apiVersion": api_version,
+            "scope": parent_of(resource_id),
+        }
+        path = f"{resource_group(resource_id)}/{_CHECK}"
+        answer = await self._resources.send(
+            "POST", path, _VERSION, body={"resourceDetails": details}
+        )
+        found: dict[str, None] = {}
+        evaluated = mapping_at(answer, "contentEvaluationResult")
+        for one in objects_at(evaluated, "policyEvaluations"):
+            result = text_at(one, "evaluationResult") or "no result"
+            if result != "NonCompliant":
+                raise PlatformError("A policy was not evaluated", code=result, status=200)
+            found[text_at(mapping_at(one, "policyInfo"), "policyAssignmentId") or "no id"] = None
+        return [*found]

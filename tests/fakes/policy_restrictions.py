@@ -1,0 +1,28 @@
+"""Fake of the port `PolicyRestrictions`."""
+
+from collections.abc import Mapping, Sequence
+
+from shared.errors import PlatformError
+from tests.fakes.test_world import World
+
+
+class FakePolicyRestrictions:
+    """The policy assignments of a world, each of which denies one resource type, or all (`*`)."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def find_denying(
+        self, resource_id: str, content: Mapping[str, object], api_version: str
+    ) -> Sequence[str]:
+        """Return the assignments for the type of a resource."""
+        self._world.policy_checks.append(resource_id)
+        if self._world.are_policies_hidden:
+            raise PlatformError("no right to check", code="AuthorizationFailed", status=403)
+        wanted = str(content["type"]).lower()
+        return [
+            identity
+            for identity, denied in self._world.policy_assignments.items()
+            if denied.lower() in {wanted, "*"}
+        ]

@@ -1,0 +1,105 @@
+"""A plan names the Azure Policy that would deny the change of a caller, whatever kind it is."""
+
+import pytest
+
+from shared.domain.permissions import find_written_type, type_of
+from shared.domain.plans.unknowns import UNCHECKED_POLICIES
+from tests.fakes.services import kinds_on
+from tests.functional.callers.called_tenant import Tenant
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.watched_scenario import planned
+from tests.kinds.cases import MOVED_KINDS, caller_case
+
+ASSIGNMENT = "/subscriptions/s/providers/Microsoft.Authorization/policyAssignments/no-writes"
+
+
+def build_scenario(kind: str, flows: int = 1) -> Scenario:
+    """Return a scenario with flows that one resource calls."""
+    scenario = Scenario()
+    called = [scenario.build.http_flow(f"Orders {number}") for number in range(flows)]
+    caller_case(kind).add(scenario.build, *called)
+    return scenario
+
+
+async def is_written_by_resource_manager(kind: str) -> bool:
+    """Return whether Azure Resource Manager writes the caller of a kind."""
+    tenant = Tenant()
+    caller_case(kind).add(tenant.builder, tenant.original)
+    [caller] = await tenant.found(kind)
+    resource_type = type_of(caller.address.partition("|")[0])
+    needs = kinds_on(tenant.ports)[kind].required_permissions
+    return caller.address.startswith("/") and bool(find_written_type(needs, resource_type))
+
+
+@pytest.mark.parametrize("kind", MOVED_KINDS)
+async def test_plan_names_the_policy_that_denies_a_write(kind: str) -> None:
+    """One check for each resource, with an instruction before anything is changed."""
+    scenario = build_scenario(kind)
+    scenario.world.policy_assignments[ASSIGNMENT] = "*"
+
+    await planned(scenario)
+
+    [caller] = (await scenario.plan())["Orders 0"].callers
+    is_written = await is_written_by_resource_manager(kind)
+    assert (f"The policy {ASSIGNMENT} denies" in caller.manual_reason) is is_written
+    assert bool(caller.manual_reason) is is_written
+    assert len(scenario.world.policy_checks) == is_written
+
+
+@pytest.mark.parametrize("kind", ["app_setting", "container_app"])
+async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
+    """A plan without a denial is as before, and so is its approval."""
+    scenario = build_scenario(kind, flows=3)
+
+    await planned(scenario)
+
+    items = await scenario.plan()
+    assert len(scenario.world.policy_checks) == 1
+    assert [one.manual_reason for item in items.values() for one in item.callers] == [""] * 3
+    assert not any(UNCHECKED_POLICIES.text in item.unknowns for item in items.values())
+
+
+async def test_plan_says_that_policies_were_not_checked() -> None:
+    """Without the right to check, the callers stay as they are, and the plan names the gap."""
+    scenario = build_scenario("logic_app")
+    scenario.build.http_flow("Not called")
+    scenario.world.are_policies_hidden = True
+
+    await planned(scenario)
+
+    items = await scenario.plan()
+    assert UNCHECKED_POLICIES.text in items["Orders 0"].unknowns
+    assert items["Orders 0"].callers[0].manual_reason == ""
+    assert UNCHECKED_POLICIES.text not in items["Not called"].unknowns
+
+
+async def test_approved_plan_with_a_denied_caller_starts_without_another_approval() -> None:
+    """The app checks again after the approval; the same answer is no change."""
+    scenario = build_scenario("logic_app")
+    scenario.world.policy_assignments[ASSIGNMENT] = "*"
+    await planned(scenario)
+
+    await scenario.approve()
+
+    assert (await scenario.plan())["Orders 0"].changed_since_approval == ()
+    assert len(await scenario.jobs()) == 1
+
+
+async def test_content_that_is_checked_has_no_signature() -> None:
+    """Azure needs the other properties, not the URL."""
+    scenario, seen = build_scenario("logic_app"), list[str]()
+    [flow] = scenario.world.flows()
+    restrictions = scenario.fakes.ports.policy_restrictions
+    find_denying = restrictions.find_denying
+
+    async def record(resource_id: str, content: object, api_version: str) -> object:
+        seen.append(str(content))
+        return await find_denying(resource_id, content, api_version)  # type: ignore[arg-type]
+
+    restrictions.find_denying = record  # type: ignore[method-assign, assignment]
+    await planned(scenario)
+
+    signature = scenario.build.url_of(flow).rpartition("sig=")[2]
+    assert len(seen) == 1
+    assert "westeurope" in seen[0]
+    assert signature not in seen[0]
