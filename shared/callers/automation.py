@@ -16,6 +16,7 @@ from shared.domain.callers.unchanged_content import value_digest
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
+from shared.domain.plans.pending_actions import format_count
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
 from shared.ports import ResourceWriter, TaggedResourceReader
 from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
@@ -24,6 +25,8 @@ from shared.reason import Reason
 _ACCOUNTS = "Microsoft.Automation/automationAccounts"
 _VERSION = "2024-10-23"
 _RUNBOOK = "Change the URL in the runbook, test it, and publish it."
+#: Encrypted variables of an account that the search names.
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ class AutomationCallers:
             unreadable.add("Automation accounts", err)
         readings = unreadable.read_readable(accounts, _read_id, self._read_account, _name_account)
         async with aclosing(readings):
-            async for _, found in readings:
-                for label in found.encrypted:
-                    unreadable.note(label)
+            async for account, found in readings:
+                if found.encrypted:
+                    unreadable.note(_describe_encrypted(account, found.encrypted))
                 for place in found.places:
                     reason = place.manual_reason or locks.describe(place.resource_id)
                     for caller in callers_in(place.text, _build_caller(place, reason)):
@@ -149,11 +152,12 @@ class AutomationCallers:
         found, encrypted = list[_Place](), list[str]()
         for variable in variables:
             properties = mapping_at(variable, "properties")
-            label = f"variable {text_at(variable, 'name')} of the {where}"
+            name = text_at(variable, "name") or ""
             if properties.get("isEncrypted"):
-                encrypted.append(f"encrypted {label}")
+                encrypted.append(name)
             else:
                 text = text_at(properties, "value") or ""
+                label = f"variable {name} of the {where}"
                 found.append(_Place(_read_id(variable), label, text))
         return _AccountReading([*found, *await read_each(runbooks, read_runbook)], encrypted)
 
@@ -169,6 +173,15 @@ def _build_caller(place: _Place, manual_reason: str) -> Caller:
         resource_id=f"{AutomationCallers.kind}/{place.resource_id}".lower(),
         manual_reason=manual_reason,
     )
+
+
+def _describe_encrypted(account: Mapping[str, object], names: Sequence[str]) -> str:
+    """Return one text for all encrypted variables of an account."""
+    named = ", ".join(sorted(names)[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    named += f" and {more} more" if more > 0 else ""
+    count = format_count(len(names), "encrypted variable")
+    return f"{count} of the {_name_account(account)}: {named}"
 
 
 def _is_runbook(resource_id: str) -> bool:

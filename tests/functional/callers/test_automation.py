@@ -71,15 +71,29 @@ async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
     assert url in content.text
 
 
-async def test_encrypted_variable_is_found_by_its_name_only(tenant: Tenant) -> None:
-    """Azure never returns its value, so the search says what was not read."""
-    tenant.builder.automation_caller(tenant.original, name="Secret", is_encrypted=True)
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (1, "1 encrypted variable of the Automation account contoso: Secret00"),
+        (
+            22,
+            "22 encrypted variables of the Automation account contoso: "
+            f"{', '.join(f'Secret{number:02}' for number in range(20))} and 2 more",
+        ),
+    ],
+)
+async def test_encrypted_variables_are_found_by_their_names_only(
+    tenant: Tenant, count: int, text: str
+) -> None:
+    """Azure never returns its value, so the search says what was not read: one text an account."""
+    for number in range(count):
+        tenant.builder.automation_caller(name=f"Secret{number:02}", is_encrypted=True)
     search = CallerSearchPosition()
 
     with pytest.raises(JobBlocked) as raised:
         _ = [caller async for caller in tenant.kinds[KIND].find([], search)]
 
-    assert search.unreadable == ["encrypted variable Secret of the Automation account contoso"]
+    assert search.unreadable == [text]
     assert "encrypted variables yourself" in raised.value.fix
 
 
