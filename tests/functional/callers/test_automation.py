@@ -10,6 +10,7 @@ from shared.domain.definitions.json_values import mapping_at
 from shared.errors import Conflict, JobBlocked
 from tests.functional.callers.called_tenant import Tenant
 
+TWENTY = ", ".join(f"Secret{number:02}" for number in range(20))
 KIND = AutomationCallers.kind
 
 
@@ -77,8 +78,7 @@ async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
         (1, "1 encrypted variable of the Automation account contoso: Secret00"),
         (
             22,
-            "22 encrypted variables of the Automation account contoso: "
-            f"{', '.join(f'Secret{number:02}' for number in range(20))} and 2 more",
+            f"22 encrypted variables of the Automation account contoso: {TWENTY} and 2 more",
         ),
     ],
 )
