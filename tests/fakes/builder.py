@@ -40,6 +40,7 @@ _API_MANAGEMENT = "Microsoft.ApiManagement/service"
 _SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGroups/rg"
 
 
+_SITE_SETTING = {"name": "Flow/Urls", "powerpagecomponenttype": 9, "ismanaged": False}
 _WEBHOOK = {"isauthvalueset": False, "ismanaged": False}
 
 #: Key Vault Secrets User.
@@ -680,6 +681,23 @@ class Builder:
             read = partial(lambda row: str(row.values["url"]), rows[-1])
             self._calls(UrlHolder(name=f"webhook {number}", read=read))
         return rows
+
+    def site_setting_caller(self, *flows: FakeFlow, **values: object) -> FakeRow:
+        """Add a setting of a Power Pages site with the URL of each flow; return its row.
+
+        `values` are columns of the row.
+        """
+        text = json.dumps({"value": " ".join(map(self.url_of, flows)), "source": 0}, indent=2)
+        given = {"content": text, "powerpagesiteid": {"name": "Contoso"}}
+        row = self.add_row("powerpagecomponents", {**_SITE_SETTING, **given, **values})
+
+        def read(number: int) -> str:
+            url: str = json.loads(str(row.values["content"]))["value"].split()[number]
+            return url
+
+        for number, _ in enumerate(flows):
+            self._calls(UrlHolder(name=f"site setting/{number}", read=partial(read, number)))
+        return row
 
     def add_row(self, table: str, values: dict[str, object]) -> FakeRow:
         """Add a row to a table of Dataverse and return it."""

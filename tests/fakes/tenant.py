@@ -194,7 +194,7 @@ class FakeVariable:
 
 @dataclass(slots=True, kw_only=True)
 class FakeRow:
-    """A row of a Dataverse table that has no fake of its own."""
+    """A row of a Dataverse table without a separate fake."""
 
     id: str
     #: By column; a lookup has an object with the columns of its row.

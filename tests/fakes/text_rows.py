@@ -22,7 +22,11 @@ class FakeTextRows:
         matches, now = parse_filter(column.condition), self._world.clock.now()
         rows = self._world.environment(environment.id).rows.get(column.entity_set, {}).values()
         shown = (row.past.shown(row, now, in_list=True) for row in rows)
-        return [_build_row(column, row) for row in shown if row and matches(row.values)]
+        return [
+            _build_row(column, row)
+            for row in shown
+            if row and matches({column.text: None, **row.values})
+        ]
 
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
         """Return a row; raises `NotFound`."""
@@ -52,7 +56,7 @@ def _build_row(column: TextColumn, row: FakeRow) -> TextRow:
         column=column,
         id=row.id,
         name=str(row.values[column.name]),
-        text=str(row.values[column.text] or ""),
+        text=str(row.values.get(column.text) or ""),
         etag=f'W/"{row.version}"' if column.has_row_versions else "",
         others=row.values,
     )

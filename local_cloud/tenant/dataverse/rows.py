@@ -1,38 +1,14 @@
 """Dataverse's tables except `workflows`: their columns, and the effects of creates and updates."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
+from local_cloud.tenant.dataverse.simulated_table import SimulatedTable
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedTable:
-    """The columns and keys of one table."""
-
-    entity_set: str
-    logical_name: str
-    key: str
-    #: Columns with their defaults; a row has no others.
-    columns: dict[str, Any]
-    #: Columns that a create must name.
-    required: tuple[str, ...] = ()
-    #: Columns that are stored but not returned, each with the column that shows whether it is set.
-    write_only: dict[str, str] = field(default_factory=dict)
-    #: Characters of the longest text of a column.
-    max_lengths: dict[str, int] = field(default_factory=dict)
-    #: Rows have ETags, and writes may require one (platform.md#row-versions).
-    has_row_versions: bool = True
-    #: Lookup columns: name → entity set of what they point to.
-    lookups: dict[str, str] = field(default_factory=dict)
-    is_read_only: bool = False
-    #: Every member of the environment may add rows, which are then theirs.
-    is_user_owned: bool = False
-
 
 TABLES = {
     table.entity_set: table
@@ -173,6 +149,7 @@ TABLES = {
             max_lengths={"name": 256, "url": 2000, "authvalue": 2048},
             has_row_versions=False,
         ),
+        *OPTIONAL_TABLES,
     )
 }
 

@@ -26,12 +26,12 @@ from local_cloud.tenant.dataverse.conditions import build_missing_row_error, che
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
 from local_cloud.tenant.dataverse.rows import (
     TABLES,
-    SimulatedTable,
     build_wire_row,
     create_row,
     read_body,
     update_row,
 )
+from local_cloud.tenant.dataverse.simulated_table import SimulatedTable
 from local_cloud.tenant.dataverse.workflows import wrap_errors
 from local_cloud.tenant.environments.access import find_platform, find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
@@ -156,10 +156,12 @@ def _now(request: Request) -> datetime:
 
 def _table(request: Request) -> SimulatedTable:
     entity_set = request.path_params["entity_set"]
-    if entity_set not in TABLES:
+    table = TABLES.get(entity_set)
+    environment, _ = require_actor(request)
+    if table is None or (table.is_optional and not environment.table(entity_set)):
         message = f"Resource not found for the segment '{entity_set}'."
-        raise SimulatedPlatformError(404, "0x8006088a", message)
-    return TABLES[entity_set]
+        raise SimulatedPlatformError(404, "0x80060888", message)
+    return table
 
 
 def _require_write(

@@ -114,6 +114,9 @@ def _seed_rows(tenant: Tenant, environment: SimulatedEnvironment, description: D
     ):
         for row in description.get(member) or []:
             create_row(tenant, environment, TABLES[entity_set], row)
+    for entity_set, rows in (description.get("rows") or {}).items():
+        for row in rows:
+            create_row(tenant, environment, TABLES[entity_set], row)
     for variable in description.get("environmentVariables") or []:
         _seed_variable(tenant, environment, variable)
 

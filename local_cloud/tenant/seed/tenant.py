@@ -15,6 +15,7 @@ from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import PROFILES, Profile
 from local_cloud.tenant.core.requests import Budget
 from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
 from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
@@ -136,6 +137,9 @@ def _fill_in(environment: SimulatedEnvironment, urls: _Urls) -> None:
         for row in environment.table(entity_set).values():
             if isinstance(row[column], str):
                 row[column] = urls.fill(row[column])
+    for table in OPTIONAL_TABLES:
+        for row in environment.table(table.entity_set).values():
+            row |= {name: urls.fill(text) for name, text in row.items() if isinstance(text, str)}
     for flow in environment.order:
         flow.client_data = urls.fill(flow.client_data)
         flow.saved_variables = {

@@ -12,6 +12,7 @@ import pytest
 
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
+from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
 from local_cloud.tenant.external_services.azure_devops import AzureDevOps
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
@@ -33,7 +34,8 @@ AUTOMATION = f"{GROUP}/providers/Microsoft.Automation/automationAccounts/contoso
 FACTORY = f"{GROUP}/providers/Microsoft.DataFactory/factories/contoso"
 API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 #: Tables of Dataverse whose rows can contain a URL.
-TABLES = ("serviceendpoints",)
+TABLES = ("serviceendpoints", *(table.entity_set for table in OPTIONAL_TABLES))
+SITE_ROW = "51000000-0000-4000-8000-0000000000a1"
 #: Set by Azure and Dataverse, and new after each write.
 CHANGING = {
     *("version", "changedTime", "createdTime", "provisioningState"),
@@ -60,7 +62,9 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     flow = build_orders_seed()
     flow["definition"] = definition(HTTP, {"Validate": validation_action()})
     webhook = {"name": "sales", "url": f"{URL}&from=crm", "authvalue": "x", "contract": 8}
-    seed = build_tenant_seed(flow, profile=profile, serviceEndpoints=[webhook])
+    seed = build_tenant_seed(
+        flow, profile=profile, serviceEndpoints=[webhook], rows=describe_sites()
+    )
     azure = seed["azure"]
     secret = {"name": "url", "value": URL, "contentType": "text/uri", "tags": {"team": "x"}}
     azure["vaults"].append({"id": VAULT, "secrets": [secret]})
@@ -177,6 +181,30 @@ def describe_data_factory() -> list[dict[str, Any]]:
         }
         for path, properties in places.items()
     ]
+
+
+def describe_sites() -> dict[str, list[dict[str, Any]]]:
+    """Return a Power Pages site in each data model, with a URL in each kind of its parts."""
+    sites = {"_powerpagesiteid_value": SITE_ROW}
+    websites = {"_adx_websiteid_value": SITE_ROW}
+    setting = {"content": f'{{"value": "{URL}", "source": 0}}'}
+    page = {"content": f'{{\r\n  "copy": "<a href=\\"{URL}\\">x</a>"\r\n}}'}
+    script = f'fetch("{URL}")'
+    return {
+        "powerpagesites": [{"powerpagesiteid": SITE_ROW, "name": "Contoso"}],
+        "powerpagecomponents": [
+            {"name": "Flow/Url", "powerpagecomponenttype": 9, **setting, **sites},
+            {"name": "Home", "powerpagecomponenttype": 2, **page, **sites},
+            {"name": "Other", "powerpagecomponenttype": 8, "content": "{}", **sites},
+        ],
+        "adx_websites": [{"adx_websiteid": SITE_ROW, "adx_name": "Fabrikam"}],
+        "adx_sitesettings": [{"adx_name": "Flow/Url", "adx_value": URL, **websites}],
+        "adx_contentsnippets": [{"adx_name": "Flow", "adx_value": f"<b> {URL} </b>", **websites}],
+        "adx_webtemplates": [{"adx_name": "Flow", "adx_source": script, **websites}],
+        "adx_webpages": [
+            {"adx_name": "Home", "adx_copy": URL, "adx_customjavascript": script, **websites}
+        ],
+    }
 
 
 def describe_api_management() -> list[dict[str, Any]]:
@@ -305,7 +333,7 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 24
+        assert len([place for place in before if moved[place] != before[place]]) == 30
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

@@ -1,0 +1,151 @@
+"""Parts of Power Pages sites are changed alone, in both data models."""
+
+from contextlib import suppress
+
+import pytest
+
+from shared.callers.power_pages import PowerPagesCallers
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.environment import Environment
+from shared.errors import Conflict, JobBlocked, PlatformError
+from shared.ports import TextColumn, TextRow
+from tests.fakes.text_rows import FakeTextRows
+from tests.functional.callers.called_tenant import Tenant
+
+KIND = PowerPagesCallers.kind
+SITE = {"adx_websiteid": {"adx_name": "Fabrikam"}}
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+def add_standard_row(tenant: Tenant, table: str, **texts: str) -> None:
+    """Add a row of the standard data model, whose name is that of its table."""
+    tenant.builder.add_row(table, {"adx_name": table, **SITE, **texts})
+
+
+async def test_write_of_a_site_setting_changes_only_the_url(tenant: Tenant) -> None:
+    """The rest of the JSON text stays, and the rollback restores every byte."""
+    row = tenant.builder.site_setting_caller(tenant.original)
+    before = dict(row.values)
+
+    [caller] = await tenant.found(KIND)
+    old = await tenant.move(caller)
+    calls = tenant.runs_after_a_beat()
+    await tenant.move_back(caller, old)
+
+    assert caller.label == "site setting Flow/Urls of the Power Pages site Contoso"
+    assert calls == (0, 1)
+    assert row.values == before
+
+
+async def test_write_with_an_old_version_is_a_conflict(tenant: Tenant) -> None:
+    row = tenant.builder.site_setting_caller(tenant.original)
+    [caller] = await tenant.found(KIND)
+    content = await tenant.read(caller)
+    row.version += 1
+
+    with pytest.raises(Conflict):
+        await tenant.kinds[KIND].write(caller, content.__class__(text="x", etag=content.etag))
+
+    assert row.values["content"] == content.text
+
+
+@pytest.mark.parametrize(
+    ("component", "part"),
+    [
+        (2, "web page"),
+        (7, "content snippet"),
+        (8, "web template"),
+        (9, "site setting"),
+        (3, "part"),
+    ],
+)
+async def test_part_of_a_site_is_named_by_its_type(
+    tenant: Tenant, component: int, part: str
+) -> None:
+    tenant.builder.site_setting_caller(tenant.original, powerpagecomponenttype=component)
+
+    [caller] = await tenant.found(KIND)
+
+    assert caller.label.startswith(f"{part} Flow/Urls")
+
+
+async def test_each_part_of_a_standard_site_is_found_and_updated(tenant: Tenant) -> None:
+    """A page has two texts, and each is a caller."""
+    url = tenant.builder.url_of(tenant.original)
+    add_standard_row(tenant, "adx_sitesettings", adx_value=url)
+    add_standard_row(tenant, "adx_contentsnippets", adx_value=f'<a href="{url}">x</a>')
+    add_standard_row(tenant, "adx_webtemplates", adx_source=f"fetch('{url}')")
+    add_standard_row(tenant, "adx_webpages", adx_copy=url, adx_customjavascript=f"x = '{url}'")
+
+    found = await tenant.found(KIND)
+    for caller in found:
+        await tenant.move(caller)
+
+    assert [caller.label.partition(" adx")[0] for caller in found] == [
+        *("site setting", "content snippet", "web template", "web page", "web page")
+    ]
+    assert {caller.label.rpartition(" ")[2] for caller in found} == {"Fabrikam"}
+    assert await tenant.found(KIND) == []
+
+
+async def test_part_of_a_managed_solution_is_changed_where_it_is_developed(tenant: Tenant) -> None:
+    tenant.builder.site_setting_caller(tenant.original, ismanaged=True)
+
+    [caller] = await tenant.found(KIND)
+
+    assert "managed solution" in caller.manual_reason
+
+
+async def search_without(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, *tables: str
+) -> tuple[list[Caller], list[str]]:
+    """Search while reads of some tables are rejected (none: of all); return the callers found and
+    what was not searched.
+    """
+    read = FakeTextRows.list
+
+    async def reject(
+        rows: FakeTextRows, environment: Environment, column: TextColumn
+    ) -> list[TextRow]:
+        if not tables or column.entity_set in tables:
+            raise PlatformError("no", code="0x80040220", status=403)
+        return await read(rows, environment, column)
+
+    monkeypatch.setattr(FakeTextRows, "list", reject)
+    search, found = CallerSearchPosition(), list[Caller]()
+    with suppress(JobBlocked):
+        async for caller in tenant.kinds[KIND].find(await tenant.ports.environments.list(), search):
+            found.append(caller)
+    return found, search.unreadable
+
+
+async def test_unreadable_table_costs_only_itself(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search says which table was not searched."""
+    tenant.builder.site_setting_caller(tenant.original)
+
+    found, unreadable = await search_without(tenant, monkeypatch, "adx_webtemplates")
+
+    assert len(found) == 1
+    assert unreadable == ["adx_webtemplates of environment Contoso (0x80040220)"]
+
+
+async def test_unreadable_environment_is_named_once(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not named for each of its tables."""
+    found, unreadable = await search_without(tenant, monkeypatch)
+
+    assert (found, unreadable) == ([], ["environment Contoso (0x80040220)"])
+
+
+async def test_environment_without_power_pages_is_searched_completely(tenant: Tenant) -> None:
+    """A missing table is normal."""
+    assert await tenant.found(KIND) == []

@@ -1,0 +1,30 @@
+"""A caller of the kind Power Pages: a setting of a site holds the URL in its JSON."""
+
+import json
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.dataverse.rows import TABLES, create_row
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    tenant, environment = app.world.tenant, app.world.environment
+    site = create_row(tenant, environment, TABLES["powerpagesites"], {"name": "Contoso"})
+    setting = {
+        "name": "Flow/Url",
+        "content": json.dumps({"value": url, "source": 0}, indent=2),
+        "_powerpagesiteid_value": site["powerpagesiteid"],
+    }
+    create_row(tenant, environment, TABLES["powerpagecomponents"], setting)
+
+
+CASE = CallerCase(
+    add=Builder.site_setting_caller,
+    remove=lambda build: build.environment.rows.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)
