@@ -12,7 +12,7 @@ from enum import StrEnum
 from shared.domain.conversions.preview import ConversionPreview
 from shared.domain.definitions.connector_sign_in import ConnectorSignIn
 from shared.domain.definitions.flow_summary import DefinitionSummary
-from shared.domain.flow import FlowListEntry, WorkflowSummary
+from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
 from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.domain.plans.discovery_differences import FlowServiceListing, find_differences
 from shared.domain.plans.flow_facts import FlowFacts
@@ -126,6 +126,8 @@ class DiscoveryResult:
     children: Mapping[str, frozenset[str]]
     #: Differences between the sources.
     findings: tuple[str, ...]
+    #: The state of each flow of the environment in Dataverse, also of copies, by id.
+    states: Mapping[str, FlowState] = field(default_factory=dict)
     has_dataverse: bool = True
 
 
@@ -218,6 +220,7 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
             [one for flow, one in held_back.items() if flow in reported]
         ),
         children=children,
+        states={flow: one.state for flow, one in known.items()},
         findings=find_differences(
             known,
             FlowServiceListing(

@@ -8,6 +8,7 @@ from shared.domain.conversions.preview import possible_edits
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, migration_method_for
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.dependency_graph import DependencyGraph
@@ -31,11 +32,25 @@ class PlanCandidate:
     flow: FlowOnMicrosoftKey
     #: The existing job for it; None: there is none.
     job: FlowJob | None
+    #: The state of the copy that a job for it would create; None: there is no such flow.
+    copy_state: FlowState | None = None
 
     @property
     def ids(self) -> set[str]:
         """Return the ids by which people may name it, in lower case."""
         return {self.flow.workflow_id, self.flow.flow_name.lower()}
+
+    @property
+    def is_replaced(self) -> bool:
+        """Return whether its copy is in use; of a lost job, only the two flows say so."""
+        if self.job:
+            return self.job.state is FlowJobState.RETIRED
+        return self.copy_state is FlowState.ON and not self.flow.is_on
+
+    @property
+    def is_off_like_its_copy(self) -> bool:
+        """Return whether a lost job left both flows off."""
+        return not self.job and bool(self.copy_state) and not self.flow.is_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +203,7 @@ def _choose_action(
     job, named = candidate.job, _is_named(request, candidate)
     if candidate.ids & request.excluded:
         return _exclude(item, "An administrator excluded it.", NotMigratedReason.EXCLUDED)
-    if job and job.state is FlowJobState.RETIRED:
+    if candidate.is_replaced:
         back = " The original was turned on again: turn it off." if candidate.flow.is_on else ""
         return _exclude(item, f"Its copy has replaced it, and the original is retired.{back}")
     if job and job.is_withdrawn and not named:
@@ -278,6 +293,15 @@ def _needs_changes_reason(
                 "Find out what starts it. If a cutover is possible (the original is turned off, "
                 "then the copy on), start a remediation for this flow "
                 f"(`{request.command_naming(item)}`). Otherwise exclude it and copy it yourself."
+            ),
+        )
+    if candidate.is_off_like_its_copy and not _is_named(request, candidate):
+        command = request.command_naming(item)
+        return (
+            "The flow and its copy are off, and the copy's job is lost.",
+            (
+                "If the flow was on before, turn it on and start a new remediation. Otherwise "
+                f"start a remediation for this flow (`{command}`)."
             ),
         )
     if candidate.flow.workflow_id in in_loop:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from shared.alerts import tell_unreadable
 from shared.domain.environment import Environment
+from shared.domain.ids import derive_copy_id
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.dependency_graph import DependencyGraph
@@ -45,7 +46,9 @@ async def make_plan(
             found, unreadable[flow.workflow_id] = None, text
         if found:
             flow = replace(flow, display_name=found.display_name)
-        candidates.append(PlanCandidate(flow=flow, job=found))
+        copy_id = derive_copy_id(job.environment_id, flow.workflow_id, job.policy_id)
+        copy_state = discovery.states.get(copy_id)
+        candidates.append(PlanCandidate(flow=flow, job=found, copy_state=copy_state))
     request = PlanRequest(
         environment_id=job.environment_id,
         environment_job_id=job.id,

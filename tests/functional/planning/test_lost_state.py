@@ -1,0 +1,113 @@
+"""After the loss of the whole state, a new remediation continues with the copies that exist."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.flow import FlowState
+from shared.domain.ids import derive_copy_id
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import RemediationMode
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+#: From the first write of a copy to the retirement of the last original.
+MINUTES = (0, 1, 2, 3, 5, 10, 30, 60, 12 * 60, 30 * 60, 5 * 24 * 60, 20 * 24 * 60)
+
+
+async def start(minutes: int) -> tuple[Scenario, dict[str, FakeFlow]]:
+    """Return a remediation of a called and a self-starting flow after some time."""
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    originals = {
+        "called": scenario.build.http_flow("Orders"),
+        "self-starting": scenario.build.keyword_flow("Keyword"),
+    }
+    scenario.build.app_setting_caller(originals["called"])
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(run=timedelta(0))
+    await scenario.run(timedelta(minutes=minutes))
+    return scenario, originals
+
+
+async def lose_state(scenario: Scenario) -> None:
+    """Delete all rows, archived files and messages, and set the environment again."""
+    scenario.fakes.store.rows.clear()
+    scenario.fakes.archive.contents.clear()
+    scenario.fakes.messages.lose()
+    scenario.renew()
+    await scenario.opt_in()
+
+
+def copy_of(scenario: Scenario, original: FakeFlow) -> FakeFlow:
+    """Return the copy of an original."""
+    policy = scenario.build.environment.policy
+    assert policy
+    identity = derive_copy_id(original.environment_id, original.workflow_id, policy.policy_id)
+    return next(flow for flow in scenario.world.flows() if flow.workflow_id == identity)
+
+
+@pytest.mark.parametrize("minutes", MINUTES)
+async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
+    """Also if the state is lost in the middle, or after the end."""
+    scenario, originals = await start(minutes)
+    await lose_state(scenario)
+
+    await scenario.order(cause="after the loss")
+    await scenario.run(timedelta(days=60))
+
+    assert len(list(scenario.world.flows())) == 2 * len(originals)
+    for original in originals.values():
+        assert original.state is FlowState.OFF
+        assert copy_of(scenario, original).state is FlowState.ON
+    (site,) = scenario.world.sites.values()
+    copy = copy_of(scenario, originals["called"])
+    assert all(copy.trigger_url_id in value for value in site.settings.values())
+
+
+async def test_original_whose_copy_is_on_is_not_planned() -> None:
+    """The copy would be turned off, as that of an original that is off."""
+    scenario, originals = await start(MINUTES[-1])
+    await lose_state(scenario)
+
+    await scenario.order(cause="after the loss")
+
+    assert await scenario.plan() == {}
+    assert (await scenario.environment_job()).findings == (
+        "2 retired originals are not listed: their copies have replaced them.",
+    )
+    assert {copy_of(scenario, one).state for one in originals.values()} == {FlowState.ON}
+
+
+async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
+    """The state was lost in a cutover, or the flow was off before: the app cannot know."""
+    scenario, originals = await start(MINUTES[-1])
+    copy = copy_of(scenario, originals["self-starting"])
+    copy.state = FlowState.OFF
+    await lose_state(scenario)
+
+    await scenario.order(cause="after the loss")
+
+    item = (await scenario.plan())[originals["self-starting"].name]
+    assert item.action is PlannedAction.NEEDS_CHANGES
+    assert item.message == "The flow and its copy are off, and the copy's job is lost."
+    assert "turn it on" in item.fix
+
+
+async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> None:
+    """The person knows that it was off before. The copy stays off."""
+    scenario, originals = await start(MINUTES[-1])
+    original = originals["self-starting"]
+    copy_of(scenario, original).state = FlowState.OFF
+    await lose_state(scenario)
+
+    await scenario.order(RemediationMode.APPLY, original.workflow_id, cause="after the loss")
+    await scenario.run(timedelta(days=60))
+
+    (job,) = (await scenario.jobs()).values()
+    assert job.original_id == original.workflow_id
+    assert job.state is FlowJobState.RETIRED
+    assert copy_of(scenario, original).state is FlowState.OFF
+    assert len(list(scenario.world.flows())) == 2 * len(originals)
