@@ -54,7 +54,9 @@ from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, PreconditionFailed
-from shared.log_fields import product_log
+from shared.log_fields import logged_with, product_log
+from shared.queues import TRACEPARENT
+from shared.services import Services
 from shared.settings import AccessSettings, describe_faults
 from shared.use_cases.audit_log import (
     PendingAuditEntry,
@@ -254,7 +256,7 @@ async def _handle(
             call = await _authorize(declared, req, instance)
             if declared.is_recorded:
                 audit_entry = await _record_request(declared, call, req, instance)
-            answer = await handler(call)
+            answer = await _run_handler(open_services, declared, call, handler, req)
             is_made = isinstance(answer, func.HttpResponse)
             response = answer if is_made else _build_json_response(declared, req, answer)
         except CmkflowError as err:
@@ -272,6 +274,25 @@ async def _handle(
         status = response.status_code
         await record_result(services(), audit_entry, status=status, reason=reason, made=made)
     return response
+
+
+async def _run_handler(
+    open_services: Services,
+    declared: Endpoint,
+    call: ApiRequest[RequestModel, RequestModel],
+    handler: Callable[[Any], Awaitable[Any]],
+    req: func.HttpRequest,
+) -> Any:
+    """Run the handler; a request that may change something begins or continues a trace."""
+    if not declared.is_recorded:
+        return await handler(call)
+    name = f"{declared.method} /api/{declared.path}"
+    parent = req.headers.get(TRACEPARENT, "")
+    with (
+        open_services.telemetry.span(name, parent=parent) as span,
+        logged_with(trace=span.trace_id),
+    ):
+        return await handler(call)
 
 
 def _build_start_error_response(

@@ -62,11 +62,13 @@ class AppAddress:
 
 
 class Stack:
-    """Service Bus, tenant and app.
+    """Collector, Service Bus, tenant and app.
 
-    Entering the block starts the first two; `start_app` starts the third.
+    Entering the block starts all but the app, which `start_app` starts.
     """
 
+    #: Of the collector of traces and metrics.
+    collector: str
     tenant: TenantAddress
     service_bus: str
     app: AppAddress
@@ -83,6 +85,11 @@ class Stack:
         seed = folder / "tenant.json"
         await asyncio.to_thread(_write_private, seed, json.dumps(self.options.seed))
         try:
+            ready = await self._start(
+                "collector", "local_cloud.collector", "--port", "0",
+                "--file", str(self.spans_file),
+            )  # fmt: skip
+            self.collector = ready["listening"]
             await self._start_service_bus()
             ready = await self._start(
                 "tenant", "local_cloud.tenant", "--seed", str(seed),
@@ -136,6 +143,11 @@ class Stack:
         """Return the log file of `app`, `tenant` or `service_bus`."""
         return self.options.folder / f"{name}.log"
 
+    @property
+    def spans_file(self) -> Path:
+        """Return the file with the spans that the collector received."""
+        return self.options.folder / "spans.jsonl"
+
     def app_environment(self) -> dict[str, str]:
         """Return the environment variables with which the app finds the tenant and Service Bus."""
         tenant = self.tenant
@@ -149,6 +161,7 @@ class Stack:
             "IDENTITY_ENDPOINT": tenant.identity_endpoint,
             "IDENTITY_HEADER": tenant.identity_header,
             "ServiceBusConnection": self.service_bus,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector,
             **self._build_access_settings(),
             "CMK_STATE_FOLDER": str(self.options.folder / "state"),
             **self.options.settings,

@@ -73,6 +73,8 @@ class DemoResult:
     #: What people were told, and what was tried.
     messages: list[ReceivedNotification] = field(default_factory=list)
     recheck_at: str = ""
+    #: The trace of one migrated flow (`FlowTrace`); empty: none was received.
+    trace: Json = field(default_factory=dict)
     #: How often a job was put off to a later time.
     waits: int = 0
     remediations: list[Json] = field(default_factory=list)

@@ -75,6 +75,7 @@ class Report:
             "unknown_callers": outcome.unknown_callers,
             "messages": [asdict(one) | {"to": one.to} for one in outcome.messages],
             "recheck_at": outcome.recheck_at,
+            "trace": outcome.trace,
             "notes": [{"seconds": round(at, 1), "text": text} for at, text in self.notes],
         }
         # Nothing above holds a trigger URL; should that change, it ends here.

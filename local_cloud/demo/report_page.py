@@ -56,6 +56,7 @@ def render_report_page(document: Json) -> str:
         "numbers": [(name, value) for name, value in _list_numbers(document) if value],
         "notes": document["notes"],
         "first_notes": _FIRST_NOTES,
+        "indent": "\u2003",
         "style": read_style(),
     }
     return render_template(Path(__file__).with_name("report.html.j2"), values)

@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 
 from azure.servicebus.aio import ServiceBusClient
 
+from local_cloud.collector import read_spans_file
 from local_cloud.demo.app_client import App
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.flow_folder import ImportedFlows, read_folders
@@ -24,6 +25,7 @@ from local_cloud.demo.flow_results import (
     find_flows_left_off,
     find_unexplained_ends,
 )
+from local_cloud.demo.flow_trace import build_flow_trace
 from local_cloud.demo.operator_sign_in import sign_in_operator
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.platform_requests import RequestMeter
@@ -179,6 +181,10 @@ class DemoRun:
         outcome.deletions = _list_deletions(self.watcher.remediations)
         outcome.unknown_callers = list_unknown_callers(self.watcher.remediations)
         outcome.recheck_at = await self._read_recheck_time()
+        outcome.trace = build_flow_trace(
+            await asyncio.to_thread(read_spans_file, self.stack.spans_file),
+            _list_retired(progress.jobs),
+        )
         told = await self.platform.call_control("GET", "/told")
         log = await self._read_log()
         outcome.waits = log.count(_WAITS)
@@ -288,6 +294,15 @@ def _list_deletions(remediations: list[Json]) -> list[Json]:
         for detail in remediations
         for one in detail["deletions"]
     ]
+
+
+def _list_retired(jobs: dict[tuple[str, str], Json]) -> dict[str, str]:
+    """Return the names of the retired originals by their ids."""
+    return {
+        original: job["display_name"]
+        for (_, original), job in jobs.items()
+        if job["state"] == FlowJobState.RETIRED
+    }
 
 
 def _list_firewall_issues(

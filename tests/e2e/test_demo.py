@@ -30,9 +30,19 @@ async def test_demo_loses_no_call_and_reports_each_end_state(tmp_path: Path) -> 
     assert report["traffic"]["answered"] == report["traffic"]["sent"] > 0
     steps = " ".join(note["text"] for note in report["notes"])
     assert re.search(r"Its original stays on.*Its owner confirms that the complaint form", steps)
+    operations = [row["name"] for row in report["trace"]["rows"]]
+    assert operations[0].startswith(("process policy-events", "process key-events", "POST /api/"))
+    assert {"process flow-jobs", "step copying", "PATCH /api/data/v9.2/workflows({})"} <= {
+        *operations
+    }
     # The app has closed every connection before its end.
     assert '"logger": "asyncio"' not in (folder / "app.log").read_text()
     assert "Take orders" in (folder / "report.html").read_text()
-    for file in (*folder.glob("report.*"), folder / "app.log", folder / "state" / "state.db"):
+    for file in (
+        *folder.glob("report.*"),
+        folder / "app.log",
+        folder / "spans.jsonl",
+        folder / "state" / "state.db",
+    ):
         # A signature that was masked reads `sig=«sig:sha256:…»`.
         assert not re.search(rb"sig=[A-Za-z0-9_%-]{20,}", file.read_bytes()), file.name

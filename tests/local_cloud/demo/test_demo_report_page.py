@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from local_cloud.demo.flow_results import FlowResult
+from local_cloud.demo.flow_trace import build_flow_trace
 from local_cloud.demo.report import write_reports
 from local_cloud.demo.report_page import group_flows, render_report_page
 from local_cloud.demo.run import find_log_error
 from local_cloud.tenant.core.profiles import Profile
 from tests.local_cloud.demo.test_demo_cost import report
 from tests.local_cloud.demo.test_demo_judgement import RETIRED
+from tests.local_cloud.demo.test_flow_trace import TITLES, build_span, build_trace
 
 
 def build_blocked_flow(title: str) -> FlowResult:
@@ -143,3 +145,17 @@ def test_numbers_without_a_meaning_are_left_out(tmp_path: Path) -> None:
     assert not any(value == "0" for name, value in numbers.items() if name != "Calls lost")
     assert "<summary>Firewalls" not in text
     assert "0 flows" not in text
+
+
+def test_page_draws_the_trace_of_a_flow(tmp_path: Path) -> None:
+    """A failed request is red; without spans, the page has no trace."""
+    made = report(Profile.DOCUMENTED, waits=1, documented={})
+    spans = [*build_trace(), build_span("PATCH <x>", 61.5, 62, "step 1", has_failed=True)]
+    outcome = replace(made.outcome, trace=build_flow_trace(spans, TITLES))
+    write_reports(replace(made, outcome=outcome), tmp_path)
+    text = (tmp_path / "report.html").read_text()
+
+    assert "Trace of Orders" in text
+    assert re.search(r"PATCH &lt;x&gt;</td>.*?<rect class=\"f-bad\" x=\"[\d.]+%\"", text)
+    assert "GET …/sites × 3" in text
+    assert "Trace of" not in write_page(tmp_path, RETIRED)

@@ -1,0 +1,170 @@
+"""Choose one migrated flow, and lay its trace out for the report."""
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from local_cloud.collector import ReceivedSpan
+
+#: A pause without any operation is drawn as short as this, in seconds.
+_LONGEST_PAUSE = 0.2
+_STEP = "step "
+#: The same for all requests to a service, so the picture leaves it out.
+_NAMESPACE = re.compile(r" /providers/Microsoft\.\w+/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceRow:
+    """A line of the picture: an operation, or several equal ones in a row."""
+
+    name: str
+    #: Number of operations that it is part of.
+    depth: int
+    count: int
+    is_request: bool
+    has_failed: bool
+    #: HTTP status or state of the job; may be empty.
+    result: str
+    #: Total duration, in milliseconds.
+    milliseconds: int
+    #: Position and width of the bar, in percent of the picture, without long pauses.
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowTrace:
+    """The trace of one flow."""
+
+    title: str
+    trace_id: str
+    #: From the first operation to the last, with all pauses.
+    seconds: float
+    rows: tuple[TraceRow, ...]
+
+
+def build_flow_trace(spans: Sequence[ReceivedSpan], titles: Mapping[str, str]) -> dict[str, object]:
+    """Return the trace of the flow with the most steps, as JSON; empty if no flow has any.
+
+    `titles` has the names of the flows to choose from, by the original's id.
+    """
+    by_flow: dict[str, list[ReceivedSpan]] = defaultdict(list)
+    for span in spans:
+        if (flow := str(span.attributes.get("cmk.flow", ""))) in titles:
+            by_flow[flow].append(span)
+    tree = _Tree(spans)
+    parts = {flow: tree.find_all(invocations) for flow, invocations in by_flow.items()}
+    steps = {
+        flow: (len({one.name for one in part if one.name.startswith(_STEP)}), titles[flow])
+        for flow, part in parts.items()
+    }
+    if not steps:
+        return {}
+    chosen = max(steps, key=lambda flow: steps[flow])
+    shown = parts[chosen]
+    trace = FlowTrace(
+        title=titles[chosen],
+        trace_id=by_flow[chosen][0].trace_id,
+        seconds=round(max(one.ended for one in shown) - min(one.began for one in shown), 1),
+        rows=tuple(_lay_out(_Tree(shown))),
+    )
+    return asdict(trace)
+
+
+class _Tree:
+    """Spans by their parents."""
+
+    def __init__(self, spans: Sequence[ReceivedSpan]) -> None:
+        self.spans = spans
+        self._by_id = {span.span_id: span for span in spans}
+        self.children: dict[str, list[ReceivedSpan]] = defaultdict(list)
+        for span in sorted(spans, key=lambda one: one.began):
+            self.children[span.parent_id if span.parent_id in self._by_id else ""].append(span)
+
+    def find_all(self, spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
+        """Return these spans with their ancestors and descendants."""
+        found = {one.span_id: one for span in spans for one in self._walk(span)}
+        for span in spans:
+            parent = self._by_id.get(span.parent_id)
+            while parent is not None:
+                found[parent.span_id] = parent
+                parent = self._by_id.get(parent.parent_id)
+        return list(found.values())
+
+    def _walk(self, span: ReceivedSpan) -> Iterator[ReceivedSpan]:
+        yield span
+        for child in self.children[span.span_id]:
+            yield from self._walk(child)
+
+
+def _lay_out(tree: _Tree) -> Iterator[TraceRow]:
+    scale = _Scale(tree.spans)
+
+    def lay_out_level(parent: str, depth: int) -> Iterator[TraceRow]:
+        before: TraceRow | None = None
+        for span in tree.children[parent]:
+            row = _build_row(span, depth, scale)
+            has_children = bool(tree.children[span.span_id])
+            if before and not has_children and _is_same(before, row):
+                before = _join(before, row)
+                continue
+            if before:
+                yield before
+                before = None
+            if has_children:
+                yield row
+                yield from lay_out_level(span.span_id, depth + 1)
+            else:
+                before = row
+        if before:
+            yield before
+
+    yield from lay_out_level("", 0)
+
+
+class _Scale:
+    """Positions of times, with pauses cut to a maximum."""
+
+    def __init__(self, spans: Sequence[ReceivedSpan]) -> None:
+        times = sorted({time for span in spans for time in (span.began, span.ended)})
+        self._at: dict[float, float] = {times[0]: 0.0}
+        for before, time in itertools.pairwise(times):
+            is_pause = not any(one.began <= before and time <= one.ended for one in spans)
+            length = min(time - before, _LONGEST_PAUSE) if is_pause else time - before
+            self._at[time] = self._at[before] + length
+        self._whole = self._at[times[-1]] or 1.0
+
+    def place(self, time: float) -> float:
+        """Return the position of the begin or end of a span, in percent."""
+        return round(100 * self._at[time] / self._whole, 2)
+
+
+def _build_row(span: ReceivedSpan, depth: int, scale: _Scale) -> TraceRow:
+    start = scale.place(span.began)
+    attributes = span.attributes
+    return TraceRow(
+        name=_NAMESPACE.sub(" …/", span.name),
+        depth=depth,
+        count=1,
+        is_request=span.kind == "client",
+        has_failed=span.has_failed,
+        result=str(attributes.get("http.response.status_code") or attributes.get("cmk.state", "")),
+        milliseconds=round(1000 * (span.ended - span.began)),
+        start=start,
+        width=round(max(scale.place(span.ended) - start, 0.2), 2),
+    )
+
+
+def _is_same(row: TraceRow, other: TraceRow) -> bool:
+    return (row.name, row.result, row.has_failed) == (other.name, other.result, other.has_failed)
+
+
+def _join(row: TraceRow, other: TraceRow) -> TraceRow:
+    return replace(
+        row,
+        count=row.count + 1,
+        milliseconds=row.milliseconds + other.milliseconds,
+        width=round(other.start + other.width - row.start, 2),
+    )
