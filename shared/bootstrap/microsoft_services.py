@@ -97,6 +97,7 @@ class MicrosoftServices:
         from shared.adapters.azure.resource_secrets import ListedResourceSecrets
         from shared.adapters.azure.signing_keys import VaultSigningKeys
         from shared.adapters.azure.site_files import RuntimeSiteFiles
+        from shared.adapters.azure.synapse import WorkspaceArtifacts
         from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
         from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
@@ -156,6 +157,15 @@ class MicrosoftServices:
             resources=ResumableResources(self.resources),
             resource_writer=self.resources,
             tagged_resources=self.resources,
+            synapse_artifacts=WorkspaceArtifacts(
+                http,
+                HttpService(
+                    name="Synapse",
+                    scope=self._cloud.synapse_scope,
+                    credential=self._ground.credential,
+                ),
+                self._cloud,
+            ),
             azure_devops=self._azure_devops(),
             connections=PowerAppsConnections(http, self.power_platform, self._cloud),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform, self._cloud),

@@ -40,6 +40,8 @@ class Cloud:
     dataverse_domain: str
     key_vault_domain: str
     app_configuration_audience: str
+    #: Domain of the development endpoints of workspaces.
+    synapse_domain: str
     storage_domain: str
     app_service_domain: str
 
@@ -82,6 +84,11 @@ class Cloud:
         return f"{self.app_configuration_audience}/.default"
 
     @property
+    def synapse_scope(self) -> str:
+        """Return the scope of tokens for the development endpoints of Synapse."""
+        return f"https://{self.synapse_domain}/.default"
+
+    @property
     def domains(self) -> frozenset[str]:
         """Return the domains whose hosts are Microsoft's, and whose firewalls nobody else sets."""
         return frozenset(
@@ -120,6 +127,7 @@ PUBLIC = Cloud(
     dataverse_domain="dynamics.com",
     key_vault_domain="vault.azure.net",
     app_configuration_audience="https://azconfig.io",
+    synapse_domain="dev.azuresynapse.net",
     storage_domain="core.windows.net",
     app_service_domain="azurewebsites.net",
 )
@@ -137,6 +145,7 @@ _GCC = Cloud(
     dataverse_domain="dynamics.com",
     key_vault_domain="vault.azure.net",
     app_configuration_audience="https://azconfig.io",
+    synapse_domain="dev.azuresynapse.net",
     storage_domain="core.windows.net",
     app_service_domain="azurewebsites.net",
 )
@@ -154,6 +163,7 @@ _GCC_HIGH = Cloud(
     dataverse_domain="microsoftdynamics.us",
     key_vault_domain="vault.usgovcloudapi.net",
     app_configuration_audience="https://appconfig.azure.us",
+    synapse_domain="dev.azuresynapse.usgovcloudapi.net",
     storage_domain="core.usgovcloudapi.net",
     app_service_domain="azurewebsites.us",
 )
@@ -171,6 +181,7 @@ _DOD = Cloud(
     dataverse_domain="appsplatform.us",
     key_vault_domain="vault.usgovcloudapi.net",
     app_configuration_audience="https://appconfig.azure.us",
+    synapse_domain="dev.azuresynapse.usgovcloudapi.net",
     storage_domain="core.usgovcloudapi.net",
     app_service_domain="azurewebsites.us",
 )
@@ -188,6 +199,7 @@ _CHINA = Cloud(
     dataverse_domain="dynamics.cn",
     key_vault_domain="vault.azure.cn",
     app_configuration_audience="https://appconfig.azure.cn",
+    synapse_domain="dev.azuresynapse.azure.cn",
     storage_domain="core.chinacloudapi.cn",
     app_service_domain="chinacloudsites.cn",
 )

@@ -23,6 +23,7 @@ from shared.ports.azure import (
     Site,
     SiteFile,
     SiteFiles,
+    SynapseArtifacts,
     TaggedResource,
     TaggedResourceReader,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "StepPorts",
     "Store",
     "StoreRow",
+    "SynapseArtifacts",
     "TaggedResource",
     "TaggedResourceReader",
     "Telemetry",

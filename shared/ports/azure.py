@@ -145,6 +145,18 @@ class AppConfiguration(Protocol):
         """
 
 
+class SynapseArtifacts(Protocol):
+    """Read the parts of Synapse workspaces (platform.md#synapse)."""
+
+    async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
+        """Return all items of a collection, such as `pipelines`; raise `NotFound`, and
+        `PlatformError` without access.
+        """
+
+    async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
+        """Return an item of a collection; raise `NotFound`."""
+
+
 class Keys(Protocol):
     """Read keys, vaults and the enterprise policies that reference them."""
 

@@ -15,6 +15,7 @@ from shared.ports.azure import (
     ServiceTags,
     SigningKeys,
     SiteFiles,
+    SynapseArtifacts,
     TaggedResourceReader,
 )
 from shared.ports.declared_callers import DeclaredCallers
@@ -88,5 +89,6 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     secrets: Secrets
     site_files: SiteFiles
     tagged_resources: TaggedResourceReader
+    synapse_artifacts: SynapseArtifacts
     azure_devops: JsonApi
     declared_callers: DeclaredCallers

@@ -34,6 +34,7 @@ from shared.tables import Tables
 from tests.fakes.builder import SECRETS_USER
 from tests.fakes.memory_store import MemoryStore
 from tests.local_cloud.tenant.tenant_world import (
+    APP,
     APP_CLIENT,
     ENVIRONMENT,
     GROUP,
@@ -61,6 +62,7 @@ _CONTAINER_APP = {
 }
 #: Object id of the app's identity.
 SITE_IDENTITY = "51000000-0000-4000-8000-000000000001"
+SYNAPSE = f"{GROUP}/providers/Microsoft.Synapse/workspaces/contoso"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
@@ -97,6 +99,17 @@ def build_description() -> dict[str, Any]:
             ],
         }
     ]
+    azure["resources"] = [
+        {"id": SYNAPSE, "type": "Microsoft.Synapse/workspaces", "properties": {}, "members": [APP]},
+        *(
+            {
+                "id": f"{SYNAPSE}/pipelines/{name}",
+                "type": "Microsoft.Synapse/workspaces/pipelines",
+                "properties": {"activities": [], "description": name},
+            }
+            for name in ("load", "Send mail")
+        ),
+    ]
     azure["containerApps"] = [{"id": CONTAINER_APP, "properties": _CONTAINER_APP}]
     azure["sites"] = [
         {
@@ -113,6 +126,7 @@ def build_description() -> dict[str, Any]:
             "principalId": SITE_IDENTITY,
         }
     ]
+    full["azureDevOps"] = [{"name": "contoso", "members": [APP]}]
     return full
 
 
@@ -152,8 +166,8 @@ async def run_adapters(
     monkeypatch: pytest.MonkeyPatch, described: dict[str, Any] | None = None
 ) -> AsyncIterator[Adapters]:
     """Start a tenant, direct all requests to it by environment variables, and yield adapters."""
-    tenant = Tenant()
-    seed(tenant, described or build_description())
+    tenant, described = Tenant(), described or build_description()
+    seed(tenant, described)
     async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:
         monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
@@ -161,21 +175,24 @@ async def run_adapters(
         monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
         http = HttpClient(build_trusting_transport(server.ca_file))
         credential = application_credential(APP_CLIENT)
-        yield _build_adapters(
-            TenantWorld(tenant=tenant, server=server, session=session), http, credential
-        )
+        organizations = tuple(one["name"] for one in described.get("azureDevOps", ()))
+        world = TenantWorld(tenant=tenant, server=server, session=session)
+        yield _build_adapters(world, http, credential, organizations)
         await http.close()
         await credential.close()
 
 
 def _build_adapters(
-    world: TenantWorld, http: HttpClient, credential: AsyncTokenCredential
+    world: TenantWorld,
+    http: HttpClient,
+    credential: AsyncTokenCredential,
+    organizations: tuple[str, ...],
 ) -> Adapters:
     settings = Settings(
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),
         client_id=APP_CLIENT,
-        azure_devops_organizations=("contoso",),
+        azure_devops_organizations=organizations,
         service_account_client_id=OPERATOR.client_id,
         service_account_token_cache_secret=OPERATOR.cache_secret,
         flow_service_requests_per_minute=PLENTY,

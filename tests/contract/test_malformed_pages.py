@@ -88,6 +88,7 @@ LISTS: dict[str, list[Read]] = {
         lambda app: app.resources.list(SITES, SITES_VERSION),
         lambda app: app.app_settings.read_sites(),
     ],
+    "azure/synapse.py": [lambda app: app.synapse_artifacts.list("contoso", "pipelines")],
     "azure/service_tags.py": [lambda app: app.service_tags.get_list()],
     "dataverse/connection_references.py": [
         build_environment_read(

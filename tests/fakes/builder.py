@@ -435,6 +435,30 @@ class Builder:
         documents[f"{organization}/{path}"] = document
         return f"{organization}/{path}"
 
+    def synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> list[str]:
+        """Let a pipeline of Synapse call each flow; return their resource ids."""
+        kind = "Microsoft.Synapse/workspaces"
+        workspace = f"{_SUBSCRIPTION}/providers/{kind}/contoso"
+        parts: dict[str, Json] = {workspace: {}}
+        for number, flow in enumerate(flows):
+            activity = {"type": "WebActivity", "typeProperties": {"url": self.url_of(flow)}}
+            path = f"{workspace}/pipelines/{name}{number}"
+            parts[path] = {"activities": [activity]}
+            self._calls(UrlHolder(name=path, read=partial(self._read_activity, path.lower(), 0)))
+        for path, properties in parts.items():
+            self.world.resources[path.lower()] = {
+                "id": path,
+                "name": path.rpartition("/")[2],
+                "type": kind if path == workspace else f"{kind}/pipelines",
+                "properties": properties,
+            }
+        return [path for path in parts if path != workspace]
+
+    def _read_activity(self, path: str, number: int) -> str:
+        properties = as_mapping(self.world.resources[path]["properties"])
+        activity = objects_at(properties, "activities")[number]
+        return text_at(mapping_at(activity, "typeProperties"), "url") or ""
+
     def data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
         """Let web activities of a pipeline call each flow; return its resource id."""
         activities = [
@@ -446,14 +470,9 @@ class Builder:
             for n, one in enumerate(flows)
         ]
         path = self.add_factory_part(f"pipelines/{name}", {"activities": activities})
-
-        def read(number: int) -> str:
-            properties = as_mapping(self.world.resources[path.lower()]["properties"])
-            activity = objects_at(properties, "activities")[number]
-            return text_at(mapping_at(activity, "typeProperties"), "url") or ""
-
         for number, _ in enumerate(flows):
-            self._calls(UrlHolder(name=f"{name}/{number}", read=partial(read, number)))
+            read = partial(self._read_activity, path.lower(), number)
+            self._calls(UrlHolder(name=f"{name}/{number}", read=read))
         return path
 
     def add_factory_part(

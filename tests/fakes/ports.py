@@ -44,6 +44,7 @@ from tests.fakes.sharing import FakeFlowSharing, FakePrincipals
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.site_files import FakeSiteFiles
 from tests.fakes.solutions import FakeSolutions
+from tests.fakes.synapse import FakeSynapseArtifacts
 from tests.fakes.test_world import World
 from tests.fakes.text_rows import FakeTextRows
 from tests.fakes.time_stamps import FakeTimeStamps
@@ -107,6 +108,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         app_configuration=FakeAppConfiguration(world),
         app_settings=FakeAppSettings(world),
         connection_strings=FakeConnectionStrings(world),
+        synapse_artifacts=FakeSynapseArtifacts(world),
         azure_devops=FakeJsonApi(world, "dev.azure.com"),
         resource_secrets=FakeResourceSecrets(world),
         policy_restrictions=FakePolicyRestrictions(world),

@@ -33,6 +33,7 @@ KINDS = (
     "automation",
     "data_factory",
     "azure_devops",
+    "synapse",
 )
 _FACTORY = "Microsoft.DataFactory/factories"
 _AUTOMATION = "Microsoft.Automation/automationAccounts"
@@ -193,6 +194,8 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
         "data_factory": 2 + FACTORIES * 5,
         # Projects, service hooks, and the variable groups of each project.
         "azure_devops": 2 + PROJECTS,
+        # Workspaces, and five lists of the workspace of the standard seed.
+        "synapse": 1 + 5,
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
         # Resource groups' subscriptions, four kinds of topics, locks.

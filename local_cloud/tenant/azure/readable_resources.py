@@ -31,6 +31,7 @@ from local_cloud.tenant.azure.state import (
     SLOTS,
     VAULTS,
 )
+from local_cloud.tenant.azure.synapse import WORKSPACES, show_workspace
 from local_cloud.tenant.azure.writable_network import build_shown_resource
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -62,6 +63,7 @@ READABLE = {
     ("configuration_stores", "configuration_store"): STORES,
     ("data_factories", "data_factory"): FACTORIES,
     **PARTS,
+    ("synapse_workspaces", "synapse_workspace"): WORKSPACES,
     ("domains", "domain"): "Microsoft.EventGrid/domains",
     ("domain_topics", "domain_topic"): "Microsoft.EventGrid/domains/topics",
     ("partner_topics", "partner_topic"): "Microsoft.EventGrid/partnerTopics",
@@ -101,6 +103,7 @@ _SHOWN = {
     **{one.lower(): show_factory_part for one in PARTS.values()},
     **{one.lower(): show_event_subscription for one in EVENT_SUBSCRIPTIONS.values()},
     LOGIC_APPS.lower(): without_secure_values,
+    WORKSPACES.lower(): show_workspace,
 }
 #: What the lists of Event Grid take beside what all lists take.
 OPTIONS = {

@@ -4,7 +4,7 @@ A service module has `HOSTS`, `routes(tenant) -> list[Route]` and `OPTIONS`. Its
 `tenant.part(ItsState)`, and a function that seed/tenant.py calls reads its section of the seed.
 """
 
-from local_cloud.tenant.azure import app_configuration, key_vault, resource_manager
+from local_cloud.tenant.azure import app_configuration, key_vault, resource_manager, synapse
 from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.dataverse import web_api as dataverse
 from local_cloud.tenant.entra import endpoints as entra
@@ -77,6 +77,7 @@ SERVICES: tuple[Service, ...] = (
         routes=app_configuration.routes,
         options=app_configuration.OPTIONS,
     ),
+    Service(name="synapse", hosts=synapse.HOSTS, routes=synapse.routes, options=synapse.OPTIONS),
     Service(
         name="azure_devops",
         hosts=azure_devops.HOSTS,

@@ -116,7 +116,7 @@ def build_description() -> dict[str, Any]:
     condition = {"field": "type", "equals": SETTINGS}
     denial = {"scope": RESOURCE_GROUP, "name": POLICY_NAME, "condition": condition}
     full["azure"]["policyAssignments"] = [denial]
-    full["azure"]["resources"] = [
+    full["azure"]["resources"] += [
         {"id": API_MANAGEMENT, "type": "Microsoft.ApiManagement/service", "properties": {}},
         {
             "id": NAMED_VALUE,

@@ -122,6 +122,19 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
     assert await stores.read(url, "Colour", "") == listed["Colour", ""]
 
 
+async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None:
+    """A name may have blanks."""
+    artifacts = side.ports.synapse_artifacts
+    listed = await artifacts.list("contoso", "pipelines")
+    found = await artifacts.read("contoso", "pipelines", "Send mail")
+    with pytest.raises(NotFound):
+        await artifacts.read("contoso", "pipelines", "missing")
+
+    assert [one["name"] for one in listed] == ["load", "Send mail"]
+    assert mapping_at(found, "properties")["description"] == "Send mail"
+    assert await artifacts.list("contoso", "datasets") == []
+
+
 async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> None:
     """A resource does not show them; a PATCH replaces the list and keeps the rest."""
     ports, version = side.ports, "2025-07-01"

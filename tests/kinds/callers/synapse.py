@@ -1,0 +1,33 @@
+"""A caller of the kind Synapse: a pipeline posts to the trigger URL."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.azure.state import Azure
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase, resource
+from tests.local_cloud.tenant.tenant_world import APP
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+_WORKSPACE = "Microsoft.Synapse/workspaces"
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    call = {"name": "Notify", "type": "WebActivity", "typeProperties": {"url": url}}
+    resources = app.world.tenant.part(Azure).resources
+    resources.put(resource(_WORKSPACE, "contoso", properties={}, members=[APP]))
+    resources.put(
+        resource(f"{_WORKSPACE}/pipelines", "contoso", "nightly", properties={"activities": [call]})
+    )
+
+
+def _remove(build: Builder) -> None:
+    resources = build.world.resources
+    for path in [one for one in resources if "/providers/microsoft.synapse/" in one]:
+        del resources[path]
+
+
+CASE = CallerCase(
+    add=Builder.synapse_caller, remove=_remove, add_on_the_wire=_add_on_the_wire, is_by_hand=True
+)
