@@ -108,6 +108,35 @@ $(SITE)/.installed: requirements-site.txt
 	$(SITE)/venv/bin/pip $(INSTALL) -r $<
 	touch $@
 
+#: What is delivered: its packages and licences (an SBOM), no secret, a workflow that GitHub reads.
+SUPPLY_CHAIN := var/supply-chain
+TOOLS := $(SUPPLY_CHAIN)/tools/bin
+.PHONY: supply-chain sbom secrets audit
+supply-chain: sbom secrets
+	SUPPLY_CHAIN=$(SUPPLY_CHAIN) $(BIN)/python -m pytest tests/supply_chain
+
+#: CycloneDX, of what requirements.txt installs; and the list of licences, which fails for one that is not allowed.
+sbom: $(TEST) $(SUPPLY_CHAIN)/.installed
+	rm -rf $(SUPPLY_CHAIN)/app
+	$(PYTHON) -m venv --without-pip $(SUPPLY_CHAIN)/app
+	$(BIN)/pip --python $(SUPPLY_CHAIN)/app/bin/python $(INSTALL) --no-compile -r requirements.txt
+	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o $(SUPPLY_CHAIN)/sbom.json \
+	  $(SUPPLY_CHAIN)/app/bin/python
+	$(BIN)/python -m tests.supply_chain.licences $(SUPPLY_CHAIN)/sbom.json >$(SUPPLY_CHAIN)/licences.md
+
+#: WRITE=1 adds what is found to the texts that are no secrets.
+secrets: $(TEST) $(SUPPLY_CHAIN)/.installed
+	$(BIN)/python -m tests.supply_chain.secret_scan $(TOOLS)/detect-secrets $(if $(WRITE),--write)
+
+#: Known vulnerabilities of the pinned packages. It asks an online database, and so is no part of `make check`.
+audit: $(SUPPLY_CHAIN)/.installed
+	for file in requirements*.txt; do $(TOOLS)/pip-audit --strict --require-hashes --disable-pip -r $$file || exit 1; done
+
+$(SUPPLY_CHAIN)/.installed: requirements-supply-chain.txt
+	$(PYTHON) -m venv $(SUPPLY_CHAIN)/tools
+	$(SUPPLY_CHAIN)/tools/bin/pip $(INSTALL) -r $<
+	touch $@
+
 #: Times the app beside a script, and puts tables and charts into docs/performance.md: at most half
 #: an hour on a machine that does nothing else; BENCH=quick leaves out what takes longest.
 BENCH ?=

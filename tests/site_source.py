@@ -17,7 +17,7 @@ from tests.documented_commands import PAGES, ROOT
 
 ALL_PAGES = (*PAGES, ROOT / "CHANGELOG.md")
 #: Kinds of files in docs/ that pages show or offer.
-SHOWN = {".png", ".svg", ".json"}
+SHOWN = {".png", ".svg", ".json", ".yml"}
 _ITEM = re.compile(r" *(?:[*-]|\d+\.) ")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(?:#[^)]*)?\)")
 

@@ -26,7 +26,7 @@ LOOK = """() => ({
 
 
 async def test_site_shows_every_picture_and_diagram_on_desktop_and_phone(browser: Browser) -> None:
-    """Wide tables and code scroll by themselves; nothing is loaded from another host."""
+    """Only a wide table or code scrolls sideways; nothing is loaded from another host."""
     assert len(PAGES) > 50
     page = await browser.new_page()
     foreign: list[str] = []

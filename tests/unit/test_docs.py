@@ -192,7 +192,20 @@ NAMES_ELSEWHERE = {
     *("AdminFlowEncryptedByMicrosoftKey", "ListCannotMigrateToCustomerManagedKey"),
     *("ListResponse", "snake_case", "PYTHON_THREADPOOL_THREAD_COUNT"),
 }
-TEXT_FILES = {".py", ".bicep", ".json", ".j2", ".toml", ".txt", ".sh", ".mjs", ".js", ".yaml", ""}
+TEXT_FILES = {
+    ".py",
+    ".bicep",
+    ".json",
+    ".j2",
+    ".toml",
+    ".txt",
+    ".sh",
+    ".mjs",
+    ".js",
+    ".yaml",
+    ".yml",
+    "",
+}
 _NAME = re.compile(r"\b(?:[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+)\b")
 
 

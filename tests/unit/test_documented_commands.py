@@ -19,6 +19,7 @@ _INSTALLED = "tests/e2e/test_installed_command.py"
 #: What commands begin with that are run elsewhere, and where.
 RUN_BY = {
     "pip install .": _INSTALLED,
+    "pip wheel --no-deps --wheel-dir": _INSTALLED,
     # Both make an environment and have the same wheel built and installed.
     "pipx install .": _INSTALLED,
     "uv tool install .": _INSTALLED,
