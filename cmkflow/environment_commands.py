@@ -7,6 +7,7 @@ import typer
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
+from cmkflow.failed_runs_command import register as register_failed_runs
 from cmkflow.listing import Column, Facts, Kind, Listing
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
 from cmkflow.remediation_tables import format_counted
@@ -53,6 +54,7 @@ def _format_environment(answer: Any) -> Facts:
             "Excluded flows": "\n".join(settings["excluded_flows"]),
             "Firewalls the app may fix": "\n".join(settings["writable_firewalls"]),
             "Callers from runs": "read" if settings["observe_callers"] else "not read",
+            "Failed runs": "reported" if settings["report_failed_runs"] else "not reported",
             "Ignored issues": "\n".join(waived),
             "Callers may refer to URL secrets": "yes" if settings["has_url_secrets"] else "no",
         }
@@ -129,6 +131,13 @@ def set_environment(
             ),
         ),
     ] = None,
+    report_failed_runs: Annotated[
+        bool | None,
+        typer.Option(
+            "--report-failed-runs/--no-report-failed-runs",
+            help="Report yesterday's failed runs each day. --no-… also deletes the last report.",
+        ),
+    ] = None,
     url_secrets: Annotated[
         bool | None,
         typer.Option(
@@ -146,6 +155,7 @@ def set_environment(
         "pilot_flows": _parse_ids(pilot),
         "writable_firewalls": _parse_ids(writable_firewall),
         "observe_callers": observe_callers,
+        "report_failed_runs": report_failed_runs,
         "has_url_secrets": url_secrets,
     }
     body = {name: value for name, value in said.items() if value is not None}
@@ -172,6 +182,7 @@ def ignore_issue(
     )
 
 
+register_failed_runs(app)
 register_solution_setting(app)
 
 

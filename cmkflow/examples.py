@@ -35,6 +35,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "deletion list": ("cmkflow deletion list --state scheduled", "cmkflow deletion list 2dad424e"),
     "deletion schedule": ("cmkflow deletion schedule 2dad424e --date 2030-01-31",),
     "doctor": ("cmkflow doctor", "cmkflow doctor --full"),
+    "environment failed-runs": ("cmkflow environment failed-runs Operations",),
     "environment ignore": (
         'cmkflow environment ignore Operations ISSUE --justification "own proxy"',
     ),

@@ -71,6 +71,8 @@ class EnvironmentSettingsRequest(RequestModel):
     writable_firewalls: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
     #: Whether the app may read the headers of calls of originals, to show who still calls.
     observe_callers: bool | None = None
+    #: Whether the daily check reports yesterday's failed runs.
+    report_failed_runs: bool | None = None
     #: Name of an ignored firewall issue → justification.
     ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
     #: Whether callers may refer to URL secrets, if the app has a vault for them.
@@ -130,6 +132,7 @@ class EnvironmentSettingsResponse(ApiResponse):
     maintenance_window: str
     writable_firewalls: list[str]
     observe_callers: bool
+    report_failed_runs: bool
     ignored_issues: dict[str, str]
     has_url_secrets: bool
     #: Changes with every setting.
@@ -174,6 +177,7 @@ class EnvironmentResponse(ApiResponse):
                 maintenance_window=settings.maintenance_window,
                 writable_firewalls=sorted(settings.writable_firewalls),
                 observe_callers=settings.observe_callers,
+                report_failed_runs=settings.report_failed_runs,
                 ignored_issues=settings.ignored_issues,
                 has_url_secrets=settings.has_url_secrets,
                 version=settings.version,

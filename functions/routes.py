@@ -43,6 +43,7 @@ LISTED = (
     Route("POST", "environments/{id}/settings", "environments_api", "change_environment_settings"),
     Route("GET", "environments/{id}/flows", "environments_api", "list_flows"),
     Route("POST", "environments/{id}/ignored-issues", "environments_api", "ignore_issue"),
+    Route("GET", "environments/{id}/failed-runs", "failed_runs_api", "show_failed_runs"),
     Route(
         "GET",
         "environments/{id}/solution-setting",
@@ -72,6 +73,7 @@ LISTED = (
     Route("GET", "dashboard/remediations/{id}/plan", "plan_page_api", "show_plan_page"),
     Route("POST", "dashboard/remediations/{id}/plan", "plan_page_api", "keep_plan_ticks"),
     Route("GET", "dashboard/remediations/{id}/flows/{flow}", "dashboard_api", "show_flow_page"),
+    Route("GET", "dashboard/failed-runs", "failed_runs_page_api", "show_failed_runs_page"),
     Route(
         "GET",
         "dashboard/support-requests",

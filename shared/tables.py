@@ -23,6 +23,7 @@ from shared.domain.callers.observed_caller import ObservedCallers
 from shared.domain.check_position import CheckPosition
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.environment import EnvironmentSettings
+from shared.domain.failed_runs import FailedRunReport
 from shared.domain.ids import hash_key
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
@@ -84,6 +85,7 @@ _REMEDIES: Mapping[str, str] = {
         f"{_NEWER}delete the row, then start an assessment: its search writes it again."
     ),
     "declared_callers": "Declare the caller again: this replaces the row.",
+    "failed_run_reports": _REBUILT,
     "link_keys": "Delete the row: links that were sent are then no longer valid.",
     "environment_settings": (
         f"{_NEWER}delete the row, then set the environment again: its mode is assess."
@@ -151,6 +153,7 @@ class Tables:
     firewall_fixes: Table[FirewallFixRecord] = field(init=False)
     solution_setting_changes: Table[SolutionSettingChange] = field(init=False)
     support_requests: Table[SupportRequest] = field(init=False)
+    failed_run_reports: Table[FailedRunReport] = field(init=False)
 
     def __iter__(self) -> Iterator[Table[Any]]:
         """Yield every table."""
@@ -360,3 +363,8 @@ class Tables:
             lambda item: {"reason_code": item.reason_code},
         )
         table("support_requests", SupportRequest, lambda item: ("support_request", item.id))
+        table(
+            "failed_run_reports",
+            FailedRunReport,
+            lambda item: ("failed_runs", item.environment_id),
+        )

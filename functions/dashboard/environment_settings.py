@@ -16,6 +16,7 @@ from functions.dashboard.solution_setting import (
 )
 from shared.domain.principal import Principal
 from shared.steps.flows.observed_callers import MOST_READ
+from shared.use_cases.report_failed_runs import MOST_FLOWS
 from shared.use_cases.show_environments import KnownEnvironment
 
 _WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -90,6 +91,11 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
             title="Callers from runs",
             values=[("read" if settings.observe_callers else "not read", False)],
             actions=[_change_observing(one, principal)],
+        ),
+        SettingLine(
+            title="Failed runs",
+            values=[("reported daily" if settings.report_failed_runs else "not reported", False)],
+            actions=[_change_failed_runs(one, principal)],
         ),
         SettingLine(
             title="Solution setting for new flows",
@@ -230,6 +236,27 @@ def _change_observing(one: KnownEnvironment, principal: Principal) -> PageAction
             "It stores no body and no other header.",
         ],
         fields=(("observe_callers[=]", "true"),),
+    )
+
+
+def _change_failed_runs(one: KnownEnvironment, principal: Principal) -> PageAction:
+    if one.settings.report_failed_runs:
+        return _change(
+            one,
+            principal,
+            "Stop reporting failed runs",
+            ["The last report is deleted."],
+            fields=(("report_failed_runs[=]", "false"),),
+        )
+    return _change(
+        one,
+        principal,
+        "Report failed runs",
+        [
+            f"Under a key, the app reads the runs of {MOST_FLOWS} flows a day, in turn.",
+            "Notifications name the failed ones. The app reads no inputs or outputs.",
+        ],
+        fields=(("report_failed_runs[=]", "true"),),
     )
 
 

@@ -50,9 +50,8 @@ def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
         principal,
         path=_PATH,
         does=[
-            f"Power Automate creates every new flow of {name} in a solution.",
-            "Under your key, an app can use a flow only if the flow is in a solution.",
-            "Existing flows do not change.",
+            f"New flows of {name} are created in a solution. Others do not change.",
+            "Under your key, apps can use only flows in a solution.",
         ],
         unavailable_reason=unavailable_reason,
     )

@@ -32,6 +32,8 @@ class Cloud:
     #: All hosts of the flow service are this one or its subdomains.
     flow_service_host: str
     flow_service_audience: str
+    #: Host of Power Automate's pages for makers.
+    maker_portal_host: str
     #: Domain of the hosts of environments, and the digits of the id that their last label has.
     power_platform_domain: str
     environment_digits: int
@@ -107,6 +109,11 @@ class Cloud:
             }
         )
 
+    def runs_page(self, environment_id: str, flow_name: str) -> str:
+        """Return the URL of the page with the runs of a flow."""
+        place = f"environments/{environment_id}/flows/{flow_name}/runs"
+        return f"https://{self.maker_portal_host}/{place}"
+
     def environment_host(self, environment_id: str) -> str:
         """Return the host of an environment's trigger URLs, derived as in Microsoft's clients."""
         name, digits = environment_id.replace("-", "").lower(), self.environment_digits
@@ -121,6 +128,7 @@ PUBLIC = Cloud(
     power_apps_audience="https://service.powerapps.com",
     flow_service_host="api.flow.microsoft.com",
     flow_service_audience="https://service.flow.microsoft.com",
+    maker_portal_host="make.powerautomate.com",
     power_platform_domain="api.powerplatform.com",
     environment_digits=2,
     logic_apps_domain="logic.azure.com",
@@ -139,6 +147,7 @@ _GCC = Cloud(
     power_apps_audience="https://gov.service.powerapps.us",
     flow_service_host="gov.api.flow.microsoft.us",
     flow_service_audience="https://gov.service.flow.microsoft.us",
+    maker_portal_host="make.gov.powerautomate.us",
     power_platform_domain="api.gov.powerplatform.microsoft.us",
     environment_digits=1,
     logic_apps_domain="logic.azure.us",
@@ -157,6 +166,7 @@ _GCC_HIGH = Cloud(
     power_apps_audience="https://high.service.powerapps.us",
     flow_service_host="high.api.flow.microsoft.us",
     flow_service_audience="https://high.service.flow.microsoft.us",
+    maker_portal_host="make.high.powerautomate.us",
     power_platform_domain="api.high.powerplatform.microsoft.us",
     environment_digits=1,
     logic_apps_domain="logic.azure.us",
@@ -175,6 +185,7 @@ _DOD = Cloud(
     power_apps_audience="https://service.apps.appsplatform.us",
     flow_service_host="api.flow.appsplatform.us",
     flow_service_audience="https://service.flow.appsplatform.us",
+    maker_portal_host="make.powerautomate.appsplatform.us",
     power_platform_domain="api.appsplatform.us",
     environment_digits=1,
     logic_apps_domain="logic.azure.us",
@@ -193,6 +204,7 @@ _CHINA = Cloud(
     power_apps_audience="https://service.powerapps.cn",
     flow_service_host="api.powerautomate.cn",
     flow_service_audience="https://service.powerautomate.cn",
+    maker_portal_host="make.powerautomate.cn",
     power_platform_domain="api.powerplatform.partner.microsoftonline.cn",
     environment_digits=1,
     logic_apps_domain="logic.azure.cn",

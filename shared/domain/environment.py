@@ -89,6 +89,8 @@ class EnvironmentSettings:
     writable_firewalls: frozenset[str] = frozenset()
     #: Whether the app may read the headers of calls of originals, to show who still calls.
     observe_callers: bool = False
+    #: Whether the daily check reports yesterday's failed runs.
+    report_failed_runs: bool = False
     #: Names of ignored firewall issues, each with the justification.
     ignored_issues: dict[str, str] = field(default_factory=dict)
     #: Whether callers may refer to URL secrets, if the app has a vault for them.

@@ -141,6 +141,10 @@ class WorkflowUpdate:
     on_behalf_of: str | None = None
 
 
+#: Statuses of runs that failed, in lower case.
+FAILED = frozenset({"failed", "timedout"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRun:
     """A run of a flow (platform.md#flow-runs)."""
@@ -151,6 +155,8 @@ class FlowRun:
     status: str
     #: 32-hex id of the trigger URL, from the run's content links; None: not shown.
     trigger_url_id: str | None
+    #: The error code of a failed run, such as `ActionFailed`; empty: none is shown.
+    error_code: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -173,7 +179,7 @@ class FlowRun:
     @property
     def has_failed(self) -> bool:
         """Return whether the run failed or timed out."""
-        return self.status.lower() in {"failed", "timedout"}
+        return self.status.lower() in FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

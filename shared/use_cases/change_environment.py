@@ -1,11 +1,13 @@
 """List environments, and change their settings."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.alerts import readable
 from shared.domain.environment import Environment, EnvironmentSettings
+from shared.errors import Conflict, NotFound
 from shared.jobs.job_kinds import DELETION, FLOW
 from shared.log_fields import product_log
 from shared.ports import Condition
@@ -82,7 +84,16 @@ async def change_environment(
         await _wake_up_for_window(services, environment.id)
     if changes.get("observe_callers") is False:
         await services.tables.observed_callers.clear(environment.id)
+    if changes.get("report_failed_runs") is False:
+        await _delete_failed_run_report(services, environment.id)
     return EnvironmentView(environment=environment, settings=settings)
+
+
+async def _delete_failed_run_report(services: Services, environment_id: str) -> None:
+    table = services.tables.failed_run_reports
+    if kept := await table.get("failed_runs", environment_id):
+        with suppress(NotFound, Conflict):
+            await table.delete(kept)
 
 
 async def _wake_up_for_window(services: Services, environment_id: str) -> None:

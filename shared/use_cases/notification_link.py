@@ -34,6 +34,8 @@ class MessageLink:
     title: str
     #: Path, query and fragment.
     path: str
+    #: URLs of the flows that the message names; empty: those of the app's pages.
+    flow_urls: tuple[str, ...] = ()
 
 
 def link_for(

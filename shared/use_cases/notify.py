@@ -16,6 +16,7 @@ from time import monotonic as _clock
 
 from shared.alerts import cause_of, readable
 from shared.domain.ids import hash_key
+from shared.domain.plans.failed_run_action import build_failed_run_action
 from shared.domain.plans.notification import (
     MOST_IN_A_RUN,
     Notification,
@@ -89,7 +90,9 @@ async def notify(services: Services) -> int:
     names = {job.environment_id: job.environment_name for job in waits.environment_jobs}
     unconfirmed = await find_unconfirmed_callers(services, names)
     pending = replace_blocked_actions(waits.items, waits.blocked_jobs, unconfirmed)
-    causes = actions_to_notify(pending, completed.ready, services.now)
+    failed = await _read_failed_runs(services)
+    others = (*completed.ready, *(action for action, _ in failed))
+    causes = actions_to_notify(pending, others, services.now)
     held = {one.id: one for one in completed.held}
     news = _News(
         causes=causes,
@@ -98,6 +101,7 @@ async def notify(services: Services) -> int:
             one.id: link_for(one, waits.environment_jobs, waits.blocked_jobs)
             for one in causes.values()
         }
+        | {action.id: link for action, link in failed}
         | {
             one.action.id: link
             for one in unconfirmed
@@ -113,6 +117,23 @@ async def notify(services: Services) -> int:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
     return sum(selected)
+
+
+async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, MessageLink]]:
+    """Return the notification of each report of failed runs, with the page of the report."""
+    found, cloud = [], services.settings.cloud
+    rows = services.tables.failed_run_reports.scan("failed_runs")
+    async for kept in readable(services, rows):
+        report = kept.item
+        if action := build_failed_run_action(report, services.now):
+            urls = [
+                cloud.runs_page(report.environment_id, one.flow_name)
+                for one in report.flows[: len(action.flows)]
+            ]
+            path = f"/api/dashboard/failed-runs#{report.environment_id}"
+            link = MessageLink(title="Open the failed runs", path=path, flow_urls=tuple(urls))
+            found.append((action, link))
+    return found
 
 
 async def _build_confirmation_link(
@@ -313,7 +334,8 @@ def _notification(
         created_at=services.now,
         link=f"{address}{link.path}" if address else "",
         link_title=link.title,
-        flow_links=tuple(f"{address}{path}" for path in flow_paths(cause)) if address else (),
+        flow_links=link.flow_urls
+        or (tuple(f"{address}{path}" for path in flow_paths(cause)) if address else ()),
     )
 
 

@@ -42,6 +42,7 @@ from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.manage_support_requests import check_environment_limit
 from shared.use_cases.read_job_index import COMPARED
+from shared.use_cases.report_failed_runs import report_failed_runs
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
 
@@ -128,6 +129,9 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
             unblocked += await check_blocked_calls(services, environment)
         async with _log_errors(services, f"check of callers in {environment.display_name}"):
             await check_observed_callers(services, environment)
+    for environment in linked:
+        async with _log_errors(services, f"report of failed runs in {environment.display_name}"):
+            await report_failed_runs(services, environment)
     for environment in environments:
         async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
             not_checked_count += await turn_off_orphaned_copies(services, environment)

@@ -178,4 +178,5 @@ class FakeFlowReports:
             ended_at=run.ends if has_ended else None,
             status=ended if has_ended else "Running",
             trigger_url_id=run.trigger_url_id,
+            error_code="ActionFailed" if has_ended and ended == "Failed" else "",
         )

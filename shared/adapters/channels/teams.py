@@ -24,6 +24,8 @@ _DECISIONS = frozenset(
         PendingActionKind.PLAN_AWAITING_APPROVAL,
         PendingActionKind.PLAN_EXPIRES_SOON,
         PendingActionKind.NEEDS_CHANGES,
+        PendingActionKind.SUPPORT_REQUEST,
+        PendingActionKind.SUPPORT_WINDOW_CLOSES,
     }
 )
 

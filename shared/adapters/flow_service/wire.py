@@ -7,8 +7,15 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from shared.adapters.http.wire import Wire
-from shared.domain.definitions.json_values import mapping_at, text_at
-from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow, FlowState
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.flow import (
+    FAILED,
+    FailedAction,
+    FlowListEntry,
+    FlowRun,
+    FlowServiceFlow,
+    FlowState,
+)
 from shared.domain.trigger_urls.trigger_url import redact
 
 _STATES = {
@@ -16,6 +23,7 @@ _STATES = {
     "Stopped": FlowState.OFF,
     "Suspended": FlowState.SUSPENDED,
 }
+_ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _WORKFLOW = re.compile(r"/workflows/([0-9a-f]{32})/", re.IGNORECASE)
 #: Not validated one by one, because that would limit nested actions to 250 levels.
 type _Object = dict[str, object]
@@ -133,7 +141,17 @@ class _RunProperties(Wire):
     start_time: datetime
     end_time: datetime | None = None
     status: str = ""
+    #: Not validated, because they decide about no run but their own.
+    code: object = None
+    error: object = None
     trigger: _Trigger = _Trigger()
+
+    def find_error_code(self) -> str:
+        """Return the code of a failed run, without the message, which may quote inputs."""
+        if self.status.lower() not in FAILED:
+            return ""
+        code = text_at(as_mapping(self.error), "code") or str(self.code or "")
+        return code if _ERROR_CODE.fullmatch(code) else ""
 
 
 class RunEntity(Wire):
@@ -154,6 +172,7 @@ class RunEntity(Wire):
             ended_at=_convert_to_utc(properties.end_time) if properties.end_time else None,
             status=properties.status,
             trigger_url_id=hexes[0] if hexes else None,
+            error_code=properties.find_error_code(),
         )
 
 

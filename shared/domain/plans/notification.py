@@ -28,6 +28,7 @@ _EXPIRES_SOON: Mapping[PendingActionKind, tuple[PendingActionKind, timedelta]] =
 _ONCE = frozenset(
     {
         PendingActionKind.REMEDIATION_COMPLETED,
+        PendingActionKind.FAILED_RUNS,
         PendingActionKind.SUPPORT_REQUEST,
         PendingActionKind.SUPPORT_WINDOW_CLOSES,
     }
@@ -108,9 +109,9 @@ class NotificationDelivery:
     def is_due(self, cause: PendingAction, now: datetime) -> bool:
         """Return whether it has to be sent now.
 
-        Completed work and support requests are sent only once. Flows that need changes are sent
-        once, until there are more of them. Late callers are sent once a day, even if there are
-        more of them.
+        Completed work, failed runs and support requests are sent only once. Flows that need changes
+        are sent once, until there are more of them. Late callers are sent once a day, even if there
+        are more of them.
         """
         if self.sent_count and cause.kind in _ONCE:
             return False

@@ -45,6 +45,7 @@ class PendingActionKind(StrEnum):
     PLAN_EXPIRES_SOON = "plan_expires_soon"  #: a plan that expires within a day
     #: A support request whose support window closes within a week.
     SUPPORT_WINDOW_CLOSES = "support_window_closes"
+    FAILED_RUNS = "failed_runs"  #: runs of an environment that failed yesterday
     REMEDIATION_COMPLETED = "remediation_completed"  #: an environment job has completed
     DIGEST = "digest"  #: more pending actions than are sent one by one
 
@@ -90,6 +91,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
     PendingActionKind.SUPPORT_REQUEST: "Support request not filed{at}{why}",
     PendingActionKind.SUPPORT_WINDOW_CLOSES: "Support request not filed{at}{why}, a week left",
+    PendingActionKind.FAILED_RUNS: "Runs of {flows} failed{at} on {code}",
     PendingActionKind.CALLER_UNCONFIRMED: "{caller} is not confirmed for {flows}{at}",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
     PendingActionKind.REMEDIATION_COMPLETED: ("The remediation{at} {ending}: {flows} not migrated"),
@@ -148,6 +150,7 @@ _ACTORS: Mapping[str, str] = {
     PendingActionKind.LATE_CALLER: _CALLER_OWNER,
     PendingActionKind.CALLER_UNCONFIRMED: _CALLER_OWNER,
     PendingActionKind.BOTH_OFF: _FLOW_OWNER,
+    PendingActionKind.FAILED_RUNS: _FLOW_OWNER,
     Reason.FIREWALL_DENIES: _NETWORK,
     Reason.OUTBOUND_CALL_BLOCKED: _NETWORK,
     Reason.ADDRESS_RANGES_CHANGED: _NETWORK,

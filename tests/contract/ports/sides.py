@@ -221,6 +221,7 @@ class _TenantHands:
         run = max(runs, key=lambda one: one.started)
         error = {"code": "BadRequest", "message": REFUSED}
         run.outcome, run.actions["Call"] = "Failed", {"status": "Failed", "error": error}
+        run.error = {"code": "ActionFailed", "message": "An action failed."}
         run.actions["Before"] = {"status": "Succeeded", "code": "OK"}
 
     def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:

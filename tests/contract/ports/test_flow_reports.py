@@ -257,6 +257,7 @@ async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
     [action] = await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, failed.run_id)
 
     assert (failed.has_failed, failed.has_succeeded) == (True, False)
+    assert (failed.error_code, sound.error_code) == ("ActionFailed", "")
     assert (sound.has_failed, sound.has_succeeded) == (False, True)
     assert (action.name, action.code) == ("Call", "BadRequest")
     assert "target machine actively refused it" in action.message

@@ -61,7 +61,8 @@ async def test_every_link_opens_the_page_about_its_message(
             if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
         ]
         page = await read_page(one.link)
-        pages = [await read_page(each) for each in one.flow_links]
+        own = [each for each in one.flow_links if urlsplit(each).netloc in app.url]
+        pages = [await read_page(each) for each in own]
 
     link = urlsplit(one.link)
     if one.pending_action.remediation_id:
@@ -148,6 +149,8 @@ def list_expected_texts(action: PendingAction, scenario: Scenario) -> list[str]:
         return [action.environment_name]
     if action.kind is PendingActionKind.KILL_SWITCH_ON:
         return ["ill switch"]
+    if action.kind is PendingActionKind.FAILED_RUNS:
+        return [action.environment_name, *action.flows]
     if action.kind in SUPPORT_REQUESTS:
         return [action.environment_name, "<pre", TITLES[SupportRequestKind(action.reason_code)]]
     if action.remediation_id:

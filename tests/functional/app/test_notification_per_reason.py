@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,10 @@ from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.manage_support_requests import check_environment_limit
 from shared.use_cases.notify import notify
+from shared.use_cases.report_failed_runs import read_failed_run_report, report_failed_runs
 from tests.command_tree import command_tree, is_group
 from tests.fakes import definition_builder as define
+from tests.fakes.tenant import FakeRun
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.deleting.deletion_scenario import (
     find_original,
@@ -184,6 +186,23 @@ def arrange_support_request(days: int) -> Arrange:
     return arrange
 
 
+async def report_failures(scenario: Scenario) -> None:
+    """Report a failed run of yesterday."""
+    await scenario.opt_in(report_failed_runs=True)
+    flow = next(iter(scenario.world.flows()))
+    began = scenario.world.clock.now()
+    run = FakeRun(run_id=scenario.world.guid(), started=began, ends=began, failed=True)
+    run.error = SIGNED
+    flow.runs.append(run)
+    scenario.world.clock.advance(timedelta(days=1))
+    environment = await scenario.services.environments.get(scenario.build.environment.id)
+    await report_failed_runs(scenario.services, environment)
+    stored = await read_failed_run_report(scenario.services, environment.id)
+    await scenario.services.tables.failed_run_reports.upsert(
+        replace(stored, begins_at=datetime(2026, 3, 1, tzinfo=UTC))
+    )
+
+
 async def near_environment_limit(scenario: Scenario) -> None:
     """Let the daily check see as many environments with a key as the app warns about."""
     policy = scenario.build.link()
@@ -310,6 +329,7 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
     (PendingActionKind.DAILY_CHECK_MISSING, ""): omit_daily_check,
     (PendingActionKind.CALLER_UNCONFIRMED, Reason.MANUAL_CALLER): let_caller_be_unconfirmed,
     (PendingActionKind.PLAN_EXPIRES_SOON, ""): create_expiring_plan,
+    (PendingActionKind.FAILED_RUNS, "2026-03-01"): report_failures,
     (PendingActionKind.SUPPORT_REQUEST, "run_history"): arrange_support_request(20),
     (PendingActionKind.SUPPORT_REQUEST, "environment_limit"): near_environment_limit,
     (PendingActionKind.SUPPORT_WINDOW_CLOSES, "run_history"): arrange_support_request(6),

@@ -1,0 +1,37 @@
+"""Build the page of the failed runs: each environment's last report, by flow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.clouds import Cloud
+from shared.domain.failed_runs import FailedFlow, FailedRunReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSection:
+    """The report of one environment; each flow with the URL of its runs."""
+
+    report: FailedRunReport
+    flows: Sequence[tuple[FailedFlow, str]]
+
+
+def failed_runs_page(view: PageContext, reports: Sequence[FailedRunReport], cloud: Cloud) -> str:
+    """Return the page; the URLs of runs are those of `cloud`."""
+    return render_page(
+        "failed_runs",
+        view,
+        section="Environments",
+        run_count=sum(one.run_count for one in reports),
+        flow_count=sum(len(one.flows) for one in reports),
+        sections=[
+            ReportSection(
+                report=report,
+                flows=[
+                    (one, cloud.runs_page(report.environment_id, one.flow_name))
+                    for one in report.flows
+                ],
+            )
+            for report in reports
+        ],
+    )

@@ -1,0 +1,190 @@
+"""Read yesterday's failed runs of an environment, by flow, within a limit of requests.
+
+A report reads the flows that failed the day before first, then the others in turn. Where it stops,
+the next one continues.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.alerts import readable
+from shared.domain.environment import Environment
+from shared.domain.failed_runs import FailedFlow, FailedRunReport, summarize_failed_runs
+from shared.domain.flow import FlowListEntry, FlowRun, FlowState
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import (
+    CmkflowError,
+    NotFound,
+    PlatformError,
+    ServiceOutage,
+    ThrottledError,
+)
+from shared.services import Services
+from shared.steps.flows.discovery_pages import has_expired
+from shared.steps.write_permission import read_environment_settings
+
+#: Most flows whose runs one report reads, and of them those that failed the day before.
+MOST_FLOWS = 100
+_MOST_KNOWN = MOST_FLOWS // 2
+#: Most pages of runs of one flow, one request each.
+_MOST_PAGES = 4
+#: Most flows without an answer that a report names.
+_MOST_NAMED = 5
+#: The daily check has other work, and the host ends it after ten minutes.
+_LONGEST = timedelta(minutes=4)
+_DAY = timedelta(days=1)
+
+
+class _Stopped(Exception):
+    """Reading ends for today."""
+
+
+async def report_failed_runs(services: Services, environment: Environment) -> None:
+    """Store the report of yesterday, unless it is stored or the environment has no reports.
+
+    Raises the errors of the list of flows.
+    """
+    if not (await read_environment_settings(services, environment.id)).report_failed_runs:
+        return
+    table = services.tables.failed_run_reports
+    kept = await table.get("failed_runs", environment.id)
+    today = services.now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if kept and kept.item.begins_at == today - _DAY:
+        return
+    reading = _Reading(services=services, environment=environment, begins_at=today - _DAY)
+    await table.upsert(await reading.read(kept.item if kept else None))
+
+
+async def read_failed_run_report(services: Services, environment_id: str) -> FailedRunReport:
+    """Return the last report of an environment; raise `NotFound`."""
+    kept = await services.tables.failed_run_reports.get("failed_runs", environment_id)
+    if kept is None:
+        raise NotFound(
+            f"No report of failed runs is stored for environment {environment_id}. Turn reports "
+            f"on: cmkflow environment set {environment_id} --report-failed-runs"
+        )
+    return kept.item
+
+
+async def list_failed_run_reports(services: Services) -> list[FailedRunReport]:
+    """Return the last report of each environment, the most failed runs first."""
+    rows = readable(services, services.tables.failed_run_reports.scan("failed_runs"))
+    found = [kept.item async for kept in rows]
+    return sorted(found, key=lambda one: (-one.run_count, one.environment_name))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """Reads the runs of one day, flow by flow."""
+
+    services: Services
+    environment: Environment
+    begins_at: datetime
+    failed: list[FailedFlow] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    unread: list[str] = field(default_factory=list)
+    read_count: int = 0
+    cursor: str = ""
+    next_flow_name: str = ""
+
+    async def read(self, last: FailedRunReport | None) -> FailedRunReport:
+        """Return the report; `last` is the one of an earlier day."""
+        started_at, reason = self.services.now, ""
+        try:
+            for one in last.flows[:_MOST_KNOWN] if last else ():
+                known = FlowListEntry(
+                    flow_name=one.flow_name,
+                    display_name=one.display_name,
+                    workflow_id=one.workflow_id or None,
+                    state=None,
+                )
+                await self._read_flow(known, started_at)
+            if last:
+                self.cursor, self.next_flow_name = last.cursor, last.next_flow_name
+            await self._read_list(started_at)
+        except _Stopped as stopped:
+            reason = str(stopped)
+        ordered = sorted(self.failed, key=lambda one: (-one.failed_count, one.display_name))
+        return FailedRunReport(
+            environment_id=self.environment.id,
+            environment_name=self.environment.display_name,
+            begins_at=self.begins_at,
+            created_at=self.services.now,
+            flows=tuple(ordered),
+            read_count=self.read_count,
+            unread_flows=tuple(self.unread[:_MOST_NAMED]),
+            unread_reason=reason,
+            cursor=self.cursor,
+            next_flow_name=self.next_flow_name,
+        )
+
+    async def _read_list(self, started_at: datetime) -> None:
+        """Read the flows from the stored place to the end of the list, then those before it."""
+        is_whole = not (self.cursor or self.next_flow_name)
+        cursors = set[str]()
+        while True:
+            cursors.add(self.cursor)
+            try:
+                page = await self.services.flow_pages.read_flows(self.environment.id, self.cursor)
+            except (ThrottledError, ServiceOutage) as err:
+                raise _stop(err) from err
+            except (PlatformError, NotFound) as err:
+                if not has_expired(self.cursor, err):
+                    raise
+                self.cursor, self.next_flow_name, is_whole = "", "", True
+                continue
+            for flow in sorted(page.items, key=lambda one: one.flow_name):
+                if flow.flow_name >= self.next_flow_name and flow.state is not FlowState.OFF:
+                    self.next_flow_name = flow.flow_name
+                    await self._read_flow(flow, started_at)
+            self.cursor, self.next_flow_name = page.cursor, ""
+            if not page.cursor and is_whole:
+                return
+            if not page.cursor:
+                is_whole = True
+                cursors.clear()
+            elif page.cursor in cursors:
+                self.cursor = ""
+                raise _Stopped("The platform's list of flows repeats a page.")
+
+    async def _read_flow(self, flow: FlowListEntry, started_at: datetime) -> None:
+        """Read the runs of a flow that was not read yet."""
+        if flow.flow_name in self.seen:
+            return
+        if self.read_count >= MOST_FLOWS or self.services.now - started_at > _LONGEST:
+            raise _Stopped(
+                f"{self.read_count} flows were read; the next report continues with the others."
+            )
+        self.seen.add(flow.flow_name)
+        try:
+            found = await self._summarize(flow)
+        except (ThrottledError, ServiceOutage) as err:
+            raise _stop(err) from err
+        except NotFound:
+            return  # somebody deleted the flow
+        except CmkflowError:
+            self.unread.append(flow.display_name)
+            return
+        self.read_count += 1
+        if found:
+            self.failed.append(found)
+
+    async def _summarize(self, flow: FlowListEntry) -> FailedFlow | None:
+        runs, cursor = list[FlowRun](), ""
+        for _ in range(_MOST_PAGES):
+            page = await self.services.flow_reports.run_page(
+                self.environment.id,
+                flow.flow_name,
+                cursor,
+                since=self.begins_at,
+                until=self.begins_at + _DAY - timedelta(microseconds=1),
+            )
+            runs += page.items
+            cursor = page.cursor
+            if not cursor:
+                break
+        return summarize_failed_runs(flow, runs, has_more_runs=bool(cursor))
+
+
+def _stop(err: CmkflowError) -> _Stopped:
+    return _Stopped(f"The next report continues with the others: {redact(str(err))}")

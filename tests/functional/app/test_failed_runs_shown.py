@@ -1,0 +1,75 @@
+"""The report of failed runs in the API, the dashboard and the command line."""
+
+from html import unescape
+
+import pytest
+
+from functions import dashboard_api, environments_api, failed_runs_api, failed_runs_page_api
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import serve_app
+from tests.functional.engine.test_failed_runs import CANARY, add_flow, build_scenario, report
+from tests.functional.scenarios.app_calls import build_sign_in_header, call
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+ADA = build_sign_in_header("ada@contoso.example") | {"Accept": "text/html"}
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """An environment with a report of one flow."""
+    scenario = await build_scenario(report_failed_runs=True)
+    add_flow(scenario, "Orders", 8, 9)
+    await report(scenario)
+    provide(scenario.services)
+    return scenario
+
+
+async def test_report_is_shown_without_contents(scenario: Scenario) -> None:
+    """API, page and command show count, times, error code and the link to the runs."""
+    identity = scenario.build.environment.id
+    shown = await call(failed_runs_api.show_failed_runs, id=identity)
+    page = await call(failed_runs_page_api.show_failed_runs_page, headers=ADA)
+    async with serve_app() as cli:
+        listed = await cli.run("environment", "failed-runs", identity)
+
+    (flow,) = shown.document["flows"]
+    assert (flow["display_name"], flow["failed_count"]) == ("Orders", 2)
+    assert flow["error_codes"] == ["ActionFailed"]
+    assert "1 flow failed" in page.text
+    assert f'id="{identity}"' in page.text
+    for text in (page.text, listed.stdout):
+        assert flow["runs_url"] in text
+        assert "ActionFailed" in text
+    assert CANARY not in shown.text + page.text + listed.stdout
+
+
+async def test_missing_report_says_how_to_turn_reports_on() -> None:
+    """The page is empty, and the API answers 404."""
+    scenario = await build_scenario()
+    provide(scenario.services)
+
+    shown = await call(failed_runs_api.show_failed_runs, id=scenario.build.environment.id)
+    page = await call(failed_runs_page_api.show_failed_runs_page, headers=ADA)
+
+    assert shown.status == 404
+    assert "--report-failed-runs" in shown.text
+    assert "No report yet." in page.text
+
+
+async def test_reports_are_turned_on_by_page_and_command() -> None:
+    """The settings show it, and the page then links to the report."""
+    scenario = await build_scenario()
+    provide(scenario.services)
+    identity = scenario.build.environment.id
+    before = unescape((await call(dashboard_api.show_environments_page, headers=ADA)).text)
+    async with serve_app() as cli:
+        done = await cli.run("environment", "set", identity, "--report-failed-runs")
+    shown = await call(environments_api.show_environment, id=identity)
+    after = unescape((await call(dashboard_api.show_environments_page, headers=ADA)).text)
+
+    assert "Report failed runs" in before
+    assert "The app reads no inputs or outputs." in before
+    assert done.exit_code == 0, done.output
+    assert shown.document["settings"]["report_failed_runs"] is True
+    assert "reported daily" in after
+    assert f"/api/dashboard/failed-runs#{identity}" in after

@@ -1,0 +1,291 @@
+"""Yesterday's failed runs are read within a limit, reported by flow, and sent once."""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.channels.event import build_cloud_event
+from shared.adapters.channels.teams import build_card
+from shared.domain.failed_runs import FailedRunReport
+from shared.domain.flow import FlowRun
+from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.errors import NotFound, PlatformError, ServiceUnavailable, ThrottledError
+from shared.ports import ResultPage
+from shared.services import Services
+from shared.use_cases.change_environment import change_environment
+from shared.use_cases.notify import notify
+from shared.use_cases.report_failed_runs import (
+    MOST_FLOWS,
+    read_failed_run_report,
+    report_failed_runs,
+)
+from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes.tenant import FakeFlow, FakeRun
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+CANARY = "canary-input-0"
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A linked environment with reports, the day before at midnight."""
+    return await build_scenario(report_failed_runs=True)
+
+
+async def build_scenario(**settings: Any) -> Scenario:
+    """Return a linked environment with these settings, and its clock at midnight."""
+    scenario = Scenario()
+    scenario.build.link()
+    await scenario.opt_in(**settings)
+    clock = scenario.world.clock
+    clock.advance_to((clock.now() + DAY).replace(hour=0, minute=0, second=0, microsecond=0))
+    return scenario
+
+
+def add_runs(scenario: Scenario, flow: FakeFlow, *hours: int, failed: bool = True) -> None:
+    """Add runs that began at these hours of the scenario's current day."""
+    for hour in hours:
+        began = scenario.world.clock.now() + hour * HOUR
+        run = FakeRun(run_id=scenario.world.guid(), started=began, ends=began, failed=failed)
+        run.error = CANARY
+        run.trigger_url_id = flow.trigger_url_id
+        flow.runs.append(run)
+
+
+def add_flow(scenario: Scenario, name: str, *hours: int, failed: bool = True) -> FakeFlow:
+    """Add a flow with runs."""
+    flow = scenario.build.http_flow(name)
+    scenario.build.migrate()
+    flow.protected_since = None
+    add_runs(scenario, flow, *hours, failed=failed)
+    return flow
+
+
+async def report(scenario: Scenario, services: Services | None = None) -> FailedRunReport:
+    """Let the day pass, report, and return the report."""
+    scenario.world.clock.advance(DAY + 2 * HOUR)
+    services = services or scenario.services
+    environment = await services.environments.get(scenario.build.environment.id)
+    await report_failed_runs(services, environment)
+    return await read_failed_run_report(services, environment.id)
+
+
+async def test_report_has_count_times_and_error_code_of_each_flow(scenario: Scenario) -> None:
+    """Flows without a failed run are omitted; runs of other days do not count."""
+    start = scenario.world.clock.now()
+    sales = add_flow(scenario, "Orders", 8, 9, 23)
+    add_flow(scenario, "Mail", 3, failed=False)
+    add_runs(scenario, sales, -1, 24, failed=True)
+    invoices = add_flow(scenario, "Invoices", 5)
+
+    found = await report(scenario)
+
+    assert (found.day, found.read_count, found.unread_text) == (f"{start:%Y-%m-%d}", 3, "")
+    first, second = found.flows
+    assert (first.display_name, first.failed_count) == ("Orders", 3)
+    assert (first.first_failed_at, first.last_failed_at) == (start + 8 * HOUR, start + 23 * HOUR)
+    assert first.error_codes == ("ActionFailed",)
+    assert (second.flow_name, second.failed_count) == (invoices.flow_name, 1)
+
+
+async def test_report_is_made_only_where_it_is_turned_on() -> None:
+    """The default settings report nothing; turning it off deletes the last report."""
+    scenario = await build_scenario()
+    add_flow(scenario, "Orders", 8)
+    with pytest.raises(NotFound, match="report-failed-runs"):
+        await report(scenario)
+    environment_id = scenario.build.environment.id
+
+    await change_environment(scenario.services, environment_id, {"report_failed_runs": True})
+    await report(scenario)
+    await change_environment(scenario.services, environment_id, {"report_failed_runs": False})
+
+    with pytest.raises(NotFound):
+        await read_failed_run_report(scenario.services, environment_id)
+
+
+async def test_daily_check_reports_and_repeats_nothing(scenario: Scenario) -> None:
+    """A second daily check on the same day reads no run."""
+    add_flow(scenario, "Orders", 8)
+    scenario.world.clock.advance(DAY + HOUR)
+    await run_daily_check(scenario.services, "today")
+    first = await read_failed_run_report(scenario.services, scenario.build.environment.id)
+    scenario.world.clock.advance(HOUR)
+
+    await run_daily_check(scenario.services, "today")
+
+    again = await read_failed_run_report(scenario.services, scenario.build.environment.id)
+    assert first.run_count == 1
+    assert again == first
+
+
+async def test_many_flows_are_read_in_turn(scenario: Scenario) -> None:
+    """A report reads a limited number of flows and says so; the next one continues."""
+    flows = [add_flow(scenario, f"Flow {number}", 8) for number in range(MOST_FLOWS + 30)]
+    first = await report(scenario)
+    for flow in flows:
+        add_runs(scenario, flow, 0)
+
+    second = await report(scenario)
+
+    assert first.read_count == second.read_count == MOST_FLOWS
+    assert "100 flows were read; the next report continues" in first.unread_text
+    found = {one.flow_name for one in (*first.flows, *second.flows)}
+    assert found == {flow.flow_name for flow in flows}
+
+
+@dataclass
+class Answering:
+    """The reports of the flow service, with an error for some flows."""
+
+    inner: Any
+    errors: dict[str, Exception]
+    asked: list[str] = field(default_factory=list)
+
+    async def run_page(
+        self,
+        environment_id: str,
+        flow_name: str,
+        cursor: str = "",
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> ResultPage[FlowRun]:
+        """Raise the error of the flow, or return its runs."""
+        self.asked.append(flow_name)
+        if flow_name in self.errors:
+            raise self.errors[flow_name]
+        page: ResultPage[FlowRun] = await self.inner.run_page(
+            environment_id, flow_name, cursor, since=since, until=until
+        )
+        return page
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PlatformError("no", code="Forbidden", status=403), ServiceUnavailable("no answer")],
+)
+async def test_flow_without_an_answer_costs_only_itself(
+    scenario: Scenario, error: Exception
+) -> None:
+    """The report names it."""
+    sales, mail = add_flow(scenario, "Orders", 8), add_flow(scenario, "Mail", 8)
+    reports = Answering(scenario.services.flow_reports, {mail.flow_name: error})
+    services = replace(scenario.services, flow_reports=reports)
+
+    found = await report(scenario, services)
+
+    assert [one.flow_name for one in found.flows] == [sales.flow_name]
+    assert found.unread_text == "No answer about: Mail."
+
+
+async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
+    scenario: Scenario,
+) -> None:
+    """The flow that could not be read is the first of the next report."""
+    flows = sorted(
+        (add_flow(scenario, name, 8) for name in ("A", "B", "C")), key=lambda one: one.flow_name
+    )
+    names = [flow.flow_name for flow in flows]
+    throttled = ThrottledError("wait", retry_after=timedelta(minutes=5))
+    reports = Answering(scenario.services.flow_reports, {names[1]: throttled})
+    services = replace(scenario.services, flow_reports=reports)
+
+    found = await report(scenario, services)
+    reports.errors.clear()
+    reports.asked.clear()
+    await report(scenario, services)
+
+    assert [one.flow_name for one in found.flows] == names[:1]
+    assert "The next report continues" in found.unread_text
+    assert reports.asked == [names[0], names[1], names[2]]
+
+
+async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: Scenario) -> None:
+    """The list is read from its beginning if the platform no longer knows the stored place."""
+    add_flow(scenario, "Orders", 8)
+    found = await report(scenario)
+    table = scenario.services.tables.failed_run_reports
+    gone = replace(found.flows[0], flow_name="gone")
+    await table.upsert(replace(found, cursor="3", flows=(gone,)))
+    scenario.world.cursors_expired = True
+    add_runs(scenario, next(iter(scenario.world.flows())), -1)
+
+    again = await report(scenario)
+
+    assert (again.unread_text, again.cursor) == ("", "")
+    assert again.read_count == 1
+
+
+async def test_runs_beyond_the_limit_make_the_count_a_minimum(scenario: Scenario) -> None:
+    """A flow that fails every minute costs a few requests."""
+    scenario.world.run_page = 2
+    add_flow(scenario, "Orders", *range(20))
+
+    found = await report(scenario)
+
+    assert found.flows[0].has_more_runs
+    assert found.flows[0].failed_count == 8
+
+
+@dataclass
+class Heard:
+    """A channel that keeps its notifications."""
+
+    name: str = "heard"
+    sent: list[Notification] = field(default_factory=list)
+
+    async def send(self, notification: Notification) -> None:
+        """Keep the notification."""
+        self.sent.append(notification)
+
+
+async def test_report_is_sent_once_with_links_and_without_contents(scenario: Scenario) -> None:
+    """Each flow is a link to its runs. Nothing is sent for a day without failures."""
+    flow = add_flow(scenario, "Orders", 8, 9)
+    found = await report(scenario)
+    heard = Heard()
+    settings = scenario.settings.model_copy(update={"website_host": "app.example"})
+    services = replace(scenario.services, channels=(heard,), settings=settings)
+
+    for _ in range(3):
+        await notify(services)
+        scenario.world.clock.advance(HOUR)
+    await report(scenario, services)
+    await notify(services)
+
+    [sent] = [one for one in heard.sent if one.pending_action.kind is PendingActionKind.FAILED_RUNS]
+    environment = scenario.build.environment
+    assert sent.pending_action.title == (
+        f"Runs of 1 flow failed in {environment.display_name} on {found.day}"
+    )
+    message = sent.pending_action.message
+    assert message == "2 runs failed: Orders 2 times, 08:00 to 09:00 UTC, ActionFailed."
+    runs = (
+        f"https://make.powerautomate.com/environments/{environment.id}/flows/{flow.flow_name}/runs"
+    )
+    assert sent.flow_links == (runs,)
+    assert sent.link == f"https://app.example/api/dashboard/failed-runs#{environment.id}"
+    for text in (json.dumps(build_cloud_event(sent)), json.dumps(build_card(sent))):
+        assert CANARY not in text
+        assert runs in text
+
+
+async def test_old_report_is_not_sent(scenario: Scenario) -> None:
+    """A channel that was out for days does not get it."""
+    add_flow(scenario, "Orders", 8)
+    await report(scenario)
+    scenario.world.clock.advance(3 * DAY)
+    heard = Heard()
+
+    await notify(replace(scenario.services, channels=(heard,)))
+
+    assert [one for one in heard.sent if one.pending_action.kind == "failed_runs"] == []
