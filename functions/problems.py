@@ -26,6 +26,7 @@ from shared.errors import (
     PlatformError,
     PlatformMigrationInProgress,
     PreconditionFailed,
+    StorageKeyUnusable,
     ThrottledError,
     TransientError,
     UnreadableRow,
@@ -182,11 +183,17 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
         case MustWait() | PlatformMigrationInProgress() | TransientError():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
-            kind = "throttled" if isinstance(err, ThrottledError) else "unavailable"
-            problem = _build_problem(kind, text, f"Try again in {seconds} seconds.")
+            problem = _build_temporary(err, seconds)
         case _:
             return build_internal_error_response(instance=instance)
     return _answer(problem, instance, headers)
+
+
+def _build_temporary(err: CmkflowError, seconds: int) -> Problem:
+    if isinstance(err, StorageKeyUnusable):
+        return _build_problem("unavailable", str(err), err.code.fix, err.code)
+    kind = "throttled" if isinstance(err, ThrottledError) else "unavailable"
+    return _build_problem(kind, str(err), f"Try again in {seconds} seconds.")
 
 
 def _build_invalid_input(err: InvalidInput) -> Problem:

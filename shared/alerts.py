@@ -31,6 +31,7 @@ _NOT_ITS_OWN = {
     Reason.REQUEST_BUDGET_RESET,
     Reason.ROW_SKIPPED,
     Reason.SERVICE_OUTAGE,
+    Reason.ENVIRONMENT_DISABLED,
     Reason.THROTTLED,
     Reason.STALE_WRITE,
     Reason.ORPHANED_COPY,

@@ -19,12 +19,14 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
     Conflict,
+    EnvironmentDisabled,
     NotFound,
     ServiceOutage,
     ServiceUnavailable,
     TransientError,
 )
 from shared.ports import Clock
+from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.settings import Settings
 from shared.tables import Tables
@@ -102,9 +104,15 @@ class CircuitBreakers:
         self, where: tuple[str, str], target: str, err: ServiceUnavailable
     ) -> ServiceUnavailable:
         now = self._clock.now()
-        failure = RequestFailure(target=hash_key(target), is_unanswered=not err.of_object, at=now)
+        text = redact(str(err))
+        failure = RequestFailure(
+            target=hash_key(target),
+            is_unanswered=not err.of_object,
+            disabled=text if isinstance(err, EnvironmentDisabled) else "",
+            at=now,
+        )
         unknown = CircuitBreaker(
-            service=where[0], endpoint=where[1], last_failure_at=now, message=redact(str(err))
+            service=where[0], endpoint=where[1], last_failure_at=now, message=text
         )
 
         def with_failure(circuit: CircuitBreaker | None) -> CircuitBreaker:
@@ -126,7 +134,11 @@ class CircuitBreakers:
         assert circuit.probe_at is not None
         name = f"{circuit.service} ({circuit.endpoint})" if circuit.endpoint else circuit.service
         wait = max(circuit.probe_at - self._clock.now(), self._patience.first_interval)
-        return ServiceOutage(f"{name} is not available: {circuit.message}", retry_after=wait)
+        reason = circuit.reason_code
+        text = f"{name} is not available: {circuit.message}"
+        if reason is Reason.ENVIRONMENT_DISABLED:
+            text = f"{reason.meaning} {circuit.message}"
+        return ServiceOutage(text, retry_after=wait, code=reason)
 
 
 class _Call:

@@ -6,7 +6,9 @@ CmkflowError
 │   ├── TokenRejected        the service rejected the access token, and also a new one
 │   ├── RefusedForNow        the platform rejected a request that it may accept later
 │   └── ServiceUnavailable   no response, or a 5xx response
+│       ├── EnvironmentDisabled  the platform rejects all requests for the environment
 │       └── ServiceOutage        the whole service: the job waits without limit
+│           └── StorageKeyUnusable   the app's own storage account cannot use its key
 ├── MustWait             waits for a time, any number of times
 ├── PlatformMigrationInProgress  the platform is migrating the environment: waits until it completes
 ├── PermanentError       the job is blocked (an action is required) or failed
@@ -33,6 +35,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from shared.reason import Reason
+
+#: A storage account that has lost its key is asked again after this time.
+_KEY_CHECKED_EVERY = timedelta(minutes=5)
 
 
 class CmkflowError(Exception):
@@ -89,8 +94,34 @@ class ServiceUnavailable(TransientError):
         self.of_object = of_object
 
 
+class EnvironmentDisabled(ServiceUnavailable):
+    """The platform has disabled the environment, as it does when its key cannot be used."""
+
+
 class ServiceOutage(ServiceUnavailable):
     """A service is not available: `retry_after` is the time of the next try."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: timedelta | None = None,
+        code: Reason = Reason.SERVICE_OUTAGE,
+    ) -> None:
+        """`code` says why it is not available."""
+        super().__init__(message, retry_after=retry_after)
+        self.code = code
+
+
+class StorageKeyUnusable(ServiceOutage):
+    """The app's storage account cannot use the customer-managed key that encrypts it."""
+
+    def __init__(self, detail: str) -> None:
+        """Use the code that the storage account answers."""
+        reason = Reason.STORAGE_KEY_UNUSABLE
+        super().__init__(
+            f"{reason.meaning} It answers {detail}.", retry_after=_KEY_CHECKED_EVERY, code=reason
+        )
 
 
 class MustWait(CmkflowError):

@@ -546,6 +546,22 @@ class Reason(StrEnum):
             "Check Microsoft's service health."
         ),
     )
+    ENVIRONMENT_DISABLED = (
+        "environment_disabled",
+        "The platform has disabled the environment, as it does when its key cannot be used.",
+        (
+            "Restore the key: enable or recover it, or grant its access again. The jobs continue "
+            "within twenty minutes. If the key works, check the environment in the admin center."
+        ),
+    )
+    STORAGE_KEY_UNUSABLE = (
+        "storage_key_unusable",
+        "The app's storage account cannot use its customer-managed key, so the app has stopped.",
+        (
+            "Restore the key of the storage account: enable or recover it, or grant its access "
+            "again. Everything continues automatically."
+        ),
+    )
     ORPHANED_COPY = (
         "orphaned_copy",
         (

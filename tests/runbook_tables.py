@@ -19,7 +19,12 @@ ENTRIES = {
     "a-firewall-denies-a-copy": (Reason.FIREWALL_DENIES, Reason.FIREWALL_FIX_FAILED),
     "calls-of-a-copy-are-blocked": (Reason.OUTBOUND_CALL_BLOCKED,),
     "the-service-account-is-signed-out": (Reason.SERVICE_ACCOUNT_SIGNED_OUT,),
-    "a-key-expires": (Reason.KEY_PROBLEM, Reason.KEY_WARNING),
+    "a-key-expires": (
+        Reason.KEY_PROBLEM,
+        Reason.KEY_WARNING,
+        Reason.ENVIRONMENT_DISABLED,
+    ),
+    "the-key-of-the-storage-account-is-revoked": (Reason.STORAGE_KEY_UNUSABLE,),
     "a-remediation-does-not-move": (Reason.PLATFORM_MIGRATION_STALLED,),
     "a-service-does-not-answer": (Reason.SERVICE_OUTAGE,),
     "requests-are-used-up": (Reason.THROTTLED,),

@@ -12,7 +12,8 @@ class LogAlertSender:
     async def send(self, notice: Alert) -> None:
         """Write the line."""
         row = "/".join(notice.row)
+        text = f"{notice.message} {notice.fix}".strip()
         log.error(
             "action required",
-            extra={"reason_code": notice.reason_code, "row": row, "text": notice.message},
+            extra={"reason_code": notice.reason_code, "row": row, "text": text},
         )

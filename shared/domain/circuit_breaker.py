@@ -9,6 +9,8 @@ the circuit breaker.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.reason import Reason
+
 #: This many different targets failed in a row: the fault is the service's.
 SEVERAL = 3
 #: Failures that are further apart than this are not in a row.
@@ -29,6 +31,7 @@ class CircuitBreaker:
     last_failure_at: datetime
     #: The first error of the service, or of the connection to it.
     message: str
+    reason_code: Reason = Reason.SERVICE_OUTAGE
     #: Since when the circuit breaker is open; None: it is closed.
     opened_at: datetime | None = None
     #: When the next request may probe the service, and the delay until the probe after that.
@@ -44,6 +47,8 @@ class RequestFailure:
     target: str
     #: The service did not answer; otherwise it failed for this target.
     is_unanswered: bool
+    #: The text in which the service says that the environment is disabled; empty: it does not.
+    disabled: str = ""
     at: datetime
 
 
@@ -60,6 +65,10 @@ def record_failure(
     breaker: CircuitBreaker, failure: RequestFailure, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
     """Return the circuit breaker with one more failure, opened if a limit is reached."""
+    if failure.disabled:
+        breaker = replace(
+            breaker, message=failure.disabled, reason_code=Reason.ENVIRONMENT_DISABLED
+        )
     if breaker.opened_at is not None:
         return replace(breaker, last_failure_at=failure.at)
     if failure.at - breaker.last_failure_at > _MAX_INTERVAL:
@@ -72,7 +81,8 @@ def record_failure(
         last_failure_at=failure.at,
     )
     if (
-        updated.unanswered_count < policy.unanswered_limit
+        not failure.disabled
+        and updated.unanswered_count < policy.unanswered_limit
         and len(updated.failing_targets) < SEVERAL
     ):
         return updated

@@ -31,6 +31,9 @@ NOT_PUBLISHED = "0x80040203"
 SCOPE_LOCKED = "ScopeLocked"
 #: Azure Resource Manager: an Azure Policy assignment denies the write.
 DENIED_BY_POLICY = "RequestDisallowedByPolicy"
+#: Dataverse: the organization is disabled, as without its key (platform.md#key-loss). The flow
+#: service quotes it.
+ORGANIZATION_DISABLED = "0x8004a104"
 #: Codes for: the app may not act on behalf of the owner (platform.md#impersonation).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
@@ -232,6 +235,12 @@ REFUSALS = (
         code=DENIED_BY_POLICY,
         meaning="an Azure Policy assignment denies the change of a caller",
         fix="Exempt the resource from the policy assignment that the message names, then retry.",
+    ),
+    PlatformErrorCode(
+        code=ORGANIZATION_DISABLED,
+        meaning="the environment is disabled, for example because its key cannot be used",
+        fix="Restore the key, or end what disabled the environment (admin center). The jobs then "
+        "continue automatically.",
     ),
     PlatformErrorCode(
         code="AuthenticationFailed",

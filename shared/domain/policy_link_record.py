@@ -19,5 +19,7 @@ class PolicyLinkRecord:
     status_changed_at: datetime | None = None
     previous_policy_id: str = ""
     previous_status: str = ""
+    #: When the environment was last seen disabled, as without its key: its flows got no calls.
+    last_disabled_at: datetime | None = None
     #: Whether the event of this change was sent.
     is_event_sent: bool = True

@@ -76,7 +76,7 @@ def _wait_and_continue[J: DurableJob[Any]](
             return wait_until(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
         case ServiceOutage():  # not this job's fault: spread the jobs that wait
             wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job), share=1)
-            return wait_until(job, text, until=now + wait, now=now, code=Reason.SERVICE_OUTAGE)
+            return wait_until(job, text, until=now + wait, now=now, code=err.code)
         case ThrottledError():
             wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job))
             return wait_until(job, text, until=now + wait, now=now, code=Reason.THROTTLED)

@@ -17,6 +17,7 @@ from shared.domain.ids import hash_key
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.keys.key_alert import KeyAlert
 from shared.domain.keys.key_check import KeyCheckResult, check_key
+from shared.domain.keys.policy_checks import POLICY_HEALTH
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound
 from shared.log_fields import product_log
@@ -137,7 +138,7 @@ async def _store_findings(
 ) -> None:
     """Store the findings of a policy, send alerts, and delete findings that no longer apply."""
     table = services.tables.key_alerts
-    open_findings = [one for one in findings if one.level is not FindingLevel.OK]
+    open_findings = _select_causes(findings)
     identities = {_identity(one) for one in open_findings}
     for finding in open_findings:
         is_problem = finding.level is FindingLevel.PROBLEM
@@ -154,6 +155,15 @@ async def _store_findings(
         if _identity(old.item.finding) not in identities:
             with suppress(Conflict, NotFound):
                 await table.delete(old)
+
+
+def _select_causes(findings: Collection[Finding]) -> list[Finding]:
+    """Return the findings that are not ok, without the policy's health if another is its cause."""
+    found = [one for one in findings if one.level is not FindingLevel.OK]
+    has_cause = any(
+        one.level is FindingLevel.PROBLEM and one.code != POLICY_HEALTH for one in found
+    )
+    return [one for one in found if not (has_cause and one.code == POLICY_HEALTH)]
 
 
 def _identity(finding: Finding) -> tuple[str, str, str]:
@@ -194,8 +204,9 @@ async def _record_not_checked(
 
 async def _send_alert(services: Services, row: KeyAlert) -> None:
     finding = row.finding
-    cause = f"policy {row.policy_name}: {finding.message} {finding.fix}".strip()
-    await tell(services, row.reason_code, services.tables.key_alerts.name_of(row), cause)
+    cause = f"policy {row.policy_name}: {finding.message}"
+    name = services.tables.key_alerts.name_of(row)
+    await tell(services, row.reason_code, name, cause, finding.fix)
 
 
 async def _delete_unused(services: Services, *, keep: Collection[str]) -> None:

@@ -1,5 +1,6 @@
 """Detect policy links of environments, for which there is no event (platform.md#no-link-event)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.alerts import one_row
@@ -8,8 +9,10 @@ from shared.domain.ids import hash_key
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
+from shared.reason import Reason
 from shared.rows import sortable_time
 from shared.services import Services
+from shared.use_cases.check_keys import check_policies
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 
 
@@ -19,11 +22,23 @@ async def poll_environments(services: Services) -> int:
     The change is stored before its event is sent. After a crash the same event is sent again, so
     that one link has one id and starts one remediation.
     """
-    changed = 0
-    for environment in await services.environments.list():
+    changed, environments = 0, await services.environments.list()
+    for environment in environments:
         async with one_row(services, ("policylinks", "link", environment.id)):
             changed += await _poll(services, environment)
+    await _check_lost_keys(services, environments)
     return changed
+
+
+async def _check_lost_keys(services: Services, environments: Sequence[Environment]) -> None:
+    """Check the keys while an environment under a key is disabled, or a key does not work.
+
+    No event says that a key was disabled, deleted or restored (platform.md#key-events).
+    """
+    is_lost = any(one.is_linked and not one.is_enabled for one in environments)
+    known = await services.tables.key_alerts.all()
+    if is_lost or any(one.reason_code == Reason.KEY_PROBLEM for one in known):
+        await check_policies(services, environments)
 
 
 async def _poll(services: Services, environment: Environment) -> int:
@@ -40,9 +55,20 @@ async def _poll(services: Services, environment: Environment) -> int:
         await table.upsert(record)
         await _publish(services, record)
         changed += 1
-    elif previous and previous.environment_name != environment.display_name:
-        await table.upsert(replace(previous, environment_name=environment.display_name))
+    elif previous and previous != (seen := _seen(services, environment, previous)):
+        await table.upsert(seen)
     return changed
+
+
+def _seen(
+    services: Services, environment: Environment, previous: PolicyLinkRecord
+) -> PolicyLinkRecord:
+    """Return the record with the current name, and with the time if the environment is disabled."""
+    return replace(
+        previous,
+        environment_name=environment.display_name,
+        last_disabled_at=previous.last_disabled_at if environment.is_enabled else services.now,
+    )
 
 
 def _current_link(environment: Environment) -> tuple[str, str]:

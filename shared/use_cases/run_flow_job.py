@@ -84,6 +84,12 @@ STEPS: dict[FlowJobState, Step] = {
     FlowJobState.ROLLING_BACK: _roll_back,
 }
 
+#: Reasons that end without a person, so a failed cutover is tried again.
+_PASSING = {
+    Reason.SERVICE_OUTAGE,
+    Reason.ENVIRONMENT_DISABLED,
+    Reason.PLATFORM_MIGRATION_RUNNING,
+}
 #: Steps that one invocation continues, so that what it has read, such as trigger URLs, is reused.
 #: Flows are prepared in batches, and a rollback waits for other jobs, so those are not included.
 _IN_ORDER = (
@@ -328,7 +334,7 @@ def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
     reason = after.message
     if after.next_check_at is None:
         return CutoverFailure(message=reason, fix=after.fix, reason_code=after.reason_code)
-    if after.reason_code in {Reason.SERVICE_OUTAGE, Reason.PLATFORM_MIGRATION_RUNNING}:
+    if after.reason_code in _PASSING:
         return CutoverFailure(message=reason)
     code = (
         Reason.WRITE_NOT_VISIBLE

@@ -44,13 +44,19 @@ async def send_due_and_overdue_messages(services: Services) -> int:
 
 
 async def _alert_outages(services: Services) -> None:
-    """Send an alert about each long outage; the app may have lost access to the service."""
+    """Send an alert about each long outage; the app may have lost access to the service.
+
+    A problem of a key that disables environments has its own alert: check_keys.py.
+    """
+    known = {one.reason_code for one in await services.tables.key_alerts.all()}
     for circuit in await open_circuits(services.tables):
+        if circuit.reason_code == Reason.ENVIRONMENT_DISABLED and Reason.KEY_PROBLEM in known:
+            continue
         if circuit.opened_at and services.now - circuit.opened_at > LONG_OUTAGE:
             cause = f"{circuit.service} {circuit.endpoint}: {circuit.message}"
             await tell(
                 services,
-                Reason.SERVICE_OUTAGE,
+                circuit.reason_code,
                 services.tables.circuit_breakers.name_of(circuit),
                 cause,
             )

@@ -12,6 +12,7 @@ from shared.errors import (
     AlreadyExists,
     CmkflowError,
     Conflict,
+    EnvironmentDisabled,
     NotFound,
     PlatformError,
     PlatformMigrationInProgress,
@@ -67,6 +68,24 @@ def test_policy_assignments_are_in_the_message_in_either_form() -> None:
         assert isinstance(error, PlatformError)
         assert error.code == "RequestDisallowedByPolicy"
         assert parse_policy_assignments(error.detail) == [identity]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 503])
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("0x8004a104", "The Dynamics 365 organization is currently disabled."),
+        (
+            "XrmApiRequestFailed",
+            "Request to XRM API failed with error: 'Message: disabled\nCode: 0x8004a104\n'.",
+        ),
+    ],
+)
+def test_disabled_organization_is_recognized_by_its_code(
+    status: int, code: str, message: str
+) -> None:
+    """Dataverse and the flow service answer it; no source names the status."""
+    assert type(build_http_error(status, code, message)) is EnvironmentDisabled
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,16 @@ from itertools import pairwise
 import pytest
 
 from shared.circuit_breakers import CircuitBreakers, open_circuits
-from shared.errors import CmkflowError, NotFound, ServiceOutage, ServiceUnavailable, ThrottledError
+from shared.errors import (
+    CmkflowError,
+    EnvironmentDisabled,
+    NotFound,
+    ServiceOutage,
+    ServiceUnavailable,
+    ThrottledError,
+)
 from shared.ports import StoreRow
+from shared.reason import Reason
 from shared.settings import Settings
 from shared.tables import Tables
 from tests.fakes.clock import ManualClock
@@ -75,6 +83,22 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
     assert world.calls == 5
     (circuit,) = await open_circuits(world.tables)
     assert circuit.probe_at == world.clock.now() + 30 * SECOND
+
+
+async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: World) -> None:
+    """The platform has said so, for whichever request; an outage before that gets this reason."""
+    await world.fail(world.one, 2)
+
+    with pytest.raises(ServiceOutage) as caught:
+        await world.call(world.one, EnvironmentDisabled("is currently disabled"))
+    with pytest.raises(ServiceOutage):
+        await world.call(world.one)
+
+    assert world.calls == 3
+    assert caught.value.code is Reason.ENVIRONMENT_DISABLED
+    assert "is currently disabled" in str(caught.value)
+    [breaker] = await open_circuits(world.tables)
+    assert breaker.reason_code is Reason.ENVIRONMENT_DISABLED
 
 
 async def test_an_answer_in_between_ends_the_row(world: World) -> None:

@@ -38,6 +38,9 @@ class Assumptions:
     #: (platform.md#blocked-writes).
     migration_blocked_code: str = "EnvironmentMigrationInProgress"
     migration_blocked_status: int = 409
+    #: Status of requests for an environment that is disabled, as without its key
+    #: (platform.md#key-loss).
+    disabled_status: int = 403
     #: Seconds between a link's 202 and its start, then its end; the wait that a 202 advises.
     link_start_seconds: float = 0.0
     link_seconds: float = 30.0

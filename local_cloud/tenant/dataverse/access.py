@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from local_cloud.tenant.azure.linked_policies import is_locked
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tokens import require_token
-from local_cloud.tenant.environments.access import find_tenant
+from local_cloud.tenant.environments.access import build_organization_disabled, find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedRole
 from local_cloud.tenant.environments.migration import settle_operation
@@ -44,6 +45,8 @@ def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     audiences = (f"https://{environment.org_host}", f"https://{environment.api_host}")
     caller = require_token(request, *audiences)
     settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
+    if is_locked(tenant, environment):
+        raise build_organization_disabled(tenant.part(PowerPlatform).assumptions)
     user = environment.users.get(caller.object_id.lower())
     if user is None:
         message = f"The user {caller.object_id} is not a member of the organization."

@@ -4,6 +4,7 @@ import json
 
 from starlette.requests import Request
 
+from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import SimulatedCaller, require_token
@@ -178,6 +179,18 @@ def _require_editor(
 def build_flow_not_found(name: str) -> SimulatedPlatformError:
     """Return the flow service's error for an unknown flow."""
     return SimulatedPlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
+
+
+def build_organization_disabled(assumptions: Assumptions) -> SimulatedPlatformError:
+    """Return Dataverse's error for every request to a disabled organization.
+
+    See platform.md#key-loss.
+    """
+    message = (
+        "The Dynamics 365 organization you are attempting to access is currently disabled.  "
+        "Please contact your system administrator"
+    )
+    return SimulatedPlatformError(assumptions.disabled_status, "0x8004a104", message)
 
 
 def build_environment_denied(name: str) -> SimulatedPlatformError:

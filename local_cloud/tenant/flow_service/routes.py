@@ -5,14 +5,24 @@ for makers. See platform.md#flow-service.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.enterprise_policies import LOCATIONS
+from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.access import (
+    build_organization_disabled,
+    find_platform,
+    find_tenant,
+    require_environment,
+    require_flow_caller,
+)
 from local_cloud.tenant.environments.power_platform import GLOBAL_FLOW_HOST, flow_host
 from local_cloud.tenant.flow_service import (
     environments,
@@ -103,9 +113,35 @@ def routes(_: Tenant) -> list[Route]:
         ("POST", f"{_MAKER}/flows", flows.create_flow, False),
     ]
     return [
-        AnyCaseRoute(path, endpoint, methods=[method], name=_name(endpoint, is_admin))
+        AnyCaseRoute(
+            path,
+            _require_enabled(endpoint) if "{environment}/" in path else endpoint,
+            methods=[method],
+            name=_name(endpoint, is_admin),
+        )
         for method, path, endpoint, is_admin in table
     ]
+
+
+def _require_enabled(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint, which rejects requests for a disabled environment as Dataverse does.
+
+    See platform.md#key-loss.
+    """
+
+    @wraps(endpoint)
+    async def require_enabled(request: Request) -> Response:
+        require_flow_caller(request)
+        if is_locked(find_tenant(request), require_environment(request)):
+            error = build_organization_disabled(find_platform(request).assumptions)
+            message = (
+                f"Request to XRM API failed with error: 'Message: {error.message}\n"
+                f"Code: {error.code}\nInnerError: '."
+            )
+            raise SimulatedPlatformError(error.status, "XrmApiRequestFailed", message)
+        return await endpoint(request)
+
+    return require_enabled
 
 
 def _name(endpoint: Endpoint, is_admin: bool) -> str:

@@ -10,7 +10,8 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 
 from shared.adapters.archive.names import check_name
 from shared.adapters.http.policies import CircuitBreakerGate
-from shared.errors import NotFound, ServiceUnavailable
+from shared.adapters.http.storage_key import is_key_unusable
+from shared.errors import NotFound, ServiceUnavailable, StorageKeyUnusable
 from shared.ports import Archive
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class BlobArchive(Archive):
             except ResourceExistsError:
                 pass
             except AzureError as err:
-                raise ServiceUnavailable(f"Cannot write to the archive: {err.message}") from err
+                raise _build_error("Cannot write to the archive", err) from err
         return f"{_CONTAINER}/{name}"
 
     async def list_names(self) -> list[str]:
@@ -73,4 +74,12 @@ class BlobArchive(Archive):
             except ResourceNotFoundError as err:
                 raise NotFound(f"{name} is not in the archive") from err
             except AzureError as err:
-                raise ServiceUnavailable(f"Cannot read the archive: {err.message}") from err
+                raise _build_error("Cannot read the archive", err) from err
+
+
+def _build_error(text: str, err: AzureError) -> ServiceUnavailable:
+    code = getattr(err, "error_code", "")
+    code = str(getattr(code, "value", code) or "")
+    if is_key_unusable(getattr(err, "status_code", 0) or 0, code):
+        return StorageKeyUnusable(code)
+    return ServiceUnavailable(f"{text}: {err.message}")

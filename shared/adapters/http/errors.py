@@ -13,12 +13,18 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
-from shared.domain.platform_errors import DENIED_BY_POLICY, SCOPE_LOCKED, most_specific_code
+from shared.domain.platform_errors import (
+    DENIED_BY_POLICY,
+    ORGANIZATION_DISABLED,
+    SCOPE_LOCKED,
+    most_specific_code,
+)
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     AlreadyExists,
     CmkflowError,
     Conflict,
+    EnvironmentDisabled,
     NotFound,
     PlatformError,
     PlatformMigrationInProgress,
@@ -81,6 +87,8 @@ def build_error(answer: FailedResponse) -> CmkflowError:
     reason = _parse_reason(answer)
     text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
     match answer.status:
+        case _ if reason.code == ORGANIZATION_DISABLED:
+            return EnvironmentDisabled(f"{text} ({reason.code})")
         case _ if reason.code == _NOT_REGISTERED:
             return ProviderNotRegistered(f"{text} ({reason.code})")
         case 404 if reason.code.lower() in _NO_TABLE:

@@ -13,6 +13,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared.adapters.http.errors import retry_after
+from shared.adapters.http.storage_key import is_key_unusable
 from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
 from shared.errors import (
     AlreadyExists,
@@ -21,6 +22,7 @@ from shared.errors import (
     NotFound,
     PlatformError,
     ServiceUnavailable,
+    StorageKeyUnusable,
     ThrottledError,
 )
 from shared.ports import (
@@ -207,7 +209,9 @@ def _translate_errors(table: str, operations: Sequence[Operation] = ()) -> Itera
 def _build_error(
     table: str, operations: Sequence[Operation], err: HttpResponseError
 ) -> CmkflowError:
-    status = err.status_code or 0
+    status, code = err.status_code or 0, _read_error_code(err)
+    if is_key_unusable(status, code):
+        return StorageKeyUnusable(code)
     index = int(getattr(err, "index", 0))
     operation = operations[index] if index < len(operations) else None
     name = f"{table} {operation.row.partition} {operation.row.key}" if operation else table
@@ -226,6 +230,4 @@ def _build_error(
         case _ if status >= 500:
             return ServiceUnavailable(f"table {table} is busy")
         case _:
-            return PlatformError(
-                f"table {table}: {err.reason}", code=_read_error_code(err), status=status
-            )
+            return PlatformError(f"table {table}: {err.reason}", code=code, status=status)

@@ -121,5 +121,12 @@ class KeySnapshot:
         """Return a sentence that names the environments that stop without the key;
         empty if none.
         """
-        names = sorted(environment.display_name for environment in self.environments_on_policy)
+        on_policy = self.environments_on_policy
+        disabled = sorted(one.display_name for one in on_policy if not one.is_enabled)
+        if disabled:
+            return (
+                f" These environments are disabled: {', '.join(disabled)}. Their flows do not run, "
+                "and the app waits until the key works again."
+            )
+        names = sorted(environment.display_name for environment in on_policy)
         return f" These environments stop: {', '.join(names)}." if names else ""

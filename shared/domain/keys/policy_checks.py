@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.keys.key import EnterprisePolicy
 
+#: Code of the platform's own opinion, which has the cause only if no other finding has.
+POLICY_HEALTH = "policy_health"
+
 
 def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
     """Yield a finding for every check of the policy itself."""
@@ -48,7 +51,7 @@ def _state_finding(policy: EnterprisePolicy) -> Finding:
 
 
 def _health_finding(policy: EnterprisePolicy) -> Finding:
-    code, check = "policy_health", "Check the key, its vault and the permissions below"
+    code, check = POLICY_HEALTH, "Check the key, its vault and the permissions below"
     match policy.health:
         case "Healthy":
             return passed(code, "The policy is healthy.")

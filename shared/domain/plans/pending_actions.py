@@ -115,6 +115,7 @@ _ALERT_TITLES: Mapping[str, str] = {
     Reason.REQUEST_BUDGET_RESET: "A request budget was reset",
     Reason.INTERNAL_ERROR: "Jobs have failed",
     Reason.SERVICE_OUTAGE: "A service does not answer",
+    Reason.ENVIRONMENT_DISABLED: "An environment is disabled",
     Reason.THROTTLED: "The flow service has rejected requests for a long time",
     Reason.STALE_WRITE: "A late write restored older values at a caller",
     Reason.ORPHANED_COPY: "Copies of cancelled or rolled-back jobs are left",

@@ -77,12 +77,13 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
             until=_next_check(services),
             code=Reason.FLOW_RUN_IN_PROGRESS,
         )
-    last = max([cut_over, *(run.started_at for run in runs)])
+    called_at = max([cut_over, *(run.started_at for run in runs)])
+    last = max(called_at, await _read_last_disabled_at(services, job) or called_at)
     if last + period > services.now:
         late = [run for run in runs if run.started_at > cut_over]
         called = f"{len(late)} times" if len(late) > 1 else "once"
         rule = f"must receive no calls for {format_duration(period)}."
-        is_late = last > late_from(services, job, cut_over)
+        is_late = called_at > late_from(services, job, cut_over)
         who = await _describe_callers(services, job) if is_late else ""
         raise MustWait(
             f"The original was called {called} since its callers were updated. {who}It {rule}"
@@ -94,6 +95,12 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
             if is_late
             else "",
         )
+
+
+async def _read_last_disabled_at(services: Services, job: FlowJob) -> datetime | None:
+    """Return when the environment was last seen disabled: until then no call could arrive."""
+    kept = await services.tables.policy_links.get("link", job.environment_id)
+    return kept.item.last_disabled_at if kept else None
 
 
 async def _describe_callers(services: Services, job: FlowJob) -> str:

@@ -1,5 +1,6 @@
 """While a service is out for a day, jobs wait, then continue without a person and lose nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -38,6 +39,7 @@ class Outage(Plan):
     scenario: Scenario
     out: tuple[str, ...] = ()
     until: datetime | None = None
+    error: Callable[[], ServiceUnavailable] = lambda: ServiceUnavailable("nothing heard")
     calls_out: dict[str, int] = field(default_factory=dict)
 
     def begin(self, *out: str, lasts: timedelta = DAY) -> None:
@@ -50,7 +52,7 @@ class Outage(Plan):
         fake = name.partition(".")[0]
         if self.until and self.scenario.world.clock.now() < self.until and fake in self.out:
             self.calls_out[fake] = self.calls_out.get(fake, 0) + 1
-            raise ServiceUnavailable("nothing heard")
+            raise self.error()
         return number
 
 

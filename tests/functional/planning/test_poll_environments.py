@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.environment import PolicyLinkStatus
 from shared.queues import POLICY_EVENTS
+from shared.reason import Reason
 from shared.use_cases.poll_environments import poll_environments
 from tests.fakes.crash import Moment, Plan, was_killed
 from tests.fakes.services import services_of
@@ -108,3 +109,25 @@ async def test_new_environment_name_is_stored_without_an_event() -> None:
     (link,) = await scenario.services.tables.policy_links.all()
     assert link.environment_name == "Contoso renamed"
     assert len(events(scenario)) == 1
+
+
+async def test_disabled_environment_leads_to_key_checks_until_the_key_works() -> None:
+    """No event says that a key was revoked or restored."""
+    scenario = Scenario()
+    scenario.build.link()
+    await poll(scenario)
+    tables, keys = scenario.services.tables, dict(scenario.world.keys)
+
+    scenario.world.keys.clear()
+    scenario.build.environment.is_enabled = False
+    await poll(scenario)
+    [lost] = await tables.key_alerts.all()
+    (link,) = await tables.policy_links.all()
+    scenario.world.keys.update(keys)
+    scenario.build.environment.is_enabled = True
+    await poll(scenario)
+
+    assert (lost.reason_code, lost.finding.code) == (Reason.KEY_PROBLEM, "key_enabled")
+    assert "These environments are disabled: " in lost.finding.message
+    assert link.last_disabled_at == scenario.services.now
+    assert await tables.key_alerts.all() == []

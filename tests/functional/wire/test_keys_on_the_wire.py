@@ -129,10 +129,9 @@ async def test_each_change_of_a_key_raises_one_alert_until_it_is_reverted(
     told = [
         one for one in caplog.messages if one.startswith('action required | {"reason_code": "key_')
     ]
-    locked = ("key_problem", "policy_health")  # the tenant has locked its environments
     assert sound == rotated == healthy_again == []
-    assert early == ([locked, ("key_problem", "previous_versions")],) * 2
-    assert disabled == [("key_problem", "key_enabled"), locked]
+    assert early == ([("key_problem", "previous_versions")],) * 2
+    assert disabled == [("key_problem", "key_enabled")]
     assert nearing == ([("key_warning", "key_validity")],) * 2
-    assert expired == ([("key_problem", "key_validity"), locked],) * 2
-    assert len(told) == 6  # locked twice: it was well in between
+    assert expired == ([("key_problem", "key_validity")],) * 2
+    assert len(told) == 4  # the health of the policy follows from them

@@ -1,0 +1,18 @@
+"""Recognize the answers of a storage account that cannot use its customer-managed key.
+
+See platform.md#storage-key-loss.
+"""
+
+#: The key is disabled, deleted or not granted; the vault is gone; the identity has no token.
+_CODES = frozenset(
+    {
+        "KeyVaultEncryptionKeyNotFound",
+        "KeyVaultVaultNotFound",
+        "KeyVaultAccessTokenCannotBeAcquired",
+    }
+)
+
+
+def is_key_unusable(status: int, code: str) -> bool:
+    """Return whether an answer means that the account cannot decrypt anything."""
+    return status == 403 and code in _CODES

@@ -1,0 +1,86 @@
+"""A storage account that cannot use its key is recognized by both of Azure's clients."""
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob.aio import ContainerClient
+
+from shared.adapters.archive.blob import BlobArchive
+from shared.adapters.http.policies import NoCircuitBreakerGate
+from shared.adapters.state.table_store import TableStore
+from shared.errors import StorageKeyUnusable
+from shared.ports import StoreRow, UpsertRow
+
+KEY = "a2V5"
+CODES = (
+    "KeyVaultEncryptionKeyNotFound",
+    "KeyVaultVaultNotFound",
+    "KeyVaultAccessTokenCannotBeAcquired",
+)
+
+
+class Account(ThreadingHTTPServer):
+    """A storage account that answers every request with 403 and a code."""
+
+    code = ""
+
+    @property
+    def url(self) -> str:
+        """Return the URL of the account."""
+        return f"http://127.0.0.1:{self.server_port}/account"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Account
+
+    def _reject(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(403)
+        self.send_header("x-ms-error-code", self.server.code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT = do_POST = do_PATCH = _reject  # noqa: N815  # the names that http.server calls
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture(params=CODES)
+def account(request: pytest.FixtureRequest) -> Iterator[Account]:
+    """Yield an account without its key."""
+    server = Account(("127.0.0.1", 0), _Answer)
+    server.code = request.param
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+async def test_table_of_an_account_without_its_key(account: Account) -> None:
+    """Reads and writes raise the same error."""
+    credential = AzureNamedKeyCredential("account", KEY)
+    async with TableServiceClient(account.url, credential=credential) as service:
+        store = TableStore(service)
+        with pytest.raises(StorageKeyUnusable, match=account.code):
+            await store.get("flowjobs", "p", "k")
+        with pytest.raises(StorageKeyUnusable, match=account.code):
+            await store.write(
+                UpsertRow(StoreRow(table="flowjobs", partition="p", key="k", columns={}))
+            )
+
+
+async def test_archive_of_an_account_without_its_key(account: Account) -> None:
+    """Reads and writes raise the same error."""
+    async with ContainerClient(
+        account.url, "archive", credential=AzureNamedKeyCredential("account", KEY)
+    ) as container:
+        archive = BlobArchive(container, NoCircuitBreakerGate())
+        with pytest.raises(StorageKeyUnusable, match=account.code):
+            await archive.get("name")
+        with pytest.raises(StorageKeyUnusable, match=account.code):
+            await archive.put("name", b"content")
