@@ -3,16 +3,19 @@
 import gc
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from azure.servicebus import ServiceBusReceivedMessage
 
+from local_cloud.functions_host.message_data import convert_application_properties
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
 from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.errors import ServiceUnavailable
 from shared.ports import QueueMessage
+from tests.fakes.telemetry import RecordingTelemetry
 
 QUEUES = [
     QueueSettings(name=name, duplicate_detection_window=timedelta(minutes=10))
@@ -117,3 +120,34 @@ async def test_stopped_broker_raises_service_unavailable() -> None:
             await adapter.send(build_message(2))
         await adapter.close()
     gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("named", "is_in_span", "expected"),
+    [
+        ({}, False, {}),
+        ({}, True, {"traceparent": "current", "Diagnostic-Id": "current"}),
+        ({"traceparent": "job"}, True, {"traceparent": "job", "Diagnostic-Id": "job"}),
+        ({"trace-link": "old"}, True, {"trace-link": "old"}),
+    ],
+)
+async def test_message_names_its_trace(
+    bus: LocalServiceBus, named: dict[str, str], is_in_span: bool, expected: dict[str, str]
+) -> None:
+    """The Functions host reads `Diagnostic-Id`; a message that only links has none."""
+    telemetry = RecordingTelemetry()
+    client = build_client_by_connection_string(bus.connection_string)
+    adapter = ServiceBusMessages(client, telemetry)
+    message = replace(build_message(1), properties=named)
+    current = ""
+    if is_in_span:
+        with telemetry.span("event") as span:
+            current = span.traceparent
+            await adapter.send(message)
+    else:
+        await adapter.send(message)
+    await adapter.close()
+    [received] = await receive_messages(bus, "flow-jobs")
+
+    wanted = {name: text.replace("current", current) for name, text in expected.items()}
+    assert convert_application_properties(received) == wanted

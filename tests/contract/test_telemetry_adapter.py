@@ -1,15 +1,20 @@
 """Test the adapter of telemetry with OpenTelemetry's own exporter and a collector."""
 
 import asyncio
+import gzip
+import json
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pytest
 
 from local_cloud.collector import Collector
-from shared.adapters.telemetry.exporters import build_telemetry
+from shared.adapters.telemetry.exporters import build_for_insights, build_telemetry
 from shared.adapters.telemetry.open_telemetry import OpenTelemetry
 from shared.bootstrap import core_services
 from shared.errors import JobBlocked, MustWait
@@ -160,3 +165,80 @@ async def test_telemetry_that_cannot_be_built_is_off(
 
     assert isinstance(built, NoTelemetry)
     assert "telemetry is off" in caplog.text
+
+
+class Ingestion(BaseHTTPRequestHandler):
+    """The service that receives what Application Insights shows."""
+
+    received: ClassVar[list[dict[str, Any]]]
+
+    def do_POST(self) -> None:
+        """Take all items of a batch."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            content = gzip.decompress(content)
+        items = json.loads(content)
+        type(self).received += items
+        answer = {"itemsReceived": len(items), "itemsAccepted": len(items), "errors": []}
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
+        """Write no line."""
+
+
+def test_application_insights_gets_dependencies_and_metrics_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows of `requests` are the host's, and the alerts count them. No item has a complete URL."""
+    monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
+    monkeypatch.setattr(Ingestion, "received", [], raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ingestion) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        telemetry = build_for_insights(
+            "InstrumentationKey=00000000-0000-4000-8000-000000000000;"
+            f"IngestionEndpoint=http://127.0.0.1:{server.server_port}/",
+            None,
+        )
+        attributes: dict[str, str | int] = {
+            "http.request.method": "GET",
+            "server.address": "contoso.crm.dynamics.com",
+            "server.port": 443,
+            "url.scheme": "https",
+            "url.template": "/api/data/v9.2/workflows({})",
+            "url.full": "https://contoso.crm.dynamics.com/api/data/v9.2/workflows({})",
+            "peer.service": "Dataverse",
+            "http.response.status_code": 404,
+        }
+        with telemetry.span("process flow-jobs", parent=PARENT, attributes={"cmk.flow": "f-1"}):
+            name = "GET /api/data/v9.2/workflows({})"
+            with telemetry.span(name, is_request=True, attributes=attributes) as span:
+                span.fail("404")
+        telemetry.report("cmk.flows", 3, {"state": "copied"})
+        telemetry.close()
+        server.shutdown()
+    rows = [(one["data"]["baseType"], one["data"]["baseData"]) for one in Ingestion.received]
+    [call, message] = [data for kind, data in rows if kind == "RemoteDependencyData"]
+    [metric] = [data for kind, data in rows if kind == "MetricData"]
+
+    assert len(rows) == 3
+    assert {one["tags"].get("ai.operation.id", TRACE) for one in Ingestion.received} == {TRACE}
+    assert (message["name"], message["type"], message["success"]) == (
+        "process flow-jobs",
+        "InProc",
+        True,
+    )
+    assert message["properties"]["cmk.flow"] == "f-1"
+    assert (call["name"], call["target"], call["resultCode"], call["success"]) == (
+        "GET /api/data/v9.2/workflows({})",
+        "contoso.crm.dynamics.com",
+        "404",
+        False,
+    )
+    assert call["properties"]["url.template"] == "/api/data/v9.2/workflows({})"
+    assert metric["metrics"][0]["name"] == "cmk.flows"
+    assert metric["properties"]["state"] == "copied"

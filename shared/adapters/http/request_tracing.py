@@ -124,10 +124,15 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         http_request = request.http_request
         parts = urlsplit(http_request.url)
         method, route = http_request.method, build_route(parts.path)
-        attributes = {
+        host = parts.hostname or ""
+        attributes: dict[str, str | int] = {
             "http.request.method": method,
-            "server.address": parts.hostname or "",
+            "server.address": host,
             "url.template": route,
+            # The exporter to Application Insights makes name and target from these.
+            "server.port": parts.port or 443,
+            "url.scheme": parts.scheme,
+            "url.full": f"{parts.scheme}://{host}{route}",
             "peer.service": self._service,
         }
         started = perf_counter()
