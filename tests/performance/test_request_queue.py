@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import pytest
 
@@ -43,9 +44,14 @@ class CountedStore(MemoryStore):
 class Queue:
     """Jobs that need one request to start and eight later, as a called flow does."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, *, instances: int = 1, limit: BudgetLimit = LIMIT) -> None:
         self.clock, self.store = ManualClock(), CountedStore()
-        self.budget = StoredRequestBudget(self.store, self.clock, LIMIT)
+        self.budgets = [
+            StoredRequestBudget(self.store, self.clock, limit) for _ in range(instances)
+        ]
+        self.budget = self.budgets[0]
+        #: By instance, when it sent each request.
+        self.requests: dict[int, list[datetime]] = {}
         self.due = {
             str(UUID(int=number * 2**128 // jobs)): self.clock.now() for number in range(jobs)
         }
@@ -77,11 +83,14 @@ class Queue:
         """Run one invocation of a job, or let it wait."""
         self.readings += 1
         demand = self.build_demand(job)
+        instance = crc32(job.encode()) % len(self.budgets)
+        budget = self.budgets[instance]
         try:
-            async with self.budget.reserve(demand):
+            async with budget.reserve(demand):
                 for _ in range(demand.requests):
-                    await self.budget.wait_for()
-                    await self.budget.take()
+                    await budget.wait_for()
+                    await budget.take()
+                    self.requests.setdefault(instance, []).append(self.clock.now())
         except MustWait as err:
             self.due[job] = err.until
             return
