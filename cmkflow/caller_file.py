@@ -1,28 +1,17 @@
 """Read the callers that a YAML, JSON or CSV file declares."""
 
-import csv
-import io
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cmkflow.json_file import UnreadableFile, decode_json
-from shared.domain.trigger_urls.trigger_url import find_trigger_urls
+from shared.domain.callers.caller_csv import UnreadableCsv, normalize, parse_csv
 
 #: The member of a file with the callers.
 _CALLERS = "callers"
-_COLUMNS_OF_FLOW = ("environment_id", "flow", "trigger_url_id", "new_url_secret")
-_NUMBER = "max_url_length"
-#: Members with several values, which a text separates by blanks.
-_LISTS = ("allowed_hosts", "networks")
-#: Columns of a CSV file: one line for each flow, with the other values in any line of the caller.
-COLUMNS = (
-    *("name", "owner", "contact", *_COLUMNS_OF_FLOW),
-    *(_NUMBER, "allowed_hosts", "user_agent", "networks", "authentication", "notification"),
-)
 #: Size of the largest file, in bytes. A file of the most callers that the app accepts is smaller.
 _MAX_BYTES = 1_000_000
 
@@ -46,7 +35,7 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
     if wrong := [number for number, one in enumerate(entries, 1) if not isinstance(one, dict)]:
         numbers = ", ".join(map(str, wrong))
         raise UnreadableFile(f"these entries of {_CALLERS} have no name and values: {numbers}")
-    return [_normalize(one) for one in entries]
+    return [normalize(one) for one in entries]
 
 
 def read_callers(file: Path) -> list[dict[str, Any]]:
@@ -88,63 +77,13 @@ def _parse_yaml(text: str) -> object:
 
 
 def _parse_csv(text: str) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for line, row in _read_rows(text):
-        name = row.get("name", "")
-        if not name:
-            raise UnreadableFile(f"line {line} has no name")
-        caller = found.setdefault(name.casefold(), {"name": name, "flows": []})
-        for column in row.keys() - {"name", *_COLUMNS_OF_FLOW}:
-            if caller.setdefault(column, row[column]) != row[column]:
-                raise UnreadableFile(f"line {line}: {name} has another {column} in an earlier line")
-        if flow := {column: row[column] for column in _COLUMNS_OF_FLOW if column in row}:
-            caller["flows"].append(flow)
-    return [_normalize(one) for one in found.values()]
-
-
-def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the values of each row, without those that are empty."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
-        if unknown := [name for name in header if name not in COLUMNS]:
-            raise UnreadableFile(
-                f"unknown columns: {', '.join(unknown)}. Use a first line with {', '.join(COLUMNS)}"
-            )
-        if "name" not in header or len(set(header)) < len(header):
-            raise UnreadableFile("its first line needs the column name, and each column once")
-        for cells in reader:
-            if len(cells) > len(header):
-                raise UnreadableFile(f"line {reader.line_num} has more values than columns")
-            values = zip(header, (one.strip() for one in cells), strict=False)
-            if row := {name: value for name, value in values if value}:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise UnreadableFile(f"not CSV: line {reader.line_num}: {error}") from None
-
-
-def _normalize(entry: dict[Any, Any]) -> dict[str, Any]:
-    """Return a caller without empty values; convert texts with a number or with several values."""
-    found = {str(name): value for name, value in entry.items() if value not in (None, "")}
-    number, flows = found.get(_NUMBER), found.get("flows")
-    if isinstance(number, str) and number.isascii() and number.isdecimal() and len(number) < 10:
-        found[_NUMBER] = int(number)
-    for name in _LISTS:
-        if isinstance(values := found.get(name), str):
-            found[name] = values.split()
-    if isinstance(flows, list):
-        found["flows"] = [_normalize_flow(one) for one in flows]
-    return found
-
-
-def _normalize_flow(flow: object) -> object:
-    if not isinstance(flow, dict):
-        return flow
-    found = {str(name): value for name, value in flow.items() if value not in (None, "")}
-    url = found.get("trigger_url_id")
-    if isinstance(url, str) and (matches := find_trigger_urls(url)):
-        found["trigger_url_id"] = matches[0].url.trigger_url_id
-    return found
+        callers, faults = parse_csv(text)
+    except UnreadableCsv as error:
+        raise UnreadableFile(str(error)) from None
+    if faults:
+        raise UnreadableFile("; ".join(f"line {one.line}: {one.text}" for one in faults))
+    return [one.build_entry(*one.flows) for one in callers]
 
 
 def _decode(data: bytes) -> str:

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
-from cmkflow.caller_file import COLUMNS, read_callers
+from cmkflow.caller_file import read_callers
 from cmkflow.json_file import UnreadableFile
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.named_files import format_path, named_file
 from cmkflow.remediation_tables import format_counted
 from cmkflow.signed_in_name import Name
+from shared.domain.callers.caller_csv import COLUMNS
 
 _PATH = "declared-callers"
 _INDEX = re.compile(r"^( *)callers\.(\d+)", re.MULTILINE)

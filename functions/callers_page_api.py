@@ -5,13 +5,19 @@ from typing import Annotated
 import azure.functions as func
 from pydantic import Field, StringConstraints
 
+from functions.caller_lines import read_caller_lines
+from functions.dashboard.caller_file_page import caller_file_page
 from functions.dashboard.callers_page import CallerChoice, callers_page
+from functions.dashboard.page_layout import PageContext
+from functions.declared_caller_models import CallerFileRequest
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
-from functions.http_requests import NoBody
+from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import page
 from functions.page_query import PageQuery, build_live_page, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
+from shared.use_cases.import_callers import preview_import
 from shared.use_cases.show_callers import CalledFlowState, show_callers
 
 #: Callers on a page.
@@ -42,3 +48,21 @@ async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.
     choice = CallerChoice(state=query.state, search=query.search, start=query.start, limit=_ON_PAGE)
     text = callers_page(build_page_context(call), choice, await show_callers(services()))
     return build_live_page(call, text)
+
+
+# It changes nothing; the form of its page does.
+@endpoint(
+    role=Role.OPERATOR,
+    body=CallerFileRequest,
+    answer=None,
+    media_types=(HTML,),
+    is_recorded=False,
+)
+async def show_caller_file(call: ApiRequest[NoQuery, CallerFileRequest]) -> func.HttpResponse:
+    """Return the page with what a CSV file of callers would change, and which lines are not valid.
+    Nothing is stored.
+    """
+    found = read_caller_lines(call.body.file)
+    preview = await preview_import(services(), found.lines)
+    view = PageContext(principal=call.principal, now=services().now)
+    return page(caller_file_page(view, found, preview))

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from functions.http_requests import WHOLE_NUMBER, Id, RequestModel, Text
+from functions.http_requests import MAX_BODY_BYTES, WHOLE_NUMBER, Id, RequestModel, Text
 from functions.http_responses import ApiResponse
 from shared.domain.callers.declared_caller import (
     CalledFlow,
@@ -196,6 +196,15 @@ class DeclareCallersRequest(RequestModel):
                 raise ValueError(f"{one.name} is declared twice. Use one entry with all flows.")
             names[identity] = one.name
         return self
+
+
+class CallerFileRequest(RequestModel):
+    """The text of a CSV file with one line for each flow; `cmkflow caller declare` has its columns.
+
+    Of a trigger URL, only the id is stored.
+    """
+
+    file: Annotated[str, StringConstraints(max_length=MAX_BODY_BYTES)]
 
 
 class RemoveDeclaredCallerRequest(RequestModel):

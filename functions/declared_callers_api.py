@@ -1,6 +1,8 @@
 """API: callers that people declare, because the app cannot find them."""
 
+from functions.caller_lines import read_caller_lines
 from functions.declared_caller_models import (
+    CallerFileRequest,
     ConfirmCallerRequest,
     ConfirmCallerResponse,
     DeclareCalledFlowRequest,
@@ -11,10 +13,12 @@ from functions.declared_caller_models import (
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ItemListResponse
+from functions.problems import BadRequest
 from shared.bootstrap import services
 from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.principal import Role
 from shared.use_cases import declare_callers as callers
+from shared.use_cases import import_callers as imports
 from shared.use_cases.audit_state import read_declared_callers
 from shared.use_cases.confirm_caller import confirm_caller as confirm
 
@@ -53,6 +57,24 @@ async def declare_called_flow(
     """Declare one flow of a caller, whose other flows stay; return all callers."""
     declared = call.body.to_declared_caller()
     return _answer(await callers.declare_called_flow(services(), declared))
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=CallerFileRequest,
+    answer=ItemListResponse[DeclaredCallerResponse],
+    subject=read_declared_callers,
+)
+async def import_callers(
+    call: ApiRequest[NoQuery, CallerFileRequest],
+) -> ItemListResponse[DeclaredCallerResponse]:
+    """Declare the flows of a CSV file: all or, if a line is not valid, none. Other flows of its
+    callers stay; return all callers.
+    """
+    found = read_caller_lines(call.body.file)
+    if found.faults:
+        raise BadRequest("The file is not valid.", found.list_errors())
+    return _answer(await imports.import_callers(services(), found.lines))
 
 
 @endpoint(

@@ -2,6 +2,9 @@
 
 import json
 import re
+from collections.abc import Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,6 +19,8 @@ from functions.problems import CHALLENGE, LINK_REJECTED, MEDIA_TYPE, Forbidden
 from shared.html_pages import read_style
 
 FORM = "application/x-www-form-urlencoded"
+#: The type of a form with a file.
+FILE_FORM = "multipart/form-data"
 #: The page to return to if the request does not name one.
 _HOME = "/api/dashboard"
 _KEPT = re.compile(r"/api/remediations/([A-Za-z0-9-]+)/[a-z-]+$")
@@ -28,8 +33,17 @@ _MADE = re.compile(r"/api(/remediations/[A-Za-z0-9-]+)$")
 
 def is_form(req: func.HttpRequest) -> bool:
     """Return whether the request is a form of a browser."""
+    return _read_type(req) in {FORM, FILE_FORM}
+
+
+def has_file(req: func.HttpRequest) -> bool:
+    """Return whether the request is a form with a file."""
+    return _read_type(req) == FILE_FORM
+
+
+def _read_type(req: func.HttpRequest) -> str:
     kind: str = req.headers.get("Content-Type", "")
-    return kind.partition(";")[0].strip().lower() == FORM
+    return kind.partition(";")[0].strip().lower()
 
 
 def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
@@ -49,7 +63,9 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
     aliases = {field.alias for field in kind.model_fields.values()}
-    for name, value in parse_fields(read_raw_body(req)):
+    content = read_raw_body(req)
+    parts = _parse_parts(req, content) if has_file(req) else parse_fields(content)
+    for name, value in parts:
         member = parse_member_name(name)
         if name.endswith("[,]"):
             lists.setdefault(member, []).extend(filter(None, value.split(",")))
@@ -69,6 +85,29 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
 def parse_fields(content: bytes) -> list[tuple[str, str]]:
     """Return the names and values of a form, including empty values."""
     return parse_qsl(content.decode(errors="replace"), keep_blank_values=True)
+
+
+def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a form with a file; a file's value is its text."""
+    header = f"Content-Type: {req.headers['Content-Type']}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(header + content)
+    found = []
+    for part in message.iter_parts():
+        name = part.get_param("name", header="Content-Disposition")
+        value = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(value, bytes):
+            found.append((name, _decode(value)))
+    return found
+
+
+def _decode(value: bytes) -> str:
+    """Return the text of a file: UTF-8, or UTF-16 as Excel's Unicode text; else Windows-1252."""
+    if value.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return value.decode("utf-16", errors="replace")
+    try:
+        return value.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return value.decode("cp1252", errors="replace")
 
 
 def parse_member_name(name: str) -> str:
@@ -94,7 +133,7 @@ def build_browser_response(
             return page(text, style=read_style(), status=answer.status_code)
         text = problem_page(
             said["title"],
-            said["detail"],
+            " ".join([said["detail"], *(_format_error(one) for one in said.get("errors", ()))]),
             fix,
             back=_find_previous_page(req),
             has_session=PRINCIPAL in req.headers,
@@ -102,7 +141,7 @@ def build_browser_response(
             has_pages=is_sent or answer.status_code != HTTPStatus.FORBIDDEN,
         )
         return page(text, status=answer.status_code, headers=_copy_challenge(answer))
-    if not is_sent or answer.status_code >= 300:
+    if not is_sent or answer.status_code >= 300 or answer.mimetype == "text/html":
         return answer
     said = json.loads(answer.get_body())
     counts = (said[name] for name in _COUNTS if name in said)
@@ -112,6 +151,12 @@ def build_browser_response(
     made = _MADE.match(answer.headers.get(LOCATION, ""))
     target = f"{_HOME}{made[1]}" if made else _find_previous_page(req)
     return func.HttpResponse(status_code=303, headers={LOCATION: f"{target}?{done}"})
+
+
+def _format_error(error: Mapping[str, str]) -> str:
+    """Return what is wrong with a field of a form."""
+    field = error["field"].replace("_", " ").capitalize()
+    return f"{field}: {error['message'].removesuffix('.')}." if field else error["message"]
 
 
 def _copy_challenge(answer: func.HttpResponse) -> dict[str, str]:
@@ -129,6 +174,8 @@ def _find_previous_page(req: func.HttpRequest) -> str:
     path = f"/{there.partition('/')[2]}"
     if kept := _KEPT.match(path):
         return f"{_HOME}/remediations/{kept[1]}"
+    if path.startswith(f"{_HOME}/callers/"):
+        return f"{_HOME}/callers"
     if path.startswith("/api/environments/"):
         return f"{_HOME}/environments"
     return path if path == _HOME or path.startswith(f"{_HOME}/") else _HOME

@@ -32,6 +32,7 @@ class PageQuery(RequestModel):
         "firewall-fixes",
         "flows",
         "ignored-issues",
+        "import",
         "off",
         "on",
         "remediations",

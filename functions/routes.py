@@ -83,6 +83,7 @@ LISTED = (
     Route("GET", "dashboard/audit", "audit_page_api", "show_audit_page"),
     Route("GET", "dashboard/network", "network_page_api", "show_network_page"),
     Route("GET", "dashboard/callers", "callers_page_api", "show_callers_page"),
+    Route("POST", "dashboard/callers/file", "callers_page_api", "show_caller_file"),
     Route("GET", "dashboard/settings", "settings_page_api", "show_settings_page"),
     Route("GET", "dashboard/deletions", "deletions_page_api", "show_deletions_page"),
     Route("GET", "dashboard/assets/{name}", "dashboard_api", "show_asset"),
@@ -90,6 +91,7 @@ LISTED = (
     Route("GET", "declared-callers", "declared_callers_api", "list_declared_callers"),
     Route("POST", "declared-callers", "declared_callers_api", "declare_callers"),
     Route("POST", "declared-callers/flows", "declared_callers_api", "declare_called_flow"),
+    Route("POST", "declared-callers/import", "declared_callers_api", "import_callers"),
     Route("POST", "declared-callers/confirm", "declared_callers_api", "confirm_caller"),
     Route(
         "GET", "declared-callers/confirmation", "confirmation_link_api", "show_confirmation_page"

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from functions.dashboard.page_layout import session_page
-from functions.forms import parse_fields, parse_member_name
+from functions.forms import has_file, parse_fields, parse_member_name
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
@@ -70,13 +70,14 @@ def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 def build_expired_form_page(
     req: func.HttpRequest, path: str, body: type[RequestModel], err: NotSignedIn
 ) -> func.HttpResponse | None:
-    """Return the page that keeps a form whose session has expired, or None if nothing may be kept.
+    """Return the page that keeps a form whose session has expired, or None if nothing may be kept,
+    such as a file.
 
     Nothing is changed until a person sends the form from that page. A form from another site is not
     kept, because its button would send that site's request.
     """
     content: bytes = req.get_body()
-    if not is_own_page(req) or len(content) > MAX_BODY_BYTES:
+    if not is_own_page(req) or len(content) > MAX_BODY_BYTES or has_file(req):
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
     fields = [one for one in parse_fields(content) if parse_member_name(one[0]) in names]

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from functions.dashboard.page_actions import FormInput, PageAction, page_action
 from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.callers.caller_csv import COLUMNS
 from shared.domain.callers.declared_caller import DeclaredCaller, describe_new_url
 from shared.domain.callers.secret_caller import format_secret
 from shared.domain.jobs.flow_states import FlowJobState
@@ -97,7 +98,7 @@ def callers_page(view: PageContext, choice: CallerChoice, found: TenantCallers) 
         states=[(state, words) for state, (_, words) in _LOOKS.items()],
         cards=[_build_card(one, view.principal) for one in on_page],
         total=len(chosen),
-        declare=_build_declare(view.principal),
+        declare=[_build_declare(view.principal), _build_upload(view.principal)],
         unreadable_rows=found.unreadable_rows,
     )
 
@@ -233,7 +234,21 @@ def _build_declare(principal: Principal) -> PageAction:
         inputs=(name, *_flow_inputs(), *_caller_inputs(None)),
         does=[
             "Remediations of this flow keep the original on until the system is confirmed.",
-            "Several callers at once: cmkflow caller declare FILE, also from CSV.",
+        ],
+    )
+
+
+def _build_upload(principal: Principal) -> PageAction:
+    return page_action(
+        "file",
+        "Upload a CSV file",
+        "",
+        principal,
+        path="dashboard/callers/file",
+        inputs=(FormInput(name="file", label="CSV file", kind="file", is_required=True),),
+        does=[
+            "The next page shows what would change. Nothing is stored before you confirm it there.",
+            f"One line for each flow. The first line has these columns: {', '.join(COLUMNS)}.",
         ],
     )
 

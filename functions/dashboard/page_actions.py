@@ -35,7 +35,7 @@ class FormInput:
     name: str
     label: str
     value: str = ""
-    #: `text`, `number` or `checkbox`.
+    #: `text`, `number`, `checkbox` or `file`.
     kind: str = "text"
     #: A regular expression for the whole text, and an example; empty for none.
     pattern: tuple[str, str] = ("", "")

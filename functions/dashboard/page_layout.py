@@ -48,6 +48,7 @@ _DONE = {
     "filed": "The support request is marked as filed.",
     "reopen": "The support request is open again.",
     "flows": "The caller is declared.",
+    "import": "The callers of the file are declared.",
     "confirm": "The caller is confirmed. Retried {jobs}.",
     "remove": "The caller is removed.",
     "assessment": "The assessment has started.",

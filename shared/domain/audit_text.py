@@ -45,6 +45,7 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "schedule_deletions": ("schedule deletions", "scheduled deletions"),
     "cancel_deletions": ("cancel deletions", "cancelled deletions"),
     "declare_callers": ("declare callers", "declared callers"),
+    "import_callers": ("declare callers of a file", "declared callers of a file"),
     "declare_called_flow": ("declare a caller", "declared a caller"),
     "confirm_caller": ("confirm a caller", "confirmed a caller"),
     "confirm_by_link": ("confirm a caller", "confirmed a caller"),

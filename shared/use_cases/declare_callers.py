@@ -38,12 +38,12 @@ async def declare_callers(
     """
     ids = await _find_flow_ids(services, declared)
     before = {one.id: one for one in await list_declared_callers(services)}
-    found = [_with_ids(caller, ids) for caller in declared]
+    found = [with_flow_ids(caller, ids) for caller in declared]
     for caller in found:
         if old := before.get(caller.id):
             await check_removal(services, old, but_not=caller.flows)
     _require_own_secrets([*{**before, **{one.id: one for one in found}}.values()])
-    found = [await _store(services, caller) for caller in found]
+    found = [await store_declared_caller(services, caller) for caller in found]
     await index_declared_callers(
         services, [before[one.id] for one in found if one.id in before], found
     )
@@ -68,7 +68,7 @@ def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
         )
 
 
-async def _store(services: Services, caller: DeclaredCaller) -> DeclaredCaller:
+async def store_declared_caller(services: Services, caller: DeclaredCaller) -> DeclaredCaller:
     """Store a caller with the confirmations that its row has by now, and return it."""
     try:
         stored = await services.tables.declared_callers.change(
@@ -80,7 +80,7 @@ async def _store(services: Services, caller: DeclaredCaller) -> DeclaredCaller:
     return stored.item if stored else caller
 
 
-def _with_ids(caller: DeclaredCaller, ids: Mapping[tuple[str, str], str]) -> DeclaredCaller:
+def with_flow_ids(caller: DeclaredCaller, ids: Mapping[tuple[str, str], str]) -> DeclaredCaller:
     """Return a caller with the ids of its flows, each flow once."""
     flows = [
         replace(
@@ -116,13 +116,13 @@ async def declare_called_flow(services: Services, declared: DeclaredCaller) -> l
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, declared.id)
     others = kept.item.flows if kept else ()
     named = await _find_flow_ids(services, [declared])
-    [new] = _with_ids(declared, named).flows
+    [new] = with_flow_ids(declared, named).flows
     flows = (*(one for one in others if one.id != new.id), new)
     found = replace(declared, flows=flows)
     _require_own_secrets(
         [*(one for one in await list_declared_callers(services) if one.id != found.id), found]
     )
-    stored = await _store(services, found)
+    stored = await store_declared_caller(services, found)
     await index_declared_callers(services, [kept.item] if kept else [], [stored])
     return await list_declared_callers(services)
 

@@ -74,6 +74,27 @@ async def require_flows(
     return found
 
 
+async def find_each_flow(
+    services: Services, environment_id: str, flows: Collection[str]
+) -> dict[str, str | FlowNotFound]:
+    """Return the workflow id for each id or name in `flows`, or the error of it alone.
+
+    Raises `NotFound` for an unknown environment.
+    """
+    environment = await services.environments.get(environment_id)
+    known, where = await list_flows(services, environment_id), environment.display_name
+    found: dict[str, str | FlowNotFound] = {}
+    for one in flows:
+        try:
+            found[one] = _id_of(one, known, where)
+            if not found[one] and await _is_there(services, [environment], one):
+                found[one] = one.lower()
+            _require_found([] if found[one] else [one], known, where)
+        except FlowNotFound as err:
+            found[one] = err
+    return found
+
+
 async def _is_there(services: Services, environments: Sequence[Environment], flow: str) -> bool:
     for environment in environments if is_identifier(flow) else ():
         try:

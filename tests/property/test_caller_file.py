@@ -4,14 +4,16 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cmkflow.caller_file import COLUMNS, parse_callers
+from cmkflow.caller_file import parse_callers
 from cmkflow.json_file import UnreadableFile
 from functions.declared_caller_models import DeclareCallersRequest
+from shared.domain.callers.caller_csv import COLUMNS, UnreadableCsv, parse_csv
 
 TEXTS = st.text(max_size=12)
 VALUES = st.recursive(
@@ -83,3 +85,23 @@ def test_exactly_the_wrong_entries_are_named(data: st.DataObject, faults: list[s
         named = {one["loc"][1] for one in error.errors()}
 
     assert named == {number for number, fault in enumerate(faults) if fault}
+
+
+@given(st.lists(st.sampled_from(["ok", '"open', 'a"b,"c"d', ",,,", "", "Till,1,2,3"]), max_size=20))
+def test_wrong_lines_of_a_csv_file_cost_themselves_only(kinds: list[str]) -> None:
+    """Each other line is read, whatever stands before it, such as a quote that is never closed."""
+    lines = [f"Caller{number},Sam,7" if one == "ok" else one for number, one in enumerate(kinds)]
+    expected = {f"Caller{number}" for number, one in enumerate(kinds) if one == "ok"}
+
+    callers, faults = parse_csv("name,owner,contact\n" + "".join(f"{one}\n" for one in lines))
+
+    assert {one.values["name"] for one in callers} == expected
+    wrong = {number + 2 for number, one in enumerate(kinds) if one not in {"ok", ""}}
+    assert {one.line for one in faults} == wrong
+
+
+def test_file_without_columns_is_rejected() -> None:
+    """Its first line is needed."""
+    for text in ("", "\n", "Till,Sam\n", '"name'):
+        with pytest.raises(UnreadableCsv):
+            parse_csv(text)

@@ -12,6 +12,7 @@ from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
+from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.use_cases.declare_callers import list_declared_callers
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
@@ -23,6 +24,7 @@ ROUTES = {
     "/api/declared-callers/flows": declared_callers_api.declare_called_flow,
     "/api/declared-callers/confirm": declared_callers_api.confirm_caller,
     "/api/declared-callers/remove": declared_callers_api.remove_declared_caller,
+    "/api/declared-callers/import": declared_callers_api.import_callers,
 }
 
 
@@ -155,6 +157,137 @@ async def test_a_reader_sees_why_each_action_is_not_offered(scenario: Scenario) 
     assert 'method="post"' not in shown.text
     assert "You need the role operator." in read_text(shown)
     assert "Till" in read_text(shown)
+
+
+def build_file(scenario: Scenario, *lines: str) -> str:
+    """Return a CSV file with these lines; `HOME` is the id of the environment."""
+    header = "name,owner,contact,environment_id,flow,trigger_url_id,new_url_secret,max_url_length"
+    text = "\r\n".join([header, *lines, ""])
+    return text.replace("HOME", scenario.build.environment.id)
+
+
+async def upload(content: str | bytes, headers: dict[str, str] = ANNA, /, **more: str) -> Reply:
+    """Send a file with the form of the page."""
+    shown = await show_page()
+    assert 'action="/api/dashboard/callers/file" enctype="multipart/form-data"' in shown.text
+    assert '<input type="file" name="file"' in shown.text
+    data = content.encode() if isinstance(content, str) else content
+    disposition = b'Content-Disposition: form-data; name="file"; filename="callers.csv"'
+    kind = b"Content-Type: text/csv"
+    body = b"\r\n".join([b"--line", disposition, kind, b"", data, b"--line--", b""])
+    sent = {**headers, "Content-Type": "multipart/form-data; boundary=line"}
+    sent |= {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", **more}
+    return await call(
+        callers_page_api.show_caller_file, body, headers=sent, path="dashboard/callers/file"
+    )
+
+
+async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None:
+    """A wrong line costs itself only, and flows that the file does not name stay."""
+    await declare(scenario, "Returns")
+    url = scenario.build.url_of(next(iter(scenario.world.flows())))
+    text = build_file(
+        scenario,
+        'Till,Alex,"Desk 1, floor 2",HOME,Orders,,,255',
+        "Kiosk,Sam,7,HOME,Nothing,,",
+        "Kiosk,,,HOME,Returns,,,",
+        f"Kiosk,,,,,{url},,",
+        "Gate,Sam,7,HOME,Orders,,http://x,many",
+        '"Till,Alex',
+        "Door,Sam,7,HOME,Orders,,https://doors.vault.azure.net/secrets/x,",
+        "Door,Sam,7,HOME,Returns,,https://doors.vault.azure.net/secrets/x,",
+    )
+
+    shown = await upload(text)
+    before = await list_declared_callers(scenario.services)
+
+    said = read_text(shown)
+    assert "The file changes 3 callers, and 4 lines are not valid" in said
+    assert "Till declared adds the flow Orders; contact: Desk 1, floor 2; longest URL: 255" in said
+    assert "Kiosk new adds the flow Returns; adds the flow " in said
+    assert "3 No flow of Contoso matches Nothing." in said
+    assert "6 new_url_secret: use https://VAULT.vault.azure.net/secrets/NAME." in said
+    assert "max_url_length: Input should be a valid integer" in said
+    assert "7 not CSV: unexpected end of data." in said
+    assert "9 The secret x of the key vault doors is for another flow or caller." in said
+    assert [one.name for one in before] == ["Till"]
+    assert len(before[0].flows) == 1
+    stored = await follow(await send_form(shown, "Declare 3 callers"))
+    assert "The callers of the file are declared." in read_text(stored)
+    after = {one.name: one for one in await list_declared_callers(scenario.services)}
+    assert {name: len(one.flows) for name, one in after.items()} == {
+        "Till": 2,
+        "Kiosk": 2,
+        "Door": 1,
+    }
+    assert (after["Till"].max_url_length, after["Kiosk"].owner) == (255, "Sam")
+    assert not any(signature in shown.text for signature in signatures_in(url).values())
+
+
+async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario) -> None:
+    """There is no button, and confirmations stay."""
+    text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
+    await send_form(await upload(text), "Declare 1 caller")
+
+    again = await upload(text.encode("utf-16"))
+
+    assert "The file changes nothing" in read_text(again)
+    assert "Declared already, without a change: Till." in read_text(again)
+    assert 'method="post"' not in again.text
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "File: Field required."),
+        ("owner\n", "its first line needs the column name"),
+        ("owner,phone\n", "unknown columns: phone"),
+        ("https://x/workflows?sig=abcdefghijklmnopqrstuvwxyz0123456789ABCD\n", "unknown columns:"),
+        (b"\xff\xfe\x00", "unknown columns"),
+    ],
+)
+async def test_a_file_without_columns_is_rejected(
+    scenario: Scenario, content: str | bytes, text: str
+) -> None:
+    """The page says which columns it needs, and repeats no signature."""
+    reply = await upload(content)
+
+    assert reply.status == 400
+    assert text in unescape(reply.text)
+    assert "abcdefghijklmnopqrstuvwxyz" not in reply.text
+
+
+async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Scenario) -> None:
+    """As every form."""
+    text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
+
+    foreign = await upload(text, ANNA, **{"Sec-Fetch-Site": "cross-site"})
+    of_reader = await upload(text, EVE)
+
+    assert (foreign.status, of_reader.status) == (403, 403)
+    assert await list_declared_callers(scenario.services) == []
+
+
+async def test_a_file_that_is_too_large_is_rejected(scenario: Scenario) -> None:
+    """Before it is read."""
+    reply = await upload("x" * 300_000)
+
+    assert reply.status == 413
+
+
+async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Scenario) -> None:
+    """The answer names the line; the other lines are not stored either."""
+    shown = await upload(
+        build_file(scenario, "Till,Alex,1,HOME,Orders,,,", "Door,Alex,1,HOME,Returns,,,")
+    )
+    [gone] = [one for one in scenario.world.flows() if one.name == "Returns"]
+    del scenario.build.environment.flows[gone.workflow_id]
+
+    reply = await send_form(shown, "Declare 2 callers")
+
+    assert reply.status == 409
+    assert "line 3: No flow of Contoso matches Returns." in reply.text
+    assert await list_declared_callers(scenario.services) == []
 
 
 async def test_a_wrong_form_says_what_is_wrong(scenario: Scenario) -> None:

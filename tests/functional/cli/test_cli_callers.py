@@ -117,9 +117,9 @@ async def test_each_format_declares_the_same_callers(
         ("c.yaml", "[" * 5000, "nested too deeply"),
         ("c.json", "{", "not JSON: line 1"),
         ("c.csv", "name,phone\nTill,1", "unknown columns: phone"),
-        ("c.csv", "name,owner\nTill,Sam\n,Alex", "line 3 has no name"),
+        ("c.csv", "name,owner\nTill,Sam\n,Alex", "line 3: it has no name"),
         ("c.csv", "name,owner\nTill,Sam\ntill,Alex", "line 3: till has another owner"),
-        ("c.csv", "name\nTill,Sam", "line 2 has more values than columns"),
+        ("c.csv", "name\nTill,Sam", "line 2: it has more values than columns"),
         ("c.csv", "name,owner\nTill,Sam", "caller 1 (Till).contact"),
     ],
 )

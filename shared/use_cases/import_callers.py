@@ -1,0 +1,161 @@
+"""Declare the callers of a file: add their flows, and change their other values.
+
+Flows that the file does not name stay, so that a wrong line removes nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
+from shared.domain.callers.secret_caller import format_secret
+from shared.errors import Conflict, FlowNotFound, NotFound
+from shared.services import Services
+from shared.use_cases.confirm_caller import index_declared_callers
+from shared.use_cases.declare_callers import (
+    list_declared_callers,
+    store_declared_caller,
+    with_flow_ids,
+)
+from shared.use_cases.name_flows import find_each_flow
+
+#: What a changed caller shows, by member.
+_MEMBERS = {
+    "owner": "owner",
+    "contact": "contact",
+    "max_url_length": "longest URL",
+    "allowed_hosts": "hosts",
+    "user_agent": "user agent",
+    "networks": "networks",
+    "authentication": "authentication",
+    "notification": "notification",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedLine:
+    """A line of a file: a caller with one flow, whose `flow_id` may be a name."""
+
+    line: int
+    caller: DeclaredCaller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerChange:
+    """What the file changes about one caller."""
+
+    before: DeclaredCaller | None
+    after: DeclaredCaller
+    #: One text for each change; empty: everything is declared already.
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportPreview:
+    """What a file would change."""
+
+    changes: tuple[CallerChange, ...]
+    #: Why a line is not used, by line.
+    faults: Mapping[int, str]
+
+
+async def preview_import(services: Services, lines: Sequence[ImportedLine]) -> ImportPreview:
+    """Return what these lines change; nothing is stored."""
+    faults: dict[int, str] = {}
+    ids = await _find_flow_ids(services, lines, faults)
+    before = {one.id: one for one in await list_declared_callers(services)}
+    after = dict(before)
+    users = {
+        flow.new_url_secret.lower(): (caller.id, flow.id)
+        for caller in before.values()
+        for flow in caller.flows
+        if flow.new_url_secret
+    }
+    for one in lines:
+        if one.line in faults:
+            continue
+        [flow] = with_flow_ids(one.caller, ids).flows
+        user, secret = (one.caller.id, flow.id), flow.new_url_secret
+        if secret and users.setdefault(secret.lower(), user) != user:
+            faults[one.line] = (
+                f"The {format_secret(secret)} is for another flow or caller. Name another secret."
+            )
+            continue
+        after[one.caller.id] = _add_flow(after.get(one.caller.id), one.caller, flow)
+    imported = dict.fromkeys(one.caller.id for one in lines if one.line not in faults)
+    return ImportPreview(
+        changes=tuple(_compare(before.get(one), after[one]) for one in imported), faults=faults
+    )
+
+
+async def import_callers(services: Services, lines: Sequence[ImportedLine]) -> list[DeclaredCaller]:
+    """Store what these lines change; return all callers.
+
+    Raises `Conflict` if a line cannot be used; then nothing is stored.
+    """
+    preview = await preview_import(services, lines)
+    if preview.faults:
+        texts = "; ".join(f"line {line}: {text}" for line, text in sorted(preview.faults.items()))
+        raise Conflict(f"Nothing was stored. Show the file again: {texts}")
+    changes = [one for one in preview.changes if one.texts]
+    stored = [await store_declared_caller(services, one.after) for one in changes]
+    await index_declared_callers(services, [one.before for one in changes if one.before], stored)
+    return await list_declared_callers(services)
+
+
+async def _find_flow_ids(
+    services: Services, lines: Iterable[ImportedLine], faults: dict[int, str]
+) -> dict[tuple[str, str], str]:
+    """Return the workflow id of each flow, by environment and name or id; record unknown flows."""
+    named: dict[str, dict[int, str]] = defaultdict(dict)
+    for one in lines:
+        [flow] = one.caller.flows
+        if flow.flow_id:
+            named[flow.environment_id][one.line] = flow.flow_id
+    found: dict[tuple[str, str], str] = {}
+    for environment_id, by_line in named.items():
+        answers: Mapping[str, str | FlowNotFound] = {}
+        try:
+            answers = await find_each_flow(services, environment_id, set(by_line.values()))
+        except NotFound:
+            missing = f"No environment has the id {environment_id}."
+            faults |= dict.fromkeys(by_line, missing)
+            continue
+        for line, name in by_line.items():
+            answer = answers[name]
+            if isinstance(answer, FlowNotFound):
+                faults[line] = str(answer)
+            else:
+                found[environment_id, name] = answer
+    return found
+
+
+def _add_flow(
+    there: DeclaredCaller | None, caller: DeclaredCaller, flow: CalledFlow
+) -> DeclaredCaller:
+    """Return a caller with the values of the file, and its other flows."""
+    others = [one for one in there.flows if one.id != flow.id] if there else []
+    old = next((one for one in there.flows if one.id == flow.id), flow) if there else flow
+    kept = replace(old, display_name=flow.display_name, new_url_secret=flow.new_url_secret)
+    return replace(caller, flows=(*others, kept))
+
+
+def _compare(before: DeclaredCaller | None, after: DeclaredCaller) -> CallerChange:
+    known = {one.id: one for one in before.flows} if before else {}
+    texts = []
+    for flow in after.flows:
+        name = flow.display_name or flow.trigger_url_id
+        old = known.get(flow.id)
+        if old is None:
+            texts.append(f"adds the flow {name}")
+        elif old.new_url_secret != flow.new_url_secret:
+            where = format_secret(flow.new_url_secret) if flow.new_url_secret else "no secret"
+            texts.append(f"writes the new URL of {name} into: {where}")
+    for member, words in _MEMBERS.items() if before else ():
+        if getattr(before, member) != getattr(after, member):
+            texts.append(f"{words}: {_format(getattr(after, member))}")
+    return CallerChange(before=before, after=after, texts=tuple(texts))
+
+
+def _format(value: object) -> str:
+    return (", ".join(value) if isinstance(value, tuple) else str(value or "")) or "none"
