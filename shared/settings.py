@@ -31,6 +31,8 @@ _VAULT_URL = (
 
 #: The name of an organization in `dev.azure.com/NAME`.
 _ORGANIZATION = r"^[A-Za-z0-9][A-Za-z0-9-]{0,49}$"
+#: `OWNER/NAME`; a name has a character that is no dot.
+_REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 
 
 class OnOriginalEdited(StrEnum):
@@ -128,6 +130,13 @@ class Settings(AccessSettings):
     azure_devops_organizations: Annotated[
         tuple[Annotated[str, Field(pattern=_ORGANIZATION)], ...], NoDecode, BeforeValidator(_split)
     ] = ()
+    #: Repositories of GitHub (`OWNER/NAME`), separated by commas, whose webhooks and variables may
+    #: be callers. Empty: none is searched.
+    github_repositories: Annotated[
+        tuple[Annotated[str, Field(pattern=_REPOSITORY)], ...], NoDecode, BeforeValidator(_split)
+    ] = ()
+    #: Token that reads and writes them.
+    github_token: str = Field("", repr=False)
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and

@@ -167,6 +167,7 @@ class MicrosoftServices:
                 self._cloud,
             ),
             azure_devops=self._azure_devops(),
+            github=self._github(),
             connections=PowerAppsConnections(http, self.power_platform, self._cloud),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform, self._cloud),
             site_files=RuntimeSiteFiles(http, self.resource_manager, self.resources, self._cloud),
@@ -188,6 +189,26 @@ class MicrosoftServices:
             scopes=ground.settings.azure_devops_organizations,
         )
         return HttpJsonApi(ground.http, service, address)
+
+    def _github(self) -> JsonApi:
+        from shared.adapters.http.client import HttpService
+        from shared.adapters.http.fixed_token import FixedToken
+        from shared.adapters.http.json_api import HttpJsonApi, JsonApiAddress
+
+        settings = self._ground.settings
+        url = "https://api.github.com"
+        service = HttpService(
+            name="GitHub", scope=url, credential=FixedToken(settings.github_token)
+        )
+        address = JsonApiAddress(
+            url=url,
+            headers={
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+            scopes=settings.github_repositories,
+        )
+        return HttpJsonApi(self._ground.http, service, address)
 
     def _flow_service(self, service: "HttpService") -> "FlowService":
         from shared.adapters.flow_service.service import FlowService

@@ -29,3 +29,6 @@ class JsonApi(Protocol):
 
     async def put(self, path: str, body: Mapping[str, object]) -> None:
         """Replace a document; raise `NotFound`."""
+
+    async def patch(self, path: str, body: Mapping[str, object]) -> None:
+        """Change members of a document; raise `NotFound`."""

@@ -91,4 +91,5 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     tagged_resources: TaggedResourceReader
     synapse_artifacts: SynapseArtifacts
     azure_devops: JsonApi
+    github: JsonApi
     declared_callers: DeclaredCallers

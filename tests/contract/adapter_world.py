@@ -62,6 +62,7 @@ _CONTAINER_APP = {
 }
 #: Object id of the app's identity.
 SITE_IDENTITY = "51000000-0000-4000-8000-000000000001"
+GITHUB_TOKEN = "github_pat_test"
 SYNAPSE = f"{GROUP}/providers/Microsoft.Synapse/workspaces/contoso"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
 #: More calls a minute than any test makes.
@@ -127,6 +128,7 @@ def build_description() -> dict[str, Any]:
         }
     ]
     full["azureDevOps"] = [{"name": "contoso", "members": [APP]}]
+    full["github"] = {"token": GITHUB_TOKEN, "repositories": [{"name": "contoso/shop"}]}
     return full
 
 
@@ -175,24 +177,35 @@ async def run_adapters(
         monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
         http = HttpClient(build_trusting_transport(server.ca_file))
         credential = application_credential(APP_CLIENT)
-        organizations = tuple(one["name"] for one in described.get("azureDevOps", ()))
         world = TenantWorld(tenant=tenant, server=server, session=session)
-        yield _build_adapters(world, http, credential, organizations)
+        yield _build_adapters(world, http, credential, _read_scopes(described))
         await http.close()
         await credential.close()
+
+
+def _read_scopes(described: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings for the organizations and repositories of a description."""
+    github = described.get("github", {})
+    return {
+        "azure_devops_organizations": tuple(
+            one["name"] for one in described.get("azureDevOps", ())
+        ),
+        "github_repositories": tuple(one["name"] for one in github.get("repositories", ())),
+        "github_token": github.get("token", ""),
+    }
 
 
 def _build_adapters(
     world: TenantWorld,
     http: HttpClient,
     credential: AsyncTokenCredential,
-    organizations: tuple[str, ...],
+    scopes: dict[str, Any],
 ) -> Adapters:
     settings = Settings(
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),
         client_id=APP_CLIENT,
-        azure_devops_organizations=organizations,
+        **scopes,
         service_account_client_id=OPERATOR.client_id,
         service_account_token_cache_secret=OPERATOR.cache_secret,
         flow_service_requests_per_minute=PLENTY,

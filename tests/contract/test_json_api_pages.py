@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.external_services.azure_devops import AzureDevOps, seed_azure_devops
+from local_cloud.tenant.external_services.github import seed_github
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, ServiceResponse
 from shared.errors import NotFound, PlatformError, ServiceUnavailable
-from tests.contract.adapter_world import run_adapters
+from tests.contract.adapter_world import GITHUB_TOKEN, run_adapters
 from tests.local_cloud.tenant.tenant_world import APP
 
+VARIABLES = "repos/contoso/shop/actions/variables"
 PROJECTS = "contoso/_apis/projects"
 NEXT = "https://dev.azure.com/contoso/_apis/projects?page="
 
@@ -26,6 +28,28 @@ async def test_list_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) 
         found = await app.azure_devops.list(PROJECTS, member="value")
 
     assert found == projects
+
+
+async def test_list_of_github_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `Link` header has the URL of the next page."""
+    variables = [{"name": f"V{number}", "value": "x"} for number in range(70)]
+    async with run_adapters(monkeypatch) as app:
+        repository = {"name": "contoso/shop", "variables": variables}
+        seed_github(app.world.tenant, {"repositories": [repository]})
+        found = await app.github.list(VARIABLES, {"per_page": "30"}, member="variables")
+
+    assert found == variables
+
+
+async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token is one of GitHub, so nobody else issues another."""
+    async with run_adapters(monkeypatch) as app:
+        seed_github(app.world.tenant, {"token": "another"})
+        with pytest.raises(PlatformError) as raised:
+            await app.github.list(VARIABLES, member="variables")
+
+    assert raised.value.status == 401
+    assert GITHUB_TOKEN not in str(raised.value)
 
 
 async def test_organization_that_does_not_know_the_app_is_a_platform_error(

@@ -435,6 +435,35 @@ class Builder:
         documents[f"{organization}/{path}"] = document
         return f"{organization}/{path}"
 
+    def github_caller(self, *flows: FakeFlow) -> list[str]:
+        """Let a webhook or a variable of a repository have the URL of each flow, in turn; return
+        their paths.
+        """
+        paths = []
+        for number, flow in enumerate(flows):
+            url = self.url_of(flow)
+            document: Json = (
+                {"name": f"URL{number}", "value": url}
+                if number % 2
+                else {"id": number, "config": {"url": url, "content_type": "json"}}
+            )
+            path = f"actions/variables/URL{number}" if number % 2 else f"hooks/{number}"
+            paths.append(self.add_github_document(path, document))
+            self._calls(UrlHolder(name=path, read=partial(self._read_github, paths[-1])))
+        return paths
+
+    def add_github_document(
+        self, path: str, document: Json, repository: str = "contoso/shop"
+    ) -> str:
+        """Add a document of a repository; return its path."""
+        documents = self.world.json_documents.setdefault("api.github.com", {})
+        documents[f"repos/{repository}/{path}"] = document
+        return f"repos/{repository}/{path}"
+
+    def _read_github(self, path: str) -> str:
+        document = self.world.json_documents["api.github.com"][path]
+        return text_at(document, "value") or text_at(mapping_at(document, "config"), "url") or ""
+
     def synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> list[str]:
         """Let a pipeline of Synapse call each flow; return their resource ids."""
         kind = "Microsoft.Synapse/workspaces"

@@ -110,6 +110,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         connection_strings=FakeConnectionStrings(world),
         synapse_artifacts=FakeSynapseArtifacts(world),
         azure_devops=FakeJsonApi(world, "dev.azure.com"),
+        github=FakeJsonApi(world, "api.github.com"),
         resource_secrets=FakeResourceSecrets(world),
         policy_restrictions=FakePolicyRestrictions(world),
         secrets=FakeSecrets(world),

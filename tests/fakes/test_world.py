@@ -97,8 +97,8 @@ class World:
         self.key_values: dict[tuple[str, str, str], KeyValue] = {}
         #: By service and path: documents outside Azure, such as service hooks.
         self.json_documents: dict[str, dict[str, Mapping[str, object]]] = {}
-        #: Organizations there that do not know the app.
-        self.rejecting_scopes: set[str] = set()
+        #: By service: organizations or repositories that do not know the app.
+        self.rejecting_scopes: dict[str, set[str]] = {}
         #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
         self.resources: dict[str, Mapping[str, object]] = {}
         #: Id of a container app → its secrets as its containers read them when they started.

@@ -34,6 +34,7 @@ KINDS = (
     "data_factory",
     "azure_devops",
     "synapse",
+    "github",
 )
 _FACTORY = "Microsoft.DataFactory/factories"
 _AUTOMATION = "Microsoft.Automation/automationAccounts"
@@ -196,6 +197,8 @@ async def test_caller_search_needs_one_request_per_list_and_value_set(
         "azure_devops": 2 + PROJECTS,
         # Workspaces, and five lists of the workspace of the standard seed.
         "synapse": 1 + 5,
+        # Webhooks, variables and secrets of the repository of the standard seed.
+        "github": 3,
         "app_setting": 2 + sites,
         "connection_string": 2 + sites,
         # Resource groups' subscriptions, four kinds of topics, locks.

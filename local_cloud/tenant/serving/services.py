@@ -9,7 +9,7 @@ from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.dataverse import web_api as dataverse
 from local_cloud.tenant.entra import endpoints as entra
 from local_cloud.tenant.entra import graph
-from local_cloud.tenant.external_services import azure_devops
+from local_cloud.tenant.external_services import azure_devops, github
 from local_cloud.tenant.flow_service import packages
 from local_cloud.tenant.flow_service import routes as flow_service
 from local_cloud.tenant.flows import trigger_endpoints
@@ -84,6 +84,7 @@ SERVICES: tuple[Service, ...] = (
         routes=azure_devops.routes,
         options=azure_devops.OPTIONS,
     ),
+    Service(name="github", hosts=github.HOSTS, routes=github.routes, options=github.OPTIONS),
     Service(
         name="event_grid",
         hosts=event_grid.HOSTS,

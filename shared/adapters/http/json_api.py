@@ -78,6 +78,10 @@ class HttpJsonApi(JsonApi):
         """Replace a document."""
         await self._send(self._request("PUT", path, body))
 
+    async def patch(self, path: str, body: Mapping[str, object]) -> None:
+        """Change members of a document."""
+        await self._send(self._request("PATCH", path, body))
+
     def _request(self, method: str, path: str, body: object = None) -> ServiceRequest:
         url, headers = f"{self._address.url}/{path}", self._address.headers
         return ServiceRequest(method=method, url=url, headers=headers, body=body)

@@ -55,6 +55,8 @@ def build_world(description: Description) -> World:
     _add_azure(world, description["azure"])
     for organization in description["azureDevOps"]:
         _add_azure_devops(world, organization)
+    for repository in description["github"]["repositories"]:
+        _add_github(world, repository)
     return world
 
 
@@ -257,6 +259,14 @@ def _add_azure_devops(world: World, organization: Description) -> None:
             documents[path] = group
     for hook in organization["hooks"]:
         documents[f"{name}/_apis/hooks/subscriptions/{hook['id']}"] = hook
+
+
+def _add_github(world: World, repository: Description) -> None:
+    documents = world.json_documents.setdefault("api.github.com", {})
+    start = f"repos/{repository['name']}"
+    documents |= {f"{start}/hooks/{one['id']}": one for one in repository["hooks"]}
+    for variable in repository["variables"]:
+        documents[f"{start}/actions/variables/{variable['name']}"] = variable
 
 
 def _add_azure(world: World, azure: Description) -> None:

@@ -140,6 +140,15 @@ def build_description() -> dict[str, Any]:
             "properties": {"startIpAddress": "203.0.113.1", "endIpAddress": "203.0.113.9"},
         },
     ]
+    full["github"]["repositories"] = [
+        {
+            "name": "contoso/shop",
+            "hooks": [
+                {"id": 7, "config": {"url": "https://contoso.example", "secret": "********"}}
+            ],
+            "variables": [{"name": "COLOUR", "value": "blue"}],
+        }
+    ]
     full["azureDevOps"] = [
         {
             "name": "contoso",

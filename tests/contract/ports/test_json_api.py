@@ -38,3 +38,29 @@ async def test_variable_group_is_read_in_a_project_and_written_outside(side: Sid
     assert [*mapping_at(group, "variables")] == ["URL", "COLOUR"]
     after = await api.get(f"{groups}/{group['id']}")
     assert after["variables"] == {"URL": {"value": "y"}}
+
+
+async def test_configuration_of_a_webhook_is_changed_alone(side: Side) -> None:
+    """GitHub keeps the secret, which it shows as asterisks, if the body does not name it."""
+    api, hooks = side.ports.github, "repos/contoso/shop/hooks"
+    [hook] = await api.list(hooks, {"per_page": "100"})
+    path = f"{hooks}/{hook['id']}"
+    await api.patch(f"{path}/config", {"url": "https://new.contoso.example"})
+    with pytest.raises(NotFound):
+        await api.patch(f"{hooks}/9/config", {"url": "https://new.contoso.example"})
+
+    assert [*await api.read_scopes()] == ["contoso/shop"]
+    assert (await api.get(path))["config"] == {
+        "url": "https://new.contoso.example",
+        "secret": "********",
+    }
+
+
+async def test_variable_is_changed(side: Side) -> None:
+    """A list is a member of the response."""
+    api, variables = side.ports.github, "repos/contoso/shop/actions/variables"
+    listed = await api.list(variables, member="variables")
+    await api.patch(f"{variables}/COLOUR", {"name": "COLOUR", "value": "red"})
+
+    assert listed == [{"name": "COLOUR", "value": "blue"}]
+    assert await api.get(f"{variables}/COLOUR") == {"name": "COLOUR", "value": "red"}

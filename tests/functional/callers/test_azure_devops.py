@@ -132,7 +132,7 @@ async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> N
 async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: Tenant) -> None:
     """The search names it and finds the callers of the others."""
     add_hook(tenant)
-    tenant.world.rejecting_scopes.add("apart")
+    tenant.world.rejecting_scopes["dev.azure.com"] = {"apart"}
     search = CallerSearchPosition()
 
     found: list[Caller] = []
@@ -142,7 +142,7 @@ async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: T
 
     assert [caller.address for caller in found] == [f"contoso/{HOOK}"]
     assert search.unreadable == [
-        "projects of the Azure DevOps organization apart (TF400813)",
-        "service hooks of the Azure DevOps organization apart (TF400813)",
+        "projects of the Azure DevOps organization apart (Http401)",
+        "service hooks of the Azure DevOps organization apart (Http401)",
     ]
     assert "CMK_AZURE_DEVOPS_ORGANIZATIONS" in raised.value.fix

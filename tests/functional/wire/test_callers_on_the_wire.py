@@ -14,6 +14,7 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
 from local_cloud.tenant.external_services.azure_devops import AzureDevOps
+from local_cloud.tenant.external_services.github import GitHub
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.definition_builder import validation_action
@@ -133,7 +134,19 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
             },
         },
     ]
-    return seed | {"azureDevOps": describe_azure_devops()}
+    return seed | {"azureDevOps": describe_azure_devops(), "github": describe_github()}
+
+
+def describe_github() -> dict[str, Any]:
+    """Return a repository with a webhook that has a secret, and a variable."""
+    config = {"url": URL, "content_type": "json", "secret": "x", "insecure_ssl": "0"}
+    variable = {"name": "FLOW", "value": f"{URL}&from=github"}
+    repository = {
+        "name": "contoso/shop",
+        "hooks": [{"id": 7, "events": ["push"], "config": config}],
+        "variables": [variable, {"name": "COLOUR", "value": "blue"}],
+    }
+    return {"token": "github_pat_test", "repositories": [repository]}
 
 
 def describe_azure_devops() -> list[dict[str, Any]]:
@@ -240,7 +253,10 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of each resource and row that can contain a URL, by its id."""
     azure = scenario.tenant.part(Azure)
     devops = scenario.tenant.part(AzureDevOps).organizations["contoso"]
+    repository = scenario.tenant.part(GitHub).repositories["contoso/shop"]
     places: dict[str, object] = {
+        "webhooks of GitHub": repository.hooks,
+        "variables of GitHub": repository.variables,
         "variables in use": read_variables_in_use(azure),
         "service hooks": devops.hooks,
         "variable groups": devops.groups,
@@ -316,7 +332,12 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """Every call at each stage is accepted, and a rollback restores each byte."""
-    settings = {**WIDE, "azure_devops_organizations": ("contoso",)}
+    settings = {
+        **WIDE,
+        "azure_devops_organizations": ("contoso",),
+        "github_repositories": ("contoso/shop",),
+        "github_token": "github_pat_test",
+    }
     seed = build_tenant_with_callers(profile)
     async with wire_scenario(monkeypatch, tmp_path, seed, settings) as scenario:
         before, statuses = hash_places(scenario), await call_from_everywhere(scenario)
@@ -333,7 +354,7 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert len([place for place in before if moved[place] != before[place]]) == 30
+        assert len([place for place in before if moved[place] != before[place]]) == 32
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

@@ -1,0 +1,177 @@
+"""Serve `api.github.com`: webhooks, variables and names of secrets of repositories.
+
+The secret of a webhook is shown as asterisks. A PATCH of the configuration changes the members that
+it names; asterisks that are sent back are stored. See platform.md#github.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.tenant import Tenant
+
+type JsonObject = dict[str, Any]
+
+HOSTS = ("api.github.com",)
+_PAGED = ("per_page", "page")
+OPTIONS = {
+    **dict.fromkeys(("list_webhooks", "list_actions_variables", "list_actions_secrets"), _PAGED),
+    **dict.fromkeys(
+        ("get_webhook", "update_webhook_config", "get_actions_variable", "update_actions_variable"),
+        (),
+    ),
+}
+_MASK = "********"
+_LONGEST_VALUE = 48 * 1024
+
+
+@dataclass(slots=True, kw_only=True)
+class SimulatedRepository:
+    """A repository; webhooks are stored with their secrets."""
+
+    hooks: dict[str, JsonObject]
+    variables: dict[str, JsonObject]
+    secrets: Sequence[str]
+
+
+@dataclass(slots=True)
+class GitHub:
+    """The repositories by `owner/name` in lower case, and the token that has all rights to them."""
+
+    token: str = ""
+    repositories: dict[str, SimulatedRepository] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GitHubCall:
+    request: Request
+    repository: SimulatedRepository
+
+    def page(self, items: Sequence[JsonObject], most: int) -> tuple[list[JsonObject], JsonObject]:
+        """Return a page of a list, and the headers with the URL of the next page."""
+        query = self.request.query_params
+        size, number = min(int(query.get("per_page", "30")), most), int(query.get("page", "1"))
+        found = list(items[(number - 1) * size : number * size])
+        if number * size >= len(items):
+            return found, {}
+        following = self.request.url.include_query_params(page=number + 1).replace(scheme="https")
+        return found, {"Link": f'<{following}>; rel="next", <{following}>; rel="last"'}
+
+
+def seed_github(tenant: Tenant, description: JsonObject) -> None:
+    """Add the repositories of a seed."""
+    state = tenant.part(GitHub)
+    state.token = description.get("token", state.token)
+    for one in description.get("repositories", ()):
+        state.repositories[one["name"].lower()] = SimulatedRepository(
+            hooks={str(hook["id"]): hook for hook in one.get("hooks", ())},
+            variables={each["name"]: each for each in one.get("variables", ())},
+            secrets=one.get("secrets", ()),
+        )
+
+
+def routes(tenant: Tenant) -> list[Route]:
+    """Return the routes of every repository."""
+    del tenant  # Handlers find it in the request.
+    hooks, variables = "/hooks", "/actions/variables"
+    return [
+        _route("GET", hooks, list_webhooks),
+        _route("GET", f"{hooks}/{{id}}", get_webhook),
+        _route("PATCH", f"{hooks}/{{id}}/config", update_webhook_config),
+        _route("GET", variables, list_actions_variables),
+        _route("GET", f"{variables}/{{name}}", get_actions_variable),
+        _route("PATCH", f"{variables}/{{name}}", update_actions_variable),
+        _route("GET", "/actions/secrets", list_actions_secrets),
+    ]
+
+
+async def list_webhooks(call: _GitHubCall) -> Response:
+    """List the webhooks."""
+    found, headers = call.page([*map(_show_hook, call.repository.hooks.values())], 100)
+    return JSONResponse(found, headers=headers)
+
+
+async def get_webhook(call: _GitHubCall) -> Response:
+    """Return a webhook."""
+    found = call.repository.hooks.get(call.request.path_params["id"])
+    return JSONResponse(_show_hook(found)) if found else _reject(404, "Not Found")
+
+
+async def update_webhook_config(call: _GitHubCall) -> Response:
+    """Change the members of a webhook's configuration that the body names."""
+    found = call.repository.hooks.get(call.request.path_params["id"])
+    if found is None:
+        return _reject(404, "Not Found")
+    body = await call.request.json()
+    if not str(body.get("url", "https://")).startswith(("https://", "http://")):
+        return _reject(422, "Validation Failed")
+    found["config"] = found["config"] | body
+    return JSONResponse(_show_hook(found)["config"])
+
+
+async def list_actions_variables(call: _GitHubCall) -> Response:
+    """List the variables with their values."""
+    listed = [*call.repository.variables.values()]
+    found, headers = call.page(listed, 30)
+    return JSONResponse({"total_count": len(listed), "variables": found}, headers=headers)
+
+
+async def get_actions_variable(call: _GitHubCall) -> Response:
+    """Return a variable."""
+    found = call.repository.variables.get(call.request.path_params["name"])
+    return JSONResponse(found) if found else _reject(404, "Not Found")
+
+
+async def update_actions_variable(call: _GitHubCall) -> Response:
+    """Change the value of a variable."""
+    found = call.repository.variables.get(call.request.path_params["name"])
+    if found is None:
+        return _reject(404, "Not Found")
+    value = (await call.request.json()).get("value", found["value"])
+    if not isinstance(value, str) or len(value.encode()) > _LONGEST_VALUE:
+        return _reject(422, "Validation Failed")
+    found["value"] = value
+    return Response(status_code=204)
+
+
+async def list_actions_secrets(call: _GitHubCall) -> Response:
+    """List the names of the secrets."""
+    found, headers = call.page([{"name": one} for one in call.repository.secrets], 100)
+    total = len(call.repository.secrets)
+    return JSONResponse({"total_count": total, "secrets": found}, headers=headers)
+
+
+def _show_hook(hook: Mapping[str, Any]) -> JsonObject:
+    config = {name: _MASK if name == "secret" else value for name, value in hook["config"].items()}
+    return {"type": "Repository", "name": "web", "active": True, **hook, "config": config}
+
+
+def _reject(status: int, message: str) -> Response:
+    return JSONResponse({"message": message, "status": str(status)}, status)
+
+
+def _route(method: str, path: str, handler: Callable[[_GitHubCall], Awaitable[Response]]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        tenant: Tenant = request.app.state.tenant
+        state = tenant.part(GitHub)
+        if not request.headers.get("User-Agent"):
+            return _reject(403, "Request forbidden by administrative rules.")
+        if request.headers.get("Authorization") != f"Bearer {state.token}" or not state.token:
+            return _reject(401, "Bad credentials")
+        name = "{owner}/{repository}".format_map(request.path_params).lower()
+        repository = state.repositories.get(name)
+        if repository is None:
+            return _reject(404, "Not Found")
+        try:
+            return await handler(_GitHubCall(request=request, repository=repository))
+        except json.JSONDecodeError:
+            return _reject(400, "Problems parsing JSON")
+
+    return Route(
+        f"/repos/{{owner}}/{{repository}}{path}", endpoint, methods=[method], name=handler.__name__
+    )

@@ -1,0 +1,138 @@
+"""Read and write webhooks and Actions variables of GitHub repositories as callers.
+
+GitHub has no ETag for a write, so a write compares before and after. See platform.md#github.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.callers.search import UnreadableCallers, callers_in
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, NotFound, PlatformError
+from shared.ports import JsonApi
+
+_HOOKS, _SECRETS, _VARIABLES = "hooks", "actions/secrets", "actions/variables"
+#: Lists of a repository → the member with the items (empty: the response), and a page's most items.
+_LISTS = {_HOOKS: ("", "100"), _SECRETS: ("secrets", "100"), _VARIABLES: ("variables", "30")}
+_NAMES = {_HOOKS: "webhooks", _SECRETS: "secrets", _VARIABLES: "variables"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """One list of a repository."""
+
+    repository: str
+    list_name: str
+
+    @property
+    def path(self) -> str:
+        return f"repos/{self.repository}/{self.list_name}"
+
+    @property
+    def label(self) -> str:
+        return f"{_NAMES[self.list_name]} of the GitHub repository {self.repository}"
+
+
+class GitHubCallers:
+    """Implements `CallerKind`. Addresses are paths of webhooks and variables."""
+
+    kind = "github"
+    is_json = False
+    #: The next event or run reads the new value.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = RequiredPermissions(
+        fix="Let CMK_GITHUB_TOKEN read and write webhooks and variables of the repository and read "
+        "the names of its secrets, or remove it from CMK_GITHUB_REPOSITORIES. Nobody can read "
+        "secrets: check them yourself.",
+    )
+
+    def __init__(self, github: JsonApi) -> None:
+        """`github` has the configured repositories."""
+        self._api = github
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- repositories are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every webhook and variable with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        places = [
+            _Place(repository=repository, list_name=list_name)
+            for repository in await self._api.read_scopes()
+            for list_name in _LISTS
+        ]
+        readings = unreadable.read_readable(
+            places, lambda one: one.path, self._read_place, lambda one: one.label
+        )
+        async with aclosing(readings):
+            async for place, documents in readings:
+                if place.list_name == _SECRETS:
+                    if names := ", ".join(str(one.get("name")) for one in documents):
+                        unreadable.note(
+                            f"secrets {names} of the GitHub repository {place.repository}"
+                        )
+                    continue
+                for document in documents:
+                    for caller in callers_in(_read_text(document), _build_caller(place, document)):
+                        yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the URL of a webhook or the value of a variable. Raises `NotFound`."""
+        text = _read_text(await self._api.get(caller.address))
+        return CallerContent(text=text, etag=value_digest(caller.address, text))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the URL or value if it is unchanged since the read, and read it back.
+
+        Raises `Conflict` and `NotFound`. After a `Conflict` from the second read, the app's or the
+        other writer's change may be lost: read again.
+        """
+        now = await self.read(caller)
+        if now.text == value.text:
+            return
+        if value.etag not in {"", now.etag}:
+            raise Conflict(f"The {caller.label} was changed")
+        if f"/{_HOOKS}/" in caller.address:
+            # A change of the webhook itself would remove its secret.
+            await self._api.patch(f"{caller.address}/config", {"url": value.text})
+        else:
+            name = caller.address.rpartition("/")[2]
+            await self._api.patch(caller.address, {"name": name, "value": value.text})
+        if (await self.read(caller)).text != value.text:
+            raise Conflict(f"The {caller.label} was changed by somebody else")
+
+    async def _read_place(self, place: _Place) -> Sequence[Mapping[str, object]]:
+        member, size = _LISTS[place.list_name]
+        try:
+            return await self._api.list(place.path, {"per_page": size}, member=member)
+        except NotFound as err:  # GitHub's answer without access, too
+            raise PlatformError(str(err), code="not found", status=404) from err
+
+
+def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
+    name = document["id"] if place.list_name == _HOOKS else document["name"]
+    noun = "webhook" if place.list_name == _HOOKS else "variable"
+    address = f"{place.path}/{name}"
+    return Caller(
+        kind=GitHubCallers.kind,
+        address=address,
+        label=f"{noun} {name} of the GitHub repository {place.repository}",
+        resource_id=f"{GitHubCallers.kind}/{address}".lower(),
+    )
+
+
+def _read_text(document: Mapping[str, object]) -> str:
+    holder = mapping_at(document, "config") if "config" in document else document
+    return text_at(holder, "url" if "config" in document else "value") or ""

@@ -1,0 +1,82 @@
+"""Only the URL of a webhook or variable changes; secrets, which nobody can read, are named."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.callers.github import GitHubCallers
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.errors import Conflict, JobBlocked
+from tests.fakes.definition_builder import Json
+from tests.functional.callers.called_tenant import Tenant
+
+KIND = GitHubCallers.kind
+SERVICE = "api.github.com"
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+def document_at(tenant: Tenant, path: str) -> Json:
+    """Return a document of GitHub."""
+    return dict(tenant.world.json_documents[SERVICE][path])
+
+
+async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
+    """The secret, of which GitHub shows asterisks, is not sent."""
+    config = {"url": tenant.builder.url_of(tenant.original), "secret": "********"}
+    path = tenant.builder.add_github_document("hooks/7", {"id": 7, "config": config})
+
+    [caller] = await tenant.found(KIND)
+    old = await tenant.move(caller)
+    moved = document_at(tenant, path)["config"]
+    await tenant.move_back(caller, old)
+
+    assert caller.label == "webhook 7 of the GitHub repository contoso/shop"
+    assert moved == config | {"url": tenant.builder.url_of(tenant.copy)}
+    assert document_at(tenant, path)["config"] == config
+
+
+async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
+    """GitHub has no condition for a write, so it compares the value."""
+    url = tenant.builder.url_of(tenant.original)
+    path = tenant.builder.add_github_document(
+        "actions/variables/FLOW", {"name": "FLOW", "value": f"{url}&from=shop"}
+    )
+    [caller] = await tenant.found(KIND)
+    content = await tenant.read(caller)
+    tenant.world.json_documents[SERVICE][path] = {"name": "FLOW", "value": "edited"}
+
+    with pytest.raises(Conflict):
+        await tenant.kinds[KIND].write(caller, replace(content, text="x"))
+
+    assert caller.label == "variable FLOW of the GitHub repository contoso/shop"
+    assert document_at(tenant, path)["value"] == "edited"
+
+
+async def test_repository_that_rejects_the_token_does_not_hide_another(tenant: Tenant) -> None:
+    """The search names its lists and the secrets of the others, and finds their callers."""
+    [webhook] = tenant.builder.github_caller(tenant.original)
+    tenant.builder.add_github_document("actions/secrets/KEY", {"name": "KEY"})
+    tenant.world.rejecting_scopes[SERVICE] = {"contoso/apart"}
+    search, found = CallerSearchPosition(), list[Caller]()
+
+    async def collect() -> None:
+        async for caller in tenant.kinds[KIND].find([], search):
+            found.append(caller)
+
+    with pytest.raises(JobBlocked) as raised:
+        await collect()
+
+    assert [caller.address for caller in found] == [webhook]
+    assert search.unreadable == [
+        "secrets of the GitHub repository contoso/apart (Http401)",
+        "variables of the GitHub repository contoso/apart (Http401)",
+        "webhooks of the GitHub repository contoso/apart (Http401)",
+        "secrets KEY of the GitHub repository contoso/shop",
+    ]
+    assert "CMK_GITHUB_TOKEN" in raised.value.fix
