@@ -15,8 +15,12 @@ from shared.use_cases.import_callers import ImportedLine
 
 #: Lines of a file with flows.
 _MOST_LINES = 1000
-#: How to write the values that have a pattern.
+_TYPES = {"string_pattern_mismatch", "int_parsing", "missing"}
+#: How to write the values of these types.
 _FORMS = {
+    "owner": "a line of this caller has to name the owner",
+    "contact": "a line of this caller has to name the contact",
+    "max_url_length": "use a number",
     "new_url_secret": "use https://VAULT.vault.azure.net/secrets/NAME",
     "trigger_url_id": "use the trigger URL, or the 32 digits after /workflows/ in it",
     "allowed_hosts": "use hosts such as *.contoso.example, separated by blanks",
@@ -97,7 +101,7 @@ def _describe(err: ValidationError) -> str:
     for one in err.errors(include_input=False, include_url=False, include_context=False):
         path = [str(part) for part in one["loc"] if part != "flows" and not isinstance(part, int)]
         text = one["msg"]
-        if one["type"] == "string_pattern_mismatch":
+        if one["type"] in _TYPES:
             text = _FORMS.get("".join(path[-1:]), "it has characters that are not allowed")
         texts.append(f"{': '.join([*path, text])}.")
     return " ".join(dict.fromkeys(texts)).replace("..", ".")

@@ -114,7 +114,7 @@ def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
         except csv.Error as error:
             if header is None:
                 raise UnreadableCsv(f"not CSV: line 1: {error}") from None
-            yield start + before + 1, f"not CSV: {error}"
+            yield start + before + 1, f"it is not CSV: {error}"
             start += before + 1  # an open quote swallows all lines after it: read them again
             continue
         return

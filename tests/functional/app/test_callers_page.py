@@ -194,6 +194,7 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
         f"Kiosk,,,,,{url},,",
         "Gate,Sam,7,HOME,Orders,,http://x,many",
         '"Till,Alex',
+        "Hall,,7,HOME,Orders,,,",
         "Door,Sam,7,HOME,Orders,,https://doors.vault.azure.net/secrets/x,",
         "Door,Sam,7,HOME,Returns,,https://doors.vault.azure.net/secrets/x,",
     )
@@ -202,14 +203,15 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
     before = await list_declared_callers(scenario.services)
 
     said = read_text(shown)
-    assert "The file changes 3 callers, and 4 lines are not valid" in said
+    assert "The file changes 3 callers, and 5 lines are not valid" in said
     assert "Till declared adds the flow Orders; contact: Desk 1, floor 2; longest URL: 255" in said
     assert "Kiosk new adds the flow Returns; adds the flow " in said
-    assert "3 No flow of Contoso matches Nothing." in said
-    assert "6 new_url_secret: use https://VAULT.vault.azure.net/secrets/NAME." in said
-    assert "max_url_length: Input should be a valid integer" in said
-    assert "7 not CSV: unexpected end of data." in said
-    assert "9 The secret x of the key vault doors is for another flow or caller." in said
+    assert "Line 3 No flow of Contoso matches Nothing." in said
+    assert "Line 6 new_url_secret: use https://VAULT.vault.azure.net/secrets/NAME." in said
+    assert "max_url_length: use a number." in said
+    assert "Line 7 it is not CSV: unexpected end of data." in said
+    assert "Line 8 owner: a line of this caller has to name the owner." in said
+    assert "Line 10 The secret x of the key vault doors is for another flow or caller." in said
     assert [one.name for one in before] == ["Till"]
     assert len(before[0].flows) == 1
     stored = await follow(await send_form(shown, "Declare 3 callers"))
