@@ -182,6 +182,9 @@ class Settings(AccessSettings):
     approval_period: Duration = timedelta(days=7)
     #: How long a replaced plan is kept, if it started no flow job.
     plans_kept: Duration = timedelta(days=90)
+    #: How long audit entries are kept; those since the start of an open remediation stay. Empty:
+    #: forever.
+    audit_log_kept: Duration | None = None
     #: First delay after a temporary failure; each further delay doubles.
     backoff_initial_delay: Duration = timedelta(seconds=5)
     #: Longest such delay.

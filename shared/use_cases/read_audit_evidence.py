@@ -99,6 +99,7 @@ class AuditReader:
         from shared.signatures import is_signature_valid
 
         differences = list(find_chain_differences(self._seals[::-1], is_signature_valid))
+        differences += self._find_missing_beginning()
         entry_lists: dict[str, bytes] = {}
         for position, seal in reversed(list(enumerate(self._seals))):
             try:
@@ -120,6 +121,15 @@ class AuditReader:
             differences=(*differences, *rejected),
             unconfirmed=unconfirmed,
         )
+
+    def _find_missing_beginning(self) -> list[str]:
+        try:
+            begins_at = self._seals[-1].statement.begins_at if self._seals else None
+        except ValueError:
+            return []  # it is one of the differences
+        if begins_at is None or begins_at <= self.remediation.created_at - _LONGEST_REQUEST:
+            return []
+        return [f"Audit entries before {begins_at:%Y-%m-%d} and their seals were deleted"]
 
     async def _read_seals(self, since: datetime) -> None:
         async for seal in self.reading.each(self.services.tables.audit_seals.scan(SEALS)):

@@ -38,6 +38,7 @@ from shared.use_cases.check_rows import check_rows
 from shared.use_cases.clean_up_ended_jobs import turn_off_orphaned_copies
 from shared.use_cases.clean_up_late_invocations import clean_up_late_invocations
 from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.delete_old_audit_entries import delete_old_audit_entries
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.manage_support_requests import check_environment_limit
@@ -77,6 +78,8 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     await check_rows(services)
     async with _log_errors(services, "seal of the audit log"):
         await seal_audit_log(services)
+    async with _log_errors(services, "deletion of old audit entries"):
+        await delete_old_audit_entries(services)
     await forget_stale_discoveries(services)
     await forget_stale_readings(services)
     await forget_stale_searches(services)

@@ -27,7 +27,7 @@ from shared.use_cases.sign_content import sign_content
 log = product_log(__name__)
 
 #: Partition of the audit log.
-_AUDIT = "audit"
+AUDIT = "audit"
 #: Partition of the seals.
 SEALS = "seal"
 
@@ -70,7 +70,7 @@ async def read_audit_rows(
 ) -> AsyncIterator[tuple[SealedEntry, StoreRow]]:
     """Yield each row of the audit log between two keys, newest first, with its key and hash."""
     table = services.tables.audit_log
-    async for row in table.store.query(table.name, _AUDIT, before=before, after=after):
+    async for row in table.store.query(table.name, AUDIT, before=before, after=after):
         if row.key != FENCE:
             yield SealedEntry(key=row.key, sha256=hash_text(audit_text(row))), row
 

@@ -1,0 +1,122 @@
+"""The daily check deletes old audit entries by whole seals, and only if a setting says so."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.use_cases import delete_old_audit_entries as deletion
+from shared.use_cases.delete_old_audit_entries import delete_old_audit_entries
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.seal_audit_log import seal_audit_log
+from tests.fakes.evidence_key import KEY_URL
+from tests.fakes.services import fake_settings
+from tests.functional.app.test_audit_seals import (
+    cancel_remediation,
+    list_audit_rows,
+    list_seals,
+    read_differences,
+)
+from tests.functional.app.test_audit_seals import scenario as scenario
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+DAY = timedelta(days=1)
+
+
+async def pass_days(scenario: Scenario, number: int) -> None:
+    """Let days pass, each with two audit entries and a seal."""
+    for _ in range(number):
+        await cancel_remediation(scenario)
+        scenario.world.clock.advance(DAY)
+        await seal_audit_log(scenario.services)
+
+
+def keep(scenario: Scenario, time: timedelta | None, key: str = KEY_URL) -> None:
+    """Set how long entries are kept."""
+    scenario.settings = fake_settings(evidence_key=key, audit_log_kept=time)
+
+
+async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:
+    """Evidence needs them."""
+    await pass_days(scenario, 10)
+    before = list_audit_rows(scenario)
+    scenario.world.clock.advance(1_000 * DAY)
+
+    await run_daily_check(scenario.services, "today")
+
+    after = list_audit_rows(scenario)
+    assert [row for row in after if row in before] == before
+    assert len(await list_seals(scenario)) > 10
+
+
+async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> None:
+    """The others match their seals; the evidence of an older remediation names the gap."""
+    await pass_days(scenario, 20)
+    keep(scenario, 5 * DAY)
+
+    deleted = await delete_old_audit_entries(scenario.services)
+    again = await delete_old_audit_entries(scenario.services)
+
+    seals = await list_seals(scenario)
+    assert (deleted, again) == (32, 0)
+    assert [seal.number for seal in seals] == list(range(20, 15, -1))
+    begins_at = seals[-1].statement.begins_at
+    assert begins_at
+    assert await read_differences(scenario) == [
+        f"Audit entries before {begins_at:%Y-%m-%d} and their seals were deleted"
+    ]
+
+
+async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario: Scenario) -> None:
+    """Its evidence is not exported yet."""
+    await pass_days(scenario, 5)
+    await scenario.order(cause="open")
+    await pass_days(scenario, 1)
+    table = scenario.services.tables.remediations
+    kept = await table.get("remediation", scenario.remediation.id)
+    assert kept
+    rows = len(list_audit_rows(scenario))
+    scenario.world.clock.advance(3 * DAY)
+    keep(scenario, DAY / 24)
+
+    deleted = await delete_old_audit_entries(scenario.services)
+
+    seals = await list_seals(scenario)
+    begins_at = seals[-1].statement.begins_at
+    assert 0 < deleted < rows
+    assert begins_at
+    assert begins_at <= kept.item.created_at
+    assert await read_differences(scenario) == []
+
+
+async def test_entry_that_is_not_sealed_is_kept(scenario: Scenario) -> None:
+    """The vault did not answer."""
+    scenario.world.clock.advance(100 * DAY)
+    keep(scenario, DAY)
+
+    assert await delete_old_audit_entries(scenario.services) == 0
+    assert len(list_audit_rows(scenario)) == 2
+
+
+async def test_entries_of_an_app_without_a_key_are_deleted_by_age(scenario: Scenario) -> None:
+    """Nothing seals them."""
+    scenario.world.clock.advance(3 * DAY)
+    await cancel_remediation(scenario)
+    keep(scenario, 2 * DAY, key="")
+
+    assert await delete_old_audit_entries(scenario.services) == 2
+    assert len(list_audit_rows(scenario)) == 2
+
+
+async def test_many_old_entries_are_deleted_on_several_days(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each daily check deletes a limited number, and the rest stays correct."""
+    monkeypatch.setattr(deletion, "_MOST", 7)
+    monkeypatch.setattr(deletion, "_BATCH", 3)
+    await pass_days(scenario, 10)
+    keep(scenario, DAY)
+
+    deleted = [await delete_old_audit_entries(scenario.services) for _ in range(5)]
+
+    assert deleted == [7, 7, 6, 0, 0]
+    assert [text for text in await read_differences(scenario) if "deleted" not in text] == []
