@@ -29,7 +29,7 @@ TABLES = {
     "requests": f"({_COMMON}, url: string, success: string)",
     "dependencies": (
         f"({_COMMON}, operation_Id: string, target: string, name: string, success: string,"
-        " resultCode: string, duration: real)"
+        " type: string, resultCode: string, duration: real)"
     ),
     "customMetrics": (
         f"({_COMMON}, name: string, value: real, valueCount: int, valueSum: real, valueMin: real,"

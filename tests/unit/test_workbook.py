@@ -25,19 +25,21 @@ def tables() -> duckdb.DuckDBPyConnection:
     )
     connection.execute(
         "CREATE TABLE dependencies (timestamp TIMESTAMPTZ, operation_Id VARCHAR, target VARCHAR,"
-        " name VARCHAR, success VARCHAR, resultCode VARCHAR, duration DOUBLE,"
+        " name VARCHAR, type VARCHAR, success VARCHAR, resultCode VARCHAR, duration DOUBLE,"
         " customDimensions JSON)"
     )
     labels = {"state": "copied", "service": "Flow service", "status": "429", "reason": "throttled"}
     for name in find_recorded_metrics():
         row = (name, json.dumps(labels))
         connection.execute("INSERT INTO customMetrics VALUES (now(), ?, 7200, 1, 7200, ?)", row)
-    for success, dimensions in (
-        ("False", {"url.template": "/v2/flows"}),
-        ("True", {"cmk.flow": "f-1", "cmk.state": "copied"}),
+    for kind, success, dimensions in (
+        ("HTTP", "False", {}),
+        ("InProc", "True", {"cmk.flow": "f-1", "cmk.state": "copied"}),
     ):
-        span = ("t-1", "host", "GET /v2/flows", success, "429", json.dumps(dimensions))
-        connection.execute("INSERT INTO dependencies VALUES (now(), ?, ?, ?, ?, ?, 2000, ?)", span)
+        span = ("t-1", "host", "GET /v2/flows", kind, success, "429", json.dumps(dimensions))
+        connection.execute(
+            "INSERT INTO dependencies VALUES (now(), ?, ?, ?, ?, ?, ?, 2000, ?)", span
+        )
     return connection
 
 
