@@ -36,6 +36,8 @@ var places = {
   ServiceBusConnection__clientId: identityClientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  // The exporter's own statistics would go to Microsoft.
+  APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL: 'true'
   CMK_TENANT_ID: tenant().tenantId
   CMK_SUBSCRIPTION_IDS: subscriptionIds
   CMK_CLIENT_ID: identityClientId

@@ -3,19 +3,24 @@
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import azure.functions as func
 import pytest
 
+from functions import remediations_api, timers
 from local_cloud.collector import Collector, ReceivedSpan
+from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
+from tests.fakes.function_keys import OneFunctionKey
 from tests.functional.planning.test_key_events import key_event
-from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import VAULT_ID
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, VAULT_ID
 
 #: Of a caller of the app, or of a service before the app.
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -27,6 +32,15 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     with Collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         yield collector
+
+
+class Tick(func.TimerRequest):
+    """A run of a timer that is not late."""
+
+    @property
+    def past_due(self) -> bool:
+        """Return False."""
+        return False
 
 
 async def send_key_event(scenario: WireScenario, **properties: str) -> None:
@@ -82,3 +96,39 @@ async def test_trace_from_a_key_event_to_each_request(
     assert signature not in repr(collector.spans)
     secret = {"GET /secrets/{}", "GET /keys/{}/{}"}  # a key's name and its version
     assert {one.name for one in spans if "{}/{}" in one.name} <= secret
+
+
+async def test_request_to_the_api_continues_the_trace_of_its_caller(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
+) -> None:
+    """The remediation that it starts belongs to this trace; a malformed header is ignored."""
+    monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "operator")
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
+        scenario.use_cases = TRIGGERS
+        provide(replace(scenario.services, function_keys=OneFunctionKey()))
+        body = {"mode": "assess", "environment_ids": [ENVIRONMENT], "started_by": "tests"}
+        for number, parent in enumerate((CALLER, "00-malformed", "")):
+            headers = {"traceparent": parent, "Idempotency-Key": f"key-{number}"}
+            started = await call(remediations_api.start_remediation, body, headers=headers)
+            assert started.status == 202, started.text
+        await scenario.run(SHORT)
+    [request, *others] = [one for one in collector.spans if one.name == "POST /api/remediations"]
+    inside = {one.name for one in collector.spans if one.parent_id == request.span_id}
+
+    assert (request.trace_id, request.parent_id) == tuple(CALLER.split("-")[1:3])
+    assert "process environment-jobs" in inside
+    assert [one.parent_id for one in others] == ["", ""]
+    assert len({one.trace_id for one in (request, *others)}) == 3
+
+
+async def test_requests_of_a_timer_are_in_one_trace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
+) -> None:
+    """The other requests of this test sign the service account in."""
+    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
+        provide(scenario.services)
+        await timers.poll_environments(Tick())
+    [timer] = [one for one in collector.spans if one.name == "timer poll_environments"]
+
+    inside = {one.name for one in collector.spans if one.parent_id == timer.span_id}
+    assert "GET /providers/Microsoft.BusinessAppPlatform/scopes/admin/environments" in inside
