@@ -203,14 +203,6 @@ class Reason(StrEnum):
             "impossible: `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
         ),
     )
-    AGENTS_NOT_CONFIRMED = (
-        "agents_not_confirmed",
-        ("Copilot Studio agents run the flow that is to be turned off."),
-        (
-            "Ask the makers of the agents to select the flow that stays on and to publish the "
-            "agents. Then run `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
-        ),
-    )
     COPY_CHANGED = (
         "copy_changed",
         "The copy was deleted, or edited before it was verified.",

@@ -38,7 +38,6 @@ _EXPLAINED = frozenset(
     {
         Reason.ADDRESS_RANGES_CHANGED,
         Reason.ADDRESS_RANGES_OUTDATED,
-        Reason.AGENTS_NOT_CONFIRMED,
         Reason.CONNECTION_REFERENCES_LOST,
         Reason.FIREWALL_FIX_IN_USE,
         Reason.FLOW_STATE_NOT_CHANGED,

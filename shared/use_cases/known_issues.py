@@ -4,11 +4,8 @@ import re
 from collections.abc import AsyncIterator, Collection
 
 from shared.alerts import readable
-from shared.domain.callers.agents import confirmation_name_for_copy
-from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.network.issue_lookup import describe_unknown_issue
-from shared.domain.plans.current_plan import newest_plans
 from shared.errors import IssueNotFound
 from shared.ports import Condition
 from shared.reason import Reason
@@ -21,7 +18,6 @@ RESOLVED_BY_NAME = (
     Reason.FIREWALL_FIX_FAILED,
     Reason.OUTBOUND_CALL_BLOCKED,
     Reason.START_WOULD_FAIL,
-    Reason.AGENTS_NOT_CONFIRMED,
 )
 
 
@@ -55,22 +51,12 @@ def _contains_name(name: str, text: str) -> bool:
 
 
 async def _read_recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
-    """Yield the names in plans, blocked calls and service tag list changes.
-
-    The confirmation of a flow that agents run can be given as soon as the flow is planned.
-    """
+    """Yield the names in plans, blocked calls and service tag list changes."""
     where = [Condition("environment_id", "eq", environment_id)]
     rows = readable(services, services.tables.environment_jobs.scan(where=where))
-    jobs = [kept.item async for kept in rows]
-    current = {one.id for one in newest_plans(jobs).get(environment_id, ())}
-    for job in jobs:
-        for finding in job.firewall_issues:
+    async for job in rows:
+        for finding in job.item.firewall_issues:
             yield finding.name
-        if job.id not in current and job.state_properties.is_over:
-            continue
-        async for item in readable(services, services.tables.plan_items.scan(job.id)):
-            if TriggerCategory(item.item.category).is_run_by_agents:
-                yield confirmation_name_for_copy(item.item.workflow_id)
     calls = services.tables.blocked_calls.scan(environment_id)
     async for call in readable(services, calls):
         yield call.item.name

@@ -747,9 +747,27 @@ class Builder:
             self._calls(UrlHolder(name=f"site setting/{number}", read=partial(read, number)))
         return row
 
-    def add_row(self, table: str, values: dict[str, object]) -> FakeRow:
+    def add_agent_topic(
+        self, *flows: FakeFlow, text: str = "", name: str = "Booking", published: str = ""
+    ) -> FakeRow:
+        """Add a topic of the agent Travel that runs these flows; return its row.
+
+        `text` is more of its YAML. `published` is the time at which the agent was published.
+        """
+        calls = "".join(
+            f"    - kind: InvokeFlowAction\n      flowId: {flow.workflow_id}\n" for flow in flows
+        )
+        values = {
+            "name": name,
+            "data": f"kind: AdaptiveDialog\nbeginDialog:\n  actions:\n{calls}{text}",
+            "modifiedon": "2026-01-01T00:00:00Z",
+            "parentbotid": {"name": "Travel", "publishedon": published or None},
+        }
+        return self.add_row("botcomponents", values)
+
+    def add_row(self, table: str, values: Mapping[str, object]) -> FakeRow:
         """Add a row to a table of Dataverse and return it."""
-        row = FakeRow(id=self.world.guid(), values=values)
+        row = FakeRow(id=self.world.guid(), values=dict(values))
         self.environment.rows.setdefault(table, {})[row.id] = row
         return row
 

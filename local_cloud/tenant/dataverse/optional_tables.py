@@ -1,6 +1,6 @@
 """Dataverse's tables of Power Pages and Copilot Studio, which not every environment has.
 
-See platform.md#power-pages.
+See platform.md#power-pages, #agents.
 """
 
 from typing import Any

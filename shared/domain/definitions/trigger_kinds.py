@@ -81,11 +81,6 @@ class TriggerCategory(StrEnum):
         return self in _RUN_BY_PEOPLE
 
     @property
-    def is_run_by_agents(self) -> bool:
-        """Return whether Copilot Studio agents, which refer to a flow by its id, run it."""
-        return self in _RUN_BY_AGENTS
-
-    @property
     def is_teams(self) -> bool:
         """Return whether the trigger belongs to the Teams connector."""
         return self.value.startswith("teams_")
@@ -127,7 +122,6 @@ _RUN_BY_PEOPLE = frozenset(
         TriggerCategory.POWER_APPS_V2,
     }
 )
-_RUN_BY_AGENTS = frozenset({TriggerCategory.COPILOT_SKILLS, TriggerCategory.VIRTUAL_AGENT})
 _CALLED = frozenset(TriggerCategory) - _SELF_STARTING - {TriggerCategory.NONE}
 
 _CATEGORY_BY_REQUEST_KIND = {

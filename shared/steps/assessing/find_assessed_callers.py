@@ -11,11 +11,9 @@ from dataclasses import replace
 from shared.alerts import readable, tell_unreadable
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.snapshots import NoAnswer
-from shared.domain.callers import agents
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
 from shared.domain.callers.url_secret import is_url_secret
-from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.errors import UnreadableRow
@@ -122,10 +120,6 @@ def _callers_of(
                 holds_url=url_id in place.caller.trigger_url_ids
                 and not is_url_secret(place.caller.address, services.settings.trigger_url_vault),
             )
-    if TriggerCategory(flow.category).is_run_by_agents:
-        found[agents.KIND] = AssessedCaller(
-            kind=agents.KIND, label=agents.LABEL, manual_reason=agents.BY_THEIR_MAKERS
-        )
     for key, label in channels_using(services.settings.channel_addresses, url_id):
         found[key] = AssessedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))

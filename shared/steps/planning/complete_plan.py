@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import batched
 
-from shared.domain.callers import agents
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
@@ -248,10 +247,6 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
     if any(known.denials.get(place.caller.address, "") is None for place in found):
         unknowns = dict.fromkeys((*item.unknowns, UNCHECKED_POLICIES.text))
         item = replace(item, unknowns=tuple(unknowns))
-    if TriggerCategory(item.category).is_run_by_agents:
-        callers[agents.KIND] = PlannedCaller(
-            kind=agents.KIND, label=agents.LABEL, manual_reason=agents.BY_THEIR_MAKERS
-        )
     for key, label in channels_using(services.settings.channel_addresses, item.trigger_url_id):
         callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
     item = replace(item, callers=fitting_callers(tuple(callers.values())))

@@ -22,7 +22,6 @@ from shared.steps.retiring.check_for_calls import wait_for_no_calls
 from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_restart_possible
 from shared.steps.step_context import StepContext
-from shared.steps.updating_callers.check_agents import check_agents
 from shared.steps.updating_callers.record_callers import has_callers_left
 
 
@@ -49,7 +48,6 @@ async def retire_without_calls(work: StepContext) -> FlowJob:
             return move_to_state(
                 work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now
             )
-    await check_agents(work)
     return await retire(work)
 
 

@@ -40,7 +40,6 @@ from shared.steps.rolling_back.rollback_sequence import (
     wait_for_parents,
 )
 from shared.steps.step_context import StepContext
-from shared.steps.updating_callers.check_agents import check_agents_back, forget_agents
 
 #: From these states an original is retired, and renamed.
 _MAY_RENAME = frozenset(
@@ -158,7 +157,6 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
                 return repeated
             raise
         await check_manual_callers(work)
-        await check_agents_back(work)
     await wait_for_parents(work)
     if is_called:
         await _wait_for_runs_of_callers(work)
@@ -224,7 +222,6 @@ async def _turn_copy_off(work: StepContext) -> FlowJob:
     if repeated := await check_rollback_result(work):
         return repeated
     is_left = await _turn_off_and_rename(work)
-    await forget_agents(work)
     job = replace(
         work.job,
         requested_command=None,

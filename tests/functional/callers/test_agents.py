@@ -1,26 +1,22 @@
-"""Copilot Studio agents are not shown by any API, so a person has to confirm them."""
+"""Topics and tools of agents are found by the flows that they run; their makers change them."""
 
 from datetime import timedelta
 
 import pytest
 
+from shared.callers.copilot_agent import CopilotAgentCallers
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import IssueNotFound
-from shared.use_cases.change_environment import ignore_issue
 from tests.fakes.definition_builder import child_flow_action, request_trigger
-from tests.fakes.tenant import FakeFlow
+from tests.fakes.tenant import FakeFlow, FakeRow
 from tests.functional.assessing.assessed_tenant import Assessed
+from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
+KIND = CopilotAgentCallers.kind
 #: Longer than a copy has to be quiet.
 LONG = timedelta(days=9)
-
-
-async def confirm_agents(scenario: Scenario, name: str) -> None:
-    """Record a person's confirmation with this name, and let time pass."""
-    await ignore_issue(scenario.services, scenario.build.environment.id, name, "the makers")
-    await scenario.run(LONG)
+CHANGED = "2026-02-01T00:00:00Z"
 
 
 def add_agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
@@ -30,89 +26,109 @@ def add_agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
     return scenario.build.flow("Book", request_trigger(kind), actions)
 
 
+def replace_flow(topic: FakeRow, old: str, new: str) -> None:
+    """Let a topic run another flow, as its maker does, without publishing the agent."""
+    topic.values |= {"data": str(topic.values["data"]).replace(old, new), "modifiedon": CHANGED}
+
+
+def publish(topic: FakeRow) -> None:
+    """Publish the agent of a topic."""
+    topic.values["parentbotid"] = {"name": "Travel", "publishedon": CHANGED}
+
+
 @pytest.mark.parametrize("kind", ["VirtualAgent", "Skills"])
-async def test_original_is_not_retired_before_its_agents_are_confirmed(kind: str) -> None:
-    """Both flows stay on until a person confirms the agents, also in a rollback."""
+async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_published(
+    kind: str,
+) -> None:
+    """Both flows stay on until the agent is published, also in a rollback."""
     scenario = Scenario()
     original = add_agents_flow(scenario, kind)
+    topic = scenario.build.add_agent_topic(original, published="2026-01-01T00:00:00Z")
     await planned(scenario)
     item = (await scenario.plan())["Book"]
     await scenario.approve(run=LONG)
-    asked = await scenario.job("Book")
-    copy = scenario.world.workflow(asked.environment_id, asked.copy_id)
+    blocked = await scenario.job("Book")
+    copy = scenario.world.workflow(blocked.environment_id, blocked.copy_id)
     both = original.is_on, copy.is_on
 
+    replace_flow(topic, original.workflow_id, copy.workflow_id)
     await scenario.retry(run=LONG)
-    again = await scenario.job("Book")
-    await confirm_agents(scenario, f"agents:{original.workflow_id}")
+    unpublished = await scenario.job("Book")
+    publish(topic)
+    await scenario.retry(run=LONG)
     retired = await scenario.job("Book")
     await scenario.roll_back(run=LONG)
     back = await scenario.job("Book")
     both_again = original.is_on, copy.is_on
-    await confirm_agents(scenario, f"agents-back:{original.workflow_id}")
-    settings = await scenario.services.tables.environment_settings.get(
-        "environment", asked.environment_id
-    )
+    replace_flow(topic, copy.workflow_id, original.workflow_id)
+    await scenario.retry(run=LONG)
 
     assert item.action is PlannedAction.COPY_WITH_DEPENDENT_FLOWS
-    assert [one.kind for one in item.callers if one.manual_reason] == ["agent"]
-    assert (asked.state, asked.reason_code, both) == (
-        FlowJobState.BLOCKED,
-        "agents_not_confirmed",
-        (True, True),
-    )
-    assert f"agents:{original.workflow_id}" in asked.fix
-    assert again.reason_code == "agents_not_confirmed"
+    assert [(one.kind, one.label) for one in item.callers if one.manual_reason] == [
+        (KIND, "topic Booking of the agent Travel")
+    ]
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert "Open the agent Travel in Copilot Studio. In its topic Booking, replace" in blocked.fix
+    assert both == (True, True)
+    assert "Publish the agent Travel" in unpublished.fix
     assert retired.state is FlowJobState.RETIRED, retired.message
-    assert (back.reason_code, both_again) == ("agents_not_confirmed", (True, True))
+    assert (back.reason_code, both_again) == ("manual_caller", (True, True))
     assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
     assert not copy.is_on
-    assert settings
-    assert settings.item.ignored_issues == {}
 
 
-async def test_agents_of_a_planned_flow_can_be_confirmed() -> None:
-    """A confirmation is accepted only for a flow that agents run, once a plan contains it."""
+async def test_flow_that_no_agent_runs_is_retired_without_a_person() -> None:
+    """The rows of all agents were read, and none names it."""
     scenario = Scenario()
-    original = add_agents_flow(scenario, "Skills")
-    with pytest.raises(IssueNotFound, match="No issue"):
-        await confirm_agents(scenario, f"agents:{original.workflow_id}")
+    original = add_agents_flow(scenario, "VirtualAgent")
+    scenario.build.add_agent_topic(scenario.build.off_flow("Other"))
     await planned(scenario)
-    child = next(one for one in scenario.build.environment.flows.values() if one.name == "Lookup")
-    with pytest.raises(IssueNotFound, match="No issue"):
-        await confirm_agents(scenario, f"agents:{child.workflow_id}")
 
-    await ignore_issue(
-        scenario.services,
-        scenario.build.environment.id,
-        f"agents:{original.workflow_id}",
-        "the makers",
-    )
-    await scenario.approve()
+    await scenario.approve(run=LONG)
 
     assert (await scenario.job("Book")).state is FlowJobState.RETIRED
+    assert not original.is_on
 
 
-async def test_rollback_needs_no_confirmation_if_no_agent_runs_the_copy() -> None:
-    """No agent runs the copy yet, so the rollback requires no confirmation."""
-    scenario = Scenario()
-    add_agents_flow(scenario, "VirtualAgent")
-    await planned(scenario)
-    await scenario.approve()
-
-    await scenario.roll_back()
-
-    assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
-
-
-async def test_assessment_lists_agents_as_a_caller() -> None:
-    """The assessment lists the agents as a caller, so that a person can find them in time."""
+async def test_assessment_names_the_agent_and_its_topic() -> None:
+    """A person can find it in time."""
     tenant = Assessed()
     child = tenant.build.http_flow("Lookup")
     trigger = request_trigger("VirtualAgent")
-    tenant.build.flow("Book", trigger, {"Run": child_flow_action(child.workflow_id)})
+    book = tenant.build.flow("Book", trigger, {"Run": child_flow_action(child.workflow_id)})
+    tenant.build.add_agent_topic(book)
 
     await tenant.assess()
 
-    assert tenant.flows["Book"].category == "virtual_agent"
-    assert [one.kind for one in tenant.flows["Book"].callers] == ["agent"]
+    assert [one.label for one in tenant.flows["Book"].callers] == [
+        "topic Booking of the agent Travel"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("kind: TaskDialog\naction:\n  flowId: {id}", "tool Booking of the agent Travel"),
+        ("- flowId: /providers/Microsoft.Flow/flows/{id}", "topic Booking of the agent Travel"),
+        ('{{"FlowId":"{upper}"}}', "topic Booking of the agent Travel"),
+        ("- kind: HttpRequestAction\n  url: {url}", "topic Booking of the agent Travel"),
+    ],
+)
+async def test_flow_is_found_however_a_topic_names_it(text: str, label: str) -> None:
+    """An id in any member, or a URL."""
+    tenant = Tenant()
+    flow_id, url = tenant.original.workflow_id, tenant.builder.url_of(tenant.original)
+    tenant.builder.add_agent_topic(text=text.format(id=flow_id, upper=flow_id.upper(), url=url))
+
+    [caller] = await tenant.found(KIND)
+
+    assert caller.label == label
+
+
+async def test_text_of_an_earlier_format_is_searched_too() -> None:
+    """Agents of Power Virtual Agents have their topics in another column."""
+    tenant = Tenant()
+    row = tenant.builder.add_agent_topic(tenant.original)
+    row.values |= {"content": row.values["data"], "data": None}
+
+    assert len(await tenant.found(KIND)) == 1

@@ -59,7 +59,7 @@ _NAME = "nsg-erp"
 _GROUP: Json = security_group(_RULE) | {"name": _NAME}
 _GROUP["id"] = f"{_GROUP['id'].rpartition('/')[0]}/{_NAME}"
 _GAP = f"network_security_group:{_GROUP['id'].lower()}"
-_GAPS = ("GAP", "network_security_group:", "refused_call:HOST", "agents:ID")
+_GAPS = ("GAP", "network_security_group:", "refused_call:HOST")
 
 
 def _commands() -> list[Command]:

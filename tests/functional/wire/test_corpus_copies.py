@@ -6,7 +6,7 @@ and each copy has the same definition as its original.
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,12 @@ from local_cloud.demo.tenant import MAKER as DEMO_MAKER
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.flows.lifecycle import connection_name
-from shared.domain.callers.agents import confirmation_name_for_copy
 from shared.domain.definitions.connection_reference import parse_embedded_connections
 from shared.domain.display_names import shorten_with_suffix
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from shared.use_cases.change_environment import ignore_issue
 from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import APP, MAKER, POLICY_ID
@@ -162,16 +160,6 @@ async def check_environment(
     return items
 
 
-async def confirm_agents_use_copies(
-    scenario: WireScenario, environment: SimulatedEnvironment, seeded: Collection[Flow]
-) -> None:
-    """Confirm that the makers have changed the agents that run an original."""
-    for flow in environment.order:
-        if flow in seeded and flow.facts().trigger_kind in {"Skills", "VirtualAgent"}:
-            name = confirmation_name_for_copy(flow.workflow_entity_id)
-            await ignore_issue(scenario.services, environment.id, name, "the makers")
-
-
 @pytest.mark.parametrize("share", [slice(0, 1), slice(1, None)], ids=["first", "others"])
 async def test_every_public_flow_reaches_the_end_that_its_plan_names(
     share: slice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -185,8 +173,6 @@ async def test_every_public_flow_reaches_the_end_that_its_plan_names(
             for flow in environment.order
         }
         await scenario.order(run=SHORT)
-        for environment in scenario.platform.environments.values():
-            await confirm_agents_use_copies(scenario, environment, seeded)
         await scenario.run(timedelta(days=40))
 
         planned = [

@@ -1,0 +1,31 @@
+"""A caller of the kind Copilot agent: a topic runs the flow, and only its maker can change it."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.dataverse.rows import TABLES, create_row
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
+
+    tenant, environment = app.world.tenant, app.world.environment
+    agent = create_row(tenant, environment, TABLES["bots"], {"name": "Travel"})
+    topic = {
+        "name": "Booking",
+        "data": f"kind: AdaptiveDialog\nactions:\n  - flowId: {HTTP_FLOW}\n",
+        "_parentbotid_value": agent["botid"],
+    }
+    create_row(tenant, environment, TABLES["botcomponents"], topic)
+
+
+CASE = CallerCase(
+    add=Builder.add_agent_topic,
+    remove=lambda build: build.environment.rows.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=True,
+)
