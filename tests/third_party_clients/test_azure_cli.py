@@ -63,6 +63,8 @@ PLACEHOLDERS = {
     "az functionapp keys list": {"RG": "rg", "APP": "shop"},
     "az functionapp list-flexconsumption-locations": {},
     "az eventgrid system-topic list": {},
+    "az provider register --namespace": {},
+    "az cloud set --name": {},
     "az rest --method post": {"IDENTITY": APP, "SERVICE-PRINCIPAL": APP, "ROLE": APP},
 }
 #: Opens a browser; every test here signs in as a service principal instead.

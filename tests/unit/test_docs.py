@@ -190,6 +190,7 @@ def test_every_assumption_is_listed_for_verification() -> None:
 NAMES_ELSEWHERE = {
     *("OnGroupMembership", "PowerPages", "SlidingWindow", "TranscriptTrigger"),
     *("AdminFlowEncryptedByMicrosoftKey", "ListCannotMigrateToCustomerManagedKey"),
+    *("NoRegisteredProviderFound", "VaultAlreadyExists"),
     *("ListResponse", "snake_case", "PYTHON_THREADPOOL_THREAD_COUNT"),
 }
 TEXT_FILES = {
