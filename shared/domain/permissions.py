@@ -78,20 +78,23 @@ def check_permissions(
 
     Permissions that only read a resource do not count as a part, because every reader has them.
     """
+    missing = find_missing_permissions(needs, permissions)
+    if not missing:
+        return PermissionLevel.FULL
+    own = [one for one in (*needs.actions, *needs.data_actions) if not one.endswith("/read")]
+    return PermissionLevel.PARTIAL if set(own) - set(missing) else PermissionLevel.NONE
+
+
+def find_missing_permissions(
+    needs: RequiredPermissions, permissions: Sequence[RolePermissions]
+) -> list[str]:
+    """Return the required actions and data actions that no role grants."""
     roles = [(one.actions, one.not_actions) for one in permissions]
     data_roles = [(one.data_actions, one.not_data_actions) for one in permissions]
-    granted = [
-        *(_is_granted(one, roles) for one in needs.actions),
-        *(_is_granted(one, data_roles) for one in needs.data_actions),
+    return [
+        *(one for one in needs.actions if not _is_granted(one, roles)),
+        *(one for one in needs.data_actions if not _is_granted(one, data_roles)),
     ]
-    if all(granted):
-        return PermissionLevel.FULL
-    own = [
-        is_granted
-        for action, is_granted in zip((*needs.actions, *needs.data_actions), granted, strict=True)
-        if not action.endswith("/read")
-    ]
-    return PermissionLevel.PARTIAL if any(own) else PermissionLevel.NONE
 
 
 def _is_granted(action: str, patterns: Iterable[tuple[Sequence[str], Sequence[str]]]) -> bool:

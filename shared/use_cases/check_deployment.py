@@ -13,7 +13,14 @@ from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSe
 from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
 from shared.domain.plans.channel_settings import channel_setting_names
-from shared.errors import CmkflowError, JobBlocked, NotFound, TransientError
+from shared.errors import (
+    CmkflowError,
+    JobBlocked,
+    NotFound,
+    PlatformError,
+    StorageKeyUnusable,
+    TransientError,
+)
 from shared.jobs.due_scan import count_overdue_rows
 from shared.ports import FirewallKind
 from shared.queues import POISON
@@ -52,7 +59,8 @@ _REMEDIES: Mapping[str, str] = {
     "subscriptions": WATCHED.fix,
     "keys": _READER,
     "evidence_key": (
-        "Deploy again (azd up), which creates the key and its role, or set CMK_EVIDENCE_KEY to an "
+        "Deploy again (azd up), which creates the key and assigns the role Flow remediation: "
+        "evidence key on it, or set CMK_EVIDENCE_KEY to an "
         "RSA key whose public key the app may read and that it may sign with."
     ),
     "time_stamps": "Set CMK_TIME_STAMP_AUTHORITY to a time stamp authority that the app reaches.",
@@ -80,6 +88,8 @@ async def _run_guarded(
         return await check
     except JobBlocked as err:
         return [problem(code, err.reason, err.fix or remedy, subject)]
+    except StorageKeyUnusable as err:
+        return [problem(code, str(err), err.code.fix, subject)]
     except TransientError as err:
         return [
             unknown(
@@ -97,6 +107,16 @@ def check_settings(services: Services) -> list[Finding]:
     """Return the findings about the settings alone, without a request."""
     settings = services.settings
     found = [passed("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
+    if not settings.subscription_ids:
+        text = "CMK_SUBSCRIPTION_IDS is empty, so the app finds no key, caller or firewall."
+        found = [problem("settings", text, "Set it to the subscriptions to watch.")]
+    if settings.storage_account and not settings.client_id:
+        text = "CMK_CLIENT_ID is empty, so the app uses the system-assigned identity."
+        fix = "Deploy again (azd up), which sets it to the identity that has the roles."
+        found.append(warning("settings", text, fix))
+    if settings.platform_signs_in and not settings.sign_in_client_id:
+        text = "CMK_SIGN_IN_CLIENT_ID is empty, so cmkflow login does not find the registration."
+        found.append(warning("sign_in", text, "Deploy again (azd up), which sets it."))
     if settings.platform_signs_in:
         found.append(passed("sign_in", "App Service authentication is on."))
     else:
@@ -218,7 +238,15 @@ async def _check_flow_service(services: Services, environment: Environment) -> l
 
 
 async def _check_service_account(services: Services) -> list[Finding]:
-    await services.flow_access.read_account_id()
+    try:
+        await services.flow_access.read_account_id()
+    except PlatformError as err:
+        text = f"The app cannot read CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET: {err}"
+        fix = (
+            f"{_IDENTITY}assigns Key Vault Secrets Officer on its vault. If that is not the "
+            f"reason: {_REMEDIES['service_account']}"
+        )
+        return [problem("service_account", text, fix)]
     renewed = await services.flow_access.renew_sign_in()
     text = "The daily check renews the service account's sign-in."
     if renewed:

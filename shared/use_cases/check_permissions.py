@@ -4,7 +4,7 @@ In Azure, only roles at a resource group or above are checked. Roles on a single
 visible here; the caller search reports what it could not read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from shared.domain.definitions.json_values import text_at
@@ -18,6 +18,7 @@ from shared.domain.permissions import (
     RequiredPermissions,
     RolePermissions,
     check_permissions,
+    find_missing_permissions,
     resource_group,
 )
 from shared.errors import CmkflowError
@@ -34,6 +35,8 @@ _OF_THE_APP: Mapping[str, frozenset[str]] = {
     "prvActOnBehalfOfAnotherUser": frozenset({"Basic", "Local", "Deep", "Global"}),
 }
 _TO_READ = "prvReadWorkflow"
+#: What of `WATCHED` only Key Vault Reader grants.
+_OF_KEY_VAULT_READER = frozenset(WATCHED.data_actions)
 
 
 async def check_caller_kind_permissions(
@@ -42,31 +45,38 @@ async def check_caller_kind_permissions(
     """Return the resource groups in which the app can find and update callers of an Azure kind."""
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {resource_group(text_at(one, "id") or "").lower() for one in there}
-    granted = {
-        group.rpartition("/")[2]: check_permissions(needs, await _read_permissions(services, group))
-        for group in sorted(groups)
-    }
-    if not granted:
+    if not groups:
         return [passed("callers", "No resource of this kind in the watched subscriptions.", kind)]
-    if partial := [name for name, one in granted.items() if one is PermissionLevel.PARTIAL]:
-        text = f"Some of the required permissions are missing in: {', '.join(partial)}."
+    missing: dict[str, list[str]] = {}
+    partial = []
+    for group in sorted(groups):
+        name, permissions = group.rpartition("/")[2], await _read_permissions(services, group)
+        missing[name] = find_missing_permissions(needs, permissions)
+        if check_permissions(needs, permissions) is PermissionLevel.PARTIAL:
+            partial.append(name)
+    lacking = _join_actions(one for name in partial or missing for one in missing[name])
+    if partial:
+        text = f"Some permissions are missing in: {', '.join(partial)}. Missing: {lacking}."
         return [problem("callers", text, needs.fix, kind)]
-    full = [name for name, one in granted.items() if one is PermissionLevel.FULL]
-    text = f"The app can search and update {len(full)} of {len(granted)} resource groups."
-    if others := sorted(granted.keys() - set(full)):
-        text += f" Not in: {', '.join(others)}."
+    full = [name for name, actions in missing.items() if not actions]
+    text = f"The app can search and update {len(full)} of {len(missing)} resource groups."
+    if others := sorted(missing.keys() - set(full)):
+        text += f" Not in: {', '.join(others)}. Missing: {lacking}."
     return [passed("callers", text, kind) if full else warning("callers", text, needs.fix, kind)]
 
 
 async def check_subscription_permissions(services: Services, subscription_id: str) -> list[Finding]:
     """Return whether the app may read a watched subscription."""
-    granted = check_permissions(
+    missing = find_missing_permissions(
         WATCHED, await _read_permissions(services, f"/subscriptions/{subscription_id}")
     )
-    if granted is PermissionLevel.FULL:
+    if not missing:
         text = "The app may read the subscription and the metadata of its keys."
         return [passed("subscriptions", text, subscription_id)]
-    text = "The role Reader or Key Vault Reader is missing."
+    roles = {"Reader": set(missing) - _OF_KEY_VAULT_READER}
+    roles["Key Vault Reader"] = set(missing) & _OF_KEY_VAULT_READER
+    lacking = " and ".join(name for name, actions in roles.items() if actions)
+    text = f"The role {lacking} is missing ({_join_actions(missing)})."
     return [problem("subscriptions", text, WATCHED.fix, subscription_id)]
 
 
@@ -135,19 +145,23 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
         for kind in kinds:
             if f"/{kind.required_permissions.resource_type}/".lower() not in resource:
                 continue
-            granted = check_permissions(
+            missing = find_missing_permissions(
                 kind.required_permissions,
                 await _read_permissions(services, resource_group(resource)),
             )
-            if granted is PermissionLevel.FULL:
+            if not missing:
                 found.append(passed("firewall_fixes", "The app may fix this firewall.", name))
             else:
                 text = (
-                    "The settings permit fixes of this firewall, but the app lacks the Azure "
-                    "permission."
+                    "The settings permit fixes of this firewall, but the app lacks: "
+                    f"{_join_actions(missing)}."
                 )
                 found.append(problem("firewall_fixes", text, kind.required_permissions.fix, name))
     return found or [passed("firewall_fixes", "No environment permits automatic firewall fixes.")]
+
+
+def _join_actions(actions: Iterable[str]) -> str:
+    return ", ".join(sorted(set(actions)))
 
 
 async def _read_permissions(services: Services, group: str) -> list[RolePermissions]:

@@ -1,6 +1,7 @@
 """A storage account that cannot use its key is recognized by both of Azure's clients."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -50,15 +51,24 @@ class _Answer(BaseHTTPRequestHandler):
         """Write nothing."""
 
 
+@contextmanager
+def serve_account(code: str) -> Iterator[Account]:
+    """Serve an account that rejects every request with this code."""
+    server = Account(("127.0.0.1", 0), _Answer)
+    server.code = code
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.fixture(params=CODES)
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     """Yield an account without its key."""
-    server = Account(("127.0.0.1", 0), _Answer)
-    server.code = request.param
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serve_account(request.param) as server:
+        yield server
 
 
 async def test_table_of_an_account_without_its_key(account: Account) -> None:

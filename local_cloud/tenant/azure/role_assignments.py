@@ -58,9 +58,10 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
 
 
 async def list_permissions(call: ArmCall) -> JsonObject:
-    """List the caller's permissions in a group or a subscription, which are all permissions."""
+    """List the caller's permissions in a group or a subscription, by default all permissions."""
+    scope = call.request.url.path.lower().partition("/providers/")[0]
     everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
-    return call.page([everything])
+    return call.page(call.azure.permissions.get(scope, [everything]))
 
 
 async def list_role_definitions(call: ArmCall) -> JsonObject:

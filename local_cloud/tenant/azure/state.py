@@ -72,6 +72,9 @@ class Azure:
     resources: ResourceStore = field(default_factory=ResourceStore)
     #: By lower-case id.
     role_assignments: dict[str, JsonObject] = field(default_factory=dict)
+    #: Lower-case id of a subscription or resource group → the permissions of the app's identity
+    #: there. Without an entry, it has all permissions.
+    permissions: dict[str, list[JsonObject]] = field(default_factory=dict)
     #: By lower-case name.
     vaults: dict[str, VaultContents] = field(default_factory=dict)
     service_tags: SimulatedServiceTags = field(default_factory=build_published_service_tags)

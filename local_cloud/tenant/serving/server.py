@@ -53,6 +53,7 @@ class TenantServer:
         self._tls = _Server(cloud.wrap(self._hosts) if cloud else self._hosts, certificates)
         control = control_application(tenant, self.identity_header)
         self._control = _Server(cloud.wrap_identity(control) if cloud else control)
+        self._closed: set[str] = set()
         self._tunnel = Tunnel(serves=self._serves, tls_port=self._tls.port)
         control.state.refused_hosts = self._tunnel.refused
         self._tunnel_port = 0
@@ -99,7 +100,14 @@ class TenantServer:
             await asyncio.sleep(_TICK_SECONDS)
             await tick(self.tenant)
 
+    def close_host(self, host: str) -> None:
+        """Let a firewall end connections to a host, and reject them from now on."""
+        self._closed.add(host)
+        self._tunnel.disconnect()
+
     def _serves(self, host: str) -> bool:
+        if host in self._closed:
+            return False
         if self._cloud is None:
             return self._hosts.find(host) is not None
         public = self._cloud.name_publicly(host)

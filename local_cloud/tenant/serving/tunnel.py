@@ -36,6 +36,11 @@ class Tunnel:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
+    def disconnect(self) -> None:
+        """End all connections."""
+        for task in self._connections:
+            task.cancel()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

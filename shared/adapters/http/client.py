@@ -179,7 +179,7 @@ class HttpClient:
                     if response.status_code >= 300:
                         raise await self._build_error(service, response, body)
             except (TimeoutError, AzureError) as err:
-                raise await self._explain_missing_answer(service, err) from None
+                raise await self._explain_missing_answer(service, call.url, err) from None
         return ServiceResponse(status=response.status_code, headers=response.headers, body=body)
 
     @asynccontextmanager
@@ -196,7 +196,7 @@ class HttpClient:
                 async with asyncio.timeout(_CALL_SECONDS):
                     yield self._get_pipeline(service)
             except (TimeoutError, AzureError) as err:
-                raise await self._explain_missing_answer(service, err) from None
+                raise await self._explain_missing_answer(service, url, err) from None
 
     def _enter_circuit_breaker(
         self, service: HttpService, url: str
@@ -207,16 +207,18 @@ class HttpClient:
         return self._circuits.calling(service.name, place, parts.path)
 
     async def _explain_missing_answer(
-        self, service: HttpService, err: TimeoutError | AzureError
+        self, service: HttpService, url: str, err: TimeoutError | AzureError
     ) -> CmkflowError:
         """Return what it means that a call ended without an answer to read."""
+        host = urlsplit(url).hostname
         match err:
             case TimeoutError():
-                return ServiceUnavailable(f"{service.name}: timeout")
+                return ServiceUnavailable(f"{service.name}: timeout of {host}")
             case HttpResponseError():
                 return await self._translate_refusal(service, err)
-            case AzureError():  # connection errors; the message contains the host
-                return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
+            case AzureError():  # connection errors; through a proxy, the message names the proxy
+                text = f"{service.name}: no connection to {host}: {err.message}"
+                return ServiceUnavailable(redact(text))
 
     async def _translate_refusal(
         self, service: HttpService, err: HttpResponseError

@@ -15,6 +15,7 @@ from shared.errors import JobBlocked, NotFound, PlatformError, ServiceUnavailabl
 from shared.ports import QueueMessage
 from shared.queues import POISON
 from shared.reason import Reason
+from shared.settings import Settings, name_setting
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
 from tests.fakes.fault_injection import Failing
@@ -364,3 +365,39 @@ async def test_configured_time_stamp_authority_is_checked(scenario: Scenario) ->
 
     assert before == []
     assert found["level"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ("subscription_ids", "settings"),
+        ("client_id", "settings"),
+        ("storage_account", "settings"),
+        ("sign_in_client_id", "sign_in"),
+        ("evidence_key", "evidence_key"),
+    ],
+)
+async def test_each_setting_that_a_deployment_makes_is_named_if_it_is_empty(
+    scenario: Scenario, field: str, code: str
+) -> None:
+    """The app starts without these settings, and its doctor names the one that is empty."""
+    complete = {
+        "client_id": "c",
+        "storage_account": "stprod",
+        "sign_in_client_id": "s",
+        "subscription_ids": (SUBSCRIPTION,),
+    }
+    settings = scenario.services.settings.model_copy(update=complete)
+    name = name_setting(field)
+
+    async def find_lines(settings: Settings) -> list[str]:
+        provide(replace(scenario.services, settings=settings))
+        found = [one for one in await list_findings() if one["level"] != "ok"]
+        return [
+            one["code"] for one in found if re.search(rf"\b{name}\b", one["message"] + one["fix"])
+        ]
+
+    empty = settings.model_copy(update={field: () if field == "subscription_ids" else ""})
+
+    assert await find_lines(settings) == []
+    assert await find_lines(empty) == [code]

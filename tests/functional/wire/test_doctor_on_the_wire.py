@@ -1,0 +1,232 @@
+"""`cmkflow doctor` names what is missing: each grant, queue and host is taken away once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob.aio import ContainerClient
+
+from local_cloud.service_bus import LocalServiceBus
+from local_cloud.service_bus.queue_settings import QueueSettings
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.core.profiles import Profile
+from shared.adapters.archive.blob import BlobArchive
+from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
+from shared.adapters.http.policies import NoCircuitBreakerGate
+from shared.adapters.state.table_store import TableStore
+from shared.domain.finding import Finding, FindingLevel
+from shared.domain.permissions import RequiredPermissions, find_missing_permissions
+from shared.queues import POISON
+from shared.tables import Tables
+from shared.use_cases.check_deployment import check_deployment
+from shared.use_cases.run_daily_check import QUEUES
+from tests.contract.test_storage_key import KEY, serve_account
+from tests.functional.wire.test_callers_on_the_wire import build_tenant_with_callers
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed
+from tests.local_cloud.tenant.tenant_world import GROUP
+from tests.unit.test_infra_rights import GROUPS, WATCHING, find_custom_roles
+
+EVIDENCE_KEY = "https://kv-cmk.vault.azure.net/keys/evidence"
+CALLER_ROLES = find_custom_roles(GROUPS["shared.callers"])
+FORBIDDEN: dict[str, Any] = {
+    "status": 403,
+    "code": "Forbidden",
+    "message": "Caller is not authorized to perform action on resource.",
+    "times": None,
+}
+
+
+def list_lacks(findings: list[Finding], code: str = "") -> list[Finding]:
+    """Return the findings that are not ok, all or those of one check."""
+    lacks = [one for one in findings if one.level is not FindingLevel.OK]
+    return [one for one in lacks if not code or one.code == code]
+
+
+async def find_new(scenario: WireScenario, take_away: Callable[[], object]) -> list[Finding]:
+    """Return the findings that appear when something is taken away."""
+    before = list_lacks(await check_deployment(scenario.services))
+    take_away()
+    after = list_lacks(await check_deployment(scenario.services))
+    return [one for one in after if one not in before]
+
+
+def list_permissions(role: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the permissions of a custom role, as Azure lists them."""
+    kinds = ("actions", "notActions", "dataActions", "notDataActions")
+    permissions = role["properties"]["permissions"]
+    return [{kind: one.get(kind, []) for kind in kinds} for one in permissions]
+
+
+def list_watching(except_role: str = "") -> list[dict[str, Any]]:
+    """Return the permissions of the roles of a watched subscription."""
+    return [
+        {"actions": list(role.actions), "dataActions": list(role.data_actions)}
+        for name, role in WATCHING.items()
+        if name != except_role
+    ]
+
+
+# --- grants ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taken", CALLER_ROLES, ids=lambda one: one["properties"]["roleName"])
+async def test_each_role_for_callers_is_named_by_its_permissions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: dict[str, Any]
+) -> None:
+    """With all roles of the template, every kind of caller can be found and updated."""
+    seed = build_tenant_with_callers(Profile.DOCUMENTED)
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        granted = scenario.tenant.part(Azure).permissions
+        roles = [one for role in CALLER_ROLES for one in list_permissions(role)]
+        granted[GROUP.lower()] = [*list_watching(), *roles]
+        before = await check_deployment(scenario.services)
+        others = [role for role in CALLER_ROLES if role is not taken]
+        roles = [one for role in others for one in list_permissions(role)]
+        granted[GROUP.lower()] = [*list_watching(), *roles]
+        found = await check_deployment(scenario.services)
+
+    wanted = [
+        action
+        for one in list_permissions(taken)
+        for action in find_missing_permissions(
+            RequiredPermissions(
+                fix="", actions=tuple(one["actions"]), data_actions=tuple(one["dataActions"])
+            ),
+            list(WATCHING.values()),
+        )
+    ]
+    lines = list_lacks(found, "callers")
+    assert list_lacks(before, "callers") == []
+    assert wanted
+    assert [one for one in wanted if not any(one in line.message for line in lines)] == []
+    assert all("CMK_CALLER_RESOURCE_GROUP_IDS" in line.fix for line in lines)
+
+
+@pytest.mark.parametrize("taken", WATCHING)
+async def test_each_role_of_a_watched_subscription_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
+) -> None:
+    """Reader and Key Vault Reader allow different things."""
+    seed = build_tenant_seed(build_orders_seed())
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        granted, scope = scenario.tenant.part(Azure).permissions, f"/subscriptions/{SUBSCRIPTION}"
+        granted[scope] = list_watching()
+
+        [found] = await find_new(scenario, lambda: granted.update({scope: list_watching(taken)}))
+
+    assert (found.code, found.subject) == ("subscriptions", SUBSCRIPTION)
+    assert found.message.startswith(f"The role {taken} is missing")
+
+
+@pytest.mark.parametrize(
+    ("route", "code", "named"),
+    [
+        ("key_vault.get_secret", "service_account", "Key Vault Secrets Officer"),
+        ("key_vault.sign", "evidence_key", "Flow remediation: evidence key"),
+        ("resource_manager.list_policies", "keys", "Reader and Key Vault Reader"),
+        ("resource_manager.list_service_tag*", "service_tags", "Reader"),
+    ],
+)
+async def test_each_role_that_only_a_request_shows_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str, named: str
+) -> None:
+    """Azure answers 403, and the fix names the role that the template assigns."""
+    seed = build_tenant_seed(build_orders_seed())
+    seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        settings = scenario.services.settings.model_copy(update={"evidence_key": EVIDENCE_KEY})
+        scenario.services = replace(scenario.services, settings=settings)
+        scenario.tenant.faults.add(Fault.from_json({"route": route, **FORBIDDEN}))
+
+        found = await check_deployment(scenario.services)
+
+    [line] = list_lacks(found, code)
+    assert line.level is FindingLevel.PROBLEM
+    assert named in line.fix
+
+
+@pytest.mark.parametrize(
+    ("part", "answer", "named"),
+    [
+        ("state", "AuthorizationPermissionMismatch", "Storage Table Data Contributor"),
+        ("archive", "AuthorizationPermissionMismatch", "Storage Blob Data Owner"),
+        ("state", "KeyVaultEncryptionKeyNotFound", "Restore the key of the storage account"),
+        ("archive", "KeyVaultEncryptionKeyNotFound", "Restore the key of the storage account"),
+    ],
+)
+async def test_each_right_at_the_storage_account_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str, answer: str, named: str
+) -> None:
+    """The account rejects the app, or has lost the right to its own key."""
+    credential = AzureNamedKeyCredential("account", KEY)
+    seed = build_tenant_seed(build_orders_seed())
+    with serve_account(answer) as account:
+        async with (
+            wire_scenario(monkeypatch, tmp_path, seed) as scenario,
+            TableServiceClient(account.url, credential=credential) as tables,
+            ContainerClient(account.url, "archive", credential=credential) as container,
+        ):
+            without: dict[str, Any] = {
+                "state": Tables(TableStore(tables)),
+                "archive": BlobArchive(container, NoCircuitBreakerGate()),
+            }
+            field = "tables" if part == "state" else part
+            scenario.services = replace(scenario.services, **{field: without[part]})
+            found = await check_deployment(scenario.services)
+
+    [line] = list_lacks(found, part)
+    assert named in line.fix
+    assert answer in line.message
+
+
+# --- queues and hosts -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taken", [*QUEUES, POISON])
+async def test_each_missing_queue_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
+) -> None:
+    """The local Service Bus has all queues but one."""
+    queues = [QueueSettings(name=name) for name in (*QUEUES, POISON) if name != taken]
+    seed = build_tenant_seed(build_orders_seed())
+    with LocalServiceBus(queues) as bus:
+        messages = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
+        async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+            scenario.services = replace(scenario.services, messages=messages)
+            found = await check_deployment(scenario.services)
+        await messages.close()
+
+    [line] = list_lacks(found, "queues")
+    assert line.subject == taken
+    assert taken in line.message
+    assert "creates the queues" in line.fix
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("api.bap.microsoft.com", "power_platform"),
+        ("emea.api.flow.microsoft.com", "flow_service"),
+        ("contoso.api.crm4.dynamics.com", "dataverse"),
+        ("management.azure.com", "subscriptions"),
+        ("kv-cmk.vault.azure.net", "service_account"),
+    ],
+)
+async def test_each_host_that_is_not_reached_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, code: str
+) -> None:
+    """A firewall on the way, or a private endpoint without its name, denies the connection."""
+    seed = build_tenant_seed(build_orders_seed())
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        scenario.server.close_host(host)
+        found = await check_deployment(scenario.services)
+
+    lines = list_lacks(found, code)
+    assert lines
+    assert [one.message for one in lines if host not in one.message] == []
