@@ -182,6 +182,9 @@ class Settings(AccessSettings):
     approval_period: Duration = timedelta(days=7)
     #: How long a replaced plan is kept, if it started no flow job.
     plans_kept: Duration = timedelta(days=90)
+    #: How long a remediation is kept after its last original was deleted, at least 21 days. Empty:
+    #: forever.
+    remediations_kept: Duration | None = None
     #: How long audit entries are kept; those since the start of an open remediation stay. Empty:
     #: forever.
     audit_log_kept: Duration | None = None

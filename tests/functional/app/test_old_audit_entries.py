@@ -49,7 +49,7 @@ async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:
 
 
 async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> None:
-    """The others match their seals; the evidence of an older remediation names the gap."""
+    """The others match their seals; the evidence of an older remediation says what is missing."""
     await pass_days(scenario, 20)
     keep(scenario, 5 * DAY)
 

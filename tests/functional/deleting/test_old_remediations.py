@@ -1,0 +1,122 @@
+"""Remediations whose originals were deleted long ago are deleted, if a setting says so."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.jobs.deletion import RECYCLE_BIN
+from shared.use_cases.delete_old_remediations import delete_old_remediations
+from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.services import fake_settings, services_of
+from tests.functional.deleting.deletion_scenario import (
+    DAY,
+    build_retired_scenario,
+    run_at_the_date,
+    schedule,
+)
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+KEPT = 30 * DAY
+#: Rows that name a remediation, its jobs or its flows.
+TABLES = {
+    "remediations",
+    "environmentjobs",
+    "planitems",
+    "flowjobs",
+    "callers",
+    "callereditintents",
+    "deletions",
+    "runarchives",
+    "observedcallers",
+}
+
+
+def build_flows(scenario: Scenario) -> None:
+    """Add two flows, one with a caller."""
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.http_flow("Invoices")
+
+
+async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
+    """Return a remediation whose originals were deleted longer ago than they are kept."""
+    scenario = await build_retired_scenario(build_flows)
+    await schedule(scenario)
+    await run_at_the_date(scenario)
+    scenario.settings = fake_settings(remediations_kept=kept)
+    scenario.world.clock.advance(KEPT + 2 * DAY)
+    return scenario
+
+
+def list_rows(scenario: Scenario) -> set[tuple[str, str, str]]:
+    """Return the names of the rows of remediations."""
+    return {name for name in scenario.fakes.store.rows if name[0] in TABLES}
+
+
+async def test_old_remediation_is_deleted() -> None:
+    """Nothing of it is left, and its flows are not migrated again."""
+    scenario = await build_deleted_scenario()
+    flows = {flow.workflow_id for flow in scenario.world.flows()}
+
+    assert await delete_old_remediations(scenario.services) == 2
+
+    assert list_rows(scenario) == set()
+    await run_daily_check(scenario.services, "today")
+    await scenario.run(30 * DAY)
+    assert await scenario.jobs() == {}
+    assert {flow.workflow_id for flow in scenario.world.flows()} == flows
+
+
+async def test_remediation_is_kept_by_default() -> None:
+    """Evidence needs it."""
+    scenario = await build_deleted_scenario(kept=None)
+    before = list_rows(scenario)
+    scenario.world.clock.advance(1_000 * DAY)
+
+    assert await delete_old_remediations(scenario.services) == 0
+    assert list_rows(scenario) == before
+
+
+async def test_remediation_with_an_original_that_exists_is_kept() -> None:
+    """A rollback of that flow is still possible."""
+    scenario = await build_retired_scenario(build_flows)
+    await schedule(scenario, (await scenario.job("Orders")).original_id)
+    await run_at_the_date(scenario)
+    scenario.settings = fake_settings(remediations_kept=KEPT)
+    scenario.world.clock.advance(KEPT + 2 * DAY)
+    before = list_rows(scenario)
+
+    assert await delete_old_remediations(scenario.services) == 0
+    assert list_rows(scenario) == before
+
+
+async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
+    """A shorter time does not count."""
+    scenario = await build_retired_scenario(build_flows)
+    await schedule(scenario)
+    await run_at_the_date(scenario)
+    scenario.settings = fake_settings(remediations_kept=DAY)
+    scenario.world.clock.advance(RECYCLE_BIN - DAY)
+
+    assert await delete_old_remediations(scenario.services) == 0
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_killed_process_leaves_nothing_behind(moment: Moment) -> None:
+    """Before or after any request; the next daily check continues."""
+    scenario = await build_deleted_scenario()
+    before = dict(scenario.fakes.store.rows)
+    at, has_struck = 0, True
+    while has_struck:
+        at += 1
+        scenario.fakes.store.rows = dict(before)
+        plan = Plan(at=at, moment=moment)
+        try:
+            ports = scenario.fakes.ports.under(plan)
+            await delete_old_remediations(services_of(ports, settings=scenario.settings))
+        except Killed:
+            pass
+        has_struck = plan.has_struck
+        await delete_old_remediations(scenario.services)
+        assert list_rows(scenario) == set()
+    assert at > 5
