@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from urllib.parse import parse_qsl, urlsplit
 
 from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.callers.secret_caller import parse_secret_id
@@ -45,6 +46,21 @@ _WEBHOOK = {"isauthvalueset": False, "ismanaged": False}
 
 #: Key Vault Secrets User.
 SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
+
+
+def describe_connector(url: str) -> str:
+    """Return the definition of a custom connector (OpenAPI 2.0) with one operation, which calls a
+    trigger URL.
+    """
+    parts = urlsplit(url)
+    start, _, end = parts.path.rpartition("/")
+    parameters = [
+        {"name": name, "in": "query", "type": "string", "default": value}
+        for name, value in parse_qsl(parts.query)
+    ]
+    operation = {"operationId": "Order", "parameters": parameters}
+    paths = {f"/{end}": {"post": operation}}
+    return json.dumps({"swagger": "2.0", "host": parts.netloc, "basePath": start, "paths": paths})
 
 
 class Builder:
@@ -764,6 +780,19 @@ class Builder:
             "parentbotid": {"name": "Travel", "publishedon": published or None},
         }
         return self.add_row("botcomponents", values)
+
+    def connector_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
+        """Add a custom connector that calls each flow; return their rows.
+
+        `values` are columns of the rows.
+        """
+        rows = []
+        for number, flow in enumerate(flows):
+            text = describe_connector(self.url_of(flow))
+            given = {"name": f"contoso_orders{number}", "openapidefinition": text}
+            rows.append(self.add_row("connectors", given | values))
+            self._calls(UrlHolder(name=f"connector/{number}", read=partial(self.url_of, flow)))
+        return rows
 
     def add_row(self, table: str, values: Mapping[str, object]) -> FakeRow:
         """Add a row to a table of Dataverse and return it."""

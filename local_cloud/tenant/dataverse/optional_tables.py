@@ -1,4 +1,5 @@
-"""Dataverse's tables of Power Pages and Copilot Studio, which not every environment has.
+"""Dataverse's tables of Power Pages, Copilot Studio and custom connectors, which not every
+environment has.
 
 See platform.md#power-pages, #agents.
 """
@@ -41,6 +42,7 @@ OPTIONAL_TABLES = (
     _build_table("adx_contentsnippet", ("adx_value",), _WEBSITE),
     _build_table("adx_webtemplate", ("adx_source",), _WEBSITE),
     _build_table("adx_webpage", ("adx_copy", "adx_customjavascript"), _WEBSITE),
+    _build_table("connector", ("openapidefinition",), displayname=None, ismanaged=False),
     _build_table("bot", (), publishedon=None),
     _build_table("botcomponent", ("data", "content"), ("parentbotid", "bots"), componenttype=9),
 )

@@ -1,0 +1,78 @@
+"""Name the custom connectors of Dataverse environments that call a flow. A person changes them.
+
+A connector's definition (OpenAPI 2.0) has host, base path and path of a trigger URL apart, and the
+rest as defaults of query parameters. See platform.md#custom-connectors.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from shared.callers.dataverse_rows import DataverseRowCallers
+from shared.callers.search import callers_in
+from shared.domain.callers.caller import MANAGED, Caller, CallerContent
+from shared.domain.definitions.json_values import (
+    as_mapping,
+    mapping_at,
+    parse_json_value,
+    text_at,
+)
+from shared.errors import JobBlocked
+from shared.ports import TextColumn, TextRow
+from shared.reason import Reason
+
+_BY_HAND = (
+    "Edit the custom connector: replace host, base URL, path and the defaults of its query "
+    "parameters by those of the copy's URL, and update the connector. The app does not write "
+    "connectors, because a changed definition can break the connections and the flows that use it."
+)
+
+
+class CustomConnectorCallers(DataverseRowCallers):
+    """Implements `CallerKind`. The content is the definition and, in lines after it, its URLs."""
+
+    kind = "custom_connector"
+    columns = (
+        TextColumn(
+            entity_set="connectors",
+            key="connectorid",
+            name="name",
+            text="openapidefinition",
+            condition="contains(openapidefinition,'workflows')",
+            others=("displayname", "ismanaged"),
+        ),
+    )
+
+    def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
+        """Yield a connector once for each way in which it names flows."""
+        name = text_at(row.others, "displayname") or row.name
+        place = replace(
+            place,
+            label=f"custom connector {name}",
+            manual_reason=MANAGED if row.others.get("ismanaged") else _BY_HAND,
+        )
+        yield from callers_in(_add_urls(row.text), place)
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the definition with its URLs. Raises `NotFound`."""
+        found = await super().read(caller)
+        return replace(found, text=_add_urls(found.text))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
+        """Raise `JobBlocked`: only a person changes a connector."""
+        raise JobBlocked(
+            f"The app cannot change the {caller.label}.",
+            fix=f"{caller.manual_reason} Then retry.",
+            code=Reason.MANUAL_CALLER,
+        )
+
+
+def _add_urls(definition: str) -> str:
+    """Return a definition, and a line with the URL of each of its operations without query."""
+    try:
+        document = as_mapping(parse_json_value(definition))
+    except ValueError:
+        return definition
+    start = (
+        f"https://{text_at(document, 'host')}{(text_at(document, 'basePath') or '').rstrip('/')}"
+    )
+    return "\n".join((definition, *(f"{start}{path}" for path in mapping_at(document, "paths"))))

@@ -1,0 +1,24 @@
+"""A caller of the kind custom connector: its definition has the parts of the trigger URL."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.dataverse.rows import TABLES, create_row
+from tests.fakes.builder import Builder, describe_connector
+from tests.kinds.case import CallerCase
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    row = {"name": "contoso_orders", "displayname": "Orders"}
+    row["openapidefinition"] = describe_connector(url)
+    create_row(app.world.tenant, app.world.environment, TABLES["connectors"], row)
+
+
+CASE = CallerCase(
+    add=Builder.connector_caller,
+    remove=lambda build: build.environment.rows.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=True,
+)
