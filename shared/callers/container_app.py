@@ -1,16 +1,17 @@
 """Read and write secrets and environment variables of Container Apps as callers.
 
 One request writes all of an app, without an ETag. So a write compares before and after, and the
-caller's `resource_id` is the app. A secret that refers to Key Vault is no caller: the vault's
-secret is. See platform.md#container-apps.
+caller's `resource_id` is the app. Of a secret that refers to Key Vault, the vault's secret is the
+caller. See platform.md#container-apps.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
 from shared.callers.named_values import build_contents, name_of, resource_of
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.secret_rights import SecretRights, read_system_identity
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.container_app import (
     REVISION,
@@ -22,9 +23,10 @@ from shared.domain.callers.container_app import (
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.environment import Environment
+from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError, TransientError
-from shared.ports import ResourceReader, ResourceSecrets, ResourceWriter
+from shared.ports import Keys, ResourceReader, ResourceSecrets, ResourceWriter
 from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 #: Granted by infra/modules/caller-group.bicep.
@@ -51,8 +53,11 @@ _ELSEWHERE = (
 )
 
 
+_NO_REFERENCE = "Only a secret of the app can refer to Key Vault."
+
+
 class ContainerAppCallers:
-    """Implements `CallerKind` and `WritesWholeResource`.
+    """Implements `CallerKind`, `WritesWholeResource` and `RefersToSecrets`.
 
     Addresses are `app's resource id|place`.
     """
@@ -70,8 +75,12 @@ class ContainerAppCallers:
         resources: ResourceReader,
         resource_secrets: ResourceSecrets,
         resource_writer: ResourceWriter,
+        keys: Keys,
     ) -> None:
-        """`resources` reads the configured subscriptions."""
+        """`resources` reads the configured subscriptions, `keys` who may read the secret of a new
+        reference.
+        """
+        self._keys = keys
         self._reader = resources
         self._secrets = resource_secrets
         self._writer = resource_writer
@@ -152,6 +161,30 @@ class ContainerAppCallers:
             for revision in await self._list_active_revisions(app_id):
                 path = f"{app_id}/revisions/{text_at(revision, 'name')}"
                 await self._writer.restart(path, _VERSION)
+
+    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        """Return why an app may be unable to read a secret, by address."""
+        rights = SecretRights(self._keys)
+        readers: dict[str, SecretReader] = {}
+        found = {}
+        for address, secret in secrets.items():
+            app_id, _, place = address.partition("|")
+            if not place.startswith(SECRET):
+                found[address] = _NO_REFERENCE
+                continue
+            try:
+                if app_id not in readers:
+                    app = await self._reader.get(app_id, _VERSION)
+                    readers[app_id] = read_system_identity(app, _name_app(app))
+                found[address] = await rights.find_obstacle(secret, [readers[app_id]])
+            except (NotFound, PlatformError) as err:
+                found[address] = f"The app cannot check who may read the secret: {err}"
+        return found
+
+    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return nothing: Azure rejects a write if the app cannot read the secret."""
+        del addresses
+        return {}
 
     async def _read_when_ready(self, app_id: str, label: str) -> ContainerApp:
         app = await self._read(app_id)

@@ -16,6 +16,7 @@ from shared.domain.keys.key import KeyVault, RoleAssignment
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
 from shared.ports import KeyValue, SiteFile
 from tests.fakes import definition_builder as define
+from tests.fakes.container_secrets import read_secret_in_use
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import facts_of, properties_of
 from tests.fakes.flow_service import move_under_key, stays_on_microsoft_key, trigger_url, turn_on
@@ -605,7 +606,7 @@ class Builder:
 
     def _read_container_variable(self, path: str, key: str) -> str:
         """Return a variable as the container reads it: secrets are those of its start."""
-        if text := self.world.secrets_in_use[path].get(key):
+        if text := read_secret_in_use(self.world, path, key):
             return text
         [container] = objects_at(
             mapping_at(self.world.resources[path], "properties", "template"), "containers"

@@ -23,12 +23,6 @@ def without_secrets(resource: Mapping[str, object]) -> Mapping[str, object]:
     return merge_patch(resource, {"properties": {"configuration": {"secrets": shown}}})
 
 
-def read_app_secrets(resource: Mapping[str, object]) -> dict[str, str]:
-    """Return the secrets of a container app by name."""
-    secrets = objects_at(mapping_at(resource, "properties", "configuration"), "secrets")
-    return {str(one["name"]): text_at(one, "value") or "" for one in secrets}
-
-
 def merge_patch(document: Mapping[str, object], change: Mapping[str, object]) -> dict[str, object]:
     """Return a document after a JSON merge patch: lists are replaced, null removes a member."""
     merged = dict(document)

@@ -3,16 +3,14 @@
 The service reads the secret when the named value is written, and again within 4 hours.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 
 from shared.domain.definitions.json_values import mapping_at, text_at
-from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
 from shared.errors import PlatformError
 from tests.fakes.test_world import World
+from tests.fakes.vault_references import fetch_secret
 
-_IDENTIFIER = re.compile(r"(https://[^/]+)/secrets/([^/]+)")
 REFRESH_AFTER = timedelta(hours=4)
 
 
@@ -44,21 +42,6 @@ def store_named_value(
 
 
 def _fetch(world: World, path: str, properties: Mapping[str, object]) -> str:
-    found = _IDENTIFIER.fullmatch(
-        text_at(mapping_at(properties, "keyVault"), "secretIdentifier") or ""
-    )
-    assert found
-    vault = next(one for one in world.vaults.values() if one.url == found[1])
     service = world.resources[path.partition("/namedvalues/")[0]]
-    principal = text_at(mapping_at(service, "identity"), "principalId") or ""
-    roles = world.roles.get((vault.id, principal), [])
-    reader = SecretReader(name="service", principal_id=principal)
-    secret = world.secrets.get((found[1], found[2]))
-    denied = world.are_references_denied or find_reading_obstacle(vault, found[2], reader, roles)
-    if secret is None or denied:
-        raise PlatformError(
-            "Failed to access KeyVault Secret using Managed Service Identity",
-            code="ValidationError",
-            status=400,
-        )
-    return secret.value
+    uri = text_at(mapping_at(properties, "keyVault"), "secretIdentifier") or ""
+    return fetch_secret(world, service, uri)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import AlreadyExists, Conflict, NotFound
+from tests.fakes.container_secrets import require_readable_secrets, start_containers
 from tests.fakes.event_grid import require_validated
-from tests.fakes.hidden_values import merge_patch, read_app_secrets
+from tests.fakes.hidden_values import merge_patch
 from tests.fakes.named_values import store_named_value
 from tests.fakes.test_world import World
 
@@ -60,6 +61,7 @@ class FakeResourceWriter:
         if "/eventsubscriptions/" in resource_id.lower():
             require_validated(self._world, body)
             body = {"properties": body}
+        require_readable_secrets(self._world, there, merge_patch(there, body))
         with self._world.writing(None, "write resource", resource_id):
             self._put(resource_id, merge_patch(there, body))
             if mapping_at(body, "properties", "template"):  # a new revision of a container app
@@ -73,7 +75,7 @@ class FakeResourceWriter:
         app = self._find(app_id)
         if app is None:
             raise NotFound(f"No resource {app_id}")
-        self._world.secrets_in_use[app_id.lower()] = read_app_secrets(app)
+        start_containers(self._world, app_id.lower())
 
     async def delete(self, resource_id: str, api_version: str) -> None:
         """Remove a resource."""

@@ -103,6 +103,7 @@ class World:
         self.resources: dict[str, Mapping[str, object]] = {}
         #: Id of a container app → its secrets as its containers read them when they started.
         self.secrets_in_use: dict[str, Mapping[str, str]] = {}
+        self.containers_started: dict[str, datetime] = {}
         #: Named values in Key Vault by lower-case id, as last read, and when.
         self.named_values_in_use: dict[str, tuple[str, datetime]] = {}
         #: Status of the last read of each named value's secret.

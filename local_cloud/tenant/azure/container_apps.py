@@ -7,18 +7,23 @@ secrets when they start. See platform.md#container-apps.
 import uuid
 from collections.abc import Mapping
 from copy import deepcopy
+from datetime import datetime, timedelta
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.references import parse_reference
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.site_runtime import fetch_secret
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 CONTAINER_APPS = "Microsoft.App/containerApps"
 REVISIONS = f"{CONTAINER_APPS}/revisions"
 _PATH = f"{GROUP}/providers/{CONTAINER_APPS}/{{name}}"
+#: How long containers keep the value of a secret in Key Vault that has changed.
+REFRESH_AFTER = timedelta(minutes=30)
 _OPERATION = "Microsoft.App/locations/westeurope/containerappOperationStatuses"
 
 
@@ -45,14 +50,15 @@ async def put_container_app(call: ArmCall) -> Response:
         key: body[key] for key in ("location", "tags", "identity", "properties") if key in body
     }
     document = given | {"id": identity, "name": name, "type": CONTAINER_APPS}
-    write_container_app(call.azure, document, there)
+    write_container_app(call.azure, document, there, call.tenant.clock.now())
     return JSONResponse(show_container_app(document), 200 if there else 201)
 
 
 async def update_container_app(call: ArmCall) -> Response:
     """Change an app by a JSON merge patch; the response names the operation to poll."""
     there = call.get_existing(CONTAINER_APPS, call.path("name"))
-    write_container_app(call.azure, _merge_patch(there, await call.json()), there)
+    merged = _merge_patch(there, await call.json())
+    write_container_app(call.azure, merged, there, call.tenant.clock.now())
     path = f"subscriptions/{call.path('subscription')}/providers/{_OPERATION}/{uuid.uuid4()}"
     url = f"https://{HOST}/{path}?api-version={call.request.query_params['api-version']}"
     return Response(status_code=202, headers={"Azure-AsyncOperation": url, "Retry-After": "1"})
@@ -82,13 +88,26 @@ async def restart_revision(call: ArmCall) -> Response:
     """Restart the containers of a revision, which then read the current secrets."""
     app = call.get_existing(CONTAINER_APPS, call.path("name"))
     revision = call.get_existing(REVISIONS, call.path("name"), call.path("revision"))
-    _start_containers(call.azure, app, revision)
+    _start_containers(call.azure, app, revision, call.tenant.clock.now())
     return JSONResponse(f"Restarted {revision['name']}")
 
 
-def write_container_app(azure: Azure, document: JsonObject, there: JsonObject | None) -> None:
-    """Store an app, and start a revision if its template is new. Raises PlatformError 400."""
+def write_container_app(
+    azure: Azure, document: JsonObject, there: JsonObject | None, now: datetime
+) -> None:
+    """Store an app, and start a revision if its template is new. Raises PlatformError 400, also
+    for a new reference to a secret that the app may not read.
+    """
+    known = {one.get("keyVaultUrl") for one in _secrets(there)} if there else set()
     for secret in _secrets(document):
+        url = secret.get("keyVaultUrl")
+        if there and url and url not in known and _fetch(azure, document, secret) is None:
+            raise SimulatedPlatformError(
+                400,
+                "ContainerAppSecretInvalid",
+                "Failed to update secrets: unable to get value using Managed identity "
+                f"{secret.get('identity')} for secret {secret['name']}.",
+            )
         if secret.get("value") is None and not secret.get("keyVaultUrl"):
             raise SimulatedPlatformError(
                 400, "ContainerAppSecretInvalid", f"The secret '{secret['name']}' has no value."
@@ -121,7 +140,7 @@ def write_container_app(azure: Azure, document: JsonObject, there: JsonObject | 
     properties |= {"latestRevisionName": name, "latestReadyRevisionName": name}
     azure.resources.put(document)
     azure.resources.put(revision)
-    _start_containers(azure, document, revision)
+    _start_containers(azure, document, revision, now)
 
 
 def list_revisions(azure: Azure, app_id: str) -> list[JsonObject]:
@@ -142,12 +161,40 @@ def show_container_app(document: JsonObject) -> JsonObject:
     return shown
 
 
-def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject) -> None:
+def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -> dict[str, str]:
+    """Return the variables as the containers of a revision read them.
+
+    Azure reads changed secrets in Key Vault within 30 minutes, and starts the containers again.
+    """
+    app = azure.resources.find(CONTAINER_APPS, revision["id"].partition("/revisions/")[0])
+    key = revision["id"].lower()
+    is_old = now - azure.container_starts[key] >= REFRESH_AFTER
+    if app and is_old and any("keyVaultUrl" in one for one in _secrets(app)):
+        _start_containers(azure, app, revision, now)
+    return azure.container_variables[key]
+
+
+def _fetch(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
+    """Return the value of a secret in Key Vault; None: the app may not read it."""
+    principal = (app.get("identity") or {}).get("principalId")
+    if secret.get("identity") != "system":
+        principal = ""
+    reference = parse_reference(f"@Microsoft.KeyVault(SecretUri={secret['keyVaultUrl']})")
+    return fetch_secret(azure, principal or "", reference)[1]
+
+
+def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject, now: datetime) -> None:
     """Let the containers of a revision read their variables, and count the start."""
-    values = {secret["name"]: secret.get("value") for secret in _secrets(app)}
+    values = {
+        secret["name"]: _fetch(azure, app, secret)
+        if secret.get("keyVaultUrl")
+        else secret.get("value")
+        for secret in _secrets(app)
+    }
     template = revision["properties"]["template"]
     key = revision["id"].lower()
     azure.restarts[app["id"].lower()] += 1
+    azure.container_starts[key] = now
     azure.container_variables[key] = {
         f"{container['name']}/{variable['name']}": str(
             values.get(variable["secretRef"])

@@ -7,6 +7,7 @@ with `tenant.part(Azure)`.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from local_cloud.tenant.azure.key_values import SimulatedKeyValue
@@ -86,6 +87,8 @@ class Azure:
     references: dict[str, dict[str, ResolvedReference]] = field(default_factory=dict)
     #: Revision of a container app in lower case → its variables as its containers read them.
     container_variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: The same → when its containers started.
+    container_starts: dict[str, datetime] = field(default_factory=dict)
     #: Host name → what stands before it.
     guarded_hosts: dict[str, GuardedHost] = field(default_factory=dict)
     #: Whether disabling a key version within 28 days of its successor locks environments

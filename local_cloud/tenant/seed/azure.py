@@ -66,7 +66,7 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
         azure.role_assignments[assignment["id"].lower()] = assignment
     for site in description.get("sites", ()):
         _seed_site(azure, site, now)
-    _seed_container_apps(azure, description)
+    _seed_container_apps(azure, description, now)
     for group in description.get("networkSecurityGroups", ()):
         azure.resources.put(build_security_group(group["id"], group))
         for host, address in group.get("guards", {}).items():
@@ -229,10 +229,10 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
         _seed_site(azure, slot | {"id": f"{site_id}/slots/{slot['name']}"}, now)
 
 
-def _seed_container_apps(azure: Azure, description: JsonObject) -> None:
+def _seed_container_apps(azure: Azure, description: JsonObject, now: datetime) -> None:
     for app in description.get("containerApps", ()):
         named = {"name": app["id"].rpartition("/")[2], "type": CONTAINER_APPS}
-        write_container_app(azure, {"location": "westeurope"} | app | named, None)
+        write_container_app(azure, {"location": "westeurope"} | app | named, None, now)
 
 
 def _seed_configuration_stores(azure: Azure, description: JsonObject, now: datetime) -> None:

@@ -6,12 +6,16 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.domain.callers.url_secret import build_reference, find_secret_uri
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 
 #: How the names of places begin.
 SECRET, VARIABLE, REVISION = "secret/", "variable/", "revision/"
 #: The place with everything else that a revision is made from.
 TEMPLATE = "template"
+#: The members of a secret that hold its value or refer to it.
+_CONTENT = frozenset({"value", "keyVaultUrl", "identity"})
+_SYSTEM_ASSIGNED = "system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +30,9 @@ class ContainerApp:
 
     @property
     def values(self) -> dict[str, str]:
-        """Return the text of each place by its name.
-
-        A secret that refers to Key Vault is no place.
-        """
+        """Return the text of each place by its name; of a secret in Key Vault, the reference."""
         found = {
-            f"{SECRET}{text_at(secret, 'name')}": text_at(secret, "value") or ""
-            for secret in self.secrets
-            if not text_at(secret, "keyVaultUrl")
+            f"{SECRET}{text_at(secret, 'name')}": _read_secret(secret) for secret in self.secrets
         }
         templates = {
             f"{REVISION}{text_at(one, 'name')}/": mapping_at(one, "properties", "template")
@@ -83,10 +82,19 @@ class ContainerApp:
     def _change_secret(
         self, secret: Mapping[str, object], texts: Mapping[str, str]
     ) -> dict[str, object]:
-        if text_at(secret, "keyVaultUrl"):
-            return {name: value for name, value in secret.items() if name != "value"}
-        text = texts.get(f"{SECRET}{text_at(secret, 'name')}")
-        return dict(secret) if text is None else {**secret, "value": text}
+        text = texts.get(f"{SECRET}{text_at(secret, 'name')}", _read_secret(secret))
+        if text == _read_secret(secret):
+            hidden = {"value"} if text_at(secret, "keyVaultUrl") else set[str]()
+            return {name: one for name, one in secret.items() if name not in hidden}
+        kept = {name: one for name, one in secret.items() if name not in _CONTENT}
+        if uri := find_secret_uri(text):
+            return {**kept, "keyVaultUrl": uri, "identity": _SYSTEM_ASSIGNED}
+        return {**kept, "value": text}
+
+
+def _read_secret(secret: Mapping[str, object]) -> str:
+    uri = text_at(secret, "keyVaultUrl")
+    return build_reference(uri) if uri else text_at(secret, "value") or ""
 
 
 def describe_place(name: str) -> str:

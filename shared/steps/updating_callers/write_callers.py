@@ -196,6 +196,7 @@ async def write_callers(
             await write_places(work, resource, kind, values, present)
         except Conflict:
             tries += 1
+            _reject_lost_references(tries, values, (first, *others))
             continue
         except JobBlocked as err:
             if isinstance(err, ContentRejected) and _reject_references(
@@ -287,6 +288,12 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
     for writer in writers:
         writer.reject(unresolved)
     return not unresolved
+
+
+def _reject_lost_references(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
+    """Let callers get the URL in the last attempt: Azure may accept a reference, and fail later."""
+    if tries == CALLER_WRITE_ATTEMPTS - 1:
+        _reject_references(values, writers, "not stored")
 
 
 def _reject_references(values: Values, writers: Sequence[CallerWriter], status: str) -> bool:

@@ -1,18 +1,22 @@
 """Callers refer to one secret for each flow, so that the next key change is one write per flow."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from shared.domain.definitions.json_values import mapping_at
+from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import PlatformError
 from shared.ports import Secret
+from tests.fakes.container_secrets import read_secret_in_use
 from tests.fakes.invariants import signatures_in_store
 from tests.fakes.named_values import read_named_value
+from tests.fakes.resource_writer import FakeResourceWriter
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.services import fake_settings
 from tests.fakes.site_references import REFETCH_AFTER, read_setting
@@ -44,6 +48,22 @@ def build_with_named_value() -> tuple[Scenario, FakeFlow, str]:
     path = scenario.build.named_value_caller(flow)
     assert scenario.build.url_vault(path.partition("/namedValues/")[0]) == VAULT
     return scenario, flow, path.lower()
+
+
+def build_with_container_app() -> tuple[Scenario, FakeFlow, str]:
+    """Return a scenario with a flow whose URL is in a secret of a container app that may read the
+    vault, and the app's path.
+    """
+    scenario, flow, _ = build_scenario(0)
+    path = scenario.build.container_app_caller(flow)
+    assert scenario.build.url_vault(path) == VAULT
+    return scenario, flow, path.lower()
+
+
+def read_app_secrets(scenario: Scenario, path: str) -> list[Mapping[str, object]]:
+    """Return the secrets of a container app."""
+    configuration = mapping_at(scenario.world.resources[path], "properties", "configuration")
+    return objects_at(configuration, "secrets")
 
 
 def read_properties(scenario: Scenario, path: str) -> dict[str, object]:
@@ -241,6 +261,82 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(fault: str) ->
     code = "ValidationError" if fault == "rejected" else "AccessDenied"
     assert any(f"Its reference is not resolved: {code}" in note for note in job.notes)
     assert read_properties(scenario, path) == before
+    assert_nothing_lost(scenario)
+
+
+async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secret() -> None:
+    """The first change writes the app once, the second only the secret; the containers start again
+    by then, and each rollback restores what was there.
+    """
+    scenario, flow, path = build_with_container_app()
+    before = read_app_secrets(scenario, path)
+    await planned(scenario)
+    scenario.world.writes.clear()
+    await scenario.approve()
+    first, policy = scenario.remediation, scenario.build.environment.policy
+    writes, copy = list_caller_writes(scenario), find_copy(scenario, flow)
+    moved = read_app_secrets(scenario, path)
+
+    await change_key(scenario, copy)
+    second = list_caller_writes(scenario)
+    last = find_copy(scenario, flow, copy)
+    used = read_secret_in_use(scenario.world, path, "url0")
+    await scenario.roll_back()
+    scenario.remediation, scenario.build.environment.policy = first, policy
+    await scenario.roll_back()
+
+    assert sorted(writes) == ["write resource", "write secret"]
+    assert second == ["write secret"]
+    url = f"{VAULT}/secrets/{name_secret(flow)}"
+    assert moved == [{"name": "url0", "keyVaultUrl": url, "identity": "system"}]
+    assert used == scenario.build.url_of(last)
+    assert read_app_secrets(scenario, path) == before
+    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert_nothing_lost(scenario)
+
+
+@pytest.mark.parametrize("lacks", ["identity", "right", "answer", "late answer", "place"])
+async def test_container_app_that_cannot_refer_holds_the_url(
+    lacks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan says why; a reference that Azure rejects is replaced by the URL at once."""
+    scenario, flow, path = build_with_container_app()
+    world, why = scenario.world, ""
+    match lacks:
+        case "identity":
+            world.resources[path] = {**world.resources[path], "identity": None}
+            why = "The container app till has no identity"
+        case "right":
+            world.roles.clear()
+            why = "The container app till may not read the secret"
+        case "late answer":
+            patch = FakeResourceWriter.patch
+
+            async def lose_reference(*given: Any, **more: Any) -> None:
+                if "keyVaultUrl" not in str(given):
+                    await patch(*given, **more)
+
+            monkeypatch.setattr(FakeResourceWriter, "patch", lose_reference)
+        case "place":
+            other = scenario.build.http_flow("Returns")
+            scenario.build.container_app_caller(other, flow)
+            scenario.build.url_vault(path)
+            why = "Only a secret of the app"
+    await planned(scenario)
+    world.are_references_denied = lacks == "answer"
+
+    callers = (await scenario.plan())["Orders"].callers
+    await scenario.approve()
+
+    assert [one.by_value_reason.startswith(why) for one in callers if one.by_value_reason] == (
+        [True] if why else []
+    )
+    url = scenario.build.url_of(find_copy(scenario, flow)) if lacks != "place" else ""
+    assert lacks == "place" or read_app_secrets(scenario, path) == [{"name": "url0", "value": url}]
+    notes = (await scenario.job("Orders")).notes
+    assert any("Its reference is not resolved" in note for note in notes) is (
+        lacks.endswith("answer")
+    )
     assert_nothing_lost(scenario)
 
 

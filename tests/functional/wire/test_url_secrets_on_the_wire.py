@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.azure.container_apps import (
+    CONTAINER_APPS,
+    get_container_variables,
+    list_revisions,
+)
 from local_cloud.tenant.azure.named_values import read_named_value
 from local_cloud.tenant.azure.site_runtime import get_configuration, get_running_settings
 from local_cloud.tenant.azure.state import Azure
@@ -24,12 +29,13 @@ VAULT_URL = "https://kv-urls.vault.azure.net"
 SITES = [f"{GROUP}/providers/Microsoft.Web/sites/{name}" for name in ("shop", "portal", "closed")]
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim"
 NAMED_VALUE = f"{SERVICE}/namedValues/flow"
+CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/till"
 REFERENCE = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets/trigger-url-{ORDERS})"
 
 
 def build_tenant(profile: Profile) -> dict[str, Any]:
-    """Return a tenant with three apps and a service of API Management that call a flow; the last
-    app may not read the vault.
+    """Return a tenant with three apps, a service of API Management and a container app that call a
+    flow; the third app may not read the vault.
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     azure = seed["azure"]
@@ -55,13 +61,24 @@ def build_tenant(profile: Profile) -> dict[str, Any]:
             "properties": {"displayName": "flow", "secret": True, "tags": ["x"], "value": URL},
         },
     ]
+    variables = [{"name": "FLOW", "secretRef": "flow"}]
+    azure["containerApps"] = [
+        {
+            "id": CONTAINER_APP,
+            "identity": {"type": "SystemAssigned", "principalId": CONTAINER_APP[-4:]},
+            "properties": {
+                "configuration": {"secrets": [{"name": "flow", "value": URL}]},
+                "template": {"containers": [{"name": "web", "env": variables}]},
+            },
+        }
+    ]
     azure["roleAssignments"] += [
         {
             "scope": VAULT,
             "roleDefinitionId": f"/roleDefinitions/{SECRETS_USER}",
             "principalId": reader[-4:],
         }
-        for reader in (*SITES[:2], SERVICE)
+        for reader in (*SITES[:2], SERVICE, CONTAINER_APP)
     ]
     return seed
 
@@ -85,7 +102,20 @@ async def call_from_apps(scenario: WireScenario) -> list[int]:
     azure, now = scenario.tenant.part(Azure), scenario.tenant.clock.now()
     urls = [get_running_settings(azure, site, now).get("FLOW", "") for site in SITES]
     named = {"id": NAMED_VALUE, "properties": read_named_value_properties(scenario)}
-    return [await scenario.post(url) for url in (*urls, read_named_value(azure, named, now))]
+    urls.append(read_named_value(azure, named, now))
+    urls += [
+        get_container_variables(azure, revision, now)["web/FLOW"]
+        for revision in list_revisions(azure, CONTAINER_APP)
+        if revision["properties"]["active"]
+    ]
+    return [await scenario.post(url) for url in urls]
+
+
+def read_app_secrets(scenario: WireScenario) -> list[dict[str, Any]]:
+    """Return the secrets of the container app as they are stored."""
+    document = scenario.tenant.part(Azure).resources.find(CONTAINER_APPS, CONTAINER_APP)
+    assert document
+    return [dict(one) for one in document["properties"]["configuration"]["secrets"]]
 
 
 @on_both_platforms
@@ -96,7 +126,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
     monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
     async with wire_scenario(monkeypatch, tmp_path, build_tenant(profile)) as scenario:
         before, statuses = read_settings(scenario), await call_from_apps(scenario)
-        named_value = read_named_value_properties(scenario)
+        named_value, secrets = read_named_value_properties(scenario), read_app_secrets(scenario)
         waits = [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10
 
         await scenario.order(run=timedelta(0))
@@ -105,6 +135,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
             statuses += await call_from_apps(scenario)
         job, moved = await scenario.job(), [one["FLOW"] for one in read_settings(scenario)]
         in_vault = read_named_value_properties(scenario)["keyVault"]
+        of_app = read_app_secrets(scenario)
         secret = scenario.tenant.part(Azure).vaults["kv-urls"].secrets[f"trigger-url-{ORDERS}"]
         url, tags = secret.latest.value, secret.latest.tags
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
@@ -114,11 +145,14 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
         assert moved == [REFERENCE, REFERENCE, url]
-        assert in_vault["secretIdentifier"] == f"{VAULT_URL}/secrets/trigger-url-{ORDERS}"
+        uri = f"{VAULT_URL}/secrets/trigger-url-{ORDERS}"
+        assert in_vault["secretIdentifier"] == uri
+        assert of_app == [{"name": "flow", "keyVaultUrl": uri, "identity": "system"}]
         assert tags == {"cmk-environment-id": job.environment_id, "cmk-flow-id": ORDERS}
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert read_settings(scenario) == before
         assert read_named_value_properties(scenario) == named_value
+        assert read_app_secrets(scenario) == secrets
         assert secret.latest.value == before[0]["FLOW"]
         assert set(statuses) == {202}
         assert scenario.secrets_seen() == []

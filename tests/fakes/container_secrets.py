@@ -1,0 +1,57 @@
+"""The secrets of a fake container app as its containers read them.
+
+They are those of the last start. Azure reads changed secrets in Key Vault within 30 minutes, and
+starts the containers again.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
+from shared.errors import PlatformError
+from tests.fakes.test_world import World
+from tests.fakes.vault_references import fetch_secret
+
+REFRESH_AFTER = timedelta(minutes=30)
+
+
+def start_containers(world: World, path: str) -> None:
+    """Let the containers read the secrets; `path` is the id of the app in lower case."""
+    world.secrets_in_use[path] = _read_secrets(world, world.resources[path])
+    world.containers_started[path] = world.clock.now()
+
+
+def _read_secrets(world: World, app: Mapping[str, object]) -> dict[str, str]:
+    found = {}
+    for one in _list_secrets(app):
+        value = text_at(one, "value") or ""
+        if uri := text_at(one, "keyVaultUrl"):
+            with suppress(PlatformError):  # the container does not start, or has no value
+                value = fetch_secret(world, app, uri)
+        found[str(one["name"])] = value
+    return found
+
+
+def require_readable_secrets(
+    world: World, before: Mapping[str, object], after: Mapping[str, object]
+) -> None:
+    """Raise `PlatformError` for a new reference to a secret that the app may not read."""
+    known = {text_at(one, "keyVaultUrl") for one in _list_secrets(before)}
+    for one in _list_secrets(after):
+        uri = text_at(one, "keyVaultUrl")
+        if uri and uri not in known:
+            fetch_secret(world, after, uri)
+
+
+def read_secret_in_use(world: World, path: str, name: str) -> str:
+    """Return a secret as the containers know it; empty: there is none of this name."""
+    started = world.containers_started.get(path)
+    is_in_vault = any("keyVaultUrl" in one for one in _list_secrets(world.resources[path]))
+    if is_in_vault and (not started or world.clock.now() - started >= REFRESH_AFTER):
+        start_containers(world, path)
+    return world.secrets_in_use[path].get(name, "")
+
+
+def _list_secrets(app: Mapping[str, object]) -> list[Mapping[str, object]]:
+    return objects_at(mapping_at(app, "properties", "configuration"), "secrets")

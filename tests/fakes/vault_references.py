@@ -1,0 +1,30 @@
+"""Read a Key Vault secret as a fake resource with a system-assigned identity does."""
+
+import re
+from collections.abc import Mapping
+
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
+from shared.errors import PlatformError
+from tests.fakes.test_world import World
+
+_URI = re.compile(r"(https://[^/]+)/secrets/([^/]+)")
+
+
+def fetch_secret(world: World, resource: Mapping[str, object], uri: str) -> str:
+    """Return the current value; raise `PlatformError` if the resource may not read it."""
+    found = _URI.fullmatch(uri)
+    assert found
+    vault = next((one for one in world.vaults.values() if one.url == found[1]), None)
+    secret = world.secrets.get((found[1], found[2]))
+    principal = text_at(mapping_at(resource, "identity"), "principalId") or ""
+    reader = SecretReader(name=str(resource.get("name")), principal_id=principal)
+    if vault and secret and not world.are_references_denied:
+        roles = world.roles.get((vault.id, principal), [])
+        if not find_reading_obstacle(vault, found[2], reader, roles):
+            return secret.value
+    raise PlatformError(
+        "Failed to access KeyVault Secret using Managed Service Identity",
+        code="ValidationError",
+        status=400,
+    )
