@@ -81,6 +81,20 @@ async def test_store_of_a_later_version_is_rejected() -> None:
     assert "schema version 2" in (await find_rejections(store)).reason
 
 
+async def test_row_of_a_later_version_is_rejected_by_an_instance_that_still_runs() -> None:
+    """A newer version was deployed beside it, and has changed a row."""
+    store = MemoryStore()
+    running = build_versioned_store(store)
+    await running.write(InsertRow(NEW))
+    name = ("remediations", "remediation", "r")
+    store.rows[name] = replace(store.rows[name], columns={"chunks": 0, COLUMN: 2})
+
+    with pytest.raises(JobBlocked, match="schema version 2"):
+        await running.get(*name)
+    with pytest.raises(JobBlocked, match="schema version 2"):
+        assert [row async for row in running.query("remediations")] == []
+
+
 async def test_instances_that_start_together_accept_an_empty_store() -> None:
     """One instance writes the mark, and rows of another do not look like an earlier version."""
     store = MemoryStore()

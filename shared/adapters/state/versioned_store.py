@@ -123,12 +123,7 @@ class VersionedStore(Store):
         if mark is None:
             return False
         if (version := mark.columns.get(COLUMN)) != SCHEMA_VERSION:
-            raise JobBlocked(
-                f"The store has schema version {version}; this version of the app reads "
-                f"{SCHEMA_VERSION}.",
-                fix="Deploy the version of the app that wrote it, or a later one.",
-                code=Reason.STORE_OF_ANOTHER_VERSION,
-            )
+            raise _build_later_version_error(version)
         return True
 
     async def _find_row(self) -> str | None:
@@ -139,10 +134,21 @@ class VersionedStore(Store):
         return None
 
 
+def _build_later_version_error(version: object) -> JobBlocked:
+    return JobBlocked(
+        f"The store has schema version {version}; this version of the app reads {SCHEMA_VERSION}.",
+        fix="Deploy the version of the app that wrote it, or a later one.",
+        code=Reason.STORE_OF_ANOTHER_VERSION,
+    )
+
+
 def _with_version(row: StoreRow) -> StoreRow:
     return replace(row, columns={**row.columns, COLUMN: SCHEMA_VERSION})
 
 
 def _without_version(row: StoreRow) -> StoreRow:
+    """Return the row as it was written; raises `JobBlocked` if a later version has taken over."""
+    if (version := row.columns.get(COLUMN, SCHEMA_VERSION)) != SCHEMA_VERSION:
+        raise _build_later_version_error(version)
     columns = {name: value for name, value in row.columns.items() if name != COLUMN}
     return replace(row, columns=columns)
