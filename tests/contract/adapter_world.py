@@ -1,7 +1,7 @@
 """Build all adapters on a simulated tenant, over TLS and a proxy, with Azure identity libraries."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, fields
@@ -12,9 +12,11 @@ import pytest
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 
+from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
+from local_cloud.tenant.serving.services import SERVICES
 from shared.adapters.entra.identity import (
     ServiceAccountCredential,
     ServiceAccountSettings,
@@ -165,12 +167,14 @@ def build_trusting_transport(ca_file: str) -> PlainTransport:
 
 @asynccontextmanager
 async def run_adapters(
-    monkeypatch: pytest.MonkeyPatch, described: dict[str, Any] | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    described: dict[str, Any] | None = None,
+    services: Sequence[Service] = SERVICES,
 ) -> AsyncIterator[Adapters]:
     """Start a tenant, direct all requests to it by environment variables, and yield adapters."""
     tenant, described = Tenant(), described or build_description()
     seed(tenant, described)
-    async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:
+    async with TenantServer(tenant, services) as server, aiohttp.ClientSession() as session:
         monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
         monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.core.routing import Service
+from local_cloud.tenant.serving.services import SERVICES
 from tests.contract.adapter_world import Adapters, build_description, run_adapters
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, TENANT_ID
 
@@ -60,7 +62,10 @@ class AzureCli:
 
 @asynccontextmanager
 async def sign_in_to_azure_cli(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, azure: Sequence[dict[str, Any]] = ()
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    azure: Sequence[dict[str, Any]] = (),
+    services: Sequence[Service] = SERVICES,
 ) -> AsyncIterator[AzureCli]:
     """Serve a tenant with these additional Azure resources, and sign the CLI in."""
     described = build_description()
@@ -68,7 +73,7 @@ async def sign_in_to_azure_cli(
         for member, value in part.items():
             there = described["azure"].get(member, [])
             described["azure"][member] = [*there, *value]
-    async with run_adapters(monkeypatch, described) as app:
+    async with run_adapters(monkeypatch, described, services) as app:
         cli = AzureCli(app=app, folder=folder)
         await cli.run(
             f"az login --service-principal --username {APP_CLIENT} --password {_SECRET}"

@@ -1,7 +1,9 @@
 """Run each `az` command that the product prints or a document names with the real Azure CLI."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,13 +11,15 @@ from local_cloud.tenant.azure.writable_services import TOPICS
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.firewalls import build_firewall_kinds
+from tests.bicep_compiler import COMPILER, needs_compiler
 from tests.contract.adapter_world import SUBSCRIPTION
-from tests.documented_commands import Command, documented_commands
+from tests.documented_commands import ROOT, Command, documented_commands
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.local_cloud.tenant.tenant_world import APP, GROUP
 from tests.third_party_clients.azure_cli import AzureCli, needs_azure_cli, sign_in_to_azure_cli
 from tests.third_party_clients.documented import compare_answers
+from tests.third_party_clients.template_deployments import ReceivedDeployments
 from tests.unit.uncovered import find_required_issues
 
 pytestmark = needs_azure_cli
@@ -71,6 +75,8 @@ PLACEHOLDERS = {
 SIGN_IN = ("az", "login")
 #: Printed by the app in an example, and run above as a fix of its kind.
 PRINTED = ("az", "network", "nsg", "rule", "create")
+#: Needs a service that receives templates, and the compiler: the test of its own is below.
+DEPLOYMENT = ("az", "deployment", "sub", "create")
 #: Lists what only a real subscription can show.
 ON_A_REAL_TENANT = "docs/verify-on-a-real-tenant.md"
 TOPIC = {
@@ -92,6 +98,7 @@ def read_commands() -> list[Command]:
         if one.words[0] == "az"
         and one.page != ON_A_REAL_TENANT
         and one.words not in {SIGN_IN, PRINTED}
+        and one.words[:4] != DEPLOYMENT
     ]
 
 
@@ -107,6 +114,47 @@ async def test_documented_command_works(
 
     async with sign_in_to_azure_cli(monkeypatch, tmp_path, [{"resources": [TOPIC]}]) as cli:
         await cli.run(text)
+
+
+_COMPILER = Path(COMPILER).absolute()
+
+
+@needs_compiler
+async def test_documented_deployment_sends_the_template_with_its_parameters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The Azure CLI compiles the template; a parameter that it does not have is rejected."""
+    [command] = [one for one in documented_commands() if one.words[:4] == DEPLOYMENT]
+    received = ReceivedDeployments()
+    (tmp_path / "infra").symlink_to(ROOT / "infra")
+    bicep = tmp_path / "bicep"
+    # Without a library of ICU, as in tests/bicep_compiler.py.
+    bicep.write_text(f'#!/bin/sh\nDOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 exec {_COMPILER} "$@"\n')
+    bicep.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    async with sign_in_to_azure_cli(monkeypatch, tmp_path, services=received.services) as cli:
+        await cli.run("az config set bicep.use_binary_from_path=true bicep.check_version=false")
+        await cli.run(command.text)
+        with pytest.raises(AssertionError, match="unrecognized template parameter"):
+            await cli.run(command.text.replace("environmentName=", "environment="))
+
+    [body] = received.bodies
+    assert body["location"] == "westeurope"
+    given = body["properties"]["parameters"]
+    assert {name: one["value"] for name, one in given.items()} == {
+        "environmentName": "prod",
+        "location": "westeurope",
+        "signInClientId": "CLIENT-ID",
+        "watchedSubscriptionIds": "SUBSCRIPTION-IDS",
+    }
+    deployed = [one["type"] for one in read_resources(body["properties"]["template"])]
+    assert "Microsoft.Resources/resourceGroups" in deployed
+
+
+def read_resources(template: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the resources of a compiled template, which are a list or have names."""
+    resources = template["resources"]
+    return list(resources.values()) if isinstance(resources, dict) else resources
 
 
 _EVENTS = "az eventgrid topic event-subscription"

@@ -1,0 +1,78 @@
+"""Receive deployments of a template, for a test of what the Azure CLI sends.
+
+The local tenant deploys no template. This service creates nothing; the Azure CLI itself checks the
+parameters against the compiled template.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+from local_cloud.tenant.core.routing import Service
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.serving.services import SERVICES
+
+_PATH = f"{SUBSCRIPTION}/providers/Microsoft.Resources/deployments/{{name}}"
+
+
+@dataclass(slots=True)
+class ReceivedDeployments:
+    """The deployments that a tenant with these services received, in their order."""
+
+    #: Each with `location` and `properties`, which has `template` and `parameters`.
+    bodies: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """Return the services of a tenant that receives deployments at subscriptions."""
+        return [
+            replace(one, routes=self._add_routes(one)) if one.name == "resource_manager" else one
+            for one in SERVICES
+        ]
+
+    def _add_routes(self, service: Service) -> Any:
+        def routes(tenant: Tenant) -> list[Route]:
+            return [
+                arm_route("POST", f"{_PATH}/validate", self.validate_deployment),
+                arm_route("PUT", _PATH, self.put_deployment),
+                *service.routes(tenant),
+            ]
+
+        return routes
+
+    async def validate_deployment(self, call: ArmCall) -> Response:
+        """Answer that a deployment is valid."""
+        return self._answer(call, await _read_body(call), 200)
+
+    async def put_deployment(self, call: ArmCall) -> Response:
+        """Record a deployment."""
+        body = await _read_body(call)
+        answer = self._answer(call, body, 201)
+        self.bodies.append(body)
+        return answer
+
+    def _answer(self, call: ArmCall, body: Mapping[str, Any], status: int) -> Response:
+        properties = body["properties"]
+        if not body.get("location"):
+            raise SimulatedPlatformError(400, "LocationRequired", "The location is required.")
+        document = {
+            "id": call.request.url.path,
+            "name": call.path("name"),
+            "type": "Microsoft.Resources/deployments",
+            "location": body["location"],
+            "properties": {"provisioningState": "Succeeded", "mode": properties["mode"]},
+        }
+        return JSONResponse(document, status)
+
+
+async def _read_body(call: ArmCall) -> Mapping[str, Any]:
+    """Return the body, in which the Azure CLI writes the name `template` without quotes."""
+    text = (await call.request.body()).decode()
+    body: Mapping[str, Any] = json.loads(text.replace(", template:{", ', "template": {', 1))
+    return body
