@@ -197,7 +197,7 @@ class _ReportingExporter(SpanExporter):
             why = ""
         is_failing = result is not SpanExportResult.SUCCESS
         if is_failing and not self._is_failing:
-            _log.warning("telemetry not sent", extra={"spans": len(spans), "why": why})
+            _log.warning("telemetry not sent", extra={"count": len(spans), "why": why})
         self._is_failing = is_failing
         return result
 
