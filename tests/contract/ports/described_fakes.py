@@ -124,9 +124,10 @@ class _Filled:
         for variable in self._described["environmentVariables"]:
             self._add_variable(variable)
         for endpoint in self._described["serviceEndpoints"]:
-            url = _fill_url(self._world, endpoint["url"])
-            row = FakeRow(id=self._world.guid(), values={**_ENDPOINT, **endpoint, "url": url})
-            self._environment.rows.setdefault("serviceendpoints", {})[row.id] = row
+            self._add_row("serviceendpoints", {**_ENDPOINT, **endpoint})
+        for table, rows in self._described["rows"].items():
+            for row in rows:
+                self._add_row(table, row)
         for app in self._described["canvasApps"]:
             self._add_app(app)
         groups = self._described["machineGroups"]
@@ -197,6 +198,16 @@ class _Filled:
                     trigger_url_id=flow.trigger_url_id,
                 )
             )
+
+    def _add_row(self, table: str, described: Description) -> None:
+        values = {
+            name: _fill_url(self._world, value)
+            if isinstance(value, str) and value.startswith("{{")
+            else value
+            for name, value in described.items()
+        }
+        row = FakeRow(id=self._world.guid(), values=values)
+        self._environment.rows.setdefault(table, {})[row.id] = row
 
     def _add_variable(self, described: Description) -> None:
         variable = FakeVariable(

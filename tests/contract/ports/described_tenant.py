@@ -82,6 +82,10 @@ def build_description() -> dict[str, Any]:
         {"uniquename": "Default", "friendlyname": "Default Solution"},
         {"uniquename": "Bought", "friendlyname": "Bought", "ismanaged": True},
     ]
+    texts = [f"{{{{trigger_url:{HTTP_FLOW}}}}}", None]
+    environment["rows"] = {
+        "adx_sitesettings": [{"adx_name": "Url", "adx_value": text} for text in texts]
+    }
     for flow in environment["flows"]:
         if flow["workflowEntityId"] == HTTP_FLOW:
             flow["solutions"] = ["Orders", "Default", "Bought"]
