@@ -30,8 +30,8 @@ _MOST_KNOWN = MOST_FLOWS // 2
 _MOST_PAGES = 4
 #: Most flows without an answer that a report names.
 _MOST_NAMED = 5
-#: The daily check has other work, and the host ends it after ten minutes.
-_LONGEST = timedelta(minutes=4)
+#: For all environments together: the host ends the daily check after ten minutes.
+_LONGEST = timedelta(minutes=3)
 _DAY = timedelta(days=1)
 
 
@@ -39,10 +39,13 @@ class _Stopped(Exception):
     """Reading ends for today."""
 
 
-async def report_failed_runs(services: Services, environment: Environment) -> None:
+async def report_failed_runs(
+    services: Services, environment: Environment, *, started_at: datetime
+) -> None:
     """Store the report of yesterday, unless it is stored or the environment has no reports.
 
-    Raises the errors of the list of flows.
+    `started_at`: when the first report of this daily check started. Raises the errors of the list
+    of flows.
     """
     if not (await read_environment_settings(services, environment.id)).report_failed_runs:
         return
@@ -51,7 +54,12 @@ async def report_failed_runs(services: Services, environment: Environment) -> No
     today = services.now.replace(hour=0, minute=0, second=0, microsecond=0)
     if kept and kept.item.begins_at == today - _DAY:
         return
-    reading = _Reading(services=services, environment=environment, begins_at=today - _DAY)
+    reading = _Reading(
+        services=services,
+        environment=environment,
+        begins_at=today - _DAY,
+        ends_reading_at=started_at + _LONGEST,
+    )
     await table.upsert(await reading.read(kept.item if kept else None))
 
 
@@ -80,6 +88,7 @@ class _Reading:
     services: Services
     environment: Environment
     begins_at: datetime
+    ends_reading_at: datetime
     failed: list[FailedFlow] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
@@ -89,7 +98,7 @@ class _Reading:
 
     async def read(self, last: FailedRunReport | None) -> FailedRunReport:
         """Return the report; `last` is the one of an earlier day."""
-        started_at, reason = self.services.now, ""
+        reason = ""
         try:
             for one in last.flows[:_MOST_KNOWN] if last else ():
                 known = FlowListEntry(
@@ -98,10 +107,10 @@ class _Reading:
                     workflow_id=one.workflow_id or None,
                     state=None,
                 )
-                await self._read_flow(known, started_at)
+                await self._read_flow(known)
             if last:
                 self.cursor, self.next_flow_name = last.cursor, last.next_flow_name
-            await self._read_list(started_at)
+            await self._read_list()
         except _Stopped as stopped:
             reason = str(stopped)
         ordered = sorted(self.failed, key=lambda one: (-one.failed_count, one.display_name))
@@ -118,7 +127,7 @@ class _Reading:
             next_flow_name=self.next_flow_name,
         )
 
-    async def _read_list(self, started_at: datetime) -> None:
+    async def _read_list(self) -> None:
         """Read the flows from the stored place to the end of the list, then those before it."""
         is_whole = not (self.cursor or self.next_flow_name)
         cursors = set[str]()
@@ -136,7 +145,7 @@ class _Reading:
             for flow in sorted(page.items, key=lambda one: one.flow_name):
                 if flow.flow_name >= self.next_flow_name and flow.state is not FlowState.OFF:
                     self.next_flow_name = flow.flow_name
-                    await self._read_flow(flow, started_at)
+                    await self._read_flow(flow)
             self.cursor, self.next_flow_name = page.cursor, ""
             if not page.cursor and is_whole:
                 return
@@ -147,11 +156,11 @@ class _Reading:
                 self.cursor = ""
                 raise _Stopped("The platform's list of flows repeats a page.")
 
-    async def _read_flow(self, flow: FlowListEntry, started_at: datetime) -> None:
+    async def _read_flow(self, flow: FlowListEntry) -> None:
         """Read the runs of a flow that was not read yet."""
         if flow.flow_name in self.seen:
             return
-        if self.read_count >= MOST_FLOWS or self.services.now - started_at > _LONGEST:
+        if self.read_count >= MOST_FLOWS or self.services.now > self.ends_reading_at:
             raise _Stopped(
                 f"{self.read_count} flows were read; the next report continues with the others."
             )

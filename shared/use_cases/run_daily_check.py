@@ -135,9 +135,6 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
             unblocked += await check_blocked_calls(services, environment)
         async with _log_errors(services, f"check of callers in {environment.display_name}"):
             await check_observed_callers(services, environment)
-    for environment in linked:
-        async with _log_errors(services, f"report of failed runs in {environment.display_name}"):
-            await report_failed_runs(services, environment)
     for environment in environments:
         async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
             not_checked_count += await turn_off_orphaned_copies(services, environment)
@@ -180,6 +177,11 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     if services.settings.service_account_client_id:
         async with _log_errors(services, "renewal of the service account's sign-in"):
             await _renew_sign_in(services, run)
+    # Last, because it takes the time that is left.
+    started_at, first = services.now, services.now.toordinal() % max(len(linked), 1)
+    for environment in (*linked[first:], *linked[:first]):
+        async with _log_errors(services, f"report of failed runs in {environment.display_name}"):
+            await report_failed_runs(services, environment, started_at=started_at)
     return result
 
 

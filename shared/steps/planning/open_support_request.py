@@ -5,14 +5,15 @@ from contextlib import suppress
 from shared.domain.environment import Environment
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.support_request import SupportRequest, SupportRequestKind
-from shared.errors import AlreadyExists
+from shared.domain.policy_link_record import PolicyLinkRecord
+from shared.errors import AlreadyExists, Conflict
 from shared.services import Services
 
 
 async def open_run_history_request(
     services: Services, environment: Environment, job: EnvironmentJob
 ) -> None:
-    """Store the support request of an environment, unless it is stored.
+    """Store the support request of an environment, unless it is stored for this migration.
 
     Only if the app saw the key being applied: otherwise it does not know when the support window
     closes.
@@ -32,5 +33,19 @@ async def open_run_history_request(
         migrated_at=services.now,
         opened_at=services.now,
     )
-    with suppress(AlreadyExists):
-        await services.tables.support_requests.insert(request)
+    table = services.tables.support_requests
+    with suppress(AlreadyExists, Conflict):
+        known = await table.get(*table.address(request))
+        if known is None:
+            await table.insert(request)
+        elif link and _was_linked_again(known.item, link):
+            await table.replace(known, request)
+
+
+def _was_linked_again(request: SupportRequest, link: PolicyLinkRecord) -> bool:
+    """Return whether the same policy was removed after the request and applied again.
+
+    Another policy changes the key and moves no flow.
+    """
+    is_same = request.policy_id.lower() == link.policy_id.lower()
+    return is_same and link.first_seen_at > request.opened_at

@@ -196,7 +196,7 @@ async def report_failures(scenario: Scenario) -> None:
     flow.runs.append(run)
     scenario.world.clock.advance(timedelta(days=1))
     environment = await scenario.services.environments.get(scenario.build.environment.id)
-    await report_failed_runs(scenario.services, environment)
+    await report_failed_runs(scenario.services, environment, started_at=scenario.services.now)
     stored = await read_failed_run_report(scenario.services, environment.id)
     await scenario.services.tables.failed_run_reports.upsert(
         replace(stored, begins_at=datetime(2026, 3, 1, tzinfo=UTC))

@@ -71,7 +71,7 @@ async def report(scenario: Scenario, services: Services | None = None) -> Failed
     scenario.world.clock.advance(DAY + 2 * HOUR)
     services = services or scenario.services
     environment = await services.environments.get(scenario.build.environment.id)
-    await report_failed_runs(services, environment)
+    await report_failed_runs(services, environment, started_at=services.now)
     return await read_failed_run_report(services, environment.id)
 
 
@@ -207,6 +207,21 @@ async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
     assert [one.flow_name for one in found.flows] == names[:1]
     assert "The next report continues" in found.unread_text
     assert reports.asked == [names[0], names[1], names[2]]
+
+
+async def test_report_that_has_no_time_left_continues_the_next_day(scenario: Scenario) -> None:
+    """All reports of a daily check share a few minutes."""
+    add_flow(scenario, "Sales", 8)
+    services = scenario.services
+    scenario.world.clock.advance(DAY + HOUR)
+    environment = await services.environments.get(scenario.build.environment.id)
+    await report_failed_runs(services, environment, started_at=services.now - HOUR)
+
+    late = await read_failed_run_report(services, environment.id)
+
+    assert (late.flows, late.read_count) == ((), 0)
+    assert "0 flows were read" in late.unread_text
+    assert (await report(scenario)).read_count == 1
 
 
 async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: Scenario) -> None:

@@ -28,7 +28,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 LIMIT = "environment-limit"
 
 
-async def open_support_request(scenario: Scenario) -> SupportRequest:
+async def open_support_request(scenario: Scenario, cause: str = "first") -> SupportRequest:
     """Let the app see a key being applied and its platform migration complete."""
     link = scenario.build.link()
     environment = scenario.build.environment
@@ -37,7 +37,7 @@ async def open_support_request(scenario: Scenario) -> SupportRequest:
     environment.policy = link
     scenario.world.clock.advance(timedelta(minutes=5))
     await poll_environments(scenario.services)
-    await scenario.order()
+    await scenario.order(cause=cause)
     [request] = await list_support_requests(scenario.services)
     return request
 
@@ -168,6 +168,23 @@ async def test_key_that_the_app_did_not_see_applied_has_no_window(scenario: Scen
     await scenario.order()
 
     assert await list_support_requests(scenario.services) == []
+
+
+async def test_key_that_is_removed_and_applied_again_opens_a_new_request(
+    scenario: Scenario,
+) -> None:
+    """The flows are moved again, so that the support window begins again."""
+    first = await open_support_request(scenario)
+    await mark_filed(scenario.services, first.id, by="ada", ticket_number="1")
+    scenario.build.environment.policy = None
+    scenario.world.clock.advance(timedelta(days=40))
+    await poll_environments(scenario.services)
+    scenario.world.clock.advance(timedelta(days=1))
+
+    second = await open_support_request(scenario, cause="second")
+
+    assert (second.id, second.filed_by) == (first.id, "")
+    assert second.opened_at - first.opened_at > timedelta(days=40)
 
 
 async def test_unknown_request_is_not_found(scenario: Scenario) -> None:

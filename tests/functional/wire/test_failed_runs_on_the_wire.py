@@ -37,7 +37,7 @@ async def test_failed_runs_of_a_day_are_counted_without_their_messages(
                 run.outcome, run.error = "Failed", error
         clock.advance(timedelta(days=1).total_seconds())
         environment = await services.environments.get(ENVIRONMENT)
-        await report_failed_runs(services, environment)
+        await report_failed_runs(services, environment, started_at=services.now)
 
         report = await read_failed_run_report(services, ENVIRONMENT)
 
