@@ -126,10 +126,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "status": ("cmkflow status", "cmkflow status --query not_migrated"),
     "support-request list": ("cmkflow support-request list",),
     "support-request mark-filed": (
-        "cmkflow support-request mark-filed environment-limit --ticket 26030200",
+        "cmkflow support-request mark-filed Operations --ticket 2603020050001234",
     ),
-    "support-request reopen": ("cmkflow support-request reopen environment-limit",),
-    "support-request show": ("cmkflow support-request show environment-limit",),
+    "support-request reopen": ("cmkflow support-request reopen Operations",),
+    "support-request show": ("cmkflow support-request show Operations",),
     "watch": ("cmkflow watch 2dad424e", "cmkflow watch"),
     "whoami": ("cmkflow whoami",),
 }

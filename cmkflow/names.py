@@ -85,6 +85,11 @@ def _list_remediations(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedIt
         yield NamedItem(id=one["remediation"]["id"], name=one["remediation"]["idempotency_key"])
 
 
+def _list_support_requests(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
+    for one in _get(api, "support-requests")["items"]:
+        yield NamedItem(id=one["id"], name=one["environment_name"])
+
+
 def _list_flows_of_environments(
     api: ApiClient, arguments: Mapping[str, Any]
 ) -> Iterable[NamedItem]:
@@ -115,6 +120,11 @@ ENVIRONMENTS = NameResolver(
 )
 REMEDIATIONS = NameResolver(
     noun="remediation", command="cmkflow remediation list", listed=_list_remediations
+)
+SUPPORT_REQUESTS = NameResolver(
+    noun="support request",
+    command="cmkflow support-request list",
+    listed=_list_support_requests,
 )
 FLOWS_OF_ENVIRONMENTS = NameResolver(
     noun="flow of that environment",
@@ -178,6 +188,15 @@ RemediationId = Annotated[
         autocompletion=build_completion(REMEDIATIONS),
     ),
     REMEDIATIONS,
+]
+SupportRequestId = Annotated[
+    str,
+    typer.Argument(
+        metavar="REQUEST",
+        help="Id, beginning of an id, or name of the environment.",
+        autocompletion=build_completion(SUPPORT_REQUESTS),
+    ),
+    SUPPORT_REQUESTS,
 ]
 Flows = Annotated[
     list[str] | None,

@@ -10,14 +10,12 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Facts, Kind, Listing
+from cmkflow.names import SupportRequestId
 from cmkflow.signed_in_name import Name
 
 app = typer.Typer(no_args_is_help=True, help="Requests to Microsoft's support that you file.")
 
 _PATH = "support-requests"
-RequestId = Annotated[
-    str, typer.Argument(metavar="REQUEST", help="Id, as cmkflow support-request list shows it.")
-]
 
 
 def _format_days_left(one: Any) -> str:
@@ -66,7 +64,7 @@ def list_requests(api: ApiClient) -> object:
 
 
 @api_command(app, "show", show=_format_draft)
-def show_request(api: ApiClient, request: RequestId) -> object:
+def show_request(api: ApiClient, request: SupportRequestId) -> object:
     """Show the draft of a support request."""
     return api.send(ApiCall(method="GET", path=(_PATH, request)))
 
@@ -74,7 +72,7 @@ def show_request(api: ApiClient, request: RequestId) -> object:
 @api_command(app, "mark-filed", show=_format_request)
 def mark_filed(
     api: ApiClient,
-    request: RequestId,
+    request: SupportRequestId,
     by: Name,
     ticket: Annotated[str, typer.Option("--ticket", help="Number of the ticket.")],
 ) -> object:
@@ -84,7 +82,7 @@ def mark_filed(
 
 
 @api_command(app, "reopen", show=_format_request)
-def reopen(api: ApiClient, request: RequestId, by: Name) -> object:
+def reopen(api: ApiClient, request: SupportRequestId, by: Name) -> object:
     """Record that a support request is not filed; its countdown continues."""
     return api.send(
         ApiCall(method="POST", path=(_PATH, request, "reopen"), body={"requested_by": by})

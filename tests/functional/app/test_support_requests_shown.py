@@ -154,6 +154,8 @@ async def test_commands_list_show_file_and_reopen(opened: tuple[Scenario, Suppor
     async with serve_app() as cli:
         listed = await cli.run("support-request", "list")
         draft = await cli.run("support-request", "show", request.id)
+        short = await cli.run("support-request", "show", request.id[:20])
+        named = await cli.run("support-request", "show", request.environment_name)
         filed = await cli.run("support-request", "mark-filed", request.id, "--ticket", "77")
         reopened = await cli.run("support-request", "reopen", request.id, "-o", "json")
         status = await cli.run("status")
@@ -161,6 +163,7 @@ async def test_commands_list_show_file_and_reopen(opened: tuple[Scenario, Suppor
     assert request.id in listed.stdout
     assert "30" in listed.stdout
     assert f"Environment id: {request.environment_id}\n" in draft.stdout
+    assert draft.stdout == short.stdout == named.stdout
     assert "admin@contoso.example" in filed.stdout
     assert json.loads(reopened.stdout)["state"] == "open"
     assert "cmkflow support-request show" in status.stdout

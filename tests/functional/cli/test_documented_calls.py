@@ -31,11 +31,13 @@ from shared.signatures import public_key_of
 from shared.time_stamps import build_query
 from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
+from shared.use_cases.report_failed_runs import report_failed_runs
 from shared.use_cases.start_assessment import start_assessment
 from tests.command_tree import command_tree
 from tests.documented_commands import ROOT, Command, documented_commands
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import deliver_messages, serve_app
+from tests.functional.planning.test_support_requests import open_support_request
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import Json
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
@@ -88,14 +90,16 @@ async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]], declared: str
     }
     scenario.world.resources[_GROUP["id"].lower()] = deepcopy(_GROUP)
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.link(name="cmk-eu")
-    await scenario.opt_in()
+    await scenario.opt_in(report_failed_runs=True)
     if declared:
         flow = CalledFlow(environment_id=scenario.build.environment.id, flow_id="Orders")
         caller = DeclaredCaller(name=declared, owner="Alex", contact="alex", flows=(flow,))
         await declare_callers(scenario.services, [caller])
-    await scenario.order()
-    provide(scenario.services)
+    await open_support_request(scenario)
+    services = scenario.services
+    environment = await services.environments.get(scenario.build.environment.id)
+    await report_failed_runs(services, environment, started_at=services.now)
+    provide(services)
     if while_planned := await attempt(scenario):
         await scenario.approve(run=timedelta(days=25))
         await apply_fix(scenario.services, FirewallFixInput(resource=_NAME, requested_by="tests"))
@@ -113,6 +117,8 @@ def _filled_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
         "ENV": environment,
         "FLOW": flow,
         "REMEDIATION": scenario.remediation.id,
+        "REQUEST": f"run-history-{environment}",
+        "NUMBER": "2603020050001234",
         "DATE": f"{scenario.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
         "MODE": "required",
         "PATH": "flow.json",
