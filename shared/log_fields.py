@@ -53,7 +53,9 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
     ) -> None:
         """Log the message with its fields."""
         if self.isEnabledFor(level):
-            line = _build_line(_format_message(msg, args), {**_context.get(), **(extra or {})})
+            own = extra or {}
+            # Its own fields come first, and replace those of the context.
+            line = _build_line(_format_message(msg, args), {**own, **_context.get(), **own})
             self.logger.log(level, line, exc_info=exc_info)  # type: ignore[arg-type]  # passed on
 
 

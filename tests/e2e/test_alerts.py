@@ -83,7 +83,7 @@ OUTAGE = {"route": "*.list_environments", "times": None, "status": 503}
 #: What differs from run to run.
 VARIES = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
-    (r'"correlation": "[^"]+"', '"correlation": "ID"'),
+    (r'"(correlation|trace)": "[^"]+"', r'"\1": "ID"'),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME"),
 )
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.log_fields import product_log
+from shared.log_fields import logged_with, product_log
 from shared.logging_redaction import install_redaction
 
 ROOT = Path(__file__).parents[2]
@@ -174,3 +174,18 @@ def test_every_log_line_with_fields_uses_product_log() -> None:
             wrong.append(path.name)
 
     assert wrong == []
+
+
+def test_context_follows_the_fields_of_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A field of the line wins; an inner context adds to an outer one, and ends with its block."""
+    log = product_log("tests")
+    with caplog.at_level(logging.INFO), logged_with(trace="t-1", job="j-1"):
+        with logged_with(flow="f-1", trace=""):
+            log.info("one", extra={"text": "x", "job": "j-2"})
+        log.info("two")
+    log.info("three")
+
+    assert caplog.messages[:2] == [
+        'one | {"text": "x", "job": "j-2", "flow": "f-1"}',
+        'two | {"trace": "t-1", "job": "j-1"}',
+    ]
