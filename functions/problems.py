@@ -26,7 +26,7 @@ from shared.errors import (
     PlatformError,
     PlatformMigrationInProgress,
     PreconditionFailed,
-    StorageKeyUnusable,
+    ServiceOutage,
     ThrottledError,
     TransientError,
     UnreadableRow,
@@ -190,7 +190,7 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
 
 
 def _build_temporary(err: CmkflowError, seconds: int) -> Problem:
-    if isinstance(err, StorageKeyUnusable):
+    if isinstance(err, ServiceOutage) and err.code is not Reason.SERVICE_OUTAGE:
         return _build_problem("unavailable", str(err), err.code.fix, err.code)
     kind = "throttled" if isinstance(err, ThrottledError) else "unavailable"
     return _build_problem(kind, str(err), f"Try again in {seconds} seconds.")

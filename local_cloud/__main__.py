@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.terminal import echo
-from local_cloud.apply_policy import PolicyLinkError, choose_person, link, read_notifications
+from local_cloud.apply_policy import (
+    PolicyLinkError,
+    choose_person,
+    link,
+    read_notifications,
+    set_key_enabled,
+)
 from local_cloud.demo.command import FOLDERS, play_demo, stay_up
 from local_cloud.demo.received_notifications import PEOPLE
 from local_cloud.demo.run import DemoOptions
@@ -24,6 +30,11 @@ def main() -> int:
         if arguments.command == "link":
             link(arguments.environment, arguments.policy)
             echo("The key is being applied. The app will notice: cmkflow remediation list")
+            return 0
+        if arguments.command in ("revoke", "restore"):
+            is_enabled = arguments.command == "restore"
+            set_key_enabled(arguments.vault, arguments.key, is_enabled=is_enabled)
+            echo(f"The key is {'enabled' if is_enabled else 'disabled'}. See: cmkflow status")
             return 0
         if arguments.command == "person":
             choose_person(arguments.upn)
@@ -67,6 +78,10 @@ def _build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("link", help="apply a key to an environment of what is up")
     command.add_argument("environment", help="its id")
     command.add_argument("policy", help="id of the enterprise policy with the key")
+    for name, text in (("revoke", "disable a key"), ("restore", "enable it again")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("vault", help="name of its vault")
+        command.add_argument("key", help="its name")
     command = commands.add_parser("person", help="choose who signs in by device code")
     command.add_argument("upn", help="such as approver@contoso.example")
     commands.add_parser("notifications", help="list the notifications that people received")

@@ -27,6 +27,14 @@ def link(environment: str, policy: str) -> None:
     _ask(f"/environments/{quote(environment)}/link", {"systemId": policy})
 
 
+def set_key_enabled(vault: str, key: str, *, is_enabled: bool) -> None:
+    """Revoke or restore a key of a vault, as its administrator does.
+
+    Raises `PolicyLinkError` if the key does not exist.
+    """
+    _ask("/azure/keys", {"vault": vault, "key": key, "enabled": is_enabled}, method="PATCH")
+
+
 def read_notifications() -> list[dict[str, Any]]:
     """Return the notifications that people received, oldest first.
 

@@ -13,6 +13,7 @@ from shared.domain.plans.notification import first_delivery, record_accepted
 from shared.domain.plans.pending_actions import (
     PendingAction,
     PendingActionKind,
+    most_urgent_first,
     pending_alerts,
     pending_flow_actions,
 )
@@ -167,3 +168,26 @@ def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str
     )
 
     assert one.actor == actor
+
+
+def test_key_that_does_not_work_comes_before_what_it_blocks() -> None:
+    """Only flows that are off come first."""
+
+    def build(kind: PendingActionKind, code: str) -> PendingAction:
+        return PendingAction(
+            kind=kind, reason_code=code, count=9, message="", fix="", next_command=""
+        )
+
+    actions = [
+        build(PendingActionKind.ALERT, Reason.KEY_WARNING),
+        build(PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES),
+        build(PendingActionKind.ALERT, Reason.KEY_PROBLEM),
+        build(PendingActionKind.BOTH_OFF, Reason.BOTH_OFF),
+    ]
+
+    assert [one.reason_code for one in most_urgent_first(actions)] == [
+        Reason.BOTH_OFF,
+        Reason.KEY_PROBLEM,
+        Reason.FIREWALL_DENIES,
+        Reason.KEY_WARNING,
+    ]

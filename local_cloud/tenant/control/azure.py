@@ -13,6 +13,7 @@ from local_cloud.tenant.azure.key_health import find_lock_reason
 from local_cloud.tenant.azure.reachability import FlowOrigin, find_denial
 from local_cloud.tenant.azure.site_runtime import get_running_settings
 from local_cloud.tenant.azure.state import POLICIES, SITES, SLOTS, Azure
+from local_cloud.tenant.azure.vault_contents import Key, VaultContents
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.seed.azure import seed_azure
@@ -26,6 +27,7 @@ def control_routes() -> list[Route]:
         Route("/azure/locks", read_locks),
         Route("/azure/reachability", read_reachability),
         Route("/azure/key-events", publish, methods=["POST"]),
+        Route("/azure/keys", set_key_enabled, methods=["PATCH"]),
     ]
 
 
@@ -65,17 +67,29 @@ async def read_reachability(request: Request) -> Response:
 async def publish(request: Request) -> Response:
     """Publish a key event, such as `{"vault", "key", "kind": "…KeyNearExpiry"}`."""
     order = await request.json()
-    vault = _azure(request).find_vault(order["vault"])
-    key = vault.find_key(order["key"]) if vault else None
-    if vault is None or key is None:
-        raise SimulatedPlatformError(
-            404, "NotFound", f"There is no key '{order['vault']}/{order['key']}'."
-        )
+    vault, key = _find_key(request, order["vault"], order["key"])
     news = KeyEventPayload(
         kind=KeyEvent(order["kind"]), vault=vault, key_name=key.name, version=key.latest
     )
     await publish_key_event(_tenant(request), news)
     return Response(status_code=204)
+
+
+async def set_key_enabled(request: Request) -> Response:
+    """Disable or enable the newest version of a key (`{"vault", "key", "enabled"}`)."""
+    order = await request.json()
+    _, key = _find_key(request, order["vault"], order["key"])
+    now = _tenant(request).clock.now()
+    key.latest.attributes.change({"enabled": bool(order["enabled"])}, now)
+    return await read_locks(request)
+
+
+def _find_key(request: Request, vault_name: str, name: str) -> tuple[VaultContents, Key]:
+    vault = _azure(request).find_vault(vault_name)
+    key = vault.find_key(name) if vault else None
+    if vault is None or key is None:
+        raise SimulatedPlatformError(404, "NotFound", f"There is no key '{vault_name}/{name}'.")
+    return vault, key
 
 
 def _tenant(request: Request) -> Tenant:

@@ -436,9 +436,14 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
 def most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
     """Return pending actions, the most urgent first."""
     order = list(PendingActionKind)
-    return tuple(
-        sorted(pending, key=lambda one: (order.index(one.kind), -one.count, one.remediation_id))
-    )
+
+    def rank(one: PendingAction) -> tuple[int, bool, int, str]:
+        # A key that does not work stops whole environments: only flows that are off come first.
+        is_key = one.reason_code == Reason.KEY_PROBLEM
+        kind = PendingActionKind.BOTH_OFF if is_key else one.kind
+        return order.index(kind), is_key, -one.count, one.remediation_id
+
+    return tuple(sorted(pending, key=rank))
 
 
 def _environment_action(

@@ -74,8 +74,8 @@ async def test_disabled_environment_gets_few_requests_and_needs_no_person(
     await scenario.run(after)
     services = [one for one in list_platform_fakes() if "Keys" not in one]
     outage.error = lambda: EnvironmentDisabled("is currently disabled (0x8004a104)")
-    outage.begin(*services, lasts=5 * DAY)
-    await scenario.run(2 * DAY)
+    outage.begin(*services, lasts=2 * DAY)
+    await scenario.run(DAY)
 
     waiting = list((await scenario.jobs()).values())
     reasons = {one.reason_code for one in waiting if one.state is FlowJobState.WAITING}

@@ -77,6 +77,21 @@ async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld)
     assert json.loads(message.body)["eventType"] == "Microsoft.KeyVault.KeyNearExpiry"
 
 
+async def test_key_is_revoked_and_restored(world: AzureWorld) -> None:
+    """The answer says for each policy why its environments are locked."""
+    order = {"vault": "kv-cmk", "key": "pp-cmk"}
+
+    _, revoked = await call_control_api(world, "PATCH", "/azure/keys", order | {"enabled": False})
+    _, restored = await call_control_api(world, "PATCH", "/azure/keys", order | {"enabled": True})
+    status, _ = await call_control_api(
+        world, "PATCH", "/azure/keys", {"vault": "kv-cmk", "key": "none", "enabled": True}
+    )
+
+    assert ["is disabled" in str(why) for why in revoked.values()] == [True]
+    assert list(restored.values()) == [None]
+    assert status == 404
+
+
 async def test_more_can_be_seeded_later(world: AzureWorld) -> None:
     """The existing resources stay."""
     more = {"sites": [{"id": f"{SITE_ID}-2", "appSettings": {"A": "1"}}]}
