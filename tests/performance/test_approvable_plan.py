@@ -15,11 +15,11 @@ from tests.performance.many_flows import build_many_flows
 from tests.performance.remediation_figures import count_by_service, open_moved_scenario
 
 #: Of all services but for one of each app, of the flow service, and the time that its budget takes.
-MOST_CALLS = 79
+MOST_CALLS = 80
 MOST_FLOW_SERVICE_CALLS = 15
 LONGEST_MINUTES = 5
 #: The same from the approval to the first flow job, where nothing has changed.
-MOST_CALLS_TO_COMPARE = 33
+MOST_CALLS_TO_COMPARE = 34
 MOST_FLOW_SERVICE_CALLS_TO_COMPARE = 2
 #: One request for each app and kind of value.
 FOR_EACH_APP = (
