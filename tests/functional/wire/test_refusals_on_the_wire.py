@@ -384,10 +384,11 @@ async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
 
 
 def test_every_rejection_of_the_catalogue_has_a_case() -> None:
-    """A case is in this module, or in the tests of faults or of rejected saves."""
+    """A case is in this module, or in the tests of faults, rejected saves or lost keys."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
     elsewhere |= {"ScopeLocked", "RequestDisallowedByPolicy"}
+    elsewhere |= {"0x8004a104"}  # test_lost_key_on_the_wire.py
     played = {find_error_code(case.code).code for case in CASES.values()}
 
     assert played | elsewhere == {refusal.code for refusal in REFUSALS}
