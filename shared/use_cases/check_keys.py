@@ -202,6 +202,12 @@ async def _record_not_checked(
     return row.finding
 
 
+async def has_key_problem(services: Services) -> bool:
+    """Return whether the last checks found a key that does not work."""
+    rows = readable(services, services.tables.key_alerts.scan())
+    return any([kept.item.reason_code == Reason.KEY_PROBLEM async for kept in rows])
+
+
 async def _send_alert(services: Services, row: KeyAlert) -> None:
     finding = row.finding
     cause = f"policy {row.policy_name}: {finding.message}"

@@ -9,10 +9,9 @@ from shared.domain.ids import hash_key
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
-from shared.reason import Reason
 from shared.rows import sortable_time
 from shared.services import Services
-from shared.use_cases.check_keys import check_policies
+from shared.use_cases.check_keys import check_policies, has_key_problem
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 
 
@@ -36,8 +35,7 @@ async def _check_lost_keys(services: Services, environments: Sequence[Environmen
     No event says that a key was disabled, deleted or restored (platform.md#key-events).
     """
     is_lost = any(one.is_linked and not one.is_enabled for one in environments)
-    known = await services.tables.key_alerts.all()
-    if is_lost or any(one.reason_code == Reason.KEY_PROBLEM for one in known):
+    if is_lost or await has_key_problem(services):
         await check_policies(services, environments)
 
 

@@ -15,6 +15,7 @@ from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import ClearedBy, Reason
 from shared.rows import StoredItem
 from shared.services import Services
+from shared.use_cases.check_keys import has_key_problem
 from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
 from shared.use_cases.start_remediation import create_missing_jobs
 
@@ -48,18 +49,18 @@ async def _alert_outages(services: Services) -> None:
 
     A problem of a key that disables environments has its own alert: check_keys.py.
     """
-    known = {one.reason_code for one in await services.tables.key_alerts.all()}
     for circuit in await open_circuits(services.tables):
-        if circuit.reason_code == Reason.ENVIRONMENT_DISABLED and Reason.KEY_PROBLEM in known:
+        if circuit.opened_at is None or services.now - circuit.opened_at <= LONG_OUTAGE:
             continue
-        if circuit.opened_at and services.now - circuit.opened_at > LONG_OUTAGE:
-            cause = f"{circuit.service} {circuit.endpoint}: {circuit.message}"
-            await tell(
-                services,
-                circuit.reason_code,
-                services.tables.circuit_breakers.name_of(circuit),
-                cause,
-            )
+        if circuit.reason_code == Reason.ENVIRONMENT_DISABLED and await has_key_problem(services):
+            continue
+        cause = f"{circuit.service} {circuit.endpoint}: {circuit.message}"
+        await tell(
+            services,
+            circuit.reason_code,
+            services.tables.circuit_breakers.name_of(circuit),
+            cause,
+        )
 
 
 async def _alert_request_queue(services: Services, queue: RequestQueueStatus) -> None:

@@ -39,13 +39,14 @@ from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import deliver_messages, serve_app
 from tests.functional.planning.test_support_requests import open_support_request
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.kinds.case import Json
+from tests.kinds.case import SUBSCRIPTION, Json
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 
 #: `tests/e2e/test_first_hour.py` types all of this page.
 _FIRST_HOUR = "docs/first-hour.md"
 #: Sign people in at Entra: test_cli_operator.py and test_sign_in_command.py run them on the tenant.
-_ELSEWHERE = (("service-account", "sign-in"), ("login",))
+#: Read and write a storage account: test_cli_state.py runs them.
+_ELSEWHERE = (("service-account", "sign-in"), ("login",), ("state",))
 #: The options of curl that the documents use.
 _CURL = ArgumentParser()
 _CURL.add_argument("-X", dest="method")
@@ -84,6 +85,7 @@ def _calls() -> list[Command]:
 async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]], declared: str = "") -> None:
     """Run a command while a plan waits, then after the retirement. Return "" for success."""
     scenario = Scenario(has_azure_firewalls=True)
+    scenario.settings = scenario.settings.model_copy(update={"subscription_ids": (SUBSCRIPTION,)})
     scenario.world.service_tags = {
         "PowerPlatformPlex.WestEurope": ["10.0.0.0/24"],
         "LogicApps.WestEurope": ["10.9.0.0/24"],
