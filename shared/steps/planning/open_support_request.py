@@ -2,11 +2,12 @@
 
 from contextlib import suppress
 
+from shared.alerts import tell_unreadable
 from shared.domain.environment import Environment
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.support_request import SupportRequest, SupportRequestKind
 from shared.domain.policy_link_record import PolicyLinkRecord
-from shared.errors import AlreadyExists, Conflict
+from shared.errors import AlreadyExists, Conflict, UnreadableRow
 from shared.services import Services
 
 
@@ -16,8 +17,17 @@ async def open_run_history_request(
     """Store the support request of an environment, unless it is stored for this migration.
 
     Only if the app saw the key being applied: otherwise it does not know when the support window
-    closes.
+    closes. An unreadable row is reported and does not stop the plan.
     """
+    try:
+        await _open_run_history_request(services, environment, job)
+    except UnreadableRow as err:
+        await tell_unreadable(services, err)
+
+
+async def _open_run_history_request(
+    services: Services, environment: Environment, job: EnvironmentJob
+) -> None:
     kept = await services.tables.policy_links.get("link", environment.id)
     link = kept.item if kept else None
     if not job.platform_migration_seen_at and not (link and link.previous_status):

@@ -23,6 +23,11 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import RemediationMode
+from shared.domain.plans.support_request import (
+    SupportRequest,
+    SupportRequestKind,
+    build_request_id,
+)
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.errors import JobBlocked, UnreadableRow
 from shared.ports import Scalar, StoreRow
@@ -52,8 +57,16 @@ STOPS_MORE = {
 }
 #: This page answers 403 without a link.
 LINK_PAGE = "declared-callers/confirmation"
+#: Without readable settings, nobody has asked for this report.
+FAILED_RUNS = "environments/{id}/failed-runs"
 #: What belongs to one row of these cannot be shown without it: 422 names the row.
-ITS_OWN = {"remediations", "environment_settings", "environment_jobs"}
+ITS_OWN = {
+    "remediations",
+    "environment_settings",
+    "environment_jobs",
+    "support_requests",
+    "solution_setting_changes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +119,20 @@ async def build_running_scenario() -> Scenario:
     scenario.build.secret_caller(invoices)
     scenario.build.link()
     scenario.build.share_connections()
-    await scenario.opt_in()
+    await scenario.opt_in(report_failed_runs=True)
     await poll_environments(scenario.services)
     await start_approved_remediation(scenario, invoices)
     await start_approved_remediation(scenario, orders)
     await scenario.run(timedelta(minutes=1))
+    environment = scenario.build.environment
+    await scenario.services.tables.support_requests.upsert(
+        SupportRequest(
+            kind=SupportRequestKind.RUN_HISTORY,
+            environment_id=environment.id,
+            environment_name=environment.display_name,
+            opened_at=scenario.services.now,
+        )
+    )
     return scenario
 
 
@@ -183,6 +205,8 @@ async def check_every_page(scenario: Scenario, table: str, addresses: Mapping[st
         reply = await call(HANDLERS[name], params=params)
         is_its_own = table in ITS_OWN and "{id}" in path
         expected = {200, 422} if is_its_own else {403} if path == LINK_PAGE else {200}
+        if table == "environment_settings" and path == FAILED_RUNS:
+            expected |= {404}
         assert reply.status in expected, (path, reply.text)
 
 
@@ -220,6 +244,9 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
         "dashboard": jobs["Orders"].remediation_id,
         "environments": jobs["Orders"].environment_id,
         "flow": jobs["Orders"].original_id,
+        "support-requests": build_request_id(
+            SupportRequestKind.RUN_HISTORY, jobs["Orders"].environment_id
+        ),
         "name": next(iter(read_assets())),
     }
     begun.renew()
