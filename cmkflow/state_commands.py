@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cmkflow.named_files import named_file
-from cmkflow.terminal import echo
+from cmkflow.terminal import ask_secret, echo
 from shared.domain.clouds import CLOUDS, CloudName
 from shared.errors import CmkflowError
 
@@ -136,10 +136,7 @@ def _read_secret(key_file: Path | None, passphrase: str, *, is_new: bool) -> "St
             return StateSecret(key_file.read_text(), is_key=True)
         except (OSError, UnicodeDecodeError):
             raise typer.BadParameter(f"Cannot read {key_file}.") from None
-    prompt = "Passphrase of the file"
-    return StateSecret(
-        passphrase or typer.prompt(prompt, hide_input=True, confirmation_prompt=is_new)
-    )
+    return StateSecret(passphrase or ask_secret("Passphrase of the file", is_new=is_new))
 
 
 def _run(

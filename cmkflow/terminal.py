@@ -78,6 +78,12 @@ def ask(question: str) -> str:
     return str(typer.prompt(remove_unprintable(question), err=True))
 
 
+def ask_secret(title: str, *, is_new: bool) -> str:
+    """Ask for a text that is not shown; a new one is asked for twice."""
+    answer: str = typer.prompt(title, hide_input=True, confirmation_prompt=is_new, err=True)
+    return answer
+
+
 def confirm(question: str) -> None:
     """Ask for confirmation; any answer but yes ends the command.
 

@@ -98,5 +98,5 @@ async def test_slow_receiver_causes_a_timeout(way: str, monkeypatch: pytest.Monk
     """Single bytes do not extend the time limit."""
     monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
     async with run_receiver() as (receiver, channel):
-        with pytest.raises(ServiceUnavailable, match=r"^Webhook: timeout$"):
+        with pytest.raises(ServiceUnavailable, match=r"^Webhook: timeout of 127\.0\.0\.1$"):
             await send_notification(channel, f"{receiver.url}/200/{way}")

@@ -12,7 +12,7 @@ from shared.domain.network.host_matching import is_of_microsoft
 
 ROOT = Path(__file__).parents[2]
 #: An example for a person, such as `https://VAULT.vault.azure.net/secrets/NAME`.
-_EXAMPLE = re.compile(r"https://[A-Z]+\.")
+_EXAMPLE = re.compile(r"(.* )?https://[A-Z]+\.")
 _DOMAINS = frozenset[str]().union(*(cloud.domains for cloud in CLOUDS.values()))
 
 

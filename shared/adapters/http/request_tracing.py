@@ -121,20 +121,9 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
     async def send(self, request: _Request) -> _Response:
         """Send the request inside a span."""
-        http_request = request.http_request
-        parts = urlsplit(http_request.url)
-        method, route = http_request.method, build_route(parts.path)
-        host = parts.hostname or ""
-        attributes: dict[str, str | int] = {
-            "http.request.method": method,
-            "server.address": host,
-            "url.template": route,
-            # The exporter to Application Insights makes name and target from these.
-            "server.port": parts.port or 443,
-            "url.scheme": parts.scheme,
-            "url.full": f"{parts.scheme}://{host}{route}",
-            "peer.service": self._service,
-        }
+        method = request.http_request.method
+        route, address = _describe_url(request.http_request.url)
+        attributes = {"http.request.method": method, "peer.service": self._service, **address}
         started = perf_counter()
         status = "no answer"
         name = f"{method} {route}"
@@ -155,6 +144,24 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             )
             if status == str(_THROTTLED):
                 self._telemetry.count("cmk.platform.throttled", {"service": self._service})
+
+
+def _describe_url(url: str) -> tuple[str, dict[str, str | int]]:
+    """Return the route of a URL and the attributes of a span; none for a URL that is not valid."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:  # the transport reports it
+        return _HIDDEN, {}
+    route, host = build_route(parts.path), parts.hostname or ""
+    return route, {
+        "server.address": host,
+        "url.template": route,
+        # The exporter to Application Insights makes name and target from these.
+        "server.port": port,
+        "url.scheme": parts.scheme,
+        "url.full": f"{parts.scheme}://{host}{route}",
+    }
 
 
 def build_route(path: str) -> str:
