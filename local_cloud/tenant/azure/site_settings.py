@@ -43,6 +43,8 @@ def routes() -> list[Route]:
             ("GET", f"{_REFERENCES}/connectionstrings", list_string_references),
             ("POST", f"{_REFERENCES}/appsettings/refresh", refresh_setting_references),
             ("POST", "restart", restart_site),
+            ("POST", "start", start_site),
+            ("POST", "stop", stop_site),
             ("GET", "config/slotConfigNames", get_slot_setting_names),
             ("POST", "publishxml", list_publishing_profiles),
             ("POST", "host/default/listkeys", list_host_keys),
@@ -111,6 +113,27 @@ async def restart_site(call: ArmCall) -> Response:
     """Restart the site."""
     restart(call.azure, _site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
+
+
+async def start_site(call: ArmCall) -> Response:
+    """Start a stopped site, which reads its settings."""
+    site_id = _site_id(call)
+    _set_state(call, site_id, "Running")
+    restart(call.azure, site_id, call.tenant.clock.now())
+    return Response(status_code=200)
+
+
+async def stop_site(call: ArmCall) -> Response:
+    """Stop the site."""
+    _set_state(call, _site_id(call), "Stopped")
+    return Response(status_code=200)
+
+
+def _set_state(call: ArmCall, site_id: str, state: str) -> None:
+    kind = SLOTS if "/slots/" in site_id.lower() else SITES
+    site = call.azure.resources.find(kind, site_id)
+    assert site is not None
+    site["properties"]["state"] = state
 
 
 async def get_slot_setting_names(call: ArmCall) -> JsonObject:
