@@ -53,7 +53,7 @@ async def test_missing_report_says_how_to_turn_reports_on() -> None:
 
     assert shown.status == 404
     assert "--report-failed-runs" in shown.text
-    assert "No report yet." in page.text
+    assert "No report of failed runs yet" in page.text
 
 
 async def test_reports_are_turned_on_by_page_and_command() -> None:
