@@ -38,7 +38,7 @@ def _format_report(answer: Any) -> RenderableType:
     parts: list[RenderableType] = [
         Listing(columns=_COLUMNS, items=answer["flows"])
         if answer["flows"]
-        else Text("No run failed.")
+        else Text("No failed run was found." if answer["unread_text"] else "No run failed.")
     ]
     parts.append(Text(f"{answer['day']} (UTC). Flows read: {answer['read_count']}."))
     if answer["unread_text"]:

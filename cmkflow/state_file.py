@@ -90,7 +90,7 @@ class StateFile:
         try:
             document = json.loads(header)
             salt = base64.b64decode(document["salt"])
-            is_known = document["format"] == _FORMAT
+            is_known = document["format"] == _FORMAT and isinstance(document["id"], str)
         except (ValueError, KeyError, TypeError):
             is_known = False
         if not is_known:

@@ -6,14 +6,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
 from shared.domain.principal import Role
 
 #: Durations must not be negative: a negative no-call period would retire an original at once.
-type Duration = Annotated[timedelta, Field(ge=timedelta(0))]
+#: Longer ones would reach before the first date.
+type Duration = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=36_500))]
 type Count = Annotated[int, Field(ge=1)]
 #: Settings with the same prefix that the Functions host reads, for its timers.
 SCHEDULES = (
@@ -47,6 +48,10 @@ def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
+def _read_empty(value: object) -> object:
+    return None if value == "" else value
 
 
 class AccessSettings(BaseSettings):
@@ -136,7 +141,7 @@ class Settings(AccessSettings):
         tuple[Annotated[str, Field(pattern=_REPOSITORY)], ...], NoDecode, BeforeValidator(_split)
     ] = ()
     #: Token that reads and writes them.
-    github_token: str = Field("", repr=False)
+    github_token: Annotated[str, StringConstraints(strip_whitespace=True)] = Field("", repr=False)
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and
@@ -184,10 +189,10 @@ class Settings(AccessSettings):
     plans_kept: Duration = timedelta(days=90)
     #: How long a remediation is kept after its last original was deleted, at least 21 days. Empty:
     #: forever.
-    remediations_kept: Duration | None = None
+    remediations_kept: Annotated[Duration | None, BeforeValidator(_read_empty)] = None
     #: How long audit entries are kept; those since the start of an open remediation stay. Empty:
     #: forever.
-    audit_log_kept: Duration | None = None
+    audit_log_kept: Annotated[Duration | None, BeforeValidator(_read_empty)] = None
     #: First delay after a temporary failure; each further delay doubles.
     backoff_initial_delay: Duration = timedelta(seconds=5)
     #: Longest such delay.

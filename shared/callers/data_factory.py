@@ -208,7 +208,7 @@ def _build_caller(resource_id: str, label: str, manual_reason: str) -> Caller:
 def _describe(part: Mapping[str, object]) -> str:
     """Return what a part is, for people: a factory has one object with all global parameters."""
     collection = _read_collection(part)
-    noun = _NOUNS[collection]
+    noun = _NOUNS.get(collection, "part")
     return noun if collection == "globalparameters" else f"{noun} {text_at(part, 'name')}"
 
 
@@ -217,7 +217,7 @@ def _name_factory(factory: Mapping[str, object]) -> str:
 
 
 def _read_collection(part: Mapping[str, object]) -> str:
-    return _read_id(part).split("/")[-2].lower()
+    return _read_id(part).lower().rpartition("/")[0].rpartition("/")[2]
 
 
 def _read_id(resource: Mapping[str, object]) -> str:

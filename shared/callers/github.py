@@ -122,7 +122,7 @@ class GitHubCallers:
 
 
 def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
-    name = document["id"] if place.list_name == _HOOKS else document["name"]
+    name = document.get("id" if place.list_name == _HOOKS else "name")
     noun = "webhook" if place.list_name == _HOOKS else "variable"
     address = f"{place.path}/{name}"
     return Caller(

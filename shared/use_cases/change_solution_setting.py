@@ -1,26 +1,31 @@
 """Turn on an environment's setting that creates new flows in a solution, and revert the change.
 
 The former value is stored before the write. Dataverse may accept a change and not keep it, so the
-setting is read back. A change by somebody else in the meantime stays.
+setting is read back. A change by somebody else in the meantime stays, as does a later
+request's row.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.alerts import readable, tell
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.solution_setting import (
     SolutionSetting,
     SolutionSettingChange,
     SolutionSettingState,
 )
-from shared.errors import JobBlocked, NotFound
+from shared.errors import Conflict, JobBlocked, NotFound
 from shared.reason import Reason
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, RequestHolder, lease_resource
 from shared.steps.flows.read_back import WriteNotVisible, poll
+from shared.steps.optional_read import read_or_none
 from shared.steps.write_permission import check_write_allowed, read_environment_settings
 
 _State = SolutionSettingState
@@ -43,6 +48,30 @@ class SolutionSettingView:
     change: SolutionSettingChange | None
 
 
+@dataclass(slots=True)
+class _Record:
+    """The row of an environment's change. Only the version that was read is replaced."""
+
+    services: Services
+    kept: StoredItem[SolutionSettingChange] | None
+
+    @property
+    def change(self) -> SolutionSettingChange | None:
+        return self.kept.item if self.kept else None
+
+    async def store(self, change: SolutionSettingChange) -> SolutionSettingChange:
+        """Store the change; a completed one no longer waits to be visible. Raises `Conflict`."""
+        if not change.is_under_way:
+            change = replace(change, unseen_since=None)
+        table = self.services.tables.solution_setting_changes
+        self.kept = await (table.replace(self.kept, change) if self.kept else table.insert(change))
+        return change
+
+    async def complete(self, change: SolutionSettingChange) -> SolutionSettingChange:
+        """Store the change as read back."""
+        return await self.store(replace(change, state=_COMPLETED[change.state]))
+
+
 async def show_solution_setting(services: Services, environment_id: str) -> SolutionSettingView:
     """Read the setting of an environment; raise `NotFound`, `PlatformError`."""
     environment = await services.environments.get(environment_id)
@@ -53,8 +82,7 @@ async def show_solution_setting(services: Services, environment_id: str) -> Solu
 
 async def read_change(services: Services, environment_id: str) -> SolutionSettingChange | None:
     """Return the app's last change of the setting; None: there is none."""
-    kept = await services.tables.solution_setting_changes.get("environment", environment_id)
-    return kept.item if kept else None
+    return (await _read_record(services, environment_id)).change
 
 
 async def needs_approver(services: Services, environment_id: str) -> bool:
@@ -73,13 +101,14 @@ async def turn_on_solution_setting(
     """
     environment = await services.environments.get(environment_id)
     async with lease_resource(RequestHolder(services=services), _resource(environment)) as held:
-        change = await read_change(services, environment.id)
+        record = await _read_record(services, environment.id)
+        change = record.change
         seen = await services.organization.read_solution_setting(environment)
         # A revert that was interrupted may take effect after this read.
         is_reverting = change is not None and change.state is _State.REVERTING
         if seen.is_on and not is_reverting:
             if change and change.state is _State.APPLYING:
-                change = await _complete(services, change)
+                change = await record.complete(change)
             return _view(environment, seen, change)
         since = change.unseen_since if change and change.state is _State.APPLYING else None
         begun = SolutionSettingChange(
@@ -90,7 +119,7 @@ async def turn_on_solution_setting(
             changed_at=services.now,
             unseen_since=since,
         )
-        return await _write(services, environment, held, seen=seen, change=begun, wanted=True)
+        return await _write(record, environment, held, seen=seen, change=begun, wanted=True)
 
 
 async def revert_solution_setting(
@@ -103,7 +132,8 @@ async def revert_solution_setting(
     """
     environment = await services.environments.get(environment_id)
     async with lease_resource(RequestHolder(services=services), _resource(environment)) as held:
-        change = await read_change(services, environment.id)
+        record = await _read_record(services, environment.id)
+        change = record.change
         if change is None or change.state is _State.REVERTED:
             raise JobBlocked(
                 f"The app has not changed the setting for new flows of {environment.display_name}.",
@@ -121,9 +151,9 @@ async def revert_solution_setting(
             unseen_since=change.unseen_since if change.state is _State.REVERTING else None,
         )
         if is_theirs:
-            return _view(environment, seen, await _complete(services, begun))
+            return _view(environment, seen, await record.complete(begun))
         return await _write(
-            services, environment, held, seen=seen, change=begun, wanted=change.former_value
+            record, environment, held, seen=seen, change=begun, wanted=change.former_value
         )
 
 
@@ -131,30 +161,40 @@ async def complete_or_report_unfinished_changes(services: Services) -> None:
     """Complete changes that were started an hour ago and are visible; send alerts about the
     others.
     """
+    rows = services.tables.solution_setting_changes.scan("environment")
+    async for kept in readable(services, rows):
+        if kept.item.is_under_way and services.now - kept.item.changed_at >= _UNFINISHED:
+            with suppress(Conflict, NotFound):  # a request has changed the row
+                await _complete_or_report(services, kept)
+
+
+async def _complete_or_report(services: Services, kept: StoredItem[SolutionSettingChange]) -> None:
+    change, table = kept.item, services.tables.solution_setting_changes
+    try:
+        environment = await services.environments.get(change.environment_id)
+    except NotFound:  # it was deleted
+        await table.delete(kept)
+        return
+    seen = await read_or_none(services.organization.read_solution_setting(environment))
+    wanted = True if change.state is _State.APPLYING else change.former_value
+    unread = f" It cannot be read: {seen.message}" if isinstance(seen, NoAnswer) else ""
+    if not isinstance(seen, NoAnswer) and seen.is_on == wanted:
+        await _Record(services, kept).complete(change)
+        return
+    text = (
+        f"{change.changed_by} started a change of the setting for new flows of "
+        f"{environment.display_name}, which is not confirmed.{unread}"
+    )
+    await tell(services, change.reason_code, table.name_of(change), text)
+
+
+async def _read_record(services: Services, environment_id: str) -> _Record:
     table = services.tables.solution_setting_changes
-    async for kept in readable(services, table.scan("environment")):
-        change = kept.item
-        if not change.is_under_way or services.now - change.changed_at < _UNFINISHED:
-            continue
-        try:
-            environment = await services.environments.get(change.environment_id)
-            seen = await services.organization.read_solution_setting(environment)
-        except NotFound:  # the environment was deleted
-            await table.delete(kept)
-            continue
-        wanted = True if change.state is _State.APPLYING else change.former_value
-        if seen.is_on == wanted:
-            await _complete(services, change)
-            continue
-        text = (
-            f"{change.changed_by} started a change of the setting for new flows of "
-            f"{environment.display_name}, which is not complete."
-        )
-        await tell(services, change.reason_code, table.name_of(change), text)
+    return _Record(services, await table.get("environment", environment_id))
 
 
 async def _write(
-    services: Services,
+    record: _Record,
     environment: Environment,
     held: LeasedResource,
     *,
@@ -163,13 +203,14 @@ async def _write(
     wanted: bool | None,
 ) -> SolutionSettingView:
     """Write the setting, and read it back for some seconds."""
+    services = record.services
     since, deadline = change.unseen_since, services.settings.read_back_timeout
     if since and services.now - since >= deadline:
-        raise await _record_not_kept(services, environment, change)
+        raise await _record_not_kept(record, environment, change)
 
     async def permit() -> None:
         await check_write_allowed(services, environment.id)
-        await _store(services, change)
+        await record.store(change)
         await held.permit()
 
     await perform(
@@ -183,14 +224,14 @@ async def _write(
     async for _ in poll(RequestHolder(services=services)):
         seen = await services.organization.read_solution_setting(environment)
         if seen.is_on == wanted:
-            return _view(environment, seen, await _complete(services, change))
+            return _view(environment, seen, await record.complete(change))
     since = since or services.now
-    await _store(services, replace(change, unseen_since=since))
+    await record.store(replace(change, unseen_since=since))
     raise WriteNotVisible(services, _title(environment), since=since)
 
 
 async def _record_not_kept(
-    services: Services, environment: Environment, change: SolutionSettingChange
+    record: _Record, environment: Environment, change: SolutionSettingChange
 ) -> JobBlocked:
     """Return the error for a change that Dataverse accepted and did not keep.
 
@@ -198,7 +239,7 @@ async def _record_not_kept(
     """
     is_applying = change.state is _State.APPLYING
     state = _State.REVERTED if is_applying else _State.APPLIED
-    await _store(services, replace(change, state=state, unseen_since=None))
+    await record.store(replace(change, state=state))
     return JobBlocked(
         f"Dataverse accepted the change and did not keep it: {_title(environment)}.",
         fix=(
@@ -207,18 +248,6 @@ async def _record_not_kept(
         ),
         code=Reason.SOLUTION_SETTING_NOT_KEPT,
     )
-
-
-async def _complete(services: Services, change: SolutionSettingChange) -> SolutionSettingChange:
-    return await _store(services, replace(change, state=_COMPLETED[change.state]))
-
-
-async def _store(services: Services, change: SolutionSettingChange) -> SolutionSettingChange:
-    """Store the change; a completed one no longer waits to be visible."""
-    if not change.is_under_way:
-        change = replace(change, unseen_since=None)
-    await services.tables.solution_setting_changes.upsert(change)
-    return change
 
 
 def _view(

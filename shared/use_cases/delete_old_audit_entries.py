@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
 
-from shared.alerts import readable
 from shared.domain.audit import first_key_before
 from shared.domain.audit_seal import AuditSeal
 from shared.errors import NotFound
@@ -30,7 +29,8 @@ _REQUEST = timedelta(minutes=4)
 async def delete_old_audit_entries(services: Services) -> int:
     """Delete entries and seals that are too old; return how many entries were deleted.
 
-    Entries since the start of an open remediation stay. Raises `UnreadableRow` for a seal.
+    Entries since the start of an open remediation stay. Raises `UnreadableRow` for a seal, and for
+    a plan or its remediation, because the remediation may be open.
     """
     kept_for = services.settings.audit_log_kept
     if kept_for is None:
@@ -62,7 +62,7 @@ def _limit_to_unsealed(
 async def _find_first_open_start(services: Services) -> datetime:
     """Return when the first of the open remediations was started; now if there are none."""
     tables, first = services.tables, services.now
-    async for job in readable(services, tables.environment_jobs.scan()):
+    async for job in tables.environment_jobs.query():
         if not job.item.state_properties.is_over:
             kept = await tables.remediations.get("remediation", job.item.remediation_id)
             first = min(first, kept.item.created_at - _REQUEST) if kept else first

@@ -45,8 +45,9 @@ async def delete_old_remediations(services: Services) -> int:
         row = (services.tables.remediations.name, "remediation", remediation_id)
         async with one_row(services, row):
             if await _is_over(services, remediation_id, {one.job_id for one in deletions}):
-                await _delete(services, remediation_id, deletions)
-                count += len(deletions)
+                some = deletions[: _MOST - count]
+                await _delete(services, remediation_id, some)
+                count += len(some)
     if count:
         log.info("old remediations deleted", extra={"count": count})
     return count

@@ -97,9 +97,10 @@ async def import_callers(services: Services, lines: Sequence[ImportedLine]) -> l
     if preview.faults:
         texts = "; ".join(f"line {line}: {text}" for line, text in sorted(preview.faults.items()))
         raise Conflict(f"Nothing was stored. Show the file again: {texts}")
-    changes = [one for one in preview.changes if one.texts]
-    stored = [await store_declared_caller(services, one.after) for one in changes]
-    await index_declared_callers(services, [one.before for one in changes if one.before], stored)
+    # Unchanged callers too: an interrupted import may have stored them and not indexed them.
+    stored = [await store_declared_caller(services, one.after) for one in preview.changes]
+    before = [one.before for one in preview.changes if one.before]
+    await index_declared_callers(services, before, stored)
     return await list_declared_callers(services)
 
 

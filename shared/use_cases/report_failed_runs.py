@@ -132,6 +132,7 @@ class _Reading:
         is_whole = not (self.cursor or self.next_flow_name)
         cursors = set[str]()
         while True:
+            self._check_limits()
             cursors.add(self.cursor)
             try:
                 page = await self.services.flow_pages.read_flows(self.environment.id, self.cursor)
@@ -156,14 +157,18 @@ class _Reading:
                 self.cursor = ""
                 raise _Stopped("The platform's list of flows repeats a page.")
 
-    async def _read_flow(self, flow: FlowListEntry) -> None:
-        """Read the runs of a flow that was not read yet."""
-        if flow.flow_name in self.seen:
-            return
+    def _check_limits(self) -> None:
+        """Raise `_Stopped` if no request is left for today."""
         if self.read_count >= MOST_FLOWS or self.services.now > self.ends_reading_at:
             raise _Stopped(
                 f"{self.read_count} flows were read; the next report continues with the others."
             )
+
+    async def _read_flow(self, flow: FlowListEntry) -> None:
+        """Read the runs of a flow that was not read yet."""
+        if flow.flow_name in self.seen:
+            return
+        self._check_limits()
         self.seen.add(flow.flow_name)
         try:
             found = await self._summarize(flow)

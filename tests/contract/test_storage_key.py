@@ -94,3 +94,5 @@ async def test_archive_of_an_account_without_its_key(account: Account) -> None:
             await archive.get("name")
         with pytest.raises(StorageKeyUnusable, match=account.code):
             await archive.put("name", b"content")
+        with pytest.raises(StorageKeyUnusable, match=account.code):
+            await archive.list_names()

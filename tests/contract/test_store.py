@@ -9,15 +9,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
+from azure.identity import CredentialUnavailableError
 
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.adapters.state.store_clock import StoreClock
 from shared.adapters.state.table_store import TableStore
-from shared.errors import AlreadyExists, Conflict, NotFound
+from shared.errors import AlreadyExists, Conflict, NotFound, ServiceUnavailable
 from shared.ports import (
     Condition,
     DeleteRow,
@@ -389,6 +393,27 @@ async def test_batch_of_more_than_4_mib_raises_value_error(store: Store) -> None
         await store.write(*map(UpsertRow, rows))
 
     assert await list_keys(store) == []
+
+
+class SignedOut(AsyncTokenCredential):
+    """The credential of a machine on which nobody is signed in."""
+
+    async def get_token(self, *_scopes: str, **_: Any) -> AccessToken:
+        """Raise the error of the Azure CLI."""
+        raise CredentialUnavailableError("Please run 'az login' to set up an account")
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Do nothing."""
+
+
+async def test_store_without_a_token_says_what_is_missing() -> None:
+    """No request was sent, so it must not say that the storage account did not answer."""
+    async with TableServiceClient("https://contoso.invalid", credential=SignedOut()) as service:
+        with pytest.raises(ServiceUnavailable, match=r"Cannot sign in .*az login"):
+            await TableStore(service).get(JOBS, "p", "k")
 
 
 @pytest.mark.azurite

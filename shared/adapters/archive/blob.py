@@ -62,7 +62,7 @@ class BlobArchive(Archive):
             try:
                 return [name async for name in self._container.list_blob_names()]
             except AzureError as err:
-                raise ServiceUnavailable(f"Cannot read the archive: {err.message}") from err
+                raise _build_error("Cannot read the archive", err) from err
 
     async def get(self, name: str) -> bytes:
         """Return the content of blob `name`; raise `NotFound`."""

@@ -10,7 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
 
 from shared.adapters.http.errors import retry_after
 from shared.adapters.http.storage_key import is_key_unusable
@@ -225,6 +230,8 @@ def _build_error(
         case 429:
             wait = retry_after(getattr(err.response, "headers", {}))
             return ThrottledError(f"table {table} is busy", retry_after=wait)
+        case 0 if isinstance(err, ClientAuthenticationError):  # no token, so no request
+            return ServiceUnavailable(f"Cannot sign in for table {table}: {err.message}")
         case 0 | 408:
             return ServiceUnavailable(f"table {table}: no response")
         case _ if status >= 500:

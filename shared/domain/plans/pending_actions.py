@@ -90,7 +90,9 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
     PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
     PendingActionKind.SUPPORT_REQUEST: "Support request not filed{at}{why}",
-    PendingActionKind.SUPPORT_WINDOW_CLOSES: "Support request not filed{at}{why}, a week left",
+    PendingActionKind.SUPPORT_WINDOW_CLOSES: (
+        "Support request not filed{at}{why}, its window closes within a week"
+    ),
     PendingActionKind.FAILED_RUNS: "Runs of {flows} failed{at} on {code}",
     PendingActionKind.CALLER_UNCONFIRMED: "{caller} is not confirmed for {flows}{at}",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",

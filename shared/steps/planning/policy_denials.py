@@ -55,9 +55,10 @@ async def find_policy_denials(
 def _find_written(services: Services, caller: Caller) -> _Written | None:
     """Return the resource that the app would write; None: none, or a person changes it."""
     resource_id = caller.address.partition("|")[0]
-    needs = services.callers[caller.kind].required_permissions
-    if caller.manual_reason or not resource_id.startswith("/subscriptions/"):
+    kind = services.callers.get(caller.kind)  # None: only another version of the app knows it
+    if kind is None or caller.manual_reason or not resource_id.startswith("/subscriptions/"):
         return None
+    needs = kind.required_permissions
     written_type = find_written_type(needs, type_of(resource_id))
     return _Written(resource_id, written_type, needs.api_version) if written_type else None
 

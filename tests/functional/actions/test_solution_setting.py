@@ -8,11 +8,12 @@ import pytest
 
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.solution_setting import SolutionSetting, SolutionSettingState
-from shared.errors import JobBlocked, MustWait, ServiceUnavailable
+from shared.errors import Conflict, JobBlocked, MustWait, PlatformError, ServiceUnavailable
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.change_solution_setting import (
     SolutionSettingView,
+    complete_or_report_unfinished_changes,
     read_change,
     revert_solution_setting,
     show_solution_setting,
@@ -220,3 +221,73 @@ async def test_interrupted_change_is_reverted_although_reads_show_the_former_val
     assert written == [False]
     assert shown.change is not None
     assert shown.change.state is SolutionSettingState.REVERTED
+
+
+class Reading:
+    """The organization, with something that happens at each read."""
+
+    def __init__(self, scenario: Scenario, read: Callable[[SolutionSetting], object]) -> None:
+        self._inner, self._read = scenario.services.organization, read
+
+    async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
+        """Read the setting, then let it happen, and return what was read."""
+        seen = await self._inner.read_solution_setting(environment)
+        happened = self._read(seen)
+        if isinstance(happened, Awaitable):
+            await happened
+        return seen
+
+    async def write_solution_setting(self, *place: object, is_on: bool | None) -> None:
+        """Write the setting."""
+        await self._inner.write_solution_setting(*place, is_on=is_on)  # type: ignore[arg-type]
+
+
+async def test_daily_check_reports_a_change_in_an_environment_that_it_cannot_read(
+    scenario: Scenario,
+) -> None:
+    """The check continues with the other environments."""
+    await interrupt(scenario, turn_on, is_done=True)
+    scenario.world.clock.advance(timedelta(hours=2))
+
+    def reject(_: SolutionSetting) -> None:
+        raise PlatformError("no role", code="Forbidden", status=403)
+
+    organization = Reading(scenario, reject)
+    services = replace(scenario.services, organization=organization)  # type: ignore[arg-type]
+    await complete_or_report_unfinished_changes(services)
+
+    [alert] = scenario.fakes.notices.told
+    assert alert.reason_code == Reason.SOLUTION_SETTING_UNFINISHED
+    assert alert.message.endswith("which is not confirmed. It cannot be read: Forbidden: no role")
+
+
+async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
+    """It has read that the setting is on before a person reverts it."""
+    await interrupt(scenario, turn_on, is_done=True)
+    scenario.world.clock.advance(timedelta(hours=2))
+
+    organization = Reading(scenario, lambda _: order(scenario, revert))
+    services = replace(scenario.services, organization=organization)  # type: ignore[arg-type]
+    await complete_or_report_unfinished_changes(services)
+
+    change = await read_change(scenario.services, scenario.build.environment.id)
+    assert change is not None
+    assert change.state is SolutionSettingState.REVERTED
+
+
+async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
+    """Its lease expires after it has read its write."""
+
+    async def revert_after_the_lease(seen: SolutionSetting) -> None:
+        if seen.is_on:
+            scenario.world.clock.advance(2 * scenario.settings.resource_lease_duration)
+            await order(scenario, revert)
+
+    organization = Reading(scenario, revert_after_the_lease)
+    services = replace(scenario.services, organization=organization)  # type: ignore[arg-type]
+    with pytest.raises(Conflict):
+        await turn_on(services, scenario.build.environment.id)
+
+    change = await read_change(scenario.services, scenario.build.environment.id)
+    assert change is not None
+    assert change.state is SolutionSettingState.REVERTED

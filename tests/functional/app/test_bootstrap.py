@@ -85,6 +85,31 @@ async def test_invalid_value_of_a_setting_is_rejected_at_the_start(
         read_settings()
 
 
+async def test_empty_retention_keeps_everything(environ: pytest.MonkeyPatch) -> None:
+    """An emptied application setting is as one that is not set."""
+    for name in ("CMK_AUDIT_LOG_KEPT", "CMK_REMEDIATIONS_KEPT"):
+        environ.setenv(name, "")
+
+    settings = read_settings()
+
+    assert (settings.audit_log_kept, settings.remediations_kept) == (None, None)
+
+
+async def test_duration_that_no_date_can_hold_is_rejected(environ: pytest.MonkeyPatch) -> None:
+    """Otherwise each daily check would end in an error at the first date that it computes."""
+    environ.setenv("CMK_AUDIT_LOG_KEPT", "P1000000D")
+
+    with pytest.raises(ValueError, match="audit_log_kept"):
+        read_settings()
+
+
+async def test_token_from_a_file_with_a_line_break_is_usable(environ: pytest.MonkeyPatch) -> None:
+    """A header with a line break would be an internal error of each caller search."""
+    environ.setenv("CMK_GITHUB_TOKEN", "github_pat_1\n")
+
+    assert read_settings().github_token == "github_pat_1"
+
+
 async def test_subscriptions_are_separated_by_commas(environ: pytest.MonkeyPatch) -> None:
     """Application settings are plain text, so a list is separated by commas."""
     assert read_settings().subscription_ids == ("one", "two")

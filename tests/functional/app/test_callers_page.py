@@ -8,12 +8,14 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from functions import callers_page_api, declared_callers_api
+from functions.caller_lines import read_caller_lines
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.use_cases.declare_callers import list_declared_callers
+from shared.use_cases.import_callers import import_callers
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
@@ -236,6 +238,22 @@ async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario)
     assert "The file changes nothing" in read_text(again)
     assert "Declared already, without a change: Till." in read_text(again)
     assert 'method="post"' not in again.text
+
+
+async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Scenario) -> None:
+    """Jobs in progress read the index, which is written after the callers."""
+    text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
+    lines = read_caller_lines(text).lines
+    await import_callers(scenario.services, lines)
+    index = scenario.services.tables.caller_index
+    before = await index.all()
+    for place in before:
+        await index.store.write(index.removal(place))
+
+    await import_callers(scenario.services, lines)
+
+    assert before
+    assert [one.id for one in await index.all()] == [one.id for one in before]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The report of failed runs in the API, the dashboard and the command line."""
 
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -41,6 +42,24 @@ async def test_report_is_shown_without_contents(scenario: Scenario) -> None:
         assert flow["runs_url"] in text
         assert "ActionFailed" in text
     assert CANARY not in shown.text + page.text + listed.stdout
+
+
+async def test_incomplete_report_without_failures_does_not_say_that_no_run_failed(
+    scenario: Scenario,
+) -> None:
+    """Other flows, which were not read, may have failed."""
+    identity, table = scenario.build.environment.id, scenario.services.tables.failed_run_reports
+    kept = await table.get("failed_runs", identity)
+    assert kept
+    await table.replace(kept, replace(kept.item, flows=(), unread_flows=("Orders",)))
+
+    page = await call(failed_runs_page_api.show_failed_runs_page, headers=ADA)
+    async with serve_app() as cli:
+        listed = await cli.run("environment", "failed-runs", identity)
+
+    for text in (page.text, listed.stdout):
+        assert "No failed run was found." in text
+        assert "No run failed" not in text
 
 
 async def test_missing_report_says_how_to_turn_reports_on() -> None:

@@ -1,9 +1,12 @@
 """The daily check deletes old audit entries by whole seals, and only if a setting says so."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from shared.errors import UnreadableRow
+from shared.ports import UpsertRow
 from shared.use_cases import delete_old_audit_entries as deletion
 from shared.use_cases.delete_old_audit_entries import delete_old_audit_entries
 from shared.use_cases.run_daily_check import run_daily_check
@@ -86,6 +89,26 @@ async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario:
     assert begins_at
     assert begins_at <= kept.item.created_at
     assert await read_differences(scenario) == []
+
+
+async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario) -> None:
+    """Its remediation may be open, such as with a state that only a newer release knows."""
+    await pass_days(scenario, 5)
+    await scenario.order(cause="open")
+    table = scenario.services.tables.environment_jobs
+    [kept] = [one async for one in table.query(scenario.remediation.id)]
+    row = await table.store.get(*table.name_of(kept.item))
+    assert row
+    text = str(row.columns["data0"]).replace(f'"state":"{kept.item.state}"', '"state":"newer"')
+    await table.store.write(UpsertRow(replace(row, columns={**row.columns, "data0": text})))
+    before = list_audit_rows(scenario)
+    scenario.world.clock.advance(3 * DAY)
+    keep(scenario, DAY / 24)
+
+    with pytest.raises(UnreadableRow):
+        await delete_old_audit_entries(scenario.services)
+
+    assert list_audit_rows(scenario) == before
 
 
 async def test_entry_that_is_not_sealed_is_kept(scenario: Scenario) -> None:

@@ -109,6 +109,17 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
     assert await tenant.read(caller) == content
 
 
+async def test_part_without_an_id_costs_only_itself(tenant: Tenant) -> None:
+    """The search finds the other parts."""
+    url = tenant.builder.url_of(tenant.original)
+    resource_id = tenant.builder.add_factory_part("datasets/crm", {"url": url})
+    broken = tenant.builder.add_factory_part("datasets/broken", {})
+    resources = tenant.world.resources
+    resources[broken.lower()] = {**resources[broken.lower()], "id": None}
+
+    assert [caller.address for caller in await tenant.found(KIND)] == [resource_id]
+
+
 async def test_secure_parameter_is_found_by_its_name_only(tenant: Tenant) -> None:
     """Azure never returns its default value, so the search says what was not read."""
     secure = {"type": "secureString", "defaultValue": "**********"}

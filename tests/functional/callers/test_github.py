@@ -58,6 +58,15 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
     assert document_at(tenant, path)["value"] == "edited"
 
 
+async def test_document_without_id_or_name_costs_only_itself(tenant: Tenant) -> None:
+    """The search finds the callers of the others."""
+    [webhook] = tenant.builder.github_caller(tenant.original)
+    tenant.builder.add_github_document("hooks/8", {"config": {}})
+    tenant.builder.add_github_document("actions/variables/X", {"value": "x"})
+
+    assert [caller.address for caller in await tenant.found(KIND)] == [webhook]
+
+
 async def test_repository_that_rejects_the_token_does_not_hide_another(tenant: Tenant) -> None:
     """The search names its lists and the secrets of the others, and finds their callers."""
     [webhook] = tenant.builder.github_caller(tenant.original)

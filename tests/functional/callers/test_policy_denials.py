@@ -1,15 +1,19 @@
 """A plan names the Azure Policy that would deny the change of a caller, whatever kind it is."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.domain.permissions import find_written_type, type_of
 from shared.domain.plans.unknowns import UNCHECKED_POLICIES
+from shared.steps.planning.policy_denials import find_policy_denials
 from tests.fakes.services import kinds_on
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import planned
 from tests.kinds.cases import MOVED_KINDS, caller_case
 
+SITE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/shop"
 ASSIGNMENT = "/subscriptions/s/providers/Microsoft.Authorization/policyAssignments/no-writes"
 
 
@@ -103,3 +107,19 @@ async def test_content_that_is_checked_has_no_signature() -> None:
     assert len(seen) == 1
     assert "westeurope" in seen[0]
     assert signature not in seen[0]
+
+
+async def test_caller_of_an_unknown_kind_does_not_stop_the_plan() -> None:
+    """A newer release, which was taken back, has stored it."""
+    scenario = build_scenario("logic_app")
+    await planned(scenario)
+    index = scenario.services.tables.caller_index
+    [place] = await index.all()
+    newer = replace(place, caller=replace(place.caller, kind="newer", address=f"{SITE}/newer"))
+    [item] = (await scenario.plan()).values()
+
+    denials = await find_policy_denials(
+        scenario.services, [item], {item.trigger_url_id: [place, newer]}
+    )
+
+    assert set(denials) == {place.caller.address}

@@ -195,6 +195,15 @@ async def test_changed_file_is_rejected(place: int, tmp_path: Path) -> None:
     assert store.rows == {}
 
 
+def test_file_without_an_id_is_rejected(tmp_path: Path) -> None:
+    """It is the id by which an import continues."""
+    file = tmp_path / "state"
+    file.write_text('{"format": "cmkflow-state-1", "salt": "AAAA"}\n')
+
+    with pytest.raises(InvalidInput, match="not an exported state"):
+        StateFile.open(file, StateSecret("x"))
+
+
 def test_removed_or_moved_record_is_rejected(tmp_path: Path) -> None:
     """Each record is authenticated with its number and its file."""
     file = StateFile.create(tmp_path / "a", SECRET)

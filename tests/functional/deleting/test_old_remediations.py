@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.jobs.deletion import RECYCLE_BIN
+from shared.use_cases import delete_old_remediations as deletion
 from shared.use_cases.delete_old_remediations import delete_old_remediations
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Moment, Plan
@@ -99,6 +100,19 @@ async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
     scenario.world.clock.advance(RECYCLE_BIN - DAY)
 
     assert await delete_old_remediations(scenario.services) == 0
+
+
+async def test_large_remediation_is_deleted_on_several_days(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise the host ends the daily check before the other checks."""
+    scenario = await build_deleted_scenario()
+    monkeypatch.setattr(deletion, "_MOST", 1)
+
+    counts = [await delete_old_remediations(scenario.services) for _ in range(3)]
+
+    assert counts == [1, 1, 0]
+    assert list_rows(scenario) == set()
 
 
 @pytest.mark.parametrize("moment", Moment)

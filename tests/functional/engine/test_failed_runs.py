@@ -10,7 +10,7 @@ import pytest
 from shared.adapters.channels.event import build_cloud_event
 from shared.adapters.channels.teams import build_card
 from shared.domain.failed_runs import FailedRunReport
-from shared.domain.flow import FlowRun
+from shared.domain.flow import FlowListEntry, FlowRun, FlowState
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.errors import NotFound, PlatformError, ServiceUnavailable, ThrottledError
@@ -304,3 +304,36 @@ async def test_old_report_is_not_sent(scenario: Scenario) -> None:
     await notify(replace(scenario.services, channels=(heard,)))
 
     assert [one for one in heard.sent if one.pending_action.kind == "failed_runs"] == []
+
+
+@dataclass
+class Listing:
+    """An endless list of flows that are off, each page of which takes a minute."""
+
+    scenario: Scenario
+    count: int = 0
+
+    async def read_flows(
+        self, _environment_id: str, _cursor: str = ""
+    ) -> ResultPage[FlowListEntry]:
+        """Return the next page."""
+        self.count += 1
+        assert self.count < 100, "the list is read without a limit"
+        self.scenario.world.clock.advance(timedelta(minutes=1))
+        name = f"{self.count}"
+        flow = FlowListEntry(
+            flow_name=name, display_name=name, workflow_id=name, state=FlowState.OFF
+        )
+        return ResultPage(items=(flow,), cursor=name)
+
+
+async def test_long_list_of_flows_that_are_off_ends_with_the_time(scenario: Scenario) -> None:
+    """Their runs are not read, but each page is a request; the next report continues there."""
+    listing = Listing(scenario)
+    services = replace(scenario.services, flow_pages=listing)  # type: ignore[arg-type]
+
+    found = await report(scenario, services)
+
+    assert listing.count == 4
+    assert found.cursor == "4"
+    assert "the next report continues" in found.unread_text
