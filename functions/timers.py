@@ -86,10 +86,10 @@ def _open_services(timer: str) -> Iterator["Services"]:
     from functions.message_handling import without_secrets
     from shared.bootstrap import services
 
-    open_services = services()
-    with (
-        without_secrets(),
-        open_services.telemetry.span(f"timer {timer}", parent="") as span,
-        logged_with(trace=span.trace_id),
-    ):
-        yield open_services
+    with without_secrets():
+        open_services = services()
+        with (
+            open_services.telemetry.span(f"timer {timer}", parent="") as span,
+            logged_with(trace=span.trace_id),
+        ):
+            yield open_services

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 
 from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.callers.secret_caller import format_secret
-from shared.errors import Conflict, FlowNotFound, NotFound
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import (
+    Conflict,
+    FlowNotFound,
+    NotFound,
+    PlatformError,
+    ServiceUnavailable,
+)
 from shared.services import Services
 from shared.use_cases.confirm_caller import index_declared_callers
 from shared.use_cases.declare_callers import (
@@ -121,6 +128,10 @@ async def _find_flow_ids(
         except NotFound:
             missing = f"No environment has the id {environment_id}."
             faults |= dict.fromkeys(by_line, missing)
+            continue
+        except (PlatformError, ServiceUnavailable) as err:
+            unread = f"The flows of {environment_id} cannot be read: {redact(str(err))}"
+            faults |= dict.fromkeys(by_line, unread)
             continue
         for line, name in by_line.items():
             answer = answers[name]

@@ -23,6 +23,8 @@ from shared.ports import JsonApi
 _NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="next"')
 #: The header of Azure DevOps with the position of the next page.
 _POSITION = "x-ms-continuationtoken"
+#: Azure DevOps may answer so instead of 401 (platform.md#azure-devops).
+_SIGN_IN_PAGE = 203
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +93,13 @@ class HttpJsonApi(JsonApi):
         rejected token is a `PlatformError`.
         """
         try:
-            return await self._http.send(self._service, call)
+            answer = await self._http.send(self._service, call)
         except TokenRejected as err:
             raise PlatformError(str(err), code=err.code, status=401) from err
+        if answer.status == _SIGN_IN_PAGE:
+            text = f"{self._service.name}: its sign-in page, because it rejects the token"
+            raise PlatformError(text, code=f"Http{_SIGN_IN_PAGE}", status=401)
+        return answer
 
     def _read_items(self, answer: ServiceResponse, member: str) -> builtins.list[object]:
         try:

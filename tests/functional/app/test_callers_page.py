@@ -1,6 +1,7 @@
 """The Callers page says who has not confirmed, and declares, confirms and removes by forms."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from urllib.parse import parse_qsl, urlencode
@@ -14,8 +15,10 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import signatures_in
+from shared.errors import PlatformError
 from shared.use_cases.declare_callers import list_declared_callers
-from shared.use_cases.import_callers import import_callers
+from shared.use_cases.import_callers import import_callers, preview_import
+from tests.fakes.fault_injection import Failing
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
@@ -238,6 +241,19 @@ async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario)
     assert "The file changes nothing" in read_text(again)
     assert "Declared already, without a change: Till." in read_text(again)
     assert 'method="post"' not in again.text
+
+
+async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: Scenario) -> None:
+    """Lines with a trigger URL id, or of other environments, can be declared."""
+    text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,", f"Gate,Sam,7,,,{'0' * 32},,")
+    rejected = PlatformError("no role", code="Forbidden", status=403)
+    services = replace(scenario.services, flow_pages=Failing(rejected))
+
+    preview = await preview_import(services, read_caller_lines(text).lines)
+
+    identity = scenario.build.environment.id
+    assert preview.faults == {2: f"The flows of {identity} cannot be read: Forbidden: no role"}
+    assert [one.after.name for one in preview.changes] == ["Gate"]
 
 
 async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Scenario) -> None:

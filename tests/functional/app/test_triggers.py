@@ -7,6 +7,7 @@ import azure.functions as func
 import pytest
 
 from functions import environment_jobs, flow_jobs, key_events, policy_events, timers
+from shared import bootstrap
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
@@ -182,3 +183,20 @@ async def test_message_for_a_missing_row_becomes_a_poison_message(scenario: Scen
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "There is no environment job j-1" in str(parked.body["reason"])
     assert json.loads(str(parked.body["body"])) == body
+
+
+async def test_error_at_the_start_of_a_timer_has_no_signature(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host logs the error, which may quote a setting such as the address of a channel."""
+    url = scenario.build.url_of(scenario.build.http_flow("Orders"))
+
+    def fail() -> None:
+        raise ValueError(f"not valid: {url}")
+
+    monkeypatch.setattr(bootstrap, "services", fail)
+
+    with pytest.raises(RuntimeError) as raised:
+        await timers.send_due_messages(_Tick())
+
+    assert url.rpartition("sig=")[2] not in str(raised.value)

@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.keys.environment_checks import ENVIRONMENT_LIMIT, ENVIRONMENT_WARNING
+from shared.domain.plans.notification import actions_to_notify
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.support_request import SupportRequest, SupportRequestState
 from shared.errors import Conflict, NotFound, ServiceUnavailable
@@ -103,6 +104,18 @@ async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
     assert shown.flow_ids == ()
     assert "out" in shown.flows_unknown_reason
     assert request.environment_id in text_of(shown)
+
+
+async def test_notification_of_the_last_days_does_not_name_more_days(scenario: Scenario) -> None:
+    """A request may be reopened, or a channel be down, until a day before the window closes."""
+    request = await open_support_request(scenario)
+    assert request.closes_at
+    scenario.world.clock.advance_to(request.closes_at - timedelta(days=1))
+
+    sent = actions_to_notify(await find_actions(scenario), (), scenario.world.clock.now())
+
+    [title] = [action.title for action in sent.values()]
+    assert title.endswith("its window closes within a week")
 
 
 async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> None:
