@@ -24,6 +24,7 @@ def failed_runs_page(view: PageContext, reports: Sequence[FailedRunReport], clou
         section="Environments",
         run_count=sum(one.run_count for one in reports),
         flow_count=sum(len(one.flows) for one in reports),
+        is_incomplete=any(one.unread_text for one in reports),
         sections=[
             ReportSection(
                 report=report,
