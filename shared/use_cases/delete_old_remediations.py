@@ -4,7 +4,7 @@ The remediation goes first and the row of the deletion, which leads to the other
 step may be repeated, and the next daily check continues after a crash.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -38,13 +38,16 @@ async def delete_old_remediations(services: Services) -> int:
     async for kept in readable(services, services.tables.deletions.scan(where=where)):
         if max(kept.item.delete_at, kept.item.deleted_at or kept.item.delete_at) < before:
             old.setdefault(kept.item.remediation_id, []).append(kept.item)
+    in_use = await _find_in_use(services, old)
     count = 0
     for remediation_id, deletions in sorted(old.items()):
+        if remediation_id in in_use:
+            continue
         if count >= _MOST:
             break
         row = (services.tables.remediations.name, "remediation", remediation_id)
         async with one_row(services, row):
-            if await _is_over(services, remediation_id, {one.job_id for one in deletions}):
+            if await _is_over(services, remediation_id):
                 some = deletions[: _MOST - count]
                 await _delete(services, remediation_id, some)
                 count += len(some)
@@ -53,17 +56,29 @@ async def delete_old_remediations(services: Services) -> int:
     return count
 
 
-async def _is_over(services: Services, remediation_id: str, deleted: set[str]) -> bool:
-    """Return whether all work is complete and all originals are deleted; raise `UnreadableRow`."""
+async def _find_in_use(services: Services, old: Mapping[str, Sequence[Deletion]]) -> set[str]:
+    """Return the remediations with a flow whose original is not deleted, in one scan.
+
+    The columns are readable also for rows that are not.
+    """
+    if not old:
+        return set()
+    deleted = {one.job_id for deletions in old.values() for one in deletions}
+    table = services.tables.flow_jobs
+    return {
+        str(row.columns.get("remediation_id"))
+        async for row in table.store.query(table.name)
+        if row.key not in deleted or row.columns.get("state") != FlowJobState.RETIRED
+    }
+
+
+async def _is_over(services: Services, remediation_id: str) -> bool:
+    """Return whether all plans are over; raise `UnreadableRow`."""
     tables = services.tables
     if await tables.remediations.get("remediation", remediation_id) is None:
         return True  # an earlier check has begun to delete it
     plans = await tables.environment_jobs.all(remediation_id)
-    where = [Condition("remediation_id", "eq", remediation_id)]
-    jobs = await tables.flow_jobs.all(where=where)
-    return all(plan.state_properties.is_over for plan in plans) and all(
-        job.id in deleted and job.state is FlowJobState.RETIRED for job in jobs
-    )
+    return all(plan.state_properties.is_over for plan in plans)
 
 
 async def _delete(services: Services, remediation_id: str, deletions: Sequence[Deletion]) -> None:

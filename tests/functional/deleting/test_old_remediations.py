@@ -1,5 +1,6 @@
 """Remediations whose originals were deleted long ago are deleted, if a setting says so."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -100,6 +101,33 @@ async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
     scenario.world.clock.advance(RECYCLE_BIN - DAY)
 
     assert await delete_old_remediations(scenario.services) == 0
+
+
+async def test_flow_jobs_are_read_once_for_all_remediations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A remediation that keeps an original for years must not cost a scan each day."""
+    scenario = await build_deleted_scenario()
+    tables, store = scenario.services.tables, scenario.fakes.store
+    job = await scenario.job("Orders")
+    deletion = await tables.deletions.get(job.environment_id, job.id)
+    assert deletion
+    for number in range(5):
+        names = {"remediation_id": f"other-{number}"}
+        other = replace(job, id=f"{job.id}-{number}", **names)
+        await tables.flow_jobs.upsert(other, replace(other, id=f"{other.id}-kept"))
+        await tables.deletions.upsert(replace(deletion.item, job_id=other.id, **names))
+    read, query = list[str](), store.query
+
+    def count(table: str, *place: object, **options: object) -> object:
+        read.append(table)
+        return query(table, *place, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "query", count)
+
+    assert await delete_old_remediations(scenario.services) == 2
+    assert read.count("flowjobs") == 1
+    assert len(await tables.flow_jobs.all()) == 10
 
 
 async def test_large_remediation_is_deleted_on_several_days(
