@@ -148,6 +148,10 @@ async def _require_place(place: StatePlace, export_id: str) -> int:
     """Return how many records are stored already."""
     mark = await place.store.get(*IMPORT)
     if mark is None:
+        if await place.store.get(*VERSION):
+            raise InvalidInput(
+                "The store has the state of an app: an app has used it, or an import is complete."
+            )
         for table in await place.store.list_tables():
             async for _ in place.store.query(table, page_size=1):
                 raise InvalidInput(f"The store is not empty: table {table} has rows.")

@@ -157,6 +157,16 @@ async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete
     assert IMPORT not in store.rows
 
 
+async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_path: Path) -> None:
+    """It was done, so the repeated command must not name a table as if an app had filled it."""
+    _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
+    new, _ = build_place()
+    await import_state(new, file)
+
+    with pytest.raises(InvalidInput, match="an import is complete"):
+        await import_state(new, file)
+
+
 @pytest.mark.parametrize("change", ["row", "file", "another import", "this import"])
 async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_path: Path) -> None:
     """Nothing is written to it."""

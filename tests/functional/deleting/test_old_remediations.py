@@ -113,10 +113,10 @@ async def test_flow_jobs_are_read_once_for_all_remediations(
     deletion = await tables.deletions.get(job.environment_id, job.id)
     assert deletion
     for number in range(5):
-        names = {"remediation_id": f"other-{number}"}
-        other = replace(job, id=f"{job.id}-{number}", **names)
+        name = f"other-{number}"
+        other = replace(job, id=f"{job.id}-{number}", remediation_id=name)
         await tables.flow_jobs.upsert(other, replace(other, id=f"{other.id}-kept"))
-        await tables.deletions.upsert(replace(deletion.item, job_id=other.id, **names))
+        await tables.deletions.upsert(replace(deletion.item, job_id=other.id, remediation_id=name))
     read, query = list[str](), store.query
 
     def count(table: str, *place: object, **options: object) -> object:
