@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.alerts import readable, tell
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges, union
 from shared.domain.network.firewall_fix import FirewallFix, no_fix
@@ -38,6 +39,7 @@ from shared.steps.flows.firewall_fixes import (
     revert_firewall_fix as revert,
 )
 from shared.steps.flows.lease_resource import RequestHolder
+from shared.steps.optional_read import read_or_none
 from shared.steps.write_permission import check_write_allowed
 
 #: After this time, no request waits for the fix any longer.
@@ -154,12 +156,14 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
         record = kept.item
         if not record.reason_code or services.now - record.changed_at < _UNFINISHED:
             continue
-        if (
-            record.kind in services.firewalls
-        ):  # otherwise only another version of the app knows the kind
-            record = await complete_if_visible(services, record)
+        text = f"{record.changed_by} started a fix of {record.firewall}, which is not confirmed."
+        if record.kind in services.firewalls:  # otherwise only another version of the app knows it
+            seen = await read_or_none(complete_if_visible(services, record))
+            if isinstance(seen, NoAnswer):
+                text += f" It cannot be read: {seen.message}"
+            else:
+                record = seen
         if record.reason_code:
-            text = f"{record.changed_by} started a fix of {record.firewall}, which is not complete."
             await tell(services, record.reason_code, table.name_of(record), text)
 
 

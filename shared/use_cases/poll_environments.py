@@ -7,12 +7,16 @@ from shared.alerts import one_row
 from shared.domain.environment import Environment
 from shared.domain.ids import hash_key
 from shared.domain.policy_link_record import PolicyLinkRecord
+from shared.errors import CmkflowError
+from shared.log_fields import product_log
 from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
 from shared.rows import sortable_time
 from shared.services import Services
 from shared.use_cases.check_keys import check_policies, has_key_problem
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
+
+log = product_log(__name__)
 
 
 async def poll_environments(services: Services) -> int:
@@ -35,8 +39,12 @@ async def _check_lost_keys(services: Services, environments: Sequence[Environmen
     No event says that a key was disabled, deleted or restored (platform.md#key-events).
     """
     is_lost = any(one.is_linked and not one.is_enabled for one in environments)
-    if is_lost or await has_key_problem(services):
+    if not is_lost and not await has_key_problem(services):
+        return
+    try:
         await check_policies(services, environments)
+    except CmkflowError as err:  # the check has recorded it; the next poll checks again
+        log.warning("keys not checked", extra={"text": err})
 
 
 async def _poll(services: Services, environment: Environment) -> int:

@@ -18,6 +18,7 @@ from shared.services import Services
 from shared.use_cases.manage_firewall_fixes import (
     FirewallFixInput,
     apply_fix,
+    complete_or_report_unfinished_fixes,
     list_applied_fixes,
     propose_fixes,
     revert_fix,
@@ -26,6 +27,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan, was_killed
+from tests.fakes.fault_injection import Failing
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST, Json
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
@@ -477,6 +479,31 @@ async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: st
 
     assert (begun.state, ended.state) == (FirewallFixState.APPLYING, FirewallFixState.APPLIED)
     assert await list_applied_fixes(scenario.services) == [ended]
+
+
+async def test_daily_check_notifies_about_a_fix_of_a_firewall_that_it_cannot_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The check continues with the other firewalls."""
+    kind = "network_security_group"
+    scenario = await build_guarded_scenario(kind)
+    services = replace(
+        build_faulty_services(scenario, Plan()), resource_writer=Failing(ServiceUnavailable("no"))
+    )
+    with pytest.raises(ServiceUnavailable):
+        await apply_fix(services, build_fix_input(kind))
+    scenario.world.clock.advance(timedelta(hours=2))
+
+    async def reject(*_: object) -> None:
+        raise PlatformError("no role", code="AuthorizationFailed", status=403)
+
+    services = scenario.services
+    monkeypatch.setattr(type(services.firewalls[kind]), "read_list", reject)
+    await complete_or_report_unfinished_fixes(services)
+
+    [alert] = scenario.fakes.notices.told
+    assert alert.reason_code == Reason.FIREWALL_FIX_UNFINISHED
+    assert alert.message.endswith("It cannot be read: AuthorizationFailed: no role")
 
 
 async def test_daily_check_notifies_about_an_incomplete_fix() -> None:

@@ -1,14 +1,17 @@
 """The poll for policy links sends one event for one link, also if its process dies."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.domain.environment import PolicyLinkStatus
+from shared.errors import PlatformError
 from shared.queues import POLICY_EVENTS
 from shared.reason import Reason
 from shared.use_cases.poll_environments import poll_environments
 from tests.fakes.crash import Moment, Plan, was_killed
+from tests.fakes.fault_injection import Failing
 from tests.fakes.services import services_of
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -109,6 +112,21 @@ async def test_new_environment_name_is_stored_without_an_event() -> None:
     (link,) = await scenario.services.tables.policy_links.all()
     assert link.environment_name == "Contoso renamed"
     assert len(events(scenario)) == 1
+
+
+async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
+    """The events are sent by then; a failed timer would look as if they were not."""
+    scenario = Scenario()
+    scenario.build.link()
+    scenario.build.environment.is_enabled = False
+    rejected = PlatformError("no role", code="AuthorizationFailed", status=403)
+
+    services = replace(scenario.services, keys=Failing(rejected))
+    changed = await poll_environments(services)
+
+    [alert] = await scenario.services.tables.key_alerts.all()
+    assert changed == len(events(scenario)) == 1
+    assert "no role" in alert.finding.message
 
 
 async def test_disabled_environment_leads_to_key_checks_until_the_key_works() -> None:
