@@ -68,12 +68,21 @@ def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
         )
 
 
-async def store_declared_caller(services: Services, caller: DeclaredCaller) -> DeclaredCaller:
-    """Store a caller with the confirmations that its row has by now, and return it."""
+async def store_declared_caller(
+    services: Services, caller: DeclaredCaller, *, keeps_others: bool = False
+) -> DeclaredCaller:
+    """Store a caller with the confirmations that its row has by now, and return it.
+
+    `keeps_others`: other flows that the row has by now stay.
+    """
+
+    def change(old: DeclaredCaller | None) -> DeclaredCaller:
+        known = {one.id for one in caller.flows}
+        others = [one for one in old.flows if one.id not in known] if old and keeps_others else []
+        return _keep_confirmations(replace(caller, flows=(*caller.flows, *others)), old)
+
     try:
-        stored = await services.tables.declared_callers.change(
-            DECLARED_CALLER, caller.id, lambda old: _keep_confirmations(caller, old)
-        )
+        stored = await services.tables.declared_callers.change(DECLARED_CALLER, caller.id, change)
     except UnreadableRow:
         await services.tables.declared_callers.upsert(caller)
         return caller

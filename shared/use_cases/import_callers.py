@@ -105,7 +105,10 @@ async def import_callers(services: Services, lines: Sequence[ImportedLine]) -> l
         texts = "; ".join(f"line {line}: {text}" for line, text in sorted(preview.faults.items()))
         raise Conflict(f"Nothing was stored. Show the file again: {texts}")
     # Unchanged callers too: an interrupted import may have stored them and not indexed them.
-    stored = [await store_declared_caller(services, one.after) for one in preview.changes]
+    stored = [
+        await store_declared_caller(services, one.after, keeps_others=True)
+        for one in preview.changes
+    ]
     before = [one.before for one in preview.changes if one.before]
     await index_declared_callers(services, before, stored)
     return await list_declared_callers(services)

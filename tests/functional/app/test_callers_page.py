@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
@@ -16,8 +17,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.errors import PlatformError
-from shared.use_cases.declare_callers import list_declared_callers
-from shared.use_cases.import_callers import import_callers, preview_import
+from shared.use_cases import import_callers as importing
+from shared.use_cases.declare_callers import declare_called_flow, list_declared_callers
+from shared.use_cases.import_callers import ImportPreview, import_callers, preview_import
 from tests.fakes.fault_injection import Failing
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
@@ -254,6 +256,25 @@ async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: 
     identity = scenario.build.environment.id
     assert preview.faults == {2: f"The flows of {identity} cannot be read: Forbidden: no role"}
     assert [one.after.name for one in preview.changes] == ["Gate"]
+
+
+async def test_flow_that_is_declared_during_an_import_stays(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import has read the caller before, and stores up to a thousand callers in turn."""
+    lines = read_caller_lines(build_file(scenario, "Till,Alex,1,HOME,Orders,,,")).lines
+    [other] = read_caller_lines(build_file(scenario, f"Till,Alex,1,,,{'0' * 32},,")).lines
+
+    async def declare_after_the_read(*read: Any) -> ImportPreview:
+        preview = await preview_import(*read)
+        await declare_called_flow(scenario.services, other.caller)
+        return preview
+
+    monkeypatch.setattr(importing, "preview_import", declare_after_the_read)
+    await importing.import_callers(scenario.services, lines)
+
+    [till] = await list_declared_callers(scenario.services)
+    assert len(till.flows) == 2
 
 
 async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Scenario) -> None:
