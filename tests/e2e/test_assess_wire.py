@@ -66,7 +66,14 @@ async def test_assessment_before_and_after_a_key_writes_nothing(
     assert set(flows) == {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
     assert flows[HTTP_FLOW]["owner"] == "Maker"
     kinds = {one["kind"] for one in flows[HTTP_FLOW]["callers"]}
-    assert kinds == {"environment_variable", "key_vault_secret", "flow", "canvas_app"}
+    assert kinds == {
+        "environment_variable",
+        "key_vault_secret",
+        "flow",
+        "canvas_app",
+        "dataverse_webhook",
+        "power_pages",
+    }
     levels = {
         one["code"]: one["level"] for section in found["sections"] for one in section["findings"]
     }

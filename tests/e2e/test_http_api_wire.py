@@ -92,7 +92,7 @@ async def test_dry_run_finds_flows_and_callers_and_shows_no_secret(
     assert ended["environment_jobs"][0]["findings"] == []
     items = {item["workflow_id"]: item for item in plan["items"][0]["items"]}
     kinds = {caller["kind"] for caller in items[HTTP_FLOW]["callers"]}
-    assert kinds == {"environment_variable", "key_vault_secret", "flow"}
+    assert kinds == {"dataverse_webhook", "environment_variable", "key_vault_secret", "flow"}
     assert plan["items"][0]["version"] in page
     assert all(item["display_name"] in unescape(page) for item in items.values())
     state = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*.db*"))

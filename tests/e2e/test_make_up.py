@@ -22,7 +22,7 @@ async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
 ) -> None:
     """The error of the second start names the first process.
 
-    After kill -9, its three children end.
+    After kill -9, its four children end: the tenant, the queues, the collector and the app.
     """
     folder = tmp_path / "up"
     first = await _start(folder)
@@ -44,7 +44,7 @@ async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
     assert b"are lost" in text
     assert second.returncode == 2
     assert f"process {first.pid} is already running in {folder}" in refusal.decode()
-    assert len(children) == 3
+    assert len(children) == 4
     assert had_ended == []
     assert ended == children
 

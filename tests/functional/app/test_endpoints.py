@@ -97,4 +97,7 @@ def test_role_reader_permits_no_changing_route() -> None:
     assert for_readers == {"keep_plan_ticks"}  # the ticks are stored in the address
     assert {
         one.name for one in ENDPOINTS.values() if one.method != "GET" and not one.is_recorded
-    } == for_readers | {"confirm_by_link"}  # which its handler records
+    } == for_readers | {
+        "confirm_by_link",  # its handler records it
+        "show_caller_file",  # it shows what a file would change
+    }

@@ -50,10 +50,10 @@ def test_firewalls_are_reported_by_a_plan_and_read_later(pages: Pages) -> None:
 
 
 def test_settings_page_counts_notes_and_changed_settings_apart(pages: Pages) -> None:
-    """Both numbers are 3 here, and are about different settings."""
+    """The numbers are about different settings."""
     page = pages["settings-awaiting"]
 
-    assert "3 points to check The notes below say what to check." in page
+    assert "5 points to check The notes below say what to check." in page
     assert re.search(r"3 of \d+ settings differ from the default\.", page)
 
 

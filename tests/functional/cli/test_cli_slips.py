@@ -43,6 +43,8 @@ EXAMPLES = {
     "name": "Order portal",
     "tenant": "e0000000-0000-4000-8000-000000000001",
     "client_id": "e0000000-0000-4000-8000-000000000001",
+    "request": "environment-limit",
+    "ticket": "2603020050001234",
 }
 
 

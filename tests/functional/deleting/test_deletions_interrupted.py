@@ -35,7 +35,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 RUNS = 130
 #: More calls than a delete of one original makes.
-CALLS = 130
+CALLS = 160
 
 
 def watch_deletions(scenario: Scenario) -> Scenario:

@@ -249,6 +249,15 @@ def describe_api_management() -> list[dict[str, Any]]:
     ]
 
 
+#: Places that the app searches only if a setting names them.
+OPT_IN_PLACES = {
+    "webhooks of GitHub",
+    "variables of GitHub",
+    "service hooks",
+    "variable groups",
+}
+
+
 def read_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of each resource and row that can contain a URL, by its id."""
     azure = scenario.tenant.part(Azure)
