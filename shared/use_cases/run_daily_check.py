@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from shared.alerts import one_row, readable, tell, tell_unreadable
+from shared.alerts import cause_of, one_row, readable, tell, tell_unreadable
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_job import FlowJob
@@ -212,13 +212,16 @@ async def _read_undecided_environments(services: Services) -> set[str]:
 
 @asynccontextmanager
 async def _log_errors(services: Services, what: str) -> AsyncGenerator[None]:
-    """Log an error of the platform, and continue with the next check."""
+    """Log an error of the platform, send an alert about a bug, and continue with the next check."""
     try:
         yield
     except UnreadableRow as err:
         await tell_unreadable(services, err)
     except CmkflowError as err:
         log.warning("%s failed: %s", what, redact(str(err)))
+    except Exception as err:  # noqa: BLE001 -- a bug in one check must not stop the others
+        row = (services.tables.timer_runs.name, "timer", SWEEP)
+        await tell(services, Reason.ROW_SKIPPED, row, f"The {what} failed: {cause_of(err)}")
 
 
 async def _retry_blocked(services: Services, jobs: AsyncIterator[FlowJob]) -> int:

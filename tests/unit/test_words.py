@@ -8,15 +8,15 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 252,
+    "shared": 251,
     "functions": 24,
     "cmkflow": 5,
     "docs": 23,
     "infra": 11,
     "local_cloud": 236,
-    "tests": 1477,
+    "tests": 1476,
     ".ci": 6,
-    ".": 3,
+    ".": 2,
 }
 
 

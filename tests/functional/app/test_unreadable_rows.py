@@ -336,9 +336,27 @@ async def test_environment_job_of_another_version_does_not_stop_the_daily_check(
     await run_daily_check(scenario.services, "today")
 
     assert (await call(health_api.show_health)).document["last_daily_check_at"]
-    (told,) = scenario.fakes.notices.told
-    assert (told.reason_code, told.row) == (Reason.UNREADABLE_ROW, name)
-    assert told.fix.startswith(f"Row {'/'.join(name)}: Deploy the version")
+    (alert,) = scenario.fakes.notices.told
+    assert (alert.reason_code, alert.row) == (Reason.UNREADABLE_ROW, name)
+    assert alert.fix.startswith(f"Row {'/'.join(name)}: Deploy the version")
+
+
+async def test_bug_in_one_check_does_not_stop_the_daily_check(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daily check completes, and an alert names the check and the place of the bug."""
+
+    async def fail(*_: object) -> None:
+        raise KeyError("id")
+
+    monkeypatch.setattr("shared.use_cases.run_daily_check.check_policies", fail)
+
+    await run_daily_check(scenario.services, "today")
+
+    assert (await call(health_api.show_health)).document["last_daily_check_at"]
+    (alert,) = scenario.fakes.notices.told
+    assert alert.reason_code == Reason.ROW_SKIPPED
+    assert alert.message.startswith("The check of keys failed: KeyError at ")
 
 
 async def test_daily_check_writes_an_unreadable_timer_row_again(
