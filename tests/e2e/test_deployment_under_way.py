@@ -110,7 +110,7 @@ async def wait_until_ended(app: App, remediation: str) -> Any:
     async with asyncio.timeout(120):
         while True:
             progress = (await app.get(remediation))["progress"]
-            if progress["next_check_at"] is None:
+            if progress["state"] in {"blocked", "completed"}:
                 return progress
             await asyncio.sleep(0.2)
 

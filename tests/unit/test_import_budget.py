@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Times what any app of its kind imports: Functions and the Service Bus SDK.
 MOST = 1.5
-MOST_OF_TELEMETRY = 0.55
+MOST_OF_TELEMETRY = 0.9
 RUNS = 7
 LIBRARIES = "import azure.functions, azure.servicebus"
 APP = "import function_app"
@@ -130,14 +130,14 @@ def test_telemetry_is_imported_only_with_a_destination(
 def test_telemetry_is_imported_within_its_budget(name: str, compiled: Mapping[str, str]) -> None:
     """The app's first call imports it, beside what that call imports anyway.
 
-    Where Functions and the Service Bus SDK take 210 ms, the bound is 115 ms.
+    Where Functions and the Service Bus SDK take 210 ms, the bound is 190 ms.
     """
     variables = {**compiled, name: TELEMETRY[name]}
     code = "build_telemetry(settings, AsyncExitStack())"
     _measure_seconds(code, variables, SERVICES)
     runs = [
         (_measure_seconds(LIBRARIES, compiled), _measure_seconds(code, variables, SERVICES))
-        for _ in range(3)
+        for _ in range(RUNS)
     ]
     libraries, telemetry = (min(times) for times in zip(*runs, strict=True))
 
