@@ -73,11 +73,23 @@ class _Record:
 
 
 async def show_solution_setting(services: Services, environment_id: str) -> SolutionSettingView:
-    """Read the setting of an environment; raise `NotFound`, `PlatformError`."""
-    environment = await services.environments.get(environment_id)
+    """Read the setting of an environment; raise `NotFound`, `JobBlocked`, `PlatformError`."""
+    environment = await _get_environment(services, environment_id)
     seen = await services.organization.read_solution_setting(environment)
     change = await read_change(services, environment.id)
     return SolutionSettingView(environment_id=environment.id, is_on=seen.is_on, change=change)
+
+
+async def _get_environment(services: Services, environment_id: str) -> Environment:
+    """Return an environment with Dataverse, which has the setting."""
+    environment = await services.environments.get(environment_id)
+    if environment.dataverse_url is None:
+        raise JobBlocked(
+            f"{environment.display_name} has no Dataverse, so it has no setting for new flows.",
+            code="NoDataverse",
+            fix="Add Dataverse to the environment in the Power Platform admin center.",
+        )
+    return environment
 
 
 async def read_change(services: Services, environment_id: str) -> SolutionSettingChange | None:
@@ -99,7 +111,7 @@ async def turn_on_solution_setting(
     Raises `JobBlocked` if the environment is read-only or Dataverse did not keep the change, and
     `MustWait` if the kill switch is on or the change is not visible yet.
     """
-    environment = await services.environments.get(environment_id)
+    environment = await _get_environment(services, environment_id)
     async with lease_resource(RequestHolder(services=services), _resource(environment)) as held:
         record = await _read_record(services, environment.id)
         change = record.change
@@ -130,7 +142,7 @@ async def revert_solution_setting(
     If somebody else has turned the setting off since, nothing is written. Raises the errors of
     `turn_on_solution_setting`, and `JobBlocked` if there is no change to revert.
     """
-    environment = await services.environments.get(environment_id)
+    environment = await _get_environment(services, environment_id)
     async with lease_resource(RequestHolder(services=services), _resource(environment)) as held:
         record = await _read_record(services, environment.id)
         change = record.change

@@ -109,16 +109,16 @@ async def test_later_change_by_a_person_is_kept(scenario: Scenario) -> None:
     assert shown.change.state is SolutionSettingState.REVERTED
 
 
-@pytest.mark.parametrize("request_", [turn_on, revert])
-async def test_kill_switch_stops_the_change(scenario: Scenario, request_: Order) -> None:
+@pytest.mark.parametrize("sent", [turn_on, revert])
+async def test_kill_switch_stops_the_change(scenario: Scenario, sent: Order) -> None:
     """Nothing is written or recorded while the kill switch is on."""
-    if request_ is revert:
+    if sent is revert:
         await order(scenario, turn_on)
     before = await order(scenario, show_solution_setting)
     await set_kill_switch(scenario.services, is_on=True, by="eve", reason="audit")
 
     with pytest.raises(MustWait) as stopped:
-        await order(scenario, request_)
+        await order(scenario, sent)
 
     assert stopped.value.code == Reason.KILL_SWITCH_ON
     assert await order(scenario, show_solution_setting) == before
@@ -137,18 +137,18 @@ async def test_read_only_environment_is_not_changed(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "left"),
+    ("sent", "left"),
     [(turn_on, SolutionSettingState.REVERTED), (revert, SolutionSettingState.APPLIED)],
 )
 async def test_change_that_is_not_kept_is_reported(
-    scenario: Scenario, request_: Order, left: SolutionSettingState
+    scenario: Scenario, sent: Order, left: SolutionSettingState
 ) -> None:
     """After the deadline the app says what to do, and the next request starts again."""
-    if request_ is revert:
+    if sent is revert:
         await order(scenario, turn_on)
     scenario.world.assumptions.organization_changes_that_do_not_stick = 9999
 
-    blocked = await repeat_until_blocked(scenario, request_)
+    blocked = await repeat_until_blocked(scenario, sent)
 
     change = await read_change(scenario.services, scenario.build.environment.id)
     assert blocked.code == Reason.SOLUTION_SETTING_NOT_KEPT
@@ -156,8 +156,8 @@ async def test_change_that_is_not_kept_is_reported(
     assert change is not None
     assert (change.state, change.unseen_since) == (left, None)
     scenario.world.assumptions.organization_changes_that_do_not_stick = 0
-    shown = await order(scenario, request_)
-    assert shown.is_on is (request_ is turn_on)
+    shown = await order(scenario, sent)
+    assert shown.is_on is (sent is turn_on)
 
 
 async def interrupt(scenario: Scenario, request: Order, *, is_done: bool) -> None:
@@ -291,3 +291,16 @@ async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenar
     change = await read_change(scenario.services, scenario.build.environment.id)
     assert change is not None
     assert change.state is SolutionSettingState.REVERTED
+
+
+@pytest.mark.parametrize("sent", [show_solution_setting, turn_on, revert])
+async def test_environment_without_dataverse_has_no_setting(
+    scenario: Scenario, sent: Order
+) -> None:
+    """The message says what the environment lacks."""
+    scenario.build.environment.dataverse_url = None
+
+    with pytest.raises(JobBlocked, match="has no Dataverse") as rejected:
+        await order(scenario, sent)
+
+    assert "Add Dataverse" in rejected.value.fix
