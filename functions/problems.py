@@ -192,8 +192,11 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
 def _build_temporary(err: CmkflowError, seconds: int) -> Problem:
     if isinstance(err, ServiceOutage) and err.code is not Reason.SERVICE_OUTAGE:
         return _build_problem("unavailable", str(err), err.code.fix, err.code)
+    fix = f"Try again in {seconds} seconds."
+    if isinstance(err, MustWait) and err.code == Reason.WAITING_FOR_RESOURCE_LEASE:
+        return _build_problem("conflict", str(err), fix, err.code)
     kind = "throttled" if isinstance(err, ThrottledError) else "unavailable"
-    return _build_problem(kind, str(err), f"Try again in {seconds} seconds.")
+    return _build_problem(kind, str(err), fix)
 
 
 def _build_invalid_input(err: InvalidInput) -> Problem:

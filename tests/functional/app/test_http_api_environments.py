@@ -10,9 +10,10 @@ from functions import environments_api, health_api, kill_switch_api, remediation
 from shared.bootstrap import provide
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.errors import ServiceUnavailable, ThrottledError
+from shared.errors import MustWait, ServiceUnavailable, ThrottledError
 from shared.ports import QueueMessage
 from shared.queues import POISON
+from shared.reason import Reason
 from shared.steps.write_permission import read_environment_settings
 from tests.fakes.builder import Builder
 from tests.fakes.fault_injection import Failing
@@ -233,6 +234,25 @@ async def test_service_outage_is_answered_503_with_retry_after(scenario: Scenari
     assert reply.status == 503
     assert int(reply.headers["Retry-After"]) > 0
     assert reply.document["type"].endswith(":unavailable")
+
+
+async def test_request_for_a_leased_resource_is_answered_409_with_retry_after(
+    scenario: Scenario,
+) -> None:
+    """Another request is writing the resource; this one may be sent again soon."""
+    until = scenario.services.now + timedelta(seconds=5)
+
+    async def fail(environment_id: str) -> None:
+        code = Reason.WAITING_FOR_RESOURCE_LEASE
+        raise MustWait(f"somebody is writing {environment_id}", until=until, code=code)
+
+    scenario.fakes.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # leased
+    provide(scenario.services)
+
+    reply = await call(environments_api.show_environment, id=NOWHERE)
+
+    assert (reply.status, reply.headers["Retry-After"]) == (409, "5")
+    assert reply.document["reason_code"] == "waiting_for_resource_lease"
 
 
 async def test_exhausted_request_budget_is_answered_429_with_retry_after(
