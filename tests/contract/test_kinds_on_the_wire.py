@@ -89,7 +89,7 @@ async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters)
 async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: str) -> None:
     """A lock or a policy that is added after the search rejects the write, and nothing changes.
 
-    Azure Policy denies writes of resources, and not what the host of an app writes by itself.
+    Azure Policy denies writes of resources, and not files that the host of an app writes.
     """
     _, found = await add_and_find_callers(app)
     azure, kinds = app.world.tenant.part(Azure), kinds_on(app)

@@ -458,7 +458,7 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
 
 
 async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
-    """Each resource type is checked by itself."""
+    """Each resource type is checked separately."""
     restrictions, version = side.ports.policy_restrictions, "2024-11-01"
 
     [denying] = await restrictions.find_denying(SITE_ID, {"type": SETTINGS}, version)
