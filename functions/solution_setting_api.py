@@ -1,7 +1,6 @@
 """API: the setting of an environment that creates new flows in a solution."""
 
 from datetime import datetime
-from typing import Self
 
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
@@ -10,10 +9,9 @@ from functions.principals import check_role
 from shared.bootstrap import services
 from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
-from shared.domain.solution_setting import SolutionSettingChange, SolutionSettingState
+from shared.domain.solution_setting import SolutionSettingState
 from shared.use_cases import change_solution_setting
 from shared.use_cases.audit_state import read_solution_setting
-from shared.use_cases.change_solution_setting import SolutionSettingView
 
 
 class ChangeSolutionSettingRequest(RequestModel):
@@ -31,16 +29,6 @@ class SolutionSettingChangeResponse(ApiResponse):
     changed_by: str
     changed_at: datetime
 
-    @classmethod
-    def of(cls, change: SolutionSettingChange) -> Self:
-        """Return the response for one change."""
-        return cls(
-            state=change.state,
-            former_value=change.former_value,
-            changed_by=change.changed_by,
-            changed_at=change.changed_at,
-        )
-
 
 class SolutionSettingResponse(ApiResponse):
     """Whether an environment creates new flows in a solution."""
@@ -51,19 +39,13 @@ class SolutionSettingResponse(ApiResponse):
     #: Null: the app has not changed the setting.
     change: SolutionSettingChangeResponse | None
 
-    @classmethod
-    def of(cls, shown: SolutionSettingView) -> Self:
-        """Return the response for one environment."""
-        change = SolutionSettingChangeResponse.of(shown.change) if shown.change else None
-        return cls(environment_id=shown.environment_id, is_on=shown.is_on, change=change)
-
 
 @endpoint(role=Role.READER, answer=SolutionSettingResponse)
 async def show_solution_setting(call: ApiRequest[NoQuery, NoBody]) -> SolutionSettingResponse:
     """Read whether an environment creates new flows in a solution."""
     identity = environment_identifier(call.id)
     found = await change_solution_setting.show_solution_setting(services(), identity)
-    return SolutionSettingResponse.of(found)
+    return SolutionSettingResponse.model_validate(found)
 
 
 @endpoint(
@@ -80,7 +62,7 @@ async def turn_on_solution_setting(
     if await change_solution_setting.needs_approver(services(), identity):
         check_role(call.principal, Role.APPROVER)
     found = await change_solution_setting.turn_on_solution_setting(services(), identity, by=call.by)
-    return SolutionSettingResponse.of(found)
+    return SolutionSettingResponse.model_validate(found)
 
 
 @endpoint(
@@ -96,4 +78,4 @@ async def revert_solution_setting(
     found = await change_solution_setting.revert_solution_setting(
         services(), environment_identifier(call.id), by=call.by
     )
-    return SolutionSettingResponse.of(found)
+    return SolutionSettingResponse.model_validate(found)

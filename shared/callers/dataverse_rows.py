@@ -1,5 +1,6 @@
 """Share the parts of all caller kinds whose places are text columns of Dataverse rows."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
@@ -18,7 +19,7 @@ from shared.ports import Environments, TextColumn, TextRow, TextRows
 type _Reading = tuple[TextColumn, Sequence[TextRow] | PlatformError]
 
 
-class DataverseRowCallers:
+class DataverseRowCallers(ABC):
     """Implements `CallerKind` for text columns; a subclass names them and builds the callers.
 
     Addresses are `environment/table/column/row`. An environment takes one request, however many
@@ -38,9 +39,9 @@ class DataverseRowCallers:
         self._rows = text_rows
         self._environments = environments
 
+    @abstractmethod
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
         """Yield the callers of a row; `place` is a caller with its address, without ids."""
-        raise NotImplementedError
 
     async def find(
         self,
