@@ -268,6 +268,11 @@ class Reason(StrEnum):
         "The result of a firewall change is unknown.",
         ("Run the same command again: `cmkflow network fix RESOURCE --apply` or `--revert`."),
     )
+    NO_DATAVERSE = (
+        "no_dataverse",
+        "The environment has no Dataverse, so it has no solution setting.",
+        "Add Dataverse to the environment in the Power Platform admin center.",
+    )
     SOLUTION_SETTING_NOT_KEPT = (
         "solution_setting_not_kept",
         "Dataverse accepted a change of the solution setting and did not keep it.",

@@ -86,8 +86,7 @@ async def _get_environment(services: Services, environment_id: str) -> Environme
     if environment.dataverse_url is None:
         raise JobBlocked(
             f"{environment.display_name} has no Dataverse, so it has no setting for new flows.",
-            code="NoDataverse",
-            fix="Add Dataverse to the environment in the Power Platform admin center.",
+            code=Reason.NO_DATAVERSE,
         )
     return environment
 
