@@ -26,8 +26,3 @@ def rows_of(kind: type[StrEnum]) -> Iterator[str]:
     yield "|---|---|"
     for one in kind:
         yield f"| `{one}` | {comments[one.name]} |"
-
-
-def list_of(kind: type[StrEnum]) -> Iterator[str]:
-    """Return one line with the values of an enumeration that have no comment."""
-    yield ", ".join(f"`{one}`" for one in kind) + "."
