@@ -16,13 +16,13 @@ COMMON = ("api", "profile", "function_key", "output", "query", "no_pager", "debu
 _SHARED = 3
 _HEAD = """# Command reference
 
-Every command with its options; `--help` (`-h`) explains each. `python -m tests.command_reference`
-writes this page. [The command line](command-line.md) has examples and exit codes.
+Every command with its own options; `cmkflow COMMAND --help` explains them. [The command line](command-line.md) has examples and exit codes.
 
 Every command that talks to the app takes these:
 
 """
 _OF_MANY = "\n\nMany commands share these:\n\n"
+_TABLE = ("", "| `cmkflow …` | What it does | Options |", "|---|---|---|")
 
 
 def reference() -> str:
@@ -31,18 +31,15 @@ def reference() -> str:
     common = [one for one in command_tree()["health",].params if one.name in COMMON]
     count = Counter(_row(one) for command in commands.values() for one in _own(command))
     shared = sorted(row for row, times in count.items() if times >= _SHARED)
-    sections = [_section(words, one) for words, one in commands.items()]
+    sections = [_command(words, one) for words, one in commands.items()]
     head = _HEAD + "\n".join(map(_row, common)) + _OF_MANY + "\n".join(shared)
-    return "\n".join((head, *sections)) + "\n"
+    return "\n".join((head, *_TABLE, *sections)) + "\n"
 
 
-def _section(words: tuple[str, ...], command: Any) -> str:
-    usage = " ".join(
-        ("cmkflow", *words, *(_metavar(one) for one in command.params if _is_argument(one)))
-    )
+def _command(words: tuple[str, ...], command: Any) -> str:
+    usage = " ".join((*words, *(_metavar(one) for one in command.params if _is_argument(one))))
     options = [f"`{one.opts[0]}`" for one in _own(command) if not _is_argument(one)]
-    text = summary(command.help) + f" Options: {', '.join(options)}." * bool(options)
-    return "\n".join(("", f"## {usage}", text))
+    return f"| `{usage}` | {summary(command.help)} | {', '.join(options)} |"
 
 
 def _own(command: Any) -> list[Any]:
