@@ -16,13 +16,13 @@ COMMON = ("api", "profile", "function_key", "output", "query", "no_pager", "debu
 _SHARED = 3
 _HEAD = """# Command reference
 
-Every command with its own options; `cmkflow COMMAND --help` explains them. [The command line](command-line.md) has examples and exit codes.
+Every command of `cmkflow` with its own options; `--help` explains them. [The command line](command-line.md) has examples and exit codes.
 
 Every command that talks to the app takes these:
 
 """
 _OF_MANY = "\n\nMany commands share these:\n\n"
-_TABLE = ("", "| `cmkflow …` | What it does | Options |", "|---|---|---|")
+_TABLE = ("", "| Command | What it does | Options |", "|---|---|---|")
 
 
 def reference() -> str:
