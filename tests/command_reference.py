@@ -16,7 +16,8 @@ COMMON = ("api", "profile", "function_key", "output", "query", "no_pager", "debu
 _SHARED = 3
 _HEAD = """# Command reference
 
-Every command of `cmkflow` with its own options; `--help` explains them. [The command line](command-line.md) has examples and exit codes.
+Every command of `cmkflow` with its own options; `--help` explains them.
+[The command line](command-line.md) has examples and exit codes.
 
 Every command that talks to the app takes these:
 

@@ -77,7 +77,7 @@ def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSetting
         raise HostStartError(f"{path}: prefetchCount must be 0: this host does not prefetch")
     return HostSettings(
         route_prefix=str(values.get("extensions:http:routeprefix", "api")).strip("/"),
-        # The extension's own default is 16 for each core (platform.md#message-concurrency).
+        # The extension's own default is 16 for each core.
         max_concurrent_calls=int(
             values.get(bus + "maxconcurrentcalls", 16 * (os.cpu_count() or 1))
         ),

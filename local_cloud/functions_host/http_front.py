@@ -130,7 +130,7 @@ def _has_key(request: web.Request, function_key: str) -> bool:
 
 
 async def _build_request_data(request: web.Request, values: dict[str, str]) -> Any:
-    """Return the RpcHttp of a request (platform.md#trigger-data)."""
+    """Return the RpcHttp of a request, as the Azure Functions host builds it."""
     body = await request.read()
     # Repeated names are joined by a comma, and queries without a value are dropped.
     query = {name: ",".join(request.query.getall(name)) for name in request.query}

@@ -1,6 +1,6 @@
 """Convert a Service Bus message to the data that the host's extension passes to the worker.
 
-Names, encodings and omissions are those of platform.md#trigger-data. Data that the extension does
+Names, encodings and omissions are those of the Azure Functions host. Data that the extension does
 not send (lock time, time to live, dead-letter reason) is omitted here too, so that no app depends
 on it.
 """

@@ -30,7 +30,7 @@ class ScheduleStatus:
 
 
 def build_timer_invocation(function: Function, status: ScheduleStatus | None) -> Invocation:
-    """Return the invocation of a timer function (platform.md#trigger-data)."""
+    """Return the invocation of a timer function, as the Azure Functions host builds it."""
     info: dict[str, Any] = {
         "Schedule": {"AdjustForDST": True},
         "ScheduleStatus": status.to_json() if status else None,

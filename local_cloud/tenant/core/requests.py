@@ -32,8 +32,7 @@ class CallLog:
         self._clock = clock
         self.routes: Counter[str] = Counter()
         self.capabilities: Counter[str] = Counter()
-        #: Operations inside of batches, by route: a batch is one call of a budget
-        #: (platform.md#throttling).
+        #: Operations inside of batches, by route: a batch is one call of a budget.
         self.batched: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
         self.budgets: dict[str, Budget] = {}
@@ -78,7 +77,7 @@ def _capability(route: str, method: str) -> str:
 
 
 def build_throttling_error(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
-    """Return the 429 of the service that has a budget (platform.md#throttling)."""
+    """Return the 429 of the service that has a budget, as Dataverse documents it."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
         message = (

@@ -89,7 +89,7 @@ def build_full_body(
         "referencedResources": [],
     }
     if facts.trigger_type == "Request":
-        # The connector's run endpoint, not the callback URL (platform.md#connector-run-address).
+        # The connector's run endpoint, not the callback URL, as CLI for Microsoft 365 shows.
         compact = flow.name.replace("-", "").upper()
         body["properties"]["flowTriggerUri"] = (
             f"https://{environment.location}-002.azure-apim.net:443/apim/logicflows/{compact}-"

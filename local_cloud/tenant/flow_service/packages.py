@@ -1,7 +1,6 @@
 """Export flows as packages, which BAP creates and a blob store serves, and as ARM templates.
 
-The address of a package has a signature, and the store rejects a token beside it. See
-platform.md#flow-exports.
+The address of a package has a signature, and the store rejects a token beside it.
 """
 
 import base64

@@ -49,7 +49,7 @@ def routes(tenant: Tenant) -> list[Route]:
         AnyCaseRoute(admin + "/{environment}", get_environment),
         AnyCaseRoute(maker, list_as_maker),
         AnyCaseRoute(maker + "/{environment}", get_as_maker),
-        # Microsoft's scripts write a slash before the query (platform.md#slash-before-query).
+        # Microsoft's scripts write a slash before the query.
         AnyCaseRoute(maker + "/{environment}/", get_as_maker),
         AnyCaseRoute(f"{PROVIDER}/lifecycleOperations/{{operation}}", get_operation),
         AnyCaseRoute(f"{PROVIDER}/adminApplications", list_admin_applications),
@@ -134,10 +134,7 @@ async def list_admin_applications(request: Request) -> Response:
 
 
 async def register_admin_application(request: Request) -> Response:
-    """Let an application act as an administrator; only a person may request this.
-
-    See platform.md#app-registration.
-    """
+    """Let an application act as an administrator; only a person may request this."""
     caller = require_bap_admin(request)
     if not caller.is_delegated:
         message = "A service principal cannot register an application."

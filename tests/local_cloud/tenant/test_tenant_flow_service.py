@@ -142,10 +142,7 @@ async def test_lower_role_for_an_owner_or_co_owner_is_rejected(world: TenantWorl
 
 
 async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
-    """If the environment has Dataverse, only its users can read the maker's view.
-
-    See platform.md#environment-roles.
-    """
+    """If the environment has Dataverse, only its users can read the maker's view."""
     await make_co_owner(world, HTTP_FLOW, ADMIN)
     row = world.environment.users.pop(ADMIN)
 
