@@ -48,8 +48,8 @@ def _routes() -> Iterator[str]:
 
 
 def _summary(one: Endpoint) -> str:
-    """Return the first sentence of a route's description on one line, without *Return the*."""
-    text = " ".join(one.description.partition("\n\n")[0].split()).partition(". ")[0]
+    """Return the first clause of a route's description on one line, without *Return the*."""
+    text = re.split("[.;:] ", " ".join(one.description.partition("\n\n")[0].split()))[0]
     summary = re.sub("^(Return )?(the )?", "", text).rstrip(".")
     return summary[:1].upper() + summary[1:]
 
