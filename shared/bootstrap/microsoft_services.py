@@ -9,7 +9,6 @@ from shared.bootstrap.core_services import CoreServices
 from shared.ports import (
     FlowPages,
     FlowsAsServiceAccount,
-    JsonApi,
     PlatformPorts,
     Secrets,
     ServiceTags,
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 _APP = Path(__file__).parents[2]
 #: Maximum of an adaptive budget, as a multiple of its initial value.
 _RISES_TO = 4
-#: Azure DevOps is in the public cloud only (platform.md#azure-devops).
-_AZURE_DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 
 
 class MicrosoftServices:
@@ -113,6 +110,7 @@ class MicrosoftServices:
         )
         from shared.adapters.flow_service.placement import FlowServiceSolutionPlacement
         from shared.adapters.http.client import HttpService
+        from shared.adapters.http.json_api import HttpJsonApi
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
         from shared.adapters.time_stamps.authority import TimeStampAuthorities
@@ -166,49 +164,13 @@ class MicrosoftServices:
                 ),
                 self._cloud,
             ),
-            azure_devops=self._azure_devops(),
-            github=self._github(),
+            json_api=HttpJsonApi(http, self._ground.credential, self._ground.settings),
             connections=PowerAppsConnections(http, self.power_platform, self._cloud),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform, self._cloud),
             site_files=RuntimeSiteFiles(http, self.resource_manager, self.resources, self._cloud),
             machine_groups=DataverseMachineGroups(dataverse),
             organization=DataverseOrganization(dataverse),
         )
-
-    def _azure_devops(self) -> JsonApi:
-        from shared.adapters.http.client import HttpService
-        from shared.adapters.http.json_api import HttpJsonApi, JsonApiAddress
-
-        ground = self._ground
-        service = HttpService(
-            name="Azure DevOps", scope=_AZURE_DEVOPS_SCOPE, credential=ground.credential
-        )
-        address = JsonApiAddress(
-            url="https://dev.azure.com",
-            headers={"Accept": "application/json;api-version=7.1"},
-            scopes=ground.settings.azure_devops_organizations,
-        )
-        return HttpJsonApi(ground.http, service, address)
-
-    def _github(self) -> JsonApi:
-        from shared.adapters.http.client import HttpService
-        from shared.adapters.http.fixed_token import FixedToken
-        from shared.adapters.http.json_api import HttpJsonApi, JsonApiAddress
-
-        settings = self._ground.settings
-        url = "https://api.github.com"
-        service = HttpService(
-            name="GitHub", scope=url, credential=FixedToken(settings.github_token)
-        )
-        address = JsonApiAddress(
-            url=url,
-            headers={
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-            scopes=settings.github_repositories,
-        )
-        return HttpJsonApi(self._ground.http, service, address)
 
     def _flow_service(self, service: "HttpService") -> "FlowService":
         from shared.adapters.flow_service.service import FlowService

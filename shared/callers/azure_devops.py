@@ -20,9 +20,17 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, object
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
-from shared.ports import JsonApi
+from shared.ports import JsonApi, JsonService
 from shared.reason import Reason
 
+#: In the public cloud only (platform.md#azure-devops).
+AZURE_DEVOPS = JsonService(
+    name="Azure DevOps",
+    url="https://dev.azure.com",
+    headers={"Accept": "application/json;api-version=7.1"},
+    scopes=lambda settings: settings.azure_devops_organizations,
+    audience="499b84ac-1321-427f-aa17-267ca6975798",
+)
 _HOOKS = "_apis/hooks/subscriptions"
 _GROUPS = "_apis/distributedtask/variablegroups"
 _PROJECTS = "_apis/projects"
@@ -87,9 +95,9 @@ class AzureDevOpsCallers:
         "Nobody can read secret variables: check them yourself.",
     )
 
-    def __init__(self, azure_devops: JsonApi) -> None:
-        """`azure_devops` has the configured organizations."""
-        self._api = azure_devops
+    def __init__(self, json_api: JsonApi) -> None:
+        """Search the configured organizations."""
+        self._api = json_api
 
     async def find(
         self,
@@ -115,7 +123,7 @@ class AzureDevOpsCallers:
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the inputs or variables as JSON. Raises `NotFound`."""
-        return _read_content(await self._api.get(caller.address))
+        return _read_content(await self._api.get(AZURE_DEVOPS, caller.address))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the inputs or variables if nothing has changed since the read, and read back.
@@ -124,7 +132,7 @@ class AzureDevOpsCallers:
         a `Conflict` from the second read, the app's or the other writer's change may be lost: read
         again.
         """
-        before = await self._api.get(caller.address)
+        before = await self._api.get(AZURE_DEVOPS, caller.address)
         now = _read_content(before)
         if now.text == value.text:
             return
@@ -138,16 +146,20 @@ class AzureDevOpsCallers:
             )
         member = _content_member(before)
         wanted = order_like(before.get(member), json.loads(value.text))
-        await self._api.put(_write_path(caller.address), {**_keep_written(before), member: wanted})
+        await self._api.put(
+            AZURE_DEVOPS, _write_path(caller.address), {**_keep_written(before), member: wanted}
+        )
         if (await self.read(caller)).text != value.text:
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
     async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
         places: list[_Place] = []
-        for organization in await self._api.read_scopes():
+        for organization in await self._api.read_scopes(AZURE_DEVOPS):
             places.append(_Place(organization=organization))
             try:
-                projects = await self._api.list(f"{organization}/{_PROJECTS}", member="value")
+                projects = await self._api.list(
+                    AZURE_DEVOPS, f"{organization}/{_PROJECTS}", member="value"
+                )
             except NotFound:
                 unreadable.note(f"Azure DevOps organization {organization} (not found)")
             except PlatformError as err:
@@ -166,9 +178,11 @@ class AzureDevOpsCallers:
     async def _read_place(self, place: _Place) -> Sequence[Mapping[str, object]]:
         if not place.project_id:
             query = {"consumerId": "webHooks"}
-            return await self._api.list(f"{place.organization}/{_HOOKS}", query, member="value")
+            return await self._api.list(
+                AZURE_DEVOPS, f"{place.organization}/{_HOOKS}", query, member="value"
+            )
         path = f"{place.organization}/{quote(place.project_id)}/{_GROUPS}"
-        return await self._api.list(path, member="value")
+        return await self._api.list(AZURE_DEVOPS, path, member="value")
 
 
 def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:

@@ -16,8 +16,15 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError
-from shared.ports import JsonApi
+from shared.ports import JsonApi, JsonService
 
+GITHUB = JsonService(
+    name="GitHub",
+    url="https://api.github.com",
+    headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
+    scopes=lambda settings: settings.github_repositories,
+    token=lambda settings: settings.github_token,
+)
 _HOOKS, _SECRETS, _VARIABLES = "hooks", "actions/secrets", "actions/variables"
 #: Lists of a repository → the member with the items (empty: the response), and a page's most items.
 _LISTS = {_HOOKS: ("", "100"), _SECRETS: ("secrets", "100"), _VARIABLES: ("variables", "30")}
@@ -55,9 +62,9 @@ class GitHubCallers:
         "secrets: check them yourself.",
     )
 
-    def __init__(self, github: JsonApi) -> None:
-        """`github` has the configured repositories."""
-        self._api = github
+    def __init__(self, json_api: JsonApi) -> None:
+        """Search the configured repositories."""
+        self._api = json_api
 
     async def find(
         self,
@@ -69,7 +76,7 @@ class GitHubCallers:
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = [
             _Place(repository=repository, list_name=list_name)
-            for repository in await self._api.read_scopes()
+            for repository in await self._api.read_scopes(GITHUB)
             for list_name in _LISTS
         ]
         readings = unreadable.read_readable(
@@ -90,7 +97,7 @@ class GitHubCallers:
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the URL of a webhook or the value of a variable. Raises `NotFound`."""
-        text = _read_text(await self._api.get(caller.address))
+        text = _read_text(await self._api.get(GITHUB, caller.address))
         return CallerContent(text=text, etag=value_digest(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
@@ -106,17 +113,17 @@ class GitHubCallers:
             raise Conflict(f"The {caller.label} was changed")
         if f"/{_HOOKS}/" in caller.address:
             # A change of the webhook itself would remove its secret.
-            await self._api.patch(f"{caller.address}/config", {"url": value.text})
+            await self._api.patch(GITHUB, f"{caller.address}/config", {"url": value.text})
         else:
             name = caller.address.rpartition("/")[2]
-            await self._api.patch(caller.address, {"name": name, "value": value.text})
+            await self._api.patch(GITHUB, caller.address, {"name": name, "value": value.text})
         if (await self.read(caller)).text != value.text:
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
     async def _read_place(self, place: _Place) -> Sequence[Mapping[str, object]]:
         member, size = _LISTS[place.list_name]
         try:
-            return await self._api.list(place.path, {"per_page": size}, member=member)
+            return await self._api.list(GITHUB, place.path, {"per_page": size}, member=member)
         except NotFound as err:  # GitHub's answer without access, too
             raise PlatformError(str(err), code="not found", status=404) from err
 

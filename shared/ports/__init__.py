@@ -30,7 +30,7 @@ from shared.ports.azure import (
 from shared.ports.clock import Clock
 from shared.ports.declared_callers import DeclaredCallers
 from shared.ports.function_keys import FunctionKeys
-from shared.ports.json_api import JsonApi
+from shared.ports.json_api import JsonApi, JsonService
 from shared.ports.kinds import (
     AppliesFixes,
     CallerKind,
@@ -106,6 +106,7 @@ __all__ = [
     "FunctionKeys",
     "InsertRow",
     "JsonApi",
+    "JsonService",
     "KeepsVersions",
     "KeyValue",
     "Keys",

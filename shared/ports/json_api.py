@@ -1,34 +1,64 @@
 """The port for services outside Azure and Power Platform that hold callers as JSON documents."""
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonService:
+    """A service and how to reach it. Each kind of caller in such a service declares one."""
+
+    #: Name in messages and request counts, such as `GitHub`.
+    name: str
+    #: Without a final slash. Empty: every path starts with its host.
+    url: str = ""
+    #: Sent with each request, such as the version of the API.
+    headers: Mapping[str, str]
+    #: Return the organizations, repositories or sites to search; none: the service is not used.
+    scopes: Callable[[Settings], Sequence[str]]
+    #: Audience of the identity's access token. Empty: the host of each request.
+    audience: str = ""
+    #: Return a token that an administrator created; None: the app's identity gets one.
+    token: Callable[[Settings], str] | None = None
 
 
 class JsonApi(Protocol):
-    """Read and write documents of one service by their paths, such as `contoso/_apis/projects`.
+    """Read and write documents of a service by their paths, such as `contoso/_apis/projects`.
 
-    The service has no ETags. Paths have no leading slash.
+    The services have no ETags. Paths have no leading slash. Some services read by POST: then
+    `arguments` is the body, and None: the read is a GET.
     """
 
-    async def read_scopes(self) -> Sequence[str]:
-        """Return the configured organizations or repositories, without a request; empty: the
-        service is not used.
+    async def read_scopes(self, service: JsonService) -> Sequence[str]:
+        """Return the configured organizations, repositories or sites, without a request; empty:
+        the service is not used.
         """
 
     async def list(
-        self, path: str, query: Mapping[str, str] | None = None, *, member: str = ""
+        self,
+        service: JsonService,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        member: str = "",
+        arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
         """Return all items of a list, which is the response or a member of it.
 
         Raises `PlatformError` without access, and `NotFound`.
         """
 
-    async def get(self, path: str) -> Mapping[str, object]:
+    async def get(
+        self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
+    ) -> Mapping[str, object]:
         """Return a document; raise `NotFound`."""
 
-    async def put(self, path: str, body: Mapping[str, object]) -> None:
+    async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Replace a document; raise `NotFound`."""
 
-    async def patch(self, path: str, body: Mapping[str, object]) -> None:
+    async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Change members of a document; raise `NotFound`."""

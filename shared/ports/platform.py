@@ -90,6 +90,5 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     site_files: SiteFiles
     tagged_resources: TaggedResourceReader
     synapse_artifacts: SynapseArtifacts
-    azure_devops: JsonApi
-    github: JsonApi
+    json_api: JsonApi
     declared_callers: DeclaredCallers

@@ -35,6 +35,7 @@ from shared.settings import Settings
 from shared.tables import Tables
 from tests.fakes.builder import SECRETS_USER
 from tests.fakes.memory_store import MemoryStore
+from tests.kinds.cases import find_external_places
 from tests.local_cloud.tenant.tenant_world import (
     APP,
     APP_CLIENT,
@@ -64,7 +65,6 @@ _CONTAINER_APP = {
 }
 #: Object id of the app's identity.
 SITE_IDENTITY = "51000000-0000-4000-8000-000000000001"
-GITHUB_TOKEN = "github_pat_test"
 SYNAPSE = f"{GROUP}/providers/Microsoft.Synapse/workspaces/contoso"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
 #: More calls a minute than any test makes.
@@ -129,8 +129,8 @@ def build_description() -> dict[str, Any]:
             "principalId": SITE_IDENTITY,
         }
     ]
-    full["azureDevOps"] = [{"name": "contoso", "members": [APP]}]
-    full["github"] = {"token": GITHUB_TOKEN, "repositories": [{"name": "contoso/shop"}]}
+    for external in find_external_places():
+        full |= deepcopy(external.standard_seed)
     return full
 
 
@@ -182,21 +182,17 @@ async def run_adapters(
         http = HttpClient(build_trusting_transport(server.ca_file))
         credential = application_credential(APP_CLIENT)
         world = TenantWorld(tenant=tenant, server=server, session=session)
-        yield _build_adapters(world, http, credential, _read_scopes(described))
+        yield _build_adapters(world, http, credential, _choose_scopes(described))
         await http.close()
         await credential.close()
 
 
-def _read_scopes(described: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings for the organizations and repositories of a description."""
-    github = described.get("github", {})
-    return {
-        "azure_devops_organizations": tuple(
-            one["name"] for one in described.get("azureDevOps", ())
-        ),
-        "github_repositories": tuple(one["name"] for one in github.get("repositories", ())),
-        "github_token": github.get("token", ""),
-    }
+def _choose_scopes(described: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings for the services outside Azure and Power Platform in a description."""
+    scopes: dict[str, Any] = {}
+    for external in find_external_places():
+        scopes |= external.settings if external.standard_seed.keys() <= described.keys() else {}
+    return scopes
 
 
 def _build_adapters(

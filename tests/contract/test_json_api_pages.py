@@ -9,8 +9,11 @@ import pytest
 from local_cloud.tenant.external_services.azure_devops import AzureDevOps, seed_azure_devops
 from local_cloud.tenant.external_services.github import seed_github
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, ServiceResponse
+from shared.callers.azure_devops import AZURE_DEVOPS
+from shared.callers.github import GITHUB
 from shared.errors import NotFound, PlatformError, ServiceUnavailable
-from tests.contract.adapter_world import GITHUB_TOKEN, run_adapters
+from tests.contract.adapter_world import run_adapters
+from tests.kinds.callers.github import TOKEN
 from tests.local_cloud.tenant.tenant_world import APP
 
 VARIABLES = "repos/contoso/shop/actions/variables"
@@ -25,7 +28,7 @@ async def test_list_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) 
         organization = {"name": "contoso", "members": [APP], "projects": projects}
         seed_azure_devops(app.world.tenant, [organization])
         app.world.tenant.part(AzureDevOps).page_size = 2
-        found = await app.azure_devops.list(PROJECTS, member="value")
+        found = await app.json_api.list(AZURE_DEVOPS, PROJECTS, member="value")
 
     assert found == projects
 
@@ -36,7 +39,7 @@ async def test_list_of_github_has_the_items_of_all_pages(monkeypatch: pytest.Mon
     async with run_adapters(monkeypatch) as app:
         repository = {"name": "contoso/shop", "variables": variables}
         seed_github(app.world.tenant, {"repositories": [repository]})
-        found = await app.github.list(VARIABLES, {"per_page": "30"}, member="variables")
+        found = await app.json_api.list(GITHUB, VARIABLES, {"per_page": "30"}, member="variables")
 
     assert found == variables
 
@@ -46,10 +49,10 @@ async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatc
     async with run_adapters(monkeypatch) as app:
         seed_github(app.world.tenant, {"token": "another"})
         with pytest.raises(PlatformError) as raised:
-            await app.github.list(VARIABLES, member="variables")
+            await app.json_api.list(GITHUB, VARIABLES, member="variables")
 
     assert raised.value.status == 401
-    assert GITHUB_TOKEN not in str(raised.value)
+    assert TOKEN not in str(raised.value)
 
 
 async def test_organization_that_does_not_know_the_app_is_a_platform_error(
@@ -59,9 +62,9 @@ async def test_organization_that_does_not_know_the_app_is_a_platform_error(
     async with run_adapters(monkeypatch) as app:
         seed_azure_devops(app.world.tenant, [{"name": "contoso"}])
         with pytest.raises(PlatformError) as raised:
-            await app.azure_devops.list(PROJECTS, member="value")
+            await app.json_api.list(AZURE_DEVOPS, PROJECTS, member="value")
         with pytest.raises(NotFound):
-            await app.azure_devops.list("missing/_apis/projects", member="value")
+            await app.json_api.list(AZURE_DEVOPS, "missing/_apis/projects", member="value")
 
     assert raised.value.status == 401
 
@@ -101,7 +104,7 @@ async def test_malformed_page_raises_an_error(
     async with run_adapters(monkeypatch) as app:
         monkeypatch.setattr(HttpClient, "send", answer)
         with pytest.raises(ServiceUnavailable):
-            await app.azure_devops.list(PROJECTS, member="value")
+            await app.json_api.list(AZURE_DEVOPS, PROJECTS, member="value")
 
     assert len(sent) == max(1, len(pages) - 1)
     assert all(url.startswith("https://dev.azure.com/") for url in sent)

@@ -14,7 +14,7 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, object
 from shared.domain.environment import PolicyLink, PolicyLinkStatus
 from shared.domain.keys.key import KeyVault, RoleAssignment
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
-from shared.ports import KeyValue, SiteFile
+from shared.ports import JsonService, KeyValue, SiteFile
 from tests.fakes import definition_builder as define
 from tests.fakes.container_secrets import read_secret_in_use
 from tests.fakes.definition_builder import Json
@@ -227,7 +227,7 @@ class Builder:
 
     def system(self, name: str, url: str) -> UrlHolder:
         """Add an external system with the URL in its code, where the app cannot find it."""
-        return self._calls(UrlHolder(name=name, read=lambda: url))
+        return self.add_system(UrlHolder(name=name, read=lambda: url))
 
     def declared_caller(self, flow: FakeFlow, *, secret: str = "", name: str = "Till") -> None:
         """Declare a system; it reads the secret if there is one, and else has the URL in its code.
@@ -246,7 +246,7 @@ class Builder:
             held = self.world.secrets.get(place)
             return held.value if held else url
 
-        self._calls(UrlHolder(name=name, read=read))
+        self.add_system(UrlHolder(name=name, read=read))
 
     def app_setting_caller(
         self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
@@ -255,7 +255,7 @@ class Builder:
         fake = self._find_or_add_site(site)
         fake.settings[setting] = self.url_of(flow)
         read = partial(read_setting, self.world, fake, setting)
-        self._calls(UrlHolder(name=f"{site}/{setting}", read=read))
+        self.add_system(UrlHolder(name=f"{site}/{setting}", read=read))
         return fake
 
     def url_vault(self, *readers: FakeSite | str, name: str = "kv-urls") -> str:
@@ -293,7 +293,7 @@ class Builder:
         fake = self._find_or_add_site(site)
         fake.connection_strings[name] = self.url_of(flow)
         read = partial(read_setting, self.world, fake, name)
-        self._calls(UrlHolder(name=f"{site}/{name}", read=read))
+        self.add_system(UrlHolder(name=f"{site}/{name}", read=read))
         return fake
 
     def workflow_file_caller(
@@ -308,7 +308,7 @@ class Builder:
             read = partial(
                 lambda number: json.loads(self.world.site_files[place].text)[number]["uri"], number
             )
-            self._calls(UrlHolder(name=f"{site}/{path}/{number}", read=read))
+            self.add_system(UrlHolder(name=f"{site}/{path}/{number}", read=read))
         return place
 
     def key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
@@ -326,7 +326,7 @@ class Builder:
         )
         for number, _ in enumerate(flows):
             read = partial(lambda line: self.world.key_values[place].value.split()[line], number)
-            self._calls(UrlHolder(name=f"key {key}/{number}", read=read))
+            self.add_system(UrlHolder(name=f"key {key}/{number}", read=read))
 
     def api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:
         """Let a place below an API Management service hold URLs in a property, one in each line,
@@ -353,7 +353,7 @@ class Builder:
             return html.unescape(urls[line])
 
         for number in range(flows):
-            self._calls(UrlHolder(name=f"{path}/{number}", read=partial(read_url, number)))
+            self.add_system(UrlHolder(name=f"{path}/{number}", read=partial(read_url, number)))
         return identity
 
     def backend_caller(self, *flows: FakeFlow) -> list[str]:
@@ -397,7 +397,7 @@ class Builder:
             return url
 
         for number, _ in enumerate(flows):
-            self._calls(UrlHolder(name=f"{name}/{number}", read=partial(read, number)))
+            self.add_system(UrlHolder(name=f"{name}/{number}", read=partial(read, number)))
         return path
 
     def add_runbook(self, text: str, *, name: str = "notify", state: str = "Published") -> str:
@@ -420,66 +420,11 @@ class Builder:
             }
         return f"{account}/{path}"
 
-    def azure_devops_caller(self, *flows: FakeFlow, name: str = "urls") -> str:
-        """Let variables of a group of Azure DevOps hold the URL of each flow; return its path."""
-        variables: Json = {f"URL{n}": {"value": self.url_of(one)} for n, one in enumerate(flows)}
-        path = self.add_variable_group({**variables, "colour": {"value": "blue"}})
-
-        def read(number: int) -> str:
-            document = self.world.json_documents["dev.azure.com"][path]
-            return text_at(mapping_at(document, "variables", f"URL{number}"), "value") or ""
-
-        for number, _ in enumerate(flows):
-            self._calls(UrlHolder(name=f"{name}/{number}", read=partial(read, number)))
+    def add_json_document(self, service: JsonService, scope: str, path: str, document: Json) -> str:
+        """Add a document of an organization, repository or site of a service; return its path."""
+        self.world.json_scopes.setdefault(service.name, set()).add(scope)
+        self.world.json_documents.setdefault(service.name, {})[path] = document
         return path
-
-    def add_variable_group(self, variables: Json, **more: object) -> str:
-        """Add a variable group of Azure DevOps with these members; return its path."""
-        project = {"id": "p1", "name": "Sales"}
-        self.add_devops_document("_apis/projects/p1", project)
-        group = {
-            "id": 7,
-            "name": "urls",
-            "type": "Vsts",
-            "variables": variables,
-            "variableGroupProjectReferences": [{"name": "urls", "projectReference": project}],
-        }
-        return self.add_devops_document("p1/_apis/distributedtask/variablegroups/7", group | more)
-
-    def add_devops_document(self, path: str, document: Json, organization: str = "contoso") -> str:
-        """Add a document of an organization of Azure DevOps; return its path."""
-        documents = self.world.json_documents.setdefault("dev.azure.com", {})
-        documents[f"{organization}/{path}"] = document
-        return f"{organization}/{path}"
-
-    def github_caller(self, *flows: FakeFlow) -> list[str]:
-        """Let a webhook or a variable of a repository have the URL of each flow, in turn; return
-        their paths.
-        """
-        paths = []
-        for number, flow in enumerate(flows):
-            url = self.url_of(flow)
-            document: Json = (
-                {"name": f"URL{number}", "value": url}
-                if number % 2
-                else {"id": number, "config": {"url": url, "content_type": "json"}}
-            )
-            path = f"actions/variables/URL{number}" if number % 2 else f"hooks/{number}"
-            paths.append(self.add_github_document(path, document))
-            self._calls(UrlHolder(name=path, read=partial(self._read_github, paths[-1])))
-        return paths
-
-    def add_github_document(
-        self, path: str, document: Json, repository: str = "contoso/shop"
-    ) -> str:
-        """Add a document of a repository; return its path."""
-        documents = self.world.json_documents.setdefault("api.github.com", {})
-        documents[f"repos/{repository}/{path}"] = document
-        return f"repos/{repository}/{path}"
-
-    def _read_github(self, path: str) -> str:
-        document = self.world.json_documents["api.github.com"][path]
-        return text_at(document, "value") or text_at(mapping_at(document, "config"), "url") or ""
 
     def synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> list[str]:
         """Let a pipeline of Synapse call each flow; return their resource ids."""
@@ -490,7 +435,9 @@ class Builder:
             activity = {"type": "WebActivity", "typeProperties": {"url": self.url_of(flow)}}
             path = f"{workspace}/pipelines/{name}{number}"
             parts[path] = {"activities": [activity]}
-            self._calls(UrlHolder(name=path, read=partial(self._read_activity, path.lower(), 0)))
+            self.add_system(
+                UrlHolder(name=path, read=partial(self._read_activity, path.lower(), 0))
+            )
         for path, properties in parts.items():
             self.world.resources[path.lower()] = {
                 "id": path,
@@ -518,7 +465,7 @@ class Builder:
         path = self.add_factory_part(f"pipelines/{name}", {"activities": activities})
         for number, _ in enumerate(flows):
             read = partial(self._read_activity, path.lower(), number)
-            self._calls(UrlHolder(name=f"{name}/{number}", read=read))
+            self.add_system(UrlHolder(name=f"{name}/{number}", read=read))
         return path
 
     def add_factory_part(
@@ -563,7 +510,7 @@ class Builder:
         }
         for number, _ in enumerate(flows):
             read = partial(self._read_webhook, path.lower(), number)
-            self._calls(UrlHolder(name=f"{name}/{number}", read=read))
+            self.add_system(UrlHolder(name=f"{name}/{number}", read=read))
         return path
 
     def _read_webhook(self, path: str, number: int) -> str:
@@ -601,7 +548,7 @@ class Builder:
         self.world.secrets_in_use[path.lower()] = {one["name"]: one["value"] for one in secrets}
         for key in held:
             read = partial(self._read_container_variable, path.lower(), key)
-            self._calls(UrlHolder(name=f"{name}/{key}", read=read))
+            self.add_system(UrlHolder(name=f"{name}/{key}", read=read))
         return path
 
     def _read_container_variable(self, path: str, key: str) -> str:
@@ -643,7 +590,7 @@ class Builder:
                 },
             }
             read = partial(self._read_endpoint, subscription.lower())
-            self._calls(UrlHolder(name=f"{topic}/flow{number}", read=read))
+            self.add_system(UrlHolder(name=f"{topic}/flow{number}", read=read))
         return path
 
     def _read_endpoint(self, path: str) -> str:
@@ -680,7 +627,7 @@ class Builder:
         }
         for key in parameters:
             read = partial(self._read_logic_app_parameter, path.lower(), key)
-            self._calls(UrlHolder(name=f"{name}/{key}", read=read))
+            self.add_system(UrlHolder(name=f"{name}/{key}", read=read))
         return path
 
     def _read_logic_app_parameter(self, path: str, key: str) -> str:
@@ -709,7 +656,7 @@ class Builder:
         url = re.compile("https:.*")
         for number, _ in enumerate(flows):
             read = partial(lambda line: url.findall(secret.value)[line], number)
-            self._calls(UrlHolder(name=f"secret {name}/{number}", read=read))
+            self.add_system(UrlHolder(name=f"secret {name}/{number}", read=read))
         return secret
 
     def flow_caller(self, *flows: FakeFlow, name: str = "Caller") -> FakeFlow:
@@ -744,7 +691,7 @@ class Builder:
             given = {"name": f"Webhook {number}", "url": self.url_of(flow)}
             rows.append(self.add_row("serviceendpoints", {**_WEBHOOK, **given, **values}))
             read = partial(lambda row: str(row.values["url"]), rows[-1])
-            self._calls(UrlHolder(name=f"webhook {number}", read=read))
+            self.add_system(UrlHolder(name=f"webhook {number}", read=read))
         return rows
 
     def site_setting_caller(self, *flows: FakeFlow, **values: object) -> FakeRow:
@@ -761,7 +708,7 @@ class Builder:
             return url
 
         for number, _ in enumerate(flows):
-            self._calls(UrlHolder(name=f"site setting/{number}", read=partial(read, number)))
+            self.add_system(UrlHolder(name=f"site setting/{number}", read=partial(read, number)))
         return row
 
     def add_agent_topic(
@@ -792,7 +739,7 @@ class Builder:
             text = describe_connector(self.url_of(flow))
             given = {"name": f"contoso_orders{number}", "openapidefinition": text}
             rows.append(self.add_row("connectors", given | values))
-            self._calls(UrlHolder(name=f"connector/{number}", read=partial(self.url_of, flow)))
+            self.add_system(UrlHolder(name=f"connector/{number}", read=partial(self.url_of, flow)))
         return rows
 
     def add_row(self, table: str, values: Mapping[str, object]) -> FakeRow:
@@ -864,7 +811,8 @@ class Builder:
         self.starter(flow)
         return flow
 
-    def _calls(self, system: UrlHolder) -> UrlHolder:
+    def add_system(self, system: UrlHolder) -> UrlHolder:
+        """Let a system call the URL that it holds at each beat; return it."""
         self.world.traffic.systems.append(system)
         return system
 

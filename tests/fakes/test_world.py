@@ -97,7 +97,9 @@ class World:
         self.key_values: dict[tuple[str, str, str], KeyValue] = {}
         #: By service and path: documents outside Azure, such as service hooks.
         self.json_documents: dict[str, dict[str, Mapping[str, object]]] = {}
-        #: By service: organizations or repositories that do not know the app.
+        #: By service: organizations, repositories or sites that the app searches.
+        self.json_scopes: dict[str, set[str]] = {}
+        #: By service: those that do not know the app.
         self.rejecting_scopes: dict[str, set[str]] = {}
         #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
         self.resources: dict[str, Mapping[str, object]] = {}

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate
 
+from local_cloud.tenant.core.tenant import Tenant
 from shared.domain.network.service_tags import ServiceTagList
 from tests.fakes.builder import Builder
 
@@ -14,6 +15,45 @@ type Json = dict[str, Any]
 
 #: What the firewalls of all cases stand before.
 HOST = "api.contoso.example"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyPlaces:
+    """Many places of a kind, and what their search costs."""
+
+    #: Adds them to the seed of the adapters' tests.
+    add: Callable[[Json], None]
+    #: Requests of a search: one for each list, parent and set of values.
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequests:
+    """How many requests a search for the callers of a kind needs."""
+
+    #: On the tenant of the adapters' tests.
+    standard: int
+    #: On a tenant without places of the kind.
+    without_places: int
+    #: None: the kind searches environments, and not places outside of them.
+    many: ManyPlaces | None = None
+
+
+#: A search of a Dataverse table, in the one environment that has Dataverse.
+IN_ROWS = SearchRequests(standard=1, without_places=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalPlaces:
+    """Places outside Azure and Power Platform, which the app searches if settings name them."""
+
+    settings: Json
+    #: Sections of the seed of the adapters' tests.
+    standard_seed: Json
+    #: Returns the same with a place of each sort that calls a URL.
+    seed: Callable[[str], Json]
+    #: Returns the content of each of these places in a local tenant, by name.
+    read: Callable[[Tenant], Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +68,9 @@ class CallerCase:
     add_on_the_wire: Callable[["Adapters", str], Awaitable[None]]
     #: Whether only a person can point such a place at another flow.
     is_by_hand: bool
+    requests: SearchRequests
+    #: None: such places are in Azure or Power Platform.
+    external: ExternalPlaces | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +122,15 @@ def resources_case(
         seed=lambda sources: {"resources": [*build(sources)]},
         takes_service_tags=takes_service_tags,
     )
+
+
+def add_resources(seed: Json, *resources: Json) -> None:
+    """Add Azure resources to a seed."""
+    seed["azure"].setdefault("resources", []).extend(resources)
+
+
+def add_nothing(seed: Json) -> None:
+    """Add nothing, because the seed of the adapters' tests has such places already."""
 
 
 async def seeded(app: "Adapters", url: str) -> None:

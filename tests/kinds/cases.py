@@ -3,10 +3,11 @@
 The tests that hold every kind to the same rules run over this. A kind without its file fails them.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 
 from shared.kind_discovery import kinds_in
-from tests.kinds.case import CallerCase, FirewallCase
+from tests.kinds.case import CallerCase, ExternalPlaces, FirewallCase
 
 CALLER_KINDS = [kind.kind for kind in kinds_in("shared.callers")]
 FIREWALL_KINDS = [kind.kind for kind in kinds_in("shared.firewalls")]
@@ -31,6 +32,13 @@ def _case(folder: str, kind: str) -> object:
         return import_module(f"tests.kinds.{folder}.{kind}").CASE
     except ModuleNotFoundError as err:
         raise LookupError(f"{kind}: write what sets it up into tests/kinds/{folder}/") from err
+
+
+def find_external_places() -> Iterator[ExternalPlaces]:
+    """Yield what describes each kind outside Azure and Power Platform."""
+    for kind in CALLER_KINDS:
+        if external := caller_case(kind).external:
+            yield external
 
 
 #: Kinds whose places the app points at another flow.

@@ -25,6 +25,7 @@ from tests.contract.adapter_world import Adapters, run_adapters
 from tests.fakes.ports import fakes_of
 from tests.fakes.services import kinds_on, services_of
 from tests.fakes.test_world import World
+from tests.kinds.cases import CALLER_KINDS, caller_case
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON,
     ENVIRONMENT,
@@ -35,8 +36,12 @@ from tests.local_cloud.tenant.tenant_world import (
 )
 from tests.performance.large_environment import FLOWS, HELD_BACK, build_flow_id
 
-#: Reports, definitions, callers and plan; reading trigger URLs is counted apart.
-MOST_CALLS = 70
+#: Reports, definitions and plan; reading trigger URLs is counted apart.
+MOST_CALLS_WITHOUT_SEARCH = 23
+#: The search for callers of each kind.
+MOST_CALLS = MOST_CALLS_WITHOUT_SEARCH + sum(
+    caller_case(kind).requests.standard for kind in CALLER_KINDS
+)
 #: Held-back flows that Dataverse does not have: each takes a call of its own.
 OUTSIDE = 7
 PAGES = "dataverse.list_workflows"

@@ -1,5 +1,9 @@
 """Serve `dev.azure.com`: projects, service hooks and variable groups of organizations.
 
+Routes: `list_projects`, `list_hooks`, `get_hook`, `put_hook`, `list_variable_groups`,
+`get_variable_group`, `put_variable_group`. Section `azureDevOps` of the seed: a list of
+organizations with `name`, `members` (object ids), `projects`, `hooks` and `variableGroups`.
+
 A PUT replaces a hook or the variables of a group, without a condition. Secret inputs are shown as
 asterisks, and asterisks that are sent back are stored. A secret variable is shown as null and keeps
 its value if null is sent back. See platform.md#azure-devops.
@@ -15,6 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local_cloud.tenant.core.external_service import ExternalService
+from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import SimulatedCaller, require_token
 
@@ -219,3 +225,10 @@ def _route(method: str, path: str, handler: Callable[[_DevOpsCall], Awaitable[Re
             return _reject(400, "The body is not JSON.")
 
     return Route(path, endpoint, methods=[method], name=handler.__name__)
+
+
+EXTERNAL = ExternalService(
+    service=Service(name="azure_devops", hosts=HOSTS, routes=routes, options=OPTIONS),
+    section="azureDevOps",
+    seed=seed_azure_devops,
+)

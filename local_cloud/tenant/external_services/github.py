@@ -1,5 +1,10 @@
 """Serve `api.github.com`: webhooks, variables and names of secrets of repositories.
 
+Routes: `list_webhooks`, `get_webhook`, `update_webhook_config`, `list_actions_variables`,
+`get_actions_variable`, `update_actions_variable`, `list_actions_secrets`. Section `github` of the
+seed: `token`, which every request must have, and `repositories` with `name` (`OWNER/NAME`),
+`hooks`, `variables` and `secrets` (names).
+
 The secret of a webhook is shown as asterisks. A PATCH of the configuration changes the members that
 it names; asterisks that are sent back are stored. See platform.md#github.
 """
@@ -13,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local_cloud.tenant.core.external_service import ExternalService
+from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.core.tenant import Tenant
 
 type JsonObject = dict[str, Any]
@@ -175,3 +182,10 @@ def _route(method: str, path: str, handler: Callable[[_GitHubCall], Awaitable[Re
     return Route(
         f"/repos/{{owner}}/{{repository}}{path}", endpoint, methods=[method], name=handler.__name__
     )
+
+
+EXTERNAL = ExternalService(
+    service=Service(name="github", hosts=HOSTS, routes=routes, options=OPTIONS),
+    section="github",
+    seed=seed_github,
+)

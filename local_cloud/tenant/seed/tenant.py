@@ -21,8 +21,7 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.environments.migration import start_migration
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.external_services.azure_devops import seed_azure_devops
-from local_cloud.tenant.external_services.github import seed_github
+from local_cloud.tenant.external_services import list_external_services
 from local_cloud.tenant.flows.trigger_urls import callback
 from local_cloud.tenant.receivers.received_messages import Receivers
 from local_cloud.tenant.seed.azure import seed_azure
@@ -53,9 +52,9 @@ def seed(tenant: Tenant, description: Description) -> None:
     for environment, _ in added:
         _fill_in(environment, urls)
     seed_azure(tenant, json.loads(urls.fill(json.dumps(description.get("azure") or {}))))
-    organizations = json.dumps(description.get("azureDevOps") or [])
-    seed_azure_devops(tenant, json.loads(urls.fill(organizations)))
-    seed_github(tenant, json.loads(urls.fill(json.dumps(description.get("github") or {}))))
+    for external in list_external_services():
+        if section := description.get(external.section):
+            external.seed(tenant, json.loads(urls.fill(json.dumps(section))))
     for environment, each in added:
         if each.get("policy"):
             _link(tenant, environment, each["policy"])

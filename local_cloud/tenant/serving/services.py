@@ -1,7 +1,8 @@
-"""List the services of a tenant; a new service is a module and a line here.
+"""List the services of a tenant; a new service is a module, and a line here or in `EXTERNAL`.
 
 A service module has `HOSTS`, `routes(tenant) -> list[Route]` and `OPTIONS`. Its state is
-`tenant.part(ItsState)`, and a function that seed/tenant.py calls reads its section of the seed.
+`tenant.part(ItsState)`, and a function that seed/tenant.py calls reads its section of the seed. A
+module of `external_services` names both in its `EXTERNAL`.
 """
 
 from local_cloud.tenant.azure import app_configuration, key_vault, resource_manager, synapse
@@ -9,7 +10,7 @@ from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.dataverse import web_api as dataverse
 from local_cloud.tenant.entra import endpoints as entra
 from local_cloud.tenant.entra import graph
-from local_cloud.tenant.external_services import azure_devops, github
+from local_cloud.tenant.external_services import list_external_services
 from local_cloud.tenant.flow_service import packages
 from local_cloud.tenant.flow_service import routes as flow_service
 from local_cloud.tenant.flows import trigger_endpoints
@@ -78,13 +79,7 @@ SERVICES: tuple[Service, ...] = (
         options=app_configuration.OPTIONS,
     ),
     Service(name="synapse", hosts=synapse.HOSTS, routes=synapse.routes, options=synapse.OPTIONS),
-    Service(
-        name="azure_devops",
-        hosts=azure_devops.HOSTS,
-        routes=azure_devops.routes,
-        options=azure_devops.OPTIONS,
-    ),
-    Service(name="github", hosts=github.HOSTS, routes=github.routes, options=github.OPTIONS),
+    *(one.service for one in list_external_services()),
     Service(
         name="event_grid",
         hosts=event_grid.HOSTS,

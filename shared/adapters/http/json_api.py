@@ -4,7 +4,10 @@ import builtins
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from azure.core.credentials_async import AsyncTokenCredential
 
 from shared.adapters.http.client import (
     HttpClient,
@@ -15,98 +18,147 @@ from shared.adapters.http.client import (
     check_unread,
     read_object,
 )
-from shared.domain.definitions.json_values import as_mapping, parse_json_value
+from shared.adapters.http.fixed_token import FixedToken
+from shared.domain.definitions.json_values import as_mapping, parse_json_value, text_at
 from shared.errors import PlatformError, ServiceUnavailable, TokenRejected
-from shared.ports import JsonApi
+from shared.ports import JsonApi, JsonService
+from shared.settings import Settings
 
 #: The next page in a `Link` header (RFC 8288), as GitHub sends it.
 _NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="next"')
+#: The member with the URL of the next page, as SharePoint sends it.
+_NEXT_MEMBER = "odata.nextLink"
 #: The header of Azure DevOps with the position of the next page.
 _POSITION = "x-ms-continuationtoken"
 #: Azure DevOps may answer so instead of 401 (platform.md#azure-devops).
 _SIGN_IN_PAGE = 203
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonApiAddress:
-    """Where a service is, and what the app uses there."""
-
-    #: Without a final slash.
-    url: str
-    #: Sent with each request, with the version of the API.
-    headers: Mapping[str, str]
-    #: Organizations or repositories.
-    scopes: tuple[str, ...]
-
-
 class HttpJsonApi(JsonApi):
     """`JsonApi` over HTTPS."""
 
-    def __init__(self, http: HttpClient, service: HttpService, address: JsonApiAddress) -> None:
-        """Use the credential of `service`."""
+    def __init__(
+        self, http: HttpClient, credential: AsyncTokenCredential | None, settings: Settings
+    ) -> None:
+        """Use `credential` for each service without a configured token."""
         self._http = http
-        self._service = service
-        self._address = address
+        self._credential = credential
+        self._settings = settings
+        #: By name and host.
+        self._services: dict[tuple[str, str], HttpService] = {}
 
-    async def read_scopes(self) -> Sequence[str]:
-        """Return the configured organizations or repositories, without a request."""
-        return self._address.scopes
+    async def read_scopes(self, service: JsonService) -> Sequence[str]:
+        """Return the configured organizations, repositories or sites, without a request."""
+        return service.scopes(self._settings)
 
     async def list(
-        self, path: str, query: Mapping[str, str] | None = None, *, member: str = ""
+        self,
+        service: JsonService,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        member: str = "",
+        arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
         """Return all items of a list, page by page."""
-        first = self._request("GET", path)
-        url, params = first.url, dict(query or {})
+        first = _build_read(service, path, arguments)
+        http = self._find_http_service(service, first.url)
+        call = replace(first, params=dict(query or {}))
         found, read = list[Mapping[str, object]](), set[str]()
         while True:
-            answer = await self._send(replace(first, url=url, params=params))
-            found += map(as_mapping, self._read_items(answer, member))
+            answer = await self._send(http, call)
+            document = _read_json(http, answer)
+            found += map(as_mapping, _read_items(http, document, member))
             if position := answer.headers.get(_POSITION):
-                check_unread(self._service, position, read)
-                params["continuationToken"] = position
-            elif following := _NEXT.search(answer.headers.get("Link", "")):
-                check_unread(self._service, following["url"], read)
-                check_next(self._service, first.url, following["url"])
-                url, params = following["url"], {}
+                check_unread(http, position, read)
+                call = replace(call, params={**call.params, "continuationToken": position})
+            elif following := _find_next(answer, document):
+                check_unread(http, following, read)
+                check_next(http, first.url, following)
+                call = replace(call, url=following, params={})
             else:
                 return found
 
-    async def get(self, path: str) -> Mapping[str, object]:
+    async def get(
+        self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
+    ) -> Mapping[str, object]:
         """Return a document."""
-        return read_object(self._service, await self._send(self._request("GET", path)))
+        call = _build_read(service, path, arguments)
+        http = self._find_http_service(service, call.url)
+        return read_object(http, await self._send(http, call))
 
-    async def put(self, path: str, body: Mapping[str, object]) -> None:
+    async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Replace a document."""
-        await self._send(self._request("PUT", path, body))
+        await self._write("PUT", service, path, body)
 
-    async def patch(self, path: str, body: Mapping[str, object]) -> None:
+    async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Change members of a document."""
-        await self._send(self._request("PATCH", path, body))
+        await self._write("PATCH", service, path, body)
 
-    def _request(self, method: str, path: str, body: object = None) -> ServiceRequest:
-        url, headers = f"{self._address.url}/{path}", self._address.headers
-        return ServiceRequest(method=method, url=url, headers=headers, body=body)
+    async def _write(
+        self, method: str, service: JsonService, path: str, body: Mapping[str, object]
+    ) -> None:
+        url = _build_url(service, path)
+        call = ServiceRequest(method=method, url=url, headers=service.headers, body=body)
+        await self._send(self._find_http_service(service, url), call)
 
-    async def _send(self, call: ServiceRequest) -> ServiceResponse:
+    def _find_http_service(self, service: JsonService, url: str) -> HttpService:
+        host = urlsplit(url).hostname or ""
+        if (service.name, host) not in self._services:
+            token = service.token
+            self._services[service.name, host] = HttpService(
+                name=service.name,
+                scope=f"{service.audience or f'https://{host}'}/.default",
+                credential=FixedToken(token(self._settings)) if token else self._credential,
+            )
+        return self._services[service.name, host]
+
+    async def _send(self, http: HttpService, call: ServiceRequest) -> ServiceResponse:
         """Send a request. A service that does not know the app concerns nothing else, so a
         rejected token is a `PlatformError`.
         """
         try:
-            answer = await self._http.send(self._service, call)
+            answer = await self._http.send(http, call)
         except TokenRejected as err:
             raise PlatformError(str(err), code=err.code, status=401) from err
         if answer.status == _SIGN_IN_PAGE:
-            text = f"{self._service.name}: its sign-in page, because it rejects the token"
+            text = f"{http.name}: its sign-in page, because it rejects the token"
             raise PlatformError(text, code=f"Http{_SIGN_IN_PAGE}", status=401)
         return answer
 
-    def _read_items(self, answer: ServiceResponse, member: str) -> builtins.list[object]:
-        try:
-            found = parse_json_value(answer.body.decode(json.detect_encoding(answer.body)))
-        except ValueError:
-            raise ServiceUnavailable(f"{self._service.name}: the response is not JSON") from None
-        items = as_mapping(found).get(member) if member else found
-        if not isinstance(items, list):
-            raise ServiceUnavailable(f"{self._service.name}: no list in the response")
-        return items
+
+def _build_url(service: JsonService, path: str) -> str:
+    return f"{service.url}/{path}" if service.url else f"https://{path}"
+
+
+def _build_read(
+    service: JsonService, path: str, arguments: Mapping[str, str] | None
+) -> ServiceRequest:
+    return ServiceRequest(
+        method="GET" if arguments is None else "POST",
+        url=_build_url(service, path),
+        headers=service.headers,
+        body=arguments,
+        is_repeatable=True,
+    )
+
+
+def _read_json(http: HttpService, answer: ServiceResponse) -> object:
+    try:
+        return parse_json_value(answer.body.decode(json.detect_encoding(answer.body)))
+    except ValueError:
+        raise ServiceUnavailable(f"{http.name}: the response is not JSON") from None
+
+
+def _read_items(http: HttpService, document: object, member: str) -> builtins.list[object]:
+    items = as_mapping(document).get(member) if member else document
+    if not isinstance(items, list):
+        raise ServiceUnavailable(f"{http.name}: no list in the response")
+    return items
+
+
+def _find_next(answer: ServiceResponse, document: object) -> str:
+    """Return the URL of the next page in a header or member, or an empty text."""
+    if linked := _NEXT.search(answer.headers.get("Link", "")):
+        return linked["url"]
+    return text_at(as_mapping(document), _NEXT_MEMBER) or ""

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from shared.callers.azure_devops import AZURE_DEVOPS
+from shared.callers.github import GITHUB
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.power_apps import CanvasApp
@@ -261,8 +263,9 @@ def _add_sites(world: World, azure: Description) -> None:
 
 
 def _add_azure_devops(world: World, organization: Description) -> None:
-    documents = world.json_documents.setdefault("dev.azure.com", {})
     name = organization["name"]
+    world.json_scopes[AZURE_DEVOPS.name] = {name}
+    documents = world.json_documents.setdefault(AZURE_DEVOPS.name, {})
     for project in organization["projects"]:
         documents[f"{name}/_apis/projects/{project['id']}"] = project
         for group in organization["variableGroups"]:
@@ -273,7 +276,8 @@ def _add_azure_devops(world: World, organization: Description) -> None:
 
 
 def _add_github(world: World, repository: Description) -> None:
-    documents = world.json_documents.setdefault("api.github.com", {})
+    world.json_scopes[GITHUB.name] = {repository["name"]}
+    documents = world.json_documents.setdefault(GITHUB.name, {})
     start = f"repos/{repository['name']}"
     documents |= {f"{start}/hooks/{one['id']}": one for one in repository["hooks"]}
     for variable in repository["variables"]:

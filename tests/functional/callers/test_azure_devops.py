@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from shared.callers.azure_devops import AzureDevOpsCallers
+from shared.callers.azure_devops import AZURE_DEVOPS, AzureDevOpsCallers
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import Conflict, JobBlocked
 from tests.fakes.definition_builder import Json
 from tests.functional.callers.called_tenant import Tenant
+from tests.kinds.callers.azure_devops import add_document, add_variable_group
 
 KIND = AzureDevOpsCallers.kind
 HOOK = "_apis/hooks/subscriptions/h1"
@@ -35,12 +36,12 @@ def add_hook(tenant: Tenant, **inputs: str) -> str:
         "consumerInputs": {"url": tenant.builder.url_of(tenant.original), **inputs},
         "status": "onProbation",
     }
-    return tenant.builder.add_devops_document(HOOK, hook | SET_BY_SERVICE)
+    return add_document(tenant.builder, HOOK, hook | SET_BY_SERVICE)
 
 
 def document_at(tenant: Tenant, path: str) -> Json:
     """Return a document of Azure DevOps."""
-    return dict(tenant.world.json_documents["dev.azure.com"][path])
+    return dict(tenant.world.json_documents[AZURE_DEVOPS.name][path])
 
 
 async def collect(tenant: Tenant, search: CallerSearchPosition, found: list[Caller]) -> None:
@@ -73,7 +74,7 @@ async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: 
     """Azure DevOps then keeps their values; the search names them, because nobody can read them."""
     url = tenant.builder.url_of(tenant.original)
     secret = {"value": None, "isSecret": True}
-    path = tenant.builder.add_variable_group({"URL": {"value": url}, "key": secret})
+    path = add_variable_group(tenant.builder, {"URL": {"value": url}, "key": secret})
     search = CallerSearchPosition()
     found: list[Caller] = []
 
@@ -96,7 +97,7 @@ async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenan
     [caller] = await tenant.found(KIND)
     content = await tenant.read(caller)
     edited = {**document_at(tenant, path), "publisherInputs": {"branch": "main"}}
-    tenant.world.json_documents["dev.azure.com"][path] = edited
+    tenant.world.json_documents[AZURE_DEVOPS.name][path] = edited
 
     with pytest.raises(Conflict):
         await tenant.kinds[KIND].write(caller, replace(content, text="{}"))
@@ -122,7 +123,7 @@ async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -
 async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> None:
     """A write names the projects that share it, of which one project may show only itself."""
     url = tenant.builder.url_of(tenant.original)
-    tenant.builder.add_variable_group({"URL": {"value": url}}, isShared=True)
+    add_variable_group(tenant.builder, {"URL": {"value": url}}, isShared=True)
 
     [caller] = await tenant.found(KIND)
 
@@ -132,7 +133,7 @@ async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> N
 async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: Tenant) -> None:
     """The search names it and finds the callers of the others."""
     add_hook(tenant)
-    tenant.world.rejecting_scopes["dev.azure.com"] = {"apart"}
+    tenant.world.rejecting_scopes[AZURE_DEVOPS.name] = {"apart"}
     search = CallerSearchPosition()
 
     found: list[Caller] = []

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from shared.callers.github import GitHubCallers
+from shared.callers.github import GITHUB, GitHubCallers
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.errors import Conflict, JobBlocked
 from tests.fakes.definition_builder import Json
 from tests.functional.callers.called_tenant import Tenant
+from tests.kinds.callers.github import add_callers, add_document
 
 KIND = GitHubCallers.kind
-SERVICE = "api.github.com"
+SERVICE = GITHUB.name
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def document_at(tenant: Tenant, path: str) -> Json:
 async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
     """The secret, of which GitHub shows asterisks, is not sent."""
     config = {"url": tenant.builder.url_of(tenant.original), "secret": "********"}
-    path = tenant.builder.add_github_document("hooks/7", {"id": 7, "config": config})
+    path = add_document(tenant.builder, "hooks/7", {"id": 7, "config": config})
 
     [caller] = await tenant.found(KIND)
     old = await tenant.move(caller)
@@ -44,8 +45,8 @@ async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
 async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
     """GitHub has no condition for a write, so it compares the value."""
     url = tenant.builder.url_of(tenant.original)
-    path = tenant.builder.add_github_document(
-        "actions/variables/FLOW", {"name": "FLOW", "value": f"{url}&from=shop"}
+    path = add_document(
+        tenant.builder, "actions/variables/FLOW", {"name": "FLOW", "value": f"{url}&from=shop"}
     )
     [caller] = await tenant.found(KIND)
     content = await tenant.read(caller)
@@ -60,17 +61,17 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
 
 async def test_document_without_id_or_name_costs_only_itself(tenant: Tenant) -> None:
     """The search finds the callers of the others."""
-    [webhook] = tenant.builder.github_caller(tenant.original)
-    tenant.builder.add_github_document("hooks/8", {"config": {}})
-    tenant.builder.add_github_document("actions/variables/X", {"value": "x"})
+    [webhook] = add_callers(tenant.builder, tenant.original)
+    add_document(tenant.builder, "hooks/8", {"config": {}})
+    add_document(tenant.builder, "actions/variables/X", {"value": "x"})
 
     assert [caller.address for caller in await tenant.found(KIND)] == [webhook]
 
 
 async def test_repository_that_rejects_the_token_does_not_hide_another(tenant: Tenant) -> None:
     """The search names its lists and the secrets of the others, and finds their callers."""
-    [webhook] = tenant.builder.github_caller(tenant.original)
-    tenant.builder.add_github_document("actions/secrets/KEY", {"name": "KEY"})
+    [webhook] = add_callers(tenant.builder, tenant.original)
+    add_document(tenant.builder, "actions/secrets/KEY", {"name": "KEY"})
     tenant.world.rejecting_scopes[SERVICE] = {"contoso/apart"}
     search, found = CallerSearchPosition(), list[Caller]()
 

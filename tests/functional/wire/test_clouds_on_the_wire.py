@@ -11,8 +11,8 @@ from shared.domain.clouds import CLOUDS, CloudName
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.assess import assess
 from tests.functional.wire.test_callers_on_the_wire import (
-    OPT_IN_PLACES,
     build_tenant_with_callers,
+    read_external_places,
     read_places,
 )
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
@@ -46,5 +46,5 @@ async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
 
 def _read_searched_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of each place that the app searches without a setting that names it."""
-    places = read_places(scenario)
-    return {place: text for place, text in places.items() if place not in OPT_IN_PLACES}
+    places, outside = read_places(scenario), read_external_places(scenario)
+    return {place: text for place, text in places.items() if place not in outside}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -32,9 +32,17 @@ def _remove(build: Builder) -> None:
         del resources[path]
 
 
+def _add_many(seed: Json) -> None:
+    add_resources(seed, *(resource(_TYPE, f"group{number}", properties={}) for number in range(10)))
+
+
 CASE = CallerCase(
     add=Builder.action_group_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Groups, locks.
+    requests=SearchRequests(
+        standard=1, without_places=1, many=ManyPlaces(add=_add_many, requests=2)
+    ),
 )

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+_SERVICE = "Microsoft.ApiManagement/service"
+APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
 
 _SERVICE = "Microsoft.ApiManagement/service"
 
@@ -32,9 +35,38 @@ def _remove(build: Builder) -> None:
         del resources[path]
 
 
+def _add_many(seed: Json) -> None:
+    secret = {"displayName": "s", "secret": True, "value": "x"}
+    values: list[Json] = [
+        *([secret] * SECRET_VALUES),
+        {"displayName": "open", "value": "x"},
+        {"displayName": "v", "keyVault": {}},
+    ]
+    add_resources(seed, resource(_SERVICE, "contoso", properties={}))
+    for number, value in enumerate(values):
+        add_resources(
+            seed, resource(f"{_SERVICE}/namedValues", "contoso", f"v{number}", properties=value)
+        )
+    for api in (f"api{number}" for number in range(APIS)):
+        add_resources(
+            seed,
+            resource(f"{_SERVICE}/apis", "contoso", api, properties={}),
+            *(
+                resource(f"{_SERVICE}/apis/operations", "contoso", api, f"o{one}", properties={})
+                for one in range(OPERATIONS)
+            ),
+        )
+
+
 CASE = CallerCase(
     add=Builder.policy_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Services, locks; its APIs, products, backends, named values, fragments, policy.
+    requests=SearchRequests(
+        standard=1,
+        without_places=1,
+        many=ManyPlaces(add=_add_many, requests=2 + 6 + SECRET_VALUES + APIS * (2 + OPERATIONS)),
+    ),
 )

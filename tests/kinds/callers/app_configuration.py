@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+_STORES = "Microsoft.AppConfiguration/configurationStores"
+STORES = 4
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
@@ -24,9 +27,20 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     seed_azure(app.world.tenant, {"configurationStores": [store]})
 
 
+def _add_many(seed: Json) -> None:
+    values = [{"key": f"key{number}", "value": "x"} for number in range(50)]
+    seed["azure"]["configurationStores"] = [
+        {"id": resource(_STORES, f"store{number}", properties={})["id"], "keyValues": values}
+        for number in range(STORES)
+    ]
+
+
 CASE = CallerCase(
     add=Builder.key_value_caller,
     remove=lambda build: build.world.key_values.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    requests=SearchRequests(
+        standard=2, without_places=1, many=ManyPlaces(add=_add_many, requests=1 + STORES)
+    ),
 )

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
-from tests.kinds.case import CallerCase
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+APPS, SLOTS = 20, 2
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
@@ -20,9 +22,21 @@ def _add(build: Builder, *flows: FakeFlow) -> None:
         build.app_setting_caller(flow, setting=f"FLOW_URL_{number}" if number else "FLOW_URL")
 
 
+def add_apps(seed: Json) -> None:
+    slots = [{"name": f"slot{number}"} for number in range(SLOTS)]
+    seed["azure"]["sites"] = [
+        {"id": resource("Microsoft.Web/sites", f"app{number}", properties={})["id"], "slots": slots}
+        for number in range(APPS)
+    ]
+
+
 CASE = CallerCase(
     add=_add,
     remove=lambda build: build.world.sites.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Apps and slots; the settings of each.
+    requests=SearchRequests(
+        standard=3, without_places=2, many=ManyPlaces(add=add_apps, requests=2 + APPS * (1 + SLOTS))
+    ),
 )

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+_ACCOUNTS = "Microsoft.Automation/automationAccounts"
+RUNBOOKS = 6
 
 _ACCOUNT = "Microsoft.Automation/automationAccounts"
 
@@ -26,9 +29,27 @@ def _remove(build: Builder) -> None:
         del resources[path]
 
 
+def _add_many(seed: Json) -> None:
+    published = {"state": "Published", "content": "x"}
+    add_resources(
+        seed,
+        resource(_ACCOUNTS, "contoso", properties={}),
+        resource(f"{_ACCOUNTS}/variables", "contoso", "v", properties={"value": '"x"'}),
+        resource(f"{_ACCOUNTS}/runbooks", "contoso", "new", properties={"state": "New"}),
+        *(
+            resource(f"{_ACCOUNTS}/runbooks", "contoso", f"r{number}", properties=published)
+            for number in range(RUNBOOKS)
+        ),
+    )
+
+
 CASE = CallerCase(
     add=Builder.automation_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Accounts, locks; variables, runbooks, and the text of each published runbook.
+    requests=SearchRequests(
+        standard=1, without_places=1, many=ManyPlaces(add=_add_many, requests=2 + 2 + RUNBOOKS)
+    ),
 )

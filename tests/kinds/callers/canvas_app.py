@@ -6,7 +6,7 @@ import local_cloud.tenant.environments.environment as served
 from shared.domain.power_apps import CanvasApp
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
-from tests.kinds.case import CallerCase
+from tests.kinds.case import CallerCase, SearchRequests
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -36,4 +36,5 @@ CASE = CallerCase(
     remove=lambda build: build.environment.canvas_apps.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=True,
+    requests=SearchRequests(standard=2, without_places=2),
 )

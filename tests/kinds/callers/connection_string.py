@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.callers.app_setting import APPS, SLOTS, add_apps
+from tests.kinds.case import CallerCase, ManyPlaces, SearchRequests, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -28,4 +29,8 @@ CASE = CallerCase(
     remove=lambda build: build.world.sites.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Apps and slots; the strings of each.
+    requests=SearchRequests(
+        standard=3, without_places=2, many=ManyPlaces(add=add_apps, requests=2 + APPS * (1 + SLOTS))
+    ),
 )

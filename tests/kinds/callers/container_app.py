@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
 
 _TYPE = "Microsoft.App/containerApps"
 
@@ -29,9 +31,28 @@ def _remove(build: Builder) -> None:
         del resources[path]
 
 
+def _add_many(seed: Json) -> None:
+    seed["azure"]["containerApps"] = [_describe(number) for number in range(APPS)]
+
+
+def _describe(number: int) -> Json:
+    """Return a container app; the first have secrets, the last several revisions."""
+    secrets = [{"name": "key", "value": "x"}] if number < WITH_SECRETS else []
+    mode = "Multiple" if number >= APPS - WITH_REVISIONS else "Single"
+    configuration = {"secrets": secrets, "activeRevisionsMode": mode}
+    properties = {"configuration": configuration, "template": {"containers": []}}
+    return resource("Microsoft.App/containerApps", f"app{number}", properties=properties)
+
+
 CASE = CallerCase(
     add=Builder.container_app_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Apps, locks.
+    requests=SearchRequests(
+        standard=3,
+        without_places=1,
+        many=ManyPlaces(add=_add_many, requests=2 + WITH_SECRETS + WITH_REVISIONS),
+    ),
 )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.dataverse.rows import TABLES, create_row
 from tests.fakes.builder import Builder, describe_connector
-from tests.kinds.case import CallerCase
+from tests.kinds.case import IN_ROWS, CallerCase
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -21,4 +21,5 @@ CASE = CallerCase(
     remove=lambda build: build.environment.rows.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=True,
+    requests=IN_ROWS,
 )

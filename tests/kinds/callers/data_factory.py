@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+_FACTORIES = "Microsoft.DataFactory/factories"
+FACTORIES = 2
 
 _FACTORY = "Microsoft.DataFactory/factories"
 
@@ -31,9 +34,25 @@ def _remove(build: Builder) -> None:
         del resources[path]
 
 
+def _add_many(seed: Json) -> None:
+    for factory in (f"factory{number}" for number in range(FACTORIES)):
+        add_resources(
+            seed,
+            resource(_FACTORIES, factory, properties={}),
+            *(
+                resource(f"{_FACTORIES}/pipelines", factory, f"p{n}", properties={"activities": []})
+                for n in range(8)
+            ),
+        )
+
+
 CASE = CallerCase(
     add=Builder.data_factory_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Factories, locks; datasets, global parameters, linked services, pipelines, triggers.
+    requests=SearchRequests(
+        standard=1, without_places=1, many=ManyPlaces(add=_add_many, requests=2 + FACTORIES * 5)
+    ),
 )

@@ -6,7 +6,7 @@ from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.rows import Table
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
-from tests.kinds.case import CallerCase
+from tests.kinds.case import CallerCase, SearchRequests
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -41,4 +41,5 @@ CASE = CallerCase(
     remove=lambda build: build.world.declared_callers.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=True,
+    requests=SearchRequests(standard=0, without_places=0),
 )

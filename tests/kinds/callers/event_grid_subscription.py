@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
 from tests.fakes.definition_builder import validation_action, with_action
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+TOPICS, WEBHOOKS, QUEUES = 6, 2, 3
 
 _TOPIC = "Microsoft.EventGrid/topics"
 _TYPE = f"{_TOPIC}/eventSubscriptions"
@@ -35,9 +37,30 @@ def _remove(build: Builder) -> None:
         del resources[path]
 
 
+def _add_many(seed: Json) -> None:
+    webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": "https://x.example/"}}
+    queue = {"endpointType": "ServiceBusQueue", "properties": {"resourceId": "q"}}
+    for topic in range(TOPICS):
+        add_resources(seed, resource("Microsoft.EventGrid/topics", f"topic{topic}", properties={}))
+        for number, destination in enumerate([webhook] * WEBHOOKS + [queue] * QUEUES):
+            names, properties = (f"topic{topic}", f"to{number}"), {"destination": destination}
+            add_resources(
+                seed,
+                resource(
+                    "Microsoft.EventGrid/topics/eventSubscriptions", *names, properties=properties
+                ),
+            )
+
+
 CASE = CallerCase(
     add=Builder.event_grid_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Resource groups' subscriptions, four kinds of topics, locks.
+    requests=SearchRequests(
+        standard=5,
+        without_places=5,
+        many=ManyPlaces(add=_add_many, requests=1 + 4 + 1 + TOPICS + TOPICS * WEBHOOKS),
+    ),
 )

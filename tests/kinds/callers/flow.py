@@ -1,11 +1,12 @@
 """A caller of the kind flow: it posts to the trigger URL; on the wire it runs a child by id."""
 
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, seeded
+from tests.kinds.case import CallerCase, SearchRequests, seeded
 
 CASE = CallerCase(
     add=Builder.flow_caller,
     remove=lambda build: build.environment.flows.clear(),
     add_on_the_wire=seeded,
     is_by_hand=False,
+    requests=SearchRequests(standard=1, without_places=1),
 )

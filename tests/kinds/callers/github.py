@@ -1,13 +1,60 @@
-"""A caller of the kind GitHub: a webhook with a secret posts to the trigger URL."""
+"""Callers of the kind GitHub: webhooks with a secret and variables have the trigger URL."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from local_cloud.tenant.external_services.github import seed_github
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.external_services.github import GitHub, seed_github
+from shared.callers.github import GITHUB
+from shared.domain.definitions.json_values import mapping_at, text_at
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase
+from tests.fakes.tenant import FakeFlow
+from tests.fakes.traffic import UrlHolder
+from tests.kinds.case import (
+    CallerCase,
+    ExternalPlaces,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    add_nothing,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+TOKEN = "github_pat_test"
+
+
+def add_document(
+    build: Builder, path: str, document: Json, repository: str = "contoso/shop"
+) -> str:
+    """Add a document of a repository; return its path."""
+    return build.add_json_document(GITHUB, repository, f"repos/{repository}/{path}", document)
+
+
+def add_callers(build: Builder, *flows: FakeFlow) -> list[str]:
+    """Let a webhook or a variable of a repository have the URL of each flow, in turn; return their
+    paths.
+    """
+    paths = []
+    for number, flow in enumerate(flows):
+        url = build.url_of(flow)
+        document: Json = (
+            {"name": f"URL{number}", "value": url}
+            if number % 2
+            else {"id": number, "config": {"url": url, "content_type": "json"}}
+        )
+        name = f"actions/variables/URL{number}" if number % 2 else f"hooks/{number}"
+        path = add_document(build, name, document)
+        build.add_system(UrlHolder(name=name, read=partial(_read_url, build, path)))
+        paths.append(path)
+    return paths
+
+
+def _read_url(build: Builder, path: str) -> str:
+    document = build.world.json_documents[GITHUB.name][path]
+    return text_at(document, "value") or text_at(mapping_at(document, "config"), "url") or ""
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
@@ -15,9 +62,36 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     seed_github(app.world.tenant, {"repositories": [{"name": "contoso/shop", "hooks": [hook]}]})
 
 
+def _seed(url: str) -> Json:
+    """Return a repository with a webhook that has a secret, and a variable."""
+    config = {"url": url, "content_type": "json", "secret": "x", "insecure_ssl": "0"}
+    variable = {"name": "FLOW", "value": f"{url}&from=github"}
+    repository = {
+        "name": "contoso/shop",
+        "hooks": [{"id": 7, "events": ["push"], "config": config}],
+        "variables": [variable, {"name": "COLOUR", "value": "blue"}],
+    }
+    return {"github": {"token": TOKEN, "repositories": [repository]}}
+
+
+def _read(tenant: Tenant) -> Mapping[str, object]:
+    repository = tenant.part(GitHub).repositories["contoso/shop"]
+    return {"webhooks of GitHub": repository.hooks, "variables of GitHub": repository.variables}
+
+
 CASE = CallerCase(
-    add=Builder.github_caller,
+    add=add_callers,
     remove=lambda build: build.world.json_documents.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Webhooks, variables and secrets of the repository of the seed.
+    requests=SearchRequests(
+        standard=3, without_places=0, many=ManyPlaces(add=add_nothing, requests=3)
+    ),
+    external=ExternalPlaces(
+        settings={"github_repositories": ("contoso/shop",), "github_token": TOKEN},
+        standard_seed={"github": {"token": TOKEN, "repositories": [{"name": "contoso/shop"}]}},
+        seed=_seed,
+        read=_read,
+    ),
 )

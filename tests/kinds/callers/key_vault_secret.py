@@ -1,11 +1,28 @@
 """A caller of the kind secret: it holds the trigger URL, a content type and tags."""
 
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, seeded
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource, seeded
+
+VAULTS, SECRETS = 5, 3
+
+
+def _add_many(seed: Json) -> None:
+    secrets = [{"name": f"secret{number}", "value": "x"} for number in range(SECRETS)]
+    vaults = [
+        resource("Microsoft.KeyVault/vaults", f"kv-{n}", properties={}) for n in range(VAULTS)
+    ]
+    seed["azure"]["vaults"] += [{"id": one["id"], "secrets": secrets} for one in vaults]
+
 
 CASE = CallerCase(
     add=Builder.secret_caller,
     remove=lambda build: build.world.secrets.clear(),
     add_on_the_wire=seeded,
     is_by_hand=False,
+    # The vault of the seed has a secret.
+    requests=SearchRequests(
+        standard=3,
+        without_places=2,
+        many=ManyPlaces(add=_add_many, requests=1 + VAULTS + 1 + VAULTS * SECRETS + 1),
+    ),
 )

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
+
+WORKFLOWS = 7
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
@@ -26,9 +28,19 @@ def _remove(build: Builder) -> None:
     build.world.site_files.clear()
 
 
+def _add_many(seed: Json) -> None:
+    files = {f"w{number}/workflow.json": "{}" for number in range(WORKFLOWS)}
+    hub = resource("Microsoft.Web/sites", "hub", properties={})
+    seed["azure"]["sites"] += [{"id": hub["id"], "kind": "functionapp,workflowapp", "files": files}]
+
+
 CASE = CallerCase(
     add=Builder.workflow_file_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    # Apps, slots, locks; the app's workflows, their files and two shared files.
+    requests=SearchRequests(
+        standard=2, without_places=2, many=ManyPlaces(add=_add_many, requests=3 + 1 + WORKFLOWS + 2)
+    ),
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.dataverse.rows import TABLES, create_row
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase
+from tests.kinds.case import IN_ROWS, CallerCase
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -27,4 +27,5 @@ CASE = CallerCase(
     remove=lambda build: build.environment.rows.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,
+    requests=IN_ROWS,
 )

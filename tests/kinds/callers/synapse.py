@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, resource
+from tests.kinds.case import CallerCase, ManyPlaces, SearchRequests, add_nothing, resource
 from tests.local_cloud.tenant.tenant_world import APP
 
 if TYPE_CHECKING:
@@ -29,5 +29,12 @@ def _remove(build: Builder) -> None:
 
 
 CASE = CallerCase(
-    add=Builder.synapse_caller, remove=_remove, add_on_the_wire=_add_on_the_wire, is_by_hand=True
+    add=Builder.synapse_caller,
+    remove=_remove,
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=True,
+    # Workspaces, and five lists of the workspace of the seed.
+    requests=SearchRequests(
+        standard=6, without_places=1, many=ManyPlaces(add=add_nothing, requests=1 + 5)
+    ),
 )

@@ -1,5 +1,6 @@
 """Test that the tenant's README names everything that the tenant offers."""
 
+import ast
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -13,8 +14,18 @@ from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.serving.services import SERVICES
 
+
+def read_docstring(path: Path) -> str:
+    """Return the docstring of a module."""
+    return ast.get_docstring(ast.parse(path.read_text())) or ""
+
+
 FOLDER = Path(__file__).parents[3] / "local_cloud/tenant"
-TEXT = (FOLDER / "README.md").read_text() + (FOLDER / "azure/README.md").read_text()
+#: The README refers to the docstrings of the services outside Azure and Power Platform.
+PAGES = ("README.md", "azure/README.md")
+TEXT = "".join((FOLDER / page).read_text() for page in PAGES) + "".join(
+    read_docstring(path) for path in sorted((FOLDER / "external_services").glob("*.py"))
+)
 
 
 @pytest.mark.parametrize("assumption", [each.name for each in fields(Assumptions)])

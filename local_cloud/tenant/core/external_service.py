@@ -1,0 +1,19 @@
+"""Describe a service outside Azure and Power Platform, which is one module with its seed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from local_cloud.tenant.core.routing import Service
+from local_cloud.tenant.core.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalService:
+    """A service with the section of the seed that describes it."""
+
+    service: Service
+    #: The member of the seed.
+    section: str
+    #: Adds what the section describes.
+    seed: Callable[[Tenant, Any], None]
