@@ -93,6 +93,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'cmkflow plan show 2dad424e --flow "Post to ERP"',
         "cmkflow plan show 2dad424e --html plan.html",
     ),
+    "plan url-secrets": ("cmkflow plan url-secrets 2dad424e none --flow Orders",),
     "remediation cancel": ("cmkflow remediation cancel 2dad424e",),
     "remediation list": (
         "cmkflow remediation list --state blocked",

@@ -21,6 +21,7 @@ from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, remove_line_breaks
 from shared.domain.plans.plan_approval import add_parents
 from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.url_secret_use import UrlSecretUse
 
 app = typer.Typer(no_args_is_help=True, help="Show plans.")
 
@@ -80,6 +81,43 @@ def show_plan(
         answer=answer,
         show=lambda found: plan_text(found, remediation, is_full=is_full),
         next_commands=[] if is_full else _format_next_commands(answer, remediation),
+    )
+
+
+def _format_choice(answer: Any) -> Text:
+    changed = format_counted(answer["flow_count"], "flow", "changed")
+    return Text("\n").join([changed, Text(f"Plan version: {', '.join(answer['versions'])}")])
+
+
+@api_command(app, "url-secrets", show=_format_choice)
+def choose_url_secrets(
+    api: ApiClient,
+    remediation: RemediationId,
+    use: Annotated[
+        UrlSecretUse,
+        typer.Argument(
+            help=(
+                "none: callers hold the URL; verified_callers: those that can read the flow's "
+                "secret refer to it."
+            )
+        ),
+    ],
+    flows: Annotated[
+        list[str],
+        typer.Option("--flow", help="Flow to choose for. Can be repeated."),
+        FLOWS_OF_PLANS,
+    ],
+) -> object:
+    """Choose before the approval which callers of flows refer to their URL secrets.
+
+    The plan gets another version. Other flows follow the setting of their environment.
+    """
+    path = ("remediations", remediation, "url-secrets")
+    body: dict[str, object] = {"flow_ids": flows, "use": str(use)}
+    return Shown(
+        answer=api.send(ApiCall(method="POST", path=path, body=body)),
+        show=_format_choice,
+        next_commands=[f"cmkflow approve {remediation}"],
     )
 
 

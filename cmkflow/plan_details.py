@@ -9,7 +9,7 @@ from rich.text import Text
 from cmkflow.flow_owners import format_owner_of
 from cmkflow.paragraphs import Paragraph
 from cmkflow.run_archive_tables import format_number
-from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS
+from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, URL_SECRET_WORDS
 from shared.domain.plans.plan_item import PlannedAction
 
 _STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_change": "dim"}
@@ -54,6 +54,8 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
         why = caller["by_value_reason"]
         holds = f" (holds the URL: {why})" if why else ""
         yield Paragraph(text=f"Caller: {caller['label']}{manual}{holds}")
+    if item["url_secret_use"]:
+        yield Paragraph(text=f"URL secret: {URL_SECRET_WORDS[item['url_secret_use']][0]}")
     for number, write in enumerate(item["planned_changes"], start=1):
         yield Paragraph(text=f"{number}. {write}")
     yield from (Paragraph(text=f"Unknown: {what}") for what in item["unknowns"])

@@ -43,6 +43,7 @@ class PageQuery(RequestModel):
         "settings",
         "solution-setting",
         "solution-setting-revert",
+        "url-secrets",
     ] = ""
     flow_count: Annotated[int, Field(ge=0)] = 0
 

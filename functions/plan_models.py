@@ -21,6 +21,7 @@ from shared.domain.flow_owner import is_owned_by
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.plan_outlook import Outlook
+from shared.domain.url_secret_use import UrlSecretUse
 from shared.use_cases.show_remediation import PlanView
 
 #: As many flows as a body has room for.
@@ -71,7 +72,23 @@ class ApproveRequest(RequestModel):
         return self.included_flow_ids
 
 
+class UrlSecretRequest(RequestModel):
+    """Chooses which callers of flows refer to their URL secrets."""
+
+    #: Workflow ids, flow names or display names.
+    flow_ids: Some[FlowId]
+    use: UrlSecretUse
+
+
 # --- answers -------------------------------------------------------------------------------------
+
+
+class UrlSecretResponse(ApiResponse):
+    """The flows with a new choice."""
+
+    flow_count: int
+    #: The versions that their plans have now.
+    versions: tuple[str, ...]
 
 
 class PlannedCallerResponse(ApiResponse):
@@ -106,6 +123,11 @@ class PlanItemResponse(ApiResponse):
     parents: tuple[str, ...]
     http_hosts: tuple[str, ...]
     callers: tuple[PlannedCallerResponse, ...]
+    #: Which callers refer to the flow's URL secret. Null: no caller of a flow that the app copies
+    #: can refer to one.
+    url_secret_use: UrlSecretUse | None
+    #: Whether an approver can choose this before the approval.
+    can_choose_url_secret: bool
     notes: tuple[str, ...]
     unknowns: tuple[str, ...]
     planned_changes: tuple[str, ...]

@@ -3,7 +3,12 @@
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoQuery
-from functions.plan_models import ApproveRequest, build_plan_list
+from functions.plan_models import (
+    ApproveRequest,
+    UrlSecretRequest,
+    UrlSecretResponse,
+    build_plan_list,
+)
 from functions.remediation_models import (
     ApprovalResponse,
     CancelRequest,
@@ -17,6 +22,7 @@ from shared.domain.principal import Role
 from shared.use_cases import change_remediation
 from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.audit_state import read_remediation_state
+from shared.use_cases.choose_url_secrets import choose_url_secrets as choose_secrets
 from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.show_remediation import show_plan
 
@@ -51,6 +57,22 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
         flow_names=tuple(job.environment_name or job.environment_id for job in approved),
         kill_switch_on=await is_switch_on(services()),
     )
+
+
+@endpoint(
+    role=Role.APPROVER,
+    body=UrlSecretRequest,
+    answer=UrlSecretResponse,
+    subject=read_remediation_state,
+)
+async def choose_url_secrets(call: ApiRequest[NoQuery, UrlSecretRequest]) -> UrlSecretResponse:
+    """Choose which callers of flows that await approval refer to their URL secrets.
+
+    Their plans get another version. Flows without a choice follow the environment's settings.
+    """
+    body = call.body
+    chosen = await choose_secrets(services(), call.id.lower(), body.flow_ids, body.use)
+    return UrlSecretResponse.model_validate(chosen)
 
 
 @endpoint(

@@ -34,6 +34,7 @@ LISTED = (
     Route("GET", "audit", "audit_api", "list_audit"),
     Route("GET", "audit/export", "audit_api", "export_audit"),
     Route("POST", "remediations/{id}/approve", "remediation_actions_api", "approve_remediation"),
+    Route("POST", "remediations/{id}/url-secrets", "remediation_actions_api", "choose_url_secrets"),
     Route("POST", "remediations/{id}/cancel", "remediation_actions_api", "cancel_remediation"),
     Route("POST", "remediations/{id}/retry", "remediation_actions_api", "retry_remediation"),
     Route("POST", "remediations/{id}/rollback", "remediation_actions_api", "roll_back_remediation"),

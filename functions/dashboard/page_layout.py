@@ -45,6 +45,7 @@ _DONE = {
     "settings": "The settings are saved.",
     "solution-setting": "New flows are created in a solution.",
     "solution-setting-revert": "The setting for new flows has its former value.",
+    "url-secrets": "Changed {flows}. The plan has another version.",
     "filed": "The support request is marked as filed.",
     "reopen": "The support request is open again.",
     "flows": "The caller is declared.",

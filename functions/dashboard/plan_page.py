@@ -17,6 +17,7 @@ from functions.dashboard.plan_rows import PlanRow
 from functions.dashboard.plan_summary import PlanSummary
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import is_owned_by
+from shared.domain.plans.display_text import URL_SECRET_WORDS
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
 from shared.domain.plans.remediation import EnvironmentJob
@@ -290,6 +291,7 @@ def plan_page(
         has_others=len(plans) > 1,
         choice=choice,
         outlooks=Outlook,
+        url_secret_words=URL_SECRET_WORDS,
         stopped=build_banner(view),
         style=read_style() if is_file else "",
     )

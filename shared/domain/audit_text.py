@@ -15,6 +15,7 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "start_assessment": ("start an assessment", "started an assessment"),
     "start_remediation": ("start a remediation", "started a remediation"),
     "approve_remediation": ("approve the plan", "approved the plan"),
+    "choose_url_secrets": ("choose URL secrets", "chose URL secrets"),
     "cancel_remediation": ("cancel the remediation", "cancelled the remediation"),
     "retry_remediation": ("retry blocked flows", "retried blocked flows"),
     "roll_back_remediation": ("roll back flows", "rolled back flows"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
 
+from shared.domain.url_secret_use import UrlSecretUse
+
 
 class PolicyLinkStatus(StrEnum):
     """The status of the link between an environment and its policy (platform.md#link-status)."""
@@ -95,6 +97,11 @@ class EnvironmentSettings:
     ignored_issues: dict[str, str] = field(default_factory=dict)
     #: Whether callers may refer to URL secrets, if the app has a vault for them.
     has_url_secrets: bool = True
+
+    @property
+    def url_secret_use(self) -> UrlSecretUse:
+        """Return which callers refer to URL secrets, unless an approver chooses for a flow."""
+        return UrlSecretUse.VERIFIED_CALLERS if self.has_url_secrets else UrlSecretUse.NONE
 
     @property
     def version(self) -> str:

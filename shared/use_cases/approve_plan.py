@@ -8,6 +8,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.durable_job import bump_fencing_token
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
+from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.plan_approval import (
     approved_plan_name,
     awaiting_in,
@@ -52,7 +53,7 @@ class ApprovalInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class AwaitingPlan:
     """A plan that awaits approval."""
 
     kept: StoredItem[EnvironmentJob]
@@ -60,26 +61,32 @@ class _Plan:
 
     @property
     def job(self) -> EnvironmentJob:
+        """Return the environment job."""
         return self.kept.item
 
     @property
     def text(self) -> str:
+        """Return what the approver reads, as `plan_text` returns it."""
         return plan_text(self.job, self.items)
 
     @property
     def version(self) -> str:
+        """Return the plan version."""
         return version_of(self.text)
 
     @property
     def title(self) -> str:
+        """Return the name of the environment."""
         return self.job.environment_name or self.job.environment_id
 
     @property
     def awaiting_items(self) -> list[PlanItem]:
+        """Return the items that the approval decides on."""
         return [item for item in self.items if item.awaits_approval]
 
     @property
     def awaiting(self) -> frozenset[str]:
+        """Return their workflow ids."""
         return frozenset(item.workflow_id for item in self.awaiting_items)
 
 
@@ -100,7 +107,7 @@ async def approve(
         left = [version for version in approval.versions if version not in approved_jobs]
         if approved_jobs and not left:
             return list(approved_jobs.values())
-        waiting = await _read_plans_awaiting_approval(services, remediation_id)
+        waiting = await read_plans_awaiting_approval(services, remediation_id)
         plans = _select_plans_by_version(waiting, left)
         for plan in plans:
             await _require_approvable(services, plan.job)
@@ -113,13 +120,17 @@ async def approve(
         return list(approved_jobs.values())
 
 
-async def _read_plans_awaiting_approval(services: Services, remediation_id: str) -> list[_Plan]:
+async def read_plans_awaiting_approval(
+    services: Services, remediation_id: str
+) -> list[AwaitingPlan]:
+    """Return the plans that await approval; raise `JobBlocked` if there is none."""
     plans = []
     rows = services.tables.environment_jobs.scan(remediation_id)
     async for kept in readable(services, rows):
         if kept.item.awaits_approval:
-            items = await services.tables.plan_items.all(kept.item.id)
-            plans.append(_Plan(kept=kept, items=items))
+            planned = await services.tables.plan_items.all(kept.item.id)
+            items = apply_url_secret_choices(kept.item, planned)
+            plans.append(AwaitingPlan(kept=kept, items=items))
     if not plans:
         raise JobBlocked(
             "No plan of this remediation awaits approval.",
@@ -129,7 +140,9 @@ async def _read_plans_awaiting_approval(services: Services, remediation_id: str)
     return plans
 
 
-def _select_plans_by_version(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
+def _select_plans_by_version(
+    waiting: Sequence[AwaitingPlan], versions: Sequence[str]
+) -> list[AwaitingPlan]:
     """Return the plans with these versions; raise `JobBlocked` if one is no longer current."""
     by_version = {plan.version: plan for plan in waiting}
     stale = [version for version in versions if version not in by_version]
@@ -142,7 +155,7 @@ def _select_plans_by_version(waiting: Sequence[_Plan], versions: Sequence[str]) 
     return [by_version[version] for version in dict.fromkeys(versions)]
 
 
-def _describe_version(version: str, plan: _Plan) -> str:
+def _describe_version(version: str, plan: AwaitingPlan) -> str:
     changed = [
         f"{item.display_name}: {', '.join(item.changed_since_approval)}"
         for item in plan.items
@@ -183,7 +196,7 @@ async def _resolve_excluded_flows(
     return replace(approval, excluded_flow_ids=tuple(ids))
 
 
-def _require_known_flows(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
+def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput) -> None:
     """Raise for a flow that does not await approval; a mistyped excluded one would be copied.
 
     Raises `JobBlocked` for a plan without an included flow.
@@ -204,7 +217,9 @@ def _require_known_flows(plans: Sequence[_Plan], approval: ApprovalInput) -> Non
             )
 
 
-async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput) -> EnvironmentJob:
+async def _approve_one(
+    services: Services, plan: AwaitingPlan, approval: ApprovalInput
+) -> EnvironmentJob:
     """Store the approval in the row; the ETag ensures that the plan is still the one that was read.
 
     The plan is archived first, so that every approved plan can be shown later.

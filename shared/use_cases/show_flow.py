@@ -15,6 +15,7 @@ from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import NotFound, UnreadableRow
@@ -118,7 +119,8 @@ async def show_flows(services: Services, shown: RemediationView) -> list[FlowVie
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
     for environment_job in shown.environment_jobs:
-        for item in await RowReader().all(services.tables.plan_items.scan(environment_job.id)):
+        rows = await RowReader().all(services.tables.plan_items.scan(environment_job.id))
+        for item in apply_url_secret_choices(environment_job, rows):
             job = jobs.pop(item.workflow_id, None)
             flows.append(FlowView(environment_job=environment_job, item=item, job=job))
     return flows + [
@@ -153,7 +155,8 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
             raise reading.unreadable[0]
         message = f"Remediation {remediation_id} has no flow {workflow_id}."
         raise NotFound(message)
-    item, job = kept.item if kept else None, jobs[0] if jobs else None
+    [item] = apply_url_secret_choices(environment_job, [kept.item]) if kept else [None]
+    job = jobs[0] if jobs else None
     archive = deletion = None
     with reading.one():
         archive = await tables.run_archives.get(job.environment_id, job.id) if job else None

@@ -9,6 +9,7 @@ from shared.domain.flow_owner import FlowOwner, is_owned_by
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.plan_approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, outlooks_of
@@ -242,7 +243,8 @@ async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
 
 
 async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
-    items = tuple(await services.tables.plan_items.all(job.id))
+    rows = await services.tables.plan_items.all(job.id)
+    items = tuple(apply_url_secret_choices(job, rows))
     where = [Condition("remediation_id", "eq", job.remediation_id)]
     jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
     by_original = {one.original_id: one for one in jobs}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
 from shared.domain.plans.remediation import StartSource
+from shared.domain.url_secret_use import UrlSecretUse
 
 #: In the order in which a plan is shown: first flows that need a person, last flows that are not
 #: included.
@@ -24,6 +25,11 @@ CONVERSION_WORDS: Mapping[str, str] = {
     PlannedAction.CONVERT_TRIGGER: "What changes in the definition",
     PlannedAction.EDIT_ACTION: "What changes in the definition",
     PlannedAction.NEEDS_CHANGES: "What could be changed in the definition",
+}
+#: Which callers refer to a flow's URL secret, and the words that choose this.
+URL_SECRET_WORDS: Mapping[str, tuple[str, str]] = {
+    UrlSecretUse.NONE: ("callers hold the URL", "Keep URLs"),
+    UrlSecretUse.VERIFIED_CALLERS: ("callers that can read the secret refer to it", "Use secret"),
 }
 _NAME_IT = "start a new remediation that names each flow"
 #: Why flows are not migrated, after their number, and what to do about it.

@@ -64,8 +64,10 @@ def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
 
 def _list_members(value: Any) -> dict[str, object]:
     members = asdict(value)
-    if isinstance(value, PlannedCaller) and value.by_value_reason is None:
-        del members["by_value_reason"]
+    if isinstance(value, PlannedCaller):
+        del members["reference_obstacle"]
+        if value.by_value_reason is None:
+            del members["by_value_reason"]
     return members
 
 
@@ -76,8 +78,9 @@ def _list_shown_values(item: PlanItem) -> dict[str, object]:
     values = dict(zip(_SHOWN, _shown_values(item), strict=True))
     if item.owner:
         values["owner"] = item.owner.label
-    if not item.url_secret:
-        del values["url_secret"]
+    for name in ("url_secret", "possible_url_secret", "url_secret_use"):
+        if not values[name]:
+            del values[name]
     return values
 
 

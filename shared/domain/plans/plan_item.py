@@ -6,6 +6,7 @@ from enum import StrEnum
 from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.flow_owner import FlowOwner
 from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.url_secret_use import UrlSecretUse
 
 
 class PlannedAction(StrEnum):
@@ -77,6 +78,8 @@ class PlannedCaller:
     #: Why it keeps the URL although its kind can refer to a URL secret; empty: it will refer to it.
     #: None: its kind cannot, or no URL secret is wanted.
     by_value_reason: str | None = None
+    #: The same reason, whatever an approver chooses. None: its kind cannot.
+    reference_obstacle: str | None = None
 
     @property
     def is_to_refer(self) -> bool:
@@ -120,6 +123,10 @@ class PlanItem:
     callers: tuple[PlannedCaller, ...] = ()
     #: Address of the URL secret to which callers will refer (`address_url_secret`); empty: none.
     url_secret: str = ""
+    #: Address of the URL secret to which an approver can let callers refer; empty: no caller can.
+    possible_url_secret: str = ""
+    #: None: no caller can refer to a secret.
+    url_secret_use: UrlSecretUse | None = None
     #: Number of principals that the copy is shared with besides its owner; None: unknown until it
     #: is created.
     co_owner_count: int | None = None
@@ -153,6 +160,11 @@ class PlanItem:
     def is_retired(self) -> bool:
         """Return whether the flow is not included because its copy has replaced it."""
         return self.action is PlannedAction.NO_CHANGE and self.not_migrated_reason is None
+
+    @property
+    def can_choose_url_secret(self) -> bool:
+        """Return whether an approver can choose: it awaits approval, and a caller can refer."""
+        return self.awaits_approval and bool(self.possible_url_secret)
 
     @property
     def awaits_approval(self) -> bool:

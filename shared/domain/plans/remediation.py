@@ -1,7 +1,7 @@
 """Define the remediation of one or more environments, and its environment jobs."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -170,6 +170,9 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     unmatched_trigger_urls: tuple[str, ...] = ()
     #: Flows that the last approval excluded.
     excluded_from_approval: tuple[str, ...] = ()
+    #: What approvers chose for flows instead of the environment's setting, as `UrlSecretUse` by
+    #: workflow id.
+    url_secret_choices: dict[str, str] = field(default_factory=dict)
     #: Number of flows of the plan that await an approval.
     awaiting_approval_count: int = 0
     has_started_flow_jobs: bool = False

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.ids import derive_copy_id
+from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.not_migrated import count_not_included
 from shared.domain.plans.plan_approval import ApprovalDecision, apply_approval, exclude_unapproved
 from shared.domain.plans.plan_item import PlanItem
@@ -42,7 +43,7 @@ async def require_new_approval_for_changes(
     were approved replaces the approved one and is not started (`PlanItem.changed_since_approval`).
     """
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
-    planned = await plan.all()
+    planned = apply_url_secret_choices(job, await plan.all())
     urls = await trigger_urls(services, job, planned)
     planned = await _look_up_new_callers(held, planned, urls)
     now_items, findings = now
@@ -137,6 +138,7 @@ def _with_known_facts(item: PlanItem, known: PlanItem) -> PlanItem:
         was_run_checked=known.was_run_checked,
         co_owner_count=known.co_owner_count,
         solutions=known.solutions,
+        url_secret_use=known.url_secret_use,
         notes=known.notes,
     )
 

@@ -16,6 +16,7 @@ from shared.domain.definitions.event_grid_validation import NOT_ANSWERED
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
+from shared.domain.plans.choose_url_secret import choose_url_secret
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.preparation import with_proposal
@@ -238,20 +239,26 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
                 copy_host, item, place.caller, known.denials.get(place.caller.address) or ""
             ),
             is_copied=place.caller.workflow_id in known.copied,
-            by_value_reason=obstacles.get(place.caller),
+            reference_obstacle=obstacles.get(place.caller),
         )
         for place in found
         if place.caller.workflow_id not in known.but_not
     }
-    item = replace(item, url_secret=secret.address if secret and secret.is_used else "")
     if any(known.denials.get(place.caller.address, "") is None for place in found):
         unknowns = dict.fromkeys((*item.unknowns, UNCHECKED_POLICIES.text))
         item = replace(item, unknowns=tuple(unknowns))
     for key, label in channels_using(services.settings.channel_addresses, item.trigger_url_id):
         callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
-    item = replace(item, callers=fitting_callers(tuple(callers.values())))
-    changes = tuple(one.text for one in list_planned_changes(item))
-    return replace(item, planned_changes=changes, is_complete=True)
+    item = replace(
+        item,
+        callers=fitting_callers(tuple(callers.values())),
+        possible_url_secret=secret.address if secret and secret.can_be_used else "",
+        is_complete=True,
+    )
+    if secret:
+        return choose_url_secret(item, item.url_secret_use or secret.default_use)
+    item = replace(item, url_secret="", url_secret_use=None)
+    return replace(item, planned_changes=tuple(one.text for one in list_planned_changes(item)))
 
 
 def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller, denial: str) -> str:

@@ -167,5 +167,6 @@ def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanIt
         original_url_id=item.trigger_url_id,
         conversions=item.possible_conversions,
         url_secret=item.url_secret,
+        is_url_secret_chosen=item.workflow_id in environment_job.url_secret_choices,
     )
     return move_to_state(job, FlowJobState.PLANNED, item.message, now=services.now)

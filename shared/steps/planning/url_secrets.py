@@ -1,13 +1,14 @@
 """Propose a URL secret for each flow with callers that can refer to it (ADR 25)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.url_secret import address_url_secret, is_url_secret
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem
+from shared.domain.url_secret_use import UrlSecretUse
 from shared.ports import RefersToSecrets
 from shared.services import Services
 from shared.steps.updating_callers.refer_to_secret import find_obstacles
@@ -19,12 +20,14 @@ class ProposedSecret:
     """The URL secret of one flow."""
 
     address: str
+    #: What the environment's settings say.
+    default_use: UrlSecretUse
     #: Why each caller of a kind that can refer to secrets holds the URL; empty: it will refer.
     obstacles: Mapping[Caller, str] = field(default_factory=dict)
 
     @property
-    def is_used(self) -> bool:
-        """Return whether a caller will refer to it."""
+    def can_be_used(self) -> bool:
+        """Return whether a caller can refer to it."""
         return "" in self.obstacles.values()
 
 
@@ -34,15 +37,14 @@ async def propose_url_secrets(
     items: Iterable[PlanItem],
     places: Mapping[str, Sequence[CallerIndexEntry]],
 ) -> dict[str, ProposedSecret]:
-    """Return the URL secret of each flow, by workflow id; empty if none is wanted.
+    """Return the possible URL secret of each flow, by workflow id; empty without a vault.
 
     `places` are index entries by the ids that callers hold.
     """
     vault_url = services.settings.trigger_url_vault
     if not vault_url:
         return {}
-    if not (await read_environment_settings(services, environment_id)).has_url_secrets:
-        return {}
+    default_use = (await read_environment_settings(services, environment_id)).url_secret_use
     found: dict[str, ProposedSecret] = {}
     wanted: dict[Caller, str] = {}
     for item in items:
@@ -59,11 +61,13 @@ async def propose_url_secrets(
                     wanted[caller] = address
                 elif not caller.manual_reason:
                     obstacles[caller] = "It holds more than the URL."
-        found[item.workflow_id] = ProposedSecret(address=address, obstacles=obstacles)
+        found[item.workflow_id] = ProposedSecret(
+            address=address, default_use=default_use, obstacles=obstacles
+        )
     answers = await find_obstacles(services, wanted)
     return {
-        flow: ProposedSecret(
-            address=one.address,
+        flow: replace(
+            one,
             obstacles={
                 **one.obstacles,
                 **{caller: why for caller, why in answers.items() if wanted[caller] == one.address},

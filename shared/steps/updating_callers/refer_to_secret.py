@@ -70,7 +70,10 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
 
 
 async def _wants_secret(work: StepContext) -> bool:
-    return bool(work.job.url_secret) and (await work.read_settings()).has_url_secrets
+    job = work.job
+    return bool(job.url_secret) and (
+        job.is_url_secret_chosen or (await work.read_settings()).has_url_secrets
+    )
 
 
 def _build_secret(job: FlowJob) -> Caller:

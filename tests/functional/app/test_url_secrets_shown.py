@@ -5,10 +5,12 @@ from html import unescape
 
 import pytest
 
-from functions import environments_api
+from functions import environments_api, remediation_actions_api
 from shared.bootstrap import provide
+from shared.use_cases.show_remediation import show_plan
 from tests.functional.app import test_environments_page as environments_page
 from tests.functional.app import test_plan_page as plan_page
+from tests.functional.app.test_dashboard_forms import send_form
 from tests.functional.callers.test_url_secrets import build_scenario, name_secret
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
@@ -69,3 +71,40 @@ async def test_form_turns_url_secrets_off_and_on(scenario: Scenario) -> None:
         provide(scenario.services)
         (settings,) = await scenario.services.tables.environment_settings.all("environment")
         assert settings.has_url_secrets is (value == "true")
+
+
+async def test_buttons_of_the_plan_page_choose_for_a_flow(scenario: Scenario) -> None:
+    """The page has a button for the other choice, which leads back to a plan with it."""
+    page = await plan_page.show_page(scenario)
+    (flow,) = list(scenario.world.flows())
+    button = re.search(r'form="(url-secrets-\w+)" name="flow_ids\[\]" value="([^"]+)"', page)
+    assert button
+    [(action, use)] = re.findall(
+        rf'<form id="{button[1]}" method="post" action="([^"]+)">'
+        r'<input type="hidden" name="use" value="([^"]+)">',
+        page,
+    )
+    assert (action.rpartition("/")[2], use, button[2]) == ("url-secrets", "none", flow.workflow_id)
+
+    done = await send_form(
+        scenario, remediation_actions_api.choose_url_secrets, use=use, flow_ids__=button[2]
+    )
+    changed = unescape(re.sub(r"<[^>]+>", "", await plan_page.show_page(scenario)))
+
+    assert done.status == 303, done.text
+    assert "completed_action=url-secrets&flow_count=1" in done.headers["Location"]
+    assert "URL secretcallers hold the URL Use secret" in changed
+    assert "Key Vault secret gets" not in changed
+
+
+async def test_command_line_chooses_for_a_flow(scenario: Scenario, cli: CommandLine) -> None:
+    """The command prints the version to approve, and the plan shows the choice."""
+    identity = scenario.remediation.id
+
+    chosen = await cli.run("plan", "url-secrets", identity, "none", "--flow", "Orders")
+    shown = await cli.run("plan", "show", identity, "--flow", "Orders")
+
+    (plan,) = await show_plan(scenario.services, identity)
+    assert f"1 flow is changed.\nPlan version: {plan.version}" in chosen.stdout
+    assert "URL secret: callers hold the URL" in " ".join(shown.stdout.split())
+    assert "refer to the secret" not in shown.stdout

@@ -32,6 +32,8 @@ MAY_BE_EMPTY = {
 #: What a parameter needs when another one is empty.
 EXAMPLES = {
     "file": "evidence.zip",
+    "use": "none",
+    "flows": "Orders",
     "flow": "Orders",
     "environment": "e0000000-0000-4000-8000-000000000001",
     "environments": "e0000000-0000-4000-8000-000000000001",

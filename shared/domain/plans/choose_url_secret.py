@@ -1,0 +1,43 @@
+"""Choose for a flow of a plan whether its callers refer to its URL secret."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.domain.plans.plan_item import PlanItem, PlannedCaller
+from shared.domain.plans.planned_changes import list_planned_changes
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.url_secret_use import UrlSecretUse
+
+
+def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
+    """Return the item with the callers that refer to its secret, and its planned changes."""
+    callers = tuple(
+        replace(caller, by_value_reason=_find_reason(caller, use)) for caller in item.callers
+    )
+    is_used = any(caller.is_to_refer for caller in callers)
+    item = replace(
+        item,
+        callers=callers,
+        url_secret=item.possible_url_secret if is_used else "",
+        url_secret_use=use if item.possible_url_secret else None,
+    )
+    return replace(item, planned_changes=tuple(one.text for one in list_planned_changes(item)))
+
+
+def apply_url_secret_choices(job: EnvironmentJob, items: Iterable[PlanItem]) -> list[PlanItem]:
+    """Return the items of a plan with the choices of its approvers.
+
+    The choices are in the job's row, whose ETag an approval replaces: what is approved cannot
+    change at the same time.
+    """
+    choices = job.url_secret_choices
+    return [
+        choose_url_secret(item, UrlSecretUse(choices[item.workflow_id]))
+        if item.workflow_id in choices and item.can_choose_url_secret
+        else item
+        for item in items
+    ]
+
+
+def _find_reason(caller: PlannedCaller, use: UrlSecretUse) -> str | None:
+    return None if use is UrlSecretUse.NONE else caller.reference_obstacle

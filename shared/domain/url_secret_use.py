@@ -1,0 +1,10 @@
+"""Define which callers of a flow refer to its URL secret."""
+
+from enum import StrEnum
+
+
+class UrlSecretUse(StrEnum):
+    """Which callers of a flow refer to its URL secret."""
+
+    NONE = "none"  #: none: every caller holds the URL
+    VERIFIED_CALLERS = "verified_callers"  #: those that the app has checked can read the secret

@@ -1,0 +1,64 @@
+"""Choose before an approval which callers of a flow refer to its URL secret."""
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from shared.domain.plans.choose_url_secret import apply_url_secret_choices
+from shared.domain.url_secret_use import UrlSecretUse
+from shared.errors import Conflict, InvalidInput
+from shared.services import Services
+from shared.use_cases.approve_plan import AwaitingPlan, read_plans_awaiting_approval
+from shared.use_cases.name_flows import select_flows
+from shared.use_cases.read_remediation_rows import find
+
+#: Flows of one plan with a choice of their own: the choices are in the row of the environment job.
+MOST_CHOICES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenUrlSecrets:
+    """The flows for which an approver chose, and the versions that their plans have now."""
+
+    flow_count: int
+    versions: tuple[str, ...]
+
+
+async def choose_url_secrets(
+    services: Services, remediation_id: str, flow_ids: Collection[str], use: UrlSecretUse
+) -> ChosenUrlSecrets:
+    """Let these flows use their URL secrets in this way; their plans get another version.
+
+    Raises `JobBlocked` (code `nothing_to_approve`), `InvalidInput` for too many choices, and
+    `NotFound` for an unknown remediation, or a flow without a choice: it does not await approval,
+    or no caller of it can refer to a secret.
+    """
+    await find(services, remediation_id)
+    while True:
+        plans = await read_plans_awaiting_approval(services, remediation_id)
+        items = [item for plan in plans for item in plan.items if item.can_choose_url_secret]
+        where = "flows that await approval and have a caller that can refer to a secret"
+        chosen = {item.workflow_id for item in select_flows(items, flow_ids, where)}
+        changed = [plan for plan in plans if chosen & plan.awaiting]
+        with suppress(Conflict):  # another invocation or person changed a row: read it again
+            versions = [await _choose(services, plan, chosen, use) for plan in changed]
+            return ChosenUrlSecrets(flow_count=len(chosen), versions=tuple(versions))
+
+
+async def _choose(
+    services: Services, plan: AwaitingPlan, flows: Collection[str], use: UrlSecretUse
+) -> str:
+    """Store the choice and return the version of the plan with it; raise `Conflict`.
+
+    The ETag of the row ensures that nobody approves the plan at the same time.
+    """
+    mine = sorted(plan.awaiting & set(flows))
+    choices = plan.job.url_secret_choices | dict.fromkeys(mine, str(use))
+    if len(choices) > MOST_CHOICES:
+        raise InvalidInput(
+            f"A plan can have a choice for at most {MOST_CHOICES:,} flows. Change the setting of "
+            "the environment, and plan again."
+        )
+    job = replace(plan.job, url_secret_choices=choices)
+    kept = await services.tables.environment_jobs.replace(plan.kept, job)
+    return replace(plan, kept=kept, items=apply_url_secret_choices(job, plan.items)).version

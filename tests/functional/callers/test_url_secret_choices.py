@@ -1,0 +1,157 @@
+"""An approver chooses for each flow whether its callers refer to its URL secret."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.url_secret_use import UrlSecretUse
+from shared.errors import FlowNotFound, InvalidInput, JobBlocked
+from shared.use_cases import choose_url_secrets as use_case
+from shared.use_cases.approve_plan import ApprovalInput, approve
+from shared.use_cases.choose_url_secrets import ChosenUrlSecrets, choose_url_secrets
+from shared.use_cases.show_remediation import show_plan
+from tests.fakes.tenant import FakeFlow, FakeSite
+from tests.functional.callers.test_url_secrets import (
+    VAULT,
+    build_scenario,
+    name_secret,
+    refer_to,
+)
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+
+
+async def choose(scenario: Scenario, use: UrlSecretUse, *flows: str) -> ChosenUrlSecrets:
+    """Choose for these flows of the scenario's plan."""
+    return await choose_url_secrets(scenario.services, scenario.remediation.id, flows, use)
+
+
+async def show(scenario: Scenario) -> tuple[str, dict[str, PlanItem]]:
+    """Return the version of the plan that is shown, and its items by name."""
+    (plan,) = await show_plan(scenario.services, scenario.remediation.id)
+    return plan.version, {item.display_name: item for item in plan.items}
+
+
+def add_flow(scenario: Scenario) -> tuple[FakeFlow, FakeSite]:
+    """Add a flow with a caller that may read the vault."""
+    flow = scenario.build.http_flow("Returns")
+    site = scenario.build.app_setting_caller(flow, site="app-returns")
+    scenario.build.url_vault(site)
+    return flow, site
+
+
+async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> None:
+    """By the setting, callers hold URLs; those of the chosen flow refer to its secret."""
+    scenario, flow, (site,) = build_scenario(1)
+    _, other = add_flow(scenario)
+    before = dict(site.settings)
+    await planned(scenario, has_url_secrets=False)
+    version, items = await show(scenario)
+
+    chosen = await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
+    changed_version, changed = await show(scenario)
+    await scenario.approve()
+    moved, held = site.settings["FLOW_URL"], other.settings["FLOW_URL"]
+    await scenario.roll_back()
+
+    assert items["Orders"].url_secret == ""
+    assert chosen == ChosenUrlSecrets(flow_count=1, versions=(changed_version,))
+    assert changed_version != version
+    assert changed["Returns"] == items["Returns"]
+    assert any(name_secret(flow) in one for one in changed["Orders"].planned_changes)
+    assert moved == refer_to(flow)
+    assert "Microsoft.KeyVault" not in held
+    assert site.settings == before
+    assert_nothing_lost(scenario)
+
+
+async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
+    """Those of the other flow refer to its secret, by the setting of the environment."""
+    scenario, flow, (site,) = build_scenario(1)
+    returns, other = add_flow(scenario)
+    await planned(scenario)
+
+    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    item = (await show(scenario))[1]["Orders"]
+    await scenario.approve()
+
+    assert [one.by_value_reason for one in item.callers] == [None]
+    assert not any("secret" in one for one in item.planned_changes)
+    assert "Microsoft.KeyVault" not in site.settings["FLOW_URL"]
+    assert (VAULT, name_secret(flow)) not in scenario.world.secrets
+    assert other.settings["FLOW_URL"] == refer_to(returns)
+    assert_nothing_lost(scenario)
+
+
+async def test_second_choice_restores_the_plan() -> None:
+    """A choice like the setting of the environment gives the version that there was before."""
+    scenario, _, _ = build_scenario(1)
+    await planned(scenario)
+    before = await show(scenario)
+
+    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    without = await show(scenario)
+    await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
+
+    assert without[0] != before[0]
+    assert await show(scenario) == before
+
+
+async def test_version_from_before_a_choice_cannot_be_approved() -> None:
+    """The approver reads the plan again."""
+    scenario, _, (site,) = build_scenario(1)
+    await planned(scenario)
+    version, _ = await show(scenario)
+    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    approval = ApprovalInput(versions=(version,), approved_by="tests")
+
+    with pytest.raises(JobBlocked) as rejected:
+        await approve(scenario.services, scenario.remediation.id, approval)
+
+    assert rejected.value.code == "plan_changed"
+    assert site.restarts == 0
+
+
+async def test_choice_applies_after_the_setting_has_changed() -> None:
+    """The setting of the environment is only the default of a flow without a choice."""
+    scenario, flow, (site,) = build_scenario(1)
+    await planned(scenario)
+    await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
+    await scenario.approve(run=timedelta(0))
+
+    await scenario.opt_in(has_url_secrets=False)
+    await scenario.run(timedelta(days=60))
+
+    assert site.settings["FLOW_URL"] == refer_to(flow)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+
+
+async def test_flow_without_a_choice_is_named() -> None:
+    """An unknown flow, one whose callers cannot refer, and one that is already approved."""
+    scenario, _, _ = build_scenario(1)
+    scenario.build.http_flow("Nobody calls")
+    await planned(scenario)
+
+    for flow in ("Unknown", "Nobody calls"):
+        with pytest.raises(FlowNotFound, match=flow):
+            await choose(scenario, UrlSecretUse.NONE, flow)
+    await scenario.approve()
+    with pytest.raises(JobBlocked) as nothing:
+        await choose(scenario, UrlSecretUse.NONE, "Orders")
+
+    assert nothing.value.code == "nothing_to_approve"
+
+
+async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More would not fit into a row; the error names the setting that has the same effect."""
+    scenario, _, _ = build_scenario(1)
+    await planned(scenario)
+    before = await show(scenario)
+    monkeypatch.setattr(use_case, "MOST_CHOICES", 0)
+
+    with pytest.raises(InvalidInput, match="setting of the environment"):
+        await choose(scenario, UrlSecretUse.NONE, "Orders")
+
+    assert await show(scenario) == before
