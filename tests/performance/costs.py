@@ -154,9 +154,9 @@ async def count_operations() -> Counts:
     return Counts(
         timer_runs=runs,
         timer_table_operations=operations,
-        flow_messages=read_measured("messages for each flow"),
-        flow_table_operations=read_measured("reads of the store for each flow")
-        + read_measured("writes of the store for each flow"),
+        flow_messages=read_measured("messages a flow"),
+        flow_table_operations=read_measured("reads of the store a flow")
+        + read_measured("writes of the store a flow"),
         log_rules=sum(3 if one["evaluationFrequency"] == "PT5M" else 1 for one in rules),
         metric_rules=len(find_resources("Microsoft.Insights/metricAlerts")),
     )
