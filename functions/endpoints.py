@@ -53,7 +53,7 @@ from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import CmkflowError, PreconditionFailed
+from shared.errors import CmkflowError, PreconditionFailed, UnusableSetting
 from shared.log_fields import logged_with, product_log
 from shared.queues import TRACEPARENT
 from shared.services import Services
@@ -303,9 +303,13 @@ def _build_start_error_response(
         principal = find_signed_in_principal(req, AccessSettings())
     except (ValidationError, NotSignedIn):
         principal = None
-    if not isinstance(err, ValidationError) or not principal or not principal.may(Role.READER):
-        return build_internal_error_response(instance=instance)
-    return build_misconfigured_response(describe_faults(err), instance=instance)
+    if principal and principal.may(Role.READER):
+        if isinstance(err, ValidationError):
+            text = " ".join(f"{name}: {fault}." for name, fault in describe_faults(err).items())
+            return build_misconfigured_response(text, instance=instance)
+        if isinstance(err, UnusableSetting):
+            return build_misconfigured_response(err.reason, err.fix, instance=instance)
+    return build_internal_error_response(instance=instance)
 
 
 def _sign_in_response(

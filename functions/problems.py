@@ -227,14 +227,15 @@ def build_internal_error_response(*, instance: str) -> func.HttpResponse:
     return _answer(problem, instance, {})
 
 
-def build_misconfigured_response(faults: Mapping[str, str], *, instance: str) -> func.HttpResponse:
-    """Return the problem document for settings that are not valid; `faults` are by setting."""
-    text = " ".join(f"{name}: {fault}." for name, fault in faults.items())
-    problem = _build_problem(
-        "misconfigured",
-        f"{text} Until this is corrected, the app does nothing.",
-        "Correct each setting: `azd env set NAME VALUE`, then `azd up` (docs/settings.md).",
-    )
+def build_misconfigured_response(
+    text: str,
+    fix: str = "Correct each setting: `azd env set NAME VALUE`, then `azd up` (docs/settings.md).",
+    *,
+    instance: str,
+) -> func.HttpResponse:
+    """Return the problem document for settings that are not valid; `text` names them."""
+    text = f"{text} Until this is corrected, the app does nothing."
+    problem = _build_problem("misconfigured", text, fix)
     return _answer(problem, instance, {})
 
 

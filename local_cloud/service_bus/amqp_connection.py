@@ -47,7 +47,7 @@ from local_cloud.service_bus.amqp_types import (
     split_elements,
     split_entries,
 )
-from local_cloud.service_bus.namespace import EntityNotFound, Namespace
+from local_cloud.service_bus.namespace import ClaimMissing, EntityNotFound, Namespace
 
 _CBS_NODE = "$cbs"
 _MANAGEMENT_SUFFIX = "/$management"
@@ -241,6 +241,8 @@ class AmqpConnection(asyncio.Protocol):
             self._attach_by_address(end)
         except EntityNotFound as error:
             end.session.refuse(end, "amqp:not-found", str(error))
+        except ClaimMissing as error:
+            end.session.refuse(end, "amqp:unauthorized-access", str(error))
 
     def _attach_by_address(self, end: LinkEnd) -> None:
         terminus = end.attach.get_encoded("source" if isinstance(end, SendingEnd) else "target")
@@ -253,7 +255,7 @@ class AmqpConnection(asyncio.Protocol):
         if node == _CBS_NODE:
             self._attach_node(end, node, accept_any_token)
         elif node.endswith(_MANAGEMENT_SUFFIX):
-            queue = self._namespace.get_queue(node.removesuffix(_MANAGEMENT_SUFFIX))
+            queue = self._namespace.get_queue(node.removesuffix(_MANAGEMENT_SUFFIX), "Listen")
             self._attach_node(end, node, partial(management.answer_request, queue))
         elif isinstance(end, SendingEnd):
             self._attach_receiver(end, node, split_elements(fields))
@@ -281,7 +283,7 @@ class AmqpConnection(asyncio.Protocol):
             request.replies = reply
 
     def _attach_receiver(self, end: SendingEnd, node: str, source: list[bytes]) -> None:
-        queue = self._namespace.get_queue(node)
+        queue = self._namespace.get_queue(node, "Listen")
         filters = source[7] if len(source) > 7 else NULL
         if _SESSION_FILTER in split_entries(filters):
             end.session.refuse(end, "amqp:not-allowed", "Sessions are not offered here.")
@@ -290,7 +292,7 @@ class AmqpConnection(asyncio.Protocol):
         self._links[end] = ReceiveLink(end, queue)
 
     def _attach_sender(self, end: ReceivingEnd, node: str) -> None:
-        queue = self._namespace.get_queue(node)
+        queue = self._namespace.get_queue(node, "Send")
         if queue.dead_letters is None:
             text = "Nothing can be sent to a dead-letter queue."
             end.session.refuse(end, "amqp:not-allowed", text)

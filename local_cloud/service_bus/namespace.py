@@ -12,6 +12,10 @@ class EntityNotFound(LookupError):
     """The namespace has no queue at this address."""
 
 
+class ClaimMissing(PermissionError):
+    """The client's roles do not allow this."""
+
+
 class Namespace:
     """All queues and their dead-letter queues, with the messages that the store has kept."""
 
@@ -33,14 +37,19 @@ class Namespace:
     def __iter__(self) -> Iterator[Queue]:
         return iter(self._queues.values())
 
-    def get_queue(self, path: str) -> Queue:
+    def get_queue(self, path: str, claim: str = "") -> Queue:
         """Return the queue at *path*, such as `Name` or `name/$DeadLetterQueue`, in any case.
 
-        Raises `EntityNotFound`.
+        Raises `EntityNotFound`, and `ClaimMissing` if the client does not have *claim*.
         """
         queue = self._queues.get(path.lower())
         if queue is None:
             raise EntityNotFound(f"The messaging entity '{path}' could not be found.")
+        if claim and claim not in queue.settings.claims:
+            raise ClaimMissing(
+                f"Unauthorized access. '{claim}' claim(s) are required to perform this operation."
+                f" Resource: 'sb://localhost/{path}'."
+            )
         return queue
 
     def advance(self) -> None:

@@ -20,3 +20,5 @@ class QueueSettings:
     default_time_to_live: timedelta | None = None
     #: Whether a message that outlives its time goes to the dead-letter queue or is dropped.
     dead_letters_expired_messages: bool = False
+    #: What the roles of every client allow.
+    claims: frozenset[str] = frozenset({"Listen", "Send"})

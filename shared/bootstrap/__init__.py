@@ -5,6 +5,7 @@ not import the SDKs.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from weakref import WeakKeyDictionary
 
@@ -27,11 +28,19 @@ def services() -> Services:
     loop = asyncio.get_running_loop()
     if loop not in _by_loop:
         closing = AsyncExitStack()
-        _by_loop[loop] = build_services(Settings(), closing)
-        closer = loop.create_task(_close_with_loop(closing), name="close services")
-        _closers.add(closer)
-        closer.add_done_callback(_closers.discard)
+        try:
+            _by_loop[loop] = build_services(Settings(), closing)
+        except Exception:
+            _start_closer(closing.aclose())
+            raise
+        _start_closer(_close_with_loop(closing))
     return _by_loop[loop]
+
+
+def _start_closer(closer: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(closer, name="close services")
+    _closers.add(task)
+    task.add_done_callback(_closers.discard)
 
 
 async def _close_with_loop(closing: AsyncExitStack) -> None:
@@ -54,7 +63,7 @@ def provide(those: Services) -> None:
 def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     """Build the services from the settings, without any request.
 
-    Connections and files are pushed on `closing`. Raises `ValueError` for invalid settings.
+    Connections and files are pushed on `closing`. Raises `UnusableSetting`.
     """
     from shared.adapters.functions_host.function_keys import HostFunctionKeys
     from shared.adapters.log_alerts import LogAlertSender

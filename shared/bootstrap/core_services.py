@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.errors import UnusableSetting
 from shared.log_fields import product_log
 from shared.ports import NoTelemetry
 from shared.settings import Settings
@@ -56,7 +57,7 @@ class CoreServices:
 
 
 def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
-    """Build the core services from the settings; raise `ValueError` for invalid settings."""
+    """Build the core services from the settings; raise `UnusableSetting`."""
     from shared.adapters.entra.identity import application_credential
     from shared.adapters.http.client import HttpClient, default_transport
     from shared.adapters.state.store_clock import StoreClock
@@ -65,7 +66,7 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     from shared.tables import Tables
 
     if not settings.subscription_ids:
-        raise ValueError("CMK_SUBSCRIPTION_IDS must contain the subscription of the policies")
+        raise _missing("CMK_SUBSCRIPTION_IDS")
     credential = application_credential(settings.client_id)
     closing.push_async_callback(credential.close)
     # SQLite has no clock, so the machine's clock is used.
@@ -156,7 +157,7 @@ def build_archive(ground: CoreServices) -> "Archive":
     from shared.adapters.archive.folder import FolderArchive
 
     if not settings.archive_key:
-        raise ValueError("CMK_ARCHIVE_KEY must be set if CMK_STORAGE_ACCOUNT is not")
+        raise _missing("CMK_STORAGE_ACCOUNT (or CMK_ARCHIVE_KEY)")
     return FolderArchive(settings.state_folder / "archive", settings.archive_key)
 
 
@@ -174,7 +175,11 @@ def build_messages(ground: CoreServices) -> "MessageSender":
     elif settings.service_bus_connection:
         client = build_client_by_connection_string(settings.service_bus_connection)
     else:
-        raise ValueError("ServiceBusConnection (or its __fullyQualifiedNamespace) is not set")
+        raise _missing("ServiceBusConnection__fullyQualifiedNamespace")
     messages = ServiceBusMessages(client, ground.telemetry)
     ground.closing.push_async_callback(messages.close)
     return messages
+
+
+def _missing(name: str) -> UnusableSetting:
+    return UnusableSetting(f"{name} is not set.", fix="Deploy again (azd up), which sets it.")

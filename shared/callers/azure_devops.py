@@ -99,6 +99,14 @@ class AzureDevOpsCallers:
         """Search the configured organizations."""
         self._api = json_api
 
+    async def read_scopes(self) -> Sequence[str]:
+        """Return the configured organizations."""
+        return await self._api.read_scopes(AZURE_DEVOPS)
+
+    async def check_scope(self, scope: str) -> None:
+        """Read the service hooks of an organization."""
+        await self._read_place(_Place(organization=scope))
+
     async def find(
         self,
         environments: Sequence[Environment],  # noqa: ARG002 -- projects are outside environments
@@ -154,7 +162,7 @@ class AzureDevOpsCallers:
 
     async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
         places: list[_Place] = []
-        for organization in await self._api.read_scopes(AZURE_DEVOPS):
+        for organization in await self.read_scopes():
             places.append(_Place(organization=organization))
             try:
                 projects = await self._api.list(

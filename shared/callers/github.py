@@ -66,6 +66,14 @@ class GitHubCallers:
         """Search the configured repositories."""
         self._api = json_api
 
+    async def read_scopes(self) -> Sequence[str]:
+        """Return the configured repositories."""
+        return await self._api.read_scopes(GITHUB)
+
+    async def check_scope(self, scope: str) -> None:
+        """Read the webhooks of a repository."""
+        await self._read_place(_Place(repository=scope, list_name=_HOOKS))
+
     async def find(
         self,
         environments: Sequence[Environment],  # noqa: ARG002 -- repositories are outside environments
@@ -76,7 +84,7 @@ class GitHubCallers:
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = [
             _Place(repository=repository, list_name=list_name)
-            for repository in await self._api.read_scopes(GITHUB)
+            for repository in await self.read_scopes()
             for list_name in _LISTS
         ]
         readings = unreadable.read_readable(

@@ -86,6 +86,11 @@ class Cloud:
         return f"{self.app_configuration_audience}/.default"
 
     @property
+    def service_bus_domain(self) -> str:
+        """Return the parent domain of Service Bus namespaces."""
+        return self.storage_domain.replace("core.", "servicebus.", 1)
+
+    @property
     def synapse_scope(self) -> str:
         """Return the scope of tokens for the development endpoints of Synapse."""
         return f"https://{self.synapse_domain}/.default"

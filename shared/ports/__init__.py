@@ -41,6 +41,7 @@ from shared.ports.kinds import (
     ReadOnSave,
     ReadsByHost,
     RefersToSecrets,
+    SearchesScopes,
     WritesWholeResource,
 )
 from shared.ports.message_sender import MessageSender, QueueMessage
@@ -132,6 +133,7 @@ __all__ = [
     "ResourceWriter",
     "ResultPage",
     "Scalar",
+    "SearchesScopes",
     "Secret",
     "Secrets",
     "ServiceTags",

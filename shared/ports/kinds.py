@@ -59,6 +59,17 @@ class FoundInDefinitions(Protocol):
 
 
 @runtime_checkable
+class SearchesScopes(Protocol):
+    """A `CallerKind` whose organizations, repositories or sites are in a setting."""
+
+    async def read_scopes(self) -> Sequence[str]:
+        """Return them, without a request."""
+
+    async def check_scope(self, scope: str) -> None:
+        """Raise an error if the app cannot search one of them."""
+
+
+@runtime_checkable
 class KeepsVersions(Protocol):
     """A `CallerKind` whose platform keeps earlier versions of a place."""
 

@@ -24,5 +24,8 @@ class MessageSender(Protocol):
     async def send(self, *messages: QueueMessage) -> None:
         """Send all messages; raise `TransientError` if some may not have been sent."""
 
+    async def check_sending(self, queue: str) -> None:
+        """Raise an error if the app cannot send to a queue; send nothing."""
+
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Return the number of messages in a queue or its dead-letter queue, up to 1,000."""

@@ -8,7 +8,9 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
@@ -18,13 +20,16 @@ from shared.errors import (
     JobBlocked,
     NotFound,
     PlatformError,
+    RefusedForNow,
     StorageKeyUnusable,
+    TokenRejected,
     TransientError,
 )
 from shared.jobs.due_scan import count_overdue_rows
-from shared.ports import FirewallKind
+from shared.ports import FirewallKind, SearchesScopes
 from shared.queues import POISON
 from shared.services import Services
+from shared.settings import Settings
 from shared.steps.write_permission import read_switch
 from shared.use_cases.check_health import read_failing_channels
 from shared.use_cases.check_permissions import (
@@ -39,6 +44,7 @@ from shared.use_cases.seal_audit_log import read_last_seal
 from shared.use_cases.show_status import SWEEP_IS_MISSING
 
 _IDENTITY = "Check that CMK_CLIENT_ID is the app's identity, then deploy again (azd up), which "
+_REJECTED = "Check CMK_CLIENT_ID and CMK_CLOUD, then deploy again (azd up)."
 _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIPTION_IDS."
 #: Lifetime of an Entra refresh token after its last use.
 _SIGN_IN_LASTS = timedelta(days=90)
@@ -49,7 +55,10 @@ _REMEDIES: Mapping[str, str] = {
     "sign_in": "Check that the app can reach its own URL, https://WEBSITE_HOSTNAME.",
     "state": f"{_IDENTITY}assigns Storage Table Data Contributor on CMK_STORAGE_ACCOUNT.",
     "archive": f"{_IDENTITY}assigns Storage Blob Data Owner on CMK_STORAGE_ACCOUNT.",
-    "queues": f"{_IDENTITY}creates the queues and assigns Azure Service Bus Data Owner.",
+    "queues": (
+        f"{_IDENTITY}creates the queues, assigns Azure Service Bus Data Owner, and sets "
+        "ServiceBusConnection__fullyQualifiedNamespace."
+    ),
     "timers": "Check in the app's log whether its timers run.",
     "channels": "Check the channel's settings (docs/notifications.md).",
     "power_platform": IN_POWER_PLATFORM.fix,
@@ -80,22 +89,29 @@ async def check_deployment(services: Services) -> list[Finding]:
 
 
 async def _run_guarded(
-    code: str, check: Awaitable[list[Finding]], subject: str = ""
+    code: str, check: Awaitable[list[Finding]], subject: str = "", remedy: str = ""
 ) -> list[Finding]:
     """Return the findings of a check, or a finding that it could not run."""
-    remedy = _REMEDIES[code]
+    remedy = remedy or _REMEDIES[code]
     try:
         return await check
     except JobBlocked as err:
         return [problem(code, err.reason, err.fix or remedy, subject)]
     except StorageKeyUnusable as err:
         return [problem(code, str(err), err.code.fix, subject)]
+    except TokenRejected as err:
+        return [
+            problem(code, str(err), f"{_REJECTED} If that is not the reason: {remedy}", subject)
+        ]
+    except RefusedForNow as err:
+        return [problem(code, str(err), remedy, subject)]
     except TransientError as err:
         return [
             unknown(
                 code,
                 f"The service does not answer: {err}",
-                f"Try again. If it persists: {remedy}",
+                "Try again. If it persists, allow its host in the app's network and check "
+                f"CMK_CLOUD. If that is not the reason: {remedy}",
                 subject,
             )
         ]
@@ -110,6 +126,7 @@ def check_settings(services: Services) -> list[Finding]:
     if not settings.subscription_ids:
         text = "CMK_SUBSCRIPTION_IDS is empty, so the app finds no key, caller or firewall."
         found = [problem("settings", text, "Set it to the subscriptions to watch.")]
+    found += _find_other_clouds(settings)
     if settings.storage_account and not settings.client_id:
         text = "CMK_CLIENT_ID is empty, so the app uses the system-assigned identity."
         fix = "Deploy again (azd up), which sets it to the identity that has the roles."
@@ -137,6 +154,26 @@ def check_settings(services: Services) -> list[Finding]:
         text = "Notifications are only written to the log, and to alerts that read it."
         fix = "Set up a notification channel, or set CMK_ACTION_GROUP_ID for the alerts."
         found.append(warning("channels", text, fix))
+    return found
+
+
+def _find_other_clouds(settings: Settings) -> list[Finding]:
+    """Return the settings with a host that is not of the cloud in CMK_CLOUD."""
+    cloud = settings.cloud
+    token_cache, namespace = (
+        settings.service_account_token_cache_secret,
+        settings.service_bus_namespace,
+    )
+    found = []
+    for name, value, domain in (
+        ("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", token_cache, cloud.key_vault_domain),
+        ("ServiceBusConnection__fullyQualifiedNamespace", namespace, cloud.service_bus_domain),
+    ):
+        host = urlsplit(value).hostname or value
+        if value and not host.endswith(f".{domain}"):
+            text = f"{name} names {host}, which is not a host in {domain}."
+            fix = f"Correct {name}, or CMK_CLOUD ({settings.cloud_name})."
+            found.append(problem("settings", text, fix))
     return found
 
 
@@ -186,6 +223,7 @@ async def _check_queues(services: Services) -> list[Finding]:
 
 
 async def _check_queue(services: Services, queue: str) -> list[Finding]:
+    await services.messages.check_sending(queue)
     waiting = await services.messages.count(queue)
     lost = await services.messages.count(queue, dead_letters=True)
     lost += waiting if queue == POISON else 0
@@ -311,8 +349,14 @@ async def _check_service_tags(services: Services) -> list[Finding]:
 
 
 async def _check_callers(services: Services) -> list[Finding]:
-    """Check the caller kinds in Azure; the Power Platform checks cover the others."""
-    return [
+    """Check the caller kinds outside of Power Platform, whose checks cover the others."""
+    found = await _find_trigger_url_vault(services)
+    for kind in services.callers.values():
+        if isinstance(kind, SearchesScopes):
+            fix = kind.required_permissions.fix
+            for scope in await kind.read_scopes():
+                found += await _run_guarded("callers", _check_scope(kind, scope), scope, fix)
+    return found + [
         one
         for kind in services.callers.values()
         if kind.required_permissions.resource_type
@@ -322,6 +366,29 @@ async def _check_callers(services: Services) -> list[Finding]:
             kind.kind,
         )
     ]
+
+
+async def _check_scope(kind: SearchesScopes, scope: str) -> list[Finding]:
+    await kind.check_scope(scope)
+    return [passed("callers", "The app can search it.", scope)]
+
+
+async def _find_trigger_url_vault(services: Services) -> list[Finding]:
+    vault = services.settings.trigger_url_vault
+    if not vault:
+        return []
+    needs = next(
+        kind.required_permissions
+        for kind in services.callers.values()
+        if kind.required_permissions.resource_type == "Microsoft.KeyVault/vaults"
+    )
+    vaults = await services.assessment.resources.list(needs.resource_type, needs.api_version)
+    urls = [text_at(mapping_at(one, "properties"), "vaultUri") or "" for one in vaults]
+    if vault.rstrip("/").lower() in {one.rstrip("/").lower() for one in urls}:
+        return [passed("callers", "The vault is in a watched subscription.", vault)]
+    text = "No watched subscription has the vault in CMK_TRIGGER_URL_VAULT."
+    fix = "Correct CMK_TRIGGER_URL_VAULT, or add its subscription to CMK_SUBSCRIPTION_IDS."
+    return [problem("callers", text, fix, vault)]
 
 
 async def _check_firewalls(services: Services) -> list[Finding]:

@@ -72,6 +72,10 @@ class FakeMessages:
         for message, body in zip(messages, bodies, strict=True):
             self._take(message, json.loads(body))
 
+    async def check_sending(self, queue: str) -> None:
+        """Raise `NotFound` for a queue that does not exist."""
+        self._queue(queue)
+
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Count the messages in a queue or its dead-letter queue, up to 1,000."""
         found = self._queue(queue)

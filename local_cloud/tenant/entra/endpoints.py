@@ -18,6 +18,8 @@ from local_cloud.tenant.entra.sign_in import Codes, build_application_claims, si
 HOSTS = ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com")
 
 _AUTHORITY = "https://login.microsoftonline.com"
+#: For the tenant of the account that signs in.
+_ANY_TENANT = frozenset({"common", "organizations"})
 _DEVICE_CODE_LIFETIME = 900
 #: What a managed identity's token is for that stands for an application.
 EXCHANGE = "api://AzureADTokenExchange"
@@ -55,7 +57,11 @@ async def discover_instance(_: Request) -> Response:
 
 
 async def openid_configuration(request: Request) -> Response:
-    """Return the endpoints of a tenant."""
+    """Return the endpoints of the tenant; there is no other."""
+    tenant: Tenant = request.app.state.tenant
+    asked = request.path_params["tenant_id"]
+    if asked.lower() not in {*_ANY_TENANT, tenant.part(Directory).tenant_id.lower()}:
+        return _refuse("invalid_tenant", f"AADSTS90002: Tenant '{asked}' not found.")
     base = f"{_AUTHORITY}/{request.path_params['tenant_id']}"
     return JSONResponse(
         {

@@ -20,11 +20,19 @@ from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 from azure.servicebus.exceptions import (
     MessageSizeExceededError,
     MessagingEntityNotFoundError,
+    ServiceBusAuthenticationError,
+    ServiceBusAuthorizationError,
     ServiceBusQuotaExceededError,
     ServiceBusServerBusyError,
 )
 
-from shared.errors import NotFound, PlatformError, ServiceUnavailable, ThrottledError
+from shared.errors import (
+    NotFound,
+    PlatformError,
+    RefusedForNow,
+    ServiceUnavailable,
+    ThrottledError,
+)
 from shared.ports import MessageSender, NoTelemetry, QueueMessage, Telemetry
 from shared.queues import DIAGNOSTIC_ID, TRACE_LINK, TRACEPARENT
 
@@ -33,6 +41,8 @@ _MOST_COUNTED = 1000
 _PEEK = 250  # messages per response
 #: Wait after a response that the namespace is busy (learn.microsoft.com, Service Bus throttling).
 _BUSY = timedelta(seconds=10)
+#: The condition of the protocol.
+_UNAUTHORIZED = "amqp:unauthorized-access"
 
 
 def build_client_by_identity(namespace: str, credential: AsyncTokenCredential) -> ServiceBusClient:
@@ -89,6 +99,11 @@ class ServiceBusMessages(MessageSender):
                 counted += len(peeked)
                 after = (peeked[-1].sequence_number or 0) + 1
         return counted
+
+    async def check_sending(self, queue: str) -> None:
+        """Open a new link, which Service Bus authorizes."""
+        async with _translate_errors(queue), self._client.get_queue_sender(queue):
+            pass
 
     @asynccontextmanager
     async def _sender(self, queue: str) -> AsyncIterator[ServiceBusSender]:
@@ -147,6 +162,9 @@ async def _translate_errors(queue: str) -> AsyncIterator[None]:
         raise ThrottledError(f"queue {queue}: {err.message}", retry_after=_BUSY) from err
     except MessagingEntityNotFoundError as err:
         raise NotFound(f"No queue {queue}") from err
+    except (ServiceBusAuthenticationError, ServiceBusAuthorizationError) as err:
+        # A role takes minutes until it applies.
+        raise RefusedForNow(f"queue {queue}: {err.message}", code=_UNAUTHORIZED) from err
     except MessageSizeExceededError as err:
         raise PlatformError(
             f"a message for queue {queue} is too large", code="MessageSizeExceeded", status=413

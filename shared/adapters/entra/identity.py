@@ -30,7 +30,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.credentials import AccessToken
 
-from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError, ServiceUnavailable
+from shared.errors import (
+    CmkflowError,
+    JobBlocked,
+    NotFound,
+    PlatformError,
+    ServiceUnavailable,
+    UnusableSetting,
+)
 from shared.ports import Secret, Secrets
 from shared.reason import Reason
 
@@ -126,7 +133,7 @@ class ServiceAccountCredential:
         """Sign in by device code and save the token cache; `show` receives the instruction."""
         async with self._lock:
             client = await self._get_client()
-            flow = await _run_in_thread(partial(client.initiate_device_flow, [scope]))
+            flow = await self._run_in_thread(partial(client.initiate_device_flow, [scope]))
             if "user_code" not in flow:
                 raise PlatformError(
                     str(flow.get("error_description", "no device code")),
@@ -134,7 +141,7 @@ class ServiceAccountCredential:
                     status=400,
                 )
             show(flow["message"])
-            found = await _run_in_thread(partial(client.acquire_token_by_device_flow, flow))
+            found = await self._run_in_thread(partial(client.acquire_token_by_device_flow, flow))
             self._known = None
             if "access_token" not in found:
                 raise self._build_token_error(str(found.get("error")))
@@ -156,7 +163,7 @@ class ServiceAccountCredential:
         if account is None:
             return {"error": "no account"}
         client = await self._get_client()
-        found = await _run_in_thread(
+        found = await self._run_in_thread(
             partial(
                 client.acquire_token_silent_with_error,
                 list(scopes),
@@ -170,25 +177,34 @@ class ServiceAccountCredential:
         """Return the most recent account in the cache."""
         if self._known is None:
             client = await self._get_client()
-            accounts = await _run_in_thread(client.get_accounts)
+            accounts = await self._run_in_thread(client.get_accounts)
             self._known = accounts[-1] if accounts else None
         return self._known
 
     async def _get_client(self) -> "PublicClientApplication":
         """Return msal's client. The first call requests the sign-in service's endpoints."""
-        from msal import PublicClientApplication
-
         if self._client is None:
             await self._load()
-            create = partial(
-                PublicClientApplication,
-                self._settings.client_id,
-                authority=f"{self._settings.authority}/{self._settings.tenant_id}",
+            self._client = await self._run_in_thread(self._create_client)
+        return self._client
+
+    def _create_client(self) -> "PublicClientApplication":
+        from msal import PublicClientApplication
+
+        settings = self._settings
+        try:
+            return PublicClientApplication(
+                settings.client_id,
+                authority=f"{settings.authority}/{settings.tenant_id}",
                 token_cache=self._cache,
                 timeout=_TIMEOUT,
             )
-            self._client = await _run_in_thread(create)
-        return self._client
+        except ValueError as err:  # the sign-in service answers 4xx
+            raise JobBlocked(
+                f"{settings.authority} has no tenant {settings.tenant_id}.",
+                fix="Correct CMK_TENANT_ID or CMK_CLOUD, deploy again (azd up), then retry.",
+                code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
+            ) from err
 
     async def _load(self) -> None:
         try:
@@ -218,19 +234,39 @@ class ServiceAccountCredential:
         return self._build_sign_in_error(error)
 
     def _build_sign_in_error(self, why: str) -> JobBlocked:
+        other = self._find_other_setting()
         return JobBlocked(
-            f"The service account is not signed in ({why}).",
-            fix=_SIGN_IN,
+            f"The service account is not signed in ({other or why}).",
+            fix=f"Correct that setting. Otherwise: {_SIGN_IN}" if other else _SIGN_IN,
             code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
         )
 
+    def _find_other_setting(self) -> str:
+        """Return the setting that differs from the stored sign-in, and how; empty: none."""
+        from msal import TokenCache
 
-async def _run_in_thread(call: Callable[[], Any]) -> Any:
-    """Run a blocking msal call, which usually sends a request, in a thread."""
-    try:
-        return await asyncio.to_thread(call)
-    except (OSError, ValueError) as err:  # from `requests`, or for an invalid authority
-        raise ServiceUnavailable("Cannot connect to the sign-in service") from err
+        kinds, settings = TokenCache.CredentialType, self._settings
+        accounts = list(self._cache.search(kinds.ACCOUNT))
+        if not accounts:
+            return "the secret in CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET holds no sign-in"
+        for one in accounts:
+            host, tenant = str(one["environment"]), str(one["realm"])
+            if host != settings.authority.partition("://")[2]:
+                return f"it signed in at {host}, which is not in the cloud of CMK_CLOUD"
+            if self._client and tenant != self._client.authority.tenant:
+                return f"it signed in to tenant {tenant}, which is not CMK_TENANT_ID"
+        for one in self._cache.search(kinds.REFRESH_TOKEN):
+            if one["client_id"] != settings.client_id:
+                return f"it signed in with {one['client_id']}, not CMK_SERVICE_ACCOUNT_CLIENT_ID"
+        return ""
+
+    async def _run_in_thread(self, call: Callable[[], Any]) -> Any:
+        """Run a blocking msal call, which usually sends a request, in a thread."""
+        try:
+            return await asyncio.to_thread(call)
+        except (OSError, ValueError) as err:  # from `requests`, or for an answer that is not JSON
+            host = self._settings.authority.partition("://")[2]
+            raise ServiceUnavailable(f"Sign-in service: no connection to {host}") from err
 
 
 def _split(secret_url: str) -> tuple[str, str]:
@@ -238,5 +274,8 @@ def _split(secret_url: str) -> tuple[str, str]:
     vault_url, separator, rest = secret_url.partition("/secrets/")
     name = rest.strip("/").partition("/")[0]
     if not separator or not name:
-        raise ValueError("the service account's token cache must be a Key Vault secret URL")
+        raise UnusableSetting(
+            "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET must be the URL of a Key Vault secret.",
+            fix="Set it to that URL, or leave CMK_SERVICE_ACCOUNT_CLIENT_ID empty.",
+        )
     return vault_url, name

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions import health_api
+from functions import doctor_api, health_api
 from shared import bootstrap
 from shared.adapters.archive.blob import BlobArchive
 from shared.adapters.archive.folder import FolderArchive
@@ -18,6 +18,7 @@ from shared.adapters.state.table_store import TableStore
 from shared.adapters.state.versioned_store import VersionedStore
 from shared.bootstrap import build_services, provide, services
 from shared.domain.network.network_check import TAGS_BESIDE
+from shared.domain.principal import Role
 from shared.errors import JobBlocked, ThrottledError
 from shared.kind_discovery import kinds_in
 from shared.ports import InsertRow, Store, StoreRow, UnusableChannel
@@ -218,17 +219,35 @@ async def test_fix_names_the_missing_setting_of_the_service_account(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("CMK_SUBSCRIPTION_IDS", ""), ("CMK_ARCHIVE_KEY", ""), ("ServiceBusConnection", "")],
+    [
+        ("CMK_TENANT_ID", None),
+        ("CMK_SUBSCRIPTION_IDS", ""),
+        ("CMK_ARCHIVE_KEY", ""),
+        ("ServiceBusConnection", ""),
+        ("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", ""),
+    ],
 )
-async def test_error_names_the_missing_setting(
-    environ: pytest.MonkeyPatch, name: str, value: str
+async def test_doctor_of_an_app_that_cannot_start_names_the_missing_setting(
+    environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
-    """An administrator reads the text of the error in the log."""
-    environ.setenv(name, value)
+    """Only readers see which setting it is."""
+    environ.setenv("CMK_SERVICE_ACCOUNT_CLIENT_ID", "c")
+    environ.setenv("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", "https://kv.vault.azure.net/secrets/s")
+    environ.setenv("WEBSITE_AUTH_ENABLED", "True")
+    if value is None:
+        environ.delenv(name)
+    else:
+        environ.setenv(name, value)
 
-    async with AsyncExitStack() as closing:
-        with pytest.raises(ValueError, match=name):
-            build_services(read_settings(), closing)
+    reader = build_sign_in_header("ada@contoso.example", [Role.READER])
+    reply = await call(doctor_api.check_deployment, headers=reader)
+    nobody = build_sign_in_header("bob@contoso.example", [])
+    hidden = await call(doctor_api.check_deployment, headers=nobody)
+
+    assert reply.status == hidden.status == 500
+    assert reply.document["title"] == "Settings of the app are not valid"
+    assert name in reply.document["detail"]
+    assert name not in hidden.text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """`cmkflow doctor` names what is missing: each grant, queue and host is taken away once."""
 
-from collections.abc import Callable
+import gc
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +22,31 @@ from shared.adapters.archive.blob import BlobArchive
 from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.adapters.http.policies import NoCircuitBreakerGate
 from shared.adapters.state.table_store import TableStore
+from shared.bootstrap import build_services
+from shared.domain.clouds import CloudName
 from shared.domain.finding import Finding, FindingLevel
 from shared.domain.permissions import RequiredPermissions, find_missing_permissions
 from shared.queues import POISON
+from shared.settings import Settings, name_setting
 from shared.tables import Tables
-from shared.use_cases.check_deployment import check_deployment
+from shared.use_cases.check_deployment import _CHECKS, check_deployment
 from shared.use_cases.run_daily_check import QUEUES
 from tests.contract.test_storage_key import KEY, serve_account
 from tests.functional.wire.test_callers_on_the_wire import build_tenant_with_callers
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import GROUP
-from tests.unit.test_infra_rights import GROUPS, WATCHING, find_custom_roles
+from tests.unit.deployed import ROOT, find_resources
+from tests.unit.test_infra_rights import (
+    BUILT_IN,
+    CUSTOM_ROLE,
+    GROUPS,
+    ROLE,
+    WATCHING,
+    find_custom_roles,
+    get_role_id,
+)
+from tests.unit.test_infra_settings import PLACES
 
 EVIDENCE_KEY = "https://kv-cmk.vault.azure.net/keys/evidence"
 CALLER_ROLES = find_custom_roles(GROUPS["shared.callers"])
@@ -48,6 +64,18 @@ def list_lacks(findings: list[Finding], code: str = "") -> list[Finding]:
     return [one for one in lacks if not code or one.code == code]
 
 
+async def check_with_bus(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, connection: str
+) -> list[Finding]:
+    """Return the findings of an app with these queues."""
+    messages = ServiceBusMessages(build_client_by_connection_string(connection))
+    seed = build_tenant_seed(build_orders_seed())
+    async with wire_scenario(monkeypatch, folder, seed) as scenario:
+        found = await check_deployment(replace(scenario.services, messages=messages))
+    await messages.close()
+    return found
+
+
 async def find_new(scenario: WireScenario, take_away: Callable[[], object]) -> list[Finding]:
     """Return the findings that appear when something is taken away."""
     before = list_lacks(await check_deployment(scenario.services))
@@ -61,6 +89,11 @@ def list_permissions(role: dict[str, Any]) -> list[dict[str, Any]]:
     kinds = ("actions", "notActions", "dataActions", "notDataActions")
     permissions = role["properties"]["permissions"]
     return [{kind: one.get(kind, []) for kind in kinds} for one in permissions]
+
+
+def name_role(role: dict[str, Any]) -> str:
+    """Return the name of a custom role, without the digits of its resource group."""
+    return str(role["properties"]["roleName"]).partition(" (")[0]
 
 
 def list_watching(except_role: str = "") -> list[dict[str, Any]]:
@@ -194,18 +227,162 @@ async def test_each_missing_queue_is_named(
 ) -> None:
     """The local Service Bus has all queues but one."""
     queues = [QueueSettings(name=name) for name in (*QUEUES, POISON) if name != taken]
-    seed = build_tenant_seed(build_orders_seed())
     with LocalServiceBus(queues) as bus:
-        messages = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
-        async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-            scenario.services = replace(scenario.services, messages=messages)
-            found = await check_deployment(scenario.services)
-        await messages.close()
+        found = await check_with_bus(monkeypatch, tmp_path, bus.connection_string)
 
     [line] = list_lacks(found, "queues")
     assert line.subject == taken
     assert taken in line.message
     assert "creates the queues" in line.fix
+
+
+@pytest.mark.parametrize("taken", ["Listen", "Send"])
+async def test_missing_role_at_service_bus_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
+) -> None:
+    """Data Receiver allows `Listen`, Data Sender `Send`, and Data Owner both."""
+    claims = frozenset({"Listen", "Send"} - {taken})
+    queues = [QueueSettings(name=name, claims=claims) for name in (*QUEUES, POISON)]
+    with LocalServiceBus(queues) as bus:
+        found = await check_with_bus(monkeypatch, tmp_path, bus.connection_string)
+
+    lines = list_lacks(found, "queues")
+    assert [line.subject for line in lines] == [*QUEUES, POISON]
+    for line in lines:
+        assert line.level is FindingLevel.PROBLEM
+        assert f"'{taken}' claim(s) are required" in line.message
+        assert "Azure Service Bus Data Owner" in line.fix
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_setting_of_a_namespace_that_does_not_answer_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The finding is unknown, because the namespace may be out."""
+    with LocalServiceBus([]) as bus:
+        connection = bus.connection_string
+    found = await check_with_bus(monkeypatch, tmp_path, connection)
+    gc.collect()
+
+    lines = list_lacks(found, "queues")
+    assert {line.level for line in lines} == {FindingLevel.UNKNOWN}
+    assert all("ServiceBusConnection__fullyQualifiedNamespace" in line.fix for line in lines)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+OTHER_ID = "99999999-0000-4000-8000-000000000000"
+SECRET = "service_account_token_cache_secret"
+#: For each setting of the template that the app reads: another value, and what names it.
+SETTINGS: Mapping[str, list[tuple[Any, str]]] = {
+    "tenant_id": [(OTHER_ID, "service_account")],
+    "cloud_name": [(CloudName.GCC_HIGH, "settings")],
+    "subscription_ids": [((OTHER_ID,), "subscriptions")],
+    "client_id": [(OTHER_ID, "power_platform")],
+    "service_account_client_id": [("", "service_account"), (OTHER_ID, "service_account")],
+    SECRET: [
+        ("https://kv-cmk.vault.azure.net/secrets/other", "service_account"),
+        ("https://kv-cmk.vault.usgovcloudapi.net/secrets/operator-token-cache", "settings"),
+    ],
+    "evidence_key": [("", "evidence_key"), (f"{EVIDENCE_KEY}-2", "evidence_key")],
+    "service_bus_namespace": [("sb.servicebus.usgovcloudapi.net", "settings")],
+    "storage_account": [("", "settings")],
+    "sign_in_client_id": [("", "sign_in")],
+    "trigger_url_vault": [("https://kv-other.vault.azure.net", "callers")],
+    "azure_devops_organizations": [(("other",), "callers")],
+    "github_token": [("other", "callers")],
+    "github_repositories": [(("other/other",), "callers")],
+    "time_stamp_authority": [("https://other.example/", "time_stamps")],
+    "service_tags_file": [("other.json", "service_tags")],
+    "event_grid_topic": [("https://other.example/", "channels")],
+    "webhook": [("@Microsoft.KeyVault(SecretUri=https://v/secrets/s)", "channels")],
+    "webhook_secret": [("whsec_short", "channels")],
+    "teams_webhook": [("http://other.example/", "channels")],
+}
+
+
+#: Fields that may be empty, or that the doctor cannot see (docs/deployment.md).
+OTHER_SETTINGS = {
+    *(
+        "website_auth_enabled",
+        "function_key_roles",
+        "website_host",
+    ),  # by App Service, or no problem
+    *("service_bus_connection", "archive_key"),  # not in Azure
+    *("insights_connection", "otlp_endpoint"),
+    "additional_required_tags",
+}
+#: Roles that the template assigns, and the checks that miss them.
+ROLES = {
+    "Azure Service Bus Data Owner": "queues",
+    "Storage Blob Data Owner": "archive",
+    "Storage Table Data Contributor": "state",
+    "Key Vault Crypto Service Encryption User": "state",
+    "Key Vault Secrets Officer": "service_account",
+    "Key Vault Secrets User": "channels",
+    "Reader": "subscriptions",
+    "Key Vault Reader": "subscriptions",
+    "Flow remediation: evidence key": "evidence_key",
+    "Flow remediation: firewalls": "firewall_fixes",
+    **{name_role(one): "callers" for one in CALLER_ROLES},
+}
+UNSEEN = ("Azure Service Bus Data Sender", "Monitoring Metrics Publisher")
+
+
+def test_each_setting_and_role_of_a_deployment_is_checked_or_documented() -> None:
+    """The documents name what the doctor cannot see."""
+    empty = {name for name, one in Settings.model_fields.items() if one.default in {"", ()}}
+    custom = {one["name"]: name_role(one) for one in find_resources(CUSTOM_ROLE)}
+    roles = {(BUILT_IN | custom)[get_role_id(one)] for one in find_resources(ROLE)}
+    section = (ROOT / "docs/deployment.md").read_text().partition("## 6.")[2]
+
+    assert empty - SETTINGS.keys() == OTHER_SETTINGS
+    assert PLACES - SETTINGS.keys() == {"insights_connection"}
+    assert roles - ROLES.keys() == set(UNSEEN)
+    assert [one for one in UNSEEN if one not in section] == []
+    assert set(ROLES.values()) <= _CHECKS.keys()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [(field, *one) for field, values in SETTINGS.items() for one in values],
+)
+async def test_each_setting_with_another_value_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, field: str, value: Any, code: str
+) -> None:
+    """The app of a complete deployment gets another value of one setting."""
+    seed = build_tenant_with_callers(Profile.DOCUMENTED)
+    seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
+    complete = {
+        "website_auth_enabled": "True",
+        "sign_in_client_id": "s",
+        "evidence_key": EVIDENCE_KEY,
+        "webhook": "https://hooks.example/",
+        "webhook_secret": f"whsec_{'A' * 32}",
+        "teams_webhook": "https://teams.example/",
+        "github_repositories": ("contoso/shop",),
+        "github_token": "github_pat_test",
+    }
+    name = name_setting(field)
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario, AsyncExitStack() as closing:
+
+        async def check(**changes: Any) -> list[Finding]:
+            settings = scenario.services.settings.model_copy(update=complete | changes)
+            # The store and the queues are those of the scenario.
+            built = build_services(settings.model_copy(update={"storage_account": ""}), closing)
+            app = replace(built, messages=scenario.messages, settings=settings)
+            return list_lacks(await check_deployment(app))
+
+        before = await check(storage_account="st")
+        after = await check(**{"storage_account": "st", field: value})
+
+    def list_named(findings: list[Finding]) -> set[str]:
+        words = re.compile(rf"\b{name}\b")
+        return {one.code for one in findings if words.search(one.message + one.fix)}
+
+    new = [one for one in after if one not in before]
+    assert code in list_named(new), new
 
 
 @pytest.mark.parametrize(
@@ -216,6 +393,7 @@ async def test_each_missing_queue_is_named(
         ("contoso.api.crm4.dynamics.com", "dataverse"),
         ("management.azure.com", "subscriptions"),
         ("kv-cmk.vault.azure.net", "service_account"),
+        ("login.microsoftonline.com", "service_account"),
     ],
 )
 async def test_each_host_that_is_not_reached_is_named(
@@ -230,3 +408,4 @@ async def test_each_host_that_is_not_reached_is_named(
     lines = list_lacks(found, code)
     assert lines
     assert [one.message for one in lines if host not in one.message] == []
+    assert all("allow its host" in one.fix for one in lines)
