@@ -1,22 +1,15 @@
-"""Name the parts of Synapse workspaces with a URL. A person changes them.
+"""Read and write pipelines, linked services, datasets and notebooks of Synapse as callers.
 
-The app may not publish to a workspace. See platform.md#synapse.
+A workspace with a Git repository, and a trigger, are changed by a person. See platform.md#synapse.
 """
 
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 
-from shared.callers.search import UnreadableCallers, callers_in
-from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
+from shared.callers.published_parts import PublishedPart, PublishedPartCallers
 from shared.domain.definitions.json_values import mapping_at, text_at
-from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import JobBlocked, PlatformError
+from shared.errors import NotFound
 from shared.ports import ResourceReader, SynapseArtifacts
-from shared.reason import Reason
 
 _WORKSPACES = "Microsoft.Synapse/workspaces"
 _VERSION = "2021-06-01"
@@ -30,101 +23,65 @@ _NOUNS = {
 }
 
 
-class SynapseCallers:
-    """Implements `CallerKind`. Addresses are `workspace/collection/name`."""
+class SynapseCallers(PublishedPartCallers):
+    """Addresses are `workspace/collection/name`; the content is `properties` as JSON.
+
+    Locks and policies of Resource Manager do not apply: the workspace takes the writes itself.
+    """
 
     kind = "synapse"
-    is_json = True
-    #: The next run reads the new value. The period without calls covers runs in progress.
-    old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
+    owner = "Synapse workspace"
+    owners = "Synapse workspaces"
+    owner_type = _WORKSPACES
+    owner_version = _VERSION
+    repository = "workspaceRepositoryConfiguration"
     required_permissions = RequiredPermissions(
-        fix="Give the app's identity the role Synapse Artifact User in the workspace (Manage › "
-        "Access control), and let the workspace's network accept the app.",
+        fix="Give the app's identity the role Synapse Artifact Publisher in the workspace (Manage "
+        "› Access control), and let the workspace's network accept the app. Check secure "
+        "parameters of pipelines yourself: Azure never returns their values.",
     )
 
     def __init__(self, resources: ResourceReader, synapse_artifacts: SynapseArtifacts) -> None:
         """`resources` reads the configured subscriptions."""
-        self._reader = resources
+        super().__init__(resources)
         self._artifacts = synapse_artifacts
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- workspaces are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
-        """Yield every part of a workspace with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
-        workspaces: Sequence[Mapping[str, object]] = []
-        try:
-            workspaces = await self._reader.list(_WORKSPACES, _VERSION)
-        except PlatformError as err:
-            unreadable.add("Synapse workspaces", err)
-        readings = unreadable.read_readable(workspaces, _read_name, self._list_parts, _describe)
-        async with aclosing(readings):
-            async for workspace, parts in readings:
-                for collection, part in parts:
-                    caller = _build_caller(workspace, collection, part)
-                    for one in callers_in(_format_content(part), caller):
-                        yield one
-        unreadable.raise_if_any()
-
-    async def read(self, caller: Caller) -> CallerContent:
-        """Return the properties as JSON. Raises `NotFound`."""
-        workspace, collection, name = caller.address.split("/", 2)
-        return CallerContent(
-            text=_format_content(await self._artifacts.read(workspace, collection, name))
-        )
-
-    async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
-        """Raise `JobBlocked`: only a person changes a workspace."""
-        raise JobBlocked(
-            f"The app cannot change the {caller.label}.",
-            fix=f"{caller.manual_reason} Then retry.",
-            code=Reason.MANUAL_CALLER,
-        )
-
-    async def _list_parts(
-        self, workspace: Mapping[str, object]
-    ) -> Sequence[tuple[str, Mapping[str, object]]]:
+    async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
+        """Return all parts of a workspace. Raises `NotFound`."""
+        workspace = text_at(owner, "name") or ""
         return [
-            (collection, part)
+            _build_part(workspace, collection, part)
             for collection in _NOUNS
-            for part in await self._artifacts.list(_read_name(workspace), collection)
+            for part in await self._artifacts.list(workspace, collection)
         ]
 
+    async def read_part(self, address: str) -> PublishedPart:
+        """Return a part. Raises `NotFound`."""
+        workspace, collection, name = address.split("/", 2)
+        part = await self._artifacts.read(workspace, collection, name)
+        return _build_part(workspace, collection, part)
 
-def _build_caller(
-    workspace: Mapping[str, object], collection: str, part: Mapping[str, object]
-) -> Caller:
-    address = f"{_read_name(workspace)}/{collection}/{_read_name(part)}"
-    return Caller(
-        kind=SynapseCallers.kind,
-        address=address,
-        label=f"{_NOUNS[collection]} {_read_name(part)} of the {_describe(workspace)}",
-        resource_id=f"{SynapseCallers.kind}/{address}".lower(),
-        manual_reason=_say_where(workspace),
+    async def read_owner(self, address: str) -> Mapping[str, object]:
+        """Return the workspace of a part. Raises `NotFound`."""
+        name = address.partition("/")[0]
+        for workspace in await self._reader.list(_WORKSPACES, _VERSION):
+            if (text_at(workspace, "name") or "").lower() == name.lower():
+                return workspace
+        raise NotFound(f"The Synapse workspace {name} no longer exists")
+
+    async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
+        """Replace the properties of a part if it has its ETag. Raises `Conflict`."""
+        workspace, collection, name = part.address.split("/", 2)
+        etag = part.etag or "*"
+        await self._artifacts.write(workspace, collection, name, properties, etag=etag)
+
+
+def _build_part(workspace: str, collection: str, part: Mapping[str, object]) -> PublishedPart:
+    name = text_at(part, "name") or ""
+    return PublishedPart(
+        address=f"{workspace}/{collection}/{name}",
+        collection=collection,
+        title=f"{_NOUNS[collection]} {name}",
+        properties=mapping_at(part, "properties"),
+        etag=text_at(part, "etag") or "",
     )
-
-
-def _say_where(workspace: Mapping[str, object]) -> str:
-    repository = mapping_at(workspace, "properties", "workspaceRepositoryConfiguration")
-    names = ("accountName", "projectName", "repositoryName")
-    if name := "/".join(found for one in names if (found := text_at(repository, one))):
-        branch = text_at(repository, "collaborationBranch") or "the collaboration branch"
-        return f"Change the URL in {branch} of the Git repository {name}, and publish."
-    return "Change the URL in Synapse Studio, and publish."
-
-
-def _format_content(part: Mapping[str, object]) -> str:
-    return json.dumps(mapping_at(part, "properties"), sort_keys=True)
-
-
-def _describe(workspace: Mapping[str, object]) -> str:
-    return f"Synapse workspace {_read_name(workspace)}"
-
-
-def _read_name(resource: Mapping[str, object]) -> str:
-    return text_at(resource, "name") or ""

@@ -146,7 +146,7 @@ class AppConfiguration(Protocol):
 
 
 class SynapseArtifacts(Protocol):
-    """Read the parts of Synapse workspaces (platform.md#synapse)."""
+    """Read and write the parts of Synapse workspaces (platform.md#synapse)."""
 
     async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
         """Return all items of a collection, such as `pipelines`; raise `NotFound`, and
@@ -155,6 +155,21 @@ class SynapseArtifacts(Protocol):
 
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
         """Return an item of a collection; raise `NotFound`."""
+
+    async def write(
+        self,
+        workspace: str,
+        collection: str,
+        name: str,
+        properties: Mapping[str, object],
+        *,
+        etag: str,
+    ) -> None:
+        """Replace an item if its ETag matches, and return when the workspace has saved it.
+
+        Raises `Conflict`, `PlatformError` if the workspace rejects it, and `ServiceUnavailable`
+        while it is still being saved.
+        """
 
 
 class Keys(Protocol):

@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import parse_qsl, urlsplit
@@ -426,26 +426,18 @@ class Builder:
         self.world.json_documents.setdefault(service.name, {})[path] = document
         return path
 
-    def synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> list[str]:
-        """Let a pipeline of Synapse call each flow; return their resource ids."""
-        kind = "Microsoft.Synapse/workspaces"
-        workspace = f"{_SUBSCRIPTION}/providers/{kind}/contoso"
-        parts: dict[str, Json] = {workspace: {}}
-        for number, flow in enumerate(flows):
-            activity = {"type": "WebActivity", "typeProperties": {"url": self.url_of(flow)}}
-            path = f"{workspace}/pipelines/{name}{number}"
-            parts[path] = {"activities": [activity]}
-            self.add_system(
-                UrlHolder(name=path, read=partial(self._read_activity, path.lower(), 0))
-            )
-        for path, properties in parts.items():
-            self.world.resources[path.lower()] = {
-                "id": path,
-                "name": path.rpartition("/")[2],
-                "type": kind if path == workspace else f"{kind}/pipelines",
-                "properties": properties,
-            }
-        return [path for path in parts if path != workspace]
+    def synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
+        """Let web activities of a Synapse pipeline call each flow; return its resource id."""
+        path = self.add_synapse_part(f"pipelines/{name}", self._call_by_activities(flows))
+        self._beat_activities(path, len(flows))
+        return path
+
+    def add_synapse_part(
+        self, path: str, properties: Json, *, repository: Mapping[str, object] | None = None
+    ) -> str:
+        """Add a part of a Synapse workspace, such as `datasets/crm`; return its resource id."""
+        settings = {"workspaceRepositoryConfiguration": repository} if repository else {}
+        return self._add_part("Microsoft.Synapse/workspaces", settings, path, properties)
 
     def _read_activity(self, path: str, number: int) -> str:
         properties = as_mapping(self.world.resources[path]["properties"])
@@ -454,6 +446,12 @@ class Builder:
 
     def data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
         """Let web activities of a pipeline call each flow; return its resource id."""
+        path = self.add_factory_part(f"pipelines/{name}", self._call_by_activities(flows))
+        self._beat_activities(path, len(flows))
+        return path
+
+    def _call_by_activities(self, flows: Sequence[FakeFlow]) -> Json:
+        """Return the properties of a pipeline with a web activity for each flow."""
         activities = [
             {
                 "type": "WebActivity",
@@ -462,34 +460,37 @@ class Builder:
             }
             for n, one in enumerate(flows)
         ]
-        path = self.add_factory_part(f"pipelines/{name}", {"activities": activities})
-        for number, _ in enumerate(flows):
+        return {"activities": activities}
+
+    def _beat_activities(self, path: str, count: int) -> None:
+        for number in range(count):
             read = partial(self._read_activity, path.lower(), number)
-            self.add_system(UrlHolder(name=f"{name}/{number}", read=read))
-        return path
+            self.add_system(UrlHolder(name=f"{path}/{number}", read=read))
 
     def add_factory_part(
         self, path: str, properties: Json, *, repository: Mapping[str, object] | None = None
     ) -> str:
         """Add a part of a data factory, such as `datasets/crm`; return its resource id."""
-        kind = "Microsoft.DataFactory/factories"
-        factory = f"{_SUBSCRIPTION}/providers/{kind}/contoso"
         settings = {"repoConfiguration": repository} if repository else {}
+        return self._add_part("Microsoft.DataFactory/factories", settings, path, properties)
+
+    def _add_part(self, kind: str, settings: Json, path: str, properties: Json) -> str:
+        owner = f"{_SUBSCRIPTION}/providers/{kind}/contoso"
         collection, _, name = path.partition("/")
-        self.world.resources[factory.lower()] = {
-            "id": factory,
+        self.world.resources[owner.lower()] = {
+            "id": owner,
             "name": "contoso",
             "type": kind,
             "properties": settings,
         }
-        self.world.resources[f"{factory}/{path}".lower()] = {
-            "id": f"{factory}/{path}",
+        self.world.resources[f"{owner}/{path}".lower()] = {
+            "id": f"{owner}/{path}",
             "name": name,
             "type": f"{kind}/{collection}",
             "etag": "W/0",
             "properties": properties,
         }
-        return f"{factory}/{path}"
+        return f"{owner}/{path}"
 
     def action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
         """Let an action group hold the URL of each flow in a webhook; return its resource id."""

@@ -54,6 +54,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
         "below",
         "dataverse_rows",
         "named_values",
+        "published_parts",
         "search",
         "secret_rights",
         "whole_resource",

@@ -1,18 +1,12 @@
 """Serve the parts of a data factory: a PUT replaces the whole part, if it has the ETag that
-`If-Match` names.
-
-Secure values are stored and shown as asterisks; what is sent back is stored. See
-platform.md#data-factory.
+`If-Match` names. See platform.md#data-factory.
 """
-
-import hashlib
-import json
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_route
-from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.published_parts import check_part, require_etag, show_part
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 FACTORIES = "Microsoft.DataFactory/factories"
@@ -24,7 +18,6 @@ PARTS = {
     ("pipelines", "pipeline"): f"{FACTORIES}/pipelines",
     ("triggers", "trigger"): f"{FACTORIES}/triggers",
 }
-_MASK = "**********"
 _GLOBAL_PARAMETERS = f"{FACTORIES}/globalParameters"
 
 
@@ -39,30 +32,24 @@ def routes() -> list[Route]:
     return found
 
 
-def show_part(document: JsonObject) -> JsonObject:
-    """Return a part as it is read: with its ETag, and without secure values."""
-    return document | {
-        "properties": _mask(document.get("properties", {})),
-        "etag": _compute_etag(document),
-    }
-
-
 def _put_handler(singular: str, resource_type: str) -> ArmHandler:
     async def put_part(call: ArmCall) -> Response:
         factory, name = call.path("parent"), call.path("name")
         call.get_existing(FACTORIES, factory)
         identity = call.resource_id(resource_type, factory, name)
         there = call.azure.resources.find(resource_type, identity)
+
+        def exists(collection: str, wanted: str) -> bool:
+            kind = f"{FACTORIES}/{collection}"
+            found = call.resource_id(kind, factory, wanted)
+            return call.azure.resources.find(kind, found) is not None
+
         if resource_type != _GLOBAL_PARAMETERS:
-            _require_etag(call, there)
+            require_etag(call.request.headers.get("If-Match"), there)
         properties = (await call.json()).get("properties")
-        _check_properties(resource_type, name, properties)
-        if there and there.get("properties", {}).get("runtimeState") == "Started":
-            raise SimulatedPlatformError(
-                400,
-                "TriggerEnabledCannotUpdate",
-                "Cannot update enabled Trigger; the trigger needs to be disabled first.",
-            )
+        check_part(resource_type.rpartition("/")[2], properties, there, exists)
+        if resource_type == _GLOBAL_PARAMETERS:
+            _check_global_parameters(name, properties)
         document = {
             "id": there["id"] if there else identity,
             "name": there["name"] if there else name,
@@ -76,49 +63,14 @@ def _put_handler(singular: str, resource_type: str) -> ArmHandler:
     return put_part
 
 
-def _require_etag(call: ArmCall, there: JsonObject | None) -> None:
-    """Reject (412) a write that names another ETag, with or without quotes."""
-    wanted = call.request.headers.get("If-Match")
-    if wanted in (None, "*"):
-        return
-    if there is None or wanted.strip('"') != _compute_etag(there):
-        raise SimulatedPlatformError(412, "PreconditionFailed", "The resource was changed.")
-
-
-def _check_properties(resource_type: str, name: str, properties: object) -> None:
-    """Raise PlatformError 400 if the service rejects the properties."""
-    kind = resource_type.rpartition("/")[2]
-    if not isinstance(properties, dict):
-        problem = "The document has no 'properties'."
-    elif kind in ("datasets", "linkedservices", "triggers") and "type" not in properties:
-        problem = "The property 'type' is required."
-    elif kind == "pipelines" and not isinstance(properties.get("activities", []), list):
-        problem = "The property 'activities' must be a list."
-    elif kind == "globalParameters" and name != "default":
+def _check_global_parameters(name: str, properties: object) -> None:
+    """Raise PlatformError 400 if the service rejects global parameters."""
+    if name != "default":
         problem = "The name of global parameters must be 'default'."
-    elif kind == "globalParameters" and not all(
+    elif not isinstance(properties, dict) or not all(
         isinstance(one, dict) and {"type", "value"} <= one.keys() for one in properties.values()
     ):
         problem = "A global parameter must have a type and a value."
     else:
         return
     raise SimulatedPlatformError(400, "BadRequest", problem)
-
-
-def _mask(value: object) -> object:
-    """Return a value with each secure one replaced by asterisks."""
-    if isinstance(value, list):
-        return [_mask(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    is_secure = str(value.get("type")).lower() == "securestring"
-    return {
-        name: _MASK if is_secure and name in ("value", "defaultValue") else _mask(member)
-        for name, member in value.items()
-    }
-
-
-def _compute_etag(document: JsonObject) -> str:
-    """Return the ETag of a document, which changes with the document."""
-    text = json.dumps(document, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

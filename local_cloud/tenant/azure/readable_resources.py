@@ -16,13 +16,13 @@ from local_cloud.tenant.azure.arm_call import (
 from local_cloud.tenant.azure.automation import ACCOUNTS, RUNBOOKS, VARIABLES, show_part
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
 from local_cloud.tenant.azure.data_factory import FACTORIES, PARTS
-from local_cloud.tenant.azure.data_factory import show_part as show_factory_part
 from local_cloud.tenant.azure.event_subscriptions import (
     EVENT_SUBSCRIPTIONS,
     show_event_subscription,
 )
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.logic_apps import LOGIC_APPS, without_secure_values
+from local_cloud.tenant.azure.published_parts import show_part as show_published_part
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import (
     SECURITY_GROUPS,
@@ -100,7 +100,7 @@ _SHOWN = {
     RUNBOOKS.lower(): show_part,
     VARIABLES.lower(): show_part,
     CONTAINER_APPS.lower(): show_container_app,
-    **{one.lower(): show_factory_part for one in PARTS.values()},
+    **{one.lower(): show_published_part for one in PARTS.values()},
     **{one.lower(): show_event_subscription for one in EVENT_SUBSCRIPTIONS.values()},
     LOGIC_APPS.lower(): without_secure_values,
     WORKSPACES.lower(): show_workspace,

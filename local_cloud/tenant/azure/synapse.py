@@ -1,42 +1,77 @@
 """Serve `{workspace}.dev.azuresynapse.net`: the parts of a workspace, for identities with a role.
 
-The parts are resources of the seed below their workspace, whose `members` are object ids. See
-platform.md#synapse.
+The parts are resources of the seed below their workspace. A PUT answers 202; its save ends later,
+and may fail then. A workspace has `members`, the object ids with the role Synapse Artifact
+Publisher, and `readers`, those with Synapse Artifact User. See platform.md#synapse.
 """
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local_cloud.tenant.azure.published_parts import check_part, require_etag, show_part
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
+from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 HOSTS = (".dev.azuresynapse.net",)
 WORKSPACES = "Microsoft.Synapse/workspaces"
 OPTIONS = {
     "list_artifacts": ("api-version", "continuationToken"),
     "get_artifact": ("api-version",),
+    "put_artifact": ("api-version",),
+    "get_artifact_operation": ("api-version",),
 }
+_VERSION = "2020-12-01"
 _COLLECTIONS = ("datasets", "linkedservices", "notebooks", "pipelines", "triggers")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Save:
+    """A save that was accepted."""
+
+    workspace_id: str
+    document: JsonObject
+    #: What the request's `If-Match` had.
+    etag: str | None
+    ends_at: datetime
+    is_over: bool = False
+    error: SimulatedPlatformError | None = None
+
+
+@dataclass(slots=True)
+class Synapse:
+    """The saves of all workspaces, by the id of their operation."""
+
+    saves: dict[str, _Save] = field(default_factory=dict)
 
 
 def routes(tenant: Tenant) -> list[Route]:
     """Return the routes of every workspace."""
     del tenant  # Handlers find it in the request.
     return [
-        Route("/{collection}", list_artifacts),
-        Route("/{collection}/{name}", get_artifact),
+        AnyCaseRoute("/operationResults/{operation}", get_artifact_operation),
+        AnyCaseRoute("/{collection}", list_artifacts),
+        AnyCaseRoute("/{collection}/{name}", get_artifact),
+        AnyCaseRoute("/{collection}/{name}", put_artifact, methods=["PUT"]),
     ]
 
 
 async def list_artifacts(request: Request) -> Response:
     """Return a page of a collection, with the URL of the next page."""
-    found, size = _find_parts(request), request.app.state.tenant.part(Azure).page_size
+    found, size = _Workspace(request).list_parts(), _read_azure(request).page_size
     start = int(request.query_params.get("continuationToken") or 0)
-    page: JsonObject = {"value": found[start : start + size]}
+    page: JsonObject = {"value": [show_part(one) for one in found[start : start + size]]}
     if start + size < len(found):
         following = request.url.include_query_params(continuationToken=start + size)
         page["nextLink"] = str(following.replace(scheme="https"))
@@ -45,35 +80,149 @@ async def list_artifacts(request: Request) -> Response:
 
 async def get_artifact(request: Request) -> Response:
     """Return an item of a collection."""
-    for part in _find_parts(request):
-        if part["name"].lower() == request.path_params["name"].lower():
-            return JSONResponse(part)
+    if found := _Workspace(request).find_part():
+        return JSONResponse(show_part(found))
     raise SimulatedPlatformError(404, "ArtifactNotFound", "The item does not exist.")
+
+
+async def put_artifact(request: Request) -> Response:
+    """Accept a save of an item; the response names the operation to ask for."""
+    workspace = _Workspace(request, is_write=True)
+    tenant, there = workspace.tenant, workspace.find_part()
+    body = await _read_body(request)
+    name, etag = request.path_params["name"], request.headers.get("If-Match")
+    require_etag(etag, there)
+    kind = f"{WORKSPACES}/{workspace.collection}"
+    document = {
+        "id": there["id"] if there else f"{workspace.id}/{workspace.collection}/{name}",
+        "name": there["name"] if there else name,
+        "type": kind,
+        "properties": body.get("properties"),
+    }
+    seconds = tenant.part(PowerPlatform).assumptions.artifact_save_seconds
+    operation = str(uuid.uuid4())
+    tenant.part(Synapse).saves[operation] = _Save(
+        workspace_id=workspace.id,
+        document=document,
+        etag=etag,
+        ends_at=tenant.clock.now() + timedelta(seconds=seconds),
+    )
+    now = format_time(tenant.clock.now())
+    accepted = {
+        **{member: document[member] for member in ("id", "name", "type")},
+        "recordId": len(tenant.part(Synapse).saves),
+        "state": "Updating" if there else "Creating",
+        "created": now,
+        "changed": now,
+        "operationId": operation,
+        "artifactId": str(uuid.uuid5(uuid.NAMESPACE_URL, document["id"])).upper(),
+    }
+    return _accept(request, operation, accepted)
+
+
+async def get_artifact_operation(request: Request) -> Response:
+    """Return the state of a save: 202 while it runs, and 200 also if it failed."""
+    workspace = _Workspace(request)
+    operation = request.path_params["operation"]
+    save = workspace.tenant.part(Synapse).saves.get(operation)
+    if save is None or save.workspace_id != workspace.id:
+        raise SimulatedPlatformError(404, "NotFound", "There is no such operation.")
+    if not save.is_over:
+        return _accept(request, operation, {"status": "InProgress"})
+    if save.error:
+        return JSONResponse({"status": "Failed", **save.error.body()})
+    return JSONResponse(show_part(save.document))
 
 
 def show_workspace(document: JsonObject) -> JsonObject:
     """Return a workspace as Resource Manager shows it, without the identities that have a role."""
-    return {name: value for name, value in document.items() if name != "members"}
+    hidden = ("members", "readers")
+    return {name: value for name, value in document.items() if name not in hidden}
 
 
-def _find_parts(request: Request) -> list[JsonObject]:
-    """Return the items of a collection; reject (403) an identity without a role."""
-    tenant: Tenant = request.app.state.tenant
-    caller = require_token(request, "https://dev.azuresynapse.net")
-    if request.query_params.get("api-version") != "2020-12-01":
-        raise SimulatedPlatformError(400, "ApiVersionInvalid", "The api-version is not supported.")
-    collection = request.path_params["collection"].lower()
-    if collection not in _COLLECTIONS:
-        raise SimulatedPlatformError(404, "NotFound", "There is no such collection.")
+class _Workspace:
+    """The workspace of a request's host. Rejects (403) an identity without a role for it."""
+
+    def __init__(self, request: Request, *, is_write: bool = False) -> None:
+        self.tenant: Tenant = request.app.state.tenant
+        self._request = request
+        self._resources = _read_azure(request).resources
+        caller = require_token(request, "https://dev.azuresynapse.net")
+        if request.query_params.get("api-version") != _VERSION:
+            text = "The api-version is not supported."
+            raise SimulatedPlatformError(400, "ApiVersionInvalid", text)
+        name = (request.url.hostname or "").partition(".")[0].lower()
+        listed = self._resources.list_of_type(WORKSPACES)
+        found = [one for one in listed if one["name"].lower() == name]
+        if not found:
+            raise SimulatedPlatformError(404, "WorkspaceNotFound", "The workspace does not exist.")
+        members = found[0].get("members", ())
+        readers = () if is_write else found[0].get("readers", ())
+        if caller.object_id not in (*members, *readers):
+            text = "The principal does not have the required Synapse RBAC permission."
+            raise SimulatedPlatformError(403, "Unauthorized", text)
+        self.id: str = found[0]["id"]
+        _end_saves(self.tenant)
+
+    @property
+    def collection(self) -> str:
+        """The collection of the request's path."""
+        collection: str = self._request.path_params["collection"].lower()
+        if collection not in _COLLECTIONS:
+            raise SimulatedPlatformError(404, "NotFound", "There is no such collection.")
+        return collection
+
+    def list_parts(self) -> list[JsonObject]:
+        """Return the items of the request's collection."""
+        start = f"{self.id}/{self.collection}/".lower()
+        found = self._resources.list_of_type(f"{WORKSPACES}/{self.collection}")
+        return [one for one in found if one["id"].lower().startswith(start)]
+
+    def find_part(self) -> JsonObject | None:
+        """Return the item of the request's path, or None."""
+        name = self._request.path_params["name"]
+        kind = f"{WORKSPACES}/{self.collection}"
+        return self._resources.find(kind, f"{self.id}/{self.collection}/{name}")
+
+
+def _end_saves(tenant: Tenant) -> None:
+    """End the saves whose time has come: each changes its item, or fails."""
     resources = tenant.part(Azure).resources
-    name = (request.url.hostname or "").partition(".")[0].lower()
-    workspaces = [one for one in resources.list_of_type(WORKSPACES) if one["name"].lower() == name]
-    if not workspaces:
-        raise SimulatedPlatformError(404, "WorkspaceNotFound", "The workspace does not exist.")
-    if caller.object_id not in workspaces[0].get("members", ()):
-        raise SimulatedPlatformError(
-            403, "Unauthorized", "The principal does not have the required Synapse RBAC permission."
-        )
-    start = f"{workspaces[0]['id']}/{collection}/".lower()
-    found = resources.list_of_type(f"{WORKSPACES}/{collection}")
-    return [one for one in found if one["id"].lower().startswith(start)]
+    for save in tenant.part(Synapse).saves.values():
+        if save.is_over or save.ends_at > tenant.clock.now():
+            continue
+        save.is_over = True
+        document, workspace_id = save.document, save.workspace_id
+        there = resources.find(document["type"], document["id"])
+
+        def exists(collection: str, name: str, owner: str = workspace_id) -> bool:
+            kind = f"{WORKSPACES}/{collection}"
+            return resources.find(kind, f"{owner}/{collection}/{name}") is not None
+
+        try:
+            require_etag(save.etag, there)
+            check_part(document["type"].rpartition("/")[2], document["properties"], there, exists)
+        except SimulatedPlatformError as error:
+            save.error = error
+        else:
+            resources.put(document)
+
+
+def _accept(request: Request, operation: str, body: JsonObject) -> Response:
+    url = f"https://{request.url.hostname}/operationResults/{operation}?api-version={_VERSION}"
+    return JSONResponse(body, status_code=202, headers={"Location": url, "Retry-After": "0"})
+
+
+async def _read_body(request: Request) -> JsonObject:
+    try:
+        body = await request.json()
+    except json.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise SimulatedPlatformError(400, "BadRequest", "The body is not a JSON object.")
+    return body
+
+
+def _read_azure(request: Request) -> Azure:
+    tenant: Tenant = request.app.state.tenant
+    return tenant.part(Azure)

@@ -135,6 +135,8 @@ class Assumptions:
     read_lag_seconds: tuple[float, float] = (0.0, 0.0)
     #: The same of lists, which never show more than reads of one thing.
     list_lag_seconds: tuple[float, float] = (0.0, 0.0)
+    #: Seconds after which a workspace of Synapse has saved an item (platform.md#synapse).
+    artifact_save_seconds: float = 1.0
     #: Seconds that any call takes, and that a page of a list takes beside it.
     call_seconds: float = 0.0
     list_seconds: float = 0.0

@@ -1,15 +1,32 @@
-"""Read pipelines and other parts of Synapse workspaces. See platform.md#synapse."""
+"""Read and write pipelines and other parts of Synapse workspaces. See platform.md#synapse."""
 
 import builtins
 from collections.abc import Mapping
-from urllib.parse import quote
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import quote, urlsplit
 
-from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
+from shared.adapters.http.client import (
+    HttpClient,
+    HttpService,
+    ServiceRequest,
+    ServiceResponse,
+    is_within,
+    read_object,
+)
+from shared.adapters.http.errors import FailedResponse, retry_after
 from shared.domain.clouds import Cloud
-from shared.domain.definitions.json_values import as_mapping
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.errors import ServiceUnavailable
 from shared.ports import SynapseArtifacts
 
 _VERSION = {"api-version": "2020-12-01"}
+_ACCEPTED = 202
+#: Waits before the state of a save is read again; a longer one that the service asks for counts.
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 2, 4, 8))
+#: How long a job waits for a save that takes longer than these.
+_LATER = timedelta(seconds=30)
+_OTHER_ETAG = "PreconditionFailed"
 
 
 class WorkspaceArtifacts(SynapseArtifacts):
@@ -30,6 +47,54 @@ class WorkspaceArtifacts(SynapseArtifacts):
         """Return an item of a collection."""
         call = self._request(workspace, f"{collection}/{quote(name, safe='')}")
         return read_object(self._service, await self._http.send(self._service, call))
+
+    async def write(
+        self,
+        workspace: str,
+        collection: str,
+        name: str,
+        properties: Mapping[str, object],
+        *,
+        etag: str,
+    ) -> None:
+        """Replace an item if its ETag matches, and return when the workspace has saved it."""
+        call = replace(
+            self._request(workspace, f"{collection}/{quote(name, safe='')}"),
+            method="PUT",
+            headers={"If-Match": etag},
+            body={"name": name, "properties": properties},
+        )
+        answer = await self._http.send(self._service, call)
+        for pause in _PAUSES:
+            if answer.status != _ACCEPTED:
+                break
+            await self._http.pause(max(pause, retry_after(answer.headers) or pause))
+            answer = await self._http.send(self._service, self._follow(call, answer))
+        if answer.status == _ACCEPTED:
+            raise ServiceUnavailable(f"{self._service.name}: still saving", retry_after=_LATER)
+        await self._require_success(answer)
+
+    def _follow(self, call: ServiceRequest, answer: ServiceResponse) -> ServiceRequest:
+        """Return the request for the state of a save. Another host must not get the token."""
+        location = answer.headers.get("Location", "")
+        if not is_within(location, urlsplit(call.url).hostname or ""):
+            raise ServiceUnavailable(f"{self._service.name}: no state of the save")
+        return ServiceRequest(method="GET", url=location)
+
+    async def _require_success(self, answer: ServiceResponse) -> None:
+        """Raise the error of a failed save, whose state has the status 200."""
+        body = read_object(self._service, answer)
+        error = mapping_at(body, "error")
+        if error or text_at(body, "status") in {"Failed", "Canceled"}:
+            failed = FailedResponse(
+                service=self._service.name,
+                method="PUT",
+                is_create=False,
+                status=412 if text_at(error, "code") == _OTHER_ETAG else 400,
+                headers=answer.headers,
+                body=answer.body,
+            )
+            raise await self._http.refusal(self._service, failed)
 
     def _request(self, workspace: str, path: str) -> ServiceRequest:
         url = f"https://{workspace}.{self._domain}/{path}"

@@ -128,6 +128,10 @@ class HttpClient:
         """Close all connections."""
         await self._transport.close()
 
+    async def pause(self, duration: timedelta) -> None:
+        """Wait before the next request of an operation."""
+        await self._transport.sleep(duration.total_seconds())
+
     def without_circuits(self) -> "HttpClient":
         """Return a client without circuit breakers on the same connections."""
         return HttpClient(self._transport, telemetry=self._telemetry)
@@ -261,7 +265,7 @@ class HttpClient:
                 waited += wait
                 if is_first or waited > _PATIENCE:
                     raise
-                await self._transport.sleep(wait.total_seconds())
+                await self.pause(wait)
                 continue
             for item in items:
                 yield item

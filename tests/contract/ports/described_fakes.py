@@ -301,7 +301,7 @@ def _add_azure(world: World, azure: Description) -> None:
                 is_locked=one.get("locked", False),
             )
     for resource in azure["resources"]:
-        named = {"name": resource["id"].rpartition("/")[2], **resource}
+        named = {"name": resource["id"].rpartition("/")[2], "etag": "W/0", **resource}
         world.resources[resource["id"].lower()] = named
         if "content" in resource["properties"]:
             text = resource["properties"]["content"]

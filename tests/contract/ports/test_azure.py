@@ -135,6 +135,24 @@ async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None
     assert await artifacts.list("contoso", "datasets") == []
 
 
+async def test_part_of_a_synapse_workspace_is_replaced_by_its_etag(side: Side) -> None:
+    """The write returns when a read shows it. An old ETag changes nothing."""
+    artifacts, name = side.ports.synapse_artifacts, "Send mail"
+    before = await artifacts.read("contoso", "pipelines", name)
+    properties = {"activities": [], "description": "ä"}
+    await artifacts.write("contoso", "pipelines", name, properties, etag=str(before["etag"]))
+    after = await artifacts.read("contoso", "pipelines", name)
+    with pytest.raises(Conflict):
+        await artifacts.write("contoso", "pipelines", name, {}, etag=str(before["etag"]))
+    with pytest.raises(NotFound):
+        await artifacts.read("contoso2", "pipelines", name)
+
+    assert after["properties"] == properties
+    assert after["name"] == name
+    assert after["etag"] != before["etag"]
+    assert await artifacts.read("contoso", "pipelines", name) == after
+
+
 async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> None:
     """A resource does not show them; a PATCH replaces the list and keeps the rest."""
     ports, version = side.ports, "2025-07-01"

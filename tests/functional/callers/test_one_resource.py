@@ -159,6 +159,7 @@ async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
             "write connection strings",
             "write secret",
             "write variable",
+            "write artifact",
             "write resource",
             "write document",
             "write key-value",

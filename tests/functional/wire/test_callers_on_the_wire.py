@@ -20,7 +20,7 @@ from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_scenario import WIDE, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
 from tests.kinds.cases import MOVED_KINDS, caller_case
-from tests.local_cloud.tenant.tenant_world import GROUP, HTTP, definition
+from tests.local_cloud.tenant.tenant_world import APP, GROUP, HTTP, definition
 
 URL = f"{{{{trigger_url:{ORDERS}}}}}"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-callers"
@@ -32,6 +32,7 @@ TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/sales"
 ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
 AUTOMATION = f"{GROUP}/providers/Microsoft.Automation/automationAccounts/contoso"
 FACTORY = f"{GROUP}/providers/Microsoft.DataFactory/factories/contoso"
+SYNAPSE = f"{GROUP}/providers/Microsoft.Synapse/workspaces/contoso"
 API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 #: Places outside Azure and Power Platform that the app changes.
 MOVED_EXTERNAL_PLACES = [
@@ -57,6 +58,10 @@ TYPES_WITH_PROPERTIES = (
     "Microsoft.DataFactory/factories/linkedservices",
     "Microsoft.DataFactory/factories/datasets",
     "Microsoft.DataFactory/factories/globalParameters",
+    "Microsoft.Synapse/workspaces/datasets",
+    "Microsoft.Synapse/workspaces/linkedservices",
+    "Microsoft.Synapse/workspaces/notebooks",
+    "Microsoft.Synapse/workspaces/pipelines",
     "Microsoft.Web/sites/config",
 )
 
@@ -102,6 +107,7 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     azure["resources"] = [
         *describe_api_management(),
         *describe_data_factory(),
+        *describe_synapse(),
         {"id": AUTOMATION, "type": "Microsoft.Automation/automationAccounts", "properties": {}},
         {
             "id": f"{AUTOMATION}/variables/flow",
@@ -144,23 +150,56 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
 
 def describe_data_factory() -> list[dict[str, Any]]:
     """Return a factory with a URL in each part that can be written."""
-    call = {"typeProperties": {"url": URL, "method": "POST"}, "name": "Call", "type": "WebHook"}
+    parameters = {"url": {"type": "string", "value": f"{URL}&from=adf"}}
+    parts = describe_parts(FACTORY) | {"globalParameters/default": parameters}
+    return describe_below(FACTORY, {"": {}, **parts})
+
+
+def describe_synapse() -> list[dict[str, Any]]:
+    """Return a workspace with a URL in each part that can be written."""
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "source": [f'post("{URL}")\n']}
+    notebook = {"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [cell]}
+    parts = describe_parts(SYNAPSE) | {"notebooks/Send mail": notebook}
+    return [
+        {"id": SYNAPSE, "type": type_of(SYNAPSE), "properties": {}, "members": [APP]},
+        *describe_below(SYNAPSE, parts),
+    ]
+
+
+def describe_parts(owner: str) -> dict[str, dict[str, Any]]:
+    """Return the parts that a data factory and a Synapse workspace have in common."""
+    added = f"{URL}&from={owner.rpartition('/')[0].rpartition('/')[2]}"
+    call = {"typeProperties": {"url": added, "method": "POST"}, "name": "Call", "type": "WebHook"}
     rest = {"url": URL, "enableServerCertificateValidation": True}
-    places: dict[str, dict[str, Any]] = {
-        "": {},
+    service = {"referenceName": "flow", "type": "LinkedServiceReference"}
+    location = {"location": {"relativeUrl": URL}}
+    return {
         "pipelines/nightly": {"parameters": {}, "activities": [call], "annotations": ["x"]},
         "linkedservices/flow": {"type": "RestService", "typeProperties": rest},
-        "datasets/flow": {"type": "Json", "typeProperties": {"location": {"relativeUrl": URL}}},
-        "globalParameters/default": {"url": {"type": "string", "value": f"{URL}&from=adf"}},
+        "datasets/flow": {
+            "type": "Json",
+            "typeProperties": location,
+            "linkedServiceName": service,
+        },
     }
+
+
+def describe_below(owner: str, places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return resources by their path below another; the empty path is that one itself."""
     return [
         {
-            "id": f"{FACTORY}/{path}".rstrip("/"),
-            "type": "/".join(["Microsoft.DataFactory/factories", *path.split("/")[:-1:2]]),
+            "id": (identity := f"{owner}/{path}".rstrip("/")),
+            "type": type_of(identity),
             "properties": properties,
         }
         for path, properties in places.items()
     ]
+
+
+def type_of(resource_id: str) -> str:
+    """Return the type of a resource."""
+    namespace, *path = resource_id.rpartition("/providers/")[2].split("/")
+    return "/".join((namespace, *path[::2]))
 
 
 def describe_sites() -> dict[str, list[dict[str, Any]]]:
@@ -192,7 +231,7 @@ def describe_api_management() -> list[dict[str, Any]]:
     call = f'<send-request><set-url>@("{URL}")</set-url></send-request>'
     inbound = f'<choose a="@(1 < 2)" />{call}<include-fragment fragment-id="notify" />'
     policy = f"<policies>\r\n  <inbound>{inbound}</inbound>\r\n</policies>"
-    places = {
+    places: dict[str, dict[str, Any]] = {
         "": {},
         "backends/crm": {"url": URL, "protocol": "http", "title": "CRM"},
         "namedValues/open": {"displayName": "open", "value": f"{URL}&from=apim", "tags": ["x"]},
@@ -206,14 +245,7 @@ def describe_api_management() -> list[dict[str, Any]]:
             "value": f"<fragment>{call}</fragment>",
         },
     }
-    return [
-        {
-            "id": f"{API_MANAGEMENT}/{path}".rstrip("/"),
-            "type": "/".join(["Microsoft.ApiManagement/service", *path.split("/")[:-1:2]]),
-            "properties": properties,
-        }
-        for path, properties in places.items()
-    ]
+    return describe_below(API_MANAGEMENT, places)
 
 
 def read_external_places(scenario: WireScenario) -> dict[str, object]:
@@ -323,7 +355,7 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
         outside = read_external_places(scenario).keys()
         changed = {place for place in before if moved[place] != before[place]}
-        assert len(changed - outside) == 28
+        assert len(changed - outside) == 32
         assert outside <= changed
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before

@@ -32,7 +32,7 @@ CASE = CallerCase(
     add=Builder.synapse_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
-    is_by_hand=True,
+    is_by_hand=False,
     # Workspaces, and five lists of the workspace of the seed.
     requests=SearchRequests(
         standard=6, without_places=1, many=ManyPlaces(add=add_nothing, requests=1 + 5)

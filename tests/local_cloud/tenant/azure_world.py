@@ -27,6 +27,8 @@ SITE_IDENTITY = "51000000-0000-4000-8000-000000000001"
 SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 GROUP_OF_RULES_ID = f"{GROUP_ID}/providers/Microsoft.Network/networkSecurityGroups/nsg-erp"
 ARM = "https://management.azure.com"
+#: Object id of the application that calls.
+CALLER = "0a0a0a0a-0000-4000-8000-000000000001"
 
 SEED: dict[str, Any] = {
     "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
@@ -104,7 +106,7 @@ class Credential:
     def token_for(self, scope: str) -> AccessToken:
         """Issue a token of the app itself."""
         caller = SimulatedCaller(
-            object_id="0a0a0a0a-0000-4000-8000-000000000001",
+            object_id=CALLER,
             app_id="0a0a0a0a-0000-4000-8000-000000000002",
             is_delegated=False,
             audience=scope.removesuffix("/.default"),
@@ -161,10 +163,17 @@ class AzureWorld:
         }
 
     async def call(
-        self, method: str, url: str, body: Any = None, *, audience: str = ARM, **query: str
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        audience: str = ARM,
+        etag: str = "",
+        **query: str,
     ) -> Answer:
         """Call a URL with a token for an audience; empty audience: without a token."""
-        headers = {}
+        headers = {"If-Match": etag} if etag else {}
         if audience:
             headers["Authorization"] = f"Bearer {self.credential.token_for(audience).token}"
         request = self.session.request(

@@ -1,0 +1,106 @@
+"""Share the parts of data factories and Synapse workspaces: pipelines and what they use.
+
+Secure values are stored and shown as asterisks; what is sent back is stored.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+
+_MASK = "**********"
+_TYPED = ("datasets", "linkedservices", "triggers")
+#: Type of a reference → the collection that it names, in lower case.
+_REFERENCES = {
+    "DatasetReference": "datasets",
+    "LinkedServiceReference": "linkedservices",
+    "NotebookReference": "notebooks",
+    "PipelineReference": "pipelines",
+}
+#: What a notebook must have.
+_OF_NOTEBOOK = ("cells", "metadata", "nbformat", "nbformat_minor")
+
+
+def show_part(document: JsonObject) -> JsonObject:
+    """Return a part as it is read: with its ETag, and without secure values."""
+    return document | {
+        "properties": _mask(document.get("properties", {})),
+        "etag": compute_etag(document),
+    }
+
+
+def compute_etag(document: JsonObject) -> str:
+    """Return the ETag of a document, which changes with the document."""
+    text = json.dumps(document, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def require_etag(wanted: str | None, there: JsonObject | None) -> None:
+    """Reject (412) a write that names another ETag, with or without quotes."""
+    if wanted in (None, "*"):
+        return
+    if there is None or wanted.strip('"') != compute_etag(there):
+        raise SimulatedPlatformError(412, "PreconditionFailed", "The resource was changed.")
+
+
+def check_part(
+    collection: str,
+    properties: object,
+    there: JsonObject | None,
+    exists: Callable[[str, str], bool],
+) -> None:
+    """Raise PlatformError 400 if the service rejects new properties of a part.
+
+    `exists` returns whether a collection has an item of this name.
+    """
+    kind, problem = collection.lower(), ""
+    if not isinstance(properties, dict):
+        problem = "The document has no 'properties'."
+    elif kind in _TYPED and not isinstance(properties.get("type"), str):
+        problem = "The property 'type' is required."
+    elif kind == "pipelines" and not isinstance(properties.get("activities", []), list):
+        problem = "The property 'activities' must be a list."
+    elif kind == "notebooks" and not all(name in properties for name in _OF_NOTEBOOK):
+        problem = f"A notebook must have {', '.join(_OF_NOTEBOOK)}."
+    else:
+        for referred, name in _find_references(properties):
+            if not exists(referred, name):
+                problem = (
+                    f"The document creation or update failed because of invalid reference '{name}'."
+                )
+    if problem:
+        raise SimulatedPlatformError(400, "BadRequest", problem)
+    if there and there.get("properties", {}).get("runtimeState") == "Started":
+        raise SimulatedPlatformError(
+            400,
+            "TriggerEnabledCannotUpdate",
+            "Cannot update enabled Trigger; the trigger needs to be disabled first.",
+        )
+
+
+def _find_references(value: object) -> Iterator[tuple[str, str]]:
+    """Yield the collection and the name of each part that properties refer to."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _find_references(item)
+    elif isinstance(value, dict):
+        collection, name = _REFERENCES.get(str(value.get("type"))), value.get("referenceName")
+        if collection and isinstance(name, str):
+            yield collection, name
+        for member in value.values():
+            yield from _find_references(member)
+
+
+def _mask(value: object) -> object:
+    """Return a value with each secure one replaced by asterisks."""
+    if isinstance(value, list):
+        return [_mask(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    is_secure = str(value.get("type")).lower() == "securestring"
+    return {
+        name: _MASK if is_secure and name in ("value", "defaultValue") else _mask(member)
+        for name, member in value.items()
+    }

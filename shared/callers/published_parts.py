@@ -1,0 +1,202 @@
+"""Share the parts of Data Factory and Synapse: both run pipelines, with linked services, datasets
+and triggers, which are published from a Git repository or changed live.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar
+
+from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.whole_resource import order_like
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, JobBlocked, PlatformError
+from shared.ports import ResourceReader
+from shared.read_only_locks import ReadOnlyLocks
+from shared.reason import Reason
+
+_STARTED = "Azure rejects a change of a started trigger. Stop it, change the URL, and start it."
+_MASKED = (
+    "It has secure values, which Azure does not return: a write by the app would remove them. "
+    "Change the URL yourself."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedPart:
+    """A pipeline, or something that pipelines use."""
+
+    #: Address of its caller.
+    address: str
+    #: In lower case, such as `pipelines`.
+    collection: str
+    #: For people, such as `pipeline nightly`.
+    title: str
+    properties: Mapping[str, object] = field(repr=False)
+    #: Empty: a write has no condition.
+    etag: str
+
+    @property
+    def content(self) -> CallerContent:
+        """Return the properties as JSON with sorted names: Azure may change the order."""
+        text = json.dumps(self.properties, sort_keys=True)
+        return CallerContent(text=text, etag=self.etag or value_digest(text))
+
+    def find_secure_parameters(self) -> Iterator[str]:
+        """Yield the secure parameters with a default value, which may be any text."""
+        for name, parameter in mapping_at(self.properties, "parameters").items():
+            if "defaultValue" in as_mapping(parameter) and any(_find_masked(parameter)):
+                yield name
+
+
+class PublishedPartCallers:
+    """Implements `CallerKind` for one type of owner of such parts; a subclass names the type."""
+
+    kind: str
+    is_json = True
+    #: The next run reads the new value. The period without calls covers runs in progress.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions: RequiredPermissions
+    #: What has the parts, for people, in the singular and in the plural.
+    owner: ClassVar[str]
+    owners: ClassVar[str]
+    owner_type: ClassVar[str]
+    owner_version: ClassVar[str]
+    #: The property of an owner with its Git repository.
+    repository: ClassVar[str]
+
+    def __init__(self, resources: ResourceReader) -> None:
+        """`resources` reads the configured subscriptions."""
+        self._reader = resources
+
+    async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
+        """Return all parts of an owner. Raises `NotFound`."""
+        raise NotImplementedError
+
+    async def read_part(self, address: str) -> PublishedPart:
+        """Return a part. Raises `NotFound`."""
+        raise NotImplementedError
+
+    async def read_owner(self, address: str) -> Mapping[str, object]:
+        """Return the owner of a part. Raises `NotFound`."""
+        raise NotImplementedError
+
+    async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
+        """Replace the properties of a part if it has its ETag. Raises `Conflict`."""
+        raise NotImplementedError
+
+    async def read_locks(self) -> ReadOnlyLocks:
+        """Return the locks that reject a write of a part."""
+        return ReadOnlyLocks({})
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- owners are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every part with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        found: Sequence[Mapping[str, object]] = []
+        locks = ReadOnlyLocks({})
+        try:
+            found = await self._reader.list(self.owner_type, self.owner_version)
+            locks = await self.read_locks() if found else locks
+        except PlatformError as err:
+            unreadable.add(self.owners, err)
+        readings = unreadable.read_readable(found, read_id, self.list_parts, self._name)
+        async with aclosing(readings):
+            async for owner, parts in readings:
+                for part in parts:
+                    label = f"{part.title} of the {self._name(owner)}"
+                    for name in part.find_secure_parameters():
+                        unreadable.note(f"secure parameter {name} of the {label}")
+                    reason = self._find_manual_reason(owner, part) or locks.describe(part.address)
+                    place = self._build_caller(part, label, reason)
+                    for caller in callers_in(part.content.text, place):
+                        yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the properties as JSON. Raises `NotFound`."""
+        return (await self.read_part(caller.address)).content
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the properties if they are unchanged since the read.
+
+        Raises `Conflict` and `NotFound`, and `JobBlocked` for what only a person can change. A part
+        without an ETag is read back: after a `Conflict`, read again.
+        """
+        before = await self.read_part(caller.address)
+        if before.content.text == value.text:
+            return
+        if value.etag not in {"", before.content.etag}:
+            raise Conflict(f"The {caller.label} was changed")
+        owner = await self.read_owner(caller.address)
+        if reason := self._find_manual_reason(owner, before):
+            raise JobBlocked(
+                f"The app cannot change the {caller.label}.",
+                fix=f"{reason} Then retry.",
+                code=Reason.MANUAL_CALLER,
+            )
+        properties = order_like(before.properties, json.loads(value.text))
+        await self.write_part(before, as_mapping(properties))
+        if not before.etag and (await self.read(caller)).text != value.text:
+            raise Conflict(f"The {caller.label} was changed by somebody else")
+
+    def _name(self, owner: Mapping[str, object]) -> str:
+        return f"{self.owner} {text_at(owner, 'name')}"
+
+    def _find_manual_reason(self, owner: Mapping[str, object], part: PublishedPart) -> str:
+        """Return what a person must do to change a part; empty: nothing."""
+        repository = mapping_at(owner, "properties", self.repository)
+        names = ("accountName", "projectName", "repositoryName")
+        if name := "/".join(found for one in names if (found := text_at(repository, one))):
+            branch = text_at(repository, "collaborationBranch") or "the collaboration branch"
+            return (
+                f"The {self.owner} is published from the Git repository {name}, and its next "
+                f"publish would overwrite a change by the app. Change the URL in {branch} and "
+                "publish."
+            )
+        if part.collection == "triggers":
+            return _STARTED
+        return _MASKED if any(_find_masked(part.properties)) else ""
+
+    def _build_caller(self, part: PublishedPart, label: str, manual_reason: str) -> Caller:
+        return Caller(
+            kind=self.kind,
+            address=part.address,
+            label=label,
+            resource_id=f"{self.kind}/{part.address}".lower(),
+            manual_reason=manual_reason,
+        )
+
+
+def read_id(resource: Mapping[str, object]) -> str:
+    """Return the id of a resource; empty: it has none."""
+    return text_at(resource, "id") or ""
+
+
+def _find_masked(value: object) -> Iterator[Mapping[str, object]]:
+    """Yield every object with a value that Azure does not return."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            is_secure = str(value.get("type")).lower() == "securestring"
+            if "encryptedCredential" in value or (
+                is_secure and value.keys() & {"value", "defaultValue"}
+            ):
+                yield value
+            stack += value.values()
+        elif isinstance(value, list):
+            stack += value

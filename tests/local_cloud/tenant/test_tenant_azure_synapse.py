@@ -1,0 +1,119 @@
+"""Test Synapse workspaces: a PUT is accepted first, and its save ends or fails later."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.local_cloud.tenant.azure_world import CALLER, GROUP_ID, Answer, AzureWorld, azure_world
+from tests.local_cloud.tenant.test_tenant_azure_services import build_resource
+
+WORKSPACE = f"{GROUP_ID}/providers/Microsoft.Synapse/workspaces/contoso"
+HOST = "https://contoso.dev.azuresynapse.net"
+AUDIENCE = "https://dev.azuresynapse.net"
+PIPELINE = f"{HOST}/pipelines/nightly"
+LONG = 30.0
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant with a workspace, a pipeline and a started trigger."""
+    async with azure_world() as served:
+        listed = [
+            build_resource(WORKSPACE) | {"members": [CALLER]},
+            build_resource(f"{WORKSPACE}2") | {"readers": [CALLER]},
+            build_resource(f"{WORKSPACE}/pipelines/nightly", activities=[]),
+            build_resource(f"{WORKSPACE}2/pipelines/nightly", activities=[]),
+            build_resource(f"{WORKSPACE}/triggers/daily", type="x", runtimeState="Started"),
+        ]
+        seed_azure(served.tenant, {"resources": listed})
+        served.tenant.part(PowerPlatform).assumptions.artifact_save_seconds = LONG
+        yield served
+
+
+async def call(
+    world: AzureWorld, method: str, url: str, body: Any = None, *, etag: str = ""
+) -> Answer:
+    """Call the development endpoint."""
+    query = {} if "?" in url else {"api-version": "2020-12-01"}
+    return await world.call(method, url, body, audience=AUDIENCE, etag=etag, **query)
+
+
+def build_body(**properties: Any) -> dict[str, Any]:
+    """Return the body of a save."""
+    return {"name": "nightly", "properties": properties}
+
+
+async def test_save_is_shown_when_it_is_complete(world: AzureWorld) -> None:
+    """Until then, reads show the item as before."""
+    before = (await call(world, "GET", PIPELINE)).body
+    accepted = await call(world, "PUT", PIPELINE, build_body(activities=[], description="x"))
+    running = await call(world, "GET", accepted.headers["Location"])
+    meanwhile = (await call(world, "GET", PIPELINE)).body
+    world.tenant.clock.advance(LONG)
+    ended = await call(world, "GET", accepted.headers["Location"])
+
+    assert (accepted.status, accepted.body["state"]) == (202, "Updating")
+    assert (running.status, running.body) == (202, {"status": "InProgress"})
+    assert meanwhile == before
+    assert (ended.status, ended.body) == (200, (await call(world, "GET", PIPELINE)).body)
+    assert ended.body["properties"]["description"] == "x"
+    assert ended.body["etag"] != before["etag"]
+
+
+@pytest.mark.parametrize(
+    ("path", "properties", "code"),
+    [
+        ("pipelines/nightly", None, "BadRequest"),
+        ("pipelines/nightly", {"activities": {}}, "BadRequest"),
+        ("linkedservices/crm", {"typeProperties": {}}, "BadRequest"),
+        ("notebooks/mail", {"cells": []}, "BadRequest"),
+        (
+            "datasets/crm",
+            {
+                "type": "Json",
+                "linkedServiceName": {"type": "LinkedServiceReference", "referenceName": "gone"},
+            },
+            "BadRequest",
+        ),
+        ("triggers/daily", {"type": "x"}, "TriggerEnabledCannotUpdate"),
+    ],
+)
+async def test_rejected_save_fails_after_it_was_accepted(
+    world: AzureWorld, path: str, properties: object, code: str
+) -> None:
+    """Its state has the status 200, and the item stays."""
+    url = f"{HOST}/{path}"
+    before = await call(world, "GET", url)
+    accepted = await call(world, "PUT", url, {"properties": properties})
+    world.tenant.clock.advance(LONG)
+    ended = await call(world, "GET", accepted.headers["Location"])
+
+    assert (accepted.status, ended.status) == (202, 200)
+    assert (ended.body["status"], ended.body["error"]["code"]) == ("Failed", code)
+    assert (await call(world, "GET", url)).body == before.body
+
+
+async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None:
+    """Of two saves with one ETag, the second fails."""
+    etag = (await call(world, "GET", PIPELINE)).body["etag"]
+    first = await call(world, "PUT", PIPELINE, build_body(description="1"), etag=etag)
+    second = await call(world, "PUT", PIPELINE, build_body(description="2"), etag=etag)
+    world.tenant.clock.advance(LONG)
+    states = [await call(world, "GET", one.headers["Location"]) for one in (first, second)]
+    late = await call(world, "PUT", PIPELINE, build_body(description="3"), etag=etag)
+
+    assert [one.body.get("status") for one in states] == [None, "Failed"]
+    assert states[1].body["error"]["code"] == "PreconditionFailed"
+    assert late.status == 412
+    assert (await call(world, "GET", PIPELINE)).body["properties"]["description"] == "1"
+
+
+async def test_role_artifact_user_only_reads(world: AzureWorld) -> None:
+    """A write needs Synapse Artifact Publisher."""
+    pipeline = PIPELINE.replace("contoso", "contoso2")
+
+    assert (await call(world, "GET", pipeline)).status == 200
+    assert (await call(world, "PUT", pipeline, build_body())).status == 403

@@ -1,0 +1,83 @@
+"""Saves of Synapse workspaces: an accepted one may end late, fail, or never be shown."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared.adapters.azure.synapse import WorkspaceArtifacts
+from shared.adapters.http.client import HttpClient, HttpService
+from shared.domain.clouds import PUBLIC
+from shared.errors import CmkflowError, Conflict, PlatformError, ServiceUnavailable
+from tests.unit.adapter_wire import Scripted, ScriptedTransport
+
+STATE = "https://contoso.dev.azuresynapse.net/operationResults/1?api-version=2020-12-01"
+
+
+def build_accepted(location: str = STATE, wait: str = "0") -> Scripted:
+    """Return the response to a save in progress."""
+    headers = {"Location": location, "Retry-After": wait}
+    return Scripted(status=202, headers=headers, body=b'{"status": "InProgress"}')
+
+
+def build_failed(code: str) -> Scripted:
+    """Return the state of a failed save."""
+    body = {"status": "Failed", "error": {"code": code, "message": "invalid reference 'crm'"}}
+    return Scripted(body=json.dumps(body).encode())
+
+
+async def write(transport: ScriptedTransport) -> None:
+    """Write a pipeline."""
+    service = HttpService(name="Synapse", scope="", credential=None)
+    artifacts = WorkspaceArtifacts(HttpClient(transport), service, PUBLIC)
+    await artifacts.write("contoso", "pipelines", "Send mail", {"activities": []}, etag="1")
+
+
+async def test_save_is_read_until_it_is_complete() -> None:
+    """The service says when to ask again; without a time, the pauses grow."""
+    done = Scripted(body=b'{"name": "Send mail", "etag": "2"}')
+    transport = ScriptedTransport(build_accepted(), build_accepted(wait="3"), done)
+
+    await write(transport)
+
+    first, *others = transport.requests
+    assert (first.method, first.headers["If-Match"]) == ("PUT", "1")
+    assert "/pipelines/Send%20mail?" in first.url
+    assert [(one.method, one.url) for one in others] == [("GET", STATE)] * 2
+    assert transport.slept == [0.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "message"),
+    [
+        ([build_failed("BadRequest")], PlatformError, "invalid reference 'crm'"),
+        ([build_failed("PreconditionFailed")], Conflict, "invalid reference"),
+        ([Scripted(body=b'{"status": "Canceled"}')], PlatformError, "gave no reason"),
+        ([build_accepted()] * 5, ServiceUnavailable, "still saving"),
+    ],
+)
+async def test_save_that_failed_or_takes_too_long_is_an_error(
+    answers: list[Scripted], expected: type[CmkflowError], message: str
+) -> None:
+    """A failed save has the status 200. A later invocation completes one that takes longer."""
+    transport = ScriptedTransport(build_accepted(), *answers)
+
+    with pytest.raises(expected, match=message) as raised:
+        await write(transport)
+
+    if isinstance(raised.value, ServiceUnavailable):
+        assert raised.value.retry_after == timedelta(seconds=30)
+    assert transport.answers == []
+
+
+@pytest.mark.parametrize(
+    "location", ["", "https://evil.example/x", "http://contoso.dev.azuresynapse.net/x"]
+)
+async def test_another_host_gets_no_token(location: str) -> None:
+    """The state of a save is read from its workspace alone."""
+    transport = ScriptedTransport(build_accepted(location))
+
+    with pytest.raises(ServiceUnavailable, match="no state of the save"):
+        await write(transport)
+
+    assert transport.hosts == ["contoso.dev.azuresynapse.net"]
