@@ -16,14 +16,14 @@ COMMON = ("api", "profile", "function_key", "output", "query", "no_pager", "debu
 _SHARED = 3
 _HEAD = """# Command reference
 
-Every command of `cmkflow` with its own options; `--help` explains them.
+Every command of `cmkflow`; `--help` explains its options.
 [The command line](command-line.md) has examples and exit codes.
 
 Every command that talks to the app takes these:
 
 """
 _OF_MANY = "\n\nMany commands share these:\n\n"
-_TABLE = ("", "| Command | What it does | Options |", "|---|---|---|")
+_TABLE = ("", "| Command | What it does |", "|---|---|")
 
 
 def reference() -> str:
@@ -39,8 +39,7 @@ def reference() -> str:
 
 def _command(words: tuple[str, ...], command: Any) -> str:
     usage = " ".join((*words, *(_metavar(one) for one in command.params if _is_argument(one))))
-    options = [f"`{one.opts[0]}`" for one in _own(command) if not _is_argument(one)]
-    return f"| `{usage}` | {summary(command.help)} | {', '.join(options)} |"
+    return f"| `{usage}` | {summary(command.help)} |"
 
 
 def _own(command: Any) -> list[Any]:

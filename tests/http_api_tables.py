@@ -3,7 +3,6 @@
 `python -m tests.http_api_tables` writes them.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,17 +40,13 @@ def with_all_tables(text: str) -> str:
 
 
 def _routes() -> Iterator[str]:
-    yield "| Route | Role | What it does |"
-    yield "|---|---|---|"
+    yield "| Path | Methods with their roles |"
+    yield "|---|---|"
+    roles: dict[str, list[str]] = {}
     for (method, path), one in documented_endpoints().items():
-        yield f"| `{method} /api/{path}` | {one.role or 'none'} | {_summary(one)} |"
-
-
-def _summary(one: Endpoint) -> str:
-    """Return the first clause of a route's description on one line, without *Return the*."""
-    text = re.split("[.;:] ", " ".join(one.description.partition("\n\n")[0].split()))[0]
-    summary = re.sub("^(Return )?(the )?", "", text).rstrip(".")
-    return summary[:1].upper() + summary[1:]
+        roles.setdefault(path, []).append(f"`{method}` {one.role or 'none'}")
+    for path, methods in sorted(roles.items()):
+        yield f"| `/api/{path}` | {', '.join(methods)} |"
 
 
 def _problems() -> Iterator[str]:

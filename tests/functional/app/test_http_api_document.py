@@ -28,9 +28,14 @@ def test_tables_match_the_code() -> None:
 
 def test_every_route_is_documented() -> None:
     """The table has the routes that are declared with their roles, and no other."""
-    rows = re.findall(r"^\| `([A-Z]+) /api/([^`]+)` \| (\w+) \|", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| `/api/([^`]+)` \| (.+) \|$", TEXT, re.MULTILINE)
+    found = {
+        (method, path, role)
+        for path, methods in rows
+        for method, role in re.findall(r"`([A-Z]+)` (\w+)", methods)
+    }
 
-    assert set(rows) == {(*route, declared.role or "none") for route, declared in ENDPOINTS.items()}
+    assert found == {(*route, declared.role or "none") for route, declared in ENDPOINTS.items()}
 
 
 @pytest.mark.parametrize(
