@@ -18,7 +18,7 @@ from shared.callers.api_management_places import (
 )
 from shared.callers.api_management_policies import Policies
 from shared.callers.search import UnreadableCallers, callers_in, compute_max_url_length
-from shared.callers.secret_rights import SecretRights, read_system_identity
+from shared.callers.secret_rights import SecretRights, read_identities
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -86,7 +86,7 @@ class ApiManagementCallers:
         self._reader = tagged_resources
         self._keys = keys
         urls = ServiceUrls(tagged_resources, resource_writer)
-        named_values = NamedValues(tagged_resources, resource_secrets, resource_writer)
+        named_values = NamedValues(tagged_resources, resource_secrets, resource_writer, keys)
         self._named_values = named_values
         policies = Policies(tagged_resources, resource_secrets, resource_writer)
         self._places: Mapping[str, Places] = {
@@ -126,16 +126,16 @@ class ApiManagementCallers:
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the text if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
         now = await self.read(caller)
-        if now.text == value.text:
+        if now.text == value.text and value.text_format in (None, now.text_format):
             return
         if value.etag not in {"", now.etag}:
             raise Conflict(f"The {caller.label} was changed")
-        await self._find_places(caller).write(caller.address, now, value.text)
+        await self._find_places(caller).write(caller.address, now, value)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return why a service may be unable to read a secret for a named value, by address."""
         rights = SecretRights(self._keys)
-        readers: dict[str, SecretReader] = {}
+        readers: dict[str, Sequence[SecretReader]] = {}
         found = {}
         for address, secret in secrets.items():
             service_id, is_named_value, _ = address.partition("/namedValues/")
@@ -145,11 +145,9 @@ class ApiManagementCallers:
             try:
                 if service_id not in readers:
                     service = await self._reader.get(service_id, API_VERSION)
-                    readers[service_id] = read_system_identity(service, describe_place(service_id))
-                found[address] = await self._named_values.find_obstacle(address)
-                found[address] = found[address] or await rights.find_obstacle(
-                    secret, [readers[service_id]]
-                )
+                    readers[service_id] = read_identities(service, describe_place(service_id))
+                reader = await rights.find_reader(secret, readers[service_id])
+                found[address] = await rights.find_obstacle(secret, [reader])
             except (NotFound, PlatformError) as err:
                 found[address] = f"The app cannot check who may read the secret: {err}"
         return found

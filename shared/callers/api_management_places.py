@@ -1,20 +1,23 @@
 """Read and write URLs and named values in API Management."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from shared.callers.secret_rights import SecretRights, read_identities
 from shared.concurrency import read_each
 from shared.domain.callers.caller import CallerContent
 from shared.domain.callers.url_secret import (
     build_reference,
     find_secret_uri,
     is_reference,
+    parse_secret_uri,
 )
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.errors import NotFound, PlatformError
-from shared.ports import ResourceSecrets, ResourceWriter, TaggedResourceReader
+from shared.ports import Keys, ResourceSecrets, ResourceWriter, TaggedResourceReader
 
 API_VERSION = "2024-05-01"
 _NOUNS = {
@@ -28,7 +31,7 @@ _NOUNS = {
 #: The member of `properties` that holds a URL, by the collection of the resource.
 _URLS = {"apis": "serviceUrl", "backends": "url"}
 #: The properties of a named value that a write keeps.
-_KEPT = ("displayName", "secret", "tags")
+_KEPT = ("displayName", "tags")
 _LONGEST_URL = 2000
 _LONGEST_NAMED_VALUE = 4096
 #: A trigger URL whose end is in a policy (`rewrite-uri`) or in an operation.
@@ -59,7 +62,7 @@ class Places(Protocol):
     async def read(self, resource_id: str) -> CallerContent:
         """Return the text of a place. Raises `NotFound`."""
 
-    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
+    async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the text of a place that still has the ETag of `before`.
 
         Raises `Conflict` and `NotFound`.
@@ -97,9 +100,9 @@ class ServiceUrls:
         found = await self._reader.get_tagged(resource_id, API_VERSION)
         return CallerContent(text=_read_url(found.document), etag=found.etag)
 
-    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
+    async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the URL, and nothing else of the resource."""
-        body = {"properties": {_URLS[resource_id.split("/")[-2]]: text}}
+        body = {"properties": {_URLS[resource_id.split("/")[-2]]: value.text}}
         await self._writer.patch(resource_id, API_VERSION, body, etag=before.etag)
 
 
@@ -107,10 +110,15 @@ class NamedValues:
     """The named values. One in Key Vault has a reference as its text: its secret is the caller."""
 
     def __init__(
-        self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
+        self,
+        reader: TaggedResourceReader,
+        secrets: ResourceSecrets,
+        writer: ResourceWriter,
+        keys: Keys,
     ) -> None:
-        """Read and write by Azure Resource Manager."""
+        """Read and write by Azure Resource Manager; `keys` reads who may read a secret."""
         self._reader, self._secrets, self._writer = reader, secrets, writer
+        self._keys = keys
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
         """Return the named values of a service; secret ones take a request each."""
@@ -123,28 +131,40 @@ class NamedValues:
         """Return the value. Raises `NotFound`."""
         found = await self._reader.get_tagged(resource_id, API_VERSION)
         # The ETag is read first: if the value changes in between, the write is a conflict.
+        properties = mapping_at(found.document, "properties")
+        is_secret = None if "keyVault" in properties else json.dumps(properties.get("secret"))
         return CallerContent(
-            text=await self._read_value(resource_id, found.document), etag=found.etag
+            text=await self._read_value(resource_id, found.document),
+            etag=found.etag,
+            text_format=is_secret,
         )
 
-    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
-        """Replace the value, or the reference to Key Vault; all else stays."""
-        if not (is_reference(text) or is_reference(before.text)):
-            body = {"properties": {"value": text}}
+    async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
+        """Replace the value, or the reference to Key Vault; all else stays.
+
+        A value in Key Vault must be a secret, so the format of a value is whether it is one.
+        """
+        if not (is_reference(value.text) or is_reference(before.text)):
+            body = {"properties": {"value": value.text}}
             await self._writer.patch(resource_id, API_VERSION, body, etag=before.etag)
             return
         # Only a PUT exchanges a value and a reference: a PATCH keeps the other.
         properties = await self._read_properties(resource_id)
         kept = {name: properties[name] for name in _KEPT if name in properties}
-        uri = find_secret_uri(text)
-        kept |= {"keyVault": {"secretIdentifier": uri}} if uri else {"value": text}
+        if uri := find_secret_uri(value.text):
+            kept |= {"secret": True, "keyVault": await self._build_reference(resource_id, uri)}
+        else:
+            is_secret = json.loads(value.text_format or "true")
+            kept |= {"value": value.text} | ({} if is_secret is None else {"secret": is_secret})
         await self._writer.put(resource_id, API_VERSION, {"properties": kept}, etag=before.etag)
 
-    async def find_obstacle(self, resource_id: str) -> str:
-        """Return why a named value cannot be in Key Vault; empty: it can. Raises `NotFound`."""
-        if (await self._read_properties(resource_id)).get("secret"):
-            return ""
-        return "It is not a secret. Mark the named value as secret, then plan again."
+    async def _build_reference(self, resource_id: str, uri: str) -> Mapping[str, object]:
+        """Return the reference to a secret, with the identity that may read it."""
+        service = await self._reader.get(resource_id.partition("/namedValues/")[0], API_VERSION)
+        readers = read_identities(service, "service")
+        reader = await SecretRights(self._keys).find_reader(parse_secret_uri(uri), readers)
+        client = {"identityClientId": reader.client_id} if reader.client_id else {}
+        return {"secretIdentifier": uri, **client}
 
     async def read_status(self, resource_id: str) -> str:
         """Return the status of the last read of its secret: `Success` or an error code."""

@@ -42,13 +42,13 @@ class Policies:
         found = await self._get(resource_id)
         return CallerContent(text=_read_policy(found), etag=found.etag)
 
-    async def write(self, resource_id: str, before: CallerContent, text: str) -> None:
+    async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the policy; a fragment keeps its description."""
         kept = mapping_at((await self._get(resource_id)).document, "properties")
         properties = {
             **({"description": kept["description"]} if "description" in kept else {}),
             "format": _RAW,
-            "value": text,
+            "value": value.text,
         }
         body = {"properties": properties}
         await self._writer.put(resource_id, API_VERSION, body, etag=before.etag)

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from shared.callers.named_values import build_contents, name_of, resource_of
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
-from shared.callers.secret_rights import SecretRights, read_system_identity
+from shared.callers.secret_rights import SecretRights, read_identities
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.container_app import (
     REVISION,
@@ -21,6 +21,7 @@ from shared.domain.callers.container_app import (
     describe_place,
 )
 from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.url_secret import find_secret_uri, parse_secret_uri
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.keys.secret_access import SecretReader
@@ -154,7 +155,9 @@ class ContainerAppCallers:
                 now = current.get(caller.address)
                 if now is None or value.etag not in {"", now.etag}:
                     raise Conflict(f"The app of the {label} was changed")
-            await self._writer.patch(app_id, _VERSION, before.build_change(texts))
+            identities = await self._find_identities(before, texts)
+            change = before.build_change(texts, identities)
+            await self._writer.patch(app_id, _VERSION, change)
             if (await self._read_when_ready(app_id, label)).values != wanted:
                 raise Conflict(f"The app of the {label} was changed by somebody else")
         if any(name.startswith(SECRET) for name in texts) and not before.changes_variable(texts):
@@ -165,7 +168,7 @@ class ContainerAppCallers:
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return why an app may be unable to read a secret, by address."""
         rights = SecretRights(self._keys)
-        readers: dict[str, SecretReader] = {}
+        readers: dict[str, Sequence[SecretReader]] = {}
         found = {}
         for address, secret in secrets.items():
             app_id, _, place = address.partition("|")
@@ -175,11 +178,23 @@ class ContainerAppCallers:
             try:
                 if app_id not in readers:
                     app = await self._reader.get(app_id, _VERSION)
-                    readers[app_id] = read_system_identity(app, _name_app(app))
-                found[address] = await rights.find_obstacle(secret, [readers[app_id]])
+                    readers[app_id] = read_identities(app, _name_app(app))
+                reader = await rights.find_reader(secret, readers[app_id])
+                found[address] = await rights.find_obstacle(secret, [reader])
             except (NotFound, PlatformError) as err:
                 found[address] = f"The app cannot check who may read the secret: {err}"
         return found
+
+    async def _find_identities(
+        self, app: ContainerApp, texts: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Return the resource id of the user-assigned identity that reads a secret, by place."""
+        rights, readers = SecretRights(self._keys), read_identities(app.resource, "app")
+        return {
+            place: (await rights.find_reader(parse_secret_uri(uri), readers)).resource_id
+            for place, text in texts.items()
+            if (uri := find_secret_uri(text))
+        }
 
     async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Return nothing: Azure rejects a write if the app cannot read the secret."""

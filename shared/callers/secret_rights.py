@@ -33,6 +33,16 @@ class SecretRights:
                 return obstacle
         return ""
 
+    async def find_reader(self, secret: str, readers: Sequence[SecretReader]) -> SecretReader:
+        """Return the first identity of one resource that can read a secret; else the first one.
+
+        Raises `NotFound` and `PlatformError`.
+        """
+        for reader in readers if len(readers) > 1 else ():
+            if not await self.find_obstacle(secret, [reader]):
+                return reader
+        return readers[0]
+
     async def _read_roles(self, vault: KeyVault, reader: SecretReader) -> Sequence[RoleAssignment]:
         if not vault.uses_rbac:
             return ()
@@ -42,7 +52,22 @@ class SecretRights:
         return self._roles[place]
 
 
-def read_system_identity(resource: Mapping[str, object], name: str) -> SecretReader:
-    """Return a resource, named for people, with its system-assigned identity."""
-    principal_id = text_at(mapping_at(resource, "identity"), "principalId") or ""
-    return SecretReader(name=f"The {name}", principal_id=principal_id)
+def read_identities(resource: Mapping[str, object], name: str) -> Sequence[SecretReader]:
+    """Return a resource, named for people, with each of its identities, the system-assigned first.
+
+    A resource without an identity has one reader without one.
+    """
+    identity, title = mapping_at(resource, "identity"), f"The {name}"
+    system = text_at(identity, "principalId")
+    readers = [SecretReader(name=title, principal_id=system)] if system else []
+    assigned = mapping_at(identity, "userAssignedIdentities")
+    readers += [
+        SecretReader(
+            name=title,
+            principal_id=text_at(mapping_at(assigned, path), "principalId") or "",
+            resource_id=path,
+            client_id=text_at(mapping_at(assigned, path), "clientId") or "",
+        )
+        for path in sorted(assigned)
+    ]
+    return readers or [SecretReader(name=title, principal_id="")]

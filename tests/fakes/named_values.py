@@ -43,5 +43,6 @@ def store_named_value(
 
 def _fetch(world: World, path: str, properties: Mapping[str, object]) -> str:
     service = world.resources[path.partition("/namedvalues/")[0]]
-    uri = text_at(mapping_at(properties, "keyVault"), "secretIdentifier") or ""
-    return fetch_secret(world, service, uri)
+    held = mapping_at(properties, "keyVault")
+    client = text_at(held, "identityClientId") or ""
+    return fetch_secret(world, service, text_at(held, "secretIdentifier") or "", identity=client)

@@ -1,4 +1,4 @@
-"""Read a Key Vault secret as a fake resource with a system-assigned identity does."""
+"""Read a Key Vault secret as a fake resource does with one of its identities."""
 
 import re
 from collections.abc import Mapping
@@ -11,13 +11,18 @@ from tests.fakes.test_world import World
 _URI = re.compile(r"(https://[^/]+)/secrets/([^/]+)")
 
 
-def fetch_secret(world: World, resource: Mapping[str, object], uri: str) -> str:
-    """Return the current value; raise `PlatformError` if the resource may not read it."""
+def fetch_secret(
+    world: World, resource: Mapping[str, object], uri: str, *, identity: str = ""
+) -> str:
+    """Return the current value; raise `PlatformError` if the resource may not read it.
+
+    `identity` is the resource id or client id of a user-assigned identity of the resource.
+    """
     found = _URI.fullmatch(uri)
     assert found
     vault = next((one for one in world.vaults.values() if one.url == found[1]), None)
     secret = world.secrets.get((found[1], found[2]))
-    principal = text_at(mapping_at(resource, "identity"), "principalId") or ""
+    principal = _find_principal(mapping_at(resource, "identity"), identity)
     reader = SecretReader(name=str(resource.get("name")), principal_id=principal)
     if vault and secret and not world.are_references_denied:
         roles = world.roles.get((vault.id, principal), [])
@@ -28,3 +33,14 @@ def fetch_secret(world: World, resource: Mapping[str, object], uri: str) -> str:
         code="ValidationError",
         status=400,
     )
+
+
+def _find_principal(identities: Mapping[str, object], wanted: str) -> str:
+    if not wanted:
+        return text_at(identities, "principalId") or ""
+    assigned = mapping_at(identities, "userAssignedIdentities")
+    for path in assigned:
+        one = mapping_at(assigned, path)
+        if wanted in {path, text_at(one, "clientId")}:
+            return text_at(one, "principalId") or ""
+    return ""

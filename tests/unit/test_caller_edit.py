@@ -13,6 +13,7 @@ from shared.domain.callers.caller_edit import (
     contains_reference,
     edits_from_json,
     edits_to_json,
+    find_old_format,
     find_references,
     hold_url,
     merge_edits,
@@ -210,7 +211,7 @@ def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
     """The edit stores no signature; a reference that somebody has changed is a conflict."""
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
-    referring = refer_to_secret(written, REFERENCE)
+    referring = refer_to_secret(written, REFERENCE, "text/plain")
     stored = edits_to_json(referring.edits)
     edits, signatures = edits_from_json(stored), signatures_in(old)
 
@@ -218,6 +219,7 @@ def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
     assert OLD_SIGNATURE not in stored
     assert NEW_SIGNATURE not in stored
     assert [revert_edits(text, edits, signatures) for text in (REFERENCE, old)] == [old, old]
+    assert [find_old_format(text, edits) for text in (REFERENCE, old)] == ["text/plain", None]
     with pytest.raises(EditConflict, match="reference to a secret"):
         revert_edits("another value", edits, signatures)
 
@@ -226,12 +228,13 @@ def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
     """Before and after the URL has replaced the reference, a revert restores the first text."""
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
-    referring = refer_to_secret(written, REFERENCE)
+    referring = refer_to_secret(written, REFERENCE, None)
     holding = hold_url(REFERENCE, referring.edits, NEW_URL)
     edits, signatures = merge_edits(referring.edits, holding.edits), signatures_in(old)
     reverted = [revert_edits(text, edits, signatures) for text in (REFERENCE, NEW_URL, old)]
 
     assert holding.text == NEW_URL
+    assert "old_format" not in edits_to_json(edits)
     assert reverted == [old] * 3
 
 

@@ -115,6 +115,9 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 def _get_handler(singular: str, below: str) -> ArmHandler:
     async def get_below(call: ArmCall) -> Response:
         document = call.get_existing(f"{SERVICE}/{below}", *_names(call))
+        failure = call.azure.failed_writes.get(document["id"].lower())
+        if failure and "asyncCode" in call.request.query_params:
+            raise SimulatedPlatformError(400, "ValidationError", failure)
         shown = _show_resource(document, call.request.query_params.get("format", "xml"))
         return JSONResponse(shown, headers={"ETag": _compute_etag(document)})
 
@@ -150,7 +153,8 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
         else:
             call.azure.resources.put(document)
         headers = {"ETag": _compute_etag(document)}
-        if is_patch and resource_type == _NAMED_VALUES:  # the client polls the resource itself
+        is_late = is_patch or "keyVault" in document["properties"]
+        if is_late and resource_type == _NAMED_VALUES:  # the client polls the resource itself
             query = f"api-version={call.request.query_params['api-version']}&asyncCode=200"
             headers["Location"] = f"https://{HOST}{identity}?{query}"
             return Response(status_code=202, headers=headers)

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.references import parse_reference
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.site_identity import find_assigned_principal
 from local_cloud.tenant.azure.site_runtime import fetch_secret
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -176,11 +177,11 @@ def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -
 
 def _fetch(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
     """Return the value of a secret in Key Vault; None: the app may not read it."""
-    principal = (app.get("identity") or {}).get("principalId")
-    if secret.get("identity") != "system":
-        principal = ""
+    identity = str(secret.get("identity") or "")
+    is_system = identity.lower() == "system"
+    principal = find_assigned_principal(app, "" if is_system else identity or "none")
     reference = parse_reference(f"@Microsoft.KeyVault(SecretUri={secret['keyVaultUrl']})")
-    return fetch_secret(azure, principal or "", reference)[1]
+    return fetch_secret(azure, principal, reference)[1]
 
 
 def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject, now: datetime) -> None:

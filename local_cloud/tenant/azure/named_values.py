@@ -1,6 +1,6 @@
 """Store named values of API Management that refer to Key Vault, and return what policies use.
 
-The service reads the secret with its system-assigned identity when the named value is written, and
+The service reads the secret with the identity that the named value names when this is written, and
 again within 4 hours. See platform.md#api-management.
 """
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from local_cloud.tenant.azure.references import ResolvedReference, parse_reference
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.site_identity import find_assigned_principal
 from local_cloud.tenant.azure.site_runtime import fetch_secret
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -18,7 +19,12 @@ _SERVICE = "Microsoft.ApiManagement/service"
 
 
 def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None:
-    """Store a named value with the secret that it refers to. Raises PlatformError 400."""
+    """Store a named value with the secret that it refers to. Raises PlatformError 400.
+
+    The service reads the secret after it has accepted the write. If it cannot, the named value
+    stays as it was.
+    """
+    azure.failed_writes.pop(document["id"].lower(), None)
     properties, value = document["properties"], document["properties"].get("value")
     if "keyVault" not in properties:
         if not 0 < len(str(value or "").strip()) <= _LONGEST_VALUE:
@@ -29,11 +35,13 @@ def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None
     else:
         found = _fetch(azure, document, now)
         if found.status != "Resolved":
-            raise _build_error(
+            azure.failed_writes[document["id"].lower()] = (
                 "Failed to access KeyVault Secret "
                 f"{properties['keyVault']['secretIdentifier']} using Managed Service Identity "
                 f"(http://aka.ms/apimmsi) of Api Management service: {found.status}."
             )
+            return
+        azure.references[document["id"].lower()] = {"": found}
         status = {"code": "Success", "timeStampUtc": now.isoformat()}
         properties["keyVault"] = properties["keyVault"] | {"lastStatus": status}
     azure.resources.put(document)
@@ -46,19 +54,21 @@ def read_named_value(azure: Azure, document: JsonObject, now: datetime) -> str:
     known = azure.references.get(document["id"].lower(), {}).get("")
     if known is None or now - known.fetched_at >= REFRESH_AFTER:
         known = _fetch(azure, document, now)
+        azure.references[document["id"].lower()] = {"": known}
     return known.value
 
 
 def _fetch(azure: Azure, document: JsonObject, now: datetime) -> ResolvedReference:
-    text = document["properties"]["keyVault"].get("secretIdentifier", "")
+    held = document["properties"]["keyVault"]
+    text = held.get("secretIdentifier", "")
     try:
         reference = parse_reference(f"@Microsoft.KeyVault(SecretUri={text})")
     except ValueError as error:
         raise _build_error("The secret identifier is invalid.") from error
     service = azure.resources.find(_SERVICE, document["id"].partition("/namedValues/")[0])
-    principal = ((service or {}).get("identity") or {}).get("principalId") or ""
+    principal = find_assigned_principal(service, held.get("identityClientId") or "")
     status, value, version = fetch_secret(azure, principal, reference)
-    found = ResolvedReference(
+    return ResolvedReference(
         text=text,
         reference=reference,
         status=status,
@@ -66,8 +76,6 @@ def _fetch(azure: Azure, document: JsonObject, now: datetime) -> ResolvedReferen
         value=value or "",
         active_version=version,
     )
-    azure.references[document["id"].lower()] = {"": found}
-    return found
 
 
 def _build_error(text: str) -> SimulatedPlatformError:

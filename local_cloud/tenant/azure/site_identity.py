@@ -1,4 +1,4 @@
-"""The identity with which a site resolves its Key Vault references, and what it may read.
+"""The identity with which a resource resolves its Key Vault references, and what it may read.
 
 See platform.md#key-vault-references.
 """
@@ -18,13 +18,25 @@ _SYSTEM_ASSIGNED = "SystemAssigned"
 def find_principal(azure: Azure, site_id: str) -> str:
     """Return the object id of the identity; empty if the site has none for references."""
     site = azure.resources.find(SITES, site_id) or azure.resources.find(SLOTS, site_id)
-    identity = (site or {}).get("identity") or {}
     chosen = (site or {}).get("properties", {}).get("keyVaultReferenceIdentity")
-    if not chosen or chosen.lower() == _SYSTEM_ASSIGNED.lower():
+    is_system = not chosen or chosen.lower() == _SYSTEM_ASSIGNED.lower()
+    return find_assigned_principal(site, "" if is_system else chosen)
+
+
+def find_assigned_principal(resource: JsonObject | None, wanted: str) -> str:
+    """Return the object id of an identity of a resource; empty if it does not have it.
+
+    `wanted` is the resource id or the client id of a user-assigned identity; empty: the
+    system-assigned one.
+    """
+    identity = (resource or {}).get("identity") or {}
+    if not wanted:
         return str(identity.get("principalId") or "")
     assigned: JsonObject = identity.get("userAssignedIdentities") or {}
-    principals = {path.lower(): one.get("principalId") for path, one in assigned.items()}
-    return principals.get(chosen.lower()) or ""
+    for path, one in assigned.items():
+        if wanted.lower() in {path.lower(), str(one.get("clientId") or "").lower()}:
+            return str(one.get("principalId") or "")
+    return ""
 
 
 def may_read(azure: Azure, principal: str, vault_id: str, secret: str) -> bool:

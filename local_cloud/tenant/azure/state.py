@@ -85,6 +85,8 @@ class Azure:
     #: Id of the configuration (`…/config/appsettings`) in lower case → setting → what the running
     #: site knows of its reference.
     references: dict[str, dict[str, ResolvedReference]] = field(default_factory=dict)
+    #: Id of a named value in lower case → why its last write failed after it was accepted.
+    failed_writes: dict[str, str] = field(default_factory=dict)
     #: Revision of a container app in lower case → its variables as its containers read them.
     container_variables: dict[str, dict[str, str]] = field(default_factory=dict)
     #: The same → when its containers started.

@@ -71,6 +71,9 @@ class CallerContent:
     surrounding_digests: Mapping[str, str] | None = None
     #: The owner's id in Dataverse, where the value is the definition of a flow.
     owner_id: str = ""
+    #: What a reference to a secret would replace beside the text, such as a content type, in a
+    #: format that only its kind reads. None: nothing.
+    text_format: str | None = None
     #: The user on whose behalf such a definition is saved; None: as the app.
     on_behalf_of: str | None = None
 

@@ -35,6 +35,7 @@ __all__ = [
     "contains_reference",
     "edits_from_json",
     "edits_to_json",
+    "find_old_format",
     "find_references",
     "hold_url",
     "is_referring",
@@ -101,6 +102,8 @@ class CallerEdit:
     #: Which of the `count` references that read `new` after the change this one is, from 0.
     position: int
     occurrences: int
+    #: `CallerContent.text_format` of the text that a reference to a secret replaces.
+    old_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,12 +186,15 @@ def replace_references(
     return RewrittenText(text=new_text, edits=tuple(edits), not_replaced=left)
 
 
-def refer_to_secret(rewritten: RewrittenText, reference: str) -> RewrittenText:
+def refer_to_secret(
+    rewritten: RewrittenText, reference: str, old_format: str | None
+) -> RewrittenText:
     """Return the change of a text that was exactly one trigger URL, with a reference to a secret
     in place of the new URL.
     """
     (edit,) = rewritten.edits
-    edit = replace(edit, kind=FlowReferenceKind.SECRET_REFERENCE, new=reference)
+    kind = FlowReferenceKind.SECRET_REFERENCE
+    edit = replace(edit, kind=kind, new=reference, old_format=old_format)
     return RewrittenText(text=reference, edits=(edit,))
 
 
@@ -197,6 +203,11 @@ def is_referring(text: str, edits: Iterable[CallerEdit]) -> bool:
     return any(
         edit.kind is FlowReferenceKind.SECRET_REFERENCE and edit.new == text for edit in edits
     )
+
+
+def find_old_format(text: str, edits: Iterable[CallerEdit]) -> str | None:
+    """Return the format of what a reference to a secret has replaced; None: it is none of these."""
+    return next((edit.old_format for edit in edits if is_referring(text, [edit])), None)
 
 
 def hold_url(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
@@ -284,7 +295,11 @@ def merge_edits(
 
 def edits_to_json(edits: Iterable[CallerEdit]) -> str:
     """Return edits as JSON text for a state row."""
-    return json.dumps([asdict(edit) for edit in edits], ensure_ascii=False, separators=(",", ":"))
+    rows = [asdict(edit) for edit in edits]
+    for row in rows:
+        if row["old_format"] is None:
+            del row["old_format"]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
 def edits_from_json(text: str) -> tuple[CallerEdit, ...]:

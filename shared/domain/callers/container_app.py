@@ -50,14 +50,18 @@ class ContainerApp:
             name.startswith(VARIABLE) and values.get(name) != text for name, text in texts.items()
         )
 
-    def build_change(self, texts: Mapping[str, str]) -> dict[str, object]:
+    def build_change(
+        self, texts: Mapping[str, str], identities: Mapping[str, str]
+    ) -> dict[str, object]:
         """Return the body of the PATCH that writes these texts by place.
 
-        Lists are whole. No two revisions have the same suffix, so the suffix is removed.
+        `identities` has the resource id of the user-assigned identity that reads the secret, by
+        place; by default, the system-assigned identity does. Lists are whole. No two revisions
+        have the same suffix, so the suffix is removed.
         """
         properties: dict[str, object] = {}
         if any(name.startswith(SECRET) for name in texts):
-            secrets = [self._change_secret(secret, texts) for secret in self.secrets]
+            secrets = [self._change_secret(one, texts, identities) for one in self.secrets]
             properties["configuration"] = {"secrets": secrets}
         if self.changes_variable(texts):
             template = self._copy_template()
@@ -80,15 +84,20 @@ class ContainerApp:
         return template
 
     def _change_secret(
-        self, secret: Mapping[str, object], texts: Mapping[str, str]
+        self,
+        secret: Mapping[str, object],
+        texts: Mapping[str, str],
+        identities: Mapping[str, str],
     ) -> dict[str, object]:
-        text = texts.get(f"{SECRET}{text_at(secret, 'name')}", _read_secret(secret))
+        place = f"{SECRET}{text_at(secret, 'name')}"
+        text = texts.get(place, _read_secret(secret))
         if text == _read_secret(secret):
             hidden = {"value"} if text_at(secret, "keyVaultUrl") else set[str]()
             return {name: one for name, one in secret.items() if name not in hidden}
         kept = {name: one for name, one in secret.items() if name not in _CONTENT}
         if uri := find_secret_uri(text):
-            return {**kept, "keyVaultUrl": uri, "identity": _SYSTEM_ASSIGNED}
+            identity = identities.get(place) or _SYSTEM_ASSIGNED
+            return {**kept, "keyVaultUrl": uri, "identity": identity}
         return {**kept, "value": text}
 
 

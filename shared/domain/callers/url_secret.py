@@ -52,6 +52,12 @@ def find_secret_uri(text: str) -> str:
     return found[1] if found else ""
 
 
+def parse_secret_uri(uri: str) -> str:
+    """Return the address of the secret with this URI."""
+    vault_url, _, name = uri.partition("/secrets/")
+    return f"{vault_url}|{name}"
+
+
 def format_url_secret(address: str) -> str:
     """Return the name of the secret and its vault, for people."""
     vault_url, _, name = address.partition("|")

@@ -22,6 +22,9 @@ class SecretReader:
     name: str
     #: Object id; empty: it has no such identity.
     principal_id: str
+    #: Of a user-assigned identity: its resource id and client id. Empty: it is system-assigned.
+    resource_id: str = ""
+    client_id: str = ""
 
 
 def find_reading_obstacle(

@@ -89,7 +89,8 @@ async def _revert(
             if value.surrounding_digests is not None:
                 await permit_caller(work, caller)
                 await log.append(record, value)
-            old = replace(value, text=text)
+            text_format = caller_edit.find_old_format(value.text, edits) or value.text_format
+            old = replace(value, text=text, text_format=text_format)
             try:
                 await write_places(work, resource, kind, [(caller, old)], current)
             except Conflict:

@@ -71,7 +71,8 @@ def holds_value(kind: CallerKind, now: CallerContent, value: CallerContent) -> b
     """Return whether a caller holds what was written; a flow may hold it in the newer format."""
     if isinstance(kind, FoundInDefinitions):
         return is_stored(now.text, value.text)
-    return now.text == value.text
+    is_restored = value.text_format in (None, now.text_format)
+    return now.text == value.text and is_restored
 
 
 async def write_places(

@@ -59,6 +59,8 @@ class CallerWriter:
     #: Statuses of references that are not resolved, by address: these callers get the
     #: URL.
     unresolved: dict[str, str] = field(default_factory=dict)
+    #: The formats that these callers get back with the URL, by address.
+    old_formats: dict[str, str | None] = field(default_factory=dict)
 
     async def prepare(self, present: Mapping[str, CallerContent], texts: Texts) -> Texts:
         """Record the edits, and return the texts with this job's URL.
@@ -99,7 +101,7 @@ class CallerWriter:
         if is_referring:
             rewritten = self._replace_unresolved(record, rewritten, edits)
         elif rewritten.edits:
-            rewritten = self._refer(record, rewritten)
+            rewritten = self._refer(record, rewritten, value.text_format)
         if rewritten.text != text:
             await work.check_write_allowed()
             if await find_manual_reason(work.services, job, record.caller):
@@ -117,7 +119,9 @@ class CallerWriter:
             raise _build_other_content(record.caller, job)
         return replace(record, state=CallerState.NOT_NEEDED), text
 
-    def _refer(self, record: CallerRecord, rewritten: RewrittenText) -> RewrittenText:
+    def _refer(
+        self, record: CallerRecord, rewritten: RewrittenText, old_format: str | None
+    ) -> RewrittenText:
         """Return the change with a reference in place of the URL, if the caller may refer."""
         reference = self.references.get(record.caller.address)
         if reference is None or record.caller.address in self.unresolved:
@@ -125,7 +129,7 @@ class CallerWriter:
         if rewritten.text != self.urls[self.work.job.original_url_id]:
             self._note_url(record, "It adds parameters to the URL")
             return rewritten
-        return caller_edit.refer_to_secret(rewritten, reference)
+        return caller_edit.refer_to_secret(rewritten, reference, old_format)
 
     def _replace_unresolved(
         self, record: CallerRecord, rewritten: RewrittenText, edits: Sequence[CallerEdit]
@@ -133,6 +137,8 @@ class CallerWriter:
         """Return the change of a reference to the URL, if it is not resolved."""
         if record.caller.address not in self.unresolved:
             return rewritten
+        address = record.caller.address
+        self.old_formats[address] = caller_edit.find_old_format(rewritten.text, edits)
         url = self.urls[self.work.job.original_url_id]
         return caller_edit.hold_url(rewritten.text, edits, url)
 
@@ -187,7 +193,7 @@ async def write_callers(
             others = free
             continue
         values = [
-            (caller, replace(present[caller.address], text=texts[caller.address]))
+            (caller, _build_content(present[caller.address], texts, caller, (first, *others)))
             for caller in _distinct_callers(first, *others)
         ]
         if not values:
@@ -217,6 +223,16 @@ async def write_callers(
         fix="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
+
+
+def _build_content(
+    present: CallerContent, texts: Texts, caller: Caller, writers: Sequence[CallerWriter]
+) -> CallerContent:
+    """Return the content to write: a reference has no format, a URL that replaces one the old."""
+    text, text_format = texts[caller.address], present.text_format
+    for writer in writers:
+        text_format = writer.old_formats.get(caller.address) or text_format
+    return replace(present, text=text, text_format=None if is_reference(text) else text_format)
 
 
 async def _read_missing(

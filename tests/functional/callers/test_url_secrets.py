@@ -214,7 +214,6 @@ async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret(
     [
         ("identity", "The API Management service contoso has no identity"),
         ("right", "The API Management service contoso may not read the secret"),
-        ("secrecy", "It is not a secret. Mark the named value as secret"),
     ],
 )
 async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str) -> None:
@@ -224,11 +223,8 @@ async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str)
     match lacks:
         case "identity":
             world.resources[service] = {**world.resources[service], "identity": None}
-        case "right":
-            world.roles.clear()
         case _:
-            open_value = {**read_properties(scenario, path), "secret": False}
-            world.resources[path] = {**world.resources[path], "properties": open_value}
+            world.roles.clear()
     await planned(scenario)
 
     [caller] = (await scenario.plan())["Orders"].callers
@@ -240,16 +236,110 @@ async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str)
     assert_nothing_lost(scenario)
 
 
-@pytest.mark.parametrize("fault", ["rejected", "not read"])
-async def test_named_value_whose_secret_is_not_read_holds_the_url(fault: str) -> None:
-    """The rights look right, but the service rejects the reference, or fails to read the secret."""
-    scenario, flow, path = build_with_named_value()
+def make_plain(scenario: Scenario, path: str) -> None:
+    """Let a named value be no secret."""
+    value = {**read_properties(scenario, path), "secret": False}
+    scenario.world.resources[path] = {**scenario.world.resources[path], "properties": value}
+
+
+def assign_user_identity(scenario: Scenario, path: str) -> str:
+    """Replace the system-assigned identity of a resource by one that may read no secret, and a
+    user-assigned one with the rights that it had; return the resource id of the latter.
+    """
+    resource = scenario.world.resources[path]
+    principal = mapping_at(resource, "identity")["principalId"]
+    ids = [f"/identities/{name}" for name in ("a-other", "reader")]
+    assigned = {
+        ids[0]: {"principalId": "other", "clientId": "client of other"},
+        ids[1]: {"principalId": principal, "clientId": "client of reader"},
+    }
+    identity = {"principalId": "no right", "userAssignedIdentities": assigned}
+    scenario.world.resources[path] = {**resource, "identity": identity}
+    return ids[1]
+
+
+async def test_plain_named_value_is_a_secret_while_it_refers() -> None:
+    """The service accepts no other reference. A rollback restores the plain value."""
+    scenario, _, path = build_with_named_value()
+    make_plain(scenario, path)
     before = read_properties(scenario, path)
     await planned(scenario)
-    if fault == "rejected":
-        scenario.world.are_references_denied = True
-    else:
-        scenario.world.refresh_status = "AccessDenied"
+
+    await scenario.approve()
+    moved = read_properties(scenario, path)
+    await scenario.roll_back()
+
+    assert "keyVault" in moved
+    assert moved["secret"] is True
+    assert read_properties(scenario, path) == before
+    assert before["secret"] is False
+    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert_nothing_lost(scenario)
+
+
+async def test_named_value_refers_with_a_user_assigned_identity() -> None:
+    """The reference names the identity that may read the secret, and a rollback removes both."""
+    scenario, flow, path = build_with_named_value()
+    assign_user_identity(scenario, path.partition("/namedvalues/")[0])
+    before = read_properties(scenario, path)
+    await planned(scenario)
+
+    await scenario.approve()
+    moved, used = read_properties(scenario, path), read_named_value(scenario.world, path)
+    copy = find_copy(scenario, flow)
+    await scenario.roll_back()
+
+    assert mapping_at(moved, "keyVault")["identityClientId"] == "client of reader"
+    assert used == scenario.build.url_of(copy)
+    assert read_properties(scenario, path) == before
+    assert_nothing_lost(scenario)
+
+
+async def test_container_app_refers_with_a_user_assigned_identity() -> None:
+    """The reference names the identity that may read the secret, and a rollback removes both."""
+    scenario, flow, path = build_with_container_app()
+    identity = assign_user_identity(scenario, path)
+    before = read_app_secrets(scenario, path)
+    await planned(scenario)
+
+    await scenario.approve()
+    moved, used = read_app_secrets(scenario, path), read_secret_in_use(scenario.world, path, "url0")
+    copy = find_copy(scenario, flow)
+    await scenario.roll_back()
+
+    url = f"{VAULT}/secrets/{name_secret(flow)}"
+    assert moved == [{"name": "url0", "keyVaultUrl": url, "identity": identity}]
+    assert used == scenario.build.url_of(copy)
+    assert read_app_secrets(scenario, path) == before
+    assert_nothing_lost(scenario)
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+@pytest.mark.parametrize("fault", ["rejected", "rejected later", "not read"])
+async def test_named_value_whose_secret_is_not_read_holds_the_url(
+    fault: str, monkeypatch: pytest.MonkeyPatch, *, is_plain: bool
+) -> None:
+    """The rights look right, but the service rejects the reference, or fails to read the secret."""
+    scenario, flow, path = build_with_named_value()
+    if is_plain:
+        make_plain(scenario, path)
+    before = read_properties(scenario, path)
+    await planned(scenario)
+    match fault:
+        case "rejected":
+            scenario.world.are_references_denied = True
+            code = "ValidationError"
+        case "rejected later":
+            put = FakeResourceWriter.put
+
+            async def lose_reference(*given: Any, **more: Any) -> None:
+                if "keyVault" not in str(given):
+                    await put(*given, **more)
+
+            monkeypatch.setattr(FakeResourceWriter, "put", lose_reference)
+            code = "not stored"
+        case _:
+            scenario.world.refresh_status = code = "AccessDenied"
 
     await scenario.approve()
     job, moved = await scenario.job("Orders"), read_properties(scenario, path)
@@ -258,7 +348,6 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(fault: str) ->
 
     assert job.state is FlowJobState.RETIRED, job.message
     assert moved == {**before, "value": scenario.build.url_of(copy)}
-    code = "ValidationError" if fault == "rejected" else "AccessDenied"
     assert any(f"Its reference is not resolved: {code}" in note for note in job.notes)
     assert read_properties(scenario, path) == before
     assert_nothing_lost(scenario)

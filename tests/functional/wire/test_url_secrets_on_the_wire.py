@@ -29,6 +29,7 @@ VAULT_URL = "https://kv-urls.vault.azure.net"
 SITES = [f"{GROUP}/providers/Microsoft.Web/sites/{name}" for name in ("shop", "portal", "closed")]
 SERVICE = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim"
 NAMED_VALUE = f"{SERVICE}/namedValues/flow"
+IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/reader"
 CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/till"
 REFERENCE = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets/trigger-url-{ORDERS})"
 
@@ -154,5 +155,64 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
         assert read_named_value_properties(scenario) == named_value
         assert read_app_secrets(scenario) == secrets
         assert secret.latest.value == before[0]["FLOW"]
+        assert set(statuses) == {202}
+        assert scenario.secrets_seen() == []
+
+
+def assign_user_identity(seed: dict[str, Any]) -> None:
+    """Let each resource resolve references only with a user-assigned identity, and let the named
+    value be no secret.
+    """
+    azure = seed["azure"]
+    service, named_value = azure["resources"]
+    named_value["properties"]["secret"] = False
+    azure["sites"] = azure["sites"][:1]
+    azure["sites"][0]["properties"] = {"keyVaultReferenceIdentity": IDENTITY}
+    assigned = {"principalId": "reader", "clientId": "client of reader"}
+    for resource in (service, *azure["sites"], *azure["containerApps"]):
+        resource["identity"] = {
+            "type": "SystemAssigned, UserAssigned",
+            "principalId": "no right",
+            "userAssignedIdentities": {IDENTITY: assigned},
+        }
+    *others, _, _, _, role = azure["roleAssignments"]
+    azure["roleAssignments"] = [*others, role | {"principalId": "reader"}]
+
+
+@on_both_platforms
+async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
+) -> None:
+    """A named value that is no secret is one while it refers; a rollback restores each byte."""
+    monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
+    monkeypatch.setattr(f"{__name__}.SITES", SITES[:1])
+    seed = build_tenant(profile)
+    assign_user_identity(seed)
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        before, statuses = read_settings(scenario), await call_from_apps(scenario)
+        named_value, secrets = read_named_value_properties(scenario), read_app_secrets(scenario)
+        waits = [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10
+
+        await scenario.order(run=timedelta(0))
+        for wait in waits:
+            await scenario.run(wait)
+            statuses += await call_from_apps(scenario)
+        job, moved = await scenario.job(), read_settings(scenario)[0]["FLOW"]
+        in_vault, of_app = read_named_value_properties(scenario), read_app_secrets(scenario)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
+        for wait in waits:
+            await scenario.run(wait)
+            statuses += await call_from_apps(scenario)
+
+        assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
+        assert moved == REFERENCE
+        assert in_vault["secret"] is True
+        assert in_vault["keyVault"]["identityClientId"] == "client of reader"
+        assert [one["identity"] for one in of_app] == [IDENTITY]
+        assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
+        assert read_settings(scenario) == before
+        assert read_named_value_properties(scenario) == named_value
+        assert named_value["secret"] is False
+        assert read_app_secrets(scenario) == secrets
         assert set(statuses) == {202}
         assert scenario.secrets_seen() == []

@@ -1,0 +1,96 @@
+"""Named values of the local tenant that refer to Key Vault secrets."""
+
+import json
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.local_cloud.tenant.azure_world import (
+    ARM,
+    GROUP_ID,
+    SITE_IDENTITY,
+    Answer,
+    AzureWorld,
+    azure_world,
+)
+
+SERVICE = f"{GROUP_ID}/providers/Microsoft.ApiManagement/service/apis"
+NAMED_VALUE = f"{SERVICE}/namedValues/flow"
+URI = "https://kv-cmk.vault.azure.net/secrets/orders-url"
+BEFORE = {"displayName": "flow", "secret": False, "value": "https://flow.example/0"}
+READER, OTHER = "client of reader", "client of other"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant with a service whose user-assigned identity may read the secret."""
+    assigned = {
+        "/identities/reader": {"principalId": SITE_IDENTITY, "clientId": READER},
+        "/identities/other": {"principalId": "other", "clientId": OTHER},
+    }
+    identity = {"principalId": "no right", "userAssignedIdentities": assigned}
+    service = {"id": SERVICE, "type": "Microsoft.ApiManagement/service", "identity": identity}
+    kind = f"{service['type']}/namedValues"
+    named_value = {"id": NAMED_VALUE, "type": kind, "properties": BEFORE}
+    async with azure_world() as served:
+        seed_azure(served.tenant, {"resources": [service | {"properties": {}}, named_value]})
+        yield served
+
+
+async def put(world: AzureWorld, **properties: Any) -> Answer:
+    """Replace the named value by a reference."""
+    etag = (await world.arm("GET", NAMED_VALUE)).headers["ETag"]
+    body = {"properties": {"displayName": "flow", "secret": True, **properties}}
+    token = world.credential.token_for(ARM).token
+    request = world.session.put(
+        f"{ARM}{NAMED_VALUE}?api-version=2023-07-01",
+        json=body,
+        headers={"Authorization": f"Bearer {token}", "If-Match": etag},
+        proxy=world.server.proxy_url,
+        ssl=ssl.create_default_context(cafile=world.server.ca_file),
+    )
+    async with request as response:
+        content = json.loads(await response.text() or "null")
+        return Answer(status=response.status, headers=response.headers, body=content)
+
+
+async def read(world: AzureWorld) -> tuple[Any, Any]:
+    """Return the properties of the named value, and the value that policies use."""
+    shown = (await world.arm("GET", NAMED_VALUE)).body["properties"]
+    return shown, (await world.arm("POST", f"{NAMED_VALUE}/listValue")).body["value"]
+
+
+async def test_identity_that_the_reference_names_reads_the_secret(world: AzureWorld) -> None:
+    """The write is accepted, and the operation succeeds."""
+    accepted = await put(world, keyVault={"secretIdentifier": URI, "identityClientId": READER})
+    polled = await world.call("GET", accepted.headers["Location"])
+    shown, value = await read(world)
+
+    assert (accepted.status, polled.status) == (202, 200)
+    assert value == "https://flow.example/1"
+    assert shown["keyVault"]["identityClientId"] == READER
+    assert shown["keyVault"]["lastStatus"]["code"] == "Success"
+
+
+@pytest.mark.parametrize("client", [None, OTHER, "client of nobody"])
+async def test_reference_that_cannot_be_read_fails_after_it_is_accepted(
+    world: AzureWorld, client: str | None
+) -> None:
+    """The named value stays as it was, and the operation has the error."""
+    accepted = await put(world, keyVault={"secretIdentifier": URI, "identityClientId": client})
+    polled = await world.call("GET", accepted.headers["Location"])
+
+    assert (accepted.status, polled.status) == (202, 400)
+    assert "Failed to access KeyVault Secret" in str(polled.body)
+    assert await read(world) == (BEFORE, BEFORE["value"])
+
+
+async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> None:
+    """Only a secret can be in Key Vault."""
+    rejected = await put(world, secret=False, keyVault={"secretIdentifier": URI})
+
+    assert (rejected.status, rejected.body["error"]["code"]) == (400, "ValidationError")
+    assert await read(world) == (BEFORE, BEFORE["value"])
