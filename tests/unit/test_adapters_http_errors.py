@@ -212,6 +212,42 @@ def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
     assert error.code == "Http400"
 
 
+@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize(
+    ("headers", "message", "wait"),
+    [
+        ({"Retry-After": "30"}, "You have exceeded a secondary rate limit.", 30),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}, "API rate limit exceeded", 0),
+        ({"X-RateLimit-Remaining": "9"}, "You have exceeded a Secondary Rate Limit.", 60),
+    ],
+)
+def test_rate_limit_of_github_is_waited_for(
+    status: int, headers: dict[str, str], message: str, wait: int
+) -> None:
+    """GitHub answers 403 or 429, and a missing right is another 403."""
+    error = build_http_error(status, "", message, method="GET", headers=headers)
+
+    assert isinstance(error, ThrottledError)
+    assert error.retry_after == timedelta(seconds=wait)
+    assert isinstance(
+        build_http_error(403, "", "Must have admin rights", headers={"X-RateLimit-Remaining": "9"}),
+        PlatformError,
+    )
+
+
+def test_wait_ends_at_the_reset_of_a_rate_limit() -> None:
+    """The time is in seconds since 1970; without requests left, it counts."""
+    reset = str(int((datetime.now(UTC) + timedelta(hours=1)).timestamp()))
+
+    wait = retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
+
+    assert wait is not None
+    assert timedelta(minutes=59) < wait <= timedelta(hours=1)
+    assert retry_after({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": reset}) is None
+    for wrong in ("", "soon", "9" * 30):
+        assert retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": wrong}) is None
+
+
 def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
     """`Retry-After` may be seconds or a date; any other value is ignored."""
     later = format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)

@@ -56,6 +56,9 @@ _WRAPPED = re.compile(
     r'Flow client error returned with status code "(?P<status>\w+)" and details "(?P<json>\{.*\})"',
     re.DOTALL,
 )
+#: In the message of a 403 of GitHub that may have no header about it (platform.md#github).
+_RATE_LIMIT = "secondary rate limit"
+_RATE_LIMIT_WAIT = timedelta(minutes=1)
 _LONGEST_MESSAGE = 1000
 
 
@@ -110,7 +113,9 @@ def _build_transient_error(
 ) -> TransientError | None:
     wait = retry_after(answer.headers)
     statuses = {answer.status, reason.status}
-    if 429 in statuses:
+    if wait is None and _RATE_LIMIT in reason.message.lower():
+        wait = _RATE_LIMIT_WAIT
+    if 429 in statuses or (answer.status == 403 and wait is not None):
         return ThrottledError(text, retry_after=wait)
     is_busy = answer.status == 409 and (_BUSY.search(reason.code) or _BUSY.search(reason.message))
     if max(statuses) >= 500 or statuses & _UNAVAILABLE or is_busy:
@@ -136,13 +141,18 @@ def _build_refusal(
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return the wait in `Retry-After` (seconds or a date), or None."""
+    """Return the wait in `Retry-After` (seconds or a date), or until the time in
+    `X-RateLimit-Reset` if no request remains; or None.
+    """
     value = headers.get("Retry-After", "").strip()
+    reset = headers.get("X-RateLimit-Reset", "")
     try:
+        if not value and headers.get("X-RateLimit-Remaining") == "0":
+            return max(datetime.fromtimestamp(int(reset), UTC) - datetime.now(UTC), timedelta(0))
         if value.replace(".", "", 1).isdigit():
             return timedelta(seconds=float(value))
         return max(parsedate_to_datetime(value) - datetime.now(UTC), timedelta(0))
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 
