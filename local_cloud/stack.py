@@ -112,7 +112,7 @@ class Stack:
         ready = await self._start(
             name, "local_cloud.functions_host", str(self.options.app_dir),
             "--port", "0", f"--function-key={self._function_key}",  # it may begin with a dash
-            environment=self.app_environment(),
+            environment=self.app_environment(name),
         )  # fmt: skip
         self.app = AppAddress(url=ready["listening"], key=ready["function_key"])
         return self.app
@@ -148,8 +148,11 @@ class Stack:
         """Return the file with the spans that the collector received."""
         return self.options.folder / "spans.jsonl"
 
-    def app_environment(self) -> dict[str, str]:
-        """Return the environment variables with which the app finds the tenant and Service Bus."""
+    def app_environment(self, name: str = "app") -> dict[str, str]:
+        """Return the environment variables with which the app finds the tenant and Service Bus.
+
+        Its spans have the name as their instance.
+        """
         tenant = self.tenant
         nearby = "localhost,127.0.0.1"
         return {
@@ -162,6 +165,7 @@ class Stack:
             "IDENTITY_HEADER": tenant.identity_header,
             "ServiceBusConnection": self.service_bus,
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector,
+            "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={name}",
             **self._build_access_settings(),
             "CMK_STATE_FOLDER": str(self.options.folder / "state"),
             **self.options.settings,

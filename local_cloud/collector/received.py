@@ -14,6 +14,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 type Attributes = dict[str, str | int | float | bool]
 
+_INSTANCE = "service.instance.id"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedSpan:
@@ -32,6 +34,8 @@ class ReceivedSpan:
     has_failed: bool
     message: str
     attributes: Attributes
+    #: Of the service; empty: not stated.
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ def read_spans(content: bytes) -> list[ReceivedSpan]:
     """Return the spans of a request; raise `DecodeError`."""
     request = ExportTraceServiceRequest.FromString(content)
     return [
-        _read_span(span)
+        _read_span(span, str(_read_attributes(resource.resource.attributes).get(_INSTANCE, "")))
         for resource in request.resource_spans
         for scope in resource.scope_spans
         for span in scope.spans
@@ -72,7 +76,7 @@ def read_spans_file(path: Path) -> list[ReceivedSpan]:
     return [ReceivedSpan(**{**one, "links": tuple(one["links"])}) for one in map(json.loads, lines)]
 
 
-def _read_span(span: Span) -> ReceivedSpan:
+def _read_span(span: Span, instance: str) -> ReceivedSpan:
     return ReceivedSpan(
         name=span.name,
         kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
@@ -85,6 +89,7 @@ def _read_span(span: Span) -> ReceivedSpan:
         has_failed=span.status.code == Status.STATUS_CODE_ERROR,
         message=span.status.message,
         attributes=_read_attributes(span.attributes),
+        instance=instance,
     )
 
 

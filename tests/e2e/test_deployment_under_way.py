@@ -1,7 +1,8 @@
-"""Test that this release ends a remediation that an older release has started."""
+"""Test that this release ends remediations that an older release has started."""
 
 import asyncio
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from local_cloud.demo.app_client import App
 from local_cloud.stack import ROOT, Stack
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
-from tests.performance.many_flows import build_site_id
+from tests.performance.many_flows import build_flow_ids, build_site_id
 from tests.performance.over_the_wire import Run, serve_cloud, sign_in_service_account
 
 #: The first commit that wrote rows of schema version 1 as they are now.
@@ -20,13 +21,19 @@ OLDEST = "65de9fde6d8fb8e160c23e19f86f582192f1fc93"
 FLOWS = 6
 #: The killed process is dead, so what it leased need not wait for as long as a frozen one could.
 SETTINGS = {
-    "CMK_NO_CALL_PERIOD": "PT3S",
-    "CMK_JOB_LEASE_DURATION": "PT10S",
-    "CMK_RESOURCE_LEASE_DURATION": "PT10S",
+    "CMK_NO_CALL_PERIOD": "PT8S",
+    "CMK_JOB_LEASE_DURATION": "PT6S",
+    "CMK_RESOURCE_LEASE_DURATION": "PT6S",
     "CMK_IN_FLIGHT_TIMEOUT": "PT5S",
     "CMK_OVERDUE_DELAY": "PT2S",
     "CMK_DUE_MESSAGES_SCHEDULE": "*/2 * * * * *",
 }
+#: A state that a remediation reaches before the next one starts, and how many of its jobs reach it.
+POINTS = (
+    (": updating_callers -> checking_for_calls", FLOWS // 2),
+    (": planned -> copying", FLOWS // 2),
+    (" -> discovering", 1),
+)
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
@@ -49,51 +56,51 @@ def older_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("text", "times"),
-    [
-        (" -> discovering", 1),
-        (": planned -> copying", FLOWS // 2),
-        (": updating_callers -> checking_for_calls", FLOWS // 2),
-    ],
-    ids=["discovering", "copying", "checking for calls"],
-)
-async def test_remediation_of_an_older_release_is_ended(
-    text: str, times: int, older_release: Path, tmp_path: Path
+async def test_remediations_of_an_older_release_are_ended(
+    older_release: Path, tmp_path: Path
 ) -> None:
-    """Each flow has one copy, and each caller is written once."""
-    async with serve_cloud(Run(flows=FLOWS), tmp_path) as stack, aiohttp.ClientSession() as session:
+    """It is killed while three remediations discover, copy, and check for calls.
+
+    Each flow has one copy, and each caller is written once.
+    """
+    flows = build_flow_ids(FLOWS * len(POINTS))
+    run = Run(flows=len(flows))
+    async with serve_cloud(run, tmp_path) as stack, aiohttp.ClientSession() as session:
         await sign_in_service_account(stack)
         newer = replace(stack.options, settings={**stack.options.settings, **SETTINGS})
         stack.options = replace(newer, app_dir=older_release)
         await stack.start_app()
         app = App(session, lambda: stack.app)
-        remediation = await start_remediation(app)
-        await wait_for_log(stack, text, times)
+        remediations = []
+        for number, (text, times) in enumerate(POINTS):
+            some = flows[number * FLOWS : (number + 1) * FLOWS]
+            logged = stack.log("app").read_text().count(text)
+            remediations.append(await start_remediation(app, some))
+            await wait_for_log(stack, text, logged + times)
         await stack.kill_app()
         log = stack.log("app").read_text()
 
         stack.options = newer
         await stack.start_app()
-        progress = await wait_until_ended(app, remediation)
+        ended = [await wait_until_ended(app, one) for one in remediations]
 
         environment = await read_control(stack, session, f"environments/{ENVIRONMENT}")
         sites = [
             await read_control(stack, session, f"azure/site?id={build_site_id(number)}")
-            for number in range(FLOWS)
+            for number in range(len(flows))
         ]
     assert f"code: {older_release}" in log
     assert "-> completed" not in log
-    assert progress["flow_states"] == {"retired": FLOWS}
-    assert environment["flows"] == 2 * FLOWS
-    assert [site["restarts"] for site in sites] == [1] * FLOWS
+    assert [one["flow_states"] for one in ended] == [{"retired": FLOWS}] * len(POINTS)
+    assert environment["flows"] == 2 * len(flows)
+    assert [site["restarts"] for site in sites] == [1] * len(flows)
 
 
-async def start_remediation(app: App) -> str:
-    """Migrate all flows without an approval; return the path of the remediation."""
-    settings = {"approval_policy": "automatic", "max_flows": FLOWS}
+async def start_remediation(app: App, flow_ids: Sequence[str] = ()) -> str:
+    """Migrate these flows, or all, without an approval; return the path of the remediation."""
+    settings = {"approval_policy": "automatic", "max_flows": len(flow_ids) or FLOWS}
     await app.put(f"environments/{ENVIRONMENT}", settings)
-    order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
+    order = {"mode": "apply", "environment_ids": [ENVIRONMENT], "flow_ids": flow_ids}
     return f"remediations/{(await app.post('remediations', order))['id']}"
 
 

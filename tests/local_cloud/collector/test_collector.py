@@ -24,7 +24,9 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 def build_request(name: str = "copy") -> bytes:
     """Return a request with one span."""
     request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add(name=name)
+    sender = request.resource_spans.add()
+    sender.resource.attributes.add(key="service.instance.id").value.string_value = "app-1"
+    span = sender.scope_spans.add().spans.add(name=name)
     span.trace_id, span.span_id = bytes(range(16)), bytes(range(8))
     span.attributes.add(key="cmk.job").value.string_value = "j-1"
     content: bytes = request.SerializeToString()
@@ -61,6 +63,7 @@ def test_span_is_kept_and_shown(collector: Collector, tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == shown
     assert shown[0]["trace_id"] == bytes(range(16)).hex()
     assert shown[0]["attributes"] == {"cmk.job": "j-1"}
+    assert shown[0]["instance"] == "app-1"
 
 
 @pytest.mark.parametrize(
