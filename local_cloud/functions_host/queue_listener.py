@@ -9,6 +9,7 @@ requests many messages over one connection.
 
 import asyncio
 import logging
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -56,6 +57,8 @@ class QueueListener:
         self._trigger = trigger
         self._worker = worker
         self._limits = limits
+        #: The client would read all certificates again for each lane, also without TLS.
+        self._certificates = ssl.create_default_context()
         self._lanes: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -111,7 +114,9 @@ class QueueListener:
             try:
                 async with (
                     ServiceBusClient.from_connection_string(
-                        self._trigger.connection_string, retry_total=0
+                        self._trigger.connection_string,
+                        retry_total=0,
+                        ssl_context=self._certificates,
                     ) as client,
                     client.get_queue_receiver(self._trigger.queue_name) as receiver,
                 ):
