@@ -5,14 +5,14 @@ the recording is lost.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.metrics import Counter, Histogram
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -47,7 +47,10 @@ class OpenTelemetry:
         resource = Resource.create({"service.name": SERVICE_NAME})
         self._spans = TracerProvider(resource=resource)
         self._spans.add_span_processor(BatchSpanProcessor(_ReportingExporter(exporter)))
-        self._meters = MeterProvider([reader], resource=resource)
+        # Application Insights stores no exemplars.
+        self._meters = MeterProvider(
+            [reader], resource=resource, exemplar_filter=AlwaysOffExemplarFilter()
+        )
         self._tracer = self._spans.get_tracer(SERVICE_NAME)
         self._meter = self._meters.get_meter(SERVICE_NAME)
         self._instruments: dict[str, Any] = {}
@@ -63,7 +66,6 @@ class OpenTelemetry:
         self._guard(self._spans.shutdown)
         self._guard(lambda: self._meters.shutdown(_CLOSE_MILLISECONDS))
 
-    @contextmanager
     def span(
         self,
         name: str,
@@ -72,24 +74,11 @@ class OpenTelemetry:
         parent: str | None = None,
         link: str = "",
         attributes: Attributes | None = None,
-    ) -> Iterator[Span]:
+    ) -> AbstractContextManager[Span]:
         """Record the block as an operation."""
         kind = trace.SpanKind.CLIENT if is_request else trace.SpanKind.INTERNAL
-        opened = self._guard(lambda: self._open(name, kind, parent, link, attributes or {}))
-        if opened is None:
-            yield NoSpan()
-            return
-        try:
-            with trace.use_span(opened, record_exception=False, set_status_on_exception=False):
-                yield _RecordedSpan(opened)
-        except (MustWait, PlatformMigrationInProgress) as err:  # nothing is wrong
-            opened.set_attribute("cmk.waits", type(err).__name__)
-            raise
-        except Exception as err:
-            opened.set_status(Status(StatusCode.ERROR, type(err).__name__))
-            raise
-        finally:
-            self._guard(opened.end)
+        opened = self._guard(lambda: self._open(name, kind, parent, link, attributes))
+        return nullcontext(NoSpan()) if opened is None else _SpanBlock(opened, self._guard)
 
     def current_traceparent(self) -> str:
         """Return the traceparent of the current span."""
@@ -127,16 +116,11 @@ class OpenTelemetry:
         kind: trace.SpanKind,
         parent: str | None,
         link: str,
-        attributes: Mapping[str, Any],
+        attributes: Attributes | None,
     ) -> trace.Span:
         context = None if parent is None else _read_traceparent(parent)
-        linked = trace.get_current_span(_read_traceparent(link)).get_span_context()
         return self._tracer.start_span(
-            name,
-            context,
-            kind,
-            attributes=attributes,
-            links=[Link(linked)] if linked.is_valid else None,
+            name, context, kind, attributes=attributes, links=_build_links(link)
         )
 
     def _instrument(self, name: str, create: Callable[[str], Any]) -> Any:
@@ -153,6 +137,30 @@ class OpenTelemetry:
                 self._has_failed = True
                 _log.warning("telemetry not recorded", extra={"text": err})
             return None
+
+
+class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
+    """Makes a span the current one in a block, and ends it with the block.
+
+    The SDK's context manager is a generator, which takes as long as the rest of a span.
+    """
+
+    def __init__(self, span: trace.Span, guard: Callable[[Callable[[], None]], None]) -> None:
+        self._span = span
+        self._guard = guard
+
+    def __enter__(self) -> "_RecordedSpan":
+        self._token = attach(trace.set_span_in_context(self._span))
+        return _RecordedSpan(self._span)
+
+    def __exit__(self, _: object, err: BaseException | None, __: object) -> None:
+        detach(self._token)
+        match err:
+            case MustWait() | PlatformMigrationInProgress():  # nothing is wrong
+                self._span.set_attribute("cmk.waits", type(err).__name__)
+            case Exception():
+                self._span.set_status(Status(StatusCode.ERROR, type(err).__name__))
+        self._guard(self._span.end)
 
 
 class _RecordedSpan:
@@ -214,6 +222,14 @@ def _read_traceparent(text: str) -> Context:
     """Return a context with this parent; without one if the text is malformed."""
     empty = trace.set_span_in_context(NonRecordingSpan(trace.INVALID_SPAN_CONTEXT), Context())
     return _PROPAGATOR.extract({"traceparent": text}, empty)
+
+
+def _build_links(traceparent: str) -> list[Link] | None:
+    """Return a link to this span; None if the text is empty or malformed."""
+    if not traceparent:
+        return None
+    linked = trace.get_current_span(_read_traceparent(traceparent)).get_span_context()
+    return [Link(linked)] if linked.is_valid else None
 
 
 def _build_traceparent(span: trace.Span) -> str:
