@@ -18,6 +18,8 @@ from shared.steps.step_context import StepContext
 
 _RETRY_INTERVAL = timedelta(days=1)
 _EDIT = "WriteAccess"
+#: Name of the cached row.
+_RECORD = "service account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class ServiceAccountShare:
     async def record_ineffective(self) -> None:
         """Record that a share does not let the service account read trigger URLs."""
         row = replace(self.row, can_read_trigger_urls=False, checked_at=self.work.services.now)
-        await self.work.services.tables.service_accounts.upsert(row)
+        await _store_record(self.work, row)
 
 
 async def find_useful_share(
@@ -117,8 +119,20 @@ def _workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
 
 
 async def _read_record(work: StepContext) -> ServiceAccountRecord | None:
-    kept = await work.services.tables.service_accounts.get("service_account", work.environment.id)
-    return kept.item if kept else None
+    async def read() -> ServiceAccountRecord | None:
+        rows = work.services.tables.service_accounts
+        kept = await rows.get("service_account", work.environment.id)
+        return kept.item if kept else None
+
+    return await work.cached(_RECORD, read)
+
+
+async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:
+    async def store() -> ServiceAccountRecord:
+        await work.services.tables.service_accounts.upsert(row)
+        return row
+
+    await work.refresh(_RECORD, store)
 
 
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:
@@ -141,5 +155,5 @@ async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | No
         can_read_trigger_urls=user is not None,
         checked_at=services.now,
     )
-    await services.tables.service_accounts.upsert(row)
+    await _store_record(work, row)
     return row if user else None

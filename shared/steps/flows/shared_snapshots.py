@@ -48,9 +48,11 @@ class SharedSnapshotStore[T]:
         """
         services, readings = self.services, self.services.tables.shared_snapshots
         until, pause = services.now + READING_TAKES, _FIRST_PAUSE
+        known: SharedSnapshot | None = None
 
         def with_claim(last: SharedSnapshot | None) -> SharedSnapshot | None:
-            now = services.now
+            nonlocal known
+            known, now = last, services.now
             if last and (last.is_newer_than(since, ended) or last.is_refreshing(now)):
                 return None
             until = now + READING_TAKES
@@ -59,10 +61,9 @@ class SharedSnapshotStore[T]:
         while services.now < until:
             if await readings.change(self.topic, self.id, with_claim):
                 break
-            kept = await readings.get(self.topic, self.id)
-            if kept and kept.item.is_newer_than(since, ended):
-                return await self._load_answer(kept.item.archive_name)
-            if kept and kept.item.is_refreshing(services.now + READING_TAKES):
+            if known and known.is_newer_than(since, ended):
+                return await self._load_answer(known.archive_name)
+            if known and known.is_refreshing(services.now + READING_TAKES):
                 break
             await services.clock.sleep(min(pause, until - services.now))
             pause = min(2 * pause, _LONGEST_PAUSE)
