@@ -380,4 +380,6 @@ def type_adapter_for[T](kind: type[T]) -> TypeAdapter[T]:
 
 def sortable_time(moment: datetime | None) -> str:
     """Return a time as text that sorts by time; None sorts last."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else "~"
+    if moment is None:
+        return "~"
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -4,6 +4,7 @@ All stores use this, so that a row which fits the embedded database also fits a 
 (learn.microsoft.com, "Understanding the Table service data model").
 """
 
+import functools
 import json
 import re
 from collections.abc import Sequence
@@ -79,6 +80,7 @@ def _check_columns(row: StoreRow) -> None:
         raise ValueError(f"a row has at most 1 MiB, not {size} bytes")
 
 
+@functools.lru_cache(256)  # the names are those of the code
 def _check_column_name(name: str) -> None:
     if name in _RESERVED or not _COLUMN.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid column name")

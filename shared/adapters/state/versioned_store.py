@@ -1,11 +1,10 @@
 """Marks every row with the version of its schema, and rejects a store of an earlier version."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from shared.errors import AlreadyExists, JobBlocked
-from shared.ports import Condition, InsertRow, Operation, Store, StoreRow
+from shared.ports import Condition, InsertRow, Operation, Scalar, Store, StoreRow
 from shared.reason import Reason
 
 SCHEMA_VERSION = 1
@@ -65,7 +64,7 @@ class VersionedStore(Store):
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all operations, or none."""
         await self._check()
-        versioned = [replace(one, row=_with_version(one.row)) for one in operations]
+        versioned = [type(one)(_with_version(one.row)) for one in operations]
         return [_without_version(row) for row in await self.store.write(*versioned)]
 
     async def query(
@@ -143,12 +142,20 @@ def _build_later_version_error(version: object) -> JobBlocked:
 
 
 def _with_version(row: StoreRow) -> StoreRow:
-    return replace(row, columns={**row.columns, COLUMN: SCHEMA_VERSION})
+    return _with_columns(row, {**row.columns, COLUMN: SCHEMA_VERSION})
 
 
 def _without_version(row: StoreRow) -> StoreRow:
     """Return the row as it was written; raises `JobBlocked` if a later version has taken over."""
     if (version := row.columns.get(COLUMN, SCHEMA_VERSION)) != SCHEMA_VERSION:
         raise _build_later_version_error(version)
-    columns = {name: value for name, value in row.columns.items() if name != COLUMN}
-    return replace(row, columns=columns)
+    columns = dict(row.columns)
+    columns.pop(COLUMN, None)
+    return _with_columns(row, columns)
+
+
+def _with_columns(row: StoreRow, columns: Mapping[str, Scalar]) -> StoreRow:
+    # `dataclasses.replace` takes twice as long, for each row that is read or written.
+    return StoreRow(
+        table=row.table, partition=row.partition, key=row.key, columns=columns, etag=row.etag
+    )

@@ -89,8 +89,9 @@ class DurableJob[S: StrEnum]:
 
     def __replace__(self, **changes: Any) -> Self:
         """Return a row with these fields changed; raises `TypeError` for a name of no field."""
-        if unknown := changes.keys() - self.__dict__.keys():
-            raise TypeError(f"{type(self).__name__} has no fields {sorted(unknown)}")
+        if not changes.keys() <= self.__dict__.keys():
+            unknown = sorted(changes.keys() - self.__dict__.keys())
+            raise TypeError(f"{type(self).__name__} has no fields {unknown}")
         changed = object.__new__(type(self))
         changed.__dict__.update(self.__dict__, **changes)
         return changed

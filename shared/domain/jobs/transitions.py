@@ -86,7 +86,7 @@ def with_request_count[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
 
     They are added to the history entry that was the latest in `before`.
     """
-    if not before.history:
+    if not before.history or (not calls and job.history is before.history):
         return job
     *earlier, last = before.history
     known = (*earlier, replace(last, requests=last.requests + calls))
