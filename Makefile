@@ -183,12 +183,17 @@ $(BIN)/pip:
 	[ -z "$$missing" ] || { echo "Missing. As root: apt-get install$$missing" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# Python files that are not empty, and their lines.
+# Python files that are not empty, and their lines; words of the documents.
 size:
 	@set -f; for part in "shared functions cmkflow" local_cloud tests; do \
 	  git grep -c '' $(AT) -- $$(printf '%s/*.py ' $$part) | \
 	    awk -F: -v part="$$part" '{ lines += $$3 } END { print part ": " NR " files, " lines " lines" }'; \
 	done
+	@git grep -h '' $(AT) -- README.md 'docs/*.md' ':!docs/command-reference.md' | \
+	  awk '/^<!-- .*(python -m|made by|lines of)/ { generated = 1 } \
+	    { for (i = 1; i <= NF; i++) if (!generated && $$i ~ /[0-9A-Za-z]/) words++ } \
+	    /^<!-- (end|until here) -->/ { generated = 0 } \
+	    END { print "README.md docs: " words " words without generated tables" }'
 
 clean:
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
