@@ -16,7 +16,7 @@ from shared.domain.callers.caller_records import (
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
-from shared.errors import PermanentError, TransientError
+from shared.errors import JobBlocked, PermanentError, TransientError
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Condition, FoundInDefinitions, WritesWholeResource
 from shared.rows import sortable_time
@@ -126,7 +126,9 @@ async def search_kind(
             if len(places) >= _BATCH_SIZE:
                 await keep()
     except PermanentError as err:
-        text = f"The search for callers of kind {kind.kind} is incomplete: {err}"
+        fix = err.fix if isinstance(err, JobBlocked) else ""
+        what = f"The search for callers of kind {kind.kind} is incomplete: {err}"
+        text = f"{what.rstrip('.')}. {fix}".rstrip()
         return await keep(text, is_done=True)
     except TransientError:
         await keep()

@@ -119,7 +119,9 @@ async def test_plan_names_an_unreadable_canvas_app() -> None:
     await run_remediation(scenario)
 
     findings = (await scenario.environment_job()).findings
-    assert any("canvas_app" in one and "app Requests" in one for one in findings)
+    [finding] = [one for one in findings if "canvas_app" in one]
+    assert "app Requests" in finding
+    assert finding.endswith(" Then search again.")
 
 
 async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> None:
