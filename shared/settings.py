@@ -34,6 +34,8 @@ _VAULT_URL = (
 _ORGANIZATION = r"^[A-Za-z0-9][A-Za-z0-9-]{0,49}$"
 #: `OWNER/NAME`; a name has a character that is no dot.
 _REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+#: Host and path of a site.
+_SITE = r"^[A-Za-z0-9-]+\.sharepoint(-mil)?\.(com|us|cn)(/[^/?#\s]+)*$"
 
 
 class OnOriginalEdited(StrEnum):
@@ -48,6 +50,14 @@ def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
+def _split_urls(value: object) -> object:
+    """Split URLs like `_split`; their scheme and final slash do not count."""
+    found = _split(value)
+    if not isinstance(found, tuple):
+        return found
+    return tuple(str(one).removeprefix("https://").rstrip("/") for one in found)
 
 
 def _read_empty(value: object) -> object:
@@ -142,6 +152,11 @@ class Settings(AccessSettings):
     ] = ()
     #: Token that reads and writes them.
     github_token: Annotated[str, StringConstraints(strip_whitespace=True)] = Field("", repr=False)
+    #: Sites of SharePoint (`contoso.sharepoint.com/sites/sales`), separated by commas, whose
+    #: webhooks may be callers; the site scripts of their tenant, too. Empty: none is searched.
+    sharepoint_sites: Annotated[
+        tuple[Annotated[str, Field(pattern=_SITE)], ...], NoDecode, BeforeValidator(_split_urls)
+    ] = ()
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and

@@ -1,0 +1,204 @@
+"""Name the webhooks of SharePoint lists and the site scripts that call a flow. People change them.
+
+Documented: an application with full control lists all subscriptions of a list, and reads or updates
+only those that it created (learn.microsoft.com/sharepoint/dev/apis/webhooks/lists/get-subscription,
+update-subscription). SharePoint validates the URL of a subscription, which ends after 180 days at
+most (…/webhooks/overview-sharepoint-webhooks). Functions for site scripts are POST requests
+(…/declarative-customization/site-design-rest-api). Site scripts belong to the tenant: each site
+lists the same. Reported: Sites.Selected works for the REST API (microsoft-graph-docs #17373).
+Assumed: full control by Sites.Selected suffices for the subscriptions of a site.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+from shared.callers.search import UnreadableCallers, callers_in
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.definitions.json_values import text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import JobBlocked, NotFound, PlatformError
+from shared.ports import JsonApi, JsonService
+from shared.reason import Reason
+
+SHAREPOINT = JsonService(
+    name="SharePoint",
+    headers={"Accept": "application/json;odata=nometadata"},
+    scopes=lambda settings: settings.sharepoint_sites,
+)
+_LISTS = "_api/web/lists"
+_SCRIPTS = "_api/Microsoft.Sharepoint.Utilities.WebTemplateExtensions.SiteScriptUtility"
+LIST_SCRIPTS, READ_SCRIPT = f"{_SCRIPTS}.GetSiteScripts", f"{_SCRIPTS}.GetSiteScriptMetadata"
+_CHANGE_WEBHOOK = (
+    "SharePoint lets only the application that created a webhook change it, so the app cannot. Ask "
+    "the owner of that application to set notificationUrl to the copy's URL, or to create a "
+    "webhook with it and delete this one, and to use it at each renewal. SharePoint accepts the "
+    "URL only if the flow answers with status 200 and the query parameter validationtoken as text."
+)
+_CHANGE_SCRIPT = (
+    "Only a SharePoint administrator may change a site script, which belongs to the whole tenant, "
+    "so the app does not. In its content (Get-SPOSiteScript -Identity {id}), replace the URL of "
+    "the triggerFlow action by the copy's URL, and store it with Set-SPOSiteScript -Identity {id} "
+    "-Content."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """The webhooks of a list, or a site script."""
+
+    site: str
+    path: str
+    #: Of the list or script.
+    name: str
+    script_id: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.path}/{self.script_id}"
+
+    @property
+    def label(self) -> str:
+        """Return the same text for all lists, because a site grants or denies all of them."""
+        return self.name if self.script_id else f"webhooks in the SharePoint site {self.site}"
+
+
+class SharePointCallers:
+    """Implements `CallerKind`. Addresses are paths, with the id of the webhook or site script."""
+
+    kind = "sharepoint"
+    is_json = False
+    #: The next change in the list, or the next use of the site script, calls the new URL.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = RequiredPermissions(
+        fix="Check that the site exists, and let an administrator grant the app's identity the "
+        "application permission Sites.FullControl.All of Office 365 SharePoint Online, or "
+        "Sites.Selected with full control of the site: others do not list all webhooks. Or remove "
+        "the site from CMK_SHAREPOINT_SITES.",
+    )
+
+    def __init__(self, json_api: JsonApi) -> None:
+        """Search the configured sites."""
+        self._api = json_api
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- sites are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every webhook and site script with a trigger URL."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        places = await self._list_places(unreadable)
+        readings = unreadable.read_readable(
+            places, lambda one: one.key, self._read_place, lambda one: one.label
+        )
+        async with aclosing(readings):
+            async for place, documents in readings:
+                for document in documents:
+                    for caller in callers_in(_read_text(document), _build_caller(place, document)):
+                        yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the URL of a webhook, or the content of a site script. Raises `NotFound`."""
+        path, _, identity = caller.address.rpartition("/")
+        if path.endswith(READ_SCRIPT):
+            text = _read_text(await self._api.get(SHAREPOINT, path, {"id": identity}))
+        else:
+            # The webhook itself could be read only by the application that created it.
+            listed = await self._api.list(SHAREPOINT, path, member="value")
+            found = next((one for one in listed if text_at(one, "id") == identity), None)
+            if found is None:
+                raise NotFound(f"The {caller.label} was deleted")
+            text = _read_text(found)
+        return CallerContent(text=text, etag=value_digest(caller.address, text))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
+        """Raise `JobBlocked`: only a person changes webhooks and site scripts."""
+        raise JobBlocked(
+            f"The app cannot change the {caller.label}.",
+            fix=f"{caller.manual_reason} Then retry.",
+            code=Reason.MANUAL_CALLER,
+        )
+
+    async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
+        """Return the lists of all sites, and the site scripts by the first site of each host that
+        lists them.
+        """
+        places: list[_Place] = []
+        hosts, searched_hosts = set[str](), set[str]()
+        for site in await self._api.read_scopes(SHAREPOINT):
+            host = site.partition("/")[0].lower()
+            hosts.add(host)
+            try:
+                places += await self._read_lists(site)
+                if host not in searched_hosts:
+                    places += await self._read_scripts(site)
+                    searched_hosts.add(host)
+            except NotFound:
+                unreadable.note(f"SharePoint site {site} (not found)")
+            except PlatformError as err:
+                unreadable.add(f"SharePoint site {site}", err)
+        for host in sorted(hosts - searched_hosts):
+            unreadable.note(f"site scripts of {host}")
+        return places
+
+    async def _read_lists(self, site: str) -> Sequence[_Place]:
+        path, query = f"{site}/{_LISTS}", {"$select": "Id,Title"}
+        return [
+            _Place(
+                site=site,
+                path=f"{path}('{quote(text_at(one, 'Id') or '')}')/subscriptions",
+                name=f"list {text_at(one, 'Title')} in the SharePoint site {site}",
+            )
+            for one in await self._api.list(SHAREPOINT, path, query, member="value")
+        ]
+
+    async def _read_scripts(self, site: str) -> Sequence[_Place]:
+        scripts = await self._api.list(
+            SHAREPOINT, f"{site}/{LIST_SCRIPTS}", member="value", arguments={}
+        )
+        return [
+            _Place(
+                site=site,
+                path=f"{site}/{READ_SCRIPT}",
+                name=f"site script {text_at(one, 'Title')} of SharePoint",
+                script_id=text_at(one, "Id") or "",
+            )
+            for one in scripts
+        ]
+
+    async def _read_place(self, place: _Place) -> Sequence[Mapping[str, object]]:
+        if place.script_id:
+            return [await self._api.get(SHAREPOINT, place.path, {"id": place.script_id})]
+        return await self._api.list(SHAREPOINT, place.path, member="value")
+
+
+def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
+    identity = place.script_id or text_at(document, "id") or ""
+    address = f"{place.path}/{identity}"
+    if place.script_id:
+        label, reason = place.name, _CHANGE_SCRIPT.format(id=identity)
+    else:
+        label = f"webhook {identity} of the {place.name}"
+        ends = (text_at(document, "expirationDateTime") or "").partition("T")[0]
+        reason = f"{_CHANGE_WEBHOOK} This one ends on {ends}." if ends else _CHANGE_WEBHOOK
+    return Caller(
+        kind=SharePointCallers.kind,
+        address=address,
+        label=label,
+        resource_id=f"{SharePointCallers.kind}/{address}".lower(),
+        manual_reason=reason,
+    )
+
+
+def _read_text(document: Mapping[str, object]) -> str:
+    return text_at(document, "notificationUrl") or text_at(document, "Content") or ""

@@ -1,0 +1,306 @@
+"""Callers of the kind SharePoint: webhooks of lists and site scripts have the trigger URL."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from local_cloud.tenant.external_services.sharepoint import SharePoint, seed_sharepoint
+from shared.adapters.http.client import HttpService, ServiceRequest, ServiceResponse
+from shared.adapters.http.fixed_token import FixedToken
+from shared.adapters.http.json_api import HttpJsonApi
+from shared.callers.sharepoint import LIST_SCRIPTS, READ_SCRIPT, SHAREPOINT, SharePointCallers
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.definitions.json_values import text_at
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked, NotFound, PlatformError, TokenRejected
+from shared.settings import Settings
+from tests.fakes.builder import Builder
+from tests.fakes.tenant import FakeFlow
+from tests.fakes.traffic import UrlHolder
+from tests.kinds.case import CallerCase, ExternalPlaces, Json, ManyPlaces, SearchRequests
+from tests.local_cloud.tenant.tenant_world import APP, HTTP_FLOW
+
+if TYPE_CHECKING:
+    from shared.ports import CallerKind
+    from tests.contract.adapter_world import Adapters
+    from tests.functional.callers.called_tenant import Tenant
+
+KIND = SharePointCallers.kind
+HOST = "contoso.sharepoint.com"
+SITE = f"{HOST}/sites/sales"
+LIST = "5c77031a-9621-4dfc-bb5d-57803a94e91d"
+SCRIPT = "07702c07-0485-426f-b710-4704241caad9"
+WEBHOOKS = f"{SITE}/_api/web/lists('{LIST}')/subscriptions"
+LISTS, SCRIPTS = 9, 4
+
+
+def add_webhook(build: Builder, url: str, identity: str = "w0", site: str = SITE) -> str:
+    """Add a webhook of a list; return its path."""
+    lists = f"{site}/_api/web/lists"
+    build.add_json_document(SHAREPOINT, site, f"{lists}/{LIST}", {"Id": LIST, "Title": "Orders"})
+    webhook = {"id": identity, "notificationUrl": url, "expirationDateTime": "2026-12-30T16:17:57Z"}
+    path = f"{lists}('{LIST}')/subscriptions/{identity}"
+    return build.add_json_document(SHAREPOINT, site, path, webhook)
+
+
+def add_script(build: Builder, url: str) -> str:
+    """Add a site script with a `triggerFlow` action; return its path."""
+    script = _describe_script(url)
+    listed = script | {"Content": None}
+    build.add_json_document(SHAREPOINT, SITE, f"{SITE}/{LIST_SCRIPTS}/{SCRIPT}", listed)
+    return build.add_json_document(SHAREPOINT, SITE, f"{SITE}/{READ_SCRIPT}/{SCRIPT}", script)
+
+
+def _describe_script(url: str) -> Json:
+    action = {"verb": "triggerFlow", "url": url, "name": "Welcome", "parameters": {"event": ""}}
+    content = {"$schema": "schema.json", "actions": [action], "bindata": {}, "version": 1}
+    return {"Id": SCRIPT, "Title": "Team site", "Content": json.dumps(content), "Version": 1}
+
+
+def _add(build: Builder, *flows: FakeFlow) -> list[str]:
+    paths = [add_webhook(build, build.url_of(one), f"w{n}") for n, one in enumerate(flows)]
+    for path in paths:
+        build.add_system(UrlHolder(name=path, read=partial(_read_url, build, path)))
+    return paths
+
+
+def _read_url(build: Builder, path: str) -> str:
+    return text_at(build.world.json_documents[SHAREPOINT.name][path], "notificationUrl") or ""
+
+
+def _describe_site(*webhooks: Json, **more: object) -> Json:
+    listed = [{"Id": LIST, "Title": "Orders", "subscriptions": [*webhooks]}]
+    return {"url": SITE, "owners": [APP], "lists": listed, **more}
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    webhook = {"id": "w0", "notificationUrl": url, "clientState": "secret"}
+    seed_sharepoint(app.world.tenant, {"sites": [_describe_site(webhook)]})
+
+
+def _add_many(seed: Json) -> None:
+    lists = [{"Id": f"l{number}", "Title": "x"} for number in range(LISTS)]
+    scripts = [{"Id": f"s{number}", "Title": "x", "Content": "{}"} for number in range(SCRIPTS)]
+    seed["sharePoint"] = {"sites": [_describe_site(lists=lists)], "siteScripts": scripts}
+
+
+def _seed(url: str) -> Json:
+    sites = [_describe_site({"id": "w0", "notificationUrl": url})]
+    return {"sharePoint": {"sites": sites, "siteScripts": [_describe_script(url)]}}
+
+
+CASE = CallerCase(
+    add=_add,
+    remove=lambda build: build.world.json_documents.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=True,
+    # Lists, site scripts; the webhooks of each list, and each script.
+    requests=SearchRequests(
+        standard=2,
+        without_places=0,
+        many=ManyPlaces(add=_add_many, requests=2 + LISTS + SCRIPTS),
+    ),
+    external=ExternalPlaces(
+        settings={"sharepoint_sites": (SITE,)},
+        standard_seed={"sharePoint": {"sites": [{"url": SITE, "owners": [APP]}]}},
+        seed=_seed,
+        read=lambda tenant: {"sites of SharePoint": tenant.part(SharePoint).sites},
+    ),
+)
+
+
+async def search(kind: "CallerKind") -> tuple[list[Caller], Sequence[str], str]:
+    """Return the callers, what was not searched, and what to do about it."""
+    position, found, fix = CallerSearchPosition(), list[Caller](), ""
+    try:
+        async for caller in kind.find([], position):
+            found.append(caller)
+    except JobBlocked as err:
+        fix = err.fix
+    return found, position.unreadable, fix
+
+
+async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenant") -> None:
+    """Only the application that created it may change a webhook."""
+    add_webhook(tenant.builder, tenant.builder.url_of(tenant.original))
+
+    [caller] = await tenant.found(KIND)
+
+    assert caller.label == f"webhook w0 of the list Orders in the SharePoint site {SITE}"
+    for text in ("only the application that created", "validationtoken", "ends on 2026-12-30"):
+        assert text in caller.manual_reason
+
+
+async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> None:
+    """Its content is read in a second request, and only an administrator may change it."""
+    add_script(tenant.builder, tenant.builder.url_of(tenant.original))
+
+    [caller] = await tenant.found(KIND)
+
+    assert caller.label == "site script Team site of SharePoint"
+    assert f"Set-SPOSiteScript -Identity {SCRIPT}" in caller.manual_reason
+    assert "SharePoint administrator" in caller.manual_reason
+    assert (
+        tenant.builder.url_of(tenant.original)
+        in json.loads((await tenant.read(caller)).text)["actions"][0].values()
+    )
+
+
+async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant") -> None:
+    """The search names it with what to do, and finds the webhooks of other sites."""
+    path = add_webhook(tenant.builder, tenant.builder.url_of(tenant.original))
+    other = "fabrikam.sharepoint.com/sites/apart"
+    tenant.world.rejecting_scopes[SHAREPOINT.name] = {other}
+
+    found, unreadable, fix = await search(tenant.kinds[KIND])
+
+    assert [caller.address for caller in found] == [path]
+    assert unreadable == [
+        f"SharePoint site {other} (Http401)",
+        "site scripts of fabrikam.sharepoint.com",
+    ]
+    assert "Sites.FullControl.All" in fix
+    assert "CMK_SHAREPOINT_SITES" in fix
+
+
+async def test_plan_names_webhook_site_and_what_to_do() -> None:
+    """The job is blocked until a person changes the webhook; then a retry retires the original."""
+    from tests.functional.scenarios.remediation_scenario import Scenario
+    from tests.functional.scenarios.watched_scenario import planned
+
+    scenario = Scenario()
+    _add(scenario.build, scenario.build.http_flow("Orders"))
+    scenario.world.rejecting_scopes[SHAREPOINT.name] = {f"{HOST}/sites/apart"}
+
+    await planned(scenario)
+    findings = (await scenario.environment_job()).findings
+    [finding] = [one for one in findings if f"of kind {KIND} is incomplete" in one]
+    [planned_caller] = (await scenario.plan())["Orders"].callers
+    await scenario.approve()
+    blocked = await scenario.job("Orders")
+    copy = scenario.world.workflow(blocked.environment_id, blocked.copy_id)
+    add_webhook(scenario.build, scenario.build.url_of(copy))
+    await scenario.retry()
+
+    assert f"{HOST}/sites/apart (Http401)" in finding
+    assert "remove the site from CMK_SHAREPOINT_SITES" in finding
+    assert "notificationUrl" in planned_caller.manual_reason
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert "notificationUrl" in blocked.fix
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+
+
+async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters") -> None:
+    """A webhook is read in the list of all, because only its creator may read it alone."""
+    from tests.fakes.services import kinds_on
+
+    url = await app.world.url_of(HTTP_FLOW)
+    lists = [
+        {
+            "Id": f"l{n}",
+            "Title": f"L{n}",
+            "subscriptions": [{"id": f"w{n}", "notificationUrl": url}],
+        }
+        for n in range(5)
+    ]
+    site, scripts = _describe_site(lists=lists), [_describe_script(url)]
+    seed_sharepoint(app.world.tenant, {"pageSize": 2, "sites": [site], "siteScripts": scripts})
+    kind = kinds_on(app)[KIND]
+
+    found, unreadable, _ = await search(kind)
+    texts = [(await kind.read(caller)).text for caller in found]
+    lists[0]["subscriptions"] = []
+    with pytest.raises(NotFound):
+        await kind.read(next(one for one in found if one.address.endswith("/w0")))
+
+    assert unreadable == []
+    assert len(found) == 6
+    assert all(url in text for text in texts)
+
+
+async def test_missing_site_and_site_with_read_only_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An application that may only read a site does not list its webhooks."""
+    from tests.contract.adapter_world import run_adapters
+
+    async with run_adapters(monkeypatch) as app:
+        url = await app.world.url_of(HTTP_FLOW)
+        reader = _describe_site(url=f"{HOST}/sites/read", owners=[], readers=[APP])
+        stranger = _describe_site(url=f"{HOST}/sites/strange", owners=[])
+        site = _describe_site({"id": "w0", "notificationUrl": url})
+        seed_sharepoint(app.world.tenant, {"sites": [reader, stranger, site]})
+        assert isinstance(app.json_api, HttpJsonApi)
+        names = ("missing", "read", "sales", "strange")
+        monkeypatch.setattr(
+            app.json_api,
+            "_settings",
+            Settings(tenant_id="t", sharepoint_sites=tuple(f"{HOST}/sites/{one}" for one in names)),
+        )
+
+        found, unreadable, fix = await search(SharePointCallers(app.json_api))
+
+    assert [caller.address for caller in found] == [f"{WEBHOOKS}/w0"]
+    assert [text.partition(" (")[0] for text in unreadable] == [
+        f"SharePoint site {HOST}/sites/missing",
+        f"SharePoint site {HOST}/sites/strange",
+        f"webhooks in the SharePoint site {HOST}/sites/read",
+    ]
+    assert "Check that the site exists" in fix
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "audience", "status"),
+    [
+        ("GET", "web/lists?$filter=x", f"https://{HOST}", 400),
+        ("GET", "web/lists", "https://fabrikam.sharepoint.com", 401),
+        ("GET", "web/lists", "https://graph.microsoft.com", 401),
+        ("GET", LIST_SCRIPTS.removeprefix("_api/"), f"https://{HOST}", 405),
+    ],
+)
+async def test_local_tenant_is_as_strict_as_sharepoint(
+    app: "Adapters", method: str, path: str, audience: str, status: int
+) -> None:
+    """Each host has its own audience, and site scripts are listed by POST."""
+    with pytest.raises((PlatformError, TokenRejected)) as raised:
+        await send(app, method, path, audience)
+
+    assert (raised.value.status if isinstance(raised.value, PlatformError) else 401) == status
+
+
+async def test_lists_are_atom_without_the_header(app: "Adapters") -> None:
+    """The app asks for JSON."""
+    assert (await send(app, "GET", "web/lists", f"https://{HOST}", "*/*")).body == b"<feed/>"
+
+
+async def send(
+    app: "Adapters", method: str, path: str, audience: str, accept: str = "application/json"
+) -> ServiceResponse:
+    """Send a request for the site with a token for an audience."""
+    credential = FixedToken(app.world.token(APP, audience))
+    service = HttpService(name="SharePoint", scope="", credential=credential)
+    url = f"https://{SITE}/_api/{path}"
+    return await app.http.send(
+        service, ServiceRequest(method=method, url=url, headers={"Accept": accept})
+    )
+
+
+def test_sites_are_hosts_with_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copied address has a scheme and may end with a slash."""
+    value = f"https://{SITE}/, fabrikam.sharepoint.us"
+
+    monkeypatch.setenv("CMK_SHAREPOINT_SITES", value)
+    assert Settings(tenant_id="t").sharepoint_sites == (SITE, "fabrikam.sharepoint.us")
+    for wrong in (
+        "sharepoint.com/sites/x",
+        "attacker.example/x",
+        f"{SITE}?a=b",
+        "a.b.sharepoint.com",
+    ):
+        with pytest.raises(ValidationError):
+            Settings(tenant_id="t", sharepoint_sites=(wrong,))
