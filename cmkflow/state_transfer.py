@@ -30,19 +30,12 @@ class ListedStore(Store, Protocol):
         """Return the names of the tables, in their order."""
 
 
-class ListedArchive(Archive, Protocol):
-    """An archive that lists its files."""
-
-    async def list_names(self) -> list[str]:
-        """Return the names of the files, in their order."""
-
-
 @dataclass(frozen=True, slots=True)
 class StatePlace:
     """Where an app stores its state."""
 
     store: ListedStore
-    archive: ListedArchive
+    archive: Archive
 
 
 @dataclass(slots=True)

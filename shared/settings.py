@@ -202,8 +202,8 @@ class Settings(AccessSettings):
     approval_period: Duration = timedelta(days=7)
     #: How long a replaced plan is kept, if it started no flow job.
     plans_kept: Duration = timedelta(days=90)
-    #: How long a remediation is kept after its last original was deleted, at least 21 days. Empty:
-    #: forever.
+    #: How long a remediation, with its history, archived definitions and runs, is kept after its
+    #: last original was deleted, at least 21 days. Empty: forever.
     remediations_kept: Annotated[Duration | None, BeforeValidator(_read_empty)] = None
     #: How long audit entries are kept; those since the start of an open remediation stay. Empty:
     #: forever.

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+#: Topics whose answers only save requests. Each is also a folder of the archive.
+NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS = "network-snapshots", "microsoft-key-lists"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSnapshot:

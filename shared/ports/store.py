@@ -96,3 +96,9 @@ class Archive(Protocol):
 
     async def get(self, name: str) -> bytes:
         """Return the content of `name`; raise `NotFound`."""
+
+    async def list_names(self, folder: str = "") -> list[str]:
+        """Return the names that begin with `folder` (`a/b/`), in their order; default: all."""
+
+    async def delete(self, name: str) -> None:
+        """Delete `name` if it exists; raise `Conflict` if a retention policy keeps it."""

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.domain.audit import first_key_before
-from shared.domain.audit_seal import AuditSeal
-from shared.errors import NotFound
+from shared.domain.audit_seal import AuditSeal, entries_name
+from shared.errors import Conflict, NotFound
 from shared.log_fields import product_log
 from shared.ports import DeleteRow
 from shared.rows import FENCE, StoredItem
@@ -39,6 +39,10 @@ async def delete_old_audit_entries(services: Services) -> int:
     seals = [kept async for kept in services.tables.audit_seals.query(SEALS)]
     for kept in reversed(seals[1:]):  # the newest stays: the next one refers to it
         if kept.item.ends_at > ends_at:
+            break
+        try:
+            await services.archive.delete(entries_name(kept.item.statement))
+        except Conflict:  # a retention policy keeps the list, so the entries stay, too
             break
         with suppress(NotFound):
             await services.tables.audit_seals.delete(kept)

@@ -4,6 +4,7 @@ The remediation goes first and the row of the deletion, which leads to the other
 step may be repeated, and the next daily check continues after a crash.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -12,7 +13,7 @@ from shared.alerts import one_row, readable
 from shared.domain.jobs.deletion import RECYCLE_BIN, Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.rows import Table
@@ -25,9 +26,9 @@ _MOST = 1_000
 
 
 async def delete_old_remediations(services: Services) -> int:
-    """Delete the rows of old remediations; return the number of their flow jobs.
+    """Delete old remediations and their archived files; return the number of their flow jobs.
 
-    Archived files stay. While an original can be restored, its remediation stays.
+    While an original can be restored, or a retention policy keeps a file, its remediation stays.
     """
     kept_for = services.settings.remediations_kept
     if kept_for is None:
@@ -38,7 +39,7 @@ async def delete_old_remediations(services: Services) -> int:
     async for kept in readable(services, services.tables.deletions.scan(where=where)):
         if max(kept.item.delete_at, kept.item.deleted_at or kept.item.delete_at) < before:
             old.setdefault(kept.item.remediation_id, []).append(kept.item)
-    in_use = await _find_in_use(services, old)
+    in_use, originals = await _find_in_use(services, old)
     count = 0
     for remediation_id, deletions in sorted(old.items()):
         if remediation_id in in_use:
@@ -49,6 +50,11 @@ async def delete_old_remediations(services: Services) -> int:
         async with one_row(services, row):
             if await _is_over(services, remediation_id):
                 some = deletions[: _MOST - count]
+                try:
+                    await _delete_files(services, remediation_id, some, originals)
+                except Conflict as err:
+                    log.info("an old remediation stays", extra={"text": err})
+                    continue
                 await _delete(services, remediation_id, some)
                 count += len(some)
     if count:
@@ -56,20 +62,24 @@ async def delete_old_remediations(services: Services) -> int:
     return count
 
 
-async def _find_in_use(services: Services, old: Mapping[str, Sequence[Deletion]]) -> set[str]:
-    """Return the remediations with a flow whose original is not deleted, in one scan.
+async def _find_in_use(
+    services: Services, old: Mapping[str, Sequence[Deletion]]
+) -> tuple[set[str], Counter[str]]:
+    """Return the remediations with a flow whose original is not deleted, and for each original its
+    number of flow jobs, in one scan.
 
     The columns are readable also for rows that are not.
     """
+    in_use, originals = set[str](), Counter[str]()
     if not old:
-        return set()
+        return in_use, originals
     deleted = {one.job_id for deletions in old.values() for one in deletions}
     table = services.tables.flow_jobs
-    return {
-        str(row.columns.get("remediation_id"))
-        async for row in table.store.query(table.name)
-        if row.key not in deleted or row.columns.get("state") != FlowJobState.RETIRED
-    }
+    async for row in table.store.query(table.name):
+        originals[str(row.columns.get("original_id"))] += 1
+        if row.key not in deleted or row.columns.get("state") != FlowJobState.RETIRED:
+            in_use.add(str(row.columns.get("remediation_id")))
+    return in_use, originals
 
 
 async def _is_over(services: Services, remediation_id: str) -> bool:
@@ -79,6 +89,34 @@ async def _is_over(services: Services, remediation_id: str) -> bool:
         return True  # an earlier check has begun to delete it
     plans = await tables.environment_jobs.all(remediation_id)
     return all(plan.state_properties.is_over for plan in plans)
+
+
+async def _delete_files(
+    services: Services,
+    remediation_id: str,
+    deletions: Sequence[Deletion],
+    originals: Counter[str],
+) -> None:
+    """Delete definitions, run archives and approved plans; raise `Conflict` for a kept file.
+
+    The definitions of an original stay while another job names them.
+    """
+    archive = services.archive
+    for environment_id in {one.environment_id for one in deletions}:
+        ours = [one for one in deletions if one.environment_id == environment_id]
+        last = [one for one in ours if originals[one.original_id] == 1]
+        folders = {
+            *(f"{environment_id}/{one.original_id}" for one in last),
+            *(f"runs/{environment_id}/{one.job_id}" for one in ours),
+        }
+        endings = tuple(f"/before-{one.job_id}.json" for one in ours)
+        for root in (f"{environment_id}/", f"runs/{environment_id}/"):
+            for name in await archive.list_names(root):
+                if name.rpartition("/")[0] in folders or name.endswith(endings):
+                    await archive.delete(name)
+    for plan in await services.tables.environment_jobs.all(remediation_id):
+        for name in await archive.list_names(f"plans/{plan.id}/"):
+            await archive.delete(name)
 
 
 async def _delete(services: Services, remediation_id: str, deletions: Sequence[Deletion]) -> None:

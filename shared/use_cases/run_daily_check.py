@@ -41,6 +41,7 @@ from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.delete_old_audit_entries import delete_old_audit_entries
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.delete_old_remediations import delete_old_remediations
+from shared.use_cases.delete_old_snapshots import delete_old_snapshots
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.manage_support_requests import check_environment_limit
 from shared.use_cases.read_job_index import COMPARED
@@ -87,6 +88,8 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     await restore_wake_ups(services)
     async with _log_errors(services, "deletion of old remediations"):
         await delete_old_remediations(services)
+    async with _log_errors(services, "deletion of old snapshots"):
+        await delete_old_snapshots(services)
     async with one_row(services, (services.tables.timer_runs.name, "timer", COMPARED)):
         await compare_job_index(services)
     await complete_recent_starts(services)

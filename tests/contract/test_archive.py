@@ -51,11 +51,24 @@ async def test_stored_content_is_read_back(archive: Archive) -> None:
 
 async def test_files_are_listed_by_name(archive: Archive) -> None:
     """A backup reads all of them."""
-    assert isinstance(archive, MemoryArchive | FolderArchive | BlobArchive)
     for name in ("b/c/1.json", "a", "b/a"):
         await archive.put(name, b"")
 
     assert await archive.list_names() == ["a", "b/a", "b/c/1.json"]
+    assert await archive.list_names("b/") == ["b/a", "b/c/1.json"]
+
+
+async def test_deleted_file_is_gone_and_the_others_stay(archive: Archive) -> None:
+    """A deletion can be repeated."""
+    await archive.put("a/b", b"b")
+    await archive.put("a/c", b"c")
+
+    await archive.delete("a/b")
+    await archive.delete("a/b")
+
+    assert await archive.list_names() == ["a/c"]
+    assert await archive.put("a/b", b"new")
+    assert await archive.get("a/b") == b"new"
 
 
 async def test_second_put_does_not_replace_the_content(archive: Archive) -> None:

@@ -13,7 +13,7 @@ from azure.storage.blob.aio import ContainerClient
 from shared.adapters.archive.blob import BlobArchive
 from shared.adapters.http.policies import NoCircuitBreakerGate
 from shared.adapters.state.table_store import TableStore
-from shared.errors import StorageKeyUnusable
+from shared.errors import Conflict, StorageKeyUnusable
 from shared.ports import StoreRow, UpsertRow
 
 KEY = "a2V5"
@@ -45,7 +45,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_PUT = do_POST = do_PATCH = _reject  # noqa: N815  # the names that http.server calls
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _reject  # noqa: N815  # the names that http.server calls
 
     def log_message(self, *_: object) -> None:
         """Write nothing."""
@@ -96,3 +96,15 @@ async def test_archive_of_an_account_without_its_key(account: Account) -> None:
             await archive.put("name", b"content")
         with pytest.raises(StorageKeyUnusable, match=account.code):
             await archive.list_names()
+        with pytest.raises(StorageKeyUnusable, match=account.code):
+            await archive.delete("name")
+
+
+async def test_file_that_a_retention_policy_keeps_is_not_deleted() -> None:
+    """Azure answers with its own code."""
+    credential = AzureNamedKeyCredential("account", KEY)
+    with serve_account("BlobImmutableDueToPolicy") as account:
+        async with ContainerClient(account.url, "archive", credential=credential) as container:
+            archive = BlobArchive(container, NoCircuitBreakerGate())
+            with pytest.raises(Conflict):
+                await archive.delete("name")

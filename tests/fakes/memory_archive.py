@@ -1,6 +1,6 @@
 """Fake of the port `Archive`."""
 
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 
 
 class MemoryArchive:
@@ -9,15 +9,23 @@ class MemoryArchive:
     def __init__(self) -> None:
         """Start with an empty archive."""
         self.contents: dict[str, bytes] = {}
+        #: Names that a retention policy keeps.
+        self.kept: set[str] = set()
 
     async def put(self, name: str, content: bytes) -> str:
         """Store `content` under `name` unless the name exists; return its address."""
         self.contents.setdefault(name, content)
         return f"memory:{name}"
 
-    async def list_names(self) -> list[str]:
-        """Return the names of the files, in their order."""
-        return sorted(self.contents)
+    async def list_names(self, folder: str = "") -> list[str]:
+        """Return the names that begin with `folder`, in their order."""
+        return sorted(name for name in self.contents if name.startswith(folder))
+
+    async def delete(self, name: str) -> None:
+        """Delete a file if it exists; raise `Conflict` if it is kept."""
+        if name in self.kept:
+            raise Conflict(f"a policy keeps {name}")
+        self.contents.pop(name, None)
 
     async def get(self, name: str) -> bytes:
         """Return the stored content; raise `NotFound` if it is missing."""

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from shared.adapters.archive.names import check_name
 from shared.adapters.http.policies import CircuitBreakerGate
 from shared.adapters.http.storage_key import is_key_unusable
-from shared.errors import NotFound, ServiceUnavailable, StorageKeyUnusable
+from shared.errors import Conflict, NotFound, ServiceUnavailable, StorageKeyUnusable
 from shared.ports import Archive
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _CONTAINER = "archive"
 #: Name in logs and errors.
 _NAME = "Archive"
+#: Answer to a deletion of a blob that an immutability policy of its container keeps.
+_KEPT = "BlobImmutableDueToPolicy"
 
 
 def blob_container(
@@ -56,11 +58,12 @@ class BlobArchive(Archive):
                 raise _build_error("Cannot write to the archive", err) from err
         return f"{_CONTAINER}/{name}"
 
-    async def list_names(self) -> list[str]:
-        """Return the names of the files, in their order."""
-        async with self._circuits.calling(_NAME, "", ""):
+    async def list_names(self, folder: str = "") -> list[str]:
+        """Return the names that begin with `folder`, in their order."""
+        async with self._circuits.calling(_NAME, "", folder):
             try:
-                return [name async for name in self._container.list_blob_names()]
+                names = self._container.list_blob_names(name_starts_with=folder or None)
+                return [name async for name in names]
             except AzureError as err:
                 raise _build_error("Cannot read the archive", err) from err
 
@@ -76,10 +79,27 @@ class BlobArchive(Archive):
             except AzureError as err:
                 raise _build_error("Cannot read the archive", err) from err
 
+    async def delete(self, name: str) -> None:
+        """Delete blob `name`; raise `Conflict` if the container's policy keeps it."""
+        check_name(name)
+        async with self._circuits.calling(_NAME, "", name):
+            try:
+                await self._container.delete_blob(name)
+            except ResourceNotFoundError:
+                pass
+            except AzureError as err:
+                if _read_code(err) == _KEPT:
+                    raise Conflict(f"A retention policy keeps {name}") from err
+                raise _build_error("Cannot delete from the archive", err) from err
+
+
+def _read_code(err: AzureError) -> str:
+    code = getattr(err, "error_code", "")
+    return str(getattr(code, "value", code) or "")
+
 
 def _build_error(text: str, err: AzureError) -> ServiceUnavailable:
-    code = getattr(err, "error_code", "")
-    code = str(getattr(code, "value", code) or "")
+    code = _read_code(err)
     if is_key_unusable(getattr(err, "status_code", 0) or 0, code):
         return StorageKeyUnusable(code)
     return ServiceUnavailable(f"{text}: {err.message}")

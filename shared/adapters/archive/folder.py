@@ -38,9 +38,14 @@ class FolderArchive(Archive):
         await asyncio.to_thread(self._write, file, name, content)
         return str(file)
 
-    async def list_names(self) -> list[str]:
-        """Return the names of the files, in their order."""
-        return await asyncio.to_thread(self._list_names)
+    async def list_names(self, folder: str = "") -> list[str]:
+        """Return the names that begin with `folder`, in their order."""
+        names = await asyncio.to_thread(self._list_names)
+        return [name for name in names if name.startswith(folder)]
+
+    async def delete(self, name: str) -> None:
+        """Delete file `name` if it exists."""
+        await asyncio.to_thread(self._file_path(name).unlink, missing_ok=True)
 
     def _list_names(self) -> list[str]:
         files = self._folder.rglob(f"*{_SUFFIX}")

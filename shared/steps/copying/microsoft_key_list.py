@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.shared_snapshot import SharedSnapshot
+from shared.domain.shared_snapshot import MICROSOFT_KEY_LISTS, SharedSnapshot
 from shared.errors import CmkflowError, MustWait
 from shared.reason import Reason
 from shared.services import Services
@@ -113,5 +113,5 @@ def _visible_from(services: Services, job: FlowJob) -> datetime:
 def _snapshot_store(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:
     home = job.environment_id
     return SharedSnapshotStore(
-        services=services, topic="microsoft-key-lists", id=home, kind=tuple[str, ...]
+        services=services, topic=MICROSOFT_KEY_LISTS, id=home, kind=tuple[str, ...]
     )

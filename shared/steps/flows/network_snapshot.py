@@ -14,7 +14,7 @@ from shared.domain.definitions.json_values import as_mapping
 from shared.domain.ids import hash_key
 from shared.domain.network.resource_answer import ResourceAnswer, join_answers, split_answer
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
-from shared.domain.shared_snapshot import SharedSnapshot
+from shared.domain.shared_snapshot import NETWORK_SNAPSHOTS, SharedSnapshot
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import CmkflowError, ThrottledError
 from shared.ports import Condition
@@ -58,7 +58,7 @@ class NetworkReading:
         identity = hash_key(SHAPE, settings.service_tags_file, *settings.subscription_ids)
         self.began = self._stored_at = self.services.now
         self._snapshots = SharedSnapshotStore(
-            services=self.services, topic="network-snapshots", id=identity, kind=NetworkSnapshot
+            services=self.services, topic=NETWORK_SNAPSHOTS, id=identity, kind=NetworkSnapshot
         )
 
     async def cached(self) -> NetworkSnapshot | None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.audit_seal import entries_name
 from shared.errors import UnreadableRow
 from shared.ports import UpsertRow
 from shared.use_cases import delete_old_audit_entries as deletion
@@ -62,11 +63,24 @@ async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> No
     seals = await list_seals(scenario)
     assert (deleted, again) == (32, 0)
     assert [seal.number for seal in seals] == list(range(20, 15, -1))
+    assert await scenario.services.archive.list_names("audit-seals/") == sorted(
+        entries_name(seal.statement) for seal in seals
+    )
     begins_at = seals[-1].statement.begins_at
     assert begins_at
     assert await read_differences(scenario) == [
         f"Audit entries before {begins_at:%Y-%m-%d} and their seals were deleted"
     ]
+
+
+async def test_entries_stay_while_a_retention_policy_keeps_their_list(scenario: Scenario) -> None:
+    """The seals after the kept one stay, too."""
+    await pass_days(scenario, 20)
+    keep(scenario, 5 * DAY)
+    scenario.fakes.archive.kept.update(await scenario.services.archive.list_names("audit-seals/"))
+
+    assert await delete_old_audit_entries(scenario.services) == 0
+    assert len(await list_seals(scenario)) == 20
 
 
 async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario: Scenario) -> None:

@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.jobs.deletion import RECYCLE_BIN
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.shared_snapshot import MICROSOFT_KEY_LISTS, NETWORK_SNAPSHOTS
 from shared.use_cases import delete_old_remediations as deletion
 from shared.use_cases.delete_old_remediations import delete_old_remediations
+from shared.use_cases.delete_old_snapshots import delete_old_snapshots
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.services import fake_settings, services_of
@@ -20,6 +23,8 @@ from tests.functional.deleting.deletion_scenario import (
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 KEPT = 30 * DAY
+#: Folders of answers that many jobs share.
+CACHED = (f"{NETWORK_SNAPSHOTS}/", f"{MICROSOFT_KEY_LISTS}/")
 #: Rows that name a remediation, its jobs or its flows.
 TABLES = {
     "remediations",
@@ -55,14 +60,73 @@ def list_rows(scenario: Scenario) -> set[tuple[str, str, str]]:
     return {name for name in scenario.fakes.store.rows if name[0] in TABLES}
 
 
+async def list_files(scenario: Scenario) -> list[str]:
+    """Return the archived files, without cached answers."""
+    names = await scenario.services.archive.list_names()
+    return [name for name in names if not name.startswith(CACHED)]
+
+
+async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None:
+    """Rows that name no file, and files that no row names, would be of no use."""
+    scenario = await build_deleted_scenario()
+    before = list_rows(scenario)
+    archive = scenario.fakes.archive
+    archive.kept.update(await list_files(scenario))
+
+    assert await delete_old_remediations(scenario.services) == 0
+    assert list_rows(scenario) == before
+    archive.kept.clear()
+    assert await delete_old_remediations(scenario.services) == 2
+    assert await list_files(scenario) == []
+
+
+async def test_definitions_that_another_job_names_stay() -> None:
+    """An earlier remediation of the same original was rolled back, and its evidence is kept."""
+    scenario = await build_deleted_scenario()
+    deleted = await scenario.job("Orders")
+    other = replace(deleted, id="other", remediation_id="other", state=FlowJobState.ROLLED_BACK)
+    await scenario.services.tables.flow_jobs.upsert(other)
+
+    await delete_old_remediations(scenario.services)
+
+    folder = f"{deleted.environment_id}/{deleted.original_id}/"
+    assert {name.rpartition("/")[0] + "/" for name in await list_files(scenario)} == {folder}
+
+
+async def test_cached_answers_that_no_row_names_are_deleted() -> None:
+    """The present answers and other files stay."""
+    scenario = await build_deleted_scenario()
+    await scenario.services.archive.put("network-snapshots/old.json", b"{}")
+    before = await scenario.services.archive.list_names()
+    kept = [row async for row in scenario.services.tables.shared_snapshots.query()]
+
+    deleted = await delete_old_snapshots(scenario.services)
+
+    after = await scenario.services.archive.list_names()
+    assert deleted == len(before) - len(after) > 0
+    assert {name for name in after if name.startswith(CACHED)} <= {
+        row.item.archive_name for row in kept
+    }
+    assert "network-snapshots/old.json" not in after
+    assert await list_files(scenario) == [name for name in before if not name.startswith(CACHED)]
+
+
 async def test_old_remediation_is_deleted() -> None:
     """Nothing of it is left, and its flows are not migrated again."""
     scenario = await build_deleted_scenario()
     flows = {flow.workflow_id for flow in scenario.world.flows()}
 
+    environment_id, job_id = scenario.build.environment.id, (await scenario.job("Orders")).id
+    archive = scenario.services.archive
+    await archive.put(f"runs/{environment_id}/{job_id}/0001.jsonl", b"")
+    await archive.put(f"{environment_id}/a-copy/before-{job_id}.json", b"{}")
+    files = await list_files(scenario)
+    assert {name.partition("/")[0] for name in files} == {"runs", "plans", environment_id}
+
     assert await delete_old_remediations(scenario.services) == 2
 
     assert list_rows(scenario) == set()
+    assert await list_files(scenario) == []
     await run_daily_check(scenario.services, "today")
     await scenario.run(30 * DAY)
     assert await scenario.jobs() == {}

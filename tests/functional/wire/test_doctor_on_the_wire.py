@@ -254,7 +254,9 @@ async def test_missing_role_at_service_bus_is_named(
         assert "Azure Service Bus Data Owner" in line.fix
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning"
+)  # sockets the SDK leaves after a rejected connection
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_setting_of_a_namespace_that_does_not_answer_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

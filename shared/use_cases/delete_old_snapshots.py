@@ -1,0 +1,25 @@
+"""Delete cached answers from the archive that a newer answer has replaced."""
+
+from contextlib import suppress
+
+from shared.alerts import readable
+from shared.domain.shared_snapshot import MICROSOFT_KEY_LISTS, NETWORK_SNAPSHOTS
+from shared.errors import Conflict
+from shared.services import Services
+
+
+async def delete_old_snapshots(services: Services) -> int:
+    """Delete the files of answers that no row names; return how many were deleted.
+
+    A job that needs such an answer at this moment reads it again.
+    """
+    rows = readable(services, services.tables.shared_snapshots.scan())
+    named = {kept.item.archive_name async for kept in rows}
+    deleted = 0
+    for topic in (NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS):
+        for name in await services.archive.list_names(f"{topic}/"):
+            if name not in named:
+                with suppress(Conflict):  # a retention policy keeps it
+                    await services.archive.delete(name)
+                    deleted += 1
+    return deleted
