@@ -33,7 +33,7 @@ from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.settings import Settings
 from shared.tables import Tables
-from tests.fakes.builder import SECRETS_USER
+from tests.fakes.azure_caller_builder import SECRETS_USER
 from tests.fakes.memory_store import MemoryStore
 from tests.kinds.cases import find_external_places
 from tests.local_cloud.tenant.tenant_world import (

@@ -8,7 +8,7 @@ import pytest
 from shared.adapters.azure.app_settings import SiteEntity
 from shared.domain.keys.key import KeyVault, RoleAssignment
 from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
-from tests.fakes.builder import SECRETS_USER
+from tests.fakes.azure_caller_builder import SECRETS_USER
 
 GROUP = "/subscriptions/s/resourcegroups/g"
 VAULT = KeyVault(

@@ -17,7 +17,7 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
-from tests.fakes.builder import SECRETS_USER
+from tests.fakes.azure_caller_builder import SECRETS_USER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
