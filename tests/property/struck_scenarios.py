@@ -26,10 +26,10 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Plan, was_killed
 from tests.fakes.test_world import World
-from tests.functional.actions.test_repair_network import build_guarded_scenario
 from tests.functional.deleting.deletion_scenario import schedule
 from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.preparing.prepare_scenario import PREPARE
+from tests.functional.scenarios.guarded_scenario import build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
 from tests.property.interrupted import PREPARED
 from tests.property.struck_effects import Fault, Striker, install_striker

@@ -25,13 +25,13 @@ from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.manage_firewall_fixes import propose_fixes
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
-from tests.functional.actions.test_repair_network import (
+from tests.functional.rolling_back.test_replay import build_cut_over_scenario
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.scenarios.guarded_scenario import (
     GROUP,
     build_guarded_scenario,
     list_issue_names,
 )
-from tests.functional.rolling_back.test_replay import build_cut_over_scenario
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 OWN = {"Sec-Fetch-Site": "same-origin"}

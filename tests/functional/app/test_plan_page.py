@@ -22,8 +22,8 @@ from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.principal import Role
-from tests.functional.actions.test_repair_network import GROUP, build_guarded_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
+from tests.functional.scenarios.guarded_scenario import GROUP, build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.functional.scenarios.two_environments import TwoEnvironments
 

@@ -9,12 +9,12 @@ from functions import dashboard_api, remediations_api
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.use_cases.manage_firewall_fixes import apply_fix
-from tests.functional.actions.test_repair_network import (
+from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.scenarios.guarded_scenario import (
     GROUP,
     build_fix_input,
     build_guarded_scenario,
 )
-from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 

@@ -1,0 +1,82 @@
+"""A flow behind a firewall that lacks the new addresses, and requests to fix the firewall."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+from shared.domain.environment import ApprovalPolicy
+from shared.use_cases.manage_firewall_fixes import (
+    FirewallFixInput,
+    propose_fixes,
+)
+from tests.fakes import definition_builder as define
+from tests.fakes.crash import Plan
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.kinds.case import HOST, Json
+from tests.kinds.cases import firewall_case
+
+WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
+#: Kinds whose repairs the app makes by itself.
+APPLIED = ("app_service", "azure_firewall", "network_security_group")
+GROUP = "network_security_group"
+SERVICE_TAGS = {
+    WEST: ["20.61.88.128/26", "172.199.131.64/26"],
+    NORTH: ["4.207.189.192/26"],
+    "LogicApps.WestEurope": ["13.69.71.0/25"],
+    "LogicApps.NorthEurope": ["13.69.231.160/27"],
+}
+
+
+def build_fix_input(kind: str, **more: Any) -> FirewallFixInput:
+    """Return the request to apply the fix to the firewall of this kind."""
+    return FirewallFixInput(resource=find_resource_name(kind), requested_by="ops", **more)
+
+
+def find_resource_name(kind: str) -> str:
+    """Return the name by which a person refers to the firewall of this kind."""
+    return firewall_case(kind).name.partition(" ")[0]
+
+
+class Guarded(Scenario):
+    """A flow that calls a host behind one firewall, which lacks the new addresses."""
+
+    def guard(self, *resources: Json) -> None:
+        """Add these resources to Azure."""
+        for one in resources:
+            self.world.resources[one["id"].lower()] = deepcopy(one)
+
+    @property
+    def azure(self) -> str:
+        """Return all resources as one text, without their ETags, to compare them exactly."""
+        shown = {
+            path: {key: value for key, value in one.items() if key != "etag"}
+            for path, one in self.world.resources.items()
+        }
+        return json.dumps(shown, sort_keys=True)
+
+
+async def build_guarded_scenario(
+    kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED
+) -> Guarded:
+    """Return a scenario with a firewall of this kind in front of a called host."""
+    scenario = Guarded(has_azure_firewalls=True, mode=mode)
+    scenario.world.service_tags = {name: [*listed] for name, listed in SERVICE_TAGS.items()}
+    case = firewall_case(kind)
+    tags = [name for name in SERVICE_TAGS if name.startswith("LogicApps")]
+    listed = await scenario.services.service_tags.get_list()
+    for path, one in case.resources(case.sources(tags, listed)).items():
+        scenario.world.resources[path.lower()] = deepcopy(one)
+    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.build.link()
+    await scenario.opt_in()
+    return scenario
+
+
+async def list_issue_names(scenario: Scenario) -> list[str]:
+    """Return the names of the firewall issues that are left."""
+    return [one.issue.name for one in await propose_fixes(scenario.services)]
+
+
+def build_faulty_services(scenario: Scenario, plan: Plan) -> Any:
+    """Return services of a process with the faults of this plan."""
+    return scenario.make(scenario.fakes.ports.under(plan))
