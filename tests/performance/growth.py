@@ -46,7 +46,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.show_status import show_status
-from tests.functional.app.test_notify import Heard
+from tests.functional.app.notified_scenario import Heard
 from tests.functional.scenarios.app_calls import Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 

@@ -42,8 +42,8 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from shared.use_cases.show_status import TenantStatus, show_status
 from shared.use_cases.start_assessment import start_assessment
 from tests.fakes.tenant import FakeFlow
+from tests.functional.app.notified_scenario import Heard, build_services_with
 from tests.functional.app.test_access import HANDLERS
-from tests.functional.app.test_notify import Heard, build_services_with
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.example_item import build_example
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown

@@ -11,8 +11,8 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.run_jobs import run_flow
+from tests.functional.app.evidence_scenario import export_evidence, parse_lines, read_files
 from tests.functional.app.test_environments_page import list_forms, send_form, show_page
-from tests.functional.app.test_evidence import export_evidence, parse_lines, read_files
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 

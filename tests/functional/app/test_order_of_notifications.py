@@ -12,7 +12,7 @@ from shared.domain.plans.pending_actions import PendingActionKind
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.show_status import read_pending_actions
-from tests.functional.app.test_notify import (
+from tests.functional.app.notified_scenario import (
     TOGETHER,
     Heard,
     block_flows,

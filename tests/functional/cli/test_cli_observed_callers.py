@@ -5,8 +5,8 @@ from datetime import timedelta
 from shared.bootstrap import provide
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.run_jobs import run_flow
+from tests.functional.cli.api_scenario import parse_output
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.cli.test_cli_api import parse_output
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 

@@ -13,24 +13,19 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cmkflow.__main__ import app
+from tests.functional.offline.checked_network import (
+    KEYS,
+    NORTH,
+    WEST,
+    build_template,
+    run_check,
+    write,
+    write_service_tags,
+)
 from tests.kinds.bicep_values import PARSER
 from tests.kinds.firewalls import key_vault
-from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 
-KEYS = [
-    "resource",
-    "kind",
-    "tag",
-    "required",
-    "region",
-    "verdict",
-    "covered",
-    "missing_prefixes",
-    "message",
-]
-WEST = ["20.61.88.128/26", "172.199.132.0/22", "2603:1061:2004:7800::/56"]
-NORTH = ["4.207.189.192/26"]
 #: Kind, verdict and reason of the resources in the real files, for the whole `PowerPlatformPlex`.
 _COUNTS = {
     ("app_service", "allowed", ""): 4,
@@ -59,51 +54,12 @@ _COUNTS = {
     ("file", "–", "not_json"): 1,
 }
 _DOCUMENT = Path(__file__).parents[3] / "docs" / "network.md"
-_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
     """A service tag list with two regions, in Microsoft's format."""
-    entries = {"": WEST + NORTH, ".WestEurope": WEST, ".NorthEurope": NORTH}
-    return write(
-        tmp_path / "tags" / "ServiceTags.json",
-        {
-            "changeNumber": 376,
-            "cloud": "Public",
-            "values": [
-                {
-                    "name": f"PowerPlatformPlex{region}",
-                    "properties": {"addressPrefixes": listed, "networkFeatures": ["API", "NSG"]},
-                }
-                for region, listed in entries.items()
-            ],
-        },
-    )
-
-
-def write(file: Path, document: object) -> Path:
-    """Write a document as JSON and return the file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document), encoding="utf-8")
-    return file
-
-
-def run_check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """Run the command with JSON output; return the rows about the tag that is always required."""
-    named = [option for one in rules for option in ("--firewalls", str(one))]
-    asked = [option for one in regions for option in ("--region", one)]
-    result = CliRunner().invoke(
-        app, ["network", "check", "-o", "json", "--service-tags", str(tags), *named, *asked]
-    )
-    assert result.exit_code == 0, result.output
-    rows = json.loads(result.stdout)["items"]
-    return [row for row in rows if row["tag"] == "PowerPlatformPlex"]
-
-
-def build_template(*resources: object, **more: object) -> dict[str, object]:
-    """Return a template that deploys these resources."""
-    return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": [*resources], **more}
+    return write_service_tags(tmp_path)
 
 
 def test_row_has_the_verdict_and_the_missing_prefixes(tmp_path: Path, tags: Path) -> None:
@@ -256,221 +212,6 @@ def test_unknown_region_is_rejected_with_the_known_regions(tmp_path: Path, tags:
 
     assert result.exit_code == 1
     assert "WestEurope, NorthEurope" in result.stderr
-
-
-def test_template_variables_and_child_resources_are_resolved(tmp_path: Path, tags: Path) -> None:
-    """A child resource is nested in its parent, or beside it in the template."""
-    document = build_template(
-        {
-            "type": "Microsoft.Network/networkSecurityGroups",
-            "name": "[concat(variables('prefix'), '-nsg')]",
-            "properties": {"securityRules": []},
-            "resources": [
-                {
-                    "type": "securityRules",
-                    "name": "flows",
-                    "properties": security_rule(
-                        "", 100, sourceAddressPrefix="[variables('sources')[0].tag]"
-                    )["properties"],
-                }
-            ],
-        },
-        variables={"prefix": "edge", "sources": [{"tag": "PowerPlatformPlex"}]},
-    )
-
-    group, rule = run_check(tags, write(tmp_path / "t.json", document))
-
-    assert group["resource"].endswith(
-        "t.json!/providers/Microsoft.Network/networkSecurityGroups/edge-nsg"
-    )
-    assert group["verdict"] == "allowed"
-    assert (rule["verdict"], rule["message"]) == (None, "part_of_a_firewall")
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "[parameters('allowed')]",
-        "[reference('ip').ipAddress]",
-        "[variables('loop')]",
-        "[oops(",
-        f"[{'concat(' * 5000}{')' * 5000}]",
-    ],
-    ids=("parameter", "reference", "loop", "broken", "deep"),
-)
-def test_rule_with_a_parameter_as_source_is_unknown(
-    tmp_path: Path, tags: Path, source: str
-) -> None:
-    """The person who deploys may replace a parameter's default value."""
-    document = build_template(
-        {
-            "type": "Microsoft.Network/networkSecurityGroups",
-            "name": "[parameters('name')]",
-            "properties": {
-                "securityRules": [security_rule("flows", 100, sourceAddressPrefix=source)]
-            },
-        },
-        parameters={"name": {"defaultValue": "edge"}, "allowed": {"defaultValue": "Internet"}},
-        variables={"loop": "[variables('loop')]"},
-    )
-
-    [row] = run_check(tags, write(tmp_path / "t.json", document))
-
-    assert row["resource"].endswith("/edge")
-    assert (row["verdict"], row["message"]) == ("unknown", "depends_on: flows")
-    assert row["missing_prefixes"]
-
-
-@pytest.mark.parametrize(
-    "properties",
-    [
-        {"securityRules": "[parameters('rules')]"},
-        {"copy": [{"name": "securityRules", "count": 2, "input": {}}]},
-    ],
-)
-def test_rules_from_a_parameter_or_a_loop_are_unknown(
-    tmp_path: Path, tags: Path, properties: dict[str, object]
-) -> None:
-    """Such a list is not treated as an empty list."""
-    group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "e"}
-
-    [row] = run_check(
-        tags, write(tmp_path / "t.json", build_template({**group, "properties": properties}))
-    )
-
-    assert (row["verdict"], row["message"]) == ("unknown", "depends_on: securityRules")
-
-
-def test_template_with_line_breaks_in_strings_is_read(tmp_path: Path, tags: Path) -> None:
-    """Resource Manager accepts such templates."""
-    rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex", description="a|b")
-    file = write(tmp_path / "edge.json", security_group(rule))
-    file.write_text(file.read_text().replace("a|b", "a\nb"))
-
-    [row] = run_check(tags, file)
-
-    assert row["verdict"] == "allowed"
-
-
-def test_resources_of_a_nested_deployment_are_checked(tmp_path: Path, tags: Path) -> None:
-    inner = build_template({"type": "Microsoft.Network/networkSecurityGroups", "name": "inner"})
-    outer = build_template(
-        {
-            "type": "Microsoft.Resources/deployments",
-            "name": "nested",
-            "properties": {"template": inner},
-        }
-    )
-
-    rows = run_check(tags, write(tmp_path / "t.json", outer))
-
-    assert [(row["kind"], row["verdict"]) for row in rows] == [
-        ("network_security_group", "denied"),
-        ("Microsoft.Resources/deployments", None),
-    ]
-
-
-def test_app_service_answer_without_restrictions_is_unknown(tmp_path: Path, tags: Path) -> None:
-    """A list of sites omits restrictions. A template without restrictions deploys an open site."""
-    listed = site(state="Running")
-    config = {
-        "id": f"{listed['id']}/config/web",
-        "type": "Microsoft.Web/sites/config",
-        **web_config(restriction("PowerPlatformPlex", 100, tag="ServiceTag")),
-    }
-    alone = run_check(tags, write(tmp_path / "alone.json", {"value": [listed]}))
-    both = run_check(tags, write(tmp_path / "both.json", [listed, config]))
-    deployed = run_check(
-        tags,
-        write(tmp_path / "t.json", build_template({"type": "Microsoft.Web/sites", "name": "open"})),
-    )
-
-    [row] = alone
-    assert (row["verdict"], row["message"]) == (
-        "unknown",
-        "incomplete: the files do not contain all parts of the firewall",
-    )
-    assert [(row["resource"].rpartition("#")[2], row["verdict"]) for row in both[:2]] == [
-        (listed["id"], "allowed"),
-        ("scm", "allowed"),
-    ]
-    assert [row["verdict"] for row in deployed] == ["allowed", "allowed"]
-
-
-def flatten(resource: dict[str, Any]) -> dict[str, Any]:
-    """Return a resource in the format that the Azure CLI prints."""
-    around = {key: one for key, one in resource.items() if key != "properties"}
-    inner = {
-        key: [flatten(one) for one in value] if isinstance(value, list) else value
-        for key, value in resource["properties"].items()
-    }
-    return {"etag": "W/1", "resourceGroup": "rg", **around, **inner}
-
-
-def test_network_security_group_printed_by_the_azure_cli_is_read(
-    tmp_path: Path, tags: Path
-) -> None:
-    """For network resources, the Azure CLI prints the properties beside the other members."""
-    group = security_group(security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex"))
-
-    [row] = run_check(tags, write(tmp_path / "nsg.json", flatten(group)))
-
-    assert (row["kind"], row["verdict"]) == ("network_security_group", "allowed")
-
-
-def test_key_vault_without_properties_is_unknown(tmp_path: Path, tags: Path) -> None:
-    """Another tool may use other names, so a vault without rules is not treated as open."""
-    printed = {**key_vault.vault(), "networkRuleSet": {"defaultAction": "Deny"}}
-    del printed["properties"]
-
-    [row] = run_check(tags, write(tmp_path / "vault.json", printed))
-
-    assert (row["verdict"], row["message"].partition(":")[0]) == ("unknown", "no_properties")
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"{", "not_json: not JSON: line 1, column 2"),
-        (b"\xff\xfe\x00", "not_json: the text is not utf-16-le"),
-        (b"[]", "no_resource: not an object"),
-        (b'{"ip_groups": []}', "no_resource: an object with ip_groups"),
-        (b'{"interactions": [{"response": {"body": {"string": "<html>"}}}]}', "no_resource"),
-    ],
-)
-def test_file_without_a_resource_has_a_row_with_a_reason(
-    tmp_path: Path, tags: Path, content: bytes, reason: str
-) -> None:
-    """The other files are checked."""
-    file = tmp_path / "bad.json"
-    file.write_bytes(content)
-
-    group, row = run_check(tags, file, write(tmp_path / "edge.json", security_group()))
-
-    assert group["verdict"] == "denied"
-    assert (row["resource"], row["kind"], row["verdict"]) == (str(file), "file", None)
-    assert row["message"].startswith(reason)
-
-
-def test_missing_file_has_a_row_with_a_reason(tmp_path: Path, tags: Path) -> None:
-    """A misspelled name must not look like a firewall without issues."""
-    [row] = run_check(tags, tmp_path / "gone.json")
-
-    assert row["message"] == "no_file: No such file or directory"
-
-
-def test_unsupported_firewall_is_unknown_and_other_resources_have_no_verdict(
-    tmp_path: Path, tags: Path
-) -> None:
-    document = build_template(
-        {"type": "Microsoft.Network/frontDoors", "name": "door"},
-        {"type": "Microsoft.Compute/virtualMachines", "name": "machine"},
-    )
-
-    door, machine = run_check(tags, write(tmp_path / "t.json", document))
-
-    assert (door["verdict"], door["message"]) == ("unknown", "not_read: check it manually")
-    assert (machine["verdict"], machine["message"]) == (None, "not_a_firewall")
 
 
 def test_table_lists_firewalls_and_counts_other_resources(tmp_path: Path, tags: Path) -> None:

@@ -21,7 +21,7 @@ from tests.fakes.driver import Driver
 from tests.fakes.pause import PauseBefore
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import FakeFlow
-from tests.functional.copying.test_temporary_co_ownership import SlowRights
+from tests.functional.copying.co_ownership_ports import SlowRights
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario, edit, kill_after
 

@@ -1,0 +1,62 @@
+"""A remediation of dependent and called flows, and its pages."""
+
+from datetime import timedelta
+
+from functions import dashboard_api
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import stop_with_reason
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+
+
+async def build_dashboard_scenario() -> Scenario:
+    """Return a plan of dependent flows and of a called flow with markup in its title."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    child = scenario.build.http_flow("Orders")
+    scenario.build.parent("Close of day", child)
+    scenario.build.variable_caller(scenario.build.http_flow("<b>Invoices</b>"))
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
+
+
+def find_flow_id(scenario: Scenario, title: str) -> str:
+    """Return the workflow id of a flow."""
+    flows = scenario.build.environment.flows.values()
+    return next(one.workflow_id for one in flows if one.name == title)
+
+
+async def show_remediation_page(scenario: Scenario, **query: str) -> Reply:
+    """Return the page of the scenario's remediation."""
+    return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
+
+
+async def show_flow_page(scenario: Scenario, title: str, **query: str) -> Reply:
+    """Return the page of one flow."""
+    return await call(
+        dashboard_api.show_flow_page,
+        id=scenario.remediation.id,
+        params={"flow": find_flow_id(scenario, title)},
+        query=query,
+    )
+
+
+async def run_until_no_call_period(scenario: Scenario) -> None:
+    """Approve the plan, and let the app work until the no-call period."""
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
+
+
+async def block_flow(scenario: Scenario, title: str) -> None:
+    """Block a flow before its copy is verified."""
+    job = await scenario.job(title)
+    blocked = stop_with_reason(
+        job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
+        code="owner_unavailable", now=scenario.services.now,
+    )  # fmt: skip
+    await scenario.services.tables.flow_jobs.upsert(blocked)

@@ -1,0 +1,89 @@
+"""A tenant whose notifications are sent to channels that the test reads."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import stop_with_reason
+from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.errors import CmkflowError, ServiceUnavailable
+from shared.services import Services
+from shared.use_cases.notify import notify
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+
+#: How long flows that block for one reason are gathered.
+TOGETHER = timedelta(minutes=5)
+SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-canary-canary-0"
+
+
+@dataclass
+class Heard:
+    """A channel that keeps its notifications, unless it is out."""
+
+    name: str = "heard"
+    told: list[Notification] = field(default_factory=list)
+    is_out: bool = False
+    #: Told, and then out: the answer was lost.
+    is_mute: bool = False
+    says: CmkflowError = field(default_factory=lambda: ServiceUnavailable(f"no answer of {SIGNED}"))
+    tries: int = 0
+
+    async def send(self, notification: Notification) -> None:
+        """Keep the notification."""
+        self.tries += 1
+        if not self.is_out:
+            self.told.append(notification)
+        if self.is_out or self.is_mute:
+            raise self.says
+
+    @property
+    def causes(self) -> list[PendingActionKind]:
+        """Return the kinds of the notifications."""
+        return [one.pending_action.kind for one in self.told]
+
+
+async def build_notified_scenario() -> Scenario:
+    """Return a scenario of three flows in a linked environment, where changes are permitted."""
+    scenario = Scenario()
+    for title in ("Orders", "Returns", "Stock"):
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    return scenario
+
+
+def build_services_with(scenario: Scenario, *channels: Heard) -> Services:
+    """Return the services with these channels and the app's address."""
+    settings = scenario.settings.model_copy(update={"website_host": "app.example"})
+    return replace(scenario.services, channels=channels, settings=settings)
+
+
+async def notify_after(
+    scenario: Scenario, *channels: Heard, after: timedelta = timedelta(0)
+) -> int:
+    """Let time pass, then send what is due."""
+    scenario.world.clock.advance(after)
+    return await notify(build_services_with(scenario, *channels))
+
+
+async def block_flows(scenario: Scenario, *titles: str) -> None:
+    """Block these flows for the same reason."""
+    for title in titles:
+        job = await scenario.job(title)
+        blocked = stop_with_reason(
+            job,
+            FlowJobState.BLOCKED,
+            f"{title} {SIGNED}",
+            "Name another owner.",
+            code="owner_unavailable",
+            now=scenario.services.now,
+        )
+        await scenario.services.tables.flow_jobs.upsert(blocked)
+
+
+async def run_to_no_call_period(scenario: Scenario) -> None:
+    """Let every flow come to its no-call period."""
+    await scenario.order()
+    await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
+    await scenario.run(timedelta(hours=6))

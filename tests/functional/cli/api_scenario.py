@@ -1,0 +1,44 @@
+"""A tenant that commands change through the API, and what the commands print."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from typer.testing import Result
+
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+
+async def build_api_scenario() -> Scenario:
+    """Return a scenario of a linked environment with a flow and a caller; nothing is opted in."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.link()
+    provide(scenario.services)
+    return scenario
+
+
+async def pass_time(scenario: Scenario, time: timedelta) -> None:
+    """Let the app work, then provide the scenario's services again."""
+    await scenario.run(time)
+    provide(scenario.services)
+
+
+def parse_output(result: Result) -> Any:
+    """Return what a command with `-o json` printed."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+async def start_planned_remediation(scenario: Scenario, cli: CommandLine) -> str:
+    """Permit changes, start a remediation and let it plan. Return its id."""
+    environment = scenario.build.environment.id
+    await cli.run("environment", "set", environment, "--approval-policy", "required")
+    order = ("remediation", "start", environment, "--mode", "apply", "-o", "json")
+    identity: str = parse_output(await cli.run(*order))["id"]
+    await pass_time(scenario, timedelta(minutes=30))
+    return identity
