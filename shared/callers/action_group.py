@@ -15,6 +15,9 @@ class ActionGroupCallers(WholeResourceCallers):
     parts = ("webhookReceivers", "logicAppReceivers", "azureFunctionReceivers")
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
+        role="action groups",
+        role_purpose="Finds and replaces trigger URLs in Azure Monitor action groups. "
+        "Deletes nothing.",
         fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
         resource_type="Microsoft.Insights/actionGroups",
         api_version="2023-01-01",

@@ -45,6 +45,9 @@ class ApiManagementCallers:
     is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
+        role="API Management",
+        role_purpose="Finds and replaces trigger URLs in backends, APIs, named values "
+        "and policies of API Management. Deletes nothing.",
         fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
         resource_type=_SERVICES,
         api_version=API_VERSION,

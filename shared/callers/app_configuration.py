@@ -25,6 +25,9 @@ class AppConfigurationCallers:
     is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
+        role="app configuration",
+        role_purpose="Finds and replaces trigger URLs in key-values of App "
+        "Configuration. Deletes nothing.",
         fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
         resource_type="Microsoft.AppConfiguration/configurationStores",
         api_version="2024-05-01",

@@ -32,6 +32,9 @@ _SECRET_URI = re.compile(
 _RESOLVED = "Resolved"
 #: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
+    role="app settings",
+    role_purpose="Finds and replaces trigger URLs in app settings and connection "
+    "strings. Allows writing the whole configuration of apps.",
     fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
     resource_type="Microsoft.Web/sites",
     api_version="2024-11-01",

@@ -56,6 +56,9 @@ class AutomationCallers:
     is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
+        role="Automation",
+        role_purpose="Finds trigger URLs in variables and runbooks of Automation, and "
+        "replaces them in variables. Deletes nothing.",
         fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again. Check "
         "encrypted variables yourself: Azure never returns their values.",
         resource_type=_ACCOUNTS,

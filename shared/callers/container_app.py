@@ -32,6 +32,9 @@ from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 #: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
+    role="container apps",
+    role_purpose="Finds and replaces trigger URLs in secrets and environment variables "
+    "of container apps. Allows writing whole apps, and restarts them.",
     fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
     resource_type="Microsoft.App/containerApps",
     api_version="2025-07-01",

@@ -37,6 +37,9 @@ class DataFactoryCallers(PublishedPartCallers):
     repository = "repoConfiguration"
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
+        role="Data Factory",
+        role_purpose="Finds and replaces trigger URLs in pipelines, linked services, "
+        "datasets and global parameters of Data Factory. Deletes nothing.",
         fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again. Check "
         "secure parameters of pipelines yourself: Azure never returns their values.",
         resource_type=_FACTORIES,

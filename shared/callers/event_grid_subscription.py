@@ -40,6 +40,9 @@ _WITH_SUBSCRIPTIONS = (
 )
 #: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
+    role="event subscriptions",
+    role_purpose="Finds and replaces trigger URLs in event subscriptions of Event "
+    "Grid. Deletes nothing.",
     fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
     resource_type="Microsoft.EventGrid/topics",
     api_version=_VERSION,

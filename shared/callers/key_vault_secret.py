@@ -23,6 +23,8 @@ from shared.settings import Settings
 
 #: Granted by infra/modules/caller-group.bicep, or by the vault's access policies.
 _NEEDS = RequiredPermissions(
+    role="secrets",
+    role_purpose="Finds trigger URLs in secrets of key vaults and adds versions. Deletes nothing.",
     fix="Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
     " or give the app Get, List and Set on secrets where the vault has access policies.",
     resource_type="Microsoft.KeyVault/vaults",

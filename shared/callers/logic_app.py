@@ -23,6 +23,9 @@ class LogicAppCallers(WholeResourceCallers):
     parts = ("definition", "parameters")
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
+        role="logic apps",
+        role_purpose="Finds and replaces trigger URLs in logic apps (Consumption). "
+        "Deletes nothing.",
         fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again. Check "
         "secure parameters yourself: Azure never returns their values.",
         resource_type="Microsoft.Logic/workflows",

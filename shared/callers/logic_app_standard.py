@@ -45,6 +45,9 @@ class LogicAppStandardCallers:
     is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
+        role="logic app files",
+        role_purpose="Finds and replaces trigger URLs in files of Logic Apps "
+        "(Standard). Allows every request to the runtime of apps.",
         fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
         resource_type="Microsoft.Web/sites",
         api_version="2024-11-01",

@@ -20,6 +20,9 @@ class RequiredPermissions:
 
     #: What to do if they are missing.
     fix: str
+    #: Name and purpose of the role with them that a deployment creates; empty: another kind's.
+    role: str = ""
+    role_purpose: str = ""
     #: The type of the affected Azure resources, and the API version that lists them; empty: none.
     resource_type: str = ""
     api_version: str = ""

@@ -14,6 +14,7 @@ from shared.domain.permissions import (
     check_permissions,
 )
 from shared.kind_discovery import kinds_in
+from tests import caller_roles
 from tests.unit.deployed import (
     INFRA,
     ROOT,
@@ -156,6 +157,14 @@ def test_template_grants_no_unneeded_permission(package: str) -> None:
     assert {action for one in permissions for action in one.get("dataActions", ())} == {
         action for one in needs for action in one.data_actions
     }
+
+
+def test_roles_of_callers_and_their_table_are_up_to_date() -> None:
+    """The kinds declare them: python -m tests.caller_roles."""
+    page = caller_roles.PAGE.read_text()
+
+    assert caller_roles.ROLES.read_text() == caller_roles.build_text()
+    assert page == caller_roles.with_table(page)
 
 
 def test_app_may_only_read_in_a_watched_subscription() -> None:

@@ -1,0 +1,62 @@
+"""The roles in a resource group with callers: what a deployment creates, and their table.
+
+`python -m tests.caller_roles` writes `infra/modules/caller-roles.json` and the table of
+docs/deployment.md, from what the caller kinds declare. Then `make snapshots`.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.kind_discovery import kinds_in
+from tests.generated_tables import with_tables
+
+ROOT = Path(__file__).parents[1]
+ROLES = ROOT / "infra" / "modules" / "caller-roles.json"
+PAGE = ROOT / "docs" / "deployment.md"
+
+
+def build_roles() -> list[dict[str, Any]]:
+    """Return the role of each kind that needs one, by name; kinds may share it."""
+    needs = (getattr(kind, "required_permissions", None) for kind in kinds_in("shared.callers"))
+    roles = {one.role.lower(): one for one in needs if one and one.role}
+    return [
+        {
+            "name": one.role,
+            "description": one.role_purpose,
+            "permissions": [
+                {
+                    member: sorted(names)
+                    for member, names in (
+                        ("actions", one.actions),
+                        ("dataActions", one.data_actions),
+                    )
+                    if names
+                }
+            ],
+        }
+        for _, one in sorted(roles.items())
+    ]
+
+
+def build_text() -> str:
+    """Return the file that the template loads."""
+    return json.dumps(build_roles(), indent=2) + "\n"
+
+
+def with_table(text: str) -> str:
+    """Return the text of the page with the table that the code generates."""
+    return with_tables(text, "tests.caller_roles", {"caller roles": _rows()})
+
+
+def _rows() -> Iterator[str]:
+    yield "| Role | What it is for |"
+    yield "|---|---|"
+    for role in build_roles():
+        yield f"| *Flow remediation: {role['name']}* | {role['description']} |"
+
+
+if __name__ == "__main__":
+    ROLES.write_text(build_text())
+    PAGE.write_text(with_table(PAGE.read_text()))
