@@ -57,6 +57,9 @@ def _format_environment(answer: Any) -> Facts:
             "Failed runs": "reported" if settings["report_failed_runs"] else "not reported",
             "Ignored issues": "\n".join(waived),
             "Callers may refer to URL secrets": "yes" if settings["has_url_secrets"] else "no",
+            "Also keys of App Configuration": (
+                "yes" if settings["has_url_secrets_in_app_configuration"] else "no"
+            ),
         }
     )
 
@@ -145,6 +148,16 @@ def set_environment(
             help="Whether callers may refer to a Key Vault secret with the URL.",
         ),
     ] = None,
+    app_configuration: Annotated[
+        bool | None,
+        typer.Option(
+            "--url-secrets-in-app-configuration/--no-url-secrets-in-app-configuration",
+            help=(
+                "Whether keys of App Configuration may refer to it too. Their readers must then "
+                "resolve Key Vault references and may read the vault; the app cannot check that."
+            ),
+        ),
+    ] = None,
 ) -> object:
     """Change settings of an environment; options that are omitted keep their value."""
     said = {
@@ -157,6 +170,7 @@ def set_environment(
         "observe_callers": observe_callers,
         "report_failed_runs": report_failed_runs,
         "has_url_secrets": url_secrets,
+        "has_url_secrets_in_app_configuration": app_configuration,
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:

@@ -98,7 +98,8 @@ def choose_url_secrets(
         typer.Argument(
             help=(
                 "none: callers hold the URL; verified_callers: those that can read the flow's "
-                "secret refer to it."
+                "secret refer to it; with_app_configuration: so do keys of App Configuration, "
+                "whose readers must resolve Key Vault references, which the app cannot check."
             )
         ),
     ],

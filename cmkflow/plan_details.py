@@ -56,6 +56,8 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
         yield Paragraph(text=f"Caller: {caller['label']}{manual}{holds}")
     if item["url_secret_use"]:
         yield Paragraph(text=f"URL secret: {URL_SECRET_WORDS[item['url_secret_use']][0]}")
+    if item["unknown_readers"]:
+        yield Paragraph(text=f"App Configuration: {item['unknown_readers']}")
     for number, write in enumerate(item["planned_changes"], start=1):
         yield Paragraph(text=f"{number}. {write}")
     yield from (Paragraph(text=f"Unknown: {what}") for what in item["unknowns"])

@@ -77,6 +77,9 @@ class EnvironmentSettingsRequest(RequestModel):
     ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
     #: Whether callers may refer to URL secrets, if the app has a vault for them.
     has_url_secrets: bool | None = None
+    #: Whether keys of App Configuration may refer to them too: their readers must then resolve Key
+    #: Vault references and may need a right to the vault, which the app cannot check.
+    has_url_secrets_in_app_configuration: bool | None = None
     #: `version` of the settings that were read; if they have changed since, nothing is changed.
     seen_version: SettingsVersion | None = None
 
@@ -135,6 +138,7 @@ class EnvironmentSettingsResponse(ApiResponse):
     report_failed_runs: bool
     ignored_issues: dict[str, str]
     has_url_secrets: bool
+    has_url_secrets_in_app_configuration: bool
     #: Changes with every setting.
     version: str
 
@@ -180,6 +184,9 @@ class EnvironmentResponse(ApiResponse):
                 report_failed_runs=settings.report_failed_runs,
                 ignored_issues=settings.ignored_issues,
                 has_url_secrets=settings.has_url_secrets,
+                has_url_secrets_in_app_configuration=(
+                    settings.has_url_secrets_in_app_configuration
+                ),
                 version=settings.version,
             ),
         )

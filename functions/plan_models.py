@@ -128,6 +128,9 @@ class PlanItemResponse(ApiResponse):
     url_secret_use: UrlSecretUse | None
     #: Whether an approver can choose this before the approval.
     can_choose_url_secret: bool
+    #: What `with_app_configuration` requires, and what suggests that it is met; empty: no caller is
+    #: in App Configuration.
+    unknown_readers: str
     notes: tuple[str, ...]
     unknowns: tuple[str, ...]
     planned_changes: tuple[str, ...]

@@ -15,6 +15,7 @@ from functions.dashboard.solution_setting import (
     list_solution_setting_actions,
 )
 from shared.domain.principal import Principal
+from shared.domain.url_secret_use import UrlSecretUse
 from shared.steps.flows.observed_callers import MOST_READ
 from shared.use_cases.report_failed_runs import MOST_FLOWS
 from shared.use_cases.show_environments import KnownEnvironment
@@ -22,10 +23,30 @@ from shared.use_cases.show_environments import KnownEnvironment
 _WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
-#: By `has_url_secrets`.
+#: What each use means, the button that chooses it, and its consequence for plans.
 _URL_SECRETS = {
-    True: "callers may refer to a Key Vault secret with the URL",
-    False: "callers hold URLs",
+    UrlSecretUse.NONE: (
+        "callers hold URLs",
+        "Keep URLs",
+        "A plan that is made from now on writes URLs into callers.",
+    ),
+    UrlSecretUse.VERIFIED_CALLERS: (
+        "callers may refer to a Key Vault secret with the URL",
+        "Allow URL secrets",
+        (
+            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
+            "if the app has a vault for it. Callers that can read it refer to it."
+        ),
+    ),
+    UrlSecretUse.WITH_APP_CONFIGURATION: (
+        "callers, also keys of App Configuration, may refer to a Key Vault secret with the URL",
+        "Allow URL secrets in App Configuration too",
+        (
+            "In a plan that is made from now on, keys of App Configuration refer to the secret "
+            "too. Their readers must resolve Key Vault references and may read the vault, or they "
+            "may fail to start. The app does not know these readers and cannot check that."
+        ),
+    ),
 }
 
 
@@ -112,8 +133,12 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         ),
         SettingLine(
             title="URL secrets",
-            values=[(_URL_SECRETS[settings.has_url_secrets], False)],
-            actions=[_change_url_secrets(one, principal)],
+            values=[(_URL_SECRETS[settings.url_secret_use][0], False)],
+            actions=[
+                _change_url_secrets(one, principal, use)
+                for use in UrlSecretUse
+                if use is not settings.url_secret_use
+            ],
         ),
     ]
 
@@ -144,20 +169,21 @@ def _change(
     )
 
 
-def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> PageAction:
-    allows = not one.settings.has_url_secrets
+def _change_url_secrets(
+    one: KnownEnvironment, principal: Principal, use: UrlSecretUse
+) -> PageAction:
+    _, title, effect = _URL_SECRETS[use]
+    is_used = str(use is not UrlSecretUse.NONE).lower()
+    in_stores = str(use is UrlSecretUse.WITH_APP_CONFIGURATION).lower()
     return _change(
         one,
         principal,
-        "Allow URL secrets" if allows else "Keep URLs",
-        [
-            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
-            "if the app has a vault for it. Callers that can read it refer to it."
-            if allows
-            else "A plan that is made from now on writes URLs into callers.",
-            "Existing plans stay as they are.",
-        ],
-        fields=(("has_url_secrets[=]", str(allows).lower()),),
+        title,
+        [effect, "Existing plans stay as they are."],
+        fields=(
+            ("has_url_secrets[=]", is_used),
+            ("has_url_secrets_in_app_configuration[=]", in_stores),
+        ),
     )
 
 

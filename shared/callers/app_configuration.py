@@ -4,20 +4,29 @@ A reference to a Key Vault secret is no caller: its secret is.
 """
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.url_secret import build_reference, find_secret_uri, is_reference
+from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import Conflict, PlatformError
+from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import AppConfiguration, KeyValue
 from shared.settings import Settings
 
+#: The content type of a reference (platform.md#app-configuration).
+_REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
+
 
 class AppConfigurationCallers:
-    """Implements `CallerKind`. Addresses are JSON lists of store URL, key and label."""
+    """Implements `CallerKind`, `RefersToSecrets` and `HasUnknownReaders`.
+
+    Addresses are JSON lists of store URL, key and label.
+    """
 
     kind = "app_configuration"
     is_json = False
@@ -65,20 +74,82 @@ class AppConfigurationCallers:
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value. Raises `NotFound`."""
         key_value = await self._read(caller)
-        return CallerContent(text=key_value.value, etag=key_value.etag)
+        is_in_vault = is_reference(_read_text(key_value))
+        return CallerContent(
+            text=_read_text(key_value),
+            etag=key_value.etag,
+            text_format=None if is_in_vault else json.dumps(key_value.content_type),
+        )
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the value if it still has `value.etag`. Raises `Conflict` and `NotFound`."""
+        """Replace the value if it still has `value.etag`. Raises `Conflict` and `NotFound`.
+
+        The format is the content type, as JSON.
+        """
         key_value = await self._read(caller)
-        if key_value.value == value.text:
+        text, content_type = value.text, key_value.content_type
+        if value.text_format is not None:
+            content_type = json.loads(value.text_format)
+        if uri := find_secret_uri(text):
+            text, content_type = json.dumps({"uri": uri}, separators=(",", ":")), _REFERENCE
+        if (key_value.value, key_value.content_type) == (text, content_type):
             return
         if value.etag not in {"", key_value.etag}:
             raise Conflict(f"The {caller.label} was changed")
-        await self._stores.write(key_value, value.text)
+        await self._stores.write(replace(key_value, content_type=content_type), text)
+
+    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        """Return nothing that prevents a reference: the app does not know the readers."""
+        return dict.fromkeys(secrets, "")
+
+    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return nothing: readers resolve references, and the store does not."""
+        del addresses
+        return {}
+
+    async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return how many keys of each store are references already."""
+        found: dict[str, str] = {}
+        by_store: dict[str, str] = {}
+        for address in addresses:
+            store_url = json.loads(address)[0]
+            if store_url not in by_store:
+                by_store[store_url] = await self._describe_references(store_url)
+            found[address] = by_store[store_url]
+        return found
+
+    async def _describe_references(self, store_url: str) -> str:
+        try:
+            key_values = await self._stores.list(store_url)
+        except (NotFound, PlatformError) as err:
+            return f"The app cannot read the other keys of {store_url}: {err}"
+        number = sum(_is_reference(one) for one in key_values)
+        if not number:
+            return f"No key of {store_url} is a Key Vault reference."
+        keys = "1 key" if number == 1 else f"{number:,} keys"
+        verb = "is a Key Vault reference" if number == 1 else "are Key Vault references"
+        return f"{keys} of {store_url} already {verb}: its readers seem to resolve them."
 
     async def _read(self, caller: Caller) -> KeyValue:
         store_url, key, label = json.loads(caller.address)
         return await self._stores.read(store_url, key, label)
+
+
+def _is_reference(key_value: KeyValue) -> bool:
+    """Return whether a key-value refers to a secret; parameters of the type may differ."""
+    kind = (key_value.content_type or "").partition(";")[0].strip().lower()
+    return kind == _REFERENCE.partition(";")[0]
+
+
+def _read_text(key_value: KeyValue) -> str:
+    """Return the value; of a reference, as every kind returns it."""
+    if not _is_reference(key_value):
+        return key_value.value
+    try:
+        uri = text_at(as_mapping(json.loads(key_value.value)), "uri")
+    except ValueError:
+        return key_value.value
+    return build_reference(uri) if uri else key_value.value
 
 
 def _build_caller(key_value: KeyValue) -> Caller:

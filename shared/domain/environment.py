@@ -97,11 +97,17 @@ class EnvironmentSettings:
     ignored_issues: dict[str, str] = field(default_factory=dict)
     #: Whether callers may refer to URL secrets, if the app has a vault for them.
     has_url_secrets: bool = True
+    #: Whether keys of App Configuration may refer to them too, whose readers the app does not know.
+    has_url_secrets_in_app_configuration: bool = False
 
     @property
     def url_secret_use(self) -> UrlSecretUse:
         """Return which callers refer to URL secrets, unless an approver chooses for a flow."""
-        return UrlSecretUse.VERIFIED_CALLERS if self.has_url_secrets else UrlSecretUse.NONE
+        if not self.has_url_secrets:
+            return UrlSecretUse.NONE
+        if self.has_url_secrets_in_app_configuration:
+            return UrlSecretUse.WITH_APP_CONFIGURATION
+        return UrlSecretUse.VERIFIED_CALLERS
 
     @property
     def version(self) -> str:

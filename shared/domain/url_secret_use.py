@@ -8,3 +8,5 @@ class UrlSecretUse(StrEnum):
 
     NONE = "none"  #: none: every caller holds the URL
     VERIFIED_CALLERS = "verified_callers"  #: those that the app has checked can read the secret
+    #: Also keys of App Configuration, whose readers the app does not know.
+    WITH_APP_CONFIGURATION = "with_app_configuration"

@@ -92,6 +92,18 @@ class RefersToSecrets(Protocol):
 
 
 @runtime_checkable
+class HasUnknownReaders(Protocol):
+    """A `RefersToSecrets` whose places are read by apps that the app does not know
+    (`UNKNOWN_READER_KINDS`).
+    """
+
+    async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Return what suggests that the readers of each place resolve references, or that nothing
+        does; without places that cannot be read.
+        """
+
+
+@runtime_checkable
 class WritesWholeResource(Protocol):
     """A `CallerKind` whose platform replaces all places of a resource at once."""
 

@@ -1,11 +1,26 @@
 """Fake of the port `AppConfiguration`: key-values with ETags and locks."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import KeyValue
 from tests.fakes.test_world import World
+
+REFERENCE_TYPE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
+
+
+def read_key_value(world: World, place: tuple[str, str, str]) -> str:
+    """Return a value as a reader with a client for Key Vault and a right to the vault reads it.
+
+    It gets the current version of a secret at once.
+    """
+    key_value = world.key_values[place]
+    if key_value.content_type != REFERENCE_TYPE:
+        return key_value.value
+    vault_url, _, name = json.loads(key_value.value)["uri"].partition("/secrets/")
+    return world.secrets[vault_url, name].value
 
 
 class FakeAppConfiguration:

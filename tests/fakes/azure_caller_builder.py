@@ -10,6 +10,7 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, object
 from shared.domain.keys.key import KeyVault, RoleAssignment
 from shared.ports import KeyValue, SiteFile
 from tests.fakes import definition_builder as define
+from tests.fakes.app_configuration import read_key_value
 from tests.fakes.container_secrets import read_secret_in_use
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import facts_of
@@ -105,7 +106,7 @@ class AzureCallerBuilder(FlowBuilder):
             is_locked=False,
         )
         for number, _ in enumerate(flows):
-            read = partial(lambda line: self.world.key_values[place].value.split()[line], number)
+            read = partial(lambda line: read_key_value(self.world, place).split()[line], number)
             self.add_system(UrlHolder(name=f"key {key}/{number}", read=read))
 
     def api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:

@@ -17,6 +17,8 @@ MANAGED = (
 
 #: Kinds whose write restarts the app that contains the place.
 RESTARTING_KINDS = frozenset({"app_setting", "connection_string", "container_app"})
+#: Kinds whose places are read by apps that the app does not know.
+UNKNOWN_READER_KINDS = frozenset({"app_configuration"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,8 @@ class FlowJob(DurableJob[FlowJobState]):
     #: Address of the secret with its trigger URL, to which callers refer (`address_url_secret`).
     #: Empty: they hold the URL.
     url_secret: str = ""
+    #: Keys of App Configuration refer to it too.
+    has_url_secret_in_app_configuration: bool = False
     #: An approver chose this secret, so that the environment's setting does not apply.
     is_url_secret_chosen: bool = False
     notes: tuple[str, ...] = ()

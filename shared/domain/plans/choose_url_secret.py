@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from shared.domain.plans.plan_item import PlanItem, PlannedCaller
+from shared.domain.plans.plan_item import UNKNOWN_READERS, PlanItem, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.unknowns import READERS_OF_APP_CONFIGURATION
 from shared.domain.url_secret_use import UrlSecretUse
 
 
@@ -15,10 +16,14 @@ def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
         replace(caller, by_value_reason=_find_reason(caller, use)) for caller in item.callers
     )
     is_used = any(caller.is_to_refer for caller in callers)
+    is_risky = any(one.is_to_refer and one.has_unknown_readers for one in callers)
+    risk = READERS_OF_APP_CONFIGURATION.text
+    unknowns = [text for text in item.unknowns if text != risk]
     item = replace(
         item,
         callers=callers,
         url_secret=item.possible_url_secret if is_used else "",
+        unknowns=(*unknowns, risk) if is_risky else tuple(unknowns),
         url_secret_use=use if item.possible_url_secret else None,
     )
     return replace(item, planned_changes=tuple(one.text for one in list_planned_changes(item)))
@@ -40,4 +45,8 @@ def apply_url_secret_choices(job: EnvironmentJob, items: Iterable[PlanItem]) -> 
 
 
 def _find_reason(caller: PlannedCaller, use: UrlSecretUse) -> str | None:
-    return None if use is UrlSecretUse.NONE else caller.reference_obstacle
+    if use is UrlSecretUse.NONE:
+        return None
+    if caller.has_unknown_readers and use is not UrlSecretUse.WITH_APP_CONFIGURATION:
+        return f"{UNKNOWN_READERS} {caller.reader_evidence}".rstrip()
+    return caller.reference_obstacle

@@ -30,6 +30,10 @@ CONVERSION_WORDS: Mapping[str, str] = {
 URL_SECRET_WORDS: Mapping[str, tuple[str, str]] = {
     UrlSecretUse.NONE: ("callers hold the URL", "Keep URLs"),
     UrlSecretUse.VERIFIED_CALLERS: ("callers that can read the secret refer to it", "Use secret"),
+    UrlSecretUse.WITH_APP_CONFIGURATION: (
+        "callers that can read the secret refer to it, and so do keys of App Configuration",
+        "Use secret, also in App Configuration",
+    ),
 }
 _NAME_IT = "start a new remediation that names each flow"
 #: Why flows are not migrated, after their number, and what to do about it.

@@ -65,7 +65,7 @@ def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
 def _list_members(value: Any) -> dict[str, object]:
     members = asdict(value)
     if isinstance(value, PlannedCaller):
-        del members["reference_obstacle"]
+        del members["reference_obstacle"], members["reader_evidence"]
         if value.by_value_reason is None:
             del members["by_value_reason"]
     return members

@@ -3,10 +3,17 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.domain.callers.caller import UNKNOWN_READER_KINDS
 from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.flow_owner import FlowOwner
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.url_secret_use import UrlSecretUse
+
+#: What a reference in App Configuration needs.
+UNKNOWN_READERS = (
+    "Its readers must resolve Key Vault references and may read the vault, which the app cannot "
+    "check."
+)
 
 
 class PlannedAction(StrEnum):
@@ -80,6 +87,13 @@ class PlannedCaller:
     by_value_reason: str | None = None
     #: The same reason, whatever an approver chooses. None: its kind cannot.
     reference_obstacle: str | None = None
+    #: What suggests that its readers resolve references, where the app does not know them.
+    reader_evidence: str = ""
+
+    @property
+    def has_unknown_readers(self) -> bool:
+        """Return whether it can refer, as far as is known without its readers."""
+        return self.kind in UNKNOWN_READER_KINDS and self.reference_obstacle == ""
 
     @property
     def is_to_refer(self) -> bool:
@@ -165,6 +179,14 @@ class PlanItem:
     def can_choose_url_secret(self) -> bool:
         """Return whether an approver can choose: it awaits approval, and a caller can refer."""
         return self.awaits_approval and bool(self.possible_url_secret)
+
+    @property
+    def unknown_readers(self) -> str:
+        """Return what a reference in App Configuration needs and what suggests that its readers
+        have it; empty: no caller is there that can refer.
+        """
+        found = [one.reader_evidence for one in self.callers if one.has_unknown_readers]
+        return " ".join(dict.fromkeys((UNKNOWN_READERS, *found))).strip() if found else ""
 
     @property
     def awaits_approval(self) -> bool:

@@ -72,9 +72,26 @@ UNCHECKED_POLICIES = Unknown(
         "If a policy denies the change, the job is blocked with its name. The original stays on."
     ),
 )
+READERS_OF_APP_CONFIGURATION = Unknown(
+    title="whether the readers of App Configuration resolve Key Vault references",
+    text=(
+        "Whether each reader of its keys in App Configuration resolves Key Vault references and "
+        "may read the vault."
+    ),
+    consequence=(
+        "A reader that does not may fail to start, or have no URL to call. The original stays on "
+        "only for readers that have the old URL. Roll the flow back to restore the keys."
+    ),
+)
 _BY_TEXT = {
     one.text: one
-    for one in (*OF_EVERY_COPY, OUTSIDE_SOLUTIONS, UNKNOWN_CALLERS, UNCHECKED_POLICIES)
+    for one in (
+        *OF_EVERY_COPY,
+        OUTSIDE_SOLUTIONS,
+        UNKNOWN_CALLERS,
+        UNCHECKED_POLICIES,
+        READERS_OF_APP_CONFIGURATION,
+    )
 }
 
 

@@ -240,6 +240,7 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
             ),
             is_copied=place.caller.workflow_id in known.copied,
             reference_obstacle=obstacles.get(place.caller),
+            reader_evidence=secret.reader_evidence.get(place.caller, "") if secret else "",
         )
         for place in found
         if place.caller.workflow_id not in known.but_not

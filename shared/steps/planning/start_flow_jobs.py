@@ -18,6 +18,7 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.job_index import name_of_flow_job
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.url_secret_use import UrlSecretUse
 from shared.errors import AlreadyExists, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.jobs.traces import begin_linked_trace, begin_trace
@@ -167,6 +168,9 @@ def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanIt
         original_url_id=item.trigger_url_id,
         conversions=item.possible_conversions,
         url_secret=item.url_secret,
+        has_url_secret_in_app_configuration=(
+            item.url_secret_use is UrlSecretUse.WITH_APP_CONFIGURATION
+        ),
         is_url_secret_chosen=item.workflow_id in environment_job.url_secret_choices,
     )
     return move_to_state(job, FlowJobState.PLANNED, item.message, now=services.now)

@@ -9,7 +9,7 @@ from shared.domain.callers.url_secret import address_url_secret, is_url_secret
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.url_secret_use import UrlSecretUse
-from shared.ports import RefersToSecrets
+from shared.ports import HasUnknownReaders, RefersToSecrets
 from shared.services import Services
 from shared.steps.updating_callers.refer_to_secret import find_obstacles
 from shared.steps.write_permission import read_environment_settings
@@ -24,6 +24,9 @@ class ProposedSecret:
     default_use: UrlSecretUse
     #: Why each caller of a kind that can refer to secrets holds the URL; empty: it will refer.
     obstacles: Mapping[Caller, str] = field(default_factory=dict)
+
+    #: What suggests that the readers of a caller resolve references, where they are unknown.
+    reader_evidence: Mapping[Caller, str] = field(default_factory=dict)
 
     @property
     def can_be_used(self) -> bool:
@@ -56,15 +59,17 @@ async def propose_url_secrets(
         address = next(known, address_url_secret(vault_url, item.workflow_id))
         obstacles: dict[Caller, str] = {}
         for caller in callers:
-            if isinstance(services.callers[caller.kind], RefersToSecrets):
+            kind = services.callers[caller.kind]
+            if isinstance(kind, RefersToSecrets) and not caller.manual_reason:
                 if caller.is_only_url:
                     wanted[caller] = address
-                elif not caller.manual_reason:
+                else:
                     obstacles[caller] = "It holds more than the URL."
         found[item.workflow_id] = ProposedSecret(
             address=address, default_use=default_use, obstacles=obstacles
         )
     answers = await find_obstacles(services, wanted)
+    evidence = await _find_reader_evidence(services, wanted)
     return {
         flow: replace(
             one,
@@ -72,6 +77,19 @@ async def propose_url_secrets(
                 **one.obstacles,
                 **{caller: why for caller, why in answers.items() if wanted[caller] == one.address},
             },
+            reader_evidence=evidence,
         )
         for flow, one in found.items()
     }
+
+
+async def _find_reader_evidence(
+    services: Services, callers: Iterable[Caller]
+) -> Mapping[Caller, str]:
+    found: dict[Caller, str] = {}
+    for kind in services.callers.values():
+        if isinstance(kind, HasUnknownReaders):
+            mine = {one.address: one for one in callers if one.kind == kind.kind}
+            evidence = await kind.find_reader_evidence(mine) if mine else {}
+            found |= {mine[address]: text for address, text in evidence.items()}
+    return found

@@ -3,10 +3,10 @@
 The secret is a caller like any other, which the app creates if it is missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.caller import UNKNOWN_READER_KINDS, Caller, CallerContent
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.callers.url_secret import build_url_secret, format_reference, is_reference
@@ -53,9 +53,8 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
         return
     if recorded:
         return
-    wanted = {
-        record.caller: job.url_secret for record in records if record.state is CallerState.FOUND
-    }
+    found = [record.caller for record in records if record.state is CallerState.FOUND]
+    wanted = dict.fromkeys(_select_permitted(job, found), job.url_secret)
     if "" not in (await find_obstacles(work.services, wanted)).values():
         return
     text = await _read_secret(work)
@@ -74,6 +73,12 @@ async def _wants_secret(work: StepContext) -> bool:
     return bool(job.url_secret) and (
         job.is_url_secret_chosen or (await work.read_settings()).has_url_secrets
     )
+
+
+def _select_permitted(job: FlowJob, callers: Iterable[Caller]) -> list[Caller]:
+    """Return the callers that the approved plan lets refer to secrets."""
+    permitted = job.has_url_secret_in_app_configuration
+    return [one for one in callers if permitted or one.kind not in UNKNOWN_READER_KINDS]
 
 
 def _build_secret(job: FlowJob) -> Caller:
@@ -102,7 +107,8 @@ async def find_references(
     text = await _read_secret(work)
     if text is None or text != urls.get(job.original_url_id):
         return {}
-    wanted = dict.fromkeys((record.caller for record in records), job.url_secret)
+    callers = _select_permitted(job, (record.caller for record in records))
+    wanted = dict.fromkeys(callers, job.url_secret)
     obstacles = await find_obstacles(work.services, wanted)
     reference = format_reference(job.url_secret)
     return {caller.address: reference for caller, why in obstacles.items() if not why}

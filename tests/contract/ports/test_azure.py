@@ -1,7 +1,7 @@
 """Test both implementations of the ports for resources of Azure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -86,6 +86,8 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
     red = listed["Colour", "p&d"]
     await stores.write(red, "orange")
     after = await stores.read(url, "Colour", "p&d")
+    await stores.write(replace(after, content_type=None), "orange")
+    changed = await stores.read(url, "Colour", "p&d")
     with pytest.raises(Conflict):
         await stores.write(red, "yellow")
     with pytest.raises((Conflict, PlatformError)):
@@ -97,6 +99,7 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
     assert [one.is_locked for one in listed.values()] == [False, False, True]
     assert (after.value, after.content_type) == ("orange", "text/plain")
     assert after.etag != red.etag
+    assert (changed.content_type, changed.tags) == (None, red.tags)
     assert await stores.read(url, "Colour", "") == listed["Colour", ""]
 
 

@@ -58,6 +58,7 @@ async def test_environment_without_stored_settings_is_read_only(scenario: Scenar
         "observe_callers": False,
         "report_failed_runs": False,
         "has_url_secrets": True,
+        "has_url_secrets_in_app_configuration": False,
         "ignored_issues": {},
         "version": EnvironmentSettings(environment_id=item["id"]).version,
     }
@@ -106,6 +107,7 @@ async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
         "observe_callers": False,
         "report_failed_runs": False,
         "has_url_secrets": True,
+        "has_url_secrets_in_app_configuration": False,
         "ignored_issues": {},
         "version": kept.version,
     }

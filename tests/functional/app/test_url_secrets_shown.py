@@ -7,6 +7,7 @@ import pytest
 
 from functions import environments_api, remediation_actions_api
 from shared.bootstrap import provide
+from shared.use_cases import change_remediation
 from shared.use_cases.show_remediation import show_plan
 from tests.functional.app import test_environments_page as environments_page
 from tests.functional.app import test_plan_page as plan_page
@@ -53,24 +54,56 @@ async def test_command_line_says_why_a_caller_holds_the_url(
     assert f"(holds the URL: {REASON})" in " ".join(shown.stdout.split())
 
 
-async def test_form_turns_url_secrets_off_and_on(scenario: Scenario) -> None:
-    """The Environments page has a button for the other value."""
-    environment_id = scenario.build.environment.id
+@pytest.mark.parametrize(
+    ("before", "values", "title"),
+    [
+        (("true", "false"), ("false", "false"), "Keep URLs"),
+        (("false", "false"), ("true", "false"), "Allow URL secrets"),
+        (("true", "false"), ("true", "true"), "Allow URL secrets in App Configuration too"),
+    ],
+)
+async def test_form_changes_the_use_of_url_secrets(
+    scenario: Scenario, before: tuple[str, str], values: tuple[str, str], title: str
+) -> None:
+    """The Environments page has a button for each other use."""
+    names = ("has_url_secrets", "has_url_secrets_in_app_configuration")
+    settings = {name: value == "true" for name, value in zip(names, before, strict=True)}
+    await scenario.opt_in(**settings)
+    provide(scenario.services)
 
-    for value, title in (("false", "Keep URLs"), ("true", "Allow URL secrets")):
-        page = await environments_page.show_page()
-        [fields] = [
-            fields
-            for _, fields in environments_page.list_forms(page)
-            if fields.get("has_url_secrets[=]") == value
-        ]
-        assert title in page.text
-        await environments_page.send_form(
-            environments_api.change_environment_settings, fields, environment_id
-        )
-        provide(scenario.services)
-        (settings,) = await scenario.services.tables.environment_settings.all("environment")
-        assert settings.has_url_secrets is (value == "true")
+    page = await environments_page.show_page()
+    [fields] = [
+        fields
+        for _, fields in environments_page.list_forms(page)
+        if tuple(fields.get(f"{name}[=]") for name in names) == values
+    ]
+    await environments_page.send_form(
+        environments_api.change_environment_settings, fields, scenario.build.environment.id
+    )
+
+    assert title in page.text
+    provide(scenario.services)
+    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    assert tuple(str(getattr(kept, name)).lower() for name in names) == values
+
+
+async def test_page_and_command_line_state_what_app_configuration_needs(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """They state it where an approver chooses."""
+    await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
+    (flow,) = scenario.world.flows()
+    scenario.build.key_value_caller(flow)
+    await scenario.order(cause="again")
+    provide(scenario.services)
+
+    page = unescape(await plan_page.show_page(scenario))
+    shown = await cli.run("plan", "show", scenario.remediation.id, "--flow", "Orders")
+
+    need = "Its readers must resolve Key Vault references and may read the vault"
+    assert f"<p>In App Configuration: {need}" in page
+    assert "Use secret, also in App Configuration</button>" in page
+    assert f"App Configuration: {need}" in " ".join(shown.stdout.split())
 
 
 async def test_buttons_of_the_plan_page_choose_for_a_flow(scenario: Scenario) -> None:

@@ -1,5 +1,6 @@
 """Assessments of a whole tenant in memory, before and after a key is applied."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from shared.domain.assessment.assessment import AssessmentPhase, AssessmentTopic
 from shared.domain.callers.url_secret import format_reference
 from shared.domain.finding import FindingLevel
 from shared.errors import NotFound, ThrottledError
+from tests.fakes.app_configuration import REFERENCE_TYPE
 from tests.fakes.services import fake_settings, services_of
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.scenarios.app_calls import call
@@ -91,13 +93,35 @@ async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> 
     tenant.world.secrets[secret.vault_url, secret.name] = tenant.world.secrets.pop(place)
     site = tenant.build.app_setting_caller(flow, site="referring")
     site.settings["FLOW_URL"] = format_reference(f"{secret.vault_url}|{secret.name}")
+    for name in ("held", "referring"):
+        tenant.build.key_value_caller(flow, key=name)
+        tenant.build.named_value_caller(flow, name=name)
+    uri = f"{secret.vault_url}/secrets/{secret.name}"
+    key = ("https://contoso.azconfig.io", "referring", "production")
+    tenant.world.key_values[key] = replace(
+        tenant.world.key_values[key],
+        value=json.dumps({"uri": uri}),
+        content_type=REFERENCE_TYPE,
+    )
+    [path] = [one for one in tenant.world.resources if one.endswith("/namedvalues/referring")]
+    tenant.world.resources[path] = {
+        **tenant.world.resources[path],
+        "properties": {"secret": True, "keyVault": {"secretIdentifier": uri}},
+    }
     settings = fake_settings(trigger_url_vault=secret.vault_url)
 
     await tenant.assess(services_of(tenant.fakes.ports, settings=settings))
 
-    callers = {one.label.split()[1]: one.holds_url for one in tenant.flows["Orders"].callers}
-    assert callers == {"FLOW_URL": True, "flow-url": True, secret.name: False}
-    assert tenant.found.estimate.url_holder_count == 2
+    found = tenant.flows["Orders"].callers
+    callers = {" ".join(one.label.split()[:3]): one.holds_url for one in found}
+    assert callers == {
+        "setting FLOW_URL of": True,
+        "secret flow-url in": True,
+        f"secret {secret.name} in": False,
+        "key held (label": True,
+        "named value held": True,
+    }
+    assert tenant.found.estimate.url_holder_count == 4
 
 
 async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None:

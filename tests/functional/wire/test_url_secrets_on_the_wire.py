@@ -1,5 +1,6 @@
 """Let apps refer to a secret with the URL of their flow over TLS."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,16 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
+from shared.use_cases.change_environment import change_environment
 from tests.fakes.azure_caller_builder import SECRETS_USER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
-from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import GROUP
+from tests.functional.wire.wire_seed import (
+    ORDERS,
+    build_orders_seed,
+    build_tenant_seed,
+)
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, GROUP
 
 URL = f"{{{{trigger_url:{ORDERS}}}}}"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-urls"
@@ -73,6 +79,20 @@ def build_tenant(profile: Profile) -> dict[str, Any]:
             },
         }
     ]
+    azure["configurationStores"] = [
+        {
+            "id": f"{GROUP}/providers/Microsoft.AppConfiguration/configurationStores/urls",
+            "keyValues": [
+                {
+                    "key": "Flow",
+                    "label": "live",
+                    "value": URL,
+                    "contentType": "text/plain",
+                    "tags": {"team": "x"},
+                }
+            ],
+        }
+    ]
     azure["roleAssignments"] += [
         {
             "scope": VAULT,
@@ -109,7 +129,26 @@ async def call_from_apps(scenario: WireScenario) -> list[int]:
         for revision in list_revisions(azure, CONTAINER_APP)
         if revision["properties"]["active"]
     ]
+    urls.append(read_url_in_store(scenario))
     return [await scenario.post(url) for url in urls]
+
+
+def read_key_value(scenario: WireScenario) -> dict[str, Any]:
+    """Return the key-value of App Configuration, without what each write changes."""
+    [key_values] = scenario.tenant.part(Azure).configuration_stores.values()
+    [key_value] = key_values.values()
+    shown = key_value.as_wire()
+    return {name: shown[name] for name in shown if name not in {"etag", "last_modified"}}
+
+
+def read_url_in_store(scenario: WireScenario) -> str:
+    """Return the URL as a reader with a client for Key Vault reads it."""
+    key_value = read_key_value(scenario)
+    if "keyvaultref" not in key_value["content_type"]:
+        return str(key_value["value"])
+    name = json.loads(key_value["value"])["uri"].rpartition("/")[2]
+    secret = scenario.tenant.part(Azure).vaults["kv-urls"].secrets[name]
+    return secret.latest.value
 
 
 def read_app_secrets(scenario: WireScenario) -> list[dict[str, Any]]:
@@ -191,6 +230,10 @@ async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before, statuses = read_settings(scenario), await call_from_apps(scenario)
         named_value, secrets = read_named_value_properties(scenario), read_app_secrets(scenario)
+        key_value = read_key_value(scenario)
+        await change_environment(
+            scenario.services, ENVIRONMENT, {"has_url_secrets_in_app_configuration": True}
+        )
         waits = [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10
 
         await scenario.order(run=timedelta(0))
@@ -198,6 +241,7 @@ async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
             await scenario.run(wait)
             statuses += await call_from_apps(scenario)
         job, moved = await scenario.job(), read_settings(scenario)[0]["FLOW"]
+        in_store = read_key_value(scenario)
         in_vault, of_app = read_named_value_properties(scenario), read_app_secrets(scenario)
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         for wait in waits:
@@ -213,6 +257,12 @@ async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
         assert read_settings(scenario) == before
         assert read_named_value_properties(scenario) == named_value
         assert named_value["secret"] is False
+        uri = f"{VAULT_URL}/secrets/trigger-url-{ORDERS}"
+        assert in_store == key_value | {
+            "value": json.dumps({"uri": uri}, separators=(",", ":")),
+            "content_type": "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8",
+        }
+        assert read_key_value(scenario) == key_value
         assert read_app_secrets(scenario) == secrets
         assert set(statuses) == {202}
         assert scenario.secrets_seen() == []
