@@ -51,10 +51,12 @@ def with_table(text: str) -> str:
 
 
 def _rows() -> Iterator[str]:
-    yield "| Role | What it is for |"
+    yield "| Role | Trigger URLs that it finds and replaces |"
     yield "|---|---|"
     for role in build_roles():
-        yield f"| *Flow remediation: {role['name']}* | {role['description']} |"
+        purpose = role["description"].removeprefix("Finds and replaces trigger URLs in ")
+        purpose = purpose.removesuffix(" Deletes nothing.").rstrip(".")
+        yield f"| *Flow remediation: {role['name']}* | {purpose} |"
 
 
 if __name__ == "__main__":
