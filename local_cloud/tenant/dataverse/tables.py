@@ -6,7 +6,6 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import Response
 
-from local_cloud.tenant.core.odata import select
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.dataverse.access import (
     IS_ADMINISTRATOR,
@@ -35,24 +34,6 @@ from local_cloud.tenant.dataverse.simulated_table import SimulatedTable
 from local_cloud.tenant.dataverse.workflows import wrap_errors
 from local_cloud.tenant.environments.access import find_platform, find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
-
-
-async def describe_table(request: Request) -> Response:
-    """Return the part of a table's definition that shows whether its rows have etags.
-
-    See platform.md#conditional-writes.
-    """
-    require_actor(request)
-    versioned = {table.logical_name: table.has_row_versions for table in TABLES.values()}
-    name = request.path_params["table"]
-    if name not in {"workflow", *versioned}:
-        raise SimulatedPlatformError(
-            404, "0x80060888", f"Could not find an entity with name {name}."
-        )
-    is_versioned = versioned.get(name, True)
-    body = {"LogicalName": name, "IsOptimisticConcurrencyEnabled": is_versioned}
-    names = request.query_params.get("$select")
-    return build_row_answer(select(body, names, keeps={"LogicalName"}))
 
 
 async def list_rows(request: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.dataverse import sharing, tables
+from local_cloud.tenant.dataverse import definitions, sharing, tables
 from local_cloud.tenant.dataverse.access import (
     Actor,
     privilege_depth,
@@ -45,13 +45,17 @@ OPTIONS = {
     "get_workflow": ("$select", "$expand"),
     "list_rows": ("$filter", "$select", "$orderby", "$top", "$expand"),
     "get_row": ("$select", "$expand"),
+    "list_tables": ("$filter", "$select"),
     "describe_table": ("$select",),
+    "list_choices": ("$select", "$expand"),
     "list_access": ("@t", "@target"),
 }
 
 #: Clients name the version that they were written for.
 BASE = "/api/data/v9.{minor:int}"
 _ID = "({row_id})"
+_TABLE = f"{BASE}/EntityDefinitions(LogicalName='{{table}}')"
+_CHOICES = "Microsoft.Dynamics.CRM.PicklistAttributeMetadata"
 _PRIVILEGE = (
     "Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{privilege}')"
 )
@@ -76,7 +80,9 @@ def routes(_: Tenant) -> list[Route]:
         Route(workflows + _ID, patch_workflow, methods=["PATCH"]),
         Route(workflows + _ID, remove_workflow, methods=["DELETE"]),
         Route(f"{BASE}/systemusers{_ID}/{_PRIVILEGE}", privilege_of, methods=["GET"]),
-        Route(f"{BASE}/EntityDefinitions(LogicalName='{{table}}')", tables.describe_table),
+        Route(f"{BASE}/EntityDefinitions", definitions.list_tables),
+        Route(_TABLE, definitions.describe_table),
+        Route(f"{_TABLE}/Attributes/{_CHOICES}", definitions.list_choices),
         Route(rows + _ID, tables.get_row, methods=["GET"]),
         Route(rows + _ID, tables.patch_row, methods=["PATCH"]),
         Route(rows + _ID, tables.remove_row, methods=["DELETE"]),

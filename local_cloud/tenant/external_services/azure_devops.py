@@ -1,8 +1,10 @@
 """Serve `dev.azure.com`: projects, service hooks and variable groups of organizations.
 
-Routes: `list_projects`, `list_hooks`, `get_hook`, `put_hook`, `list_variable_groups`,
-`get_variable_group`, `put_variable_group`. Section `azureDevOps` of the seed: a list of
-organizations with `name`, `members` (object ids), `projects`, `hooks` and `variableGroups`.
+Routes: `list_projects`, `list_hooks`, `create_hook`, `get_hook`, `put_hook`,
+`list_variable_groups`, `get_variable_group`, `create_variable_group`, `put_variable_group`, and
+what Microsoft's clients ask first: `list_locations`, `list_areas`. Section `azureDevOps` of the
+seed: a list of organizations with `name`, `members` (object ids), `projects`, `hooks` and
+`variableGroups`.
 
 A PUT replaces a hook or the variables of a group, without a condition. Secret inputs are shown as
 asterisks, and asterisks that are sent back are stored. A secret variable is shown as null and keeps
@@ -11,6 +13,7 @@ its value if null is sent back. See platform.md#azure-devops.
 
 import json
 import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,12 +37,38 @@ OPTIONS = {
     "list_hooks": ("api-version", "consumerId"),
     "list_variable_groups": ("api-version", *_PAGED),
     **dict.fromkeys(
-        ("get_hook", "put_hook", "get_variable_group", "put_variable_group"), ("api-version",)
+        (
+            *("list_areas", "create_hook", "get_hook", "put_hook"),
+            *("create_variable_group", "get_variable_group", "put_variable_group"),
+        ),
+        ("api-version",),
     ),
 }
 _VERSION = re.compile(r"api-version=\s*\d")
 _SECRET_INPUTS = ("basicAuthPassword", "httpHeaders")
 _MASK = "********"
+#: Id of a resource, as clients know it → its area, its name and the template of its path.
+_LOCATIONS = {
+    "e81700f7-3be2-46de-8624-2eb35882fcaa": ("Location", "ResourceAreas", "_apis/{resource}"),
+    "603fe2ac-9723-48b9-88ad-09305aa6c6e1": ("core", "projects", "_apis/{resource}/{*projectId}"),
+    "fc50d02a-849f-41fb-8af1-0a5216103269": (
+        *("hooks", "subscriptions"),
+        "_apis/{area}/{resource}/{subscriptionId}",
+    ),
+    "f5b09dd5-9d54-45a1-8b5a-1c8287d634cc": (
+        *("distributedtask", "variablegroups"),
+        "{project}/_apis/{area}/{resource}/{groupId}",
+    ),
+    "ef5b7057-ffc3-4c77-bbad-c10b4a4abcc7": (
+        *("distributedtask", "variablegroups"),
+        "_apis/{area}/{resource}/{groupId}",
+    ),
+}
+#: Id of an area → its name.
+_AREAS = {
+    "79134c72-4a58-4b42-976c-04e7115f32bf": "core",
+    "a85b8835-c1a1-4aac-ae97-1c3d0ba72dbd": "distributedtask",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,14 +125,44 @@ def routes(tenant: Tenant) -> list[Route]:
     hooks = "/{organization}/_apis/hooks/subscriptions"
     groups = "_apis/distributedtask/variablegroups"
     return [
+        _route("OPTIONS", "/{organization}/_apis", list_locations),
+        _route("GET", "/{organization}/_apis/ResourceAreas", list_areas),
         _route("GET", "/{organization}/_apis/projects", list_projects),
         _route("GET", hooks, list_hooks),
+        _route("POST", hooks, create_hook),
         _route("GET", f"{hooks}/{{id}}", get_hook),
         _route("PUT", f"{hooks}/{{id}}", put_hook),
         _route("GET", f"/{{organization}}/{{project}}/{groups}", list_variable_groups),
         _route("GET", f"/{{organization}}/{{project}}/{groups}/{{id}}", get_variable_group),
+        _route("POST", f"/{{organization}}/{groups}", create_variable_group),
         _route("PUT", f"/{{organization}}/{groups}/{{id}}", put_variable_group),
     ]
+
+
+async def list_locations(call: _DevOpsCall) -> Response:
+    """List where the resources of the organization are."""
+    del call
+    found = [
+        {
+            "id": identity,
+            "area": area,
+            "resourceName": name,
+            "routeTemplate": template,
+            "resourceVersion": 4,
+            "minVersion": 1.0,
+            "maxVersion": 7.2,
+            "releasedVersion": "7.1",
+        }
+        for identity, (area, name, template) in _LOCATIONS.items()
+    ]
+    return JSONResponse({"count": len(found), "value": found})
+
+
+async def list_areas(call: _DevOpsCall) -> Response:
+    """List the hosts of the areas: that of the organization has all of them."""
+    url = f"https://{HOSTS[0]}/{call.request.path_params['organization']}/"
+    found = [{"id": one, "name": name, "locationUrl": url} for one, name in _AREAS.items()]
+    return JSONResponse({"count": len(found), "value": found})
 
 
 async def list_projects(call: _DevOpsCall) -> Response:
@@ -122,6 +181,16 @@ async def list_hooks(call: _DevOpsCall) -> Response:
     return JSONResponse({"count": len(found), "value": found})
 
 
+async def create_hook(call: _DevOpsCall) -> Response:
+    """Add a service hook."""
+    body = await call.request.json()
+    if problem := _find_problem(body):
+        return _reject(400, problem)
+    identity = str(uuid.uuid4())
+    call.organization.hooks[identity] = body | {"id": identity, "status": "enabled"}
+    return JSONResponse(_show_hook(call.organization.hooks[identity]))
+
+
 async def get_hook(call: _DevOpsCall) -> Response:
     """Return a service hook."""
     found = call.organization.hooks.get(call.request.path_params["id"])
@@ -134,12 +203,8 @@ async def put_hook(call: _DevOpsCall) -> Response:
     there = call.organization.hooks.get(identity)
     if there is None:
         return _reject(404, "The hook does not exist.")
-    inputs = body.get("consumerInputs") or {}
-    required = ("publisherId", "eventType", "consumerId", "consumerActionId", "publisherInputs")
-    if missing := [name for name in required if name not in body]:
-        return _reject(400, f"These members are missing: {', '.join(missing)}.")
-    if not str(inputs.get("url", "")).startswith("https://"):
-        return _reject(400, "The input url must be an HTTPS address.")
+    if problem := _find_problem(body):
+        return _reject(400, problem)
     call.organization.hooks[identity] = body | {"status": body.get("status", "enabled")}
     return JSONResponse(_show_hook(call.organization.hooks[identity]))
 
@@ -159,13 +224,27 @@ async def get_variable_group(call: _DevOpsCall) -> Response:
     return JSONResponse(_show_group(found))
 
 
+async def create_variable_group(call: _DevOpsCall) -> Response:
+    """Add a variable group to projects. Its name is unique in each."""
+    body = await call.request.json()
+    if not body.get("name") or not _is_group(body):
+        return _reject(400, "A variable group has a name, variables and project references.")
+    projects = set(_list_projects(body))
+    for one in call.organization.groups.values():
+        if one["name"] == body["name"] and projects & {*_list_projects(one)}:
+            return _reject(400, f"A variable group named {body['name']} already exists.")
+    identity = max(map(int, call.organization.groups), default=0) + 1
+    call.organization.groups[str(identity)] = body | {"id": identity}
+    return JSONResponse(_show_group(call.organization.groups[str(identity)]))
+
+
 async def put_variable_group(call: _DevOpsCall) -> Response:
     """Replace a variable group; variables that the body omits are removed."""
     identity, body = call.request.path_params["id"], await call.request.json()
     there = call.organization.groups.get(identity)
     if there is None:
         return _reject(404, "The variable group does not exist.")
-    if not body.get("variables") or not body.get("variableGroupProjectReferences"):
+    if not _is_group(body):
         return _reject(400, "A variable group has variables and project references.")
     kept = there["variables"]
     variables = {
@@ -176,6 +255,21 @@ async def put_variable_group(call: _DevOpsCall) -> Response:
     }
     call.organization.groups[identity] = body | {"id": there["id"], "variables": variables}
     return JSONResponse(_show_group(call.organization.groups[identity]))
+
+
+def _find_problem(hook: JsonObject) -> str:
+    """Return why a service hook is rejected; empty: it is not."""
+    inputs = hook.get("consumerInputs") or {}
+    required = ("publisherId", "eventType", "consumerId", "consumerActionId", "publisherInputs")
+    if missing := [name for name in required if name not in hook]:
+        return f"These members are missing: {', '.join(missing)}."
+    if not str(inputs.get("url", "")).startswith("https://"):
+        return "The input url must be an HTTPS address."
+    return ""
+
+
+def _is_group(body: JsonObject) -> bool:
+    return bool(body.get("variables") and body.get("variableGroupProjectReferences"))
 
 
 def _show_hook(hook: Mapping[str, Any]) -> JsonObject:
@@ -216,7 +310,7 @@ def _route(method: str, path: str, handler: Callable[[_DevOpsCall], Awaitable[Re
         if caller.object_id not in organization.members:
             return _reject(401, "TF400813: The user is not authorized to access this resource.")
         version = request.headers.get("accept", "") + str(request.query_params)
-        if method != "GET" and not _VERSION.search(version):
+        if method in ("POST", "PUT") and not _VERSION.search(version):
             return _reject(400, "No api-version was supplied for the request.")
         call = _DevOpsCall(request=request, state=state, organization=organization, caller=caller)
         try:

@@ -1,7 +1,8 @@
 """Serve `api.github.com`: webhooks, variables and names of secrets of repositories.
 
-Routes: `list_webhooks`, `get_webhook`, `update_webhook_config`, `list_actions_variables`,
-`get_actions_variable`, `update_actions_variable`, `list_actions_secrets`. Section `github` of the
+Routes: `get_repository`, `list_webhooks`, `create_webhook`, `get_webhook`, `update_webhook_config`,
+`list_actions_variables`, `create_actions_variable`, `get_actions_variable`,
+`update_actions_variable`, `list_actions_secrets`. Section `github` of the
 seed: `token`, which every request must have, and `repositories` with `name` (`OWNER/NAME`),
 `hooks`, `variables` and `secrets` (names).
 
@@ -10,6 +11,7 @@ it names; asterisks that are sent back are stored. See platform.md#github.
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,11 +31,16 @@ _PAGED = ("per_page", "page")
 OPTIONS = {
     **dict.fromkeys(("list_webhooks", "list_actions_variables", "list_actions_secrets"), _PAGED),
     **dict.fromkeys(
-        ("get_webhook", "update_webhook_config", "get_actions_variable", "update_actions_variable"),
+        (
+            *("get_repository", "create_webhook", "get_webhook", "update_webhook_config"),
+            *("create_actions_variable", "get_actions_variable", "update_actions_variable"),
+        ),
         (),
     ),
 }
 _MASK = "********"
+#: A name may not begin with a digit or `GITHUB_`.
+_VARIABLE_NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]*", re.IGNORECASE)
 _LONGEST_VALUE = 48 * 1024
 
 
@@ -87,14 +94,40 @@ def routes(tenant: Tenant) -> list[Route]:
     del tenant  # Handlers find it in the request.
     hooks, variables = "/hooks", "/actions/variables"
     return [
+        _route("GET", "", get_repository),
         _route("GET", hooks, list_webhooks),
+        _route("POST", hooks, create_webhook),
         _route("GET", f"{hooks}/{{id}}", get_webhook),
         _route("PATCH", f"{hooks}/{{id}}/config", update_webhook_config),
         _route("GET", variables, list_actions_variables),
+        _route("POST", variables, create_actions_variable),
         _route("GET", f"{variables}/{{name}}", get_actions_variable),
         _route("PATCH", f"{variables}/{{name}}", update_actions_variable),
         _route("GET", "/actions/secrets", list_actions_secrets),
     ]
+
+
+async def get_repository(call: _GitHubCall) -> Response:
+    """Return the repository, in brief."""
+    owner, name = call.request.path_params["owner"], call.request.path_params["repository"]
+    url = f"https://{HOSTS[0]}/repos/{owner}/{name}"
+    found = {"name": name, "full_name": f"{owner}/{name}", "private": True, "url": url}
+    return JSONResponse(found)
+
+
+async def create_webhook(call: _GitHubCall) -> Response:
+    """Add a webhook. Two with the same URL and events are rejected."""
+    body = await call.request.json()
+    config, events = body.get("config"), body.get("events", ["push"])
+    if not isinstance(config, dict) or not _is_url(config.get("url")):
+        return _reject(422, "Validation Failed")
+    others = call.repository.hooks.values()
+    if any((one["config"]["url"], one.get("events")) == (config["url"], events) for one in others):
+        return _reject(422, "Hook already exists on this repository")
+    identity = max(map(int, call.repository.hooks), default=0) + 1
+    hook = {"id": identity, "events": events, "active": body.get("active", True), "config": config}
+    call.repository.hooks[str(identity)] = hook
+    return JSONResponse(_show_hook(hook), 201)
 
 
 async def list_webhooks(call: _GitHubCall) -> Response:
@@ -115,7 +148,7 @@ async def update_webhook_config(call: _GitHubCall) -> Response:
     if found is None:
         return _reject(404, "Not Found")
     body = await call.request.json()
-    if not str(body.get("url", "https://")).startswith(("https://", "http://")):
+    if not _is_url(body.get("url", "https://")):
         return _reject(422, "Validation Failed")
     found["config"] = found["config"] | body
     return JSONResponse(_show_hook(found)["config"])
@@ -126,6 +159,18 @@ async def list_actions_variables(call: _GitHubCall) -> Response:
     listed = [*call.repository.variables.values()]
     found, headers = call.page(listed, 30)
     return JSONResponse({"total_count": len(listed), "variables": found}, headers=headers)
+
+
+async def create_actions_variable(call: _GitHubCall) -> Response:
+    """Add a variable. Names are in upper case."""
+    body = await call.request.json()
+    name = str(body.get("name", "")).upper()
+    if not _VARIABLE_NAME.fullmatch(name) or not _is_value(body.get("value")):
+        return _reject(422, "Validation Failed")
+    if name in call.repository.variables:
+        return _reject(409, "Already exists - Variable already exists")
+    call.repository.variables[name] = {"name": name, "value": body["value"]}
+    return JSONResponse({}, 201)
 
 
 async def get_actions_variable(call: _GitHubCall) -> Response:
@@ -140,7 +185,7 @@ async def update_actions_variable(call: _GitHubCall) -> Response:
     if found is None:
         return _reject(404, "Not Found")
     value = (await call.request.json()).get("value", found["value"])
-    if not isinstance(value, str) or len(value.encode()) > _LONGEST_VALUE:
+    if not _is_value(value):
         return _reject(422, "Validation Failed")
     found["value"] = value
     return Response(status_code=204)
@@ -151,6 +196,14 @@ async def list_actions_secrets(call: _GitHubCall) -> Response:
     found, headers = call.page([{"name": one} for one in call.repository.secrets], 100)
     total = len(call.repository.secrets)
     return JSONResponse({"total_count": total, "secrets": found}, headers=headers)
+
+
+def _is_url(url: object) -> bool:
+    return str(url).startswith(("https://", "http://"))
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, str) and len(value.encode()) <= _LONGEST_VALUE
 
 
 def _show_hook(hook: Mapping[str, Any]) -> JsonObject:
@@ -168,7 +221,8 @@ def _route(method: str, path: str, handler: Callable[[_GitHubCall], Awaitable[Re
         state = tenant.part(GitHub)
         if not request.headers.get("User-Agent"):
             return _reject(403, "Request forbidden by administrative rules.")
-        if request.headers.get("Authorization") != f"Bearer {state.token}" or not state.token:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() not in ("bearer", "token") or token != state.token or not token:
             return _reject(401, "Bad credentials")
         name = "{owner}/{repository}".format_map(request.path_params).lower()
         repository = state.repositories.get(name)

@@ -191,6 +191,26 @@ async def test_table_definition_shows_if_rows_have_etags(world: TenantWorld) -> 
     assert answer.body["IsOptimisticConcurrencyEnabled"] is True
 
 
+@pytest.mark.parametrize(
+    ("name", "entity_sets"),
+    [("workflow", ["workflows"]), ("serviceendpoint", ["serviceendpoints"]), ("bot", [])],
+)
+async def test_tables_of_an_environment_are_found_by_name(
+    world: TenantWorld, name: str, entity_sets: list[str]
+) -> None:
+    """A table that the environment does not have has no definition, and no choices."""
+    url, query = f"{ORG_API}/EntityDefinitions", {"$filter": f"LogicalName eq '{name}'"}
+
+    listed = await world.call("GET", url, query={**query, "$select": "EntitySetName"})
+    choices = await world.call(
+        "GET",
+        f"{url}(LogicalName='{name}')/Attributes/Microsoft.Dynamics.CRM.PicklistAttributeMetadata",
+    )
+
+    assert [one["EntitySetName"] for one in listed.body["value"]] == entity_sets
+    assert choices.status == (200 if entity_sets else 404)
+
+
 async def test_throttled_request_gets_the_code_of_dataverse(world: TenantWorld) -> None:
     """The answer is a 429 with Dataverse's own code and a Retry-After."""
     await world.control("PUT", "/budgets", {"dataverse": {"calls": 1, "seconds": 300}})

@@ -1,0 +1,68 @@
+"""Serve definitions of tables, in brief: their names, their key, and whether rows have etags."""
+
+import uuid
+from collections.abc import Iterator
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from local_cloud.tenant.core.odata import parse_filter, select
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+from local_cloud.tenant.dataverse.access import require_actor
+from local_cloud.tenant.dataverse.answers import build_row_answer
+from local_cloud.tenant.dataverse.rows import TABLES
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
+
+
+async def list_tables(request: Request) -> Response:
+    """Return the definitions that match `$filter`, without pages."""
+    environment, _ = require_actor(request)
+    query = request.query_params
+    matches = parse_filter(query["$filter"]) if "$filter" in query else None
+    found = [
+        select(one, query.get("$select"), keeps={"MetadataId"})
+        for one in _describe(environment)
+        if matches is None or matches(one)
+    ]
+    return build_row_answer({"value": found})
+
+
+async def describe_table(request: Request) -> Response:
+    """Return the definition of a table. See platform.md#conditional-writes."""
+    definition = _find(request)
+    names = request.query_params.get("$select")
+    return build_row_answer(select(definition, names, keeps={"LogicalName"}))
+
+
+async def list_choices(request: Request) -> Response:
+    """Return no choice column: rows here have the numbers of choices, which have no labels."""
+    _find(request)
+    return build_row_answer({"value": []})
+
+
+def _find(request: Request) -> Row:
+    environment, _ = require_actor(request)
+    name = request.path_params["table"]
+    for one in _describe(environment):
+        if one["LogicalName"] == name:
+            return one
+    raise SimulatedPlatformError(404, "0x80060888", f"Could not find an entity with name {name}.")
+
+
+def _describe(environment: SimulatedEnvironment) -> Iterator[Row]:
+    yield _build("workflow", "workflows", "workflowid", has_row_versions=True)
+    for table in TABLES.values():
+        if not table.is_optional or environment.table(table.entity_set):
+            names = (table.logical_name, table.entity_set, table.key)
+            yield _build(*names, has_row_versions=table.has_row_versions)
+
+
+def _build(name: str, entity_set: str, key: str, *, has_row_versions: bool) -> Row:
+    return {
+        "MetadataId": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+        "LogicalName": name,
+        "SchemaName": name,
+        "EntitySetName": entity_set,
+        "PrimaryIdAttribute": key,
+        "IsOptimisticConcurrencyEnabled": has_row_versions,
+    }
