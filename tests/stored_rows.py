@@ -1,7 +1,7 @@
-"""Write rows of every table as this version stores them, for tests of later versions.
+"""Keep rows of every table as each release has stored them, for tests of later releases.
 
-`python -m tests.stored_rows` writes tests/stored_rows/version-N.json, N being the version of the
-schema. Run it before SCHEMA_VERSION is raised; the files of earlier versions stay as they are.
+`python -m tests.stored_rows` adds the rows of this release that differ to
+tests/stored_rows/version-N.json, N being the version of the schema; the others stay as they are.
 """
 
 import asyncio
@@ -74,12 +74,13 @@ def documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
 
 
 def main() -> None:
-    """Write the file of this version."""
+    """Add the rows of this release to the file of its version."""
     FOLDER.mkdir(exist_ok=True)
-    lines = ",\n".join(
-        json.dumps(one, ensure_ascii=False) for one in documents(asyncio.run(rows()))
-    )
     path = FOLDER / f"version-{SCHEMA_VERSION}.json"
+    known = json.loads(path.read_text()) if path.exists() else []
+    new = [one for one in documents(asyncio.run(rows())) if one not in known]
+    ordered = sorted([*known, *new], key=lambda one: str(one["table"]))
+    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in ordered)
     path.write_text(f"[\n{lines}\n]\n")
     assert COLUMN in lines
 

@@ -1,8 +1,10 @@
 """Test that this release ends remediations that an older release has started."""
 
 import asyncio
+import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import ROOT, Stack
+from tests.e2e.azurite import AZURITE, serve_account
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 from tests.performance.many_flows import build_flow_ids, build_site_id
 from tests.performance.over_the_wire import Run, serve_cloud, sign_in_service_account
@@ -28,18 +31,21 @@ SETTINGS = {
     "CMK_OVERDUE_DELAY": "PT2S",
     "CMK_DUE_MESSAGES_SCHEDULE": "*/2 * * * * *",
 }
-#: A state that a remediation reaches before the next one starts, and how many of its jobs reach it.
+#: A state that a remediation reaches before the next one starts, and the part of its flows
+#: that have a job in it; 0: its environment job.
 POINTS = (
-    (": updating_callers -> checking_for_calls", FLOWS // 2),
-    (": planned -> copying", FLOWS // 2),
-    (" -> discovering", 1),
+    (": updating_callers -> checking_for_calls", 1 / 2),
+    (": planned -> copying", 1 / 2),
+    (" -> discovering", 0),
 )
+#: Added to the app, which then writes its folder to its log.
+NAMED = "\nimport sys, shared\nprint('code:', shared.__file__, file=sys.stderr)\n"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def older_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the app of the oldest commit, which names itself in its log."""
+    """Return a folder with the app of the oldest commit."""
     git = ("git", "-C", str(ROOT))
     known = subprocess.run((*git, "cat-file", "-e", OLDEST), check=False, capture_output=True)
     if known.returncode:
@@ -51,32 +57,43 @@ def older_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     ).stdout
     subprocess.run(("tar", "-x", "-C", str(folder)), input=packed, check=True)
-    with (folder / "function_app.py").open("a") as app:
-        app.write("\nimport sys, shared\nprint('code:', shared.__file__, file=sys.stderr)\n")
     return folder
 
 
+@pytest.mark.parametrize(
+    ("state", "count"),
+    [
+        ("folder", FLOWS),
+        pytest.param("account", 2, marks=pytest.mark.skipif(not AZURITE, reason="needs Azurite")),
+    ],
+)
 async def test_remediations_of_an_older_release_are_ended(
-    older_release: Path, tmp_path: Path
+    state: str, count: int, older_release: Path, tmp_path: Path
 ) -> None:
     """It is killed while three remediations discover, copy, and check for calls.
 
     Each flow has one copy, and each caller is written once.
     """
-    flows = build_flow_ids(FLOWS * len(POINTS))
+    flows = build_flow_ids(count * len(POINTS))
     run = Run(flows=len(flows))
-    async with serve_cloud(run, tmp_path) as stack, aiohttp.ClientSession() as session:
+    async with (
+        serve_cloud(run, tmp_path) as stack,
+        aiohttp.ClientSession() as session,
+        serve_state(state, stack, tmp_path) as (code, more),
+    ):
         await sign_in_service_account(stack)
-        newer = replace(stack.options, settings={**stack.options.settings, **SETTINGS})
-        stack.options = replace(newer, app_dir=older_release)
+        newer = replace(stack.options, settings={**stack.options.settings, **SETTINGS, **more})
+        newer = replace(newer, app_dir=write_app(tmp_path / "newer", code))
+        older = write_app(tmp_path / "older", code + NAMED, older_release)
+        stack.options = replace(newer, app_dir=older)
         await stack.start_app()
         app = App(session, lambda: stack.app)
         remediations = []
-        for number, (text, times) in enumerate(POINTS):
-            some = flows[number * FLOWS : (number + 1) * FLOWS]
+        for number, (text, part) in enumerate(POINTS):
+            some = flows[number * count : (number + 1) * count]
             logged = stack.log("app").read_text().count(text)
             remediations.append(await start_remediation(app, some))
-            await wait_for_log(stack, text, logged + times)
+            await wait_for_log(stack, text, logged + max(1, round(part * count)))
         await stack.kill_app()
         log = stack.log("app").read_text()
 
@@ -89,11 +106,37 @@ async def test_remediations_of_an_older_release_are_ended(
             await read_control(stack, session, f"azure/site?id={build_site_id(number)}")
             for number in range(len(flows))
         ]
-    assert f"code: {older_release}" in log
+    assert f"code: {older}" in log
     assert "-> completed" not in log
-    assert [one["flow_states"] for one in ended] == [{"retired": FLOWS}] * len(POINTS)
+    assert [one["flow_states"] for one in ended] == [{"retired": count}] * len(POINTS)
     assert environment["flows"] == 2 * len(flows)
     assert [site["restarts"] for site in sites] == [1] * len(flows)
+
+
+@asynccontextmanager
+async def serve_state(
+    state: str, stack: Stack, folder: Path
+) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """Yield code for an app and its settings, with which it stores its state."""
+    if state == "folder":
+        yield "", {}
+        return
+    ca = await asyncio.to_thread(Path(stack.tenant.ca_file).read_bytes)
+    async with serve_account(ca, folder) as (code, settings):
+        yield code, {**settings, "CMK_NO_CALL_PERIOD": "PT10S"}  # Azurite answers more slowly
+
+
+def write_app(folder: Path, code: str, release: Path | None = None) -> Path:
+    """Return a new folder with an older release of the app, or this one, and code added to it."""
+    if release:
+        shutil.copytree(release, folder)
+    else:  # the rest is found in the current folder
+        folder.mkdir()
+        shutil.copy(ROOT / "host.json", folder)
+        shutil.copy(ROOT / "function_app.py", folder)
+    with (folder / "function_app.py").open("a") as app:
+        app.write(code)
+    return folder
 
 
 async def start_remediation(app: App, flow_ids: Sequence[str] = ()) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,12 +13,13 @@ import pytest
 
 from local_cloud.collector import read_spans_file
 from local_cloud.demo.app_client import App
-from local_cloud.stack import ROOT, Stack
+from local_cloud.stack import Stack
 from tests.e2e.test_deployment_under_way import (
     FLOWS,
     read_control,
     start_remediation,
     wait_until_ended,
+    write_app,
 )
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 from tests.performance.many_flows import build_flow_ids, build_site_id
@@ -90,7 +90,7 @@ async def test_processes_share_a_budget(tmp_path: Path) -> None:
         await sign_in_service_account(stack)
         budget = {"CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE": str(BUDGET)}
         settings = {**stack.options.settings, **budget}
-        code = write_app_with_short_window(tmp_path / "app")
+        code = write_app(tmp_path / "app", SHORT_WINDOW)
         stack.options = replace(stack.options, settings=settings, app_dir=code)
         for name in NAMES:
             await stack.start_app(name)
@@ -121,15 +121,6 @@ async def check_nothing_was_done_twice(
     assert [site["restarts"] for site in sites] == [1] * flows
     assert sum(log.count(": copied -> verified") for log in logs) == flows
     assert sum(log.count(LAST) for log in logs) == flows
-
-
-def write_app_with_short_window(folder: Path) -> Path:
-    """Return a folder with the app as it is, except for the window of request budgets."""
-    folder.mkdir()
-    shutil.copy(ROOT / "host.json", folder)
-    code = (ROOT / "function_app.py").read_text()
-    (folder / "function_app.py").write_text(code + SHORT_WINDOW)
-    return folder
 
 
 def find_times(stack: Stack, names: Sequence[str], text: str) -> list[float]:

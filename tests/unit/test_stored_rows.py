@@ -21,16 +21,15 @@ def read_stored_rows(version: int) -> list[StoreRow]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_rows_of_a_version_are_read(version: int) -> None:
-    """Each row of each table is read without a loss."""
-    store = MemoryStore()
-    rows = read_stored_rows(version)
-    store.rows = {(row.table, row.partition, row.key): row for row in rows}
-    tables = Tables(VersionedStore(store, [], ""))
+    """Each row of each table is read, in each form in which a release has stored it."""
+    store, rows = MemoryStore(), read_stored_rows(version)
 
-    for table in tables:
+    for table in Tables(VersionedStore(store, [], "")):
         its = [row for row in rows if row.table == table.name and row.key != FENCE]
         assert its, f"no row of {table.name}"
-        assert len(await table.all()) == len(its)
+        for row in its:
+            store.rows = {(row.table, row.partition, row.key): row}
+            assert len(await table.all()) == 1
 
 
 @pytest.mark.parametrize("version", VERSIONS)
