@@ -102,7 +102,7 @@ async def test_page_and_command_line_state_what_app_configuration_needs(
 
     need = "Its readers must resolve Key Vault references and may read the vault"
     assert f"<p>In App Configuration: {need}" in page
-    assert "Use secret, also in App Configuration</button>" in page
+    assert 'Use secret, also in App Configuration<span class="vh"> for Orders</span>' in page
     assert f"App Configuration: {need}" in " ".join(shown.stdout.split())
 
 

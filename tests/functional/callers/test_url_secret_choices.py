@@ -1,6 +1,8 @@
 """An approver chooses for each flow whether its callers refer to its URL secret."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.url_secret_use import UrlSecretUse
 from shared.errors import FlowNotFound, InvalidInput, JobBlocked
+from shared.jobs.job_kinds import ENVIRONMENT
+from shared.jobs.leased_job import LeasedJob
+from shared.use_cases import approve_plan
 from shared.use_cases import choose_url_secrets as use_case
 from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.choose_url_secrets import ChosenUrlSecrets, choose_url_secrets
@@ -155,3 +160,46 @@ async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
         await choose(scenario, UrlSecretUse.NONE, "Orders")
 
     assert await show(scenario) == before
+
+
+async def test_choice_during_an_approval_rejects_the_approval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The row with the choices is the one that an approval replaces."""
+    scenario, _, _ = build_scenario(1)
+    await planned(scenario)
+    version, _ = await show(scenario)
+    approve_one = approve_plan._approve_one
+
+    async def choose_first(*given: Any) -> object:
+        monkeypatch.setattr(approve_plan, "_approve_one", approve_one)
+        await choose(scenario, UrlSecretUse.NONE, "Orders")
+        return await approve_one(*given)
+
+    monkeypatch.setattr(approve_plan, "_approve_one", choose_first)
+    approval = ApprovalInput(versions=(version,), approved_by="tests")
+
+    with pytest.raises(JobBlocked) as rejected:
+        await approve(scenario.services, scenario.remediation.id, approval)
+
+    assert rejected.value.code == "plan_changed"
+    assert (await show(scenario))[1]["Orders"].url_secret == ""
+
+
+async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:
+    """Its row is the one with the choices, and it writes the row too."""
+    scenario, _, _ = build_scenario(1)
+    await planned(scenario)
+    services, job = scenario.services, await scenario.environment_job()
+    kept = await services.tables.environment_jobs.get(
+        *services.tables.environment_jobs.address(job)
+    )
+    assert kept
+    held = LeasedJob(ENVIRONMENT, services, kept)
+
+    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    await held.save(replace(held.job, message="It runs."))
+
+    (plan,) = await show_plan(services, scenario.remediation.id)
+    assert plan.environment_job.message == "It runs."
+    assert plan.items[0].url_secret_use is UrlSecretUse.NONE
