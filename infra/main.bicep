@@ -3,7 +3,7 @@
 // set up manually: docs/deployment.md.
 targetScope = 'subscription'
 
-import { zones } from 'modules/private-zones.bicep'
+import { monitorZones, zones } from 'modules/private-zones.bicep'
 
 @minLength(1)
 @maxLength(40)
@@ -73,7 +73,13 @@ param endpointSubnetId string = ''
 @description('Id of the resource group with the private DNS zones of the existing network. Empty: new zones.')
 param privateDnsGroupId string = ''
 
-@description('Resource id of the key that encrypts the storage account, in a vault with purge protection. Empty: Microsoft manages the key.')
+@description('Ids of key vaults, separated by commas, that the app reaches by private endpoints. The deployment creates and approves these.')
+param privateVaultIds string = ''
+
+@description('Id of the private link scope of Azure Monitor that the existing network uses. Empty: a new scope.')
+param monitorScopeId string = ''
+
+@description('Resource id of the key that encrypts the storage account and, without public addresses, Service Bus, in a vault with purge protection. Empty: Microsoft manages the key.')
 param storageKeyId string = ''
 
 @minValue(0)
@@ -99,9 +105,18 @@ var watched = empty(watchedSubscriptionIds)
 var firewallGroups = empty(firewallResourceGroupIds) ? [] : split(replace(firewallResourceGroupIds, ' ', ''), ',')
 var callerGroups = empty(callerResourceGroupIds) ? [] : split(replace(callerResourceGroupIds, ' ', ''), ',')
 var settingsVaults = empty(settingsVaultIds) ? [] : split(replace(settingsVaultIds, ' ', ''), ',')
+var privateVaults = empty(privateVaultIds) ? [] : split(replace(privateVaultIds, ' ', ''), ',')
 var triggerUrlReaders = empty(triggerUrlVaultId) || empty(triggerUrlReaderIds)
   ? []
   : split(replace(triggerUrlReaderIds, ' ', ''), ',')
+
+var key = empty(storageKeyId)
+  ? null
+  : {
+      identityId: storageIdentity!.outputs.id
+      vaultUrl: storageKey!.outputs.vaultUrl
+      name: split(storageKeyId, '/')[10]
+    }
 
 var isPrivate = network != 'open'
 var usesExisting = network == 'existing'
@@ -113,6 +128,10 @@ var appSubnet = usesExisting ? ownSubnets[0] : isPrivate ? newNetwork!.outputs.a
 var endpointSubnet = usesExisting ? ownSubnets[1] : isPrivate ? newNetwork!.outputs.endpointSubnetId : ''
 var networkId = usesExisting ? split(ownSubnets[1], '/subnets/')[0] : isPrivate ? newNetwork!.outputs.id : ''
 var dnsGroupId = empty(privateDnsGroupId) ? group.id : privateDnsGroupId
+var monitorPlace = empty(monitorScopeId)
+  ? [subscription().subscriptionId, group.name, 'pls-${token}']
+  : [split(monitorScopeId, '/')[2], split(monitorScopeId, '/')[4], split(monitorScopeId, '/')[8]]
+var zonePrefix = '${dnsGroupId}/providers/Microsoft.Network/privateDnsZones/'
 var dnsZones = zones(environment().name, environment().suffixes.storage, environment().suffixes.keyvaultDns)
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -133,6 +152,7 @@ module monitoring 'modules/monitoring.bicep' = {
     tags: tags
     token: token
     principalId: identities.outputs.appPrincipalId
+    isPrivate: isPrivate
   }
 }
 
@@ -144,6 +164,7 @@ module messaging 'modules/messaging.bicep' = {
     token: token
     appPrincipalId: identities.outputs.appPrincipalId
     isPrivate: isPrivate
+    key: key
   }
 }
 
@@ -172,13 +193,7 @@ module state 'modules/state.bicep' = {
     isPrivate: isPrivate
     isLocked: lockResources
     archiveRetentionDays: archiveRetentionDays
-    key: empty(storageKeyId)
-      ? null
-      : {
-          identityId: storageIdentity!.outputs.id
-          vaultUrl: storageKey!.outputs.vaultUrl
-          name: split(storageKeyId, '/')[10]
-        }
+    key: key
   }
 }
 
@@ -241,7 +256,7 @@ module endpoints 'modules/private-endpoint.bicep' = [
         operatorVault.outputs.id
       ][index]
       part: part
-      zoneId: '${dnsGroupId}/providers/Microsoft.Network/privateDnsZones/${dnsZones[part]}'
+      zones: { '${part}': '${zonePrefix}${dnsZones[part]}' }
     }
     dependsOn: [dns]
   }
@@ -256,9 +271,55 @@ module appEndpoint 'modules/private-endpoint.bicep' = if (isPrivate) {
     subnetId: endpointSubnet
     targetId: app.outputs.id
     part: 'sites'
-    zoneId: '${dnsGroupId}/providers/Microsoft.Network/privateDnsZones/${dnsZones.sites}'
+    zones: { sites: '${zonePrefix}${dnsZones.sites}' }
   }
   dependsOn: [dns]
+}
+
+module vaultEndpoints 'modules/private-endpoint.bicep' = [
+  for id in privateVaults: if (isPrivate) {
+    scope: group
+    params: {
+      location: location
+      tags: tags
+      name: 'pe-${last(split(id, '/'))}-${token}'
+      subnetId: endpointSubnet
+      targetId: id
+      part: 'vault'
+      zones: { vault: '${zonePrefix}${dnsZones.vault}' }
+    }
+    dependsOn: [dns]
+  }
+]
+
+// A network, with all that share its DNS, can use only one scope.
+module monitorScope 'modules/monitor-scope.bicep' = if (isPrivate && empty(monitorScopeId)) {
+  scope: group
+  params: { tags: tags, token: token, isOnly: network == 'new' }
+}
+
+module monitorMembers 'modules/monitor-scope-members.bicep' = if (isPrivate) {
+  scope: resourceGroup(monitorPlace[0], monitorPlace[1])
+  params: {
+    scopeName: monitorPlace[2]
+    members: { 'log-${token}': monitoring.outputs.workspaceId, 'appi-${token}': monitoring.outputs.insightsId }
+  }
+  dependsOn: [monitorScope]
+}
+
+module monitorEndpoint 'modules/private-endpoint.bicep' = if (isPrivate && empty(monitorScopeId)) {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    name: 'pe-monitor-${token}'
+    subnetId: endpointSubnet
+    targetId: monitorScope!.outputs.id
+    part: 'azuremonitor'
+    zones: toObject(monitorZones, zone => zone, zone => '${zonePrefix}${dnsZones[zone]}')
+  }
+  // The endpoint has addresses for the members of its scope; its zone for blobs is another's too.
+  dependsOn: [dns, endpoints, monitorMembers]
 }
 
 module app 'modules/function-app.bicep' = {
@@ -286,7 +347,7 @@ module app 'modules/function-app.bicep' = {
     tunables: tunables
   }
   // App Service resolves references when settings change, and then once a day.
-  dependsOn: [settingsVaultRights, endpoints]
+  dependsOn: [settingsVaultRights, endpoints, vaultEndpoints, monitorEndpoint]
 }
 
 module policyEvents 'modules/policy-events.bicep' = if (createPolicyTopic) {

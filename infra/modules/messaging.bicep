@@ -14,6 +14,10 @@ param appPrincipalId string
 @description('Whether only private endpoints and Event Grid reach the namespace.')
 param isPrivate bool
 
+@description('The key of a private namespace. Null: Microsoft manages the key.')
+param key types.customerKey?
+
+var tier = isPrivate ? 'Premium' : 'Standard'
 var dataOwner = '090c5cfd-751d-490a-894a-3ce6f1109419'
 var queueNames = [
   'environment-jobs'
@@ -24,12 +28,29 @@ var queueNames = [
 ]
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
-  // A namespace cannot change its tier: another name makes another one.
-  name: isPrivate ? 'sb-private-${token}' : 'sb-${token}'
+  // A namespace cannot change its tier, nor get a key while it has queues: another name makes
+  // another one.
+  name: 'sb-${isPrivate ? (key == null ? 'private-' : 'key-') : ''}${token}'
   location: location
   tags: tags
-  sku: isPrivate ? { name: 'Premium', tier: 'Premium', capacity: 1 } : { name: 'Standard', tier: 'Standard' }
+  sku: union({ name: tier, tier: tier }, isPrivate ? { capacity: 1 } : {})
+  identity: isPrivate && key != null
+    ? { type: 'UserAssigned', userAssignedIdentities: { '${key!.identityId}': {} } }
+    : null
   properties: {
+    encryption: isPrivate && key != null
+      ? {
+          keySource: 'Microsoft.KeyVault'
+          // Without a version, the namespace follows a rotation.
+          keyVaultProperties: [
+            {
+              keyVaultUri: key!.vaultUrl
+              keyName: key!.name
+              identity: { userAssignedIdentity: key!.identityId }
+            }
+          ]
+        }
+      : null
     disableLocalAuth: true
     minimumTlsVersion: '1.2'
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'

@@ -6,6 +6,10 @@ param tags types.tags
 param token string
 param principalId string
 
+@description('Whether logs are sent and queried through a private link scope only.')
+param isPrivate bool
+
+var access = isPrivate ? 'Disabled' : 'Enabled'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
@@ -15,6 +19,8 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   properties: {
     sku: { name: 'PerGB2018' }
     retentionInDays: 90
+    publicNetworkAccessForIngestion: access
+    publicNetworkAccessForQuery: access
   }
 }
 
@@ -27,6 +33,8 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
     DisableLocalAuth: true
+    publicNetworkAccessForIngestion: access
+    publicNetworkAccessForQuery: access
   }
 }
 
@@ -41,4 +49,5 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output connectionString string = insights.properties.ConnectionString
+output workspaceId string = workspace.id
 output insightsId string = insights.id

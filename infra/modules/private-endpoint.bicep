@@ -1,4 +1,4 @@
-// A private endpoint of one service, with its address in the private DNS zone of that service.
+// A private endpoint of one service, with its addresses in the private DNS zones of that service.
 import * as types from 'types.bicep'
 
 param location string
@@ -10,7 +10,8 @@ param targetId string
 @description('Part of the target, such as blob.')
 param part string
 
-param zoneId string
+@description('Ids of the private DNS zones that get its addresses, by a name.')
+param zones { *: string }
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2025-01-01' = {
   name: name
@@ -33,7 +34,10 @@ resource addresses 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025
   name: 'default'
   properties: {
     privateDnsZoneConfigs: [
-      { name: part, properties: { privateDnsZoneId: zoneId } }
+      for zone in items(zones): {
+        name: zone.key
+        properties: { privateDnsZoneId: zone.value }
+      }
     ]
   }
 }

@@ -11,4 +11,18 @@ func zones(cloud string, storage string, vaults string) { *: string } => {
     AzureUSGovernment: 'privatelink.azurewebsites.us'
     AzureChinaCloud: 'privatelink.chinacloudsites.cn'
   }[cloud]
+  monitor: 'privatelink.monitor.azure.${monitorDomain(cloud)}'
+  oms: 'privatelink.oms.opinsights.azure.${monitorDomain(cloud)}'
+  ods: 'privatelink.ods.opinsights.azure.${monitorDomain(cloud)}'
+  agents: {
+    AzureCloud: 'privatelink.agentsvc.azure-automation.net'
+    AzureUSGovernment: 'privatelink.agentsvc.azure-automation.us'
+    AzureChinaCloud: 'privatelink.agentsvc.azure-automation.cn'
+  }[cloud]
 }
+
+@export()
+@description('Zones of an endpoint of Azure Monitor.')
+var monitorZones = ['monitor', 'oms', 'ods', 'agents', 'blob']
+
+func monitorDomain(cloud string) string => { AzureCloud: 'com', AzureUSGovernment: 'us', AzureChinaCloud: 'cn' }[cloud]

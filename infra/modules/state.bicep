@@ -21,7 +21,7 @@ param isLocked bool
 param archiveRetentionDays int
 
 @description('Where the key of the account is. Null: Microsoft manages the key.')
-param key types.storageKey?
+param key types.customerKey?
 
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'

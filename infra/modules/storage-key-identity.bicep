@@ -1,4 +1,4 @@
-// The identity by which the storage account uses the customer's key.
+// The identity by which the storage account and Service Bus use the customer's key.
 import * as types from 'types.bicep'
 
 param location string

@@ -1,4 +1,4 @@
-// Allows the identity of the storage account to wrap and unwrap with the customer's key.
+// Allows the identity of the storage account and Service Bus to wrap and unwrap with the customer's key.
 param vaultName string
 param keyName string
 param principalId string

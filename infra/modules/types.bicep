@@ -6,8 +6,8 @@ type tags = {
 }
 
 @export()
-@description('A key of a key vault that encrypts the storage account, and the identity that may use it.')
-type storageKey = {
+@description('A key of a key vault that encrypts a service, and the identity by which the service uses it.')
+type customerKey = {
   identityId: string
   vaultUrl: string
   name: string

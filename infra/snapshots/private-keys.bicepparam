@@ -1,4 +1,4 @@
-// A new network, and the customer's key for the storage account.
+// A new network, and the customer's key for the storage account and Service Bus.
 using '../main.bicep'
 
 param environmentName = 'prod'

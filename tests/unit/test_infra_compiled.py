@@ -72,7 +72,8 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
             "AzureCloud",
             (
                 "blob.core.windows.net table.core.windows.net servicebus.windows.net "
-                "vaultcore.azure.net azurewebsites.net"
+                "vaultcore.azure.net azurewebsites.net monitor.azure.com oms.opinsights.azure.com "
+                "ods.opinsights.azure.com agentsvc.azure-automation.net"
             ),
         ),
         (
@@ -80,7 +81,9 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
             "AzureUSGovernment",
             (
                 "blob.core.usgovcloudapi.net table.core.usgovcloudapi.net "
-                "servicebus.usgovcloudapi.net vaultcore.usgovcloudapi.net azurewebsites.us"
+                "servicebus.usgovcloudapi.net vaultcore.usgovcloudapi.net azurewebsites.us "
+                "monitor.azure.us oms.opinsights.azure.us ods.opinsights.azure.us "
+                "agentsvc.azure-automation.us"
             ),
         ),
         (
@@ -88,7 +91,9 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
             "AzureChinaCloud",
             (
                 "blob.core.chinacloudapi.cn table.core.chinacloudapi.cn "
-                "servicebus.chinacloudapi.cn vaultcore.azure.cn chinacloudsites.cn"
+                "servicebus.chinacloudapi.cn vaultcore.azure.cn chinacloudsites.cn "
+                "monitor.azure.cn oms.opinsights.azure.cn ods.opinsights.azure.cn "
+                "agentsvc.azure-automation.cn"
             ),
         ),
     ],
@@ -108,7 +113,8 @@ def test_private_zones_have_the_names_of_each_cloud(
 
     found = json.loads(snapshot(given).read_text())["outputs"]["names"]
 
-    assert list(found) == ["blob", "table", "namespace", "vault", "sites"]
+    parts = ["blob", "table", "namespace", "vault", "sites", "monitor", "oms", "ods", "agents"]
+    assert list(found) == parts
     assert list(found.values()) == [f"privatelink.{name}" for name in names.split()]
 
 

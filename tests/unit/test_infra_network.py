@@ -18,17 +18,35 @@ SERVICES = {
     "Microsoft.KeyVault/vaults": {"vault"},
     "Microsoft.Web/sites": {"sites"},
 }
+#: Parts with more than one zone.
+ZONES = {"azuremonitor": ["monitor", "oms", "ods", "agents", "blob"]}
+#: Number of the customer's vaults with a private endpoint in the network.
+VAULTS = {"private": 1, "everything": 2}
+#: Each service of Azure Monitor that stores logs.
+LOGS = ("Microsoft.OperationalInsights/workspaces", "Microsoft.Insights/components")
+#: As the compiler spells them.
+SCOPE = "microsoft.insights/privateLinkScopes"
+MEMBERS = "Microsoft.Insights/privateLinkScopes/scopedResources"
 NETWORK = "Microsoft.Network"
 EXISTING = "/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/vnet-spoke"
 
 
-def get_zone_parts(given: str) -> dict[str, str]:
-    """Return, by the part of each private endpoint, the zone that gets its address."""
-    zones = {}
-    for group in find_resources(f"{NETWORK}/privateEndpoints/privateDnsZoneGroups", given):
-        [zone] = group["properties"]["privateDnsZoneConfigs"]
-        zones[zone["name"]] = zone["properties"]["privateDnsZoneId"]
-    return zones
+def get_zones(given: str) -> dict[str, str]:
+    """Return the zones that get addresses of private endpoints, by their names there."""
+    return {
+        zone["name"]: zone["properties"]["privateDnsZoneId"]
+        for group in find_resources(f"{NETWORK}/privateEndpoints/privateDnsZoneGroups", given)
+        for zone in group["properties"]["privateDnsZoneConfigs"]
+    }
+
+
+def list_connections(given: str) -> list[tuple[str, str]]:
+    """Return for each private endpoint the part and the id of its target."""
+    connections = [
+        one["properties"]["privateLinkServiceConnections"][0]["properties"]
+        for one in find_resources(f"{NETWORK}/privateEndpoints", given)
+    ]
+    return [(one["groupIds"][0], one["privateLinkServiceId"]) for one in connections]
 
 
 def get_storage(given: str) -> Resource:
@@ -49,12 +67,12 @@ def test_no_service_of_a_private_set_has_a_public_address(given: str) -> None:
 @pytest.mark.parametrize("given", PRIVATE)
 def test_each_service_has_a_private_endpoint_with_a_name_in_private_dns(given: str) -> None:
     """An endpoint without a zone would have no name that the app finds."""
-    endpoints = find_resources(f"{NETWORK}/privateEndpoints", given)
-    connected = [one["properties"]["privateLinkServiceConnections"][0] for one in endpoints]
-    parts = [part for one in connected for part in one["properties"]["groupIds"]]
+    expected = [part for parts in SERVICES.values() for part in parts]
+    expected += ["vault"] * VAULTS.get(given, 0)
+    expected += [] if given == "everything" else ["azuremonitor"]
 
-    assert sorted(parts) == sorted(part for parts in SERVICES.values() for part in parts)
-    assert set(get_zone_parts(given)) == set(parts)
+    assert sorted(part for part, _ in list_connections(given)) == sorted(expected)
+    assert set(get_zones(given)) == {zone for part in expected for zone in ZONES.get(part, [part])}
 
 
 @pytest.mark.parametrize("given", PRIVATE)
@@ -96,16 +114,16 @@ def test_existing_network_is_used_and_not_changed() -> None:
     )
     for one in find_resources(f"{NETWORK}/privateEndpoints", given):
         assert one["properties"]["subnet"]["id"].endswith(f"{EXISTING}/subnets/endpoints")
-    assert len(links) == len(get_zone_parts(given))
+    assert len(links) == len(get_zones(given))
     assert all(one["properties"]["virtualNetwork"]["id"].endswith(EXISTING) for one in links)
 
 
 def test_zones_of_an_existing_network_are_used_if_they_are_named() -> None:
     """A network accepts one zone of a name only."""
     assert find_resources(f"{NETWORK}/privateDnsZones", "everything") == []
-    for zone in get_zone_parts("everything").values():
+    for zone in get_zones("everything").values():
         assert "/privateDnsZones/" in zone
-        assert "/resourceGroups/dns'" in zone
+        assert "/resourceGroups/dns/" in zone
 
 
 @pytest.mark.parametrize("given", PRIVATE)
@@ -141,9 +159,74 @@ def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
 
     assert [one for one in resources if one["type"].startswith(f"{NETWORK}/")] == []
     assert find_resources("Microsoft.ServiceBus/namespaces/networkRuleSets", "open") == []
+    assert find_resources(SCOPE, "open") == []
     assert (
         find_resource("Microsoft.ServiceBus/namespaces", "sb-", "open")["sku"]["name"] == "Standard"
     )
+
+
+def test_vaults_of_the_customer_get_endpoints_in_the_network() -> None:
+    """Their ids are a parameter; an open set has no endpoint."""
+    targets = [target for part, target in list_connections("everything") if part == "vault"]
+
+    assert sorted(one.rpartition("/")[2] for one in targets if one.startswith("/sub")) == [
+        "kv-team",
+        "kv-urls",
+    ]
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [*PRIVATE, "open"])
+def test_logs_of_a_private_set_are_sent_and_read_by_its_scope_only(given: str) -> None:
+    """Without a scope, the app could not send logs to a workspace without public access."""
+    access = "Enabled" if given == "open" else "Disabled"
+    members = find_resources(MEMBERS, given)
+
+    for kind in LOGS:
+        for one in find_resources(kind, given):
+            assert one["properties"]["publicNetworkAccessForIngestion"] == access
+            assert one["properties"]["publicNetworkAccessForQuery"] == access
+    assert len(members) == (0 if given == "open" else len(LOGS))
+
+
+@pytest.mark.parametrize(
+    ("given", "mode"), [("private", "PrivateOnly"), ("existing-network", "Open")]
+)
+def test_scope_of_a_new_network_reaches_only_its_members(given: str, mode: str) -> None:
+    """Other apps of an existing network may send logs to workspaces outside of the scope."""
+    [scope] = find_resources(SCOPE, given)
+
+    assert scope["properties"]["accessModeSettings"] == {
+        "ingestionAccessMode": mode,
+        "queryAccessMode": mode,
+    }
+
+
+def test_scope_of_an_existing_network_is_used_if_it_is_named() -> None:
+    """A network can use one scope only."""
+    members = find_resources(MEMBERS, "everything")
+
+    assert find_resources(SCOPE, "everything") == []
+    assert {one["name"].partition("/")[0] for one in members} == {"pls-hub"}
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["private-keys", "everything"])
+def test_service_bus_is_under_the_named_key(given: str) -> None:
+    """Only the Premium tier accepts a key, and only in a namespace without queues."""
+    namespace = find_resource("Microsoft.ServiceBus/namespaces", "sb-key-", given)
+    encryption = namespace["properties"]["encryption"]
+    [key] = encryption["keyVaultProperties"]
+
+    assert namespace["identity"]["type"] == "UserAssigned"
+    assert encryption["keySource"] == "Microsoft.KeyVault"
+    assert key["keyName"] == "flow-remediation"
+    assert "keyVersion" not in key
+    assert "storageIdentity-" in key["identity"]["userAssignedIdentity"]
 
 
 # --- the storage account --------------------------------------------------------------------------
