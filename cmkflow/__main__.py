@@ -68,7 +68,7 @@ login_commands.register(app)
 add_examples(app)
 
 
-def _version(is_asked: bool) -> None:
+def _print_version(is_asked: bool) -> None:
     if is_asked:
         echo(f"cmkflow {metadata.version('cmkflow')}")
         raise typer.Exit
@@ -78,7 +78,9 @@ def _version(is_asked: bool) -> None:
 def describe(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Migrate Power Automate flows that stay on Microsoft's key to a customer-managed key."""

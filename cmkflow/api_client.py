@@ -147,7 +147,7 @@ class ApiClient:
         except HTTPError as err:
             self._report(request, str(err.code), began)
             with err:
-                raise _to_api_error(err) from None
+                raise _build_api_error(err) from None
         except KeyboardInterrupt:
             if call.method == "GET":
                 raise
@@ -284,7 +284,7 @@ class _NoRedirect(HTTPRedirectHandler):
         """Return None, which prevents the redirect."""
 
 
-def _to_api_error(err: HTTPError) -> ApiError:
+def _build_api_error(err: HTTPError) -> ApiError:
     there = err.headers.get("Location", "elsewhere")
     if err.code == 401 or (300 <= err.code < 400 and _SIGN_IN.search(there)):
         return ApiError(_NOT_SIGNED_IN, ExitCode.ACTION_REQUIRED)

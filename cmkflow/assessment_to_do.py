@@ -97,7 +97,7 @@ def _list_key_problems(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     if mine:
         title = f"Fix {format_number(len(mine), 'problem')} of the environment or the key"
         text = "A key cannot be applied, or cannot protect the environment, before this is fixed."
-        yield _to_do("person", title, text, "Administrator", mine)
+        yield _build_to_do("person", title, text, "Administrator", mine)
 
 
 def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
@@ -138,7 +138,7 @@ def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         names = _format_names(one["subject"] for one in mine)
         text = f"{names}: copies cannot call through them before."
         sure = any(one["level"] == "problem" for one in mine)
-        yield _to_do("person" if sure else "unknown", title, text, "Network team", mine)
+        yield _build_to_do("person" if sure else "unknown", title, text, "Network team", mine)
 
 
 def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
@@ -146,7 +146,7 @@ def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     if mine:
         title = f"Agree on a date with the makers of {format_number(len(mine), 'canvas app')}"
         text = "Only its maker can make a canvas app call a copy, or call it again after a change."
-        yield _to_do("wait", title, text, "Makers of the apps", mine)
+        yield _build_to_do("wait", title, text, "Makers of the apps", mine)
 
 
 def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
@@ -181,7 +181,7 @@ def _list_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     ]
     if mine:
         title = f"Fix {format_number(len(mine), 'other problem')}"
-        yield _to_do("person", title, mine[0]["message"], "Administrator", mine)
+        yield _build_to_do("person", title, mine[0]["message"], "Administrator", mine)
 
 
 def _list_missing_checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
@@ -189,7 +189,7 @@ def _list_missing_checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     if mine:
         title = f"Check {format_number(len(mine), 'fact')} yourself"
         text = "The platform did not answer, so the app does not know them."
-        yield _to_do("unknown", title, text, "Administrator", mine)
+        yield _build_to_do("unknown", title, text, "Administrator", mine)
 
 
 def _list_copies(assessment: Any) -> Iterable[ToDo]:
@@ -228,7 +228,7 @@ def _list_deletions(assessment: Any) -> Iterable[ToDo]:
         )
 
 
-def _to_do(look: str, title: str, text: str, who: str, findings: Sequence[Any]) -> ToDo:
+def _build_to_do(look: str, title: str, text: str, who: str, findings: Sequence[Any]) -> ToDo:
     details = [(one["message"], one["fix"]) for one in findings]
     return ToDo(look=look, title=title, text=text, who=who, details=details)
 

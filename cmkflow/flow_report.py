@@ -86,7 +86,7 @@ def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
             file=flows[key],
             flow=flow,
             assessment=assessments[key],
-            trigger_urls=_trigger_urls(flow),
+            trigger_urls=_list_trigger_urls(flow),
         )
         for key, flow in found.items()
     ]
@@ -106,6 +106,6 @@ def _choose_key(number: int, file: FlowFile) -> str:
     return f"{file.workflow_id or file.path}#{number}"
 
 
-def _trigger_urls(flow: FlowInDocument) -> tuple[TriggerUrl, ...]:
+def _list_trigger_urls(flow: FlowInDocument) -> tuple[TriggerUrl, ...]:
     matches = (match for text in texts_in(flow.resource) for match in find_trigger_urls(text))
     return tuple(dict.fromkeys(match.url for match in matches))

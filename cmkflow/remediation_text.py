@@ -181,7 +181,7 @@ def _format_why_waiting(job: Any, asked: str) -> str:
     return shorten_resource_ids(str(job["message"]))
 
 
-def _step(job: Any) -> str:
+def _format_step(job: Any) -> str:
     step = job.get("step", "")
     return "" if step == job["state"] else str(step)
 
@@ -212,6 +212,6 @@ _COLUMNS = (
     Column("Environment / flow", _name),
     Column("Id", _format_id, Kind.ID),
     Column("State", lambda job: job["state"], Kind.WORD),
-    Column("Step", _step, Kind.WORD),
+    Column("Step", _format_step, Kind.WORD),
     Column("Next", lambda job: format_time_left_or_date(job["next_check_at"]), Kind.WORD),
 )

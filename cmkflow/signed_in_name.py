@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 
-def _login_name() -> str:
+def _get_login_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # the user has no name on this machine
@@ -20,7 +20,7 @@ Name = Annotated[
         "--by",
         envvar="CMKFLOW_BY",
         help="Your name. If you are signed in, your account is recorded instead.",
-        default_factory=_login_name,
+        default_factory=_get_login_name,
         show_default="your login name",
     ),
 ]

@@ -118,7 +118,7 @@ class StateFile:
         """Write a record to the disk."""
         plain = zlib.compress(json.dumps(record.head).encode() + b"\n" + record.body)
         nonce = os.urandom(_NONCE)
-        sealed = nonce + self._cipher.encrypt(nonce, plain, self._authenticated())
+        sealed = nonce + self._cipher.encrypt(nonce, plain, self._build_authenticated_data())
         with self.path.open("r+b") as file:
             file.seek(self._end)
             file.truncate()
@@ -127,7 +127,7 @@ class StateFile:
             os.fsync(file.fileno())
             self._end, self._number = file.tell(), self._number + 1
 
-    def _authenticated(self) -> bytes:
+    def _build_authenticated_data(self) -> bytes:
         return self._header + str(self._number).encode()
 
     def _decrypt(self, sealed: bytes) -> Record:
@@ -135,7 +135,7 @@ class StateFile:
 
         nonce, text = sealed[:_NONCE], sealed[_NONCE:]
         try:
-            plain = self._cipher.decrypt(nonce, text, self._authenticated())
+            plain = self._cipher.decrypt(nonce, text, self._build_authenticated_data())
         except (InvalidTag, ValueError):
             raise InvalidInput(
                 f"{self.path}: the passphrase or key is wrong, or record {self._number} is damaged."

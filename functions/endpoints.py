@@ -177,7 +177,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     """
 
     def declare(handler: Handler[Q, B]) -> Answering:
-        route = _route_of(handler)
+        route = _find_route(handler)
         declared = Endpoint(
             name=route.name,
             description=inspect.getdoc(handler) or "",
@@ -207,7 +207,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     return declare
 
 
-def _route_of(handler: Handler[Any, Any]) -> Route:
+def _find_route(handler: Handler[Any, Any]) -> Route:
     module, name = handler.__module__.rpartition(".")[2], handler.__name__
     for route in (*ROUTES.values(), UNKNOWN_PAGE):
         if (route.module, route.name) == (module, name):

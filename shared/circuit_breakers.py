@@ -86,7 +86,7 @@ class CircuitBreakers:
         if kept.item.probe_at is None:
             return
         if kept.item.probe_at <= now:
-            fresh = await self._table.get(*_address(where))
+            fresh = await self._table.get(*_build_address(where))
             if fresh is None:
                 self._met.pop(where, None)
                 return
@@ -118,7 +118,7 @@ class CircuitBreakers:
         def with_failure(circuit: CircuitBreaker | None) -> CircuitBreaker:
             return record_failure(circuit or unknown, failure, self._patience)
 
-        kept = await self._table.change(*_address(where), with_failure)
+        kept = await self._table.change(*_build_address(where), with_failure)
         assert kept is not None  # a failure always changes it
         self._met[where] = kept
         return self._build_outage(kept.item) if kept.item.opened_at else err
@@ -160,5 +160,5 @@ class _Call:
         await self._circuits.end(self._where, self._target, err)
 
 
-def _address(where: tuple[str, str]) -> tuple[str, str]:
+def _build_address(where: tuple[str, str]) -> tuple[str, str]:
     return "circuit_breaker", hash_key(*where)

@@ -120,7 +120,9 @@ class Table[T]:
     async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
         """Store `item` in place of `kept`; raise `Conflict`."""
         await self._indexed([(kept.item, item)])
-        return await self._write_one(ReplaceRow(self._replacement(kept, item)), item, kept.unknown)
+        return await self._write_one(
+            ReplaceRow(self._build_replacement(kept, item)), item, kept.unknown
+        )
 
     async def replace_many(
         self, changes: Iterable[tuple[StoredItem[T], T]]
@@ -134,7 +136,7 @@ class Table[T]:
             partitions.setdefault(self._address(item)[0], []).append((kept, item))
         for ours in partitions.values():
             rest = iter(ours)
-            for rows in split_into_batches([self._replacement(*one) for one in ours]):
+            for rows in split_into_batches([self._build_replacement(*one) for one in ours]):
                 some = [next(rest) for _ in rows]
                 await self._indexed([(kept.item, item) for kept, item in some])
                 is_stored = False
@@ -181,7 +183,7 @@ class Table[T]:
         """Yield the operations that store items, in batches of one partition."""
         partitions: dict[str, list[StoreRow]] = {}
         for item in items:
-            row = self._row(item, None, self._unknown.get(self._address(item)))
+            row = self._build_row(item, None, self._unknown.get(self._address(item)))
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
             for batch in split_into_batches(rows):
@@ -281,12 +283,12 @@ class Table[T]:
 
     def row(self, item: T, etag: str | None = None) -> StoreRow:
         """Return the row of an item with this ETag."""
-        return self._row(item, etag, None)
+        return self._build_row(item, etag, None)
 
-    def _replacement(self, kept: StoredItem[T], item: T) -> StoreRow:
-        return self._row(item, kept.etag, kept.unknown)
+    def _build_replacement(self, kept: StoredItem[T], item: T) -> StoreRow:
+        return self._build_row(item, kept.etag, kept.unknown)
 
-    def _row(self, item: T, etag: str | None, unknown: UnknownFields | None) -> StoreRow:
+    def _build_row(self, item: T, etag: str | None, unknown: UnknownFields | None) -> StoreRow:
         partition, key = self._address(item)
         text = self._adapter.dump_json(item).decode()
         if unknown:

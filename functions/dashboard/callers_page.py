@@ -186,12 +186,12 @@ def _build_confirm(
         fields=(("name", caller.name), ("flow", job.original_id)),
         does=[
             f"You state that {caller.name} calls the {side} of {job.display_name}.",
-            f"The {_other(side)} is turned off when it receives no more calls.",
+            f"The {_name_other_side(side)} is turned off when it receives no more calls.",
         ],
     )
 
 
-def _other(side: str) -> str:
+def _name_other_side(side: str) -> str:
     return "original" if side == "copy" else "copy"
 
 
@@ -218,7 +218,7 @@ def _build_add_flow(caller: DeclaredCaller, principal: Principal) -> PageAction:
         principal,
         path="declared-callers/flows",
         fields=(("name", caller.name),),
-        inputs=(*_flow_inputs(), *_caller_inputs(caller)),
+        inputs=(*_build_flow_inputs(), *_build_caller_inputs(caller)),
         does=["The other flows and their confirmations stay."],
     )
 
@@ -231,7 +231,7 @@ def _build_declare(principal: Principal) -> PageAction:
         "",
         principal,
         path="declared-callers/flows",
-        inputs=(name, *_flow_inputs(), *_caller_inputs(None)),
+        inputs=(name, *_build_flow_inputs(), *_build_caller_inputs(None)),
         does=[
             "Remediations of this flow keep the original on until the system is confirmed.",
         ],
@@ -253,7 +253,7 @@ def _build_upload(principal: Principal) -> PageAction:
     )
 
 
-def _flow_inputs() -> tuple[FormInput, ...]:
+def _build_flow_inputs() -> tuple[FormInput, ...]:
     return (
         FormInput(name="environment_id", label="Environment id (with a flow)"),
         FormInput(name="flow", label="Flow, by name or id"),
@@ -270,7 +270,7 @@ def _flow_inputs() -> tuple[FormInput, ...]:
     )
 
 
-def _caller_inputs(caller: DeclaredCaller | None) -> tuple[FormInput, ...]:
+def _build_caller_inputs(caller: DeclaredCaller | None) -> tuple[FormInput, ...]:
     length = caller.max_url_length if caller else None
     texts = {
         "owner": ("Owner", caller.owner if caller else ""),

@@ -78,7 +78,7 @@ def flow_page(
         actions=[one for one in actions if one is not retry],
         path=build_path(job, is_stopped=display.look == "person"),
         kept_on=explain_original_on(job),
-        fix=_fix(flow, denying),
+        fix=_format_fix(flow, denying),
         fix_link=find_fix_link(flow, f"/api/dashboard/remediations/{detail.remediation.id}"),
         linked_flows={*detail.parents, *(one.original_id for one in detail.dependent_flows)},
         firewalls=[one for one in firewalls if one not in past],
@@ -124,7 +124,7 @@ def _retry(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | N
     return next((one for one in actions if not one.is_danger), None)
 
 
-def _fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
+def _format_fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
     """Return what a person does about the flow; the fix of a firewall is shown beside it."""
     if denying:
         return "Fix each firewall below or ignore it, then retry."

@@ -82,7 +82,9 @@ def remediation_actions(
         does = [describe_retry(blocked)] if blocked else []
         if looks := sum(job.is_interrupted for job in jobs) - len(blocked):
             does.append(describe_check(looks))
-        does += [f"{job.environment_name} continues at the step {_step_of(job)}." for job in whole]
+        does += [
+            f"{job.environment_name} continues at the step {_describe_step(job)}." for job in whole
+        ]
         title = f"Retry {_format_blocked_flows(len(blocked))}" if blocked else "Retry"
         found.append(page_action("retry", title, identity, principal, does=[*does, BLOCKED_AGAIN]))
     if not is_whole:
@@ -262,7 +264,7 @@ def _can_roll_back(job: FlowJob) -> bool:
 
 
 def describe_retry(jobs: Sequence[FlowJob]) -> str:
-    steps = Counter(_step_of(job) for job in jobs)
+    steps = Counter(_describe_step(job) for job in jobs)
     at = ", ".join(f"{number:,} at {state}" for state, number in steps.items())
     if len(steps) == 1:
         [at] = steps
@@ -304,7 +306,7 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
     return said
 
 
-def _step_of(job: FlowJob | EnvironmentJob) -> str:
+def _describe_step(job: FlowJob | EnvironmentJob) -> str:
     return str(job.step).replace("_", " ")
 
 

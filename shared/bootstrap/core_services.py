@@ -66,7 +66,7 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     from shared.tables import Tables
 
     if not settings.subscription_ids:
-        raise _missing("CMK_SUBSCRIPTION_IDS")
+        raise _build_missing_setting("CMK_SUBSCRIPTION_IDS")
     credential = application_credential(settings.client_id)
     closing.push_async_callback(credential.close)
     # SQLite has no clock, so the machine's clock is used.
@@ -157,7 +157,7 @@ def build_archive(ground: CoreServices) -> "Archive":
     from shared.adapters.archive.folder import FolderArchive
 
     if not settings.archive_key:
-        raise _missing("CMK_STORAGE_ACCOUNT (or CMK_ARCHIVE_KEY)")
+        raise _build_missing_setting("CMK_STORAGE_ACCOUNT (or CMK_ARCHIVE_KEY)")
     return FolderArchive(settings.state_folder / "archive", settings.archive_key)
 
 
@@ -175,11 +175,11 @@ def build_messages(ground: CoreServices) -> "MessageSender":
     elif settings.service_bus_connection:
         client = build_client_by_connection_string(settings.service_bus_connection)
     else:
-        raise _missing("ServiceBusConnection__fullyQualifiedNamespace")
+        raise _build_missing_setting("ServiceBusConnection__fullyQualifiedNamespace")
     messages = ServiceBusMessages(client, ground.telemetry)
     ground.closing.push_async_callback(messages.close)
     return messages
 
 
-def _missing(name: str) -> UnusableSetting:
+def _build_missing_setting(name: str) -> UnusableSetting:
     return UnusableSetting(f"{name} is not set.", fix="Deploy again (azd up), which sets it.")

@@ -74,12 +74,12 @@ class MicrosoftServices:
         self._environments = power_platform_admin.PowerPlatformAdmin(
             ground.http, self.power_platform, ground.clock, self._cloud
         )
-        self.flow_service = self._flow_service(self._flows)
+        self.flow_service = self._build_flow_service(self._flows)
         vaults = HttpService(
             name="Key Vault", scope=self._cloud.key_vault_scope, credential=ground.credential
         )
         self.vaults = key_vault.VaultClient(ground.http, vaults)
-        self.dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
+        self.dataverse = Dataverse(ground.http, ground.credential, self._build_dataverse_budget)
         self.resources = arm.ResourceManager(
             ground.http, self.resource_manager, settings.subscription_ids, self._cloud
         )
@@ -122,8 +122,8 @@ class MicrosoftServices:
         return PlatformPorts(
             environments=self._environments,
             flow_reports=FlowServiceReports(self.flow_service),
-            flow_pages=self._flow_pages(),
-            flow_access=self._flow_access(secrets),
+            flow_pages=self._build_flow_pages(),
+            flow_access=self._build_flow_access(secrets),
             flow_switch=FlowServiceNonSolutionFlows(self.flow_service),
             flow_placement=FlowServiceSolutionPlacement(self.flow_service),
             workflows=DataverseWorkflows(dataverse),
@@ -151,7 +151,7 @@ class MicrosoftServices:
             keys=VaultKeys(self.vaults, self.resources),
             signing_keys=VaultSigningKeys(self.vaults),
             time_stamps=TimeStampAuthorities(http),
-            service_tags=self._service_tags(),
+            service_tags=self._build_service_tags(),
             resources=ResumableResources(self.resources),
             resource_writer=self.resources,
             tagged_resources=self.resources,
@@ -172,12 +172,12 @@ class MicrosoftServices:
             organization=DataverseOrganization(dataverse),
         )
 
-    def _flow_service(self, service: "HttpService") -> "FlowService":
+    def _build_flow_service(self, service: "HttpService") -> "FlowService":
         from shared.adapters.flow_service.service import FlowService
 
         return FlowService(self._ground.http, service, self._environments, self._cloud)
 
-    def _service_tags(self) -> ServiceTags:
+    def _build_service_tags(self) -> ServiceTags:
         """Return the service tags: from a file that an administrator updates, or from Azure."""
         from shared.adapters.azure.service_tags import DiscoveredServiceTags, DownloadedServiceTags
 
@@ -189,17 +189,17 @@ class MicrosoftServices:
             self._ground.http, self.resource_manager, subscription, self._cloud
         )
 
-    def _flow_pages(self) -> FlowPages:
+    def _build_flow_pages(self) -> FlowPages:
         """Return the paged flow lists. Those of the flow service have a small budget."""
         from shared.adapters.flow_service.pages import NestedBudget, ServiceFlowPages
 
         ground = self._ground
         calls = ground.settings.full_comparison_requests_per_minute
         share = NestedBudget(ground.budget("reconciliation", calls), self.flow_budget)
-        listing = self._flow_service(replace(self._flows, budget=share))
+        listing = self._build_flow_service(replace(self._flows, budget=share))
         return ServiceFlowPages(self.dataverse, listing)
 
-    def _flow_access(self, secrets: Secrets) -> FlowsAsServiceAccount:
+    def _build_flow_access(self, secrets: Secrets) -> FlowsAsServiceAccount:
         """Return the access to flows as the application, and as the service account if
         configured.
         """
@@ -217,9 +217,9 @@ class MicrosoftServices:
                 authority=self._cloud.authority,
             )
             operator = ServiceAccountCredential(chosen, secrets)
-        as_operator = self._flow_service(replace(self._flows, credential=operator))
+        as_operator = self._build_flow_service(replace(self._flows, credential=operator))
         return FlowServiceAccountFlows(self.flow_service, as_operator, operator)
 
-    def _dataverse_budget(self, url: str) -> "StoredRequestBudget":
+    def _build_dataverse_budget(self, url: str) -> "StoredRequestBudget":
         host = urlsplit(url).hostname or url
         return self._ground.budget(host, self._ground.settings.dataverse_requests_per_minute)

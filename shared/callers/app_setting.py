@@ -108,7 +108,7 @@ class AppSettingCallers:
         watched: _Watched | None = None
         sites = await self._settings.read_sites()
         readings = unreadable.read_readable(
-            sites, _site_id, self._read_site, lambda site: f"app {site.name}"
+            sites, _get_site_id, self._read_site, lambda site: f"app {site.name}"
         )
         async with aclosing(readings):
             async for site, settings in readings:
@@ -269,5 +269,5 @@ def read_reference(value: str) -> SecretReference | None:
     )
 
 
-def _site_id(site: Site) -> str:
+def _get_site_id(site: Site) -> str:
     return site.id

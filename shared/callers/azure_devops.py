@@ -152,7 +152,7 @@ class AzureDevOpsCallers:
                 fix=f"{reason} Then retry.",
                 code=Reason.MANUAL_CALLER,
             )
-        member = _content_member(before)
+        member = _name_content_member(before)
         wanted = order_like(before.get(member), json.loads(value.text))
         await self._api.put(
             AZURE_DEVOPS, _write_path(caller.address), {**_keep_written(before), member: wanted}
@@ -214,12 +214,12 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
 
 def _read_content(document: Mapping[str, object]) -> CallerContent:
     """Return the content with sorted names; its ETag is a digest of all that a write sends."""
-    text = json.dumps(mapping_at(document, _content_member(document)), sort_keys=True)
+    text = json.dumps(mapping_at(document, _name_content_member(document)), sort_keys=True)
     digest = value_digest(json.dumps(_keep_written(document), sort_keys=True))
     return CallerContent(text=text, etag=digest)
 
 
-def _content_member(document: Mapping[str, object]) -> str:
+def _name_content_member(document: Mapping[str, object]) -> str:
     return "consumerInputs" if "consumerId" in document else "variables"
 
 

@@ -70,14 +70,14 @@ class DataverseRowCallers(ABC):
     async def read(self, caller: Caller) -> CallerContent:
         """Return the text. Raises `NotFound`."""
         _, row = await self._read_row(caller)
-        return CallerContent(text=row.text, etag=_version(row))
+        return CallerContent(text=row.text, etag=_get_version(row))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the text if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
         environment, row = await self._read_row(caller)
         if row.text == value.text:
             return
-        if value.etag != _version(row):
+        if value.etag != _get_version(row):
             raise Conflict(f"The {caller.label} was changed")
         await self._rows.write(environment, row, value.text)
 
@@ -121,5 +121,5 @@ def _name_environment(environment: Environment) -> str:
     return f"environment {environment.display_name}"
 
 
-def _version(row: TextRow) -> str:
+def _get_version(row: TextRow) -> str:
     return row.etag or value_digest(row.text)

@@ -97,7 +97,7 @@ class EnvironmentVariableCallers:
         variables only a person changes.
         """
         environment, part, variable = await self._read_place(caller)
-        users = (await self._read_users(environment)).get(_schema_key(variable), [])
+        users = (await self._read_users(environment)).get(_get_schema_key(variable), [])
         return FlowsToSave(
             written_at=(
                 variable.value_modified_at if part == VALUE else variable.definition_modified_at
@@ -116,7 +116,7 @@ class EnvironmentVariableCallers:
             caller
             for variable in holding
             for caller in _build_callers(
-                environment, variable, users.get(_schema_key(variable), [])
+                environment, variable, users.get(_get_schema_key(variable), [])
             )
         ]
 
@@ -150,12 +150,12 @@ def _build_callers(
             label=f"{part} of the environment variable {variable.schema_name}",
             resource_id=f"environment_variable/{environment.id}/{variable.definition_id}",
             environment_id=environment.id,
-            manual_reason=_manual_reason(managed),
+            manual_reason=_find_manual_reason(managed),
         )
         yield from callers_in(text, place)
 
 
-def _manual_reason(managed: Sequence[str]) -> str:
+def _find_manual_reason(managed: Sequence[str]) -> str:
     """Return why a person has to change a variable that a managed flow uses; empty: the app can."""
     if not managed:
         return ""
@@ -188,5 +188,5 @@ def _find_variables(workflow: Workflow) -> set[str]:
     return {name.lower() for name in definition.environment_variables}
 
 
-def _schema_key(variable: EnvironmentVariable) -> str:
+def _get_schema_key(variable: EnvironmentVariable) -> str:
     return variable.schema_name.lower()

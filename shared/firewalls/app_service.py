@@ -145,7 +145,7 @@ class AppServices:
                 {"web": {member: [*there, *new]}},
             ),
             terraform=format_terraform_part(
-                _terraform_type(site),
+                _get_terraform_type(site),
                 issue.resource_name,
                 TerraformBlock("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
             ),
@@ -299,7 +299,7 @@ def _format_command(
     return format_az_command(f"{app} config access-restriction add", options, *scm)
 
 
-def _terraform_type(site: Mapping[str, object]) -> str:
+def _get_terraform_type(site: Mapping[str, object]) -> str:
     system = "linux" if "linux" in (text_at(site, "kind") or "").lower() else "windows"
     return f"azurerm_{system}_{'function' if _is_function_app(site) else 'web'}_app"
 

@@ -89,7 +89,7 @@ class AzureFirewalls:
         """Return the addresses of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return ListEntries(
-            texts=frozenset(map(json.dumps, _list_addresses(group))), etag=_version(group)
+            texts=frozenset(map(json.dumps, _list_addresses(group))), etag=_get_version(group)
         )
 
     async def update_list(
@@ -97,7 +97,7 @@ class AzureFirewalls:
     ) -> Sequence[str]:
         """Replace an IP group, which has no smaller write, if it has the ETag that was read."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        if _version(group) != change.present.etag:
+        if _get_version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
         kept = [one for one in _list_addresses(group) if json.dumps(one) not in change.remove]
         body = {
@@ -111,10 +111,10 @@ class AzureFirewalls:
     async def _read(self) -> _Found:
         found = _Found()
         listed = await self._list("azureFirewalls")
-        policies = {_id(one): one for one in await self._list("firewallPolicies")}
+        policies = {_get_id(one): one for one in await self._list("firewallPolicies")}
         if not listed and not policies:
             return found
-        found.ip_groups.update({_id(one): one for one in await self._list("ipGroups")})
+        found.ip_groups.update({_get_id(one): one for one in await self._list("ipGroups")})
         context = _Context(
             policies=policies,
             ip_groups={key: members_of(one) for key, one in found.ip_groups.items()},
@@ -125,10 +125,10 @@ class AzureFirewalls:
             one for key, one in policies.items() if key not in _find_used_policies(listed, policies)
         ]
         for resource in listed:
-            policy_id = _policy_id(resource, "firewallPolicy")
+            policy_id = _get_policy_id(resource, "firewallPolicy")
             found.places.extend(await self._read_one(resource, policy_id, context, found.users))
         for policy in alone:
-            found.places.extend(await self._read_one(policy, _id(policy), context, found.users))
+            found.places.extend(await self._read_one(policy, _get_id(policy), context, found.users))
         return found
 
     async def _read_one(
@@ -154,7 +154,9 @@ class AzureFirewalls:
             default=RuleAction.DENY,
             is_ipv4_only=True,
             how_to_open=OPENED_BY,
-            protects=tuple(_routed_subnets(_private_address(resource), context.route_tables)),
+            protects=tuple(
+                _find_routed_subnets(_find_private_address(resource), context.route_tables)
+            ),
         )
         return split_by_target(whole, rules.nat, rules.network, context.hosts)
 
@@ -165,7 +167,7 @@ class AzureFirewalls:
         chain: list[str] = []
         while policy_id and policy_id not in chain:
             chain.insert(0, policy_id)
-            policy_id = _policy_id(context.policies.get(policy_id, {}), "basePolicy")
+            policy_id = _get_policy_id(context.policies.get(policy_id, {}), "basePolicy")
         for one in chain:
             if one not in context.policies:
                 rules.leave_unread(one, "a policy that cannot be read")
@@ -184,32 +186,32 @@ def _list_addresses(group: Document) -> list[str]:
     return [*map(str, listed)] if isinstance(listed, list) else []
 
 
-def _version(group: Document) -> str:
+def _get_version(group: Document) -> str:
     """Return a value that changes with a group: its ETag, or its addresses if it has none."""
     return text_at(group, "etag") or json.dumps(_list_addresses(group))
 
 
-def _id(resource: Document) -> str:
+def _get_id(resource: Document) -> str:
     return (text_at(resource, "id") or "").lower()
 
 
-def _policy_id(resource: Document, member: str) -> str:
-    return _id(mapping_at(resource, "properties", member))
+def _get_policy_id(resource: Document, member: str) -> str:
+    return _get_id(mapping_at(resource, "properties", member))
 
 
 def _find_used_policies(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
     """Return the policies used by firewalls or other policies, and those for which Azure lists
     firewalls.
     """
-    used = {_policy_id(one, "firewallPolicy") for one in listed}
-    used |= {_policy_id(one, "basePolicy") for one in policies.values()}
+    used = {_get_policy_id(one, "firewallPolicy") for one in listed}
+    used |= {_get_policy_id(one, "basePolicy") for one in policies.values()}
     listed_by_azure = (
         key for key, one in policies.items() if "firewalls" in mapping_at(one, "properties")
     )
     return used | {*listed_by_azure}
 
 
-def _private_address(firewall: Document) -> str | None:
+def _find_private_address(firewall: Document) -> str | None:
     properties = mapping_at(firewall, "properties")
     listed = properties.get("ipConfigurations")
     for configuration in listed if isinstance(listed, list) else ():
@@ -219,7 +221,7 @@ def _private_address(firewall: Document) -> str | None:
     return text_at(mapping_at(properties, "hubIPAddresses"), "privateIPAddress")
 
 
-def _routed_subnets(address: str | None, route_tables: Sequence[Document]) -> Iterator[str]:
+def _find_routed_subnets(address: str | None, route_tables: Sequence[Document]) -> Iterator[str]:
     """Yield the subnets, as `network/subnet`, whose routes lead to an address."""
     for table in route_tables:
         properties = mapping_at(table, "properties")

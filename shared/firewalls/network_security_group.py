@@ -80,7 +80,7 @@ class NetworkSecurityGroups:
         if not listed:
             return []
         addresses = await self._list("publicIPAddresses")
-        machines = list(_public_interfaces(await self._list("networkInterfaces"), addresses))
+        machines = list(_find_public_interfaces(await self._list("networkInterfaces"), addresses))
         return [firewall for resource in listed for firewall in read_group(resource, machines)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
@@ -205,7 +205,7 @@ def read_group(
         for one in _list_destinations(rule)
     }
     members = [*objects_at(properties, "subnets"), *objects_at(properties, "networkInterfaces")]
-    attached = {_id(resource), *map(_id, members)}
+    attached = {_get_id(resource), *map(_get_id, members)}
     narrow |= {one.address: one.hosts for one in machines if one.places & attached}
     return [
         replace(whole, rules=_select_rules_towards(None, inbound)),
@@ -222,18 +222,22 @@ def read_group(
     ]
 
 
-def _public_interfaces(
+def _find_public_interfaces(
     interfaces: Iterable[Mapping[str, object]], addresses: Iterable[Mapping[str, object]]
 ) -> Iterator[PublicNetworkInterface]:
-    hosts = {_id(one): public_address(one)[1] for one in addresses}
+    hosts = {_get_id(one): public_address(one)[1] for one in addresses}
     for interface in interfaces:
         for one in objects_at(mapping_at(interface, "properties"), "ipConfigurations"):
             properties = mapping_at(one, "properties")
             address = text_at(properties, "privateIPAddress")
-            public = _id(mapping_at(properties, "publicIPAddress"))
+            public = _get_id(mapping_at(properties, "publicIPAddress"))
             group = mapping_at(interface, "properties", "networkSecurityGroup")
             if address and hosts.get(public):
-                places = {_id(interface), _id(mapping_at(properties, "subnet")), _id(group)}
+                places = {
+                    _get_id(interface),
+                    _get_id(mapping_at(properties, "subnet")),
+                    _get_id(group),
+                }
                 yield PublicNetworkInterface(
                     address=address, hosts=hosts[public], places=frozenset(places - {""})
                 )
@@ -254,7 +258,7 @@ def _parse_priority(rule: Mapping[str, object]) -> int:
     return _parse_number(mapping_at(rule, "properties").get("priority"))
 
 
-def _id(resource: Mapping[str, object]) -> str:
+def _get_id(resource: Mapping[str, object]) -> str:
     return (text_at(resource, "id") or "").lower()
 
 

@@ -54,7 +54,10 @@ class StorageAccounts:
         """Return the rules to add to its list; it accepts no prefix for one or two addresses."""
         account = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
-        there, new = objects_at(rules, "ipRules"), [*_accepted_addresses(issue.missing_prefixes)]
+        there, new = (
+            objects_at(rules, "ipRules"),
+            [*_list_accepted_addresses(issue.missing_prefixes)],
+        )
         if no_fix_reason := no_fix_list_full(issue, len(there), len(new), MAX_RULES):
             return no_fix_reason
         listed = [*there, *({"value": address, "action": "Allow"} for address in new)]
@@ -84,7 +87,7 @@ class StorageAccounts:
         )
 
 
-def _accepted_addresses(prefixes: Iterable[str]) -> Iterator[str]:
+def _list_accepted_addresses(prefixes: Iterable[str]) -> Iterator[str]:
     for prefix in prefixes:
         network = IPv4Network(prefix)
         yield from map(str, network) if network.prefixlen > _LONGEST_PREFIX else (prefix,)

@@ -116,7 +116,7 @@ async def restore_wake_ups(services: Services) -> None:
     """Write missing wake-ups: rows of an earlier version have none."""
     table = services.tables.wake_ups
     there = {one.item.row async for one in readable(services, table.scan("wake_up"))}
-    for kind in _kinds_by_table(services).values():
+    for kind in _group_kinds_by_table(services).values():
         rows = kind.table(services.tables)
         found = [one.item async for one in readable(services, rows.scan())]
         open_rows = [job for job in found if job.next_check_at or kind.is_watched(job)]
@@ -129,7 +129,7 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
 
     Otherwise they would wait although jobs before them have stopped or need less.
     """
-    kinds = _kinds_by_table(services)
+    kinds = _group_kinds_by_table(services)
 
     async def make_turn_due(turn: QueuedJob) -> bool:
         table, *place = turn.row
@@ -166,7 +166,7 @@ async def _make_due[J: DurableJob[Any]](
     return waits
 
 
-def _kinds_by_table(services: Services) -> dict[str, JobKind[Any]]:
+def _group_kinds_by_table(services: Services) -> dict[str, JobKind[Any]]:
     kinds: tuple[JobKind[Any], ...] = (FLOW, ENVIRONMENT)
     return {kind.table(services.tables).name: kind for kind in kinds}
 
@@ -174,7 +174,7 @@ def _kinds_by_table(services: Services) -> dict[str, JobKind[Any]]:
 async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanResult) -> _Move:
     async with one_row(services, wake_up.row):
         table, *place = wake_up.row
-        kind = _kinds_by_table(services)[table]
+        kind = _group_kinds_by_table(services)[table]
         kept = await kind.table(services.tables).get(*place)
         if kept is None:
             if kind is ENVIRONMENT:

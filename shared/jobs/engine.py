@@ -109,7 +109,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             async with AsyncExitStack() as turn:
                 try:
                     await waits(services, before)
-                    demand = self._demand_of(services, before)
+                    demand = self._estimate_demand(services, before)
                     await turn.enter_async_context(services.request_budget.reserve(demand))
                 except (MustWait, ThrottledError) as err:  # nothing was started
                     waiting = await self._save_waiting(
@@ -129,7 +129,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             await self.send(services, after)
             return before, after
 
-    def _demand_of(self, services: Services, job: J) -> RequestDemand | None:
+    def _estimate_demand(self, services: Services, job: J) -> RequestDemand | None:
         demand = self.request_demand(job)
         return replace(demand, row=self.table(services.tables).name_of(job)) if demand else None
 

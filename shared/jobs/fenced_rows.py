@@ -49,7 +49,7 @@ class FencedRows[T]:
             await self._write_fence()
             return await self._table.all(self.partition)
         rows = [row async for row in self._store.query(self._table.name, self.partition)]
-        self._pending_fence = self._fence_operation(
+        self._pending_fence = self._build_fence_operation(
             next((row for row in rows if row.key == FENCE), None)
         )
         found = self._table.readable(row for row in rows if row.key != FENCE)
@@ -89,7 +89,7 @@ class FencedRows[T]:
     async def _write_fence(self) -> StoreRow:
         while self._fence is None:
             row = await self._store.get(self._table.name, self.partition, FENCE)
-            operation = self._fence_operation(row)
+            operation = self._build_fence_operation(row)
             if row and operation.row.columns == row.columns:
                 self._fence = row
                 break
@@ -98,7 +98,7 @@ class FencedRows[T]:
                 self._number = _parse_token(self._fence)
         return self._fence
 
-    def _fence_operation(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
+    def _build_fence_operation(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
         """Return the operation that writes this invocation's token over `row`.
         Raises `LeaseLost`.
         """

@@ -48,22 +48,22 @@ def flow_job_demand(job: FlowJob) -> RequestDemand | None:
     """
     reached = job.step
     if job.both_off_since or reached is FlowJobState.CUTTING_OVER:
-        return _demand(job.id, 0, _ROLLBACK)
+        return _build_demand(job.id, 0, _ROLLBACK)
     if job.is_rolling_back or job.requested_command:
         is_begun = job.is_rolling_back or job.state_properties.can_roll_back
-        return _demand(job.id, _ROLLBACK_CALLS, _ROLLBACK) if is_begun else None
+        return _build_demand(job.id, _ROLLBACK_CALLS, _ROLLBACK) if is_begun else None
     if reached is FlowJobState.PLANNED:
         group = min(job.parents, default=job.id).rpartition("/")[2]
-        demand = _demand(job.id, _request_count(job), f"{_NEW}-{group}")
+        demand = _build_demand(job.id, _request_count(job), f"{_NEW}-{group}")
         return replace(demand, later_requests=_choose_counts(job)[FlowJobState.COPIED])
     if job.active_grants:  # grants are revoked first
-        return _demand(job.id, _request_count(job), _ROLLBACK)
-    return _demand(job.id, _request_count(job), f"{_IN_PROGRESS}-{_DEPTHS[reached]}")
+        return _build_demand(job.id, _request_count(job), _ROLLBACK)
+    return _build_demand(job.id, _request_count(job), f"{_IN_PROGRESS}-{_DEPTHS[reached]}")
 
 
 def environment_job_demand(job: EnvironmentJob) -> RequestDemand:
     """Return the requests that the next invocation of an environment job needs."""
-    return _demand(job.id, _ENVIRONMENT_CALLS.get(job.step, 0), _PLAN)
+    return _build_demand(job.id, _ENVIRONMENT_CALLS.get(job.step, 0), _PLAN)
 
 
 def _request_count(job: FlowJob) -> int:
@@ -76,5 +76,5 @@ def _choose_counts(job: FlowJob) -> Mapping[FlowJobState, int]:
     return _FLOW_CALLS if has_url else _OTHER_CALLS
 
 
-def _demand(whose: str, calls: int, rank: str) -> RequestDemand:
+def _build_demand(whose: str, calls: int, rank: str) -> RequestDemand:
     return RequestDemand(job_id=whose, requests=calls, priority=rank, is_urgent=rank == _ROLLBACK)

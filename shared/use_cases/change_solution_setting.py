@@ -111,7 +111,9 @@ async def turn_on_solution_setting(
     `MustWait` if the kill switch is on or the change is not visible yet.
     """
     environment = await _get_environment(services, environment_id)
-    async with lease_resource(RequestHolder(services=services), _resource(environment)) as held:
+    async with lease_resource(
+        RequestHolder(services=services), _name_resource(environment)
+    ) as held:
         record = await _read_record(services, environment.id)
         change = record.change
         seen = await services.organization.read_solution_setting(environment)
@@ -120,7 +122,7 @@ async def turn_on_solution_setting(
         if seen.is_on and not is_reverting:
             if change and change.state is _State.APPLYING:
                 change = await record.complete(change)
-            return _view(environment, seen, change)
+            return _build_view(environment, seen, change)
         since = change.unseen_since if change and change.state is _State.APPLYING else None
         begun = SolutionSettingChange(
             environment_id=environment.id,
@@ -142,7 +144,9 @@ async def revert_solution_setting(
     `turn_on_solution_setting`, and `JobBlocked` if there is no change to revert.
     """
     environment = await _get_environment(services, environment_id)
-    async with lease_resource(RequestHolder(services=services), _resource(environment)) as held:
+    async with lease_resource(
+        RequestHolder(services=services), _name_resource(environment)
+    ) as held:
         record = await _read_record(services, environment.id)
         change = record.change
         if change is None or change.state is _State.REVERTED:
@@ -162,7 +166,7 @@ async def revert_solution_setting(
             unseen_since=change.unseen_since if change.state is _State.REVERTING else None,
         )
         if is_theirs:
-            return _view(environment, seen, await record.complete(begun))
+            return _build_view(environment, seen, await record.complete(begun))
         return await _write(
             record, environment, held, seen=seen, change=begun, wanted=change.former_value
         )
@@ -235,10 +239,10 @@ async def _write(
     async for _ in poll(RequestHolder(services=services)):
         seen = await services.organization.read_solution_setting(environment)
         if seen.is_on == wanted:
-            return _view(environment, seen, await record.complete(change))
+            return _build_view(environment, seen, await record.complete(change))
     since = since or services.now
     await record.store(replace(change, unseen_since=since))
-    raise WriteNotVisible(services, _title(environment), since=since)
+    raise WriteNotVisible(services, _format_title(environment), since=since)
 
 
 async def _record_not_kept(
@@ -252,7 +256,7 @@ async def _record_not_kept(
     state = _State.REVERTED if is_applying else _State.APPLIED
     await record.store(replace(change, state=state))
     return JobBlocked(
-        f"Dataverse accepted the change and did not keep it: {_title(environment)}.",
+        f"Dataverse accepted the change and did not keep it: {_format_title(environment)}.",
         fix=(
             "Change 'Create new cloud flows in Dataverse solutions' in the Power Platform admin "
             "center, under the environment's features."
@@ -261,15 +265,15 @@ async def _record_not_kept(
     )
 
 
-def _view(
+def _build_view(
     environment: Environment, seen: SolutionSetting, change: SolutionSettingChange | None
 ) -> SolutionSettingView:
     return SolutionSettingView(environment_id=environment.id, is_on=seen.is_on, change=change)
 
 
-def _title(environment: Environment) -> str:
+def _format_title(environment: Environment) -> str:
     return f"setting for new flows of {environment.display_name}"
 
 
-def _resource(environment: Environment) -> str:
+def _name_resource(environment: Environment) -> str:
     return f"solution-setting/{environment.id}"

@@ -152,7 +152,7 @@ async def _with_effects(
         calling: CallingFlows = {(ANY_HOST,): [], **await read_calling_flows(services, environment)}
         for hosts, remediations in calling.items():
             lacking = [
-                _affected_firewall(issue, added)
+                _build_affected_firewall(issue, added)
                 for issue in network.find_issues(hosts)
                 if issue.is_required and issue.name not in ignored
             ]
@@ -167,7 +167,7 @@ async def _with_effects(
     )
 
 
-def _affected_firewall(issue: FirewallIssue, added: AddressRanges) -> AffectedFirewall:
+def _build_affected_firewall(issue: FirewallIssue, added: AddressRanges) -> AffectedFirewall:
     missing = AddressRanges.of(issue.missing_prefixes) & added
     return AffectedFirewall(
         issue=issue.name, name=issue.firewall_name, missing_prefixes=missing.prefixes()

@@ -99,7 +99,7 @@ async def check_health(
     environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
     failing = await read_failing_channels(services, reading)
     told = await reading.all(tables.alerts.scan("alert"))
-    told += _alerts_of_unreadable_rows(services, told, reading)
+    told += _list_alerts_of_unreadable_rows(services, told, reading)
     counts = Counter(one.reason_code for one in told)
     return Health(
         kill_switch_on=switch is not None and switch.is_on,
@@ -127,7 +127,7 @@ async def _without_wake_up(services: Services) -> int:
     return await count_overdue(services, late, await read_reminded_rows(services))
 
 
-def _alerts_of_unreadable_rows(
+def _list_alerts_of_unreadable_rows(
     services: Services, told: list[Alert], reading: RowReader
 ) -> list[Alert]:
     """Return an alert for each unreadable row that has none yet."""
@@ -170,7 +170,7 @@ async def read_failing_channels(
                 failing_since=min(
                     (one.failing_since for one in mine if one.failing_since), default=None
                 ),
-                fix=wrong.fix if wrong else _fix_for(settings),
+                fix=wrong.fix if wrong else _format_fix(settings),
                 is_unusable=wrong is not None,
             )
         )
@@ -183,7 +183,7 @@ def _is_waiting(delivery: NotificationDelivery, now: datetime) -> bool:
     )
 
 
-def _fix_for(settings: str) -> str:
+def _format_fix(settings: str) -> str:
     where = (
         f"the address in {settings.partition(' ')[0]} and the service behind it"
         if settings

@@ -139,7 +139,7 @@ async def _store_findings(
     """Store the findings of a policy, send alerts, and delete findings that no longer apply."""
     table = services.tables.key_alerts
     open_findings = _select_causes(findings)
-    identities = {_identity(one) for one in open_findings}
+    identities = {_get_identity(one) for one in open_findings}
     for finding in open_findings:
         is_problem = finding.level is FindingLevel.PROBLEM
         row = KeyAlert(
@@ -152,7 +152,7 @@ async def _store_findings(
         await table.change(*table.address(row), partial(_replace_unless_unchanged, row))
         await _send_alert(services, row)
     async for old in readable(services, table.scan(hash_key(policy_id.lower()))):
-        if _identity(old.item.finding) not in identities:
+        if _get_identity(old.item.finding) not in identities:
             with suppress(Conflict, NotFound):
                 await table.delete(old)
 
@@ -166,7 +166,7 @@ def _select_causes(findings: Collection[Finding]) -> list[Finding]:
     return [one for one in found if not (has_cause and one.code == POLICY_HEALTH)]
 
 
-def _identity(finding: Finding) -> tuple[str, str, str]:
+def _get_identity(finding: Finding) -> tuple[str, str, str]:
     return finding.code, finding.subject, finding.level
 
 

@@ -183,7 +183,7 @@ async def _turn_off_orphaned_copy(
     job, is_on = kept.item, known.state is FlowState.ON
     if job.copy_kept_off and not is_on:
         return
-    copy = await _copy(services, environment, job)
+    copy = await _read_copy(services, environment, job)
     is_on = copy is not None and copy.state is FlowState.ON
     if copy is None or (job.copy_kept_off and not is_on):
         return
@@ -205,7 +205,7 @@ async def _turn_off_orphaned_copy(
         await perform(replace(off, permit=partial(work.check_write_allowed, anytime=True)))
 
 
-async def _copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:
+async def _read_copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:
     with suppress(NotFound):
         return await services.workflows.get(environment, job.copy_id)
     return None

@@ -101,7 +101,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
             )
             continue
         place = max(begin, first_key_before(seal.ends_at)), min(end, _end_of(seal))
-        changes = compare_entries(_within(listed, place), _within(page.rows, place))
+        changes = compare_entries(_select_between(listed, place), _select_between(page.rows, place))
         entries += [
             EntryDifference(
                 recorded_at=find_time(key), key=key, change=change, seal_number=seal.number
@@ -136,7 +136,7 @@ def _covers(seal: AuditSeal, key: str) -> bool:
     return first_key_before(seal.ends_at) < key < _end_of(seal)
 
 
-def _within(entries: Sequence[SealedEntry], place: tuple[str, str]) -> list[SealedEntry]:
+def _select_between(entries: Sequence[SealedEntry], place: tuple[str, str]) -> list[SealedEntry]:
     """Return the entries after the first key, up to the second one."""
     return [one for one in entries if place[0] < one.key <= place[1]]
 

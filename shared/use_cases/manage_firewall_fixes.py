@@ -75,7 +75,7 @@ async def propose_fixes(
 
     Raises `JobBlocked` for a resource without an issue.
     """
-    surveys = await _surveys(services, environment_id)
+    surveys = await _read_surveys(services, environment_id)
     if resource is None:
         concerning = [issue for one in surveys for issue in one.network.find_issues(one.hosts)]
         found = [issue for issue in concerning if issue.is_required and issue.firewall_id]
@@ -92,16 +92,16 @@ async def apply_fix(services: Services, request: FirewallFixInput) -> list[Firew
 
     Raises `JobBlocked`; `Waiting` if the kill switch is on or the change is not visible yet.
     """
-    surveys = await _surveys(services, request.environment_id)
+    surveys = await _read_surveys(services, request.environment_id)
     try:
         found = _find_issues(request.resource, surveys)
     except JobBlocked:
         # Nothing is missing, but a fix that was started earlier may not be complete.
-        if begun := await _fixes_in_progress(services, request.resource):
+        if begun := await _read_fixes_in_progress(services, request.resource):
             return [await complete_if_visible(services, one) for one in begun]
         raise
     return [
-        await apply(services, issue, _authorization(services, request, ids))
+        await apply(services, issue, _build_authorization(services, request, ids))
         for issue, ids in _merge_issues(found, surveys)
     ]
 
@@ -127,7 +127,7 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
     if not request.force:
         await _require_unused(services, selected)
     return [
-        await revert(services, one, _authorization(services, request, one.environment_ids))
+        await revert(services, one, _build_authorization(services, request, one.environment_ids))
         for one in selected
     ]
 
@@ -139,7 +139,7 @@ async def list_applied_fixes(services: Services) -> list[FirewallFixRecord]:
     return sorted(found, key=lambda one: one.changed_at, reverse=True)
 
 
-async def _fixes_in_progress(services: Services, resource: str) -> list[FirewallFixRecord]:
+async def _read_fixes_in_progress(services: Services, resource: str) -> list[FirewallFixRecord]:
     return [
         one
         for one in await list_applied_fixes(services)
@@ -182,7 +182,7 @@ class _Survey:
         return sorted({host for hosts in self.calling for host in hosts}) or [ANY_HOST]
 
 
-async def _surveys(services: Services, environment_id: str | None) -> list[_Survey]:
+async def _read_surveys(services: Services, environment_id: str | None) -> list[_Survey]:
     environments = (
         [await services.environments.get(environment_id)]
         if environment_id
@@ -249,18 +249,18 @@ async def _propose(services: Services, issue: FirewallIssue) -> FirewallFix:
     return await propose_fix(services, issue)
 
 
-def _authorization(
+def _build_authorization(
     services: Services, request: FirewallFixInput, environment_ids: tuple[str, ...]
 ) -> FixAuthorization:
     return FixAuthorization(
         requested_by=request.requested_by,
         environment_ids=environment_ids,
         holder=RequestHolder(services=services),
-        permit=_permission(services, environment_ids),
+        permit=_build_permission_check(services, environment_ids),
     )
 
 
-def _permission(
+def _build_permission_check(
     services: Services, environment_ids: Sequence[str]
 ) -> Callable[[], Awaitable[None]]:
     async def permit() -> None:
@@ -282,7 +282,7 @@ def _names(record: FirewallFixRecord) -> set[str]:
 
 
 async def _require_unused(services: Services, records: Sequence[FirewallFixRecord]) -> None:
-    surveys = await _surveys(services, None)
+    surveys = await _read_surveys(services, None)
     flows: Counter[str] = Counter()
     for record in records:
         firewall_id = record.issue.partition(":")[2]

@@ -65,7 +65,7 @@ async def require_flows(
             known += await read(services, environment)
         found |= {one: one.lower() for one in unknown if _is_id(one, known)}
     for one in wanted - found.keys():
-        if named := _id_of(one, known, where):
+        if named := _find_id(one, known, where):
             found[one] = named
     for one in sorted(wanted - found.keys()):
         if await _is_there(services, environments, one):
@@ -86,7 +86,7 @@ async def find_each_flow(
     found: dict[str, str | FlowNotFound] = {}
     for one in flows:
         try:
-            found[one] = _id_of(one, known, where)
+            found[one] = _find_id(one, known, where)
             if not found[one] and await _is_there(services, [environment], one):
                 found[one] = one.lower()
             _require_found([] if found[one] else [one], known, where)
@@ -113,14 +113,14 @@ def select_flows[T: FlowJob | PlanItem](
     Raises `FlowNotFound`, with candidates, for an unknown flow and for a name that several have.
     `where` describes the searched items in messages.
     """
-    named = list(map(_named, items))
-    ids = {one: _id_of(one, named, where) for one in flows}
+    named = list(map(_build_named_item, items))
+    ids = {one: _find_id(one, named, where) for one in flows}
     _require_found(sorted(one for one, found in ids.items() if not found), named, where)
     wanted = set(ids.values())
     return [item for one, item in zip(named, items, strict=True) if wanted.intersection(one.ids)]
 
 
-def _id_of(text: str, known: Sequence[NamedItem], where: str) -> str:
+def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
     """Return the id that a text names, or an empty text.
 
     Raises `FlowNotFound` if it matches several flows.
@@ -140,7 +140,7 @@ def _is_id(text: str, known: Sequence[NamedItem]) -> bool:
     return any(text.lower() in one.ids for one in known)
 
 
-def _named(item: FlowJob | PlanItem) -> NamedItem:
+def _build_named_item(item: FlowJob | PlanItem) -> NamedItem:
     identity = item.original_id if isinstance(item, FlowJob) else item.workflow_id
     return NamedItem(id=identity, name=item.display_name, others=(item.flow_name,))
 

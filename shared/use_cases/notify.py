@@ -86,7 +86,7 @@ async def notify(services: Services) -> int:
         async for kept in readable(services, table.scan("notification_delivery"))
     }
     waits = await read_pending_actions(services)
-    completed = await read_completed_work(services, waits, _by_action(known))
+    completed = await read_completed_work(services, waits, _group_by_action(known))
     names = {job.environment_id: job.environment_name for job in waits.environment_jobs}
     unconfirmed = await find_unconfirmed_callers(services, names)
     pending = replace_blocked_actions(waits.items, waits.blocked_jobs, unconfirmed)
@@ -174,7 +174,7 @@ async def _send_to_channel(
         # A failing channel cannot report itself.
         if (cause.kind, cause.reason_code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
     }
-    kept = await _deliveries(services, channel, {**news.held, **selected}, known)
+    kept = await _read_deliveries(services, channel, {**news.held, **selected}, known)
     wanted = choose_to_send(selected, {name: one.item for name, one in kept.items()}, services.now)
     sending = _Sending(services, channel, kept, news.links)
     waiting = [selected[one] for one in wanted.due]
@@ -190,7 +190,7 @@ async def _send_to_channel(
     return sending.accepted
 
 
-async def _deliveries(
+async def _read_deliveries(
     services: Services,
     channel: NotificationChannel,
     causes: Mapping[str, PendingAction],
@@ -257,8 +257,8 @@ class _Sending:
         taken_over = [(cause, kept) for cause, kept in zip(causes, mine, strict=True) if kept]
         if not taken_over:
             return
-        notification = _notification(services, taken_over, self.links)
-        error = await self._error(notification)
+        notification = _build_notification(services, taken_over, self.links)
+        error = await self._send_and_catch(notification)
         if error is None:
             self.accepted += 1
             after = [record_accepted(kept.item, cause, services.now) for cause, kept in taken_over]
@@ -279,7 +279,7 @@ class _Sending:
             for (_, kept), item in zip(taken_over, after, strict=True)
         )
 
-    async def _error(self, notification: Notification) -> CmkflowError | None:
+    async def _send_and_catch(self, notification: Notification) -> CmkflowError | None:
         """Send a notification; return the error if it was not accepted.
 
         No error of a channel affects other channels.
@@ -313,7 +313,7 @@ async def _run_concurrently[T](work: Iterable[Awaitable[T]]) -> list[T]:
     ]
 
 
-def _notification(
+def _build_notification(
     services: Services,
     sent: Sequence[tuple[PendingAction, StoredItem[NotificationDelivery]]],
     links: Mapping[str, MessageLink],
@@ -339,7 +339,7 @@ def _notification(
     )
 
 
-def _by_action(
+def _group_by_action(
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> dict[str, list[NotificationDelivery]]:
     found: dict[str, list[NotificationDelivery]] = {}

@@ -54,19 +54,19 @@ async def _poll(services: Services, environment: Environment) -> int:
     if previous and not previous.is_event_sent:
         previous = await _publish(services, previous)
         changed += 1
-    if _current_link(environment) != (
+    if _get_current_link(environment) != (
         (previous.policy_id, previous.status) if previous else ("", "")
     ):
-        record = _changed(services, environment, previous)
+        record = _with_current_link(services, environment, previous)
         await table.upsert(record)
         await _publish(services, record)
         changed += 1
-    elif previous and previous != (seen := _seen(services, environment, previous)):
+    elif previous and previous != (seen := _with_current_name(services, environment, previous)):
         await table.upsert(seen)
     return changed
 
 
-def _seen(
+def _with_current_name(
     services: Services, environment: Environment, previous: PolicyLinkRecord
 ) -> PolicyLinkRecord:
     """Return the record with the current name, and with the time if the environment is disabled."""
@@ -77,15 +77,15 @@ def _seen(
     )
 
 
-def _current_link(environment: Environment) -> tuple[str, str]:
+def _get_current_link(environment: Environment) -> tuple[str, str]:
     link = environment.policy
     return (link.policy_id.lower(), str(link.status)) if link else ("", "")
 
 
-def _changed(
+def _with_current_link(
     services: Services, environment: Environment, previous: PolicyLinkRecord | None
 ) -> PolicyLinkRecord:
-    policy, status = _current_link(environment)
+    policy, status = _get_current_link(environment)
     same = previous is not None and previous.policy_id == policy
     return PolicyLinkRecord(
         environment_id=environment.id,
@@ -101,13 +101,13 @@ def _changed(
 
 
 async def _publish(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
-    await services.messages.send(_event(record))
+    await services.messages.send(_build_event(record))
     published = replace(record, is_event_sent=True)
     await services.tables.policy_links.upsert(published)
     return published
 
 
-def _event(record: PolicyLinkRecord) -> QueueMessage:
+def _build_event(record: PolicyLinkRecord) -> QueueMessage:
     """Return the event of a change; the same row gives the same event."""
     if not record.policy_id:
         kind = UNLINKED

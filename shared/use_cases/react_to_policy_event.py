@@ -34,14 +34,14 @@ async def react_to_policy_event(services: Services, event: Event) -> str:
     """Start a remediation or check keys, as the event requires; return a summary for the log."""
     match event.type:
         case _ if event.type in {LINKED, STATUS_CHANGED, UNLINKED}:
-            return await _environment_changed(services, event)
+            return await _handle_environment_change(services, event)
         case _ if event.type in RESOURCE_EVENTS:
             return await _handle_policy_change(services, event)
     return _log_ignored(event, f"the app does not handle the type {event.type}")
 
 
-async def _environment_changed(services: Services, event: Event) -> str:
-    environment_id, status = _environment_id(event), event.text("linkStatus")
+async def _handle_environment_change(services: Services, event: Event) -> str:
+    environment_id, status = _parse_environment_id(event), event.text("linkStatus")
     if event.type == UNLINKED:
         # Its jobs check the link before each step.
         log.warning("policy unlinked, jobs wait", extra={"environment": environment_id})
@@ -68,7 +68,7 @@ async def _environment_changed(services: Services, event: Event) -> str:
     return "a remediation was started"
 
 
-def _environment_id(event: Event) -> str:
+def _parse_environment_id(event: Event) -> str:
     text = event.text("environmentId")
     if not is_identifier(text):
         message = "The member `environmentId` of the event data is missing or not a valid id."

@@ -67,7 +67,7 @@ async def show_callers(services: Services) -> TenantCallers:
     jobs = await _read_jobs(services, rows, reading)
     callers = [
         DeclaredCallerView(
-            caller=caller, flows=tuple(_view(flow, jobs, names) for flow in caller.flows)
+            caller=caller, flows=tuple(_build_view(flow, jobs, names) for flow in caller.flows)
         )
         for caller in sorted(rows, key=lambda one: one.name.casefold())
     ]
@@ -89,7 +89,9 @@ async def _read_jobs(
     ]
 
 
-def _view(flow: CalledFlow, jobs: Sequence[FlowJob], names: Mapping[str, str]) -> CalledFlowView:
+def _build_view(
+    flow: CalledFlow, jobs: Sequence[FlowJob], names: Mapping[str, str]
+) -> CalledFlowView:
     found = [job for job in jobs if original_of(job).matches(flow) or copy_of(job).matches(flow)]
     # A copy may itself be replaced, so a caller that is to leave a flow comes first.
     left = [job for job in found if side_to_leave(job).matches(flow)]

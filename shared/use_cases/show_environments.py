@@ -164,7 +164,7 @@ async def _read_last_assessments(
     """
     snapshots = await reading.all(services.tables.shared_snapshots.scan(TOPIC))
     places = {
-        _job_key(environment_id, one.archive_name)
+        _build_job_key(environment_id, one.archive_name)
         for one in snapshots
         if (environment_id := one.id.rpartition("-")[0])
     }
@@ -178,7 +178,7 @@ async def _read_last_assessments(
     return newest
 
 
-def _job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]:
+def _build_job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]:
     """Return partition and key of the job of an assessment that was started with this key."""
     identity = Remediation.id_for(StartSource.API_REQUEST, idempotency_key)
     return identity, environment_job_id(identity, environment_id)

@@ -34,7 +34,7 @@ class FolderArchive(Archive):
 
     async def put(self, name: str, content: bytes) -> str:
         """Write `content` to file `name` unless the file exists; return its path."""
-        file = self._file_path(name)
+        file = self._build_file_path(name)
         await asyncio.to_thread(self._write, file, name, content)
         return str(file)
 
@@ -45,7 +45,7 @@ class FolderArchive(Archive):
 
     async def delete(self, name: str) -> None:
         """Delete file `name` if it exists."""
-        await asyncio.to_thread(self._file_path(name).unlink, missing_ok=True)
+        await asyncio.to_thread(self._build_file_path(name).unlink, missing_ok=True)
 
     def _list_names(self) -> list[str]:
         files = self._folder.rglob(f"*{_SUFFIX}")
@@ -55,9 +55,9 @@ class FolderArchive(Archive):
         """Return the content of file `name`; raise `NotFound`, or `InvalidInput` for a wrong
         key.
         """
-        return await asyncio.to_thread(self._read, self._file_path(name), name)
+        return await asyncio.to_thread(self._read, self._build_file_path(name), name)
 
-    def _file_path(self, name: str) -> Path:
+    def _build_file_path(self, name: str) -> Path:
         check_name(name)
         return self._folder / f"{name}{_SUFFIX}"
 

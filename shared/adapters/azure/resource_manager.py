@@ -49,7 +49,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         for subscription in self.subscriptions:
             path = f"/subscriptions/{subscription}/providers/{resource_type}"
             try:
-                async for item in self._items(path, api_version):
+                async for item in self._read_items(path, api_version):
                     yield item
             except ProviderNotRegistered:
                 continue  # the provider is not registered in this subscription
@@ -61,7 +61,9 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         """
         for subscription in self.subscriptions:
             path, where = f"/subscriptions/{subscription}/resources", f"'{resource_type}'"
-            async for item in self._items(path, _RESOURCES_VERSION, f"resourceType eq {where}"):
+            async for item in self._read_items(
+                path, _RESOURCES_VERSION, f"resourceType eq {where}"
+            ):
                 yield item
 
     async def get(
@@ -100,7 +102,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> builtins.list[Mapping[str, object]]:
         """Return all items of a collection of a resource that match a filter; raise `NotFound`."""
         path = f"{resource_id}/{collection}"
-        return [item async for item in self._items(path, api_version, where)]
+        return [item async for item in self._read_items(path, api_version, where)]
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
@@ -115,7 +117,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             return ResultPage(items=(), cursor="")
         path = f"/subscriptions/{self.subscriptions[number]}/providers/{resource_type}"
         try:
-            page = await self._page(path, api_version, url)
+            page = await self._read_page(path, api_version, url)
         except ProviderNotRegistered:
             page = ResultPage(
                 items=(), cursor=""
@@ -129,9 +131,9 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list_children`; raise `NotFound`."""
-        return await self._page(f"{resource_id}/{collection}", api_version, cursor)
+        return await self._read_page(f"{resource_id}/{collection}", api_version, cursor)
 
-    async def _page(
+    async def _read_page(
         self, path: str, api_version: str, url: str
     ) -> ResultPage[Mapping[str, object]]:
         call = ServiceRequest(
@@ -195,7 +197,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         )
         await self._http.send(self._service, call)
 
-    async def _items(
+    async def _read_items(
         self, path: str, api_version: str, where: str = ""
     ) -> AsyncIterator[Mapping[str, object]]:
         params = {"api-version": api_version} | ({"$filter": where} if where else {})

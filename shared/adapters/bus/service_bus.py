@@ -77,7 +77,10 @@ class ServiceBusMessages(MessageSender):
         by_queue = sorted(messages, key=lambda message: message.queue)
         for queue, group in groupby(by_queue, key=lambda message: message.queue):
             # Two tasks must not share a sender of the SDK at the same time.
-            async with self._locks.setdefault(queue, asyncio.Lock()), self._sender(queue) as sender:
+            async with (
+                self._locks.setdefault(queue, asyncio.Lock()),
+                self._open_sender(queue) as sender,
+            ):
                 current = self._telemetry.current_traceparent()
                 await _send(sender, [_build_wire_message(message, current) for message in group])
 
@@ -106,7 +109,7 @@ class ServiceBusMessages(MessageSender):
             pass
 
     @asynccontextmanager
-    async def _sender(self, queue: str) -> AsyncIterator[ServiceBusSender]:
+    async def _open_sender(self, queue: str) -> AsyncIterator[ServiceBusSender]:
         """Provide the sender of a queue; close and forget it after an error."""
         sender = self._senders.get(queue)
         if sender is None:

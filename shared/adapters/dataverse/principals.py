@@ -63,7 +63,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
     ) -> dict[str, DataverseUser]:
         """Return users by lower-case Entra object id; skip those without a row."""
         found: dict[str, DataverseUser] = {}
-        async for row in self._rows(environment, "systemusers", _USER_COLUMNS, entra_ids):
+        async for row in self._read_rows(environment, "systemusers", _USER_COLUMNS, entra_ids):
             user = read_wire(_User, row)
             found[(user.entra_id or "").lower()] = user.to_domain()
         return found
@@ -78,7 +78,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
         """
         teams = [
             read_wire(_Team, row)
-            async for row in self._rows(environment, "teams", _TEAM_COLUMNS, entra_ids)
+            async for row in self._read_rows(environment, "teams", _TEAM_COLUMNS, entra_ids)
         ]
         widest_last = sorted(teams, key=lambda team: team.membership or 0, reverse=True)
         return {
@@ -115,7 +115,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
         found = read_wire(_Privileges, await self._dataverse.read(environment, call))
         return frozenset(one.depth for one in found.privileges)
 
-    async def _rows(
+    async def _read_rows(
         self, environment: Environment, table: str, columns: str, entra_ids: Sequence[str]
     ) -> AsyncIterator[object]:
         for ids in batched(

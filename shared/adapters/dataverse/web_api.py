@@ -78,10 +78,10 @@ class Dataverse:
 
         Concurrent reads are sent as one batch.
         """
-        url = _dataverse_url(environment)
+        url = _require_dataverse_url(environment)
         if url not in self._asked:
             calls: list[ServiceRequest] = []
-            self._asked[url] = calls, asyncio.create_task(self._answers(environment, calls))
+            self._asked[url] = calls, asyncio.create_task(self._send_reads(environment, calls))
         calls, answers = self._asked[url]
         calls.append(call)
         number = len(calls) - 1
@@ -91,13 +91,13 @@ class Dataverse:
             raise answer
         return answer
 
-    async def _answers(
+    async def _send_reads(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
         """Send the reads that are added within a few turns of the event loop."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-        del self._asked[_dataverse_url(environment)]
+        del self._asked[_require_dataverse_url(environment)]
         return await self.read_each(environment, calls)
 
     def rows(
@@ -223,11 +223,11 @@ class Dataverse:
         return await self._http.page(service, call, link=_LINK)
 
     def _make_absolute(self, environment: Environment, call: ServiceRequest) -> ServiceRequest:
-        url = f"{_dataverse_url(environment)}{_PATH}{call.url}"
+        url = f"{_require_dataverse_url(environment)}{_PATH}{call.url}"
         return replace(call, url=url, headers={**_HEADERS, **call.headers})
 
     def _get_service(self, environment: Environment) -> HttpService:
-        url = _dataverse_url(environment)
+        url = _require_dataverse_url(environment)
         if url not in self._services:
             self._services[url] = HttpService(
                 name="Dataverse",
@@ -249,7 +249,7 @@ def _list_of(table: str, params: Mapping[str, str], size: int = _PAGE) -> Servic
     )
 
 
-def _dataverse_url(environment: Environment) -> str:
+def _require_dataverse_url(environment: Environment) -> str:
     if environment.dataverse_url is None:
         raise PlatformError(
             f"environment {environment.id} has no Dataverse", code="NoDataverse", status=404

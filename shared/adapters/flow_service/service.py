@@ -65,14 +65,14 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
         """Send the request, and retry it at most once."""
         response = await self.next.send(request)
-        refused, host = request.http_request, self._regional_host(response.http_response)
+        refused, host = request.http_request, self._find_regional_host(response.http_response)
         if not host or host == urlsplit(refused.url).hostname:
             return response
         _log.warning("request retried", extra={"host": host, "why": _NO_REGION.decode()})
         refused.url = urlsplit(refused.url)._replace(netloc=host).geturl()
         return await self.next.send(request)
 
-    def _regional_host(self, response: AsyncHttpResponse) -> str:
+    def _find_regional_host(self, response: AsyncHttpResponse) -> str:
         """Return the host of the location in the error response, or ""."""
         if response.status_code != 400 or _NO_REGION not in response.content:
             return ""

@@ -162,7 +162,7 @@ class RequestLedger:
 
     def free_at(self, number: int, *, is_urgent: bool, may_write: bool = True) -> datetime:
         """Return the expected time at which `number` more requests are available."""
-        opens = [self._in_window(number), self.paused_until]
+        opens = [self._move_into_window(number), self.paused_until]
         given_back = self.now + self.window
         if self.day:
             opens.append(self.day.opens(number, self.held, is_urgent=is_urgent) or given_back)
@@ -170,7 +170,7 @@ class RequestLedger:
             opens.append(self.writes.opens(1, self.held, is_urgent=is_urgent) or given_back)
         return max(opens)
 
-    def _in_window(self, number: int) -> datetime:
+    def _move_into_window(self, number: int) -> datetime:
         ends = sorted(until for until, count in self.spent for _ in range(count))
         ends = [self.now] * self.room + ends + [self.now + self.window] * self.held  # in use now
         rounds, last = divmod(number - 1 - min(self.room, 0), len(ends))

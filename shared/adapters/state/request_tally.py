@@ -30,14 +30,14 @@ class RequestTally:
 
     def left(self, held: int, *, is_urgent: bool) -> int:
         """Return how many requests are left beside the reserved; a tenth is for urgent ones."""
-        return self._usable(is_urgent=is_urgent) - held - sum(self.counts.values())
+        return self._count_usable(is_urgent=is_urgent) - held - sum(self.counts.values())
 
     def opens(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
         """Return the earliest time at which `number` more requests are available.
 
         None: when reserved ones are returned.
         """
-        rounds, last = divmod(number - 1, self._usable(is_urgent=is_urgent))
+        rounds, last = divmod(number - 1, self._count_usable(is_urgent=is_urgent))
         left, until = self.left(held, is_urgent=is_urgent), self.now
         for end, count in sorted(self.counts.items()):
             if left > last:
@@ -45,7 +45,7 @@ class RequestTally:
             left, until = left + count, end
         return until + rounds * self.span if left > last else None
 
-    def _usable(self, *, is_urgent: bool) -> int:
+    def _count_usable(self, *, is_urgent: bool) -> int:
         return self.limit if is_urgent else self.limit - self.limit // 10
 
     @classmethod

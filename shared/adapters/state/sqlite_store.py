@@ -281,14 +281,14 @@ def _query(
             values.append(key)
     for condition in where:
         path = f"'$.{condition.column}'"  # the name was checked
-        parts.append(f"json_type(columns, {path}) IN ({_comparable_types(condition.value)})")
+        parts.append(f"json_type(columns, {path}) IN ({_list_comparable_types(condition.value)})")
         parts.append(f"json_extract(columns, {path}) {_SQL[condition.op]} ?")
         values.append(condition.value)
     # Values are bound; the statement contains only checked names and fixed text.
     return _SELECT + " AND ".join(parts), values
 
 
-def _comparable_types(value: Scalar) -> str:
+def _list_comparable_types(value: Scalar) -> str:
     """Return the SQLite JSON types that are comparable with a value."""
     match value:
         case bool():

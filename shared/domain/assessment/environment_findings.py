@@ -38,12 +38,12 @@ def eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     environment = facts.environment
     yield managed_finding(environment)
     yield sku_finding(environment)
-    yield _geography_finding(facts)
-    yield _environment_limit_finding(facts)
-    yield _policy_link_finding(facts)
+    yield _build_geography_finding(facts)
+    yield _build_environment_limit_finding(facts)
+    yield _build_policy_link_finding(facts)
 
 
-def _geography_finding(facts: EnvironmentSnapshot) -> Finding:
+def _build_geography_finding(facts: EnvironmentSnapshot) -> Finding:
     environment, policy = facts.environment, facts.policy
     code = "environment_geography"
     location = f"{environment.display_name} is in '{environment.geography}'"
@@ -70,7 +70,7 @@ def _geography_finding(facts: EnvironmentSnapshot) -> Finding:
     return unknown(code, text, remedy, environment.id)
 
 
-def _environment_limit_finding(facts: EnvironmentSnapshot) -> Finding:
+def _build_environment_limit_finding(facts: EnvironmentSnapshot) -> Finding:
     count = facts.keyed_environments + (facts.environment.policy is None)
     are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
     text = f"Including this one, {count} {are} on customer-managed keys"
@@ -83,7 +83,7 @@ def _environment_limit_finding(facts: EnvironmentSnapshot) -> Finding:
     return passed("environment_limit", limit)
 
 
-def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
+def _build_policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
     code, link = "policy_link", facts.environment.policy
     if link is None:
         return passed(code, "No customer-managed key is applied yet.")
@@ -243,7 +243,7 @@ def canvas_app_findings(
                 ),
                 app.name,
             )
-        if text := _unread_flows_text(app, by_id):
+        if text := _format_unread_flows(app, by_id):
             found = True
             yield unknown(code, text, "Open the app and check which flows it calls.", app.name)
     if not found:
@@ -253,7 +253,7 @@ def canvas_app_findings(
         yield passed(code, f"{apps} flows{rest}.")
 
 
-def _unread_flows_text(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
+def _format_unread_flows(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
     if app.unknown_reason or app.flow_ids & flows.keys():
         return app.unknown_reason
     return f"The app {app.display_name} uses flows, but which ones cannot be read from it."

@@ -60,10 +60,10 @@ def estimate_effort(
         callers=ours,
         manual_callers=manual,
         requests=calls,
-        minutes=_minutes(flow_service, rates),
+        minutes=_estimate_minutes(flow_service, rates),
         no_call_days=math.ceil(rates.no_call_period / timedelta(days=1)) if copied else 0,
         share_of_daily_pool=round(calls / DAILY_POOL, 4),
-        unknown_reason=_incomplete_reason(copied, has_read_all=has_read_all),
+        unknown_reason=_describe_incomplete_estimate(copied, has_read_all=has_read_all),
         url_holder_count=sum(caller.holds_url for caller in callers.values()),
     )
 
@@ -73,7 +73,7 @@ def is_only_changed(microsoft_key_reasons: Collection[str]) -> bool:
     return set(microsoft_key_reasons) == {MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1}
 
 
-def _minutes(calls: int, rates: ProcessingRates) -> int:
+def _estimate_minutes(calls: int, rates: ProcessingRates) -> int:
     """Return the minutes for this many requests, at the limit per minute or per day, whichever is
     longer.
     """
@@ -83,7 +83,7 @@ def _minutes(calls: int, rates: ProcessingRates) -> int:
     return math.ceil(max(by_minute, by_day))
 
 
-def _incomplete_reason(copied: Collection[AssessedFlow], *, has_read_all: bool) -> str:
+def _describe_incomplete_estimate(copied: Collection[AssessedFlow], *, has_read_all: bool) -> str:
     if not has_read_all:
         return "Not all flows could be read, so the effort may be higher."
     doubtful = sum(bool(flow.callers_unknown_reason) for flow in copied)

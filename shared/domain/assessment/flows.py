@@ -63,7 +63,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
             continue
         summary = flow.summary
         chains = [
-            _display_names(facts.flows, chain) for chain in _reason_paths(flow, graph, answers)
+            _display_names(facts.flows, chain) for chain in _find_reason_paths(flow, graph, answers)
         ]
         ancestors = graph.ancestors_of(flow.workflow_id) - {flow.workflow_id}
         found.append(
@@ -122,10 +122,10 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
     yield from _list_differences(facts, facts.flows)
     yield from _call_loop_findings(facts.flows, {flow.workflow_id for flow in rest})
     retired = {flow.workflow_id for flow in flows if flow.remediation_status.is_retired}
-    yield from _definition_findings(facts, facts.flows, retired)
+    yield from _list_definition_findings(facts, facts.flows, retired)
 
 
-def _definition_findings(
+def _list_definition_findings(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts], retired: Collection[str]
 ) -> Iterator[Finding]:
     """Yield the flows whose definition cannot be read, without retired originals."""
@@ -288,7 +288,7 @@ def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
     )
 
 
-def _reason_paths(
+def _find_reason_paths(
     flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, MicrosoftKeyEvaluation]
 ) -> list[tuple[str, ...]]:
     """Return the shortest call path to each flow that has its own Microsoft-key reason.

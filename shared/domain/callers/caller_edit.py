@@ -137,7 +137,7 @@ def text_between_references(text: str, *, is_json: bool) -> list[str]:
     """Return the text before, between and after the references, which the app never changes."""
     if is_reference(text):
         return ["", ""]  # as for the URL that it replaces
-    return _text_between(text, find_references(text, is_json=is_json))
+    return _split_at_references(text, find_references(text, is_json=is_json))
 
 
 def replace_references(
@@ -157,7 +157,7 @@ def replace_references(
         find_references(text, is_json=is_json),
         find_references(new_text, is_json=is_json),
     )
-    if _text_between(text, before) != _text_between(new_text, after):
+    if _split_at_references(text, before) != _split_at_references(new_text, after):
         raise EditConflict("The change would affect more than trigger URLs and flow ids")
     masked = [mask_signatures(new_text[reference.start : reference.end]) for reference in after]
     totals, seen = Counter(masked), Counter[str]()
@@ -171,7 +171,7 @@ def replace_references(
                     is_json=is_json,
                     old_id=old.id,
                     new_id=new.id,
-                    old=_reversibly_masked(raw),
+                    old=_mask_reversibly(raw),
                     new=new_masked,
                     position=seen[new_masked],
                     occurrences=totals[new_masked],
@@ -216,7 +216,7 @@ def hold_url(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
     Reverting its edits restores what the reference has replaced.
     """
     edit = next(edit for edit in edits if is_referring(text, [edit]))
-    edit = replace(edit, kind=FlowReferenceKind.TRIGGER_URL, new=_reversibly_masked(url))
+    edit = replace(edit, kind=FlowReferenceKind.TRIGGER_URL, new=_mask_reversibly(url))
     return RewrittenText(text=url, edits=(edit,))
 
 
@@ -253,7 +253,7 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
         elif unchanged[edit.old] and not matches:
             unchanged[edit.old] -= 1
         else:
-            raise EditConflict(_conflict_text(edit, len(matches)))
+            raise EditConflict(_format_conflict(edit, len(matches)))
     pieces, position = [], 0
     for index in sorted(restored):
         pieces += [text[position : references[index].start], restored[index]]
@@ -345,21 +345,21 @@ def _find_json_references(text: str) -> list[FlowReference]:
     return references
 
 
-def _text_between(text: str, references: Sequence[FlowReference]) -> list[str]:
+def _split_at_references(text: str, references: Sequence[FlowReference]) -> list[str]:
     """Return the text before, between and after the references."""
     starts = [reference.start for reference in references]
     ends = [reference.end for reference in references]
     return [text[end:start] for end, start in zip([0, *ends], [*starts, len(text)], strict=True)]
 
 
-def _reversibly_masked(raw: str) -> str:
+def _mask_reversibly(raw: str) -> str:
     masked = mask_signatures(raw)
     if unmask_signatures(masked, signatures_in(raw)) != raw:
         raise EditConflict("A signature is encoded in a way that could not be restored")
     return masked
 
 
-def _conflict_text(edit: CallerEdit, found_count: int) -> str:
+def _format_conflict(edit: CallerEdit, found_count: int) -> str:
     if edit.kind is FlowReferenceKind.SECRET_REFERENCE:
         return "The reference to a secret that the app wrote is gone: somebody has changed it"
     what = "trigger URL" if edit.kind is FlowReferenceKind.TRIGGER_URL else "child flow"

@@ -76,8 +76,8 @@ def convert_list_flows(client_data: str) -> ConversionResult:
     lists = [step for step in steps if is_list_flows_as_admin_v1(step.raw, references)]
     if not lists:
         return ConversionResult(client_data=client_data)
-    obstacles = [found for step in lists for found in _action_obstacles(step)]
-    obstacles += _reader_obstacles(definition, steps, lists)
+    obstacles = [found for step in lists for found in _find_action_obstacles(step)]
+    obstacles += _find_reader_obstacles(definition, steps, lists)
     if obstacles:
         return ConversionResult(client_data=client_data, obstacles=tuple(dict.fromkeys(obstacles)))
     for step in lists:
@@ -96,7 +96,7 @@ def _convert_action(step: ActionNode) -> None:
         raw["metadata"]["flowSystemMetadata"]["swaggerOperationId"] = V2_OPERATION
 
 
-def _action_obstacles(step: ActionNode) -> Iterator[str]:
+def _find_action_obstacles(step: ActionNode) -> Iterator[str]:
     """Yield the obstacles of an action that do not depend on its readers."""
     if has_older_shape(step.raw):
         if convert_to_newer_inputs(step.raw, V2_OPERATION) is None:
@@ -108,14 +108,14 @@ def _action_obstacles(step: ActionNode) -> Iterator[str]:
         yield f"The action {step.name} has additional parameters."
 
 
-def _reader_obstacles(
+def _find_reader_obstacles(
     definition: Mapping[str, object], steps: list[ActionNode], lists: list[ActionNode]
 ) -> Iterator[str]:
     """Yield an obstacle for each expression that reads what V2 does not return."""
     flow = _follow_results(steps, lists)
     around = {name.lower() for step in lists for name in step.path.split("/")[:-1]}
     for step in steps:
-        for text in _own_texts(step):
+        for text in _list_own_texts(step):
             for found in references_in(text):
                 if not _is_supported(found, text, step, flow):
                     yield f"{step.name} reads what V2 does not return: {found.text[:_LONGEST]}"
@@ -123,11 +123,11 @@ def _reader_obstacles(
                     yield f"{step.name} reads all results of its scope: {found.text[:_LONGEST]}"
     for text in texts_in(definition.get("outputs")):
         for found in references_in(text):
-            if _shape_of(found, flow, _FOREIGN) is not _FOREIGN:
+            if _find_shape(found, flow, _FOREIGN) is not _FOREIGN:
                 yield f"The flow's outputs contain the list: {found.text[:_LONGEST]}"
 
 
-def _own_texts(step: ActionNode) -> Iterator[str]:
+def _list_own_texts(step: ActionNode) -> Iterator[str]:
     """Yield the texts of an action, without those of the actions inside it."""
     for member, value in step.raw.items():
         if member not in _NESTED:
@@ -148,7 +148,7 @@ def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
 
 def _record_result(step: ActionNode, flow: _Found) -> None:
     """Record the result of an action that processes the list of flows."""
-    shape = _passed_shape(step, flow)
+    shape = _find_passed_shape(step, flow)
     if shape is _FOREIGN:
         return
     name = step.name.lower()
@@ -164,7 +164,7 @@ def _record_result(step: ActionNode, flow: _Found) -> None:
             flow.results[name] = _Result({"body": shape}, shape)
 
 
-def _passed_input(step: ActionNode) -> object:
+def _find_passed_input(step: ActionNode) -> object:
     """Return the input that an action takes as a whole and passes on inside the flow."""
     inputs = mapping_at(step.raw, "inputs")
     match step.type:
@@ -179,22 +179,26 @@ def _passed_input(step: ActionNode) -> object:
     return None
 
 
-def _passed_shape(step: ActionNode, flow: _Found) -> _Shape:
-    found = whole_reference(_passed_input(step))
-    shape = _shape_of(found, flow, _enclosing_item_shape(step, flow)) if found else _FOREIGN
+def _find_passed_shape(step: ActionNode, flow: _Found) -> _Shape:
+    found = whole_reference(_find_passed_input(step))
+    shape = _find_shape(found, flow, _find_enclosing_item_shape(step, flow)) if found else _FOREIGN
     if found is None or shape is _FOREIGN:
         return _FOREIGN
-    reached = _shape_at(shape, found.keys)
+    reached = _find_shape_at(shape, found.keys)
     return _FOREIGN if reached is _MISSING else reached
 
 
 def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow: _Found) -> bool:
-    handed_on = _passed_input(step)
-    item = _enclosing_item_shape(step, flow) if text == handed_on else _item_shape(step, flow)
-    shape = _shape_of(found, flow, item)
+    handed_on = _find_passed_input(step)
+    item = (
+        _find_enclosing_item_shape(step, flow)
+        if text == handed_on
+        else _find_item_shape(step, flow)
+    )
+    shape = _find_shape(found, flow, item)
     if shape is _FOREIGN:
         return True
-    reached = _shape_at(shape, found.keys)
+    reached = _find_shape_at(shape, found.keys)
     if reached is None:
         return True
     if reached is _MISSING:
@@ -207,7 +211,7 @@ def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow:
     return text == handed_on and whole_reference(text) is not None and not is_auto_table
 
 
-def _shape_of(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
+def _find_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
     """Return the shape of what a function returns; `item` is the shape of `item()` there."""
     name = (found.argument or "").lower()
     match found.function:
@@ -225,20 +229,20 @@ def _shape_of(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
     return _FOREIGN
 
 
-def _item_shape(step: ActionNode, flow: _Found) -> _Shape:
+def _find_item_shape(step: ActionNode, flow: _Found) -> _Shape:
     """Return the shape of `item()` inside an action: its own, or that of the enclosing loop."""
     if step.type in _LISTS_OVER:
         return flow.items.get(step.name.lower(), _FOREIGN)
-    return _enclosing_item_shape(step, flow)
+    return _find_enclosing_item_shape(step, flow)
 
 
-def _enclosing_item_shape(step: ActionNode, flow: _Found) -> _Shape:
+def _find_enclosing_item_shape(step: ActionNode, flow: _Found) -> _Shape:
     around = [name.lower() for name in step.path.split("/")[:-1]]
     loop = next((name for name in reversed(around) if name in flow.loops), None)
     return flow.items.get(loop, _FOREIGN) if loop else _FOREIGN
 
 
-def _shape_at(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
+def _find_shape_at(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
     """Return the shape at the end of a path; `_MISSING` if V2 does not return it."""
     for key in keys:
         if isinstance(shape, list):

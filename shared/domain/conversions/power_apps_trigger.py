@@ -158,7 +158,7 @@ def _find_edits(
         return
     keys, member = found.keys, ""
     if found.function == "trigger":
-        member, keys = _first_name(keys) or "", keys[1:]
+        member, keys = _find_first_name(keys) or "", keys[1:]
         if member in _ABOUT_RUN:
             return
     elif found.function == "triggerbody":
@@ -166,7 +166,7 @@ def _find_edits(
         return
     if member not in {"", "outputs"} or found.function not in {"trigger", "triggeroutputs"}:
         raise _build_whole_trigger_obstacle(found)
-    first, slash, rest = (_first_name(keys) or "").partition("/")
+    first, slash, rest = (_find_first_name(keys) or "").partition("/")
     if first in _BESIDE_BODY:
         return
     if first != "body":
@@ -182,7 +182,7 @@ def _find_edits(
 def _rename_input(
     found: ExpressionReference, keys: tuple[PathSegment, ...], names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
-    name = _first_name(keys)
+    name = _find_first_name(keys)
     if name is None:
         raise _build_whole_trigger_obstacle(found)
     if name not in names:
@@ -190,7 +190,7 @@ def _rename_input(
     yield keys[0].start, keys[0].end, names[name]
 
 
-def _first_name(keys: tuple[PathSegment, ...]) -> str | None:
+def _find_first_name(keys: tuple[PathSegment, ...]) -> str | None:
     return keys[0].name if keys else None
 
 

@@ -25,22 +25,22 @@ class ActionNode(NamedTuple):
 
 def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
     """Yield every action in the order of the definition, each container before its actions."""
-    stack: list[tuple[str, str, object]] = _entries("", definition.get("actions"))
+    stack: list[tuple[str, str, object]] = _list_entries("", definition.get("actions"))
     while stack:
         name, path, raw = stack.pop()
         if not isinstance(raw, dict):
             continue
         yield ActionNode(name=name, path=path, raw=raw)
         if not _CONTAINING.isdisjoint(raw):
-            for prefix, actions in reversed(list(_branches(path, raw))):
-                stack.extend(_entries(prefix, actions))
+            for prefix, actions in reversed(list(_list_branches(path, raw))):
+                stack.extend(_list_entries(prefix, actions))
 
 
 #: Members that contain further actions. Most actions have none of them.
 _CONTAINING = frozenset({"actions", "else", "cases", "default", "tools"})
 
 
-def _branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+def _list_branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Yield the `actions` objects inside an action: of If, Switch, Scope, Foreach, Until and
     agents.
 
@@ -56,7 +56,7 @@ def _branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, objec
         yield f"{path}/tool:{name}", as_mapping(tool).get("actions")
 
 
-def _entries(prefix: str, actions: object) -> list[tuple[str, str, object]]:
+def _list_entries(prefix: str, actions: object) -> list[tuple[str, str, object]]:
     """Return the entries of an `actions` object in reverse order, for a stack."""
     entries = [
         (name, f"{prefix}/{name}" if prefix else name, raw)

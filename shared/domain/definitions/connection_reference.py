@@ -95,7 +95,7 @@ def embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConn
         name = text_at(connection, "name") or text_at(entry, "connectionName") or ""
         source = text_at(entry, "runtimeSource") or text_at(entry, "source") or "embedded"
         is_invokers = source.lower() == "invoker"
-        is_referenced = _logical_name(entry) or _logical_name(connection)
+        is_referenced = _find_logical_name(entry) or _find_logical_name(connection)
         if is_referenced or not (name or is_invokers):
             continue
         connector = text_at(api, "name") or text_at(api, "id") or text_at(entry, "id") or key
@@ -130,7 +130,7 @@ def connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
         if source.lower() == "invoker":
             continue
         name = text_at(connection, "name") or text_at(entry, "connectionName") or ""
-        logical_name = _logical_name(entry) or _logical_name(connection) or ""
+        logical_name = _find_logical_name(entry) or _find_logical_name(connection) or ""
         found.append(ConnectionUse(key=key, logical_name=logical_name, connection_id=name))
     return tuple(found)
 
@@ -189,7 +189,7 @@ def logical_name(connection: EmbeddedConnection, reference: str) -> str:
     return f"cmk_{connector}_{reference.replace('-', '')[:12]}"
 
 
-def _logical_name(holder: Mapping[str, object]) -> str | None:
+def _find_logical_name(holder: Mapping[str, object]) -> str | None:
     return text_at(holder, "connectionReferenceLogicalName")
 
 

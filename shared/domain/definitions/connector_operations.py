@@ -32,7 +32,7 @@ def operation_of(
     host = mapping_at(inputs, "host")
     metadata = mapping_at(step, "metadata", "flowSystemMetadata")
     return ConnectorOperation(
-        connector=_connector(host, connection_references),
+        connector=_find_connector(host, connection_references),
         # In older connector actions, only the metadata has the operation id
         # (platform.md#list-flows-as-admin).
         operation_id=text_at(host, "operationId")
@@ -46,7 +46,7 @@ def is_list_flows_as_admin_v1(
 ) -> bool:
     """Return whether an action is *List flows as Admin (V1)* (platform.md#list-flows-as-admin)."""
     host = mapping_at(step, "inputs", "host")
-    if not host or _connector(host, connection_references) != _MANAGEMENT_CONNECTOR:
+    if not host or _find_connector(host, connection_references) != _MANAGEMENT_CONNECTOR:
         return False
     operation = operation_of(step, connection_references)
     if operation.operation_id:
@@ -73,22 +73,24 @@ def connection_key(host: Mapping[str, object]) -> str | None:
     return found[1] if found else None
 
 
-def _connector(
+def _find_connector(
     host: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> str | None:
     if api_id := text_at(host, "apiId"):
-        return _last_segment(api_id)
+        return _get_last_segment(api_id)
     name = connection_key(host)
     if name is None:
         return None
-    return _referenced_connector(mapping_at(connection_references, name)) or _without_suffix(name)
+    return _find_referenced_connector(mapping_at(connection_references, name)) or _without_suffix(
+        name
+    )
 
 
-def _referenced_connector(reference: Mapping[str, object]) -> str | None:
+def _find_referenced_connector(reference: Mapping[str, object]) -> str | None:
     """Return the connector of an entry of `connectionReferences`, in any of its three formats."""
     api = mapping_at(reference, "api")
     api_id = text_at(reference, "id") or text_at(api, "id")
-    return text_at(api, "name") or (_last_segment(api_id) if api_id else None)
+    return text_at(api, "name") or (_get_last_segment(api_id) if api_id else None)
 
 
 def _without_suffix(name: str) -> str:
@@ -96,5 +98,5 @@ def _without_suffix(name: str) -> str:
     return re.sub(r"[-_]\d+$", "", name)
 
 
-def _last_segment(resource_id: str) -> str:
+def _get_last_segment(resource_id: str) -> str:
     return resource_id.rstrip("/").rsplit("/", 1)[-1]

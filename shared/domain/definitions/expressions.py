@@ -56,7 +56,7 @@ class _Token:
 
 def references_in(text: str) -> Iterator[ExpressionReference]:
     """Yield every function call in the expressions of a text; skip literal text."""
-    for start, end in _expression_spans(text):
+    for start, end in _find_expression_spans(text):
         tokens = _tokenize(text, start, end)
         for place, token in enumerate(tokens):
             if token.kind == "name" and _mark_at(tokens, place + 1) == "(":
@@ -71,7 +71,7 @@ def whole_reference(value: object) -> ExpressionReference | None:
     return found if found and (found.start, found.end) == (1, len(value.rstrip())) else None
 
 
-def _expression_spans(text: str) -> Iterator[tuple[int, int]]:
+def _find_expression_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each expression in a text: everything after `@`, or each `@{…}`."""
     if text.startswith("@") and text[1:2] not in {"{", "@"}:
         yield 1, len(text)
@@ -81,12 +81,12 @@ def _expression_spans(text: str) -> Iterator[tuple[int, int]]:
         if position and text[position - 1] == "@":  # `@@{` is an escaped `@{`
             position += 2
             continue
-        end = _expression_end(text, position + 2)
+        end = _find_expression_end(text, position + 2)
         yield position + 2, end
         position = end
 
 
-def _expression_end(text: str, start: int) -> int:
+def _find_expression_end(text: str, start: int) -> int:
     depth = 0
     for found in _TOKEN.finditer(text, start):
         if found["mark"] == "{":
@@ -107,19 +107,19 @@ def _tokenize(text: str, start: int, end: int) -> list[_Token]:
 
 def _parse_call(text: str, tokens: Sequence[_Token], place: int) -> ExpressionReference:
     """Parse the call that starts at `place`, and the path after it."""
-    name, closing = tokens[place], _closing_index(tokens, place + 1)
+    name, closing = tokens[place], _find_closing_index(tokens, place + 1)
     arguments = tokens[place + 2 : closing]
     keys, end = _parse_path(tokens, closing + 1)
-    first, inside = place, _wrapping_function(tokens, place, end)
+    first, inside = place, _find_wrapping_function(tokens, place, end)
     while inside in _ONE_OF_LIST:
         first -= 2
         more, end = _parse_path(tokens, end + 1)
         keys += (PathSegment(name=None, is_index=True), *more)
-        inside = _wrapping_function(tokens, first, end)
+        inside = _find_wrapping_function(tokens, first, end)
     start, stop = tokens[first].start, tokens[min(end, len(tokens)) - 1].end
     return ExpressionReference(
         function=name.text.lower(),
-        argument=_literal_argument(arguments),
+        argument=_find_literal_argument(arguments),
         keys=keys,
         inside=inside,
         start=start,
@@ -128,7 +128,7 @@ def _parse_call(text: str, tokens: Sequence[_Token], place: int) -> ExpressionRe
     )
 
 
-def _literal_argument(tokens: Sequence[_Token]) -> str | None:
+def _find_literal_argument(tokens: Sequence[_Token]) -> str | None:
     if not tokens:
         return ""
     if len(tokens) == 1 and tokens[0].kind == "string":
@@ -148,7 +148,7 @@ def _parse_path(tokens: Sequence[_Token], place: int) -> tuple[tuple[PathSegment
             keys.append(_parse_segment(tokens[step : step + 1]))
             place = step + 1
         elif _mark_at(tokens, step) == "[":
-            closing = _closing_index(tokens, step)
+            closing = _find_closing_index(tokens, step)
             keys.append(_parse_segment(tokens[step + 1 : closing]))
             place = closing + 1
         else:
@@ -166,7 +166,7 @@ def _parse_segment(tokens: Sequence[_Token]) -> PathSegment:
     return PathSegment(name=None, is_index=token.kind == "number")
 
 
-def _closing_index(tokens: Sequence[_Token], place: int) -> int:
+def _find_closing_index(tokens: Sequence[_Token], place: int) -> int:
     """Return the index of the bracket that closes the one at `place`; the end if none does."""
     depth = 0
     for number in range(place, len(tokens)):
@@ -178,7 +178,7 @@ def _closing_index(tokens: Sequence[_Token], place: int) -> int:
     return len(tokens)
 
 
-def _wrapping_function(tokens: Sequence[_Token], first: int, end: int) -> str:
+def _find_wrapping_function(tokens: Sequence[_Token], first: int, end: int) -> str:
     """Return the function whose only argument is the tokens from `first` to `end`;
     empty if none.
     """

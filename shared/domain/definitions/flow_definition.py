@@ -318,11 +318,11 @@ def _parse_http_action(step: ActionNode) -> HttpAction:
         path=step.path,
         method=(text_at(request, "method") or "").upper(),
         uri=uri,
-        host=_literal_host(uri),
+        host=_find_literal_host(uri),
     )
 
 
-def _literal_host(uri: str) -> str | None:
+def _find_literal_host(uri: str) -> str | None:
     """Return the host if it is literal: `https://x.y/@{…}` has one, `@{…}/x` has none."""
     if not uri.lower().startswith(("https://", "http://")):
         return None

@@ -48,7 +48,7 @@ def json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonSt
     """
     position = 0
     while found := wanted.search(source, position):
-        literal = _LITERAL.match(source, _literal_start(source, found.start()))
+        literal = _LITERAL.match(source, _find_literal_start(source, found.start()))
         if literal is None:
             return
         position = max(literal.end(), found.end())
@@ -60,7 +60,7 @@ def json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonSt
             yield _parse_literal(value, _parse_literal(literal, None).value)
 
 
-def _literal_start(source: str, inside: int) -> int:
+def _find_literal_start(source: str, inside: int) -> int:
     """Return the start of the literal around an offset: the last quote that is not escaped."""
     while (quote := source.rfind('"', 0, inside)) > 0:
         escape = quote

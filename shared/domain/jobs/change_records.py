@@ -68,25 +68,25 @@ def list_change_records(
     """
     records = {record.id: record for record in callers}
     changes = [
-        *_flow_changes(job, converted),
-        *_caller_changes(records, intents),
-        *_deletion_changes(job, deletion),
+        *_list_flow_changes(job, converted),
+        *_list_caller_changes(records, intents),
+        *_list_deletion_changes(job, deletion),
     ]
     return sorted(changes, key=lambda one: one.changed_at or _NO_TIME)
 
 
-def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
+def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
     title, copy_title = job.title_of(job.original_id), job.title_of(job.copy_id)
     if job.copy_digest:
         yield ChangeRecord(
-            changed_at=_entered_at(job, FlowJobState.COPIED),
+            changed_at=_find_entered_at(job, FlowJobState.COPIED),
             kind=ChangeKind.COPY_CREATED,
             location=copy_title,
             state="kept, off" if job.copy_kept_off else "read back",
             hash_before=job.original_digest,
             hash_after=job.copy_digest,
         )
-    prepared = _entered_at(job, FlowJobState.PREPARED)
+    prepared = _find_entered_at(job, FlowJobState.PREPARED)
     if prepared and converted:
         yield ChangeRecord(
             changed_at=prepared,
@@ -115,14 +115,14 @@ def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
             )
 
 
-def _entered_at(job: FlowJob, state: FlowJobState) -> datetime | None:
+def _find_entered_at(job: FlowJob, state: FlowJobState) -> datetime | None:
     """Return when the job last entered a state; None if its history does not go back that far."""
     return next(
         (change.changed_at for change in reversed(job.history) if change.state == state), None
     )
 
 
-def _caller_changes(
+def _list_caller_changes(
     records: Mapping[str, CallerRecord], intents: Iterable[CallerEditIntent]
 ) -> Iterator[ChangeRecord]:
     active: dict[str, tuple[caller_edit.CallerEdit, ...]] = defaultdict(tuple)
@@ -151,7 +151,7 @@ def _caller_changes(
             )
 
 
-def _deletion_changes(job: FlowJob, deletion: Deletion | None) -> Iterator[ChangeRecord]:
+def _list_deletion_changes(job: FlowJob, deletion: Deletion | None) -> Iterator[ChangeRecord]:
     if deletion and deletion.deleted_at:
         yield ChangeRecord(
             changed_at=deletion.deleted_at,

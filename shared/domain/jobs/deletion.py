@@ -160,7 +160,7 @@ def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | N
     text = (
         f"Approved by {approval.approved_by}: not before {approval.delete_at:%Y-%m-%d %H:%M} UTC."
     )
-    return _move(
+    return _with_state(
         deletion, DeletionState.SCHEDULED, text, approval.approved_at, due=approval.delete_at
     )
 
@@ -169,12 +169,12 @@ def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return the deletion in state archiving, which covers runs up to now."""
     text = "The date has come. The app archives the run summaries."
     state = DeletionState.ARCHIVING
-    return replace(_move(deletion, state, text, now, due=now), archive_runs_from=now)
+    return replace(_with_state(deletion, state, text, now, due=now), archive_runs_from=now)
 
 
 def record_delete_intent(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return the deletion with the intent to delete; a retry after a crash keeps the first time."""
-    changed = _move(deletion, DeletionState.DELETING, "All checks passed.", now, due=now)
+    changed = _with_state(deletion, DeletionState.DELETING, "All checks passed.", now, due=now)
     return replace(changed, deleted_at=deletion.deleted_at or now)
 
 
@@ -185,7 +185,7 @@ def return_to_checks(deletion: Deletion, *, now: datetime) -> Deletion:
     show it.
     """
     text = "The original still exists. The app checks everything again."
-    return _move(deletion, DeletionState.ARCHIVING, text, now, due=now)
+    return _with_state(deletion, DeletionState.ARCHIVING, text, now, due=now)
 
 
 def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
@@ -193,7 +193,7 @@ def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
     text = "The original is deleted."
     if deletion.deleted_at is None:
         text = "The original was already deleted by somebody else."
-    return _move(deletion, DeletionState.DELETED, text, now, due=now)
+    return _with_state(deletion, DeletionState.DELETED, text, now, due=now)
 
 
 def mark_blocked(deletion: Deletion) -> Deletion:
@@ -204,11 +204,11 @@ def mark_blocked(deletion: Deletion) -> Deletion:
 
 def mark_cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
     """Return the deletion as cancelled; the original is kept."""
-    changed = _move(deletion, DeletionState.CANCELLED, text, now, due=None)
+    changed = _with_state(deletion, DeletionState.CANCELLED, text, now, due=None)
     return replace(changed, deleted_at=None)
 
 
-def _move(
+def _with_state(
     deletion: Deletion, state: DeletionState, text: str, now: datetime, *, due: datetime | None
 ) -> Deletion:
     """Return the deletion in a new state, with the text as its reason."""

@@ -15,7 +15,7 @@ POLICY_HEALTH = "policy_health"
 def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
     """Yield a finding for every check of the policy itself."""
     yield _state_finding(policy)
-    yield _health_finding(policy)
+    yield _check_health(policy)
     if policy.key_version is None:
         yield passed("key_pinned", "The policy follows the newest version of the key.")
     else:
@@ -50,7 +50,7 @@ def _state_finding(policy: EnterprisePolicy) -> Finding:
             return unknown(code, f"The policy's encryption state is '{state}'.")
 
 
-def _health_finding(policy: EnterprisePolicy) -> Finding:
+def _check_health(policy: EnterprisePolicy) -> Finding:
     code, check = POLICY_HEALTH, "Check the key, its vault and the permissions below"
     match policy.health:
         case "Healthy":

@@ -55,11 +55,11 @@ def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
                 f" {vault.name} --enable-{option} true`). It cannot be turned off again.",
                 vault.id,
             )
-    yield _network_finding(facts, vault)
-    yield _access_finding(facts, vault)
+    yield _check_network(facts, vault)
+    yield _check_access(facts, vault)
 
 
-def _network_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
+def _check_network(facts: KeySnapshot, vault: KeyVault) -> Finding:
     """Return whether the platform, a trusted service of Key Vault, can reach the vault."""
     code = "vault_network"
     if vault.public_access.lower() == "securedbyperimeter":
@@ -81,7 +81,7 @@ def _network_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
     )
 
 
-def _access_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
+def _check_access(facts: KeySnapshot, vault: KeyVault) -> Finding:
     identity = facts.policy.principal_id if facts.policy else None
     if identity is None:
         return unknown(
@@ -91,10 +91,10 @@ def _access_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
             "vault, then check again.",
             vault.id,
         )
-    return (_role_finding if vault.uses_rbac else _access_policy_finding)(facts, vault, identity)
+    return (_check_role if vault.uses_rbac else _check_access_policy)(facts, vault, identity)
 
 
-def _role_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
+def _check_role(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     code = "key_grants"
     grant = (
         f"`az role assignment create --assignee-object-id {identity} --assignee-principal-type"
@@ -135,7 +135,7 @@ def _role_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding
     )
 
 
-def _access_policy_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
+def _check_access_policy(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     granted = vault.key_permissions.get(identity.lower(), frozenset())
     lacking = frozenset() if "all" in granted else PERMISSIONS - granted
     if not lacking:

@@ -35,28 +35,30 @@ def version_findings(facts: KeySnapshot) -> Iterator[Finding]:
         yield problem(
             "key_enabled",
             f"There is no {what} {facts.key_name}.{facts.stopped_environments}",
-            f"If it was deleted, recover it now ({_az_command(facts, 'recover')}), or its "
+            f"If it was deleted, recover it now ({_format_az_command(facts, 'recover')}), or its "
             "environments are locked.",
             facts.key_name,
         )
         return
-    yield _enabled_finding(facts, used)
-    yield _validity_finding(facts, used)
-    yield _type_finding(used)
-    yield _operations_finding(facts, used)
-    yield from _previous_version_findings(facts.versions, facts.read_at)
+    yield _check_enabled(facts, used)
+    yield _check_validity(facts, used)
+    yield _check_type(used)
+    yield _check_operations(facts, used)
+    yield from _check_previous_versions(facts.versions, facts.read_at)
 
 
-def _az_command(facts: KeySnapshot, command: str, options: str = "") -> str:
+def _format_az_command(facts: KeySnapshot, command: str, options: str = "") -> str:
     """Return a complete Azure CLI command for the key, to copy."""
     vault = facts.vault_id.rpartition("/")[2]
     return f"`az keyvault key {command} --vault-name {vault} --name {facts.key_name}{options}`"
 
 
-def _enabled_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
+def _check_enabled(facts: KeySnapshot, key: KeyVersion) -> Finding:
     if key.is_enabled:
         return passed("key_enabled", "The key is enabled.", key.version)
-    command = _az_command(facts, "set-attributes", f" --version {key.version} --enabled true")
+    command = _format_az_command(
+        facts, "set-attributes", f" --version {key.version} --enabled true"
+    )
     return problem(
         "key_enabled",
         f"The key is disabled.{facts.stopped_environments}",
@@ -65,7 +67,7 @@ def _enabled_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     )
 
 
-def _validity_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
+def _check_validity(facts: KeySnapshot, key: KeyVersion) -> Finding:
     code = "key_validity"
     if key.valid_from and key.valid_from > facts.read_at:
         since = f"{key.valid_from:%Y-%m-%d %H:%M} UTC"
@@ -74,9 +76,9 @@ def _validity_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     if key.expires_at is None:
         return passed(code, "The key does not expire.", key.version)
     when = f"{key.expires_at:%Y-%m-%d %H:%M} UTC"
-    later = _az_command(facts, "set-attributes", f" --version {key.version} --expires DATE")
+    later = _format_az_command(facts, "set-attributes", f" --version {key.version} --expires DATE")
     is_pinned = facts.policy is not None and facts.policy.key_version is not None
-    rotate = "" if is_pinned else f"Rotate the key ({_az_command(facts, 'rotate')}), or s"
+    rotate = "" if is_pinned else f"Rotate the key ({_format_az_command(facts, 'rotate')}), or s"
     renew = f"{rotate or 'S'}et a later expiry date ({later})"
     if key.expires_at <= facts.read_at:
         return problem(
@@ -91,7 +93,7 @@ def _validity_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     return passed(code, f"The key is valid until {when}.", key.version)
 
 
-def _type_finding(key: KeyVersion) -> Finding:
+def _check_type(key: KeyVersion) -> Finding:
     wanted = "Create an RSA or RSA-HSM key with 2048 or 3072 bits, and a policy for it."
     if key.key_type.lower() not in KEY_TYPES:
         return problem("key_type", f"Its type is {key.key_type}.", wanted, key.version)
@@ -104,13 +106,13 @@ def _type_finding(key: KeyVersion) -> Finding:
     return passed("key_type", text, key.version)
 
 
-def _operations_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
+def _check_operations(facts: KeySnapshot, key: KeyVersion) -> Finding:
     code = "key_operations"
     if not key.operations:
         text = "The allowed operations of the key are not shown."
         return unknown(code, text, "Check that it may wrap and unwrap keys.", key.version)
     if lacking := OPERATIONS - key.operations:
-        command = _az_command(
+        command = _format_az_command(
             facts, "set-attributes", f" --version {key.version} --ops wrapKey unwrapKey"
         )
         text = (
@@ -120,7 +122,7 @@ def _operations_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     return passed(code, "The key may wrap and unwrap keys.", key.version)
 
 
-def _previous_version_findings(versions: Sequence[KeyVersion], now: datetime) -> Iterator[Finding]:
+def _check_previous_versions(versions: Sequence[KeyVersion], now: datetime) -> Iterator[Finding]:
     """Yield the findings of previous versions, by the time when the next one replaced each."""
     code = "previous_versions"
     found: list[Finding] = []

@@ -83,7 +83,9 @@ def split_by_target(
     rule names is behind another device that keeps the callers' addresses.
     """
     published = {one: None for rule in nat if _may_be_https(rule) for one in rule.destinations}
-    found = [_public_address_firewall(whole, address, nat, network, hosts) for address in published]
+    found = [
+        _build_public_address_firewall(whole, address, nat, network, hosts) for address in published
+    ]
     named = {
         rule.destinations: None
         for rule in network
@@ -93,10 +95,12 @@ def split_by_target(
         and not _is_private(rule.sources)
     }
     found += [
-        _network_rule_firewall(_firewall_part(whole, destinations), destinations, network)
+        _build_network_rule_firewall(
+            _build_firewall_part(whole, destinations), destinations, network
+        )
         for destinations in named
     ]
-    everywhere = _network_rule_firewall(
+    everywhere = _build_network_rule_firewall(
         whole, ("*",), [rule for rule in network if leads_anywhere(rule.destinations)]
     )
     if not found or any(not _is_private(rule.sources) for rule in everywhere[0].rules):
@@ -104,7 +108,7 @@ def split_by_target(
     return found
 
 
-def _public_address_firewall(
+def _build_public_address_firewall(
     whole: Firewall,
     address: str,
     nat: Sequence[TrafficRule],
@@ -112,13 +116,15 @@ def _public_address_firewall(
     hosts: Mapping[str, frozenset[str]],
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
     """Return the firewall in front of a public address."""
-    leading = [*_matching_rules([TrafficDestination(addresses=(address,), port=HTTPS)], nat)]
+    leading = [*_find_matching_rules([TrafficDestination(addresses=(address,), port=HTTPS)], nat)]
     translated = [rule.translated for rule, _ in leading if rule.translated]
     refusing = [
-        rule for rule, _ in _matching_rules(translated, network) if rule.access is RuleAction.DENY
+        rule
+        for rule, _ in _find_matching_rules(translated, network)
+        if rule.access is RuleAction.DENY
     ]
     found = replace(
-        _firewall_part(whole, (address,)),
+        _build_firewall_part(whole, (address,)),
         hosts=whole.hosts | hosts.get(address, frozenset()),
         rules=(
             *whole.rules,
@@ -129,23 +135,25 @@ def _public_address_firewall(
     return found, (*refusing, *(rule for rule, _ in leading))
 
 
-def _network_rule_firewall(
+def _build_network_rule_firewall(
     firewall: Firewall, destinations: tuple[str, ...], network: Sequence[TrafficRule]
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
     """Return a firewall with the network rules for some destinations."""
-    found = [*_matching_rules([TrafficDestination(addresses=destinations, port=HTTPS)], network)]
+    found = [
+        *_find_matching_rules([TrafficDestination(addresses=destinations, port=HTTPS)], network)
+    ]
     rules = (*firewall.rules, *(_build_rule(rule, answer) for rule, answer in found))
     return replace(firewall, rules=rules), tuple(rule for rule, _ in found)
 
 
-def _firewall_part(whole: Firewall, destinations: Sequence[str]) -> Firewall:
+def _build_firewall_part(whole: Firewall, destinations: Sequence[str]) -> Firewall:
     shown = ", ".join(destinations[:_SHOWN])
     if len(destinations) > _SHOWN:
         shown += f" and {len(destinations) - _SHOWN} more"
     return replace(whole, id=f"{whole.id}#{shown}", name=f"{whole.name} → {shown}")
 
 
-def _matching_rules(
+def _find_matching_rules(
     targets: Sequence[TrafficDestination], rules: Iterable[TrafficRule]
 ) -> Iterator[tuple[TrafficRule, bool | None]]:
     """Yield the rules that match any of some destinations, and whether they match all of them."""

@@ -191,13 +191,13 @@ def _add_group_and_rule(
         terraform=format_terraform(terraform_group, _build_terraform_rule(rule, label(group))),
         notes=(
             *notes,
-            *_any_destination_note(rule),
+            *_format_any_destination_note(rule),
             ("Only a person can make this change, because it is a new rule."),
         ),
     )
 
 
-def _any_destination_note(rule: TrafficRule) -> tuple[str, ...]:
+def _format_any_destination_note(rule: TrafficRule) -> tuple[str, ...]:
     if not leads_anywhere(rule.destinations):
         return ()
     return (f"{rule.name} allows any destination: enter the hosts that flows call instead.",)
@@ -207,7 +207,7 @@ def _is_of_policy(rule: TrafficRule) -> bool:
     return "/rulecollectiongroups/" in rule.place.lower()
 
 
-def _rule_name(rule: TrafficRule) -> str:
+def _name_rule(rule: TrafficRule) -> str:
     return f"{PREFIX}{rule.name}"
 
 
@@ -216,7 +216,7 @@ def _build_document(rule: TrafficRule, group_id: object) -> Document:
     kinds = {"ruleType": "NatRule" if rule.translated else "NetworkRule"} if is_policy else {}
     document: dict[str, object] = {
         **kinds,
-        "name": _rule_name(rule),
+        "name": _name_rule(rule),
         "ipProtocols" if is_policy else "protocols": ["TCP"],
         "sourceIpGroups": [group_id],
         "destinationAddresses": [*rule.destinations],
@@ -266,7 +266,7 @@ def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
     if rule.translated:
         leading["translated-address"] = [rule.translated.addresses[0]]
         leading["translated-port"] = [str(rule.translated.port)]
-    return format_az_command(command, {**where, "name": _rule_name(rule), **kind, **leading})
+    return format_az_command(command, {**where, "name": _name_rule(rule), **kind, **leading})
 
 
 def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
@@ -277,7 +277,7 @@ def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
     if is_policy and rule.translated:
         destinations = ("destination_address", rule.destinations[0])  # type: ignore[assignment]
     body: list[tuple[str, object] | TerraformBlock | str] = [
-        ("name", _rule_name(rule)),
+        ("name", _name_rule(rule)),
         ("protocols", ["TCP"]),
         ("source_ip_groups", [RawText(f"azurerm_ip_group.{group}.id")]),
         destinations,

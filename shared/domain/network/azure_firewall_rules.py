@@ -35,7 +35,9 @@ class RuleReader:
         """Read the collections of a firewall without a policy."""
         own = text_at(firewall, "name") or ""
         for member in ("natRuleCollections", "networkRuleCollections"):
-            for collection in self._by_priority(mapping_at(firewall, "properties"), member, own):
+            for collection in self._sort_by_priority(
+                mapping_at(firewall, "properties"), member, own
+            ):
                 shown = mapping_at(collection, "properties")
                 kind = "NatRule" if member.startswith("nat") else "NetworkRule"
                 name = text_at(collection, "name") or member
@@ -43,22 +45,22 @@ class RuleReader:
 
     def read_groups(self, groups: Iterable[Document]) -> None:
         """Read the rule collection groups of one policy; call it for a base policy first."""
-        for group in sorted(groups, key=lambda one: _priority(mapping_at(one, "properties"))):
+        for group in sorted(groups, key=lambda one: _parse_priority(mapping_at(one, "properties"))):
             properties = mapping_at(group, "properties")
             if "ruleCollections" not in properties and properties.get("rules"):
                 # An older API version, which templates still use, has another format.
                 self.leave_unread(f"{text_at(group, 'name')}/rules", "older rules")
             own = text_at(group, "name") or ""
-            for collection in self._by_priority(properties, "ruleCollections", own):
+            for collection in self._sort_by_priority(properties, "ruleCollections", own):
                 name = text_at(collection, "name") or own
                 self._read_collection(collection, None, name, text_at(group, "id") or own)
 
-    def _by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
+    def _sort_by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
         listed = properties.get(member)
         if not isinstance(listed, list | None):
             self.leave_unread(f"{owner}/{member}", listed)
             return []
-        return sorted(map(as_mapping, listed or ()), key=_priority_of)
+        return sorted(map(as_mapping, listed or ()), key=_get_priority)
 
     def _read_collection(
         self, collection: Document, kind: str | None, name: str, place: str
@@ -71,7 +73,9 @@ class RuleReader:
             rule_kind = kind or text_at(rule, "ruleType")
             self._record_ip_groups(rule, place, name)
             if rule_kind == "NatRule":
-                found = self._parse_rule(rule, RuleAction.ALLOW, _translated_destination(rule))
+                found = self._parse_rule(
+                    rule, RuleAction.ALLOW, _build_translated_destination(rule)
+                )
                 self.nat.append(replace(found, place=place, collection=name))
             elif rule_kind == "NetworkRule" and action in _ACCESS:
                 found = self._parse_rule(rule, _ACCESS[action], None)
@@ -85,27 +89,27 @@ class RuleReader:
         return TrafficRule(
             name=text_at(rule, "name") or "",
             access=access,
-            sources=tuple(self._addresses(rule, "source")),
-            destinations=tuple(self._addresses(rule, "destination")),
-            ports=tuple(_texts(rule, "destinationPorts")),
-            protocols=tuple(_texts(rule, "ipProtocols") or _texts(rule, "protocols")),
+            sources=tuple(self._list_addresses(rule, "source")),
+            destinations=tuple(self._list_addresses(rule, "destination")),
+            ports=tuple(_list_texts(rule, "destinationPorts")),
+            protocols=tuple(_list_texts(rule, "ipProtocols") or _list_texts(rule, "protocols")),
             translated=translated,
-            ip_groups=tuple(map(str.lower, _texts(rule, "sourceIpGroups"))),
+            ip_groups=tuple(map(str.lower, _list_texts(rule, "sourceIpGroups"))),
         )
 
     def _record_ip_groups(self, rule: Document, place: str, collection: str) -> None:
         for end in ("source", "destination"):
-            for group_id in _texts(rule, f"{end}IpGroups"):
+            for group_id in _list_texts(rule, f"{end}IpGroups"):
                 user = (place, collection, text_at(rule, "name") or "")
                 self.users.setdefault(group_id.lower(), set()).add(user)
 
-    def _addresses(self, rule: Document, end: str) -> Iterator[str]:
-        for text in _texts(rule, f"{end}Addresses"):
+    def _list_addresses(self, rule: Document, end: str) -> Iterator[str]:
+        for text in _list_texts(rule, f"{end}Addresses"):
             yield from as_prefixes(text)
-        for group_id in _texts(rule, f"{end}IpGroups"):
+        for group_id in _list_texts(rule, f"{end}IpGroups"):
             yield from self.ip_groups.get(group_id.lower(), (group_id,))
         if end == "destination":
-            yield from _texts(rule, "destinationFqdns")
+            yield from _list_texts(rule, "destinationFqdns")
 
     def leave_unread(self, name: str, text: object) -> None:
         """Record rules that cannot be read."""
@@ -114,29 +118,29 @@ class RuleReader:
 
 def members_of(ip_group: Document) -> tuple[str, ...]:
     """Return the addresses of an IP group as prefixes."""
-    listed = _texts(mapping_at(ip_group, "properties"), "ipAddresses")
+    listed = _list_texts(mapping_at(ip_group, "properties"), "ipAddresses")
     return tuple(prefix for text in listed for prefix in as_prefixes(text))
 
 
-def _translated_destination(rule: Document) -> TrafficDestination:
+def _build_translated_destination(rule: Document) -> TrafficDestination:
     address = text_at(rule, "translatedAddress") or text_at(rule, "translatedFqdn") or ""
     port = str(rule.get("translatedPort", ""))
     return TrafficDestination(addresses=(address,), port=int(port) if port.isdecimal() else None)
 
 
-def _priority_of(collection: Document) -> int:
+def _get_priority(collection: Document) -> int:
     """Return a collection's priority; a classic collection has it in its properties."""
-    return _priority(
+    return _parse_priority(
         collection if "priority" in collection else mapping_at(collection, "properties")
     )
 
 
-def _priority(properties: Document) -> int:
+def _parse_priority(properties: Document) -> int:
     written = str(properties.get("priority"))
     return int(written) if written.isdecimal() else 0
 
 
-def _texts(document: Document, member: str) -> list[str]:
+def _list_texts(document: Document, member: str) -> list[str]:
     """Return a list of texts; a template may have an expression instead of the list."""
     listed = document.get(member)
     return [str(one) for one in (listed if isinstance(listed, list) else [listed]) if one]

@@ -139,7 +139,7 @@ def _evaluate_own_rules(firewall: Firewall, sources: RuleSources) -> FirewallDec
     doubted_for: list[tuple[str, AddressRanges]] = []
     default = FirewallRule(name=DEFAULT_RULE, action=firewall.default, sources=("*",))
     for rule in (*firewall.rules, default):
-        for matched, is_certain in _matched_addresses(rule, sources):
+        for matched, is_certain in _list_matched_addresses(rule, sources):
             matched &= undecided
             if not matched:
                 continue
@@ -176,7 +176,7 @@ def tag_names_covering(tag: str) -> tuple[str, ...]:
     return (whole, base, _AZURE, f"{_AZURE}.{region}") if region else (whole, _AZURE)
 
 
-def _matched_addresses(
+def _list_matched_addresses(
     rule: FirewallRule, sources: RuleSources
 ) -> Iterator[tuple[AddressRanges, bool]]:
     """Yield the addresses that a rule matches, and whether it matches all of their traffic.

@@ -89,17 +89,17 @@ def find_firewall_issue(
     if not lacking and not IPV4 - admission.denied:
         denying = (DEFAULT_RULE,)
     tags = (*lacking, *unlisted)
-    texts = [_unlisted_text(firewall, unlisted)] if unlisted else []
+    texts = [_format_unlisted(firewall, unlisted)] if unlisted else []
     instructions = [_NOT_LISTED] if unlisted else []
     if denying or lacking:
         reason = (
-            _denied_text(firewall, tags, denying)
+            _format_denied(firewall, tags, denying)
             if denying
-            else _uncertain_text(firewall, tags, doubting)
+            else _format_uncertain(firewall, tags, doubting)
         )
         texts.insert(0, reason)
     if lacking:
-        instructions.insert(0, _fix_text(firewall, tuple(lacking), missing, denying))
+        instructions.insert(0, _format_fix(firewall, tuple(lacking), missing, denying))
     return FirewallIssue(
         name=f"{firewall.kind}:{firewall.id.lower()}",
         kind=firewall.kind,
@@ -116,28 +116,28 @@ def find_firewall_issue(
     )
 
 
-def _unlisted_text(firewall: Firewall, tags: Sequence[str]) -> str:
+def _format_unlisted(firewall: Firewall, tags: Sequence[str]) -> str:
     return (
         f"{firewall.name} accepts only IPv4 addresses, and Microsoft's service tag list has none "
         f"for {', '.join(tags)}. The addresses of these flows are unknown."
     )
 
 
-def _denied_text(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
+def _format_denied(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
     guarded = f" It protects {', '.join(firewall.protects)}." if firewall.protects else ""
     return (
         f"{firewall.name} denies addresses of {', '.join(tags)} (by {', '.join(rules)}).{guarded}"
     )
 
 
-def _uncertain_text(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
+def _format_uncertain(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
     return (
         f"Unknown whether {firewall.name} allows {', '.join(tags)}: {', '.join(rules)} has a "
         "source that the app cannot evaluate, or matches only part of the traffic."
     )
 
 
-def _fix_text(
+def _format_fix(
     firewall: Firewall, tags: Sequence[str], missing: AddressRanges, denying: Sequence[str]
 ) -> str:
     prefixes = missing.prefixes()
@@ -180,7 +180,7 @@ def issue_for_external_host(
 
 def issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
     """Return the issue that the service tag list has no region of a geography."""
-    return _unknown_issue(
+    return _build_unknown_issue(
         name=f"geography:{geography}",
         text=(
             f"No region of {tag} in the service tag list has a name that belongs to the geography "
@@ -195,7 +195,7 @@ def issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
 
 def issue_for_unknown_tag(tag: str) -> FirewallIssue:
     """Return the issue that the addresses of a tag are unknown."""
-    return _unknown_issue(
+    return _build_unknown_issue(
         name=f"service_tag:{tag.lower()}",
         text=f"The service tag list has no readable entry for {tag}, so its addresses are unknown.",
         fix="Check that the app may read service tags, and that the list is current.",
@@ -203,7 +203,9 @@ def issue_for_unknown_tag(tag: str) -> FirewallIssue:
     )
 
 
-def _unknown_issue(*, name: str, text: str, fix: str, tags: tuple[str, ...] = ()) -> FirewallIssue:
+def _build_unknown_issue(
+    *, name: str, text: str, fix: str, tags: tuple[str, ...] = ()
+) -> FirewallIssue:
     return FirewallIssue(
         name=name,
         kind=name.partition(":")[0],

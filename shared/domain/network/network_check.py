@@ -68,19 +68,19 @@ class NetworkCheck:
         `also_required` are those of `TAGS_BESIDE` whose absence is an issue too.
         """
         listed = {tag: regions_of(geography, tags.regions(tag)) for tag in FLOW_TAGS}
-        by_tag = {tag: _regional(tag, regions) for tag, regions in listed.items()}
+        by_tag = {tag: _list_regional_tags(tag, regions) for tag, regions in listed.items()}
         required = [PROTECTED_TAG, *also_required]
         beside = [tag for tag in TAGS_BESIDE if tag not in required]
-        self._unknown_issues = list(_unknown_issues(by_tag, required, geography, tags))
-        self._required = _known_ranges(by_tag, required, tags)
-        self._beside = _known_ranges(by_tag, beside, tags)
+        self._unknown_issues = list(_list_unknown_issues(by_tag, required, geography, tags))
+        self._required = _find_known_ranges(by_tag, required, tags)
+        self._beside = _find_known_ranges(by_tag, beside, tags)
         self._claimed = ClaimedHosts(firewalls)
-        of_flows = union(_known_ranges(by_tag, FLOW_TAGS, tags).values())
-        sources, called = RuleSources(tags, FLOW_TAGS), _covering_names(listed.values())
+        of_flows = union(_find_known_ranges(by_tag, FLOW_TAGS, tags).values())
+        sources, called = RuleSources(tags, FLOW_TAGS), _list_covering_names(listed.values())
         evaluated: dict[_Rules, _EvaluatedRules] = {}
         self._evaluated: list[tuple[Firewall, _EvaluatedRules]] = []
         for firewall in firewalls:
-            rules = _rules_of(firewall)
+            rules = _get_rules(firewall)
             if rules not in evaluated:
                 evaluated[rules] = _evaluate(
                     firewall, evaluate_rules(firewall, sources), of_flows, called
@@ -148,20 +148,20 @@ class NetworkCheck:
         ]
 
 
-def _regional(tag: str, regions: Iterable[str]) -> list[str]:
+def _list_regional_tags(tag: str, regions: Iterable[str]) -> list[str]:
     return [f"{tag}.{region}" for region in regions]
 
 
-def _covering_names(regions: Iterable[Iterable[str]]) -> set[str]:
+def _list_covering_names(regions: Iterable[Iterable[str]]) -> set[str]:
     """Return all names by which a rule can cover the tags of flow traffic in these regions."""
     everywhere = {region for found in regions for region in found}
-    regional = (name for tag in FLOW_TAGS for name in _regional(tag, everywhere))
+    regional = (name for tag in FLOW_TAGS for name in _list_regional_tags(tag, everywhere))
     return {called for name in regional for called in tag_names_covering(name)}
 
 
-def _rules_of(firewall: Firewall) -> _Rules:
+def _get_rules(firewall: Firewall) -> _Rules:
     """Return the parts of a firewall that decide its evaluation."""
-    beyond = _rules_of(firewall.behind) if firewall.behind else ()
+    beyond = _get_rules(firewall.behind) if firewall.behind else ()
     return (firewall.rules, firewall.default, firewall.is_ipv4_only, beyond)
 
 
@@ -178,14 +178,14 @@ def _evaluate(
     return _EvaluatedRules(admission=admission, is_for_flows=names_them or lets_in)
 
 
-def _known_ranges(
+def _find_known_ranges(
     by_tag: Mapping[str, Sequence[str]], tags: Iterable[str], listed: ServiceTagList
 ) -> dict[str, AddressRanges]:
     wanted = (name for tag in tags for name in by_tag[tag])
     return {name: found for name in wanted if (found := listed.addresses(name)) is not None}
 
 
-def _unknown_issues(
+def _list_unknown_issues(
     by_tag: Mapping[str, Sequence[str]],
     required: Iterable[str],
     geography: str,

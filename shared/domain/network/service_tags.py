@@ -89,9 +89,9 @@ def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[Add
     `ValueError` if prefixes cannot be parsed.
     """
     regions = sorted({*before.regions(tag), *after.regions(tag)})
-    by_region = [_region_change(before, after, tag, region) for region in regions]
+    by_region = [_build_region_change(before, after, tag, region) for region in regions]
     regional = AddressRanges.of(p for one in by_region for p in (*one.added, *one.removed))
-    whole = _region_change(before, after, tag, "")
+    whole = _build_region_change(before, after, tag, "")
     rest = replace(
         whole,
         added=tuple(p for p in whole.added if not AddressRanges.of([p]) <= regional),
@@ -100,7 +100,7 @@ def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[Add
     return [one for one in (*by_region, rest) if one.added or one.removed]
 
 
-def _region_change(
+def _build_region_change(
     before: ServiceTagList, after: ServiceTagList, tag: str, region: str
 ) -> AddressRangeChange:
     name = f"{tag}.{region}" if region else tag
@@ -160,11 +160,11 @@ def _parse_tag(value: Mapping[str, object]) -> ServiceTag:
     properties = mapping_at(value, "properties")
     return ServiceTag(
         name=text_at(value, "name") or "",
-        prefixes=_texts(properties, "addressPrefixes"),
-        features=_texts(properties, "networkFeatures"),
+        prefixes=_list_texts(properties, "addressPrefixes"),
+        features=_list_texts(properties, "networkFeatures"),
     )
 
 
-def _texts(properties: Mapping[str, object], name: str) -> tuple[str, ...]:
+def _list_texts(properties: Mapping[str, object], name: str) -> tuple[str, ...]:
     listed = properties.get(name)
     return tuple(map(str, listed)) if isinstance(listed, list) else ()

@@ -15,10 +15,10 @@ from shared.domain.plans.plan_item import PlanItem
 
 def waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
     """Return one pending action per environment with such flows."""
-    return [_pending_changes(plan) for plan in plans if plan.needs_changes]
+    return [_build_pending_action(plan) for plan in plans if plan.needs_changes]
 
 
-def _pending_changes(plan: CurrentPlan) -> PendingAction:
+def _build_pending_action(plan: CurrentPlan) -> PendingAction:
     job, _ = plan.needs_changes[0]
     items = sorted((item for _, item in plan.needs_changes), key=lambda item: item.display_name)
     reasons = {item.message for item in items}

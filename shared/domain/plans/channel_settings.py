@@ -33,9 +33,11 @@ def check_address(setting: str, value: str, *, domain: str = "") -> str:
         host, parts = "", urlsplit("")
     is_plain = value.isascii() and value.isprintable() and " " not in value
     if parts.scheme != "https" or not host or parts.username is not None or not is_plain:
-        raise _unusable(setting, "is not an HTTPS URL", "Set it to an HTTPS URL.")
+        raise _build_unusable_setting(setting, "is not an HTTPS URL", "Set it to an HTTPS URL.")
     if domain and not f".{host}".endswith(f".{domain}"):
-        raise _unusable(setting, f"is not a URL of {domain}", f"Set it to one of {domain}.")
+        raise _build_unusable_setting(
+            setting, f"is not a URL of {domain}", f"Set it to one of {domain}."
+        )
     return value
 
 
@@ -44,13 +46,15 @@ def check_signing_key(setting: str, value: str) -> bytes:
     _check_is_resolved(setting, value)
     wanted = f"Set it to whsec_ and at least {SHORTEST_KEY} random bytes in base64."
     if not value:
-        raise _unusable(setting, "is empty, but the webhook has to be signed", wanted)
+        raise _build_unusable_setting(setting, "is empty, but the webhook has to be signed", wanted)
     try:
         key = base64.b64decode(value.removeprefix(_KEY_PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        raise _unusable(setting, "is not base64", wanted) from None
+        raise _build_unusable_setting(setting, "is not base64", wanted) from None
     if len(key) < SHORTEST_KEY:
-        raise _unusable(setting, f"is a key of {len(key)} bytes, which is too short", wanted)
+        raise _build_unusable_setting(
+            setting, f"is a key of {len(key)} bytes, which is too short", wanted
+        )
     return key
 
 
@@ -64,7 +68,7 @@ def _check_is_resolved(setting: str, value: str) -> None:
     resolve it.
     """
     if value.strip().lower().startswith(_REFERENCE):
-        raise _unusable(
+        raise _build_unusable_setting(
             setting,
             "is a reference to Key Vault that App Service could not resolve",
             "Grant the app's identity the role Key Vault Secrets User on the vault. Check that "
@@ -73,5 +77,5 @@ def _check_is_resolved(setting: str, value: str) -> None:
         )
 
 
-def _unusable(setting: str, why: str, fix: str) -> UnusableSetting:
+def _build_unusable_setting(setting: str, why: str, fix: str) -> UnusableSetting:
     return UnusableSetting(f"{setting} {why}.", fix=fix)

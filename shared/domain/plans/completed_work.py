@@ -63,7 +63,7 @@ def list_remaining_flows(
     found = {
         item.workflow_id: RemainingFlow(why, item.display_name, item.workflow_id)
         for item in items
-        if (why := _reason_for(job, item))
+        if (why := _find_reason(job, item))
     }
     for one in flow_jobs:
         if why := reason_for_job(one):
@@ -74,7 +74,7 @@ def list_remaining_flows(
     )
 
 
-def _reason_for(job: EnvironmentJob, item: PlanItem) -> NotMigratedReason | None:
+def _find_reason(job: EnvironmentJob, item: PlanItem) -> NotMigratedReason | None:
     if job.state is EnvironmentJobState.CANCELLED and item.awaits_approval:
         return NotMigratedReason.APPROVAL_EXPIRED
     return reason_for_item(job.mode, item)

@@ -42,11 +42,11 @@ class DependencyGraph:
         """Return every flow that reaches one of these by calls; the flows themselves only in a
         loop.
         """
-        return _reachable(flows, self._parents)
+        return _find_reachable(flows, self._parents)
 
     def descendants_of(self, *flows: str) -> frozenset[str]:
         """Return every flow that these reach by calls; the flows themselves only in a loop."""
-        return _reachable(flows, self._children)
+        return _find_reachable(flows, self._children)
 
     @cached_property
     def leaves_first(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class DependencyGraph:
         groups: list[tuple[str, ...]] = []
         for flow in self._children:
             if flow not in seen:
-                group = _reachable([flow], either_way) | {flow}
+                group = _find_reachable([flow], either_way) | {flow}
                 seen |= group
                 groups.append(tuple(sorted(group)))
         return tuple(groups)
@@ -80,7 +80,7 @@ class DependencyGraph:
     def _groups(self) -> tuple[tuple[str, ...], ...]:
         """Return the strongly connected groups, called ones before callers."""
         group_of: dict[str, tuple[str, ...]] = {}
-        for group in _strongly_connected(self._children, self._parents):
+        for group in _find_strongly_connected(self._children, self._parents):
             group_of |= dict.fromkeys(group, group)
         calls = {
             group: {group_of[child] for flow in group for child in self._children[flow]} - {group}
@@ -96,7 +96,7 @@ class DependencyGraph:
         return tuple(order)
 
 
-def _reachable(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
+def _find_reachable(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
     found: set[str] = set()
     stack = list(start)
     while stack:
@@ -107,7 +107,7 @@ def _reachable(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> froz
     return frozenset(found)
 
 
-def _strongly_connected(
+def _find_strongly_connected(
     forward: Mapping[str, frozenset[str]], backward: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, ...]]:
     """Yield the strongly connected groups, by Kosaraju's algorithm without recursion.
@@ -115,7 +115,7 @@ def _strongly_connected(
     A chain of calls may have thousands of flows.
     """
     assigned: set[str] = set()
-    for root in reversed(_depth_first_order(forward)):
+    for root in reversed(_sort_depth_first(forward)):
         if root in assigned:
             continue
         group = {root}
@@ -129,7 +129,7 @@ def _strongly_connected(
         yield tuple(sorted(group))
 
 
-def _depth_first_order(edges: Mapping[str, frozenset[str]]) -> list[str]:
+def _sort_depth_first(edges: Mapping[str, frozenset[str]]) -> list[str]:
     """Return the flows in the order in which a depth-first search leaves them."""
     order: list[str] = []
     seen: set[str] = set()

@@ -204,7 +204,9 @@ def _merge(
     new: Sequence[tuple[ServiceTagListVersion, str, tuple[str, ...]]],
     facts: FirewallFacts,
 ) -> IncompleteFirewall:
-    environments = tuple(_concern(job, one, blocked, facts.ignored or {}) for job, one in places)
+    environments = tuple(
+        _build_concerned_environment(job, one, blocked, facts.ignored or {}) for job, one in places
+    )
     if not environments:
         environments = _find_affected(facts.environment_jobs, [version for version, _, _ in new])
     prefixes = [one.missing_prefixes for _, one in places] + [ranges for _, _, ranges in new]
@@ -246,7 +248,7 @@ def _merge(
     )
 
 
-def _concern(
+def _build_concerned_environment(
     job: EnvironmentJob,
     issue: FirewallIssueSummary,
     blocked: Mapping[tuple[str, str], int],

@@ -42,7 +42,7 @@ def count_not_migrated(
             count[NotMigratedReason(why)] += number
         if environment_job.state is EnvironmentJobState.CANCELLED:
             count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting_approval_count
-        count[_reason_without_job(environment_job)] += _count_without_job(environment_job)
+        count[_find_reason_without_job(environment_job)] += _count_without_job(environment_job)
     count.update(found for job in jobs if (found := reason_for_job(job)))
     for states in closed:
         for state, number in states.items():
@@ -64,7 +64,7 @@ def _count_without_job(job: EnvironmentJob) -> int:
     )
 
 
-def _reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
+def _find_reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
     if job.awaits_approval:
         return NotMigratedReason.AWAITING_APPROVAL
     if job.needs_action:

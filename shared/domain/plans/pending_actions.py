@@ -213,19 +213,19 @@ class PendingAction:
     def title(self) -> str:
         """Return one line for people, with the environment."""
         where = self.environment_name or self.environment_id
-        return self._title(f" in {where}" if where else "")
+        return self._format_title(f" in {where}" if where else "")
 
     @property
     def short_title(self) -> str:
         """Return the title without the environment."""
-        return self._title("")
+        return self._format_title("")
 
     @property
     def actor(self) -> str:
         """Return who has to act, as a noun without an article."""
         return _ACTORS.get(self.kind) or _ACTORS.get(self.reason_code, "operator")
 
-    def _title(self, at: str) -> str:
+    def _format_title(self, at: str) -> str:
         words = _TITLES[self.kind]
         if self.kind is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
@@ -276,8 +276,8 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
                 remediation_id=remediation_id,
                 flows=tuple(job.display_name for job in group[:NAMED]),
                 workflow_ids=tuple(job.original_id for job in group[:NAMED]),
-                message=_message_for(code, group),
-                fix=_fix_for(code, group),
+                message=_format_message(code, group),
+                fix=_format_fix(code, group),
                 pending_since=min(filter(None, map(pending_since, group)), default=None),
                 next_command=_NEXT[code].format(remediation_id)
                 if code in _NEXT
@@ -294,14 +294,14 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
     return pending
 
 
-def _message_for(code: str, group: Sequence[FlowJob]) -> str:
+def _format_message(code: str, group: Sequence[FlowJob]) -> str:
     """Return why these flows are blocked."""
     if code == Reason.FIREWALL_DENIES:
         return _name_firewalls(group)
-    return _common_message(code, [job.message for job in group])
+    return _choose_common_message(code, [job.message for job in group])
 
 
-def _common_message(code: str, messages: Sequence[str]) -> str:
+def _choose_common_message(code: str, messages: Sequence[str]) -> str:
     """Return the first message if all are the same, otherwise the meaning of their code."""
     first = messages[0]
     if all(message == first for message in messages):
@@ -317,7 +317,7 @@ def _name_firewalls(group: Sequence[FlowJob]) -> str:
     return f"{len(names)} {deny} the addresses of the copies: {shown}{more}."
 
 
-def _fix_for(code: str, group: Sequence[FlowJob | Deletion]) -> str:
+def _format_fix(code: str, group: Sequence[FlowJob | Deletion]) -> str:
     """Return what to do for these flows.
 
     If they need different fixes, the first flow's fix is only an example.
@@ -348,8 +348,8 @@ def pending_deletion_actions(deletions: Iterable[Deletion]) -> list[PendingActio
                 remediation_id=remediation_id,
                 flows=tuple(one.display_name for one in group[:NAMED]),
                 workflow_ids=tuple(one.original_id for one in group[:NAMED]),
-                message=_common_message(code, [one.message for one in group]),
-                fix=_fix_for(code, group),
+                message=_choose_common_message(code, [one.message for one in group]),
+                fix=_format_fix(code, group),
                 pending_since=min(filter(None, (one.reason_since for one in group)), default=None),
                 next_command=f"cmkflow deletion list {remediation_id}",
             )
@@ -387,7 +387,7 @@ def pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
             count=len(group),
             message=" ".join(sorted({one.message for one in group})[:NAMED]),
             fix=" ".join(sorted({one.fix for one in group} - {""})[:NAMED])
-            or _default_fix(code)
+            or _get_default_fix(code)
             or f"Report it to the project: this version does not know the reason {code}.",
             next_command=_NEXT.get(code, "cmkflow health"),
             pending_since=min(one.raised_at for one in group),
@@ -404,7 +404,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
         (one.remediation_id, one.reason_code) for one in environment_jobs if one.needs_action
     )
     plans = [
-        _environment_action(
+        _build_environment_action(
             one,
             cause=PendingActionKind.PLAN_AWAITING_APPROVAL,
             count=one.awaiting_approval_count,
@@ -418,7 +418,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
         if one.awaits_approval
     ]
     return plans + [
-        _environment_action(
+        _build_environment_action(
             one,
             cause=PendingActionKind.ENVIRONMENT_BLOCKED,
             code=one.reason_code,
@@ -448,7 +448,7 @@ def most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, 
     return tuple(sorted(pending, key=rank))
 
 
-def _environment_action(
+def _build_environment_action(
     job: EnvironmentJob,
     *,
     cause: PendingActionKind,
@@ -480,5 +480,5 @@ def format_count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _default_fix(code: str) -> str:
+def _get_default_fix(code: str) -> str:
     return next((reason.fix for reason in Reason if reason == code), "")

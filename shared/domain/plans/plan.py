@@ -86,7 +86,7 @@ def build_plan_items(
     preparation, where flows do not depend on one another.
     """
     by_id = {candidate.flow.workflow_id: candidate for candidate in candidates}
-    scope = _flows_in_scope(request, by_id, graph)
+    scope = _find_flows_in_scope(request, by_id, graph)
     in_loop = {flow: loop for loop in graph.call_loops for flow in loop}
     items: dict[str, PlanItem] = {}
     for workflow_id in graph.leaves_first:
@@ -104,7 +104,7 @@ def build_plan_items(
     return _apply_limit(request, items, graph)
 
 
-def _flows_in_scope(
+def _find_flows_in_scope(
     request: PlanRequest, by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> frozenset[str]:
     if not request.flow_ids:
@@ -118,13 +118,13 @@ def _flows_in_scope(
         return frozenset(named)
     return frozenset(
         member
-        for family in _dependent_groups(by_id, graph)
+        for family in _find_dependent_groups(by_id, graph)
         if named & set(family)
         for member in family
     )
 
 
-def _dependent_groups(
+def _find_dependent_groups(
     by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> tuple[tuple[str, ...], ...]:
     """Return the groups of candidates that call one another; flows that moved do
@@ -175,7 +175,7 @@ def _build_item(
         digest=flow.digest,
         children=_select_candidates(graph.children_of(flow.workflow_id), by_id),
         owner=flow.owner,
-        embedded_connections=_bindable_connections(definition),
+        embedded_connections=_list_bindable_connections(definition),
         parents=_select_candidates(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
         answers_event_grid=definition is not None and definition.answers_event_grid,
@@ -185,7 +185,7 @@ def _build_item(
     )
 
 
-def _bindable_connections(definition: DefinitionSummary | None) -> tuple[str, ...]:
+def _list_bindable_connections(definition: DefinitionSummary | None) -> tuple[str, ...]:
     """Return the labels of embedded connections for which the app can create a reference."""
     if definition is None:
         return ()

@@ -155,7 +155,11 @@ def apply_approval(
     """
     concerned = [item for item in items if _is_concerned(item, decision)]
     left = add_parents(
-        {item.workflow_id for item in concerned if _ids(item) & decision.excluded_from_approval},
+        {
+            item.workflow_id
+            for item in concerned
+            if _get_ids(item) & decision.excluded_from_approval
+        },
         {item.workflow_id: item.children for item in concerned},
     )
     titles = {item.workflow_id: item.display_name for item in items}
@@ -215,7 +219,7 @@ def _exclude_by_approver(
     item: PlanItem, below: Sequence[str], decision: ApprovalDecision
 ) -> PlanItem:
     item = replace(item, approval_number=decision.number)
-    if _ids(item) & decision.excluded_from_approval:
+    if _get_ids(item) & decision.excluded_from_approval:
         return _exclude(
             item,
             f"{decision.approved_by} excluded it from the approval.",
@@ -261,5 +265,5 @@ def _can_start(item: PlanItem) -> bool:
     return item.action.has_job and not item.changed_since_approval
 
 
-def _ids(item: PlanItem) -> set[str]:
+def _get_ids(item: PlanItem) -> set[str]:
     return {item.workflow_id, item.flow_name.lower()}

@@ -40,8 +40,8 @@ class FlowOutlook:
 def outlooks_of(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, FlowOutlook]:
     """Return the outlook of each flow of a plan, by workflow id, in the order of `items`."""
     included = {item.workflow_id: item for item in items if item.action in _WITH_JOB}
-    issues = _issues_by_flow(job, included)
-    manual = {flow: _manual_callers(item) for flow, item in included.items() if item.callers}
+    issues = _group_issues_by_flow(job, included)
+    manual = {flow: _list_manual_callers(item) for flow, item in included.items() if item.callers}
     stopped = {flow: Outlook.FIREWALL for flow, found in issues.items() if _blocks(found)}
     stopped |= {flow: Outlook.OWNER for flow, item in included.items() if _lacks_owner(item)}
     paused_by_person = [flow for flow, callers in manual.items() if callers]
@@ -104,7 +104,7 @@ def _with_dependent_flows(
     return found
 
 
-def _issues_by_flow(
+def _group_issues_by_flow(
     job: EnvironmentJob, included: Mapping[str, PlanItem]
 ) -> dict[str, tuple[FirewallIssueSummary, ...]]:
     """Return the firewall issues of each flow that has any.
@@ -122,7 +122,7 @@ def _issues_by_flow(
     return {flow: tuple(issues) for flow, issues in found.items()}
 
 
-def _manual_callers(item: PlanItem) -> tuple[PlannedCaller, ...]:
+def _list_manual_callers(item: PlanItem) -> tuple[PlannedCaller, ...]:
     if not item.action.is_copy or item.migration_method is not MigrationMethod.UPDATE_CALLERS:
         return ()
     return tuple(caller for caller in item.callers if caller.manual_reason)

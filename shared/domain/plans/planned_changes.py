@@ -53,7 +53,7 @@ class PlannedChange:
 
 def list_planned_changes(item: PlanItem) -> tuple[PlannedChange, ...]:
     """Return every write that a remediation makes for a flow, in order."""
-    return tuple(_planned_changes(item))
+    return tuple(_list_planned_changes(item))
 
 
 def describe_update(caller: PlannedCaller) -> str:
@@ -74,8 +74,8 @@ def completed_changes(
         return (False,) * len(item.planned_changes)
     pending = {one.caller.label for one in callers if one.state not in _UPDATED}
     updated = {one.caller.label for one in callers if one.state in _UPDATED} - pending
-    evidence = _evidence(job)
-    known = {one.text: one for one in _planned_changes(item)}
+    evidence = _list_evidence(job)
+    known = {one.text: one for one in _list_planned_changes(item)}
     made = []
     for text in item.planned_changes:
         change = known.get(text)  # None: another version of the app has planned it
@@ -85,7 +85,7 @@ def completed_changes(
     return tuple(made)
 
 
-def _evidence(job: FlowJob) -> set[ChangeEvidence]:
+def _list_evidence(job: FlowJob) -> set[ChangeEvidence]:
     found = {
         ChangeEvidence.COPIED: job.step in _HAS_COPY,
         ChangeEvidence.GRANTED: bool(job.past_grants),
@@ -101,7 +101,7 @@ def _has_confirmed(write: FlowStateWrite | None, state: FlowState) -> bool:
     return write is not None and write.state is state and write.is_confirmed
 
 
-def _planned_changes(item: PlanItem) -> Iterator[PlannedChange]:
+def _list_planned_changes(item: PlanItem) -> Iterator[PlannedChange]:
     if not item.action.is_work:
         return
     if not item.action.is_copy:

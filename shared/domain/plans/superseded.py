@@ -20,7 +20,7 @@ def find_superseded(
     `with_flow_jobs` are the ids of environment jobs that have flow jobs.
     """
     current = {job.id for plans in newest_plans(jobs).values() for job in plans}
-    newest = _last_whole_plans(jobs)
+    newest = _find_last_whole_plans(jobs)
     found = [
         (ended, job.id, job)
         for job in jobs
@@ -58,7 +58,7 @@ def _was_used(job: EnvironmentJob) -> bool:
     return job.approval_count > 0 or (job.has_started_flow_jobs and has_work)
 
 
-def _last_whole_plans(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
+def _find_last_whole_plans(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
     """Return when the last plan of each whole environment was made, by environment id."""
     last: dict[str, datetime] = {}
     for job in jobs:

@@ -102,7 +102,7 @@ def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
     head = _encode(new.head, old)
     # Hosts of environments double a leading slash that the classic hosts ignore
     # (platform.md#double-slash).
-    if new.has_double_slash and _slashes_at(text, old) == 1:
+    if new.has_double_slash and _count_slashes_at(text, old) == 1:
         head += old.slash
     yield _Splice(old.start, old.head_end, head)
     values = {name.lower(): value for name, value in new.parameters.items()}
@@ -120,7 +120,7 @@ def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
             yield _Splice(last, last, added)
 
 
-def _slashes_at(text: str, old: UrlLayout) -> int:
+def _count_slashes_at(text: str, old: UrlLayout) -> int:
     path = text[old.head_end : old.path_end]
     return 2 if path.startswith(old.slash * 2) else int(path.startswith(old.slash))
 

@@ -124,7 +124,7 @@ _PLAIN = _Syntax(
 
 
 @lru_cache(maxsize=8)
-def _percent_syntax(level: int) -> _Syntax:
+def _build_percent_syntax(level: int) -> _Syntax:
     percent = "%" + "25" * (level - 1)
     # An encoded blank, quote, bracket, bar or line end closes the URL at the level of its text.
     closing = r"(?:2[027]|3[CcEe]|0[9AaDd]|5[Cc]|7[Cc]|(?:2[Cc]|3[Bb])https)"
@@ -170,8 +170,8 @@ def is_inside_another(text: str, layout: UrlLayout) -> bool:
 
 def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
     level, is_partly_encoded = _find_level(head)
-    syntax = _percent_syntax(level) if level else _PLAIN
-    end = head.end() + len(_path_and_query(text, head.end(), syntax))
+    syntax = _build_percent_syntax(level) if level else _PLAIN
+    end = head.end() + len(_get_path_and_query(text, head.end(), syntax))
     # Same length, so that offsets stay; a question mark inside an expression starts no query.
     shadow = _OPAQUE_PART.sub(lambda part: "\0" * len(part[0]), text[head.end() : end])
     fragment = syntax.fragment.search(shadow)
@@ -229,7 +229,7 @@ def _is_complete(parameters: tuple[UrlParameter, ...]) -> bool:
     return "api-version" in filled and (not signed or "sig" in filled)
 
 
-def _path_and_query(text: str, start: int, syntax: _Syntax) -> str:
+def _get_path_and_query(text: str, start: int, syntax: _Syntax) -> str:
     """Return the text after `/invoke`; a path or query starts with its separator."""
     found = syntax.rest.match(text, start)
     rest = found[0] if found else ""

@@ -60,8 +60,8 @@ async def collect(
         flows=flows.flows,
         microsoft_key_lists=flows.reports,
         differences=flows.differences,
-        connections=_as_tuple(power_apps.connections),
-        canvas_apps=_as_tuple(power_apps.canvas_apps),
+        connections=_convert_to_tuple(power_apps.connections),
+        canvas_apps=_convert_to_tuple(power_apps.canvas_apps),
         hosted_machine_groups=groups,
         creates_flows_in_solutions=setting,
         firewall_issues=await _find_firewall_issues(services, question, flows.flows),
@@ -69,7 +69,7 @@ async def collect(
     )
 
 
-def _as_tuple[T](answer: Sequence[T] | NoAnswer) -> tuple[T, ...] | NoAnswer:
+def _convert_to_tuple[T](answer: Sequence[T] | NoAnswer) -> tuple[T, ...] | NoAnswer:
     return answer if isinstance(answer, NoAnswer) else tuple(answer)
 
 

@@ -41,7 +41,7 @@ async def find_assessed_callers(
         found.append(
             replace(
                 flow,
-                callers=_callers_of(services, environment, searched, places, flow, url_id),
+                callers=_list_callers(services, environment, searched, places, flow, url_id),
                 callers_unknown_reason=" ".join([*missing, *searched.gaps]),
             )
         )
@@ -94,7 +94,7 @@ async def _find_index_entries(services: Services, held: Collection[str]) -> _Pla
     return found
 
 
-def _callers_of(
+def _list_callers(
     services: Services,
     environment: Environment,
     searched: CallerSearchResult,

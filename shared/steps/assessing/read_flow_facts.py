@@ -85,7 +85,7 @@ def combine_answers(
     }
     known |= {one.workflow_id: one for one in alone.values()}
     reports = _build_lists(everything, staying, known, alone)
-    known |= _unread_flows(everything, known, alone, unread)
+    known |= _list_unread_flows(everything, known, alone, unread)
     reported = {flow.identity: flow for flow in staying}
     told = FlowServiceListing(
         reported={one: flow for one, flow in reported.items() if one not in unread},
@@ -221,7 +221,7 @@ async def read_alone(
     )
 
 
-def _unread_flows(
+def _list_unread_flows(
     everything: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
     alone: Mapping[str, FlowFacts],

@@ -24,7 +24,7 @@ async def place_copy(work: StepContext, belonging: SolutionsAndShares) -> None:
     in_all = Effect(
         title=f"The copy of {job.display_name} in its solutions",
         read=lambda: _read_missing(work),
-        missing=lambda missing: [_add_to_solution(work, one) for one in missing],
+        missing=lambda missing: [_build_write(work, one) for one in missing],
         not_kept=lambda missing: _build_job_blocked(
             f"The platform accepted the copy of {job.display_name} in the solution "
             f"{missing[0].title}, but it is not in it.",
@@ -68,7 +68,7 @@ async def _read_solutions(
     return solutions_for_copy(await services.solutions.get(environment, solution_ids))
 
 
-def _add_to_solution(work: StepContext, solution: Solution) -> Write:
+def _build_write(work: StepContext, solution: Solution) -> Write:
     async def handle_error(err: Refusal) -> Reply:
         title = work.job.display_name
         text = f"The copy of {title} cannot join the solution {solution.title}: {err}"

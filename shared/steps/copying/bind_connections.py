@@ -55,7 +55,7 @@ def _find_reference(
     """Return a reference that is bound to the connection: the job's, else the owner's, else any."""
     if not connection.connection_id:
         return None  # an unbound reference of somebody else must not be used
-    ours = _reference_id(work.job, connection)
+    ours = _derive_reference_id(work.job, connection)
     fitting = [
         row
         for row in found
@@ -86,7 +86,7 @@ async def _create_reference(
             f"for the connection {connection.label} there. Then retry.",
             code=Reason.CUSTOM_CONNECTOR_REFERENCE_MISSING,
         )
-    identity = _reference_id(job, connection)
+    identity = _derive_reference_id(job, connection)
     draft = ConnectionReferenceDraft(
         reference_id=identity,
         logical_name=logical_name(connection, identity),
@@ -118,7 +118,7 @@ async def _record_reference(
 ) -> None:
     """Record a reference that this job created, now or in an earlier invocation."""
     job = work.job
-    if row.reference_id == _reference_id(job, connection):
+    if row.reference_id == _derive_reference_id(job, connection):
         note = (
             f"The connection reference {row.logical_name} was created for the connection "
             f"{connection.label}. It stays if the copy is removed."
@@ -182,5 +182,5 @@ async def read_connection_owner(work: StepContext, connection_id: str) -> str:
     return next(filter(None, owners), "its owner")
 
 
-def _reference_id(job: FlowJob, connection: EmbeddedConnection) -> str:
+def _derive_reference_id(job: FlowJob, connection: EmbeddedConnection) -> str:
     return reference_id(job.environment_id, job.original_id, job.policy_id, connection)

@@ -30,14 +30,14 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
 
     Raises `MustWait` otherwise. Called before requests are reserved for the verification.
     """
-    last, shows = await _snapshot_store(services, job).last(), _visible_from(services, job)
+    last, shows = await _snapshot_store(services, job).last(), _find_visible_from(services, job)
     fits = last.is_newer_than(shows, services.now - _MAX_AGE)
     _wait_until(services, shows if fits else max(shows, await _next_reading_at(services, last)))
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:
     """Return if a list that is read now would show this job's copy; else raise `MustWait`."""
-    _wait_until(services, _visible_from(services, job))
+    _wait_until(services, _find_visible_from(services, job))
 
 
 def _wait_until(services: Services, until: datetime) -> None:
@@ -49,13 +49,13 @@ def _wait_until(services: Services, until: datetime) -> None:
 async def _next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
     """Return when the next list may be read, or the reading in progress continued."""
     if last.goes_on_since or last.read_at is None:
-        return _reading_ends_at(services, last) or services.now
+        return _estimate_reading_end(services, last) or services.now
     pause = max(services.settings.wait_poll_interval, _PAUSES * last.took)
     latest, line = last.read_at + pause, await services.request_budget.read_queue_status()
     return min(latest, line.empty_at or latest)
 
 
-def _reading_ends_at(services: Services, last: SharedSnapshot) -> datetime | None:
+def _estimate_reading_end(services: Services, last: SharedSnapshot) -> datetime | None:
     """Return when a long reading in progress is probably complete; None: continue it.
 
     A short reading is waited for by its caller.
@@ -76,15 +76,17 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     `MustWait` while another invocation reads, and if the continued reading was started too early.
     """
     services, job, store = work.services, work.job, _snapshot_store(work.services, work.job)
-    kept = await store.cached(_visible_from(services, job), services.now - _MAX_AGE)
+    kept = await store.cached(_find_visible_from(services, job), services.now - _MAX_AGE)
     if kept is None:
         last = await store.last()
         if last.is_refreshing(
             services.now + READING_TAKES
         ):  # another invocation reads it page by page
-            _wait_until(services, _reading_ends_at(services, last) or services.now + READING_TAKES)
+            _wait_until(
+                services, _estimate_reading_end(services, last) or services.now + READING_TAKES
+            )
         report = await _read_list(work, store)
-        if report.began < _visible_from(services, job):
+        if report.began < _find_visible_from(services, job):
             await wait_for_key_list(services, job)
             _wait_until(services, services.now + timedelta(seconds=1))
         kept = tuple(report.names)
@@ -103,7 +105,7 @@ async def _read_list(work: StepContext, store: SharedSnapshotStore[tuple[str, ..
     return report
 
 
-def _visible_from(services: Services, job: FlowJob) -> datetime:
+def _find_visible_from(services: Services, job: FlowJob) -> datetime:
     """Return the time from which a list shows the copy, on or off."""
     copied = (change.changed_at for change in job.history if change.state == FlowJobState.COPIED)
     # If the history no longer has the entry, it was before all entries.

@@ -332,7 +332,7 @@ async def delete(
         # delete.
         now = await read_shown_original(work)
         await revoke_all_grants(work)
-        if now is None or _version(now) != _version(original):
+        if now is None or _get_version(now) != _get_version(original):
             raise Conflict(f"{job.display_name} was changed after it was read")
         await services.flow_switch.delete(job.environment_id, job.flow_name)
 
@@ -346,7 +346,7 @@ async def delete(
         )
 
 
-def _version(original: OriginalFlow) -> tuple[FlowState, str]:
+def _get_version(original: OriginalFlow) -> tuple[FlowState, str]:
     return original.state, original.etag or definition_digest(original.client_data)
 
 

@@ -111,7 +111,7 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
         there = await kind.read_list(record.added_entries)
     except NotFound:
         return await _store(services, replace(record, state=FirewallFixState.REVERTED))
-    if _remaining_change(there, entries if is_opening else (), () if is_opening else entries):
+    if _find_remaining_change(there, entries if is_opening else (), () if is_opening else entries):
         return record
     return await _complete(services, record)
 
@@ -132,7 +132,7 @@ async def _reach_target(
     ) as held:
         record = await _with_earlier(services, record)
         for _ in range(FIREWALL_WRITE_ATTEMPTS):
-            change = _remaining_change(await kind.read_list(record.added_entries), add, remove)
+            change = _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
             if change is None:
                 return await _complete(services, record)
             if _is_overdue(services, record):
@@ -145,7 +145,7 @@ async def _reach_target(
                 continue  # nothing was written
             async for _ in poll(authorization.holder):
                 if (
-                    _remaining_change(await kind.read_list(record.added_entries), add, remove)
+                    _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
                     is None
                 ):
                     return await _complete(services, record)
@@ -215,7 +215,7 @@ async def _write_change(
     return _with_entries(record, tuple(added))
 
 
-def _remaining_change(
+def _find_remaining_change(
     there: ListEntries, add: Sequence[str], remove: Sequence[str]
 ) -> ListUpdate | None:
     change = ListUpdate(

@@ -85,7 +85,7 @@ async def open_key_report(
         text = "Another reader has taken over this list of flows on Microsoft's key."
         raise ThrottledError(text, retry_after=_DEFAULT_WAIT) from None
     flows = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST).values()
-    yield KeyReport(flows=tuple(flows), began=_started_at(parts.parts))
+    yield KeyReport(flows=tuple(flows), began=_get_started_at(parts.parts))
     with suppress(LeaseLost):
         await parts.restart()
 
@@ -112,8 +112,8 @@ async def _read_remaining(
             await parts.services.clock.sleep(wait)
             continue
         if not parts.at(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
-            await advanced(_started_at(parts.parts))
+            await advanced(_get_started_at(parts.parts))
 
 
-def _started_at(parts: list[DiscoveryPage]) -> datetime:
+def _get_started_at(parts: list[DiscoveryPage]) -> datetime:
     return min(part.read_at for part in parts)

@@ -85,7 +85,7 @@ class LeasedResource:
 
     async def _renew(self) -> None:
         async with self._renewing:
-            lease = replace(self._kept.item, leased_until=_new_expiry(self._holder))
+            lease = replace(self._kept.item, leased_until=_compute_expiry(self._holder))
             try:
                 self._kept = await self._leases.replace(self._kept, lease)
             except Conflict:
@@ -121,7 +121,7 @@ async def require_unleased(holder: LeaseHolder, resource: str) -> None:
 async def _acquire(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
     services, identity = holder.services, hash_key(resource)
     leases = services.tables.resource_leases
-    lease = ResourceLease(id=identity, holder=holder.holder, leased_until=_new_expiry(holder))
+    lease = ResourceLease(id=identity, holder=holder.holder, leased_until=_compute_expiry(holder))
     kept = await leases.get("lease", identity)
     try:
         if kept is None:
@@ -133,7 +133,7 @@ async def _acquire(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLea
     raise _build_held_error(holder, kept)
 
 
-def _new_expiry(holder: LeaseHolder) -> datetime:
+def _compute_expiry(holder: LeaseHolder) -> datetime:
     return holder.services.now + holder.services.settings.resource_lease_duration
 
 

@@ -149,7 +149,7 @@ class NetworkReading:
         has_turn = last is not None
         last = last or await self._snapshots.last()
         if last.goes_on_since:
-            reading_id = self._id_of(last.goes_on_since)
+            reading_id = self._get_id(last.goes_on_since)
             rows = await self.services.tables.resource_answers.all(reading_id)
             newest = max((row.read_at for row in rows), default=last.goes_on_since)
             if self.services.now - newest <= self.standstill:
@@ -157,10 +157,10 @@ class NetworkReading:
                 answers = join_answers(rows).items()
                 self._answers = {one: as_mapping(json.loads(text)) for one, text in answers}
                 return has_turn
-        self._reading_id, self.began = self._id_of(self.services.now), self.services.now
+        self._reading_id, self.began = self._get_id(self.services.now), self.services.now
         return has_turn
 
-    def _id_of(self, began: datetime) -> str:
+    def _get_id(self, began: datetime) -> str:
         return f"{self._snapshots.id}-{began:%Y%m%dT%H%M%S%f}"
 
     async def _store_answers(self) -> None:

@@ -91,7 +91,7 @@ async def name_observed_callers(
     declared: dict[str, DeclaredCaller] = {}
     async for record in readable(services, services.tables.callers.scan(job.id)):
         caller = record.item.caller
-        known |= dict.fromkeys(_ids_of(caller), caller.label)
+        known |= dict.fromkeys(_list_ids(caller), caller.label)
         if caller.kind == DECLARED_CALLER and (one := await _read_declared(services, caller)):
             declared[caller.label] = one
     flows: dict[str, str] = {}
@@ -130,7 +130,7 @@ async def _read_declared(services: Services, caller: Caller) -> DeclaredCaller |
     return None
 
 
-def _ids_of(caller: Caller) -> set[str]:
+def _list_ids(caller: Caller) -> set[str]:
     """Return the ids under which a caller can appear in the headers of a call."""
     resource = caller.resource_id.removeprefix(f"{caller.kind}/").lower()
     _, _, event_subscription = resource.partition(_EVENT_SUBSCRIPTION)

@@ -89,7 +89,7 @@ async def find_useful_share(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
     """Return the share that grants access to a flow; None: only the flow service can grant it."""
-    workflow_id = _workflow_id(work, environment_id, flow_name)
+    workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _find_or_create_record(work) if workflow_id else None
     return ServiceAccountShare(work=work, workflow_id=workflow_id, row=row) if row else None
 
@@ -98,7 +98,7 @@ async def share_to_return(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
     """Return the share by which an invocation may have granted access; None: there is none."""
-    workflow_id = _workflow_id(work, environment_id, flow_name)
+    workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _read_record(work) if workflow_id else None
     is_user = row and row.user_id
     return (
@@ -108,7 +108,7 @@ async def share_to_return(
     )
 
 
-def _workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
+def _find_workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
     """Return the Dataverse id of the job's original or copy by its name; empty for other flows."""
     job = work.job
     if environment_id != job.environment_id or not work.environment.dataverse_url:

@@ -125,7 +125,7 @@ class SharedSnapshotStore[T]:
 
     async def _archive_answer(self, answer: T) -> str:
         """Store the answer in the archive and return its name; empty if the archive fails."""
-        content = json.dumps(answer, default=_to_json)
+        content = json.dumps(answer, default=_convert_to_json)
         name = f"{self.topic}/{hash_key(content)}.json"
         try:
             await self.services.archive.put(name, content.encode())
@@ -147,7 +147,7 @@ class SharedSnapshotStore[T]:
         return kept
 
 
-def _to_json(value: object) -> object:
+def _convert_to_json(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, frozenset):

@@ -271,7 +271,7 @@ async def rename(
     row = seen or await workflows.get(work.environment, workflow_id)
 
     def has_name(row: OriginalFlow | Workflow) -> bool:
-        return row.name == name or (row.name == short and _shortened_note(short) in work.job.notes)
+        return row.name == name or (row.name == short and _shorten_note(short) in work.job.notes)
 
     if has_name(row) and not (anew and row.name == name):
         return
@@ -287,7 +287,7 @@ async def rename(
     async def shorten_name(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != TOO_LONG or short == name:
             return None
-        await work.save(add_notes(work.job, _shortened_note(short)))
+        await work.save(add_notes(work.job, _shorten_note(short)))
         return rename_to(short, raise_refusal)
 
     await perform(rename_to(name, shorten_name))
@@ -300,7 +300,7 @@ async def rename(
         )
 
 
-def _shortened_note(short: str) -> str:
+def _shorten_note(short: str) -> str:
     return (
         f"The name of the flow {short} was shortened, because Dataverse does not accept its full "
         "length."

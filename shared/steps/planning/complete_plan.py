@@ -197,10 +197,10 @@ def ids_that_callers_hold(items: Iterable[PlanItem]) -> set[str]:
     """Return the ids by which callers refer to these flows; a canvas app may hold either id of a
     flow.
     """
-    return {one for item in items for one in (item.trigger_url_id, *_flow_ids(item)) if one}
+    return {one for item in items for one in (item.trigger_url_id, *_list_flow_ids(item)) if one}
 
 
-def _flow_ids(item: PlanItem) -> set[str]:
+def _list_flow_ids(item: PlanItem) -> set[str]:
     return {item.workflow_id, item.flow_name.lower()}
 
 
@@ -226,7 +226,7 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
     environment_id, secret = known.environment_id, known.secrets.get(item.workflow_id)
     found = [
         *select_calling(
-            environment_id, known.places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
+            environment_id, known.places, url_id=item.trigger_url_id, flow_ids=_list_flow_ids(item)
         )
     ]
     copy_host = services.settings.cloud.environment_host(environment_id)

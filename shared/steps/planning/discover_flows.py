@@ -68,7 +68,7 @@ async def read_flows_still_to_move(
     await _read_report(services, environment_id, parts)
     excluded = (await read_environment_settings(services, environment_id)).excluded_flows
     not_waited_for = {
-        flow.flow_name for flow in _listed_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST)
+        flow.flow_name for flow in _get_listed_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST)
     }
 
     def build_rows_still_to_move(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
@@ -85,9 +85,9 @@ async def read_flows_still_to_move(
     )
     while not parts.at(DiscoverySource.MOVABLE).is_read:
         await parts.read_page(DiscoverySource.MOVABLE, read, build_rows_still_to_move)
-        if _listed_flows(parts, DiscoverySource.MOVABLE) and not all_of_them:
+        if _get_listed_flows(parts, DiscoverySource.MOVABLE) and not all_of_them:
             break
-    found = _listed_flows(parts, DiscoverySource.MOVABLE)
+    found = _get_listed_flows(parts, DiscoverySource.MOVABLE)
     # The next check starts again; a discovery continues with the flows that stay.
     await parts.restart(None if found else DiscoverySource.MOVABLE)
     return found
@@ -132,7 +132,7 @@ async def _read_report(services: Services, environment_id: str, parts: Discovery
     )
 
 
-def _listed_flows(parts: DiscoveryPages, source: DiscoverySource) -> list[FlowListEntry]:
+def _get_listed_flows(parts: DiscoveryPages, source: DiscoverySource) -> list[FlowListEntry]:
     return list(select_reported_flows(parts.parts, source).values())
 
 
@@ -273,11 +273,11 @@ def _with_definition(
         definition=summary,
         unreadable_reason=problem,
         digest=digest,
-        owner=_owner_of(shown),
+        owner=_find_owner(shown),
     )
 
 
-def _owner_of(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
+def _find_owner(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
     """Return the owner; the flow service shows only an id."""
     if isinstance(shown, Workflow):
         return shown.owner
@@ -296,7 +296,7 @@ def _build_flow_from_detail(
             _without_definition(flow, why),
             is_on=detail.state is FlowState.ON,
             is_managed=detail.is_managed,
-            owner=_owner_of(detail),
+            owner=_find_owner(detail),
         )
     held = _with_definition(flow, detail, client_data, detail.display_name)
     if held.definition is None:

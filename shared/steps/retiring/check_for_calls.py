@@ -74,7 +74,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
     if any(run.is_running for run in runs):
         raise MustWait(
             "A run of the original is in progress.",
-            until=_next_check(services),
+            until=_compute_next_check(services),
             code=Reason.FLOW_RUN_IN_PROGRESS,
         )
     called_at = max([cut_over, *(run.started_at for run in runs)])
@@ -221,7 +221,9 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
         name = flow.flow_name or await read_flow_name(services, home, flow.id)
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller that started before its change is in progress."
-            raise MustWait(reason, until=_next_check(services), code=Reason.FLOW_RUN_IN_PROGRESS)
+            raise MustWait(
+                reason, until=_compute_next_check(services), code=Reason.FLOW_RUN_IN_PROGRESS
+            )
         work.remember(replace(work.job, drained_callers=(*work.job.drained_callers, flow.id)))
 
 
@@ -245,5 +247,5 @@ def longest_gap(runs: list[FlowRun]) -> timedelta:
     return max(intervals, default=timedelta(0))
 
 
-def _next_check(services: Services) -> datetime:
+def _compute_next_check(services: Services) -> datetime:
     return services.now + services.settings.wait_poll_interval

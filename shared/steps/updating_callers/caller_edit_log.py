@@ -71,13 +71,13 @@ class CallerEditLog:
             sequence=sum(map(len, self._intents.values())),
             edits=caller_edit.edits_to_json(edits),
             is_first_edit=is_first,
-            surrounding_digests=self._new_digests(record, value),
+            surrounding_digests=self._build_digests(record, value),
             noted_at=self._work.services.now,
         )
         await self._rows.upsert(intent)
         self._intents[record.id].append(intent)
 
-    def _new_digests(self, record: CallerRecord, value: CallerContent) -> dict[str, str]:
+    def _build_digests(self, record: CallerRecord, value: CallerContent) -> dict[str, str]:
         if value.surrounding_digests is None:
             return {}
         resource = record.caller.resource_id

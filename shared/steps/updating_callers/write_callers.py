@@ -179,7 +179,7 @@ async def write_callers(
     """
     work, tries, values = first.work, 0, list[tuple[Caller, CallerContent]]()
     while tries < CALLER_WRITE_ATTEMPTS:
-        callers = _distinct_callers(first, *others)
+        callers = _list_distinct_callers(first, *others)
         if not callers:
             return []
         kind = work.services.callers[callers[0].kind]
@@ -194,7 +194,7 @@ async def write_callers(
             continue
         values = [
             (caller, _build_content(present[caller.address], texts, caller, (first, *others)))
-            for caller in _distinct_callers(first, *others)
+            for caller in _list_distinct_callers(first, *others)
         ]
         if not values:
             return []
@@ -262,7 +262,7 @@ def _build_other_content(caller: Caller, job: FlowJob) -> JobBlocked:
     )
 
 
-def _distinct_callers(*movers: CallerWriter) -> list[Caller]:
+def _list_distinct_callers(*movers: CallerWriter) -> list[Caller]:
     """Return each caller once; several jobs may have URLs in it."""
     found = {one.caller.address: one.caller for mover in movers for one in mover.records}
     return [*found.values()]
