@@ -127,7 +127,8 @@ async def _find_flow_ids(
     for environment_id, by_line in named.items():
         answers: Mapping[str, str | FlowNotFound] = {}
         try:
-            answers = await find_each_flow(services, environment_id, set(by_line.values()))
+            names = dict.fromkeys(by_line.values())
+            answers = await find_each_flow(services, environment_id, names)
         except NotFound:
             missing = f"No environment has the id {environment_id}."
             faults |= dict.fromkeys(by_line, missing)

@@ -6,15 +6,22 @@ A mistyped flow in a list of excluded flows would be copied, so unknown flows ar
 from collections.abc import Collection, Sequence
 from functools import partial
 
+from shared.concurrency import read_each
 from shared.domain.environment import Environment
 from shared.domain.identifiers import is_identifier
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_similar
 from shared.domain.plans.plan_item import PlanItem
-from shared.errors import FlowNotFound, NotFound
+from shared.errors import FlowNotFound, NotFound, ThrottledError
 from shared.services import Services
 from shared.steps.flows.discovery_pages import read_all_pages
 from shared.steps.flows.key_report import REQUEST_PATIENCE, open_key_report
+
+_UNCHECKED = (
+    "{flow} is not in Dataverse and not on the list of flows on Microsoft's key, and the flow "
+    "service of {where} accepts few requests now. Correct or remove the other lines, and try again "
+    "in a minute."
+)
 
 
 async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
@@ -67,10 +74,18 @@ async def require_flows(
     for one in wanted - found.keys():
         if named := _find_id(one, known, where):
             found[one] = named
+    missing: list[str] = []
     for one in sorted(wanted - found.keys()):
-        if await _is_there(services, environments, one):
+        try:
+            is_there = await _is_there(services, environments, one)
+        except ThrottledError:
+            _require_found(missing, known, where)  # a retry would not come further
+            raise
+        if is_there:
             found[one] = one.lower()
-    _require_found(sorted(wanted - found.keys()), known, where)
+        else:
+            missing.append(one)
+    _require_found(missing, known, where)
     return found
 
 
@@ -83,16 +98,20 @@ async def find_each_flow(
     """
     environment = await services.environments.get(environment_id)
     known, where = await list_flows(services, environment_id), environment.display_name
-    found: dict[str, str | FlowNotFound] = {}
-    for one in flows:
+
+    async def find(one: str) -> str | FlowNotFound:
         try:
-            found[one] = _find_id(one, known, where)
-            if not found[one] and await _is_there(services, [environment], one):
-                found[one] = one.lower()
-            _require_found([] if found[one] else [one], known, where)
+            found = _find_id(one, known, where)
+            if not found and await _is_there(services, [environment], one):
+                found = one.lower()
+            _require_found([] if found else [one], known, where)
         except FlowNotFound as err:
-            found[one] = err
-    return found
+            return err
+        except ThrottledError:  # the budget is smaller than the list of unknown ids
+            return FlowNotFound(_UNCHECKED.format(flow=one, where=where), candidates={})
+        return found
+
+    return dict(zip(flows, await read_each(flows, find), strict=True))
 
 
 async def _is_there(services: Services, environments: Sequence[Environment], flow: str) -> bool:

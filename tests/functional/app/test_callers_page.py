@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
@@ -13,12 +13,18 @@ from functions import callers_page_api, declared_callers_api
 from functions.caller_lines import read_caller_lines
 from functions.forms import FORM
 from shared.bootstrap import provide
+from shared.domain.flow import FlowServiceFlow
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import signatures_in
-from shared.errors import PlatformError
+from shared.errors import FlowNotFound, PlatformError, ThrottledError
+from shared.ports import FlowReports
 from shared.use_cases import import_callers as importing
-from shared.use_cases.declare_callers import declare_called_flow, list_declared_callers
+from shared.use_cases.declare_callers import (
+    declare_called_flow,
+    declare_callers,
+    list_declared_callers,
+)
 from shared.use_cases.import_callers import ImportPreview, import_callers, preview_import
 from tests.fakes.fault_injection import Failing
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
@@ -256,6 +262,53 @@ async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: 
     identity = scenario.build.environment.id
     assert preview.faults == {2: f"The flows of {identity} cannot be read: Forbidden: no role"}
     assert [one.after.name for one in preview.changes] == ["Gate"]
+
+
+async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
+    scenario: Scenario,
+) -> None:
+    """Each id or single word that is not in a list needs a request to the flow service."""
+    unknown = [f"Unknown-{number}" for number in range(8)]
+    lines = [f"{name},Alex,1,HOME,{name},,," for name in unknown]
+    text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,", *lines)
+    reports = _FiveRequests(scenario.services.flow_reports)
+    services = replace(scenario.services, flow_reports=cast("Any", reports))
+
+    preview = await preview_import(services, read_caller_lines(text).lines)
+
+    assert [one.after.name for one in preview.changes] == ["Till"]
+    assert list(preview.faults) == list(range(3, 11))
+    assert [line for line, why in preview.faults.items() if "few requests" in why] == [8, 9, 10]
+
+
+async def test_unknown_flows_within_the_request_budget_are_named(scenario: Scenario) -> None:
+    """A retry would be throttled at the same flow."""
+    lines = [f"Till,Alex,1,HOME,Unknown-{number},,," for number in range(8)]
+    found = read_caller_lines(build_file(scenario, *lines)).lines
+    till = replace(found[0].caller, flows=tuple(one.caller.flows[0] for one in found))
+    reports = _FiveRequests(scenario.services.flow_reports)
+    services = replace(scenario.services, flow_reports=cast("Any", reports))
+
+    with pytest.raises(FlowNotFound, match=r"Unknown-0, .*Unknown-4\."):
+        await declare_callers(services, [till])
+
+
+class _FiveRequests:
+    """A flow service that accepts requests for five flows."""
+
+    def __init__(self, reports: FlowReports) -> None:
+        self._reports = reports
+        self._left = 5
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reports, name)
+
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+        """Return the flow; raise `ThrottledError` after five requests."""
+        if not self._left:
+            raise ThrottledError
+        self._left -= 1
+        return await self._reports.get_flow(environment_id, flow_name)
 
 
 async def test_flow_that_is_declared_during_an_import_stays(
