@@ -102,7 +102,8 @@ def import_(
 ) -> None:
     """Store an exported state in an empty storage account or folder, and read it back.
 
-    If interrupted, run the command again: it continues, and the app rejects the store until it is
+    What the app writes at its start counts as empty, and is replaced. Stop the app before. If
+    interrupted, run the command again: it continues, and the app rejects the store until it is
     complete. Needs Storage Table Data Contributor and Storage Blob Data Contributor.
     """
     from cmkflow.state_file import StateFile

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any, Protocol
 
+from cmkflow.empty_place import remove_first_start, require_empty
 from cmkflow.state_file import Record, StateFile
 from shared.adapters.state.versioned_store import IMPORT, SCHEMA, VERSION
 from shared.concurrency import do_each, read_each
@@ -110,6 +111,8 @@ async def _read_store(
 async def import_state(place: StatePlace, file: StateFile) -> Contents:
     """Store everything in an empty place, or continue such an import, and read it back.
 
+    What a first start of the app has written to the place is deleted.
+
     Raises `InvalidInput` for an incomplete file, another place, or content that differs.
     """
     expected = _require_complete(file)
@@ -141,20 +144,18 @@ async def _require_place(place: StatePlace, export_id: str) -> int:
     """Return how many records are stored already."""
     mark = await place.store.get(*IMPORT)
     if mark is None:
-        if await place.store.get(*VERSION):
-            raise InvalidInput(
-                "The store has the state of an app: an app has used it, or an import is complete."
-            )
-        for table in await place.store.list_tables():
-            async for _ in place.store.query(table, page_size=1):
-                raise InvalidInput(f"The store is not empty: table {table} has rows.")
-        if await place.archive.list_names():
-            raise InvalidInput("The archive is not empty.")
-        await place.store.write(InsertRow(_build_mark({"export_id": export_id, "records": 0})))
-        return 0
+        await require_empty(place)
+        mark = _build_mark({"export_id": export_id, "records": 0})
+        # In one transaction: from now on, the app rejects the store.
+        version = await place.store.get(*VERSION)
+        removals = [DeleteRow(version)] if version else []
+        await place.store.write(InsertRow(mark), *removals)
     if mark.columns["export_id"] != export_id:
         raise InvalidInput("The store contains an incomplete import of another file.")
-    return int(mark.columns["records"])
+    done = int(mark.columns["records"])
+    if done == 0:
+        await remove_first_start(place.store)
+    return done
 
 
 async def _store_record(place: StatePlace, record: Record) -> None:

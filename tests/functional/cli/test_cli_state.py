@@ -21,6 +21,8 @@ from shared.adapters.state.versioned_store import IMPORT, VERSION, VersionedStor
 from shared.domain.environment import ApprovalPolicy
 from shared.errors import InvalidInput, JobBlocked, ServiceUnavailable
 from shared.ports import InsertRow, StoreRow, UpsertRow
+from shared.use_cases.poll_environments import poll_environments
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -155,6 +157,50 @@ async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete
     assert interruptions > 5
     assert contents_of(store) == contents_of(scenario.fakes.store)
     assert IMPORT not in store.rows
+
+
+async def build_first_start() -> Scenario:
+    """Return an app that has polled, checked and planned a day, without a request of a person."""
+    scenario = Scenario()
+    scenario.build.app_setting_caller(scenario.build.http_flow("Flow"))
+    scenario.build.link()
+    await poll_environments(scenario.services)
+    await run_daily_check(scenario.services, "today")
+    await scenario.run(timedelta(days=1))
+    await scenario.fakes.store.write(InsertRow(build_row(VERSION, schema_version=1)))
+    return scenario
+
+
+async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) -> None:
+    """However many writes succeed, the repeated command continues, and nothing else is left."""
+    scenario = await build_running_scenario()
+    _, file = await export_scenario(scenario, tmp_path / "state")
+    new, store = build_place((await build_first_start()).fakes.store.rows)
+    assert {"remediations", "policylinks"} <= {table for table, _, _ in store.rows}
+
+    for interruptions in count():
+        store.writes_left = iter(range(interruptions))
+        try:
+            await import_state(new, file)
+            break
+        except ServiceUnavailable:
+            continue
+
+    assert contents_of(store) == contents_of(scenario.fakes.store)
+
+
+async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) -> None:
+    """Nothing is written to it."""
+    _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
+    first = await build_first_start()
+    await first.opt_in()
+    new, store = build_place(first.fakes.store.rows)
+    before = contents_of(store)
+
+    with pytest.raises(InvalidInput, match="table environmentsettings has rows"):
+        await import_state(new, file)
+
+    assert contents_of(store) == before
 
 
 async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Recognize a place without the state of an app, also after a first start, and empty it."""
+
+from dataclasses import replace
+from itertools import batched, groupby
+from typing import TYPE_CHECKING
+
+from shared.adapters.state.versioned_store import SCHEMA, VERSION
+from shared.errors import InvalidInput
+from shared.ports import DeleteRow, StoreRow
+
+if TYPE_CHECKING:
+    from cmkflow.state_transfer import ListedStore, StatePlace
+
+#: What an app writes without a request of a person or an approval: polls, checks, and plans that it
+#: starts by itself. It writes them again.
+FIRST_START_TABLES = frozenset(
+    {
+        SCHEMA,
+        "alerts",
+        "callerindex",
+        "callersearches",
+        "checkpositions",
+        "circuitbreakers",
+        "completedcallersearches",
+        "discoverypages",
+        "environmentjobs",
+        "jobindex",
+        "keyalerts",
+        "knownurls",
+        "notificationdeliveries",
+        "planitems",
+        "policylinks",
+        "remediations",
+        "requestbudgets",
+        "resourceanswers",
+        "serviceaccounts",
+        "servicetaglistversions",
+        "shapedemands",
+        "sharedsnapshots",
+        "timerruns",
+        "wakeups",
+    }
+)
+#: Rows of a transaction.
+_REMOVED = 100
+
+
+async def require_empty(place: "StatePlace") -> None:
+    """Raise `InvalidInput` if more is stored than a first start of the app writes."""
+    for table in await place.store.list_tables():
+        if table not in FIRST_START_TABLES:
+            async for _ in place.store.query(table, page_size=1):
+                raise InvalidInput(_describe(table, is_used=bool(await place.store.get(*VERSION))))
+    if await place.archive.list_names():
+        raise InvalidInput("The archive is not empty. Import into another account.")
+
+
+def _describe(table: str, *, is_used: bool) -> str:
+    why = "an app has used it, or an import is complete" if is_used else "it is not empty"
+    return (
+        f"Nothing was imported into the store: {why} (table {table} has rows). Import into another "
+        "account, or stop its app, delete its tables and import a minute later."
+    )
+
+
+async def remove_first_start(store: "ListedStore") -> None:
+    """Delete what a first start has written, except for the rows of the schema."""
+    for table in sorted(FIRST_START_TABLES - {SCHEMA}):
+        rows = [row async for row in store.query(table)]
+        for _, same in groupby(rows, key=lambda row: row.partition):
+            for some in batched(map(_build_removal, same), _REMOVED, strict=False):
+                await store.write(*some)
+
+
+def _build_removal(row: StoreRow) -> DeleteRow:
+    return DeleteRow(replace(row, columns={}, etag=None))
