@@ -21,7 +21,10 @@ def format_window(window: Any) -> str:
             "history for 30 days after it."
         )
     day = window["closes_at"][:10]
-    return f"{name}: support can restore run history from before the key until {day} (30 days)."
+    return (
+        f"{name}: support can restore run history from before the key until {day}, 30 days after "
+        "the app saw the platform migration complete."
+    )
 
 
 def archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:

@@ -9,6 +9,7 @@ from functions.dashboard.page_actions import PageAction, page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.support_request import (
+    COUNTED_FROM,
     SupportRequest,
     SupportRequestKind,
     SupportRequestState,
@@ -95,7 +96,7 @@ def describe_support_request(request: SupportRequest, now: datetime) -> str:
             if days is None:
                 return "Not filed"
             left = format_count(days, "day")
-            return f"{left} left to file it, until {request.closes_at:%Y-%m-%d}"
+            return f"{left} left to file it, until {request.closes_at:%Y-%m-%d}. {COUNTED_FROM}"
 
 
 def _build_action(request: SupportRequest, principal: Principal) -> PageAction:

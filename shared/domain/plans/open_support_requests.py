@@ -9,6 +9,7 @@ from shared.domain.plans.pending_actions import (
     format_count,
 )
 from shared.domain.plans.support_request import (
+    COUNTED_FROM,
     SupportRequest,
     SupportRequestKind,
     SupportRequestState,
@@ -52,4 +53,4 @@ def _format_days_left(one: SupportRequest, now: datetime) -> str:
     days = one.count_days_left(now)
     if days is None:
         return ""
-    return f" {format_count(days, 'day')} left, until {one.closes_at:%Y-%m-%d}."
+    return f" {format_count(days, 'day')} left, until {one.closes_at:%Y-%m-%d}. {COUNTED_FROM}"

@@ -10,6 +10,12 @@ from shared.domain.jobs.run_archive import TICKET_WINDOW
 from shared.domain.name_lookup import NamedItem
 from shared.domain.policy_link_record import PolicyLinkRecord
 
+#: The platform names no time for the end of a migration; its list of flows only becomes shorter.
+COUNTED_FROM = (
+    "The days count from when the app saw the platform migration complete; it may have ended "
+    "earlier."
+)
+
 
 class SupportRequestKind(StrEnum):
     """What is requested."""

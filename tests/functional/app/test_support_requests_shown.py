@@ -123,6 +123,7 @@ async def test_pages_show_the_countdown_until_the_request_is_filed(
     assert f'href="{where}"' in environments
     assert "30 days left to file it" in environments
     assert "30 days left to file it" in page
+    assert "count from when the app saw the platform migration complete" in page
     assert request.environment_id in page
     assert "Ticket number" in page
     assert "30 days left" in "".join(one["message"] for one in status["pending_actions"])

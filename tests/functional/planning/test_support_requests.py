@@ -133,6 +133,7 @@ async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> No
     scenario.world.clock.advance(timedelta(days=20))
 
     assert "30 days left" in first[0].message
+    assert "count from when the app saw the platform migration complete" in first[0].message
     assert first[0].expires_at == second[0].expires_at == request.closes_at
     assert left == 20
     assert "20 days left" in second[0].message
