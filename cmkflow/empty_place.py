@@ -4,7 +4,6 @@ from dataclasses import replace
 from itertools import batched, groupby
 from typing import TYPE_CHECKING
 
-from shared.adapters.state.versioned_store import SCHEMA, VERSION
 from shared.errors import InvalidInput
 from shared.ports import DeleteRow, StoreRow
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 #: starts by itself. It writes them again.
 FIRST_START_TABLES = frozenset(
     {
-        SCHEMA,
         "alerts",
         "callerindex",
         "callersearches",
@@ -45,12 +43,15 @@ FIRST_START_TABLES = frozenset(
 _REMOVED = 100
 
 
-async def require_empty(place: "StatePlace") -> None:
-    """Raise `InvalidInput` if more is stored than a first start of the app writes."""
+async def require_empty(place: "StatePlace", schema: str, *, is_used: bool) -> None:
+    """Raise `InvalidInput` if more is stored than a first start of the app writes.
+
+    `schema`: the table with the version of the store. `is_used`: an app has written it.
+    """
     for table in await place.store.list_tables():
-        if table not in FIRST_START_TABLES:
+        if table != schema and table not in FIRST_START_TABLES:
             async for _ in place.store.query(table, page_size=1):
-                raise InvalidInput(_describe(table, is_used=bool(await place.store.get(*VERSION))))
+                raise InvalidInput(_describe(table, is_used=is_used))
     if await place.archive.list_names():
         raise InvalidInput("The archive is not empty. Import into another account.")
 
@@ -64,8 +65,8 @@ def _describe(table: str, *, is_used: bool) -> str:
 
 
 async def remove_first_start(store: "ListedStore") -> None:
-    """Delete what a first start has written, except for the rows of the schema."""
-    for table in sorted(FIRST_START_TABLES - {SCHEMA}):
+    """Delete what a first start has written, except for the version of the store."""
+    for table in sorted(FIRST_START_TABLES):
         rows = [row async for row in store.query(table)]
         for _, same in groupby(rows, key=lambda row: row.partition):
             for some in batched(map(_build_removal, same), _REMOVED, strict=False):

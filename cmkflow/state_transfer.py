@@ -144,10 +144,10 @@ async def _require_place(place: StatePlace, export_id: str) -> int:
     """Return how many records are stored already."""
     mark = await place.store.get(*IMPORT)
     if mark is None:
-        await require_empty(place)
+        version = await place.store.get(*VERSION)
+        await require_empty(place, SCHEMA, is_used=version is not None)
         mark = _build_mark({"export_id": export_id, "records": 0})
         # In one transaction: from now on, the app rejects the store.
-        version = await place.store.get(*VERSION)
         removals = [DeleteRow(version)] if version else []
         await place.store.write(InsertRow(mark), *removals)
     if mark.columns["export_id"] != export_id:
