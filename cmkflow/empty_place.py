@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cmkflow.state_transfer import ListedStore, StatePlace
 
 #: What an app writes without a request of a person or an approval: polls, checks, and plans that it
-#: starts by itself. It writes them again.
+#: starts automatically. It writes them again.
 FIRST_START_TABLES = frozenset(
     {
         "alerts",
