@@ -8,11 +8,18 @@ from collections.abc import Mapping, Sequence
 from shared.callers.published_parts import PublishedPart, PublishedPartCallers
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import NotFound
+from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.ports import ResourceReader, SynapseArtifacts
 
 _WORKSPACES = "Microsoft.Synapse/workspaces"
 _VERSION = "2021-06-01"
+_ACTIONS = (
+    f"{_WORKSPACES}/artifacts/read",
+    f"{_WORKSPACES}/datasets/write",
+    f"{_WORKSPACES}/linkedServices/write",
+    f"{_WORKSPACES}/notebooks/write",
+    f"{_WORKSPACES}/pipelines/write",
+)
 #: Collections of a workspace → what an item is called.
 _NOUNS = {
     "datasets": "dataset",
@@ -46,6 +53,17 @@ class SynapseCallers(PublishedPartCallers):
         super().__init__(resources)
         self._artifacts = synapse_artifacts
 
+    async def read_scopes(self) -> Sequence[str]:
+        """Return the names of the workspaces. Raises `PlatformError`."""
+        found = await self._reader.list(_WORKSPACES, _VERSION)
+        return [text_at(workspace, "name") or "" for workspace in found]
+
+    async def check_scope(self, scope: str) -> None:
+        """Raise `PlatformError` that names what the app may not do in a workspace."""
+        if denied := await self._artifacts.find_denied_actions(scope, _ACTIONS):
+            text = f"No role of the app's own identity permits {', '.join(denied)}."
+            raise PlatformError(text, code="Unauthorized", status=403)
+
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
         """Return all parts of a workspace. Raises `NotFound`."""
         workspace = text_at(owner, "name") or ""
@@ -70,10 +88,22 @@ class SynapseCallers(PublishedPartCallers):
         raise NotFound(f"The Synapse workspace {name} no longer exists")
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it has its ETag. Raises `Conflict`."""
+        """Replace the properties of a part if it has its ETag.
+
+        Raises `Conflict`, and `JobBlocked` that names the missing role.
+        """
         workspace, collection, name = part.address.split("/", 2)
         etag = part.etag or "*"
-        await self._artifacts.write(workspace, collection, name, properties, etag=etag)
+        try:
+            await self._artifacts.write(workspace, collection, name, properties, etag=etag)
+        except PlatformError as err:
+            if err.status != 403:
+                raise
+            raise JobBlocked(
+                f"The app may not change the {part.title} of the {self.owner} {workspace}: {err}",
+                fix=f"{self.required_permissions.fix} Then retry.",
+                code=err.code,
+            ) from err
 
 
 def _build_part(workspace: str, collection: str, part: Mapping[str, object]) -> PublishedPart:

@@ -156,6 +156,13 @@ class SynapseArtifacts(Protocol):
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
         """Return an item of a collection; raise `NotFound`."""
 
+    async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
+        """Return which actions no role of the app's identity permits, such as
+        `Microsoft.Synapse/workspaces/pipelines/write`. Roles of its groups are not checked.
+
+        Raises `NotFound`, and `PlatformError` without a role.
+        """
+
     async def write(
         self,
         workspace: str,

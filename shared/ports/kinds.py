@@ -60,10 +60,10 @@ class FoundInDefinitions(Protocol):
 
 @runtime_checkable
 class SearchesScopes(Protocol):
-    """A `CallerKind` whose organizations, repositories or sites are in a setting."""
+    """A `CallerKind` whose organizations, repositories or workspaces assign their own roles."""
 
     async def read_scopes(self) -> Sequence[str]:
-        """Return them, without a request."""
+        """Return their names."""
 
     async def check_scope(self, scope: str) -> None:
         """Raise an error if the app cannot search one of them."""

@@ -354,8 +354,7 @@ async def _check_callers(services: Services) -> list[Finding]:
     for kind in services.callers.values():
         if isinstance(kind, SearchesScopes):
             fix = kind.required_permissions.fix
-            for scope in await kind.read_scopes():
-                found += await _run_guarded("callers", _check_scope(kind, scope), scope, fix)
+            found += await _run_guarded("callers", _check_scopes(kind, fix), kind.kind, fix)
     return found + [
         one
         for kind in services.callers.values()
@@ -365,6 +364,14 @@ async def _check_callers(services: Services) -> list[Finding]:
             check_caller_kind_permissions(services, kind.kind, kind.required_permissions),
             kind.kind,
         )
+    ]
+
+
+async def _check_scopes(kind: SearchesScopes, fix: str) -> list[Finding]:
+    return [
+        one
+        for scope in await kind.read_scopes()
+        for one in await _run_guarded("callers", _check_scope(kind, scope), scope, fix)
     ]
 
 

@@ -1,9 +1,9 @@
 """Fake of the port `SynapseArtifacts`: raw resources below workspaces."""
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, PlatformError
 from tests.fakes.test_world import World
 
 
@@ -27,6 +27,10 @@ class FakeSynapseArtifacts:
                 return one
         raise NotFound(f"there is no {name} in {collection}")
 
+    async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
+        """Return the actions that the world denies."""
+        return [one for one in actions if one in self._world.denied_synapse_actions]
+
     async def write(
         self,
         workspace: str,
@@ -38,6 +42,9 @@ class FakeSynapseArtifacts:
     ) -> None:
         """Replace an item with this ETag."""
         there = await self.read(workspace, collection, name)
+        needed = f"Microsoft.Synapse/workspaces/{collection}/write".lower()
+        if needed in map(str.lower, self._world.denied_synapse_actions):
+            raise PlatformError("no Synapse role", code="Unauthorized", status=403)
         if etag not in ("*", there["etag"]):
             raise Conflict(f"{name} has changed")
         path = str(there["id"]).lower()

@@ -81,6 +81,8 @@ class World:
         self.policy_checks: list[str] = []
         #: The error of every write of an Azure resource.
         self.denial: PlatformError | None = None
+        #: Actions that no role of the app permits in Synapse workspaces.
+        self.denied_synapse_actions: set[str] = set()
         self.policies: dict[str, EnterprisePolicy] = {}
         self.vaults: dict[str, KeyVault] = {}
         #: By vault id and principal.

@@ -1,15 +1,18 @@
 """Saves of Synapse workspaces: an accepted one may end late, fail, or never be shown."""
 
+import base64
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
 
 from shared.adapters.azure.synapse import WorkspaceArtifacts
 from shared.adapters.http.client import HttpClient, HttpService
 from shared.domain.clouds import PUBLIC
 from shared.errors import CmkflowError, Conflict, PlatformError, ServiceUnavailable
-from tests.unit.adapter_wire import Scripted, ScriptedTransport
+from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 
 STATE = "https://contoso.dev.azuresynapse.net/operationResults/1?api-version=2020-12-01"
 
@@ -26,10 +29,29 @@ def build_failed(code: str) -> Scripted:
     return Scripted(body=json.dumps(body).encode())
 
 
+class Token(NumberedCredential):
+    """A credential with one token."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self._token = token
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        """Return the token."""
+        return AccessToken(self._token, 4_000_000_000)
+
+
+def build_artifacts(
+    transport: ScriptedTransport, credential: Token | None = None
+) -> WorkspaceArtifacts:
+    """Return the adapter on scripted answers."""
+    service = HttpService(name="Synapse", scope="s", credential=credential)
+    return WorkspaceArtifacts(HttpClient(transport), service, PUBLIC)
+
+
 async def write(transport: ScriptedTransport) -> None:
     """Write a pipeline."""
-    service = HttpService(name="Synapse", scope="", credential=None)
-    artifacts = WorkspaceArtifacts(HttpClient(transport), service, PUBLIC)
+    artifacts = build_artifacts(transport)
     await artifacts.write("contoso", "pipelines", "Send mail", {"activities": []}, etag="1")
 
 
@@ -68,6 +90,32 @@ async def test_save_that_failed_or_takes_too_long_is_an_error(
     if isinstance(raised.value, ServiceUnavailable):
         assert raised.value.retry_after == timedelta(seconds=30)
     assert transport.answers == []
+
+
+async def test_permissions_are_checked_for_the_identity_of_the_token() -> None:
+    """What the service does not allow is denied."""
+    decisions = [
+        {"actionId": "read", "accessDecision": "Allowed"},
+        {"actionId": "write", "accessDecision": "NotAllowed"},
+    ]
+    transport = ScriptedTransport(Scripted(body={"AccessDecisions": decisions}))
+    claims = base64.urlsafe_b64encode(b'{"oid": "me"}').decode().rstrip("=")
+
+    denied = await build_artifacts(transport, Token(f"e.{claims}.s")).find_denied_actions(
+        "contoso", ["read", "write", "unknown"]
+    )
+
+    [request] = transport.requests
+    assert json.loads(str(request.content))["subject"] == {"principalId": "me"}
+    assert denied == ["write", "unknown"]
+
+
+@pytest.mark.parametrize("token", ["opaque", "e.!!.s", "e.W10.s"])
+async def test_token_without_an_object_id_is_an_error(token: str) -> None:
+    artifacts = build_artifacts(ScriptedTransport(), Token(token))
+
+    with pytest.raises(PlatformError, match="no object id"):
+        await artifacts.find_denied_actions("contoso", ["read"])
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,10 @@ OPTIONS = {
     "get_artifact": ("api-version",),
     "put_artifact": ("api-version",),
     "get_artifact_operation": ("api-version",),
+    "check_access": ("api-version",),
 }
 _VERSION = "2020-12-01"
+_READ = "/read"
 _COLLECTIONS = ("datasets", "linkedservices", "notebooks", "pipelines", "triggers")
 
 
@@ -61,6 +63,7 @@ def routes(tenant: Tenant) -> list[Route]:
     del tenant  # Handlers find it in the request.
     return [
         AnyCaseRoute("/operationResults/{operation}", get_artifact_operation),
+        AnyCaseRoute("/checkAccessSynapseRbac", check_access, methods=["POST"]),
         AnyCaseRoute("/{collection}", list_artifacts),
         AnyCaseRoute("/{collection}/{name}", get_artifact),
         AnyCaseRoute("/{collection}/{name}", put_artifact, methods=["PUT"]),
@@ -134,6 +137,24 @@ async def get_artifact_operation(request: Request) -> Response:
     return JSONResponse(show_part(save.document))
 
 
+async def check_access(request: Request) -> Response:
+    """Return which actions the roles of a principal permit in the workspace."""
+    workspace, body = _Workspace(request), await _read_body(request)
+    if body.get("scope") != f"workspaces/{workspace.name}":
+        raise SimulatedPlatformError(400, "BadRequest", "The scope is another workspace.")
+    principal = (body.get("subject") or {}).get("principalId")
+    decisions = [
+        {
+            "accessDecision": "Allowed"
+            if workspace.permits(principal, one["id"])
+            else "NotAllowed",
+            "actionId": one["id"],
+        }
+        for one in body.get("actions", ())
+    ]
+    return JSONResponse({"AccessDecisions": decisions})
+
+
 def show_workspace(document: JsonObject) -> JsonObject:
     """Return a workspace as Resource Manager shows it, without the identities that have a role."""
     hidden = ("members", "readers")
@@ -156,13 +177,19 @@ class _Workspace:
         found = [one for one in listed if one["name"].lower() == name]
         if not found:
             raise SimulatedPlatformError(404, "WorkspaceNotFound", "The workspace does not exist.")
-        members = found[0].get("members", ())
-        readers = () if is_write else found[0].get("readers", ())
-        if caller.object_id not in (*members, *readers):
+        self._members = found[0].get("members", ())
+        self._readers = found[0].get("readers", ())
+        self.name: str = found[0]["name"]
+        if not self.permits(caller.object_id, "write" if is_write else _READ):
             text = "The principal does not have the required Synapse RBAC permission."
             raise SimulatedPlatformError(403, "Unauthorized", text)
         self.id: str = found[0]["id"]
         _end_saves(self.tenant)
+
+    def permits(self, principal: object, action: str) -> bool:
+        """Return whether the role of a principal permits an action."""
+        may_read = principal in self._readers and action.endswith(_READ)
+        return principal in self._members or may_read
 
     @property
     def collection(self) -> str:

@@ -1,7 +1,9 @@
 """Read and write pipelines and other parts of Synapse workspaces. See platform.md#synapse."""
 
+import base64
 import builtins
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
@@ -16,8 +18,8 @@ from shared.adapters.http.client import (
 )
 from shared.adapters.http.errors import FailedResponse, retry_after
 from shared.domain.clouds import Cloud
-from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.errors import ServiceUnavailable
+from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
+from shared.errors import PlatformError, ServiceUnavailable
 from shared.ports import SynapseArtifacts
 
 _VERSION = {"api-version": "2020-12-01"}
@@ -47,6 +49,38 @@ class WorkspaceArtifacts(SynapseArtifacts):
         """Return an item of a collection."""
         call = self._request(workspace, f"{collection}/{quote(name, safe='')}")
         return read_object(self._service, await self._http.send(self._service, call))
+
+    async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
+        """Return which actions no role of the app's identity permits."""
+        call = self._request(workspace, "checkAccessSynapseRbac")
+        body = {
+            "subject": {"principalId": await self._read_object_id(call.url)},
+            "actions": [{"id": action, "isDataAction": True} for action in actions],
+            "scope": f"workspaces/{workspace}",
+        }
+        question = replace(call, method="POST", body=body, is_repeatable=True)
+        answer = read_object(self._service, await self._http.send(self._service, question))
+        allowed = {
+            text_at(one, "actionId")
+            for one in objects_at(answer, "AccessDecisions")
+            if text_at(one, "accessDecision") == "Allowed"
+        }
+        return [action for action in actions if action not in allowed]
+
+    async def _read_object_id(self, url: str) -> str:
+        """Return the object id in the token of the app's identity."""
+        credential, token = self._service.credential, ""
+        async with self._http.calling(self._service, url):
+            if credential:
+                token = (await credential.get_token(self._service.scope)).token
+        payload = token.partition(".")[2].partition(".")[0]
+        try:
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except ValueError:
+            claims = {}
+        if found := text_at(as_mapping(claims), "oid"):
+            return found
+        raise PlatformError("The token has no object id", code="NoObjectId", status=401)
 
     async def write(
         self,

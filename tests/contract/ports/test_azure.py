@@ -134,6 +134,12 @@ async def test_part_of_a_synapse_workspace_is_replaced_by_its_etag(side: Side) -
     assert await artifacts.read("contoso", "pipelines", name) == after
 
 
+async def test_app_has_all_permissions_in_its_synapse_workspace(side: Side) -> None:
+    action = "Microsoft.Synapse/workspaces/pipelines/write"
+
+    assert await side.ports.synapse_artifacts.find_denied_actions("contoso", [action]) == []
+
+
 async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> None:
     """A resource does not show them; a PATCH replaces the list and keeps the rest."""
     ports, version = side.ports, "2025-07-01"

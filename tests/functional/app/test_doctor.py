@@ -185,6 +185,27 @@ async def test_finding_names_missing_permission_for_callers(
     assert ("CMK_CALLER_RESOURCE_GROUP_IDS" in found["fix"]) == (level != "ok")
 
 
+@pytest.mark.parametrize(
+    ("denied", "level", "text"),
+    [
+        (set(), "ok", "can search"),
+        ({"Microsoft.Synapse/workspaces/pipelines/write"}, "problem", "pipelines/write"),
+    ],
+)
+async def test_finding_names_missing_role_in_a_synapse_workspace(
+    scenario: Scenario, denied: set[str], level: str, text: str
+) -> None:
+    """No template assigns the role, so the fix names where to do it."""
+    scenario.build.synapse_caller(scenario.build.http_flow("Nightly"))
+    scenario.world.denied_synapse_actions = denied
+
+    found = await find_finding("callers", "contoso")
+
+    assert found["level"] == level
+    assert text in found["message"]
+    assert ("Synapse Artifact Publisher" in found["fix"]) == bool(denied)
+
+
 @pytest.mark.parametrize(("action", "level"), [("*", "ok"), ("*/read", "problem")])
 async def test_write_permission_for_firewalls_that_plans_may_change_is_checked(
     scenario: Scenario, action: str, level: str

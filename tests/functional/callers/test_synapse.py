@@ -7,7 +7,7 @@ import pytest
 from shared.callers.synapse import SynapseCallers
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.json_values import mapping_at
-from shared.errors import Conflict, JobBlocked
+from shared.errors import Conflict, JobBlocked, PlatformError
 from tests.functional.callers.called_tenant import Tenant
 
 KIND = SynapseCallers.kind
@@ -86,6 +86,24 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
     assert reason in caller.manual_reason
     assert reason in raised.value.fix
     assert await tenant.read(caller) == content
+
+
+async def test_missing_role_is_named(tenant: Tenant) -> None:
+    """The doctor finds it before, and a blocked job says what to grant."""
+    denied = "Microsoft.Synapse/workspaces/pipelines/write"
+    tenant.builder.synapse_caller(tenant.original)
+    tenant.world.denied_synapse_actions.add(denied)
+    kind = tenant.kinds[KIND]
+    assert isinstance(kind, SynapseCallers)
+    [caller] = await tenant.found(KIND)
+
+    with pytest.raises(JobBlocked) as blocked:
+        await tenant.move(caller)
+    with pytest.raises(PlatformError, match=denied):
+        await kind.check_scope("contoso")
+
+    assert "Synapse Artifact Publisher" in blocked.value.fix
+    assert await kind.read_scopes() == ["contoso"]
 
 
 async def test_workspace_that_left_its_repository_is_written(tenant: Tenant) -> None:

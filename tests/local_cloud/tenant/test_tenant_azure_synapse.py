@@ -111,9 +111,26 @@ async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None
     assert (await call(world, "GET", PIPELINE)).body["properties"]["description"] == "1"
 
 
+async def find_allowed(world: AzureWorld, workspace: str) -> list[str]:
+    """Return the actions that the caller's role permits."""
+    start = "Microsoft.Synapse/workspaces/"
+    actions = [{"id": f"{start}{one}"} for one in ("artifacts/read", "pipelines/write")]
+    body = {
+        "subject": {"principalId": CALLER},
+        "actions": actions,
+        "scope": f"workspaces/{workspace}",
+    }
+    url = f"https://{workspace}.dev.azuresynapse.net/checkAccessSynapseRbac"
+    decisions = (await call(world, "POST", url, body)).body["AccessDecisions"]
+    allowed = [one["actionId"] for one in decisions if one["accessDecision"] == "Allowed"]
+    return [one.removeprefix(start) for one in allowed]
+
+
 async def test_role_artifact_user_only_reads(world: AzureWorld) -> None:
     """A write needs Synapse Artifact Publisher."""
     pipeline = PIPELINE.replace("contoso", "contoso2")
 
     assert (await call(world, "GET", pipeline)).status == 200
+    assert await find_allowed(world, "contoso2") == ["artifacts/read"]
+    assert await find_allowed(world, "contoso") == ["artifacts/read", "pipelines/write"]
     assert (await call(world, "PUT", pipeline, build_body())).status == 403
