@@ -23,29 +23,12 @@ from shared.use_cases.show_environments import KnownEnvironment
 _WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
-#: What each use means, the button that chooses it, and its consequence for plans.
+#: The command line changes the use in App Configuration.
 _URL_SECRETS = {
-    UrlSecretUse.NONE: (
-        "callers hold URLs",
-        "Keep URLs",
-        "A plan that is made from now on writes URLs into callers.",
-    ),
-    UrlSecretUse.VERIFIED_CALLERS: (
-        "callers may refer to a Key Vault secret with the URL",
-        "Allow URL secrets",
-        (
-            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
-            "if the app has a vault for it. Callers that can read it refer to it."
-        ),
-    ),
+    UrlSecretUse.NONE: "callers hold URLs",
+    UrlSecretUse.VERIFIED_CALLERS: "callers may refer to a Key Vault secret with the URL",
     UrlSecretUse.WITH_APP_CONFIGURATION: (
-        "callers, also keys of App Configuration, may refer to a Key Vault secret with the URL",
-        "Allow URL secrets in App Configuration too",
-        (
-            "In a plan that is made from now on, keys of App Configuration refer to the secret "
-            "too. Their readers must resolve Key Vault references and may read the vault, or they "
-            "may fail to start. The app does not know these readers and cannot check that."
-        ),
+        "callers, also keys of App Configuration, may refer to a Key Vault secret with the URL"
     ),
 }
 
@@ -133,12 +116,8 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         ),
         SettingLine(
             title="URL secrets",
-            values=[(_URL_SECRETS[settings.url_secret_use][0], False)],
-            actions=[
-                _change_url_secrets(one, principal, use)
-                for use in UrlSecretUse
-                if use is not settings.url_secret_use
-            ],
+            values=[(_URL_SECRETS[settings.url_secret_use], False)],
+            actions=[_change_url_secrets(one, principal)],
         ),
     ]
 
@@ -169,21 +148,20 @@ def _change(
     )
 
 
-def _change_url_secrets(
-    one: KnownEnvironment, principal: Principal, use: UrlSecretUse
-) -> PageAction:
-    _, title, effect = _URL_SECRETS[use]
-    is_used = str(use is not UrlSecretUse.NONE).lower()
-    in_stores = str(use is UrlSecretUse.WITH_APP_CONFIGURATION).lower()
+def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> PageAction:
+    allows = not one.settings.has_url_secrets
     return _change(
         one,
         principal,
-        title,
-        [effect, "Existing plans stay as they are."],
-        fields=(
-            ("has_url_secrets[=]", is_used),
-            ("has_url_secrets_in_app_configuration[=]", in_stores),
-        ),
+        "Allow URL secrets" if allows else "Keep URLs",
+        [
+            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
+            "if the app has a vault for it. Callers that can read it refer to it."
+            if allows
+            else "A plan that is made from now on writes URLs into callers.",
+            "Existing plans stay as they are.",
+        ],
+        fields=(("has_url_secrets[=]", str(allows).lower()),),
     )
 
 

@@ -54,37 +54,40 @@ async def test_command_line_says_why_a_caller_holds_the_url(
     assert f"(holds the URL: {REASON})" in " ".join(shown.stdout.split())
 
 
-@pytest.mark.parametrize(
-    ("before", "values", "title"),
-    [
-        (("true", "false"), ("false", "false"), "Keep URLs"),
-        (("false", "false"), ("true", "false"), "Allow URL secrets"),
-        (("true", "false"), ("true", "true"), "Allow URL secrets in App Configuration too"),
-    ],
-)
-async def test_form_changes_the_use_of_url_secrets(
-    scenario: Scenario, before: tuple[str, str], values: tuple[str, str], title: str
+async def test_form_turns_url_secrets_off_and_on(scenario: Scenario) -> None:
+    """The Environments page has a button for the other value."""
+    environment_id = scenario.build.environment.id
+
+    for value, title in (("false", "Keep URLs"), ("true", "Allow URL secrets")):
+        page = await environments_page.show_page()
+        [fields] = [
+            fields
+            for _, fields in environments_page.list_forms(page)
+            if fields.get("has_url_secrets[=]") == value
+        ]
+        assert title in page.text
+        await environments_page.send_form(
+            environments_api.change_environment_settings, fields, environment_id
+        )
+        provide(scenario.services)
+        (settings,) = await scenario.services.tables.environment_settings.all("environment")
+        assert settings.has_url_secrets is (value == "true")
+
+
+async def test_command_line_lets_keys_of_app_configuration_refer(
+    scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The Environments page has a button for each other use."""
-    names = ("has_url_secrets", "has_url_secrets_in_app_configuration")
-    settings = {name: value == "true" for name, value in zip(names, before, strict=True)}
-    await scenario.opt_in(**settings)
-    provide(scenario.services)
+    """The Environments page shows it; the help states what the readers need."""
+    option = "--url-secrets-in-app-configuration"
 
+    changed = await cli.run("environment", "set", scenario.build.environment.id, option)
+    provide(scenario.services)
     page = await environments_page.show_page()
-    [fields] = [
-        fields
-        for _, fields in environments_page.list_forms(page)
-        if tuple(fields.get(f"{name}[=]") for name in names) == values
-    ]
-    await environments_page.send_form(
-        environments_api.change_environment_settings, fields, scenario.build.environment.id
-    )
+    described = await cli.run("environment", "set", "--help")
 
-    assert title in page.text
-    provide(scenario.services)
-    (kept,) = await scenario.services.tables.environment_settings.all("environment")
-    assert tuple(str(getattr(kept, name)).lower() for name in names) == values
+    assert "Also keys of App Configuration" in changed.stdout
+    assert "callers, also keys of App Configuration, may refer to a Key Vault secret" in page.text
+    assert "the app cannot check that" in " ".join(described.stdout.replace("│", " ").split())
 
 
 async def test_page_and_command_line_state_what_app_configuration_needs(

@@ -62,5 +62,5 @@ async def test_sign_in_without_an_azure_account_or_secret_url_is_rejected(
 
     assert no_account[0] == no_secret[0] == 1
     assert "Azure CLI" in no_account[1]
-    assert "Key Vault secret URL" in no_secret[1]
+    assert "must be the URL of a Key Vault secret" in no_secret[1]
     assert "Traceback" not in no_account[1] + no_secret[1]
