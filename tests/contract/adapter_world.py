@@ -35,7 +35,7 @@ from shared.settings import Settings
 from shared.tables import Tables
 from tests.fakes.azure_caller_builder import SECRETS_USER
 from tests.fakes.memory_store import MemoryStore
-from tests.kinds.cases import find_external_places
+from tests.kinds.cases import find_opt_in_places
 from tests.local_cloud.tenant.tenant_world import (
     APP,
     APP_CLIENT,
@@ -129,8 +129,8 @@ def build_description() -> dict[str, Any]:
             "principalId": SITE_IDENTITY,
         }
     ]
-    for external in find_external_places():
-        full |= deepcopy(external.standard_seed)
+    for places in find_opt_in_places():
+        full |= deepcopy(places.standard_seed)
     return full
 
 
@@ -190,8 +190,8 @@ async def run_adapters(
 def _choose_scopes(described: dict[str, Any]) -> dict[str, Any]:
     """Return the settings for the services outside Azure and Power Platform in a description."""
     scopes: dict[str, Any] = {}
-    for external in find_external_places():
-        scopes |= external.settings if external.standard_seed.keys() <= described.keys() else {}
+    for places in find_opt_in_places():
+        scopes |= places.settings if places.standard_seed.keys() <= described.keys() else {}
     return scopes
 
 

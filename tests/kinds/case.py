@@ -1,7 +1,7 @@
 """The test data of a kind: how to set up one caller, or one firewall, of the kind."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate
 
 from local_cloud.tenant.core.tenant import Tenant
@@ -44,14 +44,15 @@ IN_ROWS = SearchRequests(standard=1, without_places=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalPlaces:
-    """Places outside Azure and Power Platform, which the app searches if settings name them."""
+class WirePlaces:
+    """Places of a kind in the tests of all callers over TLS."""
 
-    settings: Json
-    #: Sections of the seed of the adapters' tests.
-    standard_seed: Json
-    #: Returns the same with a place of each sort that calls a URL.
-    seed: Callable[[str], Json]
+    #: Settings that name the places, if the app searches them only then.
+    settings: Json = field(default_factory=dict)
+    #: Sections of the seed of the adapters' tests, for such places.
+    standard_seed: Json = field(default_factory=dict)
+    #: Adds a place of each sort that calls a URL to a seed.
+    add: Callable[[Json, str], None]
     #: Returns the content of each of these places in a local tenant, by name.
     read: Callable[[Tenant], Mapping[str, object]]
 
@@ -69,8 +70,8 @@ class CallerCase:
     #: Whether only a person can point such a place at another flow.
     is_by_hand: bool
     requests: SearchRequests
-    #: None: such places are in Azure or Power Platform.
-    external: ExternalPlaces | None = None
+    #: None: the tests of all callers over TLS have such places anyway.
+    wire: WirePlaces | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

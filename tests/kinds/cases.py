@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 from shared.kind_discovery import kinds_in
-from tests.kinds.case import CallerCase, ExternalPlaces, FirewallCase
+from tests.kinds.case import CallerCase, FirewallCase, WirePlaces
 
 CALLER_KINDS = [kind.kind for kind in kinds_in("shared.callers")]
 FIREWALL_KINDS = [kind.kind for kind in kinds_in("shared.firewalls")]
@@ -34,11 +34,12 @@ def _case(folder: str, kind: str) -> object:
         raise LookupError(f"{kind}: write what sets it up into tests/kinds/{folder}/") from err
 
 
-def find_external_places() -> Iterator[ExternalPlaces]:
-    """Yield what describes each kind outside Azure and Power Platform."""
+def find_opt_in_places() -> Iterator[WirePlaces]:
+    """Yield the places of each kind that the app searches only if settings name them."""
     for kind in CALLER_KINDS:
-        if external := caller_case(kind).external:
-            yield external
+        places = caller_case(kind).wire
+        if places and places.settings:
+            yield places
 
 
 #: Kinds whose places the app points at another flow.

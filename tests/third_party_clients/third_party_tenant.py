@@ -3,10 +3,10 @@
 from typing import Any
 
 from local_cloud.tenant.azure.api_management import SERVICE as API_MANAGEMENT
-from local_cloud.tenant.azure.automation import ACCOUNTS as AUTOMATION
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS
 from local_cloud.tenant.azure.data_factory import FACTORIES
 from local_cloud.tenant.azure.key_values import STORES
+from local_cloud.tenant.azure.providers.automation import ACCOUNTS as AUTOMATION
 from local_cloud.tenant.azure.resources import ResourceScope, build_resource_id
 from tests.local_cloud.tenant.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
 from tests.local_cloud.tenant.azure_world import SEED as AZURE

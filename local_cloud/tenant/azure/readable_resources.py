@@ -13,7 +13,6 @@ from local_cloud.tenant.azure.arm_call import (
     ArmHandler,
     arm_route,
 )
-from local_cloud.tenant.azure.automation import ACCOUNTS, RUNBOOKS, VARIABLES, show_part
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
 from local_cloud.tenant.azure.data_factory import FACTORIES, PARTS
 from local_cloud.tenant.azure.event_subscriptions import (
@@ -22,6 +21,7 @@ from local_cloud.tenant.azure.event_subscriptions import (
 )
 from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.logic_apps import LOGIC_APPS, without_secure_values
+from local_cloud.tenant.azure.providers import list_resource_providers
 from local_cloud.tenant.azure.published_parts import show_part as show_published_part
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import (
@@ -57,9 +57,6 @@ READABLE = {
     ("container_apps", "container_app"): CONTAINER_APPS,
     ("revisions", "revision"): REVISIONS,
     ("logic_apps", "logic_app"): LOGIC_APPS,
-    ("automation_accounts", "automation_account"): ACCOUNTS,
-    ("automation_variables", "automation_variable"): VARIABLES,
-    ("runbooks", "runbook"): RUNBOOKS,
     ("configuration_stores", "configuration_store"): STORES,
     ("data_factories", "data_factory"): FACTORIES,
     **PARTS,
@@ -93,17 +90,21 @@ READABLE = {
         "Microsoft.EventHub/namespaces/networkRuleSets"
     ),
     ("api_management_services", "api_management_service"): "Microsoft.ApiManagement/service",
+    **{names: each for one in list_resource_providers() for names, each in one.readable.items()},
 }
 
 #: Types that are shown without secret values.
 _SHOWN = {
-    RUNBOOKS.lower(): show_part,
-    VARIABLES.lower(): show_part,
     CONTAINER_APPS.lower(): show_container_app,
     **{one.lower(): show_published_part for one in PARTS.values()},
     **{one.lower(): show_event_subscription for one in EVENT_SUBSCRIPTIONS.values()},
     LOGIC_APPS.lower(): without_secure_values,
     WORKSPACES.lower(): show_workspace,
+    **{
+        resource_type.lower(): show
+        for one in list_resource_providers()
+        for resource_type, show in one.shown.items()
+    },
 }
 #: What the lists of Event Grid take beside what all lists take.
 OPTIONS = {

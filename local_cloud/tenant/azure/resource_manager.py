@@ -7,7 +7,6 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure import (
     api_management,
-    automation,
     container_apps,
     data_factory,
     enterprise_policies,
@@ -27,6 +26,7 @@ from local_cloud.tenant.azure import (
 )
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.locks import LOCKS
+from local_cloud.tenant.azure.providers import list_resource_providers
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
@@ -73,7 +73,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *site_settings.routes(),
         *network.routes(),
         *writable_network.routes(),
-        *automation.routes(),
+        *(route for one in list_resource_providers() for route in one.routes()),
         *container_apps.routes(),
         *data_factory.routes(),
         *event_subscriptions.routes(),

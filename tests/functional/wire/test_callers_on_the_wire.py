@@ -12,6 +12,7 @@ import pytest
 
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.profiles import Profile
+from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
@@ -30,14 +31,11 @@ LOGIC_APP = f"{GROUP}/providers/Microsoft.Logic/workflows/hub"
 CONTAINER_APP = f"{GROUP}/providers/Microsoft.App/containerApps/till"
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/sales"
 ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
-AUTOMATION = f"{GROUP}/providers/Microsoft.Automation/automationAccounts/contoso"
 FACTORY = f"{GROUP}/providers/Microsoft.DataFactory/factories/contoso"
 SYNAPSE = f"{GROUP}/providers/Microsoft.Synapse/workspaces/contoso"
 API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
-#: Places outside Azure and Power Platform that the app changes.
-MOVED_EXTERNAL_PLACES = [
-    external for kind in MOVED_KINDS if (external := caller_case(kind).external)
-]
+#: Places that the test data of their kind declares.
+DECLARED_PLACES = [places for kind in MOVED_KINDS if (places := caller_case(kind).wire)]
 #: Tables of Dataverse whose rows can contain a URL.
 TABLES = ("serviceendpoints", *(table.entity_set for table in OPTIONAL_TABLES))
 SITE_ROW = "51000000-0000-4000-8000-0000000000a1"
@@ -53,7 +51,6 @@ TYPES_WITH_PROPERTIES = (
     "Microsoft.ApiManagement/service/namedValues",
     "Microsoft.ApiManagement/service/apis/operations/policies",
     "Microsoft.ApiManagement/service/policyFragments",
-    "Microsoft.Automation/automationAccounts/variables",
     "Microsoft.DataFactory/factories/pipelines",
     "Microsoft.DataFactory/factories/linkedservices",
     "Microsoft.DataFactory/factories/datasets",
@@ -108,12 +105,6 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
         *describe_api_management(),
         *describe_data_factory(),
         *describe_synapse(),
-        {"id": AUTOMATION, "type": "Microsoft.Automation/automationAccounts", "properties": {}},
-        {
-            "id": f"{AUTOMATION}/variables/flow",
-            "type": "Microsoft.Automation/automationAccounts/variables",
-            "properties": {"isEncrypted": False, "value": f'"{URL}"', "description": "x"},
-        },
         {
             "id": LOGIC_APP,
             "type": "Microsoft.Logic/workflows",
@@ -143,8 +134,8 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
             },
         },
     ]
-    for external in MOVED_EXTERNAL_PLACES:
-        seed |= external.seed(URL)
+    for places in DECLARED_PLACES:
+        places.add(seed, URL)
     return seed
 
 
@@ -248,11 +239,15 @@ def describe_api_management() -> list[dict[str, Any]]:
     return describe_below(API_MANAGEMENT, places)
 
 
-def read_external_places(scenario: WireScenario) -> dict[str, object]:
-    """Return the content of each place that the app searches only if a setting names it."""
+def read_declared_places(tenant: Tenant, *, is_opt_in: bool = False) -> dict[str, object]:
+    """Return the content of each place in the test data of its kind.
+
+    `is_opt_in`: only those that the app does not search without a setting.
+    """
     places: dict[str, object] = {}
-    for external in MOVED_EXTERNAL_PLACES:
-        places |= external.read(scenario.tenant)
+    for one in DECLARED_PLACES:
+        if one.settings or not is_opt_in:
+            places |= one.read(tenant)
     return places
 
 
@@ -261,7 +256,7 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
     azure = scenario.tenant.part(Azure)
     places: dict[str, object] = {
         "variables in use": read_variables_in_use(azure),
-        **read_external_places(scenario),
+        **read_declared_places(scenario.tenant),
     }
     for kind in (
         "Microsoft.App/containerApps",
@@ -335,8 +330,8 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
 ) -> None:
     """Every call at each stage is accepted, and a rollback restores each byte."""
     settings: dict[str, Any] = dict(WIDE)
-    for external in MOVED_EXTERNAL_PLACES:
-        settings |= external.settings
+    for places in DECLARED_PLACES:
+        settings |= places.settings
     seed = build_tenant_with_callers(profile)
     async with wire_scenario(monkeypatch, tmp_path, seed, settings) as scenario:
         before, statuses = hash_places(scenario), await call_from_everywhere(scenario)
@@ -353,10 +348,10 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
             statuses += await call_from_everywhere(scenario)
 
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        outside = read_external_places(scenario).keys()
+        declared = read_declared_places(scenario.tenant).keys()
         changed = {place for place in before if moved[place] != before[place]}
-        assert len(changed - outside) == 32
-        assert outside <= changed
+        assert len(changed - declared) == 31
+        assert declared <= changed
         assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

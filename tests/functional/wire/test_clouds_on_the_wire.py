@@ -12,7 +12,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.assess import assess
 from tests.functional.wire.test_callers_on_the_wire import (
     build_tenant_with_callers,
-    read_external_places,
+    read_declared_places,
     read_places,
 )
 from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
@@ -46,5 +46,6 @@ async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
 
 def _read_searched_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of each place that the app searches without a setting that names it."""
-    places, outside = read_places(scenario), read_external_places(scenario)
-    return {place: text for place, text in places.items() if place not in outside}
+    places = read_places(scenario)
+    opt_in = read_declared_places(scenario.tenant, is_opt_in=True)
+    return {place: text for place, text in places.items() if place not in opt_in}

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 _SERVICE = "Microsoft.ApiManagement/service"
 APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
 
-_SERVICE = "Microsoft.ApiManagement/service"
-
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     resources, operation = app.world.tenant.part(Azure).resources, ("contoso", "sales", "post")

@@ -14,7 +14,7 @@ STORES = 4
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
-    store = resource("Microsoft.AppConfiguration/configurationStores", "contoso", properties={})
+    store = resource(_STORES, "contoso", properties={})
     key_value = {
         "key": "Flow/Urls: main",
         "label": "pro duction",

@@ -1,11 +1,21 @@
 """A caller of the kind Automation: a variable has the trigger URL as JSON text."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.tenant import Tenant
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    WirePlaces,
+    add_resources,
+    resource,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -13,14 +23,12 @@ if TYPE_CHECKING:
 _ACCOUNTS = "Microsoft.Automation/automationAccounts"
 RUNBOOKS = 6
 
-_ACCOUNT = "Microsoft.Automation/automationAccounts"
-
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     resources = app.world.tenant.part(Azure).resources
     properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
-    resources.put(resource(_ACCOUNT, "contoso", properties={}))
-    resources.put(resource(f"{_ACCOUNT}/variables", "contoso", "Flow", properties=properties))
+    resources.put(resource(_ACCOUNTS, "contoso", properties={}))
+    resources.put(resource(f"{_ACCOUNTS}/variables", "contoso", "Flow", properties=properties))
 
 
 def _remove(build: Builder) -> None:
@@ -43,6 +51,21 @@ def _add_many(seed: Json) -> None:
     )
 
 
+def _add_places(seed: Json, url: str) -> None:
+    """Add an account with a variable beside another property."""
+    properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
+    add_resources(
+        seed,
+        resource(_ACCOUNTS, "contoso", properties={}),
+        resource(f"{_ACCOUNTS}/variables", "contoso", "flow", properties=properties),
+    )
+
+
+def _read(tenant: Tenant) -> Mapping[str, object]:
+    variables = tenant.part(Azure).resources.list_of_type(f"{_ACCOUNTS}/variables")
+    return {one["id"]: one["properties"] for one in variables}
+
+
 CASE = CallerCase(
     add=Builder.automation_caller,
     remove=_remove,
@@ -52,4 +75,5 @@ CASE = CallerCase(
     requests=SearchRequests(
         standard=1, without_places=1, many=ManyPlaces(add=_add_many, requests=2 + 2 + RUNBOOKS)
     ),
+    wire=WirePlaces(add=_add_places, read=_read),
 )

@@ -11,7 +11,7 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.traffic import UrlHolder
-from tests.kinds.case import CallerCase, ExternalPlaces, Json, ManyPlaces, SearchRequests
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, WirePlaces
 from tests.local_cloud.tenant.tenant_world import APP
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def _add_many(seed: Json) -> None:
     seed["azureDevOps"] = [{"name": "contoso", "members": [APP], "projects": projects}]
 
 
-def _seed(url: str) -> Json:
-    """Return an organization with a service hook, and a variable group with a secret."""
+def _add_places(seed: Json, url: str) -> None:
+    """Add an organization with a service hook, and a variable group with a secret."""
     group = {
         "id": 7,
         "type": "Vsts",
@@ -95,7 +95,7 @@ def _seed(url: str) -> Json:
         "hooks": [_describe_hook(url, _PROJECT["id"])],
         "variableGroups": [group],
     }
-    return {"azureDevOps": [organization]}
+    seed["azureDevOps"] = [organization]
 
 
 def _read(tenant: Tenant) -> Mapping[str, object]:
@@ -114,10 +114,10 @@ CASE = CallerCase(
         without_places=0,
         many=ManyPlaces(add=_add_many, requests=2 + PROJECTS),
     ),
-    external=ExternalPlaces(
+    wire=WirePlaces(
         settings={"azure_devops_organizations": ("contoso",)},
         standard_seed={"azureDevOps": [{"name": "contoso", "members": [APP]}]},
-        seed=_seed,
+        add=_add_places,
         read=_read,
     ),
 )

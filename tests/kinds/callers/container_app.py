@@ -41,7 +41,7 @@ def _describe(number: int) -> Json:
     mode = "Multiple" if number >= APPS - WITH_REVISIONS else "Single"
     configuration = {"secrets": secrets, "activeRevisionsMode": mode}
     properties = {"configuration": configuration, "template": {"containers": []}}
-    return resource("Microsoft.App/containerApps", f"app{number}", properties=properties)
+    return resource(_TYPE, f"app{number}", properties=properties)
 
 
 CASE = CallerCase(

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 _FACTORIES = "Microsoft.DataFactory/factories"
 FACTORIES = 2
 
-_FACTORY = "Microsoft.DataFactory/factories"
-
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     call = {
@@ -22,9 +20,9 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "type": "WebActivity",
     }
     resources = app.world.tenant.part(Azure).resources
-    resources.put(resource(_FACTORY, "contoso", location="westeurope", properties={}))
+    resources.put(resource(_FACTORIES, "contoso", location="westeurope", properties={}))
     resources.put(
-        resource(f"{_FACTORY}/pipelines", "contoso", "nightly", properties={"activities": [call]})
+        resource(f"{_FACTORIES}/pipelines", "contoso", "nightly", properties={"activities": [call]})
     )
 
 

@@ -41,14 +41,12 @@ def _add_many(seed: Json) -> None:
     webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": "https://x.example/"}}
     queue = {"endpointType": "ServiceBusQueue", "properties": {"resourceId": "q"}}
     for topic in range(TOPICS):
-        add_resources(seed, resource("Microsoft.EventGrid/topics", f"topic{topic}", properties={}))
+        add_resources(seed, resource(_TOPIC, f"topic{topic}", properties={}))
         for number, destination in enumerate([webhook] * WEBHOOKS + [queue] * QUEUES):
             names, properties = (f"topic{topic}", f"to{number}"), {"destination": destination}
             add_resources(
                 seed,
-                resource(
-                    "Microsoft.EventGrid/topics/eventSubscriptions", *names, properties=properties
-                ),
+                resource(f"{_TOPIC}/eventSubscriptions", *names, properties=properties),
             )
 
 

@@ -13,10 +13,10 @@ from tests.fakes.tenant import FakeFlow
 from tests.fakes.traffic import UrlHolder
 from tests.kinds.case import (
     CallerCase,
-    ExternalPlaces,
     Json,
     ManyPlaces,
     SearchRequests,
+    WirePlaces,
     add_nothing,
 )
 
@@ -62,8 +62,8 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     seed_github(app.world.tenant, {"repositories": [{"name": "contoso/shop", "hooks": [hook]}]})
 
 
-def _seed(url: str) -> Json:
-    """Return a repository with a webhook that has a secret, and a variable."""
+def _add_places(seed: Json, url: str) -> None:
+    """Add a repository with a webhook that has a secret, and a variable."""
     config = {"url": url, "content_type": "json", "secret": "x", "insecure_ssl": "0"}
     variable = {"name": "FLOW", "value": f"{url}&from=github"}
     repository = {
@@ -71,7 +71,7 @@ def _seed(url: str) -> Json:
         "hooks": [{"id": 7, "events": ["push"], "config": config}],
         "variables": [variable, {"name": "COLOUR", "value": "blue"}],
     }
-    return {"github": {"token": TOKEN, "repositories": [repository]}}
+    seed["github"] = {"token": TOKEN, "repositories": [repository]}
 
 
 def _read(tenant: Tenant) -> Mapping[str, object]:
@@ -88,10 +88,10 @@ CASE = CallerCase(
     requests=SearchRequests(
         standard=3, without_places=0, many=ManyPlaces(add=add_nothing, requests=3)
     ),
-    external=ExternalPlaces(
+    wire=WirePlaces(
         settings={"github_repositories": ("contoso/shop",), "github_token": TOKEN},
         standard_seed={"github": {"token": TOKEN, "repositories": [{"name": "contoso/shop"}]}},
-        seed=_seed,
+        add=_add_places,
         read=_read,
     ),
 )

@@ -22,7 +22,7 @@ from shared.settings import Settings
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.traffic import UrlHolder
-from tests.kinds.case import CallerCase, ExternalPlaces, Json, ManyPlaces, SearchRequests
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, WirePlaces
 from tests.local_cloud.tenant.tenant_world import APP, HTTP_FLOW
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def _add_many(seed: Json) -> None:
     seed["sharePoint"] = {"sites": [_describe_site(lists=lists)], "siteScripts": scripts}
 
 
-def _seed(url: str) -> Json:
+def _add_places(seed: Json, url: str) -> None:
     sites = [_describe_site({"id": "w0", "notificationUrl": url})]
-    return {"sharePoint": {"sites": sites, "siteScripts": [_describe_script(url)]}}
+    seed["sharePoint"] = {"sites": sites, "siteScripts": [_describe_script(url)]}
 
 
 CASE = CallerCase(
@@ -105,10 +105,10 @@ CASE = CallerCase(
         without_places=0,
         many=ManyPlaces(add=_add_many, requests=2 + LISTS + SCRIPTS),
     ),
-    external=ExternalPlaces(
+    wire=WirePlaces(
         settings={"sharepoint_sites": (SITE,)},
         standard_seed={"sharePoint": {"sites": [{"url": SITE, "owners": [APP]}]}},
-        seed=_seed,
+        add=_add_places,
         read=lambda tenant: {"sites of SharePoint": tenant.part(SharePoint).sites},
     ),
 )

@@ -1,4 +1,8 @@
-"""Automation accounts: values of encrypted variables and contents of runbooks are not listed."""
+"""Automation accounts, their variables and runbooks: list, get; variables: patch.
+
+The published text of a runbook is `content` of its seed (`get_runbook_content`). Lists have no
+values of encrypted variables and no contents of runbooks.
+"""
 
 import json
 
@@ -6,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.resource_provider import ResourceProvider
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -54,3 +59,14 @@ def show_part(document: JsonObject) -> JsonObject:
     hidden = "value" if properties.get("isEncrypted") else "content"
     shown = {name: value for name, value in properties.items() if name != hidden}
     return document | {"properties": shown}
+
+
+PROVIDER = ResourceProvider(
+    readable={
+        ("automation_accounts", "automation_account"): ACCOUNTS,
+        ("automation_variables", "automation_variable"): VARIABLES,
+        ("runbooks", "runbook"): RUNBOOKS,
+    },
+    routes=routes,
+    shown={RUNBOOKS: show_part, VARIABLES: show_part},
+)
