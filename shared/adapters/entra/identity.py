@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from msal import PublicClientApplication
 
 _SIGN_IN = "Sign the service account in again: `cmkflow service-account sign-in`."
+_NO_ACCOUNT = "no account in the secret of CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET"
 _JSON = "application/json"
 #: Transient OAuth errors (RFC 6749, section 4.1.2.1).
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
@@ -115,7 +116,7 @@ class ServiceAccountCredential:
                 await self._load()
                 account = await self._find_account()
         if account is None:
-            raise self._build_sign_in_error("no account")
+            raise self._build_sign_in_error(_NO_ACCOUNT)
         return str(account["local_account_id"])
 
     async def read_renewed_at(self) -> datetime | None:
@@ -161,7 +162,7 @@ class ServiceAccountCredential:
     async def _acquire_silently(self, scopes: tuple[str, ...], *, is_new: bool) -> dict[str, Any]:
         account = await self._find_account()
         if account is None:
-            return {"error": "no account"}
+            return {"error": _NO_ACCOUNT}
         client = await self._get_client()
         found = await self._run_in_thread(
             partial(
@@ -246,10 +247,7 @@ class ServiceAccountCredential:
         from msal import TokenCache
 
         kinds, settings = TokenCache.CredentialType, self._settings
-        accounts = list(self._cache.search(kinds.ACCOUNT))
-        if not accounts:
-            return "the secret in CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET holds no sign-in"
-        for one in accounts:
+        for one in self._cache.search(kinds.ACCOUNT):
             host, tenant = str(one["environment"]), str(one["realm"])
             if host != settings.authority.partition("://")[2]:
                 return f"it signed in at {host}, which is not in the cloud of CMK_CLOUD"
