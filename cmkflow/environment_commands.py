@@ -55,6 +55,7 @@ def _format_environment(answer: Any) -> Facts:
             "Firewalls the app may fix": "\n".join(settings["writable_firewalls"]),
             "Callers from runs": "read" if settings["observe_callers"] else "not read",
             "Failed runs": "reported" if settings["report_failed_runs"] else "not reported",
+            "Notification recipients": "\n".join(settings["notification_recipients"]),
             "Ignored issues": "\n".join(waived),
             "Callers may refer to URL secrets": "yes" if settings["has_url_secrets"] else "no",
             "Also keys of App Configuration": (
@@ -141,6 +142,15 @@ def set_environment(
             help="Report yesterday's failed runs each day. --no-… also deletes the last report.",
         ),
     ] = None,
+    notification_recipient: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=(
+                "E-mail address that notifications about the environment name. Can be repeated; "
+                "replaces the list. '' for none."
+            )
+        ),
+    ] = None,
     url_secrets: Annotated[
         bool | None,
         typer.Option(
@@ -169,6 +179,7 @@ def set_environment(
         "writable_firewalls": _parse_ids(writable_firewall),
         "observe_callers": observe_callers,
         "report_failed_runs": report_failed_runs,
+        "notification_recipients": _parse_ids(notification_recipient),
         "has_url_secrets": url_secrets,
         "has_url_secrets_in_app_configuration": app_configuration,
     }

@@ -39,7 +39,7 @@ from shared.use_cases.show_remediation import list_remediations, show_remediatio
 from shared.use_cases.show_status import show_status
 
 #: Each environment has a form for every action.
-_ENVIRONMENTS_ON_PAGE = 25
+_ENVIRONMENTS_ON_PAGE = 20
 
 
 class EnvironmentsPageQuery(PageQuery):

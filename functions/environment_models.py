@@ -45,6 +45,18 @@ type ResourceId = Annotated[
 ]
 
 
+#: An e-mail address, which a flow can use as a recipient.
+type EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        pattern=r"^[^\s@,;:<>()\[\]\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        max_length=254,
+    ),
+    AfterValidator(_lower),
+]
+
+
 type SettingsVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 _SEEN = "seen_version"
 
@@ -73,6 +85,8 @@ class EnvironmentSettingsRequest(RequestModel):
     observe_callers: bool | None = None
     #: Whether the daily check reports yesterday's failed runs.
     report_failed_runs: bool | None = None
+    #: E-mail addresses that notifications about the environment name as their recipients.
+    notification_recipients: Annotated[frozenset[EmailAddress], Field(max_length=20)] | None = None
     #: Name of an ignored firewall issue → justification.
     ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
     #: Whether callers may refer to URL secrets, if the app has a vault for them.
@@ -136,6 +150,7 @@ class EnvironmentSettingsResponse(ApiResponse):
     writable_firewalls: list[str]
     observe_callers: bool
     report_failed_runs: bool
+    notification_recipients: list[str]
     ignored_issues: dict[str, str]
     has_url_secrets: bool
     has_url_secrets_in_app_configuration: bool
@@ -182,6 +197,7 @@ class EnvironmentResponse(ApiResponse):
                 writable_firewalls=sorted(settings.writable_firewalls),
                 observe_callers=settings.observe_callers,
                 report_failed_runs=settings.report_failed_runs,
+                notification_recipients=sorted(settings.notification_recipients),
                 ignored_issues=settings.ignored_issues,
                 has_url_secrets=settings.has_url_secrets,
                 has_url_secrets_in_app_configuration=(

@@ -102,6 +102,11 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
             actions=[_change_failed_runs(one, principal)],
         ),
         SettingLine(
+            title="Notification recipients",
+            values=[(one, False) for one in sorted(settings.notification_recipients)],
+            actions=[_change_recipients(one, principal)],
+        ),
+        SettingLine(
             title="Solution setting for new flows",
             values=[(format_solution_setting(one.solution_setting), False)],
             actions=list_solution_setting_actions(one, principal),
@@ -261,6 +266,20 @@ def _change_failed_runs(one: KnownEnvironment, principal: Principal) -> PageActi
             "Notifications name the failed ones. The app reads no inputs or outputs.",
         ],
         fields=(("report_failed_runs[=]", "true"),),
+    )
+
+
+def _change_recipients(one: KnownEnvironment, principal: Principal) -> PageAction:
+    return _change(
+        one,
+        principal,
+        "Change recipients",
+        ["Notifications about this environment name these addresses."],
+        FormInput(
+            name="notification_recipients[,]",
+            label="E-mail addresses, with commas; empty for none",
+            value=",".join(sorted(one.settings.notification_recipients)),
+        ),
     )
 
 

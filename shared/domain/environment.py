@@ -93,6 +93,8 @@ class EnvironmentSettings:
     observe_callers: bool = False
     #: Whether the daily check reports yesterday's failed runs.
     report_failed_runs: bool = False
+    #: E-mail addresses that notifications about the environment name as their recipients.
+    notification_recipients: frozenset[str] = frozenset()
     #: Names of ignored firewall issues, each with the justification.
     ignored_issues: dict[str, str] = field(default_factory=dict)
     #: Whether callers may refer to URL secrets, if the app has a vault for them.

@@ -9,7 +9,7 @@ import asyncio
 from asyncio import gather
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import batched
 from time import monotonic as _clock
@@ -42,11 +42,13 @@ from shared.errors import (
     NotFound,
     ServiceUnavailable,
     TransientError,
+    UnreadableRow,
 )
 from shared.log_fields import product_log
 from shared.ports import NotificationChannel
 from shared.rows import StoredItem
 from shared.services import Services
+from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.completed_remediations import read_completed_work
 from shared.use_cases.confirm_by_link import build_link_path
 from shared.use_cases.notification_link import MessageLink, flow_paths, link_for
@@ -257,7 +259,8 @@ class _Sending:
         taken_over = [(cause, kept) for cause, kept in zip(causes, mine, strict=True) if kept]
         if not taken_over:
             return
-        notification = _build_notification(services, taken_over, self.links)
+        made = _build_notification(services, taken_over, self.links)
+        notification = replace(made, recipients=await _read_recipients(services, made))
         error = await self._send_and_catch(notification)
         if error is None:
             self.accepted += 1
@@ -337,6 +340,17 @@ def _build_notification(
         flow_links=link.flow_urls
         or (tuple(f"{address}{path}" for path in flow_paths(cause)) if address else ()),
     )
+
+
+async def _read_recipients(services: Services, notification: Notification) -> tuple[str, ...]:
+    environment_id = notification.pending_action.environment_id
+    if not environment_id:
+        return ()
+    try:
+        settings = await read_environment_settings(services, environment_id)
+    except UnreadableRow:  # the notification is more important than its recipients
+        return ()
+    return tuple(sorted(settings.notification_recipients))
 
 
 def _group_by_action(

@@ -35,6 +35,7 @@ def build_cloud_event(notification: Notification) -> dict[str, Any]:
             "fix": waiting.fix,
             "next_command": waiting.next_command,
             "actor": waiting.actor,
+            "recipients": list(notification.recipients),
             "pending_since": waiting.pending_since.isoformat() if waiting.pending_since else None,
             "expires_at": waiting.expires_at.isoformat() if waiting.expires_at else None,
             "link": notification.link,

@@ -60,6 +60,7 @@ def build_card(notification: Notification) -> dict[str, Any]:
         "Reason": waiting.message,
         "What to do": waiting.fix,
         "For": f"the {waiting.actor}",
+        "To": ", ".join(notification.recipients),
         "Expires": f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else "",
     }
     content: dict[str, Any] = {

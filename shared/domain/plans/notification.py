@@ -67,6 +67,8 @@ class Notification:
     link_title: str
     #: URLs of the pages of the flows that it names, in their order; empty as `link`.
     flow_links: tuple[str, ...] = ()
+    #: E-mail addresses of its environment's settings; empty: it is not about one environment, too.
+    recipients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

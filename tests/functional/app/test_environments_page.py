@@ -307,6 +307,12 @@ async def read_settings_form(scenario: Scenario, member: str) -> dict[str, str]:
         ("excluded_flows[]", {}, "excluded_flows", frozenset()),
         ("excluded_flows[]", {"excluded_flows[]": "payroll"}, "excluded_flows", {"payroll"}),
         ("pilot_flows[]", {"pilot_flows[]": ""}, "pilot_flows", frozenset()),
+        (
+            "notification_recipients[,]",
+            {"notification_recipients[,]": "anna@contoso.example, Bob@contoso.example"},
+            "notification_recipients",
+            {"anna@contoso.example", "bob@contoso.example"},
+        ),
     ],
 )
 async def test_each_setting_is_changed_by_its_form(
