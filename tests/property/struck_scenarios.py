@@ -9,6 +9,7 @@ from inspect import isawaitable
 from typing import Any
 
 from local_cloud.tenant.core.profiles import Profile
+from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
@@ -111,12 +112,17 @@ async def _remove_declared(scenario: Scenario) -> None:
 
 
 def _build_with_url_vault() -> tuple[Scenario, list[str]]:
-    """Return a scenario with apps and a named value that can refer to secrets with the URLs of
-    their flows.
+    """Return a scenario with apps, a named value that is no secret, and a key of App Configuration
+    that can refer to secrets with the URLs of their flows.
     """
     scenario, named = _build_scenario("app_setting", "two")
     flow = scenario.build.http_flow("Called by a policy")
-    service = scenario.build.named_value_caller(flow).partition("/namedValues/")[0]
+    scenario.build.key_value_caller(flow)
+    named_value = scenario.build.named_value_caller(flow)
+    service, resources = named_value.partition("/namedValues/")[0], scenario.world.resources
+    stored = resources[named_value.lower()]
+    properties = {**as_mapping(stored["properties"]), "secret": False}
+    resources[named_value.lower()] = {**stored, "properties": properties}
     vault = scenario.build.url_vault(*scenario.world.sites.values(), service)
     scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": vault})
     return scenario, named
@@ -280,7 +286,9 @@ async def run_scenario(told: Told, site: str = "", fault: Fault | None = None) -
     striker = Striker(scenario, site, fault)
     with install_striker(striker):
         repaired = frozenset(scenario.world.resources) if told.opens_firewalls else frozenset[str]()
-        await scenario.opt_in(writable_firewalls=repaired)
+        await scenario.opt_in(
+            writable_firewalls=repaired, has_url_secrets_in_app_configuration=True
+        )
         await repeat_until_done(scenario, lambda: scenario.order(told.mode, *named))
         await approve_plan(scenario)
         await _let_time_pass(striker, timedelta(hours=1))
