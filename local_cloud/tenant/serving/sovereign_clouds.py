@@ -21,6 +21,7 @@ _AZURE_GOVERNMENT = {
     "azconfig.io": "azconfig.azure.us",
     "appconfig.azure.com": "appconfig.azure.us",
     "logic.azure.com": "logic.azure.us",
+    "dev.azuresynapse.net": "dev.azuresynapse.usgovcloudapi.net",
 }
 #: Cloud -> public name -> the cloud's name.
 NAMES: Mapping[str, Mapping[str, str]] = {
@@ -42,6 +43,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "service.flow.microsoft.com": "high.service.flow.microsoft.us",
         "api.powerplatform.com": "api.high.powerplatform.microsoft.us",
         "crm4.dynamics.com": "crm.microsoftdynamics.us",
+        "sharepoint.com": "sharepoint.us",
     },
     "dod": {
         **_AZURE_GOVERNMENT,
@@ -52,6 +54,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "service.flow.microsoft.com": "service.flow.appsplatform.us",
         "api.powerplatform.com": "api.appsplatform.us",
         "crm4.dynamics.com": "crm.appsplatform.us",
+        "sharepoint.com": "sharepoint-mil.us",
     },
     "china": {
         "login.microsoftonline.com": "login.partner.microsoftonline.cn",
@@ -62,6 +65,8 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "azconfig.io": "azconfig.azure.cn",
         "appconfig.azure.com": "appconfig.azure.cn",
         "logic.azure.com": "logic.azure.cn",
+        "dev.azuresynapse.net": "dev.azuresynapse.azure.cn",
+        "sharepoint.com": "sharepoint.cn",
         "api.bap.microsoft.com": "api.bap.partner.microsoftonline.cn",
         "api.powerapps.com": "api.powerapps.cn",
         "service.powerapps.com": "service.powerapps.cn",
