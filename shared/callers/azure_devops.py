@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
+from shared.callers.azure_devops_documents import (
+    find_manual_reason,
+    keep_written,
+    name_content_member,
+    name_secrets,
+    read_content,
+)
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.callers.whole_resource import order_like
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
-from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
+from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
@@ -34,25 +40,6 @@ AZURE_DEVOPS = JsonService(
 _HOOKS = "_apis/hooks/subscriptions"
 _GROUPS = "_apis/distributedtask/variablegroups"
 _PROJECTS = "_apis/projects"
-#: What a write sends of a hook and of a group; Azure DevOps sets the other members.
-_HOOK_MEMBERS = (
-    *("id", "publisherId", "eventType", "resourceVersion", "publisherInputs"),
-    *("consumerId", "consumerActionId", "consumerInputs", "status"),
-)
-_GROUP_MEMBERS = (
-    *("id", "type", "name", "description", "providerData"),
-    *("variables", "variableGroupProjectReferences"),
-)
-#: Part of what Azure DevOps shows for a secret input.
-_MASK = "****"
-_MASKED = (
-    "It has a password or headers, which Azure DevOps does not return, and a write by the app "
-    "could remove them. Edit the URL in the project's settings (Service hooks)."
-)
-_SHARED = (
-    "Several projects share the variable group, and a write by the app could end that. Change the "
-    "URL in Pipelines › Library."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +110,15 @@ class AzureDevOpsCallers:
             async for place, documents in readings:
                 for document in documents:
                     caller = _build_caller(place, document)
-                    if secrets := _name_secrets(document):
+                    if secrets := name_secrets(document):
                         unreadable.note(f"secret variables {secrets} of the {caller.label}")
-                    for one in callers_in(_read_content(document).text, caller):
+                    for one in callers_in(read_content(document).text, caller):
                         yield one
         unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the inputs or variables as JSON. Raises `NotFound`."""
-        return _read_content(await self._api.get(AZURE_DEVOPS, caller.address))
+        return read_content(await self._api.get(AZURE_DEVOPS, caller.address))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the inputs or variables if nothing has changed since the read, and read back.
@@ -141,21 +128,21 @@ class AzureDevOpsCallers:
         again.
         """
         before = await self._api.get(AZURE_DEVOPS, caller.address)
-        now = _read_content(before)
+        now = read_content(before)
         if now.text == value.text:
             return
         if value.etag not in {"", now.etag}:
             raise Conflict(f"The {caller.label} was changed")
-        if reason := _find_manual_reason(before):
+        if reason := find_manual_reason(before):
             raise JobBlocked(
                 f"The app cannot change the {caller.label}.",
                 fix=f"{reason} Then retry.",
                 code=Reason.MANUAL_CALLER,
             )
-        member = _name_content_member(before)
+        member = name_content_member(before)
         wanted = order_like(before.get(member), json.loads(value.text))
         await self._api.put(
-            AZURE_DEVOPS, _write_path(caller.address), {**_keep_written(before), member: wanted}
+            AZURE_DEVOPS, _write_path(caller.address), {**keep_written(before), member: wanted}
         )
         if (await self.read(caller)).text != value.text:
             raise Conflict(f"The {caller.label} was changed by somebody else")
@@ -208,44 +195,11 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
         address=address,
         label=label,
         resource_id=f"{AzureDevOpsCallers.kind}/{_write_path(address)}".lower(),
-        manual_reason=_find_manual_reason(document),
+        manual_reason=find_manual_reason(document),
     )
-
-
-def _read_content(document: Mapping[str, object]) -> CallerContent:
-    """Return the content with sorted names; its ETag is a digest of all that a write sends."""
-    text = json.dumps(mapping_at(document, _name_content_member(document)), sort_keys=True)
-    digest = value_digest(json.dumps(_keep_written(document), sort_keys=True))
-    return CallerContent(text=text, etag=digest)
-
-
-def _name_content_member(document: Mapping[str, object]) -> str:
-    return "consumerInputs" if "consumerId" in document else "variables"
-
-
-def _keep_written(document: Mapping[str, object]) -> Mapping[str, object]:
-    names = _HOOK_MEMBERS if "consumerId" in document else _GROUP_MEMBERS
-    return {name: value for name, value in document.items() if name in names}
 
 
 def _write_path(address: str) -> str:
     """Return the path for a write: a group is read in its project, and written outside of it."""
     organization, _, path = address.partition("/")
     return f"{organization}/{path[path.index('_apis/') :]}"
-
-
-def _find_manual_reason(document: Mapping[str, object]) -> str:
-    """Return what a person must do to change a hook or group; empty: nothing."""
-    if "consumerId" in document:
-        inputs = mapping_at(document, "consumerInputs").values()
-        return _MASKED if any(_MASK in str(one) for one in inputs) else ""
-    references = objects_at(document, "variableGroupProjectReferences")
-    return _SHARED if document.get("isShared") or len(references) != 1 else ""
-
-
-def _name_secrets(document: Mapping[str, object]) -> str:
-    """Return the names of the secret variables that Azure DevOps keeps itself."""
-    if document.get("type") == "AzureKeyVault":  # the secrets of the vault are callers
-        return ""
-    variables = mapping_at(document, "variables")
-    return ", ".join(name for name, one in variables.items() if as_mapping(one).get("isSecret"))

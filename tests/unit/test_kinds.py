@@ -51,6 +51,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
     assert files - {kind.kind for kind in kinds_in(package)} <= {
         "api_management_places",
         "api_management_policies",
+        "azure_devops_documents",
         "below",
         "dataverse_rows",
         "named_values",
