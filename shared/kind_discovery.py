@@ -2,12 +2,18 @@
 
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 
-def kinds_in(package: str) -> Iterator[type[Any]]:
-    """Yield the class of each kind in the order of modules."""
+@cache
+def kinds_in(package: str) -> tuple[type[Any], ...]:
+    """Return the class of each kind in the order of modules."""
+    return tuple(_find_kinds(package))
+
+
+def _find_kinds(package: str) -> Iterator[type[Any]]:
     for file in pkgutil.iter_modules(import_module(package).__path__):
         module = import_module(f"{package}.{file.name}")
         for one in vars(module).values():

@@ -5,6 +5,7 @@ The parameters of a kind's constructor name the ports that it needs, as in `Plat
 """
 
 import inspect
+from functools import cache
 from typing import Any
 
 from shared.kind_discovery import kinds_in
@@ -14,12 +15,15 @@ from shared.settings import Settings
 
 def build_caller_kinds(ports: PlatformPorts, settings: Settings) -> dict[str, CallerKind]:
     """Return every kind by its name."""
-    return {kind.kind: _build_caller_kind(kind, ports, settings) for kind in kinds_in(__name__)}
+    return {
+        kind.kind: kind(
+            **{name: settings if name == "settings" else getattr(ports, name) for name in needs}
+        )
+        for kind, needs in _list_kinds()
+    }
 
 
-def _build_caller_kind(kind: type[Any], ports: PlatformPorts, settings: Settings) -> CallerKind:
-    needs = inspect.signature(kind).parameters
-    built: CallerKind = kind(
-        **{name: settings if name == "settings" else getattr(ports, name) for name in needs}
-    )
-    return built
+@cache
+def _list_kinds() -> tuple[tuple[type[Any], tuple[str, ...]], ...]:
+    """Return each kind with the names of its constructor's parameters."""
+    return tuple((kind, tuple(inspect.signature(kind).parameters)) for kind in kinds_in(__name__))

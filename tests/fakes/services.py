@@ -14,14 +14,20 @@ from tests.fakes.circuits import with_circuits
 from tests.fakes.function_keys import OneFunctionKey
 from tests.fakes.ports import Ports
 
+_EVERYBODY: dict[str, Any] = {
+    "tenant_id": "fakes",
+    "WEBSITE_AUTH_ENABLED": "True",
+    "function_key_roles": tuple(Role),
+}
+_DEFAULT = Settings(**_EVERYBODY)
+
 
 def fake_settings(**changes: Any) -> Settings:
     """Return the default settings, except that every caller has all roles.
 
     Where one is, the platform signs people in as well.
     """
-    everybody = {"WEBSITE_AUTH_ENABLED": "True", "function_key_roles": tuple(Role)}
-    return Settings(**{"tenant_id": "fakes", **everybody, **changes})
+    return Settings(**{**_EVERYBODY, **changes}) if changes else _DEFAULT
 
 
 def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
