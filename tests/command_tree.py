@@ -1,6 +1,8 @@
 """Every command of `cmkflow`, read from its own tree instead of a separate list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from typer.main import get_command
@@ -8,9 +10,10 @@ from typer.main import get_command
 from cmkflow.__main__ import app
 
 
-def command_tree() -> dict[tuple[str, ...], Any]:
+@cache
+def command_tree() -> Mapping[tuple[str, ...], Any]:
     """Return commands and groups by the words after `cmkflow`; `()` is the program itself."""
-    return dict(_walk(get_command(app), ()))
+    return MappingProxyType(dict(_walk(get_command(app), ())))
 
 
 def is_group(command: Any) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -193,15 +194,16 @@ def _find_site(frame: Any) -> str:
     return f"{path.relative_to(root)}:{name}"
 
 
-def find_all_sites() -> set[str]:
+@cache
+def find_all_sites() -> frozenset[str]:
     """Return every function of the app that builds a write."""
-    found = set()
+    found = set[str]()
     for path in Path("shared").rglob("*.py"):
         if path.name not in HELPERS:
             found |= {
                 f"{path}:{name}" for name in _find_makers(ast.parse(path.read_text("utf-8")), "")
             }
-    return found
+    return frozenset(found)
 
 
 def _find_makers(node: ast.AST, above: str) -> Iterator[str]:
