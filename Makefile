@@ -20,7 +20,7 @@ ARGS ?= -n 2 --dist worksteal
 AT ?= HEAD
 
 .DELETE_ON_ERROR:
-.PHONY: demo up test check format wheels size clean
+.PHONY: demo up test check static format wheels size clean
 
 demo: $(DEMO)
 	$(BIN)/python -m local_cloud demo --profile $(PROFILE) $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
@@ -31,12 +31,13 @@ up: $(DEMO)
 test: $(TEST)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(DEV)
+check: static test
+
+static: $(DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
 
 format: $(DEV)
 	$(BIN)/ruff check --fix
