@@ -274,7 +274,10 @@ async def test_killed_process_repeats_one_page(scenario: Scenario, page: int) ->
 
 
 async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenario) -> None:
-    """After a kill at any request, there is one result and no page in the store."""
+    """After a kill at any request, there is one result and no page in the store.
+
+    A kill after one request has the same effect as a kill before the next one.
+    """
     expected = await assess_immediately(scenario)
     calls = Plan()
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=calls)
@@ -282,7 +285,7 @@ async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenar
     await scenario.run(HOUR)
     assert calls.calls > 20
 
-    for at in range(1, calls.calls + 1):
+    for at in range(1, calls.calls + 1, 2):
         for moment in Moment:
             plan = Plan(at=at, moment=moment)
             scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
