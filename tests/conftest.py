@@ -6,8 +6,13 @@ from itertools import islice
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.property.examples import count_examples
+
 settings.register_profile(
-    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "any-machine",
+    deadline=None,
+    max_examples=count_examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any-machine")
 

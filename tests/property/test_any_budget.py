@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
@@ -21,11 +21,12 @@ from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_report import WatchedReport
+from tests.property.examples import count_examples
 
 MOST_FLOWS = 6
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(20))
 @given(
     flows=st.integers(1, MOST_FLOWS),
     page=st.integers(1, MOST_FLOWS),

@@ -16,6 +16,7 @@ from shared.errors import MustWait, ServiceUnavailable, ThrottledError
 from shared.ports import Operation, StoreRow
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
+from tests.property.examples import count_examples
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 A_DAY, RESERVE, AN_HOUR = 40, 4, 15
@@ -121,7 +122,7 @@ def count_most_requests(length: timedelta, made: list[datetime]) -> int:
     return max((sum(one - length < other <= one for other in made) for one in made), default=0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=count_examples(150))
 @given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
 def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls: int) -> None:
     """Requests are reserved or taken alone, processes are killed, and rollbacks have a part."""
@@ -135,7 +136,7 @@ def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls:
     assert count_most_requests(HOUR / 60, here.made) <= calls
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=count_examples(100))
 @given(steps=st.lists(STEPS, min_size=40, max_size=120))
 def test_daily_limit_holds_for_requests_in_slices(steps: list[Step]) -> None:
     """Urgent requests may leave requests to other jobs."""

@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import timedelta
 from itertools import accumulate
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
@@ -23,10 +23,11 @@ from tests.functional.deleting.deletion_scenario import (
     schedule,
 )
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.property.examples import count_examples
 from tests.property.test_lists_any_budget import MOST, Lists, expiries
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(25))
 @given(
     runs=st.integers(0, MOST),
     page=st.integers(1, MOST),

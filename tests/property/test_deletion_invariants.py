@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.jobs.deletion_states import DeletionState
@@ -19,6 +19,7 @@ from tests.fakes.definitions import facts_of
 from tests.fakes.pause import Pause
 from tests.fakes.test_world import World
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 from tests.property.interrupted import run_until_struck
 from tests.property.test_paused_deliveries import moments, sleeps
 from tests.property.test_remediation_invariants import (
@@ -76,7 +77,7 @@ async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
     return identity
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(20))
 @given(
     ingredients=tenants,
     seed=st.integers(0, 10_000),
@@ -107,7 +108,7 @@ def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
     asyncio.run(play())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(30))
 @given(
     ingredients=tenants,
     seed=st.integers(0, 10_000),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.plans import discovery
@@ -16,6 +16,7 @@ from shared.steps.planning.discover_flows import discover
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.planning.test_discovery_resumed import rows
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 
 LONGEST = timedelta(hours=3)
 APART = timedelta(minutes=20)
@@ -58,7 +59,7 @@ class _Rationed:
         return asked
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(30))
 @given(
     flows=st.integers(1, 12),
     page=st.integers(1, 12),

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
@@ -18,6 +18,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.invariants import watch
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 
 TRIGGERS = {
     "http": define.http_trigger(),
@@ -87,7 +88,7 @@ def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
     return min(change.changed_at for change in job.history if change.state == state)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(40))
 @given(draw_groups(), st.sampled_from(Profile))
 def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
     family: FlowGroup, profile: Profile
@@ -116,7 +117,7 @@ def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
     asyncio.run(play())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(25))
 @given(draw_groups(), st.data())
 def test_call_loop_blocks_only_its_flows_and_their_ancestors(
     family: FlowGroup, data: st.DataObject

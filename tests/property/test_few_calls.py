@@ -3,13 +3,14 @@
 import asyncio
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.crash import Moment, Plan
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.property.examples import count_examples
 from tests.property.test_remediation_invariants import (
     approve_plan,
     build_ingredients_scenario,
@@ -21,7 +22,7 @@ from tests.property.test_remediation_invariants import (
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), writes_an_hour=300)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(30))
 @given(
     at=st.integers(min_value=1, max_value=900),
     moment=st.sampled_from(Moment),

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.flow import FlowState
@@ -14,6 +14,7 @@ from shared.services import Services
 from shared.steps.flows.flow_names import read_flow_name
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ def _build_scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
     return scenario, made
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(40))
 @given(
     flows=st.integers(1, 12),
     wanted=st.integers(0, 11),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
@@ -27,9 +27,10 @@ from tests.functional.assessing.test_background_assessment import (
 )
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.property.examples import count_examples
 
 MOST = 12
-LISTS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LISTS = settings(max_examples=count_examples(40))
 #: The calls with a cursor, counted from 1, that the platform refuses.
 expiries = st.frozensets(st.integers(1, MOST), max_size=3)
 

@@ -18,10 +18,10 @@ from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.functional.scenarios.app_calls import Trigger, build_message
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 
-#: Messages of one example; together with the number of examples: how many there are.
+#: Messages of one example.
 AT_ONCE = 10
-EXAMPLES = 1_000
 
 TRIGGERS: tuple[Trigger, ...] = (
     key_events.on_key_event,
@@ -89,7 +89,7 @@ def _mutate(draw: st.DrawFn, value: Any) -> Any:
     return draw(values)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=count_examples(300))
 @given(
     st.lists(
         st.tuples(st.sampled_from(TRIGGERS), draw_bodies(), ids), min_size=AT_ONCE, max_size=AT_ONCE

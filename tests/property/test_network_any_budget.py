@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from unittest.mock import patch
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import CmkflowError, NotFound, PlatformError, ServiceUnavailable, ThrottledError
@@ -20,6 +20,7 @@ from shared.steps.flows import network_snapshot
 from shared.steps.flows.check_network import ANY_HOST, find_required_gaps, read_network
 from shared.steps.flows.network_snapshot import NetworkReading
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 
 type Document = Mapping[str, object]
 
@@ -139,7 +140,7 @@ async def _read_once(scenario: Scenario, azure: Rationed, calls: int, host: str)
     return await _is_complete(services)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(60))
 @given(
     apps=st.integers(0, 20),
     page_size=st.integers(1, 8),
@@ -184,7 +185,7 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
     asyncio.run(play())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(40))
 @given(
     apps=st.integers(1, 20),
     page_size=st.integers(1, 8),

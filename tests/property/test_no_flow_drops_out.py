@@ -12,6 +12,7 @@ from tests.fakes.builder import Builder
 from tests.fakes.definition_builder import http_trigger, recurrence_trigger, request_trigger
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 
 _TRIGGERS = {
     "http": http_trigger(),
@@ -39,7 +40,7 @@ def build_flows(builder: Builder, tenant: _Tenant) -> None:
         builder.flow(f"{kind} {number}", _TRIGGERS[kind], in_solution=in_solution, is_on=is_on)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=count_examples(60))
 @given(_TENANTS)
 def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
     """Each flow stays on Microsoft's key, migrates, or is unknown."""
@@ -66,7 +67,7 @@ def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
             assert flow.category == "unknown"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=count_examples(40))
 @given(_TENANTS, st.booleans())
 def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> None:
     """Each flow has one item. The counts of the actions agree with the items."""

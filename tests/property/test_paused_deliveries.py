@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
@@ -13,6 +13,7 @@ from shared.services import Services
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Moment
 from tests.fakes.pause import PauseBefore
+from tests.property.examples import count_examples
 from tests.property.interrupted import (
     MINUTE,
     PREPARED,
@@ -43,7 +44,7 @@ def run_to_end(interrupted: Interrupted, order: Order | None = None, after: int 
     asyncio.run(interrupted.play(order, after=after * MINUTE))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(60))
 @given(ingredients=tenants, seed=seeds, pause=draw_pauses(500), profile=profiles)
 # A list that does not show a connection reference yet that the job itself has made.
 @example(
@@ -59,7 +60,7 @@ def test_paused_invocation_does_not_change_the_result(
     run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(60))
 @given(
     ingredients=tenants,
     seed=seeds,
@@ -75,7 +76,7 @@ def test_rollback_during_a_paused_invocation_reverts_everything(
     run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile), undo, after)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(40))
 @given(
     seed=seeds,
     number=st.integers(1, 3),
@@ -122,7 +123,7 @@ def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
     order=change_remediation.cancel,
     profile=Profile.ADVERSARIAL,
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(40))
 @given(
     seed=seeds,
     pause=draw_pauses(150),

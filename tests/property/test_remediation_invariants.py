@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
@@ -33,6 +33,7 @@ from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.property.examples import count_examples
 
 ENDED = {
     FlowJobState.RETIRED,
@@ -191,7 +192,7 @@ def check_invariants(scenario: Scenario) -> None:
     assert scenario.world.traffic.lost == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(40))
 @given(
     ingredients=tenants,
     seed=st.integers(0, 10_000),
@@ -220,7 +221,7 @@ def test_killed_process_and_duplicate_messages_do_not_change_the_result(
     asyncio.run(play())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(30))
 @given(
     ingredients=tenants,
     seed=st.integers(0, 10_000),
@@ -268,7 +269,7 @@ def test_rollback_at_any_moment_reverts_everything(
     asyncio.run(play())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(40))
 @given(
     ingredients=tenants,
     seed=st.integers(0, 10_000),
@@ -327,7 +328,7 @@ edits = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(60))
 @given(
     ingredients=tenants,
     seed=st.integers(0, 10_000),

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.jobs.flow_states import FlowJobState
@@ -16,6 +16,7 @@ from tests.fakes.ports import fakes_of
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.test_world import World
 from tests.functional.scenarios.two_environments import TwoEnvironments
+from tests.property.examples import count_examples
 from tests.property.test_remediation_invariants import (
     check_invariants,
     plans,
@@ -37,7 +38,7 @@ def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
     return scenario
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=count_examples(25))
 @given(seed=st.integers(0, 10_000), plan=plans, hours=st.integers(0, 24 * 20), undo=st.booleans())
 def test_killed_process_or_rollback_loses_no_call_across_environments(
     seed: int, plan: Plan, hours: int, undo: bool

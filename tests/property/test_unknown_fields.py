@@ -19,6 +19,7 @@ from shared.rows import FENCE, StoredItem, Table, stored_text
 from shared.tables import Tables
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.property.examples import count_examples
 from tests.unit.test_stored_rows import read_stored_rows
 
 #: Contains no character of a name in this release.
@@ -134,7 +135,7 @@ WAYS = [replace_one, replace_some, change, upsert, upsert_fenced]
 
 
 @pytest.mark.parametrize("table_name", [table.name for table in Tables(MemoryStore())])
-@settings(max_examples=30)
+@settings(max_examples=count_examples(30))
 @given(data=st.data())
 async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObject) -> None:
     """In the row and in each object in it that the change leaves where it is."""
