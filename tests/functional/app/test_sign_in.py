@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 import aiohttp
 import jwt
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from functions.forms import FORM
@@ -37,6 +38,8 @@ from tests.local_cloud.tenant.tenant_world import (
     TENANT_ID,
     UNLICENSED,
 )
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 API_CLIENT = "a0000000-0000-4000-8000-0000000000a1"
 REGISTRATION = {
@@ -112,19 +115,37 @@ async def run_signed_app(
             "IDENTITY_ENDPOINT": server.identity_endpoint,
             "IDENTITY_HEADER": server.identity_header,
         }
-        jar = aiohttp.CookieJar(unsafe=True)  # of an IP address too
         async with (
             run_host(folder, ROOT, **settings) as host,
-            aiohttp.ClientSession(cookie_jar=jar) as session,
+            aiohttp.ClientSession(cookie_jar=build_cookie_jar()) as session,
         ):
             yield SignedApp(url=host.url, tenant=tenant, server=server, session=session)
 
 
-@pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[SignedApp]:
-    """The deployed app behind App Service authentication."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def unchanged_app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SignedApp]:
+    """The deployed app behind App Service authentication. No test changes its rows."""
+    async with run_signed_app(tmp_path_factory.mktemp("app")) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def app(unchanged_app: SignedApp) -> AsyncIterator[SignedApp]:
+    """The same app with a browser that has no cookies."""
+    async with aiohttp.ClientSession(cookie_jar=build_cookie_jar()) as session:
+        yield replace(unchanged_app, session=session)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def new_app(tmp_path: Path) -> AsyncIterator[SignedApp]:
+    """An app for one test, which changes rows."""
     async with run_signed_app(tmp_path) as app:
         yield app
+
+
+def build_cookie_jar() -> aiohttp.CookieJar:
+    """Return a cookie jar that also keeps the cookies of an IP address."""
+    return aiohttp.CookieJar(unsafe=True)
 
 
 #: What a browser says of an address that a person opens.
@@ -300,21 +321,21 @@ async def test_account_without_a_role_is_rejected(app: SignedApp) -> None:
     assert (await app.get(**app.token(UNLICENSED)))[0] == 403
 
 
-async def test_token_names_the_person_of_a_request(app: SignedApp) -> None:
+async def test_token_names_the_person_of_a_request(new_app: SignedApp) -> None:
     """The app records the person of the token, whatever name the body contains."""
-    async with app.session.put(
-        f"{app.url}/api/kill-switch",
+    async with new_app.session.put(
+        f"{new_app.url}/api/kill-switch",
         json={"is_on": True, "changed_by": "somebody", "justification": "a drill"},
-        headers=app.token(ADMIN),
+        headers=new_app.token(ADMIN),
     ) as reply:
         assert (await reply.json())["changed_by"] == "admin@contoso.example"
 
 
-async def test_managed_identity_with_a_role_is_accepted(app: SignedApp) -> None:
+async def test_managed_identity_with_a_role_is_accepted(new_app: SignedApp) -> None:
     """Roles are assigned to a managed identity as to a person."""
-    token = issue_application_token(app.tenant, APP, f"api://{API_CLIENT}")
-    async with app.session.put(
-        f"{app.url}/api/kill-switch",
+    token = issue_application_token(new_app.tenant, APP, f"api://{API_CLIENT}")
+    async with new_app.session.put(
+        f"{new_app.url}/api/kill-switch",
         json={"is_on": True, "justification": "a drill"},
         headers={"Authorization": f"Bearer {token}"},
     ) as reply:
