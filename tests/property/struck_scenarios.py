@@ -123,6 +123,7 @@ def _build_with_url_vault() -> tuple[Scenario, list[str]]:
     stored = resources[named_value.lower()]
     properties = {**as_mapping(stored["properties"]), "secret": False}
     resources[named_value.lower()] = {**stored, "properties": properties}
+    scenario.world.traffic.beat(scenario.world)  # the plan finds the flow's URL in its runs
     vault = scenario.build.url_vault(*scenario.world.sites.values(), service)
     scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": vault})
     return scenario, named
