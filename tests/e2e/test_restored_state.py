@@ -32,7 +32,8 @@ async def test_remediation_continues_on_a_restored_state(tmp_path: Path) -> None
     async with serve_cloud(Run(flows=FLOWS), tmp_path) as stack, aiohttp.ClientSession() as session:
         await sign_in_service_account(stack)
         passphrase = {"CMKFLOW_STATE_PASSPHRASE": "correct horse"}
-        settings = {**stack.options.settings, **SETTINGS, **passphrase}
+        period = {"CMK_NO_CALL_PERIOD": "PT3S"}
+        settings = {**stack.options.settings, **SETTINGS, **period, **passphrase}
         stack.options = replace(stack.options, settings=settings)
         await stack.start_app()
         app = App(session, lambda: stack.app)
