@@ -88,6 +88,14 @@ class SharePointCallers:
         """Search the configured sites."""
         self._api = json_api
 
+    async def read_scopes(self) -> Sequence[str]:
+        """Return the configured sites."""
+        return await self._api.read_scopes(SHAREPOINT)
+
+    async def check_scope(self, scope: str) -> None:
+        """Read the lists of a site."""
+        await self._read_lists(scope)
+
     async def find(
         self,
         environments: Sequence[Environment],  # noqa: ARG002 -- sites are outside environments
@@ -135,7 +143,7 @@ class SharePointCallers:
         """
         places: list[_Place] = []
         hosts, searched_hosts = set[str](), set[str]()
-        for site in await self._api.read_scopes(SHAREPOINT):
+        for site in await self.read_scopes():
             host = site.partition("/")[0].lower()
             hosts.add(host)
             try:
