@@ -17,10 +17,10 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.assessment_answer import format_answer
-from cmkflow.assessment_page import format_reasons, page_of
-from cmkflow.finding_text import finding_text
+from cmkflow.assessment_page import build_page, format_reasons
+from cmkflow.finding_text import format_finding
 from cmkflow.listing import Column, Facts, Listing
-from cmkflow.named_files import named_file, write_page
+from cmkflow.named_files import parse_file_name, write_page
 from cmkflow.names import ENVIRONMENTS
 from cmkflow.run_archive_tables import format_number
 from cmkflow.terminal import echo
@@ -72,7 +72,7 @@ def show_assessments(
     named_key: Annotated[str, typer.Option("--key", help="Name of that key.")] = "",
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", parser=named_file, help="Write HTML to FILE."),
+        typer.Option("--html", metavar="FILE", parser=parse_file_name, help="Write HTML to FILE."),
     ] = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Start the assessment and return.")
@@ -115,7 +115,7 @@ def show_assessments(
     if no_wait:
         answer["ordered"] = ordered
     if html and not no_wait:
-        write_page(html, page_of(found))
+        write_page(html, build_page(found))
         answer["page"] = str(html)
     return answer
 
@@ -206,7 +206,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
     )
     flows = assessment["flows"]
     lines = [
-        finding_text(section["topic"], finding)
+        format_finding(section["topic"], finding)
         for section in assessment["sections"]
         for finding in section["findings"]
     ]

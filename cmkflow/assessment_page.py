@@ -7,11 +7,11 @@ from typing import Any
 
 from cmkflow.assessment_answer import LEVELS, PHASES, build_answer, count_levels
 from cmkflow.assessment_to_do import (
+    build_to_do_list,
     filter_by_status,
     filter_retired,
     filter_unstarted,
     is_changed_without_copy,
-    to_do_list,
 )
 from shared.domain.assessment.assessment import RemediationStatus
 from shared.domain.display_names import RETIRED_SUFFIX
@@ -66,7 +66,7 @@ _MOST_UNFOLDED, _MOST_RETIRED = 100, 10
 _LOOKS = {"warning": "wait", "ok": "done", "problem": "person", "unknown": "unknown"}
 
 
-def page_of(assessments: Sequence[Any]) -> str:
+def build_page(assessments: Sequence[Any]) -> str:
     """Return the page for the API's assessments; names from the tenant are escaped.
 
     It contains every flow, so its size grows with them: it is a file to send to others, and no
@@ -99,7 +99,7 @@ def _build_page_values(assessment: Any) -> dict[str, Any]:
         "assessed_at": datetime.fromisoformat(assessment["assessed_at"]),
         "sections": sections,
         "answer": build_answer(assessment),
-        "to_do": to_do_list(assessment),
+        "to_do": build_to_do_list(assessment),
         "parts": _build_parts(assessment),
         **_build_lists(assessment["flows"]),
     }

@@ -39,7 +39,7 @@ class ToDo:
     details: Sequence[tuple[str, str]] = ()
 
 
-def to_do_list(assessment: Any) -> list[ToDo]:
+def build_to_do_list(assessment: Any) -> list[ToDo]:
     """Return what to do: first what prevents a key, then what fails today, then by effort."""
     found = [
         (one["topic"], finding)

@@ -8,7 +8,7 @@ import typer
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import Shown, api_command
-from cmkflow.audit_text import audit_table
+from cmkflow.audit_text import build_audit_table
 from cmkflow.listing import After, Listing
 from cmkflow.names import ENVIRONMENTS, InEnvironment, InRemediation
 from cmkflow.remediation_tables import list_unreadable_rows
@@ -27,7 +27,7 @@ def describe() -> None:
     """Show the audit log."""
 
 
-@api_command(app, "list", show=lambda answer: audit_table(answer, {}))
+@api_command(app, "list", show=lambda answer: build_audit_table(answer, {}))
 def list_audit(
     api: ApiClient,
     who: Annotated[
@@ -67,7 +67,7 @@ def list_audit(
     answer = api.send(ApiCall(method="GET", path=("audit",), query=query))
 
     def show(found: Any) -> Listing:
-        return audit_table(found, _read_environment_names(api))
+        return build_audit_table(found, _read_environment_names(api))
 
     return Shown(answer=answer, show=show, warnings=list(_list_warnings(answer)))
 

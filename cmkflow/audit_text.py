@@ -26,7 +26,7 @@ _STYLES = {
 }
 
 
-def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
+def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     """Return one line per entry, and a note about what changed; `names` are those of ids."""
 
     def format_name(text: str) -> str:

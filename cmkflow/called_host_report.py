@@ -5,12 +5,12 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import TypedDict
 
-from shared.domain.network.address_ranges import union
+from shared.domain.network.address_ranges import unite
 from shared.domain.network.called_hosts import CalledHost
 from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, evaluate_rules
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_published
-from shared.domain.network.verdict import Verdict, verdict_on
+from shared.domain.network.verdict import Verdict, find_verdict
 
 #: Verdicts, worst first.
 _WORST = (Verdict.DENIED, Verdict.PARTLY_ALLOWED, Verdict.UNKNOWN, Verdict.ALLOWED)
@@ -58,7 +58,7 @@ class CalledHostReport:
         self._sources = RuleSources(tags, FLOW_TAGS)
         names = [f"{PROTECTED_TAG}.{region}" for region in regions]
         self._by_region = [found for name in names if (found := tags.addresses(name))]
-        self._asked = union(self._by_region)
+        self._asked = unite(self._by_region)
         self._published = ServiceTag(
             name=PROTECTED_TAG,
             prefixes=tuple(
@@ -70,7 +70,7 @@ class CalledHostReport:
         """Return the row of a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._find_worst_verdict(one) for one in admissions]
-        lacking = union(one.counting(self._asked) - one.allowed for one in admissions)
+        lacking = unite(one.counting(self._asked) - one.allowed for one in admissions)
         verdict = "external" if target.is_external else "expression"
         return {
             "host": target.host,
@@ -85,7 +85,7 @@ class CalledHostReport:
         addresses.
         """
         unlisted = filter(admission.is_without_addresses, self._by_region)
-        verdicts = [verdict_on(admission, asked) for asked in (self._asked, *unlisted)]
+        verdicts = [find_verdict(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)
 
     def mail(self, row: CalledHostRow) -> bytes:

@@ -11,7 +11,7 @@ from cmkflow import declared_caller_commands
 from cmkflow.documents import READ_ERRORS, Document, describe_error, open_documents
 from cmkflow.id_file import read_ids
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.named_files import named_file
+from cmkflow.named_files import parse_file_name
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.printing import AnswerPrinter
@@ -86,7 +86,7 @@ def scan_files(
         list[Path],
         typer.Argument(
             metavar="PATH…",
-            parser=named_file,
+            parser=parse_file_name,
             help="Files or folders with texts, scripts, settings or exported solutions.",
         ),
     ],

@@ -13,7 +13,7 @@ from cmkflow.api_command import api_command
 from cmkflow.caller_file import read_callers
 from cmkflow.json_file import UnreadableFile
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.named_files import format_path, named_file
+from cmkflow.named_files import format_path, parse_file_name
 from cmkflow.remediation_tables import format_counted
 from cmkflow.signed_in_name import Name
 from shared.domain.callers.caller_csv import COLUMNS
@@ -51,7 +51,7 @@ def declare_callers(
         Path,
         typer.Argument(
             metavar="FILE",
-            parser=named_file,
+            parser=parse_file_name,
             help="YAML or JSON file with a list `callers` (docs/callers.schema.json), or CSV file "
             f"with the columns {', '.join(COLUMNS)}.",
         ),

@@ -11,10 +11,10 @@ from rich.console import Group
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import Shown, api_command
 from cmkflow.deletion_tables import (
-    deletion_table,
+    build_deletion_table,
+    build_tenant_deletion_table,
     describe_originals,
     format_deletions,
-    tenant_deletion_table,
 )
 from cmkflow.listing import After
 from cmkflow.names import (
@@ -80,13 +80,13 @@ def list_deletions(
     if remediation is None:
         answer = api.send(ApiCall(method="GET", path=("deletions",), query=query))
         warnings = list_unreadable_rows(remove_line_breaks(answer))
-        return Shown(answer=answer, show=tenant_deletion_table, warnings=warnings)
+        return Shown(answer=answer, show=build_tenant_deletion_table, warnings=warnings)
     if given := [f"--{name}" for name, value in query.items() if value is not None]:
         raise typer.BadParameter(f"Use {', '.join(given)} without a remediation.")
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "deletions")))
 
 
-@api_command(app, "schedule", show=lambda answer: deletion_table(answer["items"]))
+@api_command(app, "schedule", show=lambda answer: build_deletion_table(answer["items"]))
 def schedule_deletions(
     api: ApiClient,
     remediation: RemediationId,

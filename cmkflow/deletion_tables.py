@@ -31,7 +31,7 @@ _PLACE = (
 )
 
 
-def deletion_table(items: Sequence[Any]) -> RenderableType:
+def build_deletion_table(items: Sequence[Any]) -> RenderableType:
     """Return the table of deletions, with a note for each about its result."""
     return Group(
         Listing(columns=_COLUMNS, items=items, note=_format_deletion_result),
@@ -39,7 +39,7 @@ def deletion_table(items: Sequence[Any]) -> RenderableType:
     )
 
 
-def tenant_deletion_table(answer: Any) -> RenderableType:
+def build_tenant_deletion_table(answer: Any) -> RenderableType:
     """Return the table of a page of the tenant's deletions."""
     return Group(
         Listing(
@@ -75,7 +75,7 @@ def format_deletions(answer: Any) -> RenderableType:
     """Return the deletions of a remediation, and what else is known about its originals."""
     parts: list[RenderableType] = []
     if answer["items"]:
-        parts.append(deletion_table(answer["items"]))
+        parts.append(build_deletion_table(answer["items"]))
     if answer["deletable_originals"]:
         parts.append(Text("Retired originals that can be deleted:", style="bold"))
         parts += describe_originals(answer["deletable_originals"])

@@ -28,7 +28,7 @@ _TITLES = {
 
 def register(group: typer.Typer) -> None:
 
-    @api_command(group, "doctor", show=doctor_text, ends=_end)
+    @api_command(group, "doctor", show=format_doctor, ends=_end)
     def doctor(
         api: ApiClient,
         full: Annotated[bool, typer.Option("--full", help="Show each check that passed.")] = False,
@@ -39,10 +39,10 @@ def register(group: typer.Typer) -> None:
         answer.
         """
         answer = api.send(ApiCall(method="GET", path=("doctor",), seconds=_SECONDS))
-        return Shown(answer=answer, show=lambda found: doctor_text(found, is_full=full))
+        return Shown(answer=answer, show=lambda found: format_doctor(found, is_full=full))
 
 
-def doctor_text(answer: Any, *, is_full: bool = False) -> RenderableType:
+def format_doctor(answer: Any, *, is_full: bool = False) -> RenderableType:
     """Return the findings by level, most urgent first; checks that passed only as numbers."""
     by_level: dict[str, list[Any]] = {level: [] for level in _TITLES}
     for one in answer["items"]:

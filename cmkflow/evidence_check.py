@@ -15,7 +15,7 @@ from cmkflow.evidence_seals import check_seals
 from cmkflow.evidence_time_stamp import check_time_stamp
 from shared.domain.evidence_file import find_manifest_differences, read_signature
 from shared.domain.signature import Signature
-from shared.signatures import fingerprint, is_signature_valid
+from shared.signatures import compute_fingerprint, is_signature_valid
 
 _CONFIRMED = (
     "Shown: nobody has changed the file since this key signed it. Not shown: whether the app "
@@ -93,7 +93,7 @@ def _check_signature(
             f"is not that of the signature. Named key: {signature.key_id}"
         )
         return
-    public_key = f"SHA-256 of the public key: {fingerprint(signature.public_key)}"
+    public_key = f"SHA-256 of the public key: {compute_fingerprint(signature.public_key)}"
     if not expected.needs_signature:
         check.notes += [
             f"The signature is valid, but the key is not confirmed: {signature.key_id}",
@@ -109,12 +109,12 @@ def _check_signature(
 
 
 def _find_key_problems(signature: Signature, expected: ExpectedEvidence) -> Iterator[str]:
-    own = fingerprint(signature.public_key)
+    own = compute_fingerprint(signature.public_key)
     if expected.fingerprints and own not in expected.fingerprints:
         yield "The file is signed with another key than that of --public-key."
     if not expected.key_id:
         return
     if not expected.is_version(signature.key_id):
         yield f"The file names another key than that of --key-id: {signature.key_id}"
-    elif fingerprint(expected.read_public_key(signature.key_id)) != own:
+    elif compute_fingerprint(expected.read_public_key(signature.key_id)) != own:
         yield f"The file is not signed with the key in the vault: {signature.key_id}"

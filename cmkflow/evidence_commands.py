@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.named_files import named_file, write_file
+from cmkflow.named_files import parse_file_name, write_file
 from cmkflow.names import RemediationId
 from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo
@@ -40,7 +40,7 @@ def export(
             "--file",
             "-f",
             metavar="FILE",
-            parser=named_file,
+            parser=parse_file_name,
             help="Zip file to write. Default: evidence-REMEDIATION.zip.",
             show_default=False,
         ),
@@ -57,7 +57,7 @@ def export(
 @app.command("check")
 def check(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", parser=named_file, help="Evidence file to check.")
+        Path, typer.Argument(metavar="FILE", parser=parse_file_name, help="Evidence file to check.")
     ],
     sha256: Annotated[
         str,
@@ -76,7 +76,7 @@ def check(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            parser=named_file,
+            parser=parse_file_name,
             help="Expected public key, as PEM. Repeat it for earlier versions of the key.",
             show_default=False,
         ),
@@ -85,7 +85,7 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE",
-            parser=named_file,
+            parser=parse_file_name,
             help="Trusted certificates of the time stamp authority, as PEM: its root, and "
             "intermediates that the time stamp does not contain.",
             show_default=False,
@@ -120,10 +120,10 @@ def check(
 
 
 def _read_fingerprint(path: Path) -> str:
-    from shared.signatures import fingerprint
+    from shared.signatures import compute_fingerprint
 
     try:
-        return fingerprint(path.read_text())
+        return compute_fingerprint(path.read_text())
     except ValueError as err:
         raise typer.BadParameter(f"{path}: {err}") from None
 

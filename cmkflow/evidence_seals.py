@@ -7,21 +7,21 @@ from io import BufferedReader
 from pydantic import ValidationError
 
 from cmkflow.evidence_findings import EvidenceFindings
-from shared.domain.audit import AuditEntry, first_key_before
+from shared.domain.audit import AuditEntry, build_first_key_before
 from shared.domain.audit_seal import (
     SEALS_FILE,
     AuditSeal,
     SealedEntry,
-    entries_name,
     find_chain_differences,
     format_entries,
     hash_text,
+    name_entries_file,
     parse_entries,
     parse_seal,
 )
 from shared.domain.evidence_file import AUDIT_DIFFERENCES, read_files
 from shared.rows import type_adapter_for
-from shared.signatures import fingerprint, is_signature_valid
+from shared.signatures import compute_fingerprint, is_signature_valid
 
 _AUDIT_FILE = "audit.jsonl"
 
@@ -43,7 +43,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
     if not seals:
         notes = [f"Audit log: none of its {len(entries)} entries in this file is sealed."]
         return EvidenceFindings(problems=problems, notes=notes if entries else [])
-    newest = first_key_before(seals[-1].ends_at)
+    newest = build_first_key_before(seals[-1].ends_at)
     sealed = [one for one in entries if one.key >= newest]
     listed = {one for seal in seals for one in _parse_sealed_entries(seal, files)}
     problems += [f"Audit entry {one.key} is not in its seal" for one in sealed if one not in listed]
@@ -56,21 +56,21 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
                 f"Seal {seal.number} covers {(statement.ends_at - statement.begins_at).days} days: "
                 "the app or the key vault did not work, or earlier seals were deleted."
             )
-    keys = {fingerprint(seal.signature.public_key): seal.signature.key_id for seal in seals}
+    keys = {compute_fingerprint(seal.signature.public_key): seal.signature.key_id for seal in seals}
     notes += [f"Seals are signed with {key_id} (SHA-256 {one})" for one, key_id in keys.items()]
     return EvidenceFindings(problems=problems, notes=notes)
 
 
 def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
     for seal in seals:
-        name = entries_name(seal.statement)
+        name = name_entries_file(seal.statement)
         content = format_entries(_parse_sealed_entries(seal, files))
         if name not in files or hash_text(content.decode()) != seal.statement.entries_sha256:
             yield f"{name} is missing or was changed: it does not match seal {seal.number}"
 
 
 def _parse_sealed_entries(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
-    return parse_entries(files.get(entries_name(seal.statement), b""))
+    return parse_entries(files.get(name_entries_file(seal.statement), b""))
 
 
 def _build_sealed_entry(line: bytes) -> SealedEntry:

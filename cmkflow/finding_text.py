@@ -12,7 +12,7 @@ STYLES = {
 }
 
 
-def finding_text(subject: str, finding: Any) -> Text:
+def format_finding(subject: str, finding: Any) -> Text:
     """Return the level, subject, message and fix of a finding."""
     level = finding["level"]
     text = Text(f"{level:8}", style=STYLES[level])

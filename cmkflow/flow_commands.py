@@ -15,7 +15,7 @@ from cmkflow.names import REMEDIATIONS, EnvironmentId
 from cmkflow.paragraphs import Command, Headline, Paragraph, shorten_resource_ids
 from cmkflow.terminal import remove_line_breaks
 from cmkflow.timestamps import format_minute, format_time_left_or_date
-from shared.domain.name_lookup import NamedItem, did_you_mean, find_by_id_or_name, find_similar
+from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_similar, format_suggestion
 
 app = typer.Typer(no_args_is_help=True, help="List flows, and show one flow of a remediation.")
 
@@ -39,7 +39,7 @@ def list_flows(api: ApiClient, environment: EnvironmentId) -> object:
     return api.send(ApiCall(method="GET", path=("environments", environment, "flows")))
 
 
-def flow_text(answer: Any) -> RenderableType:
+def format_flow(answer: Any) -> RenderableType:
     """Return the state of a flow, what to do, its callers and its history."""
     flow, identity = answer["flow"], answer["workflow_id"]
     return Group(
@@ -83,7 +83,7 @@ def _format_tables(answer: Any) -> Iterator[RenderableType]:
         yield Listing(columns=_HISTORY_COLUMNS, items=history)
 
 
-@api_command(app, "show", show=flow_text)
+@api_command(app, "show", show=format_flow)
 def show_flow(
     api: ApiClient,
     flow: Annotated[
@@ -105,7 +105,7 @@ def show_flow(
     )
     return Shown(
         answer={**found, "callers": callers},
-        show=flow_text,
+        show=format_flow,
         next_commands=[f"cmkflow plan show {identity} --flow {found['workflow_id']}"],
     )
 
@@ -143,7 +143,7 @@ def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
                 "observed_callers": _find_observed_callers(answer, key),
             }
         seen += items
-    hint = did_you_mean(find_similar(flow, seen)) or "List flows: cmkflow flow list."
+    hint = format_suggestion(find_similar(flow, seen)) or "List flows: cmkflow flow list."
     raise ApiError(f"No remediation has a flow {flow!r}. {hint}", ExitCode.NOT_FOUND)
 
 

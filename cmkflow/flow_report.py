@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cmkflow.flow_files import FlowFile
 from shared.domain.definitions.flow_definition import FlowDefinition
 from shared.domain.definitions.flow_documents import FlowInDocument
-from shared.domain.definitions.json_values import texts_in
+from shared.domain.definitions.json_values import list_texts
 from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, evaluate_flows
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
@@ -107,5 +107,5 @@ def _choose_key(number: int, file: FlowFile) -> str:
 
 
 def _list_trigger_urls(flow: FlowInDocument) -> tuple[TriggerUrl, ...]:
-    matches = (match for text in texts_in(flow.resource) for match in find_trigger_urls(text))
+    matches = (match for text in list_texts(flow.resource) for match in find_trigger_urls(text))
     return tuple(dict.fromkeys(match.url for match in matches))

@@ -11,8 +11,8 @@ import typer
 from cmkflow.api_client import ExitCode
 from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import inspect_flows
-from cmkflow.flow_table import flow_table, format_summary
-from cmkflow.named_files import named_file
+from cmkflow.flow_table import build_flow_table, format_summary
+from cmkflow.named_files import parse_file_name
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.printing import AnswerPrinter
@@ -25,7 +25,7 @@ def inspect(
         list[Path],
         typer.Argument(
             metavar="PATH…",
-            parser=named_file,
+            parser=parse_file_name,
             help="Files or folders with .json definitions or .zip exports.",
         ),
     ],
@@ -47,7 +47,7 @@ def inspect(
     skipped = [file for file in found if file.skipped]
     answer = {"items": [one.as_json() for one in inspections]}
     if inspections or not printer.is_for_people:
-        printer.print(answer, lambda: flow_table(inspections, is_full=full))
+        printer.print(answer, lambda: build_flow_table(inspections, is_full=full))
     if inspections:
         echo(format_summary(inspections, skipped=len(skipped)), err=True)
     for file in skipped:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.finding_text import finding_text
+from cmkflow.finding_text import format_finding
 from cmkflow.listing import Facts
 
 app = typer.Typer(no_args_is_help=True, help="Check the keys that protect environments.")
@@ -36,7 +36,7 @@ def _format_key(one: Any) -> Iterator[RenderableType]:
         }
     )
     for finding in one["findings"]:
-        yield finding_text(finding["code"], finding)
+        yield format_finding(finding["code"], finding)
     if one["policy_replacement_steps"]:
         yield Text(
             "Steps to a policy that follows the newest key version (the app does none of them)"

@@ -19,7 +19,7 @@ from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
 from shared.domain.jobs.state_machine import NextActor, StateProperties
-from shared.domain.name_lookup import short_ids
+from shared.domain.name_lookup import shorten_ids
 
 
 def _find_style(facts: StateProperties) -> str:
@@ -130,7 +130,7 @@ class Listing:
     def _format_column(self, column: Column) -> list[Text]:
         values = [column.of(item) for item in self.items]
         if column.kind is Kind.ID:
-            ids = short_ids(map(str, values))
+            ids = shorten_ids(map(str, values))
             values = [ids[str(one)] for one in values]
         return [_format_text(one) for one in values]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 
-def named_file(text: str) -> Path:
+def parse_file_name(text: str) -> Path:
     """Return a path; raise `BadParameter` for an empty text, such as an unset variable."""
     if not text:
         raise typer.BadParameter("Give a file name.")

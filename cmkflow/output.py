@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from shared.domain.spreadsheet_cell import spreadsheet_cell
+from shared.domain.spreadsheet_cell import format_spreadsheet_cell
 
 
 class OutputFormat(StrEnum):
@@ -118,7 +118,7 @@ def _format_value(value: Any) -> str:
 
 def _format_csv_cell(value: Any) -> str:
     """Return a CSV cell, escaped so that spreadsheets read no formula."""
-    return spreadsheet_cell(value) if isinstance(value, str) else _format_value(value)
+    return format_spreadsheet_cell(value) if isinstance(value, str) else _format_value(value)
 
 
 def remove_tabs_and_breaks(text: str) -> str:

@@ -10,10 +10,10 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import Shown, api_command
 from cmkflow.flow_owners import OfOwner
-from cmkflow.named_files import named_file, write_page
+from cmkflow.named_files import parse_file_name, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.paragraphs import format_names
-from cmkflow.plan_text import approval_text, plan_text
+from cmkflow.plan_text import format_approval, plan_text
 from cmkflow.remediation_commands import Yes
 from cmkflow.remediation_tables import format_counted
 from cmkflow.run_archive_tables import format_number
@@ -55,7 +55,7 @@ def show_plan(
         typer.Option(
             "--html",
             metavar="FILE",
-            parser=named_file,
+            parser=parse_file_name,
             help="Write an HTML page to FILE instead of printing.",
         ),
     ] = None,
@@ -221,7 +221,7 @@ def _confirm_versions(
     for plan in waiting:
         excluded = _find_excluded_flows(plan, except_flows)
         number += len(plan["awaiting_flow_ids"]) - len(excluded)
-        console.print(approval_text(plan, remediation, excluded), crop=False)
+        console.print(format_approval(plan, remediation, excluded), crop=False)
     if not yes:
         confirm(f"Approve {format_number(number, 'flow')}?")
     return [plan["version"] for plan in waiting]

@@ -119,7 +119,7 @@ def plan_text(answer: Any, remediation: str, *, is_full: bool = False) -> Render
     return Group(*parts[:-1]) if parts else Text("The plan is not ready yet.")
 
 
-def approval_text(plan: Any, remediation: str, excluded: Collection[str]) -> RenderableType:
+def format_approval(plan: Any, remediation: str, excluded: Collection[str]) -> RenderableType:
     """Return what the approval of a plan starts, without the flows that it excludes."""
     one = PlanSummary(plan)
     awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting]

@@ -20,11 +20,11 @@ from cmkflow.names import (
 )
 from cmkflow.paragraphs import format_names
 from cmkflow.remediation_tables import (
+    build_remediation_table,
     format_counted,
     format_unreadable_rows,
-    remediation_table,
 )
-from cmkflow.remediation_text import remediation_detail
+from cmkflow.remediation_text import format_remediation
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import confirm
 from shared.domain.jobs.remediation_states import RemediationState
@@ -110,7 +110,7 @@ def start_remediation(
     return api.send(ApiCall(method="POST", path=("remediations",), body=body, headers=headers))
 
 
-@api_command(app, "list", show=remediation_table)
+@api_command(app, "list", show=build_remediation_table)
 def list_remediations(
     api: ApiClient,
     environment: InEnvironment = None,
@@ -125,7 +125,7 @@ def list_remediations(
     return api.send(ApiCall(method="GET", path=("remediations",), query=query))
 
 
-@api_command(app, "show", show=remediation_detail)
+@api_command(app, "show", show=format_remediation)
 def show_remediation(
     api: ApiClient,
     remediation: RemediationId,
@@ -140,7 +140,7 @@ def show_remediation(
     answer = api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
     return Shown(
         answer=answer,
-        show=lambda found: remediation_detail(found, is_full=full),
+        show=lambda found: format_remediation(found, is_full=full),
         next_commands=[] if full else [f"cmkflow remediation show {remediation} --full"],
     )
 

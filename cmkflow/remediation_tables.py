@@ -18,7 +18,7 @@ def format_counted(number: int, noun: str, participle: str) -> Text:
     return Text(f"{subject} {participle}.")
 
 
-def remediation_table(answer: Any) -> RenderableType:
+def build_remediation_table(answer: Any) -> RenderableType:
     """Return one row for each remediation, and a line for each row that cannot be read."""
     listing = Listing(columns=_COLUMNS, items=answer["items"], note=_note, next=answer["next"])
     return Group(listing, *format_unreadable_rows(answer))

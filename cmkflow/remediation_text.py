@@ -29,7 +29,7 @@ _NAMED = 5
 _LINES = 2
 
 
-def remediation_detail(answer: Any, *, is_full: bool = False) -> RenderableType:
+def format_remediation(answer: Any, *, is_full: bool = False) -> RenderableType:
     """Return the summary, the actions required and the history of a remediation.
 
     With `is_full`, also return every job, reason and note.
@@ -49,7 +49,7 @@ def remediation_detail(answer: Any, *, is_full: bool = False) -> RenderableType:
     return Group(*parts, *ends)
 
 
-def remediation_progress(answer: Any) -> RenderableType:
+def format_remediation_progress(answer: Any) -> RenderableType:
     """Return the actions required, and every job that has not succeeded."""
     jobs = [*answer["environment_jobs"], *answer["flow_jobs"]]
     shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_sort_key)
@@ -58,7 +58,7 @@ def remediation_progress(answer: Any) -> RenderableType:
     return Group(*_format_head(answer), *_format_actions(answer, is_full=False), *table)
 
 
-def watched_lines(answer: Any) -> dict[str, str]:
+def format_watched_lines(answer: Any) -> dict[str, str]:
     """Return a line for the remediation and for each of its jobs, by name."""
     remediation, progress = answer["remediation"], answer["progress"]
     lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}

@@ -15,9 +15,9 @@ from shared.adapters.azure.key_vault_secrets import VaultSecrets
 from shared.adapters.entra.identity import (
     ServiceAccountCredential,
     ServiceAccountSettings,
-    application_credential,
+    build_application_credential,
 )
-from shared.adapters.http.client import HttpClient, HttpService, default_transport
+from shared.adapters.http.client import HttpClient, HttpService, build_default_transport
 from shared.domain.clouds import Cloud
 
 
@@ -46,12 +46,12 @@ async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) ->
     cloud = account.cloud
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
-            application_credential(account.identity.client_id)
+            build_application_credential(account.identity.client_id)
             if account.identity.is_managed
             else AzureCliCredential(tenant_id=account.tenant_id)
         )
         closing.push_async_callback(credential.close)
-        http = HttpClient(default_transport())
+        http = HttpClient(build_default_transport())
         closing.push_async_callback(http.close)
         vaults = HttpService(name="Key Vault", scope=cloud.key_vault_scope, credential=credential)
         arm = HttpService(

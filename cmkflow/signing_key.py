@@ -7,7 +7,7 @@ from azure.identity.aio import AzureCliCredential
 
 from shared.adapters.azure import key_vault
 from shared.adapters.azure.signing_keys import VaultSigningKeys
-from shared.adapters.http.client import HttpClient, HttpService, default_transport
+from shared.adapters.http.client import HttpClient, HttpService, build_default_transport
 from shared.domain.clouds import find_cloud_of_vault
 from shared.domain.signature import SigningKey
 
@@ -15,7 +15,7 @@ from shared.domain.signature import SigningKey
 async def read_signing_key(key_id: str) -> SigningKey:
     """Return a key from its vault; raise `CmkflowError`."""
     async with AzureCliCredential() as credential:
-        http = HttpClient(default_transport())
+        http = HttpClient(build_default_transport())
         try:
             scope = find_cloud_of_vault(key_id).key_vault_scope
             vaults = HttpService(name="Key Vault", scope=scope, credential=credential)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cmkflow.named_files import named_file
+from cmkflow.named_files import parse_file_name
 from cmkflow.terminal import ask_secret, echo
 from shared.domain.clouds import CLOUDS, CloudName
 from shared.errors import CmkflowError
@@ -21,7 +21,9 @@ app = typer.Typer(
     no_args_is_help=True, help="Export the app's tables and archive, and import them."
 )
 
-_File = Annotated[Path, typer.Argument(metavar="FILE", parser=named_file, help="Encrypted file.")]
+_File = Annotated[
+    Path, typer.Argument(metavar="FILE", parser=parse_file_name, help="Encrypted file.")
+]
 _Account = Annotated[
     str,
     typer.Option(metavar="NAME", help="Storage account with the state.", show_default=False),
@@ -30,7 +32,7 @@ _Folder = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        parser=named_file,
+        parser=parse_file_name,
         help="Local folder with the state; CMK_ARCHIVE_KEY is the key of its archive.",
         show_default=False,
     ),
@@ -39,7 +41,7 @@ _KeyFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        parser=named_file,
+        parser=parse_file_name,
         help="File with 32 random bytes in base64. Default: a passphrase, which the command asks "
         "for (CMKFLOW_STATE_PASSPHRASE).",
         show_default=False,

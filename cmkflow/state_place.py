@@ -11,12 +11,12 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import AzureCliCredential
 
 from cmkflow.state_transfer import StatePlace
-from shared.adapters.archive.blob import BlobArchive, blob_container
+from shared.adapters.archive.blob import BlobArchive, build_blob_container
 from shared.adapters.archive.folder import FolderArchive
-from shared.adapters.entra.identity import application_credential
+from shared.adapters.entra.identity import build_application_credential
 from shared.adapters.http.policies import NoCircuitBreakerGate
 from shared.adapters.state.sqlite_store import SqliteStore
-from shared.adapters.state.table_store import TableStore, tables_of_account
+from shared.adapters.state.table_store import TableStore, build_table_service
 from shared.domain.clouds import Cloud
 
 
@@ -27,13 +27,15 @@ async def open_account(
     """Yield the state in a storage account, as the account of `az login` or the machine's."""
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
-            application_credential("") if is_managed_identity else AzureCliCredential()
+            build_application_credential("") if is_managed_identity else AzureCliCredential()
         )
         closing.push_async_callback(credential.close)
         domain = cloud.storage_domain
-        store = TableStore(tables_of_account(account, domain, credential, lambda _: None))
+        store = TableStore(build_table_service(account, domain, credential, lambda _: None))
         closing.push_async_callback(store.close)
-        archive = BlobArchive(blob_container(account, domain, credential), NoCircuitBreakerGate())
+        archive = BlobArchive(
+            build_blob_container(account, domain, credential), NoCircuitBreakerGate()
+        )
         closing.push_async_callback(archive.close)
         yield StatePlace(store, archive)
 

@@ -24,7 +24,7 @@ _LINES = 2
 
 def register(group: typer.Typer) -> None:
 
-    @api_command(group, "status", show=status_text)
+    @api_command(group, "status", show=format_status)
     def status(
         api: ApiClient,
         full: Annotated[
@@ -33,10 +33,10 @@ def register(group: typer.Typer) -> None:
     ) -> object:
         """Show the actions required, and the status of environments and flows."""
         answer = api.send(ApiCall(method="GET", path=("status",)))
-        return Shown(answer=answer, show=lambda found: status_text(found, is_full=full))
+        return Shown(answer=answer, show=lambda found: format_status(found, is_full=full))
 
 
-def status_text(answer: Any, *, is_full: bool = False) -> RenderableType:
+def format_status(answer: Any, *, is_full: bool = False) -> RenderableType:
     """Return the answer of `GET /api/status` for 80 columns, actions required first."""
     return Group(
         *_format_pending_actions(answer, is_full=is_full),
@@ -47,7 +47,7 @@ def status_text(answer: Any, *, is_full: bool = False) -> RenderableType:
     )
 
 
-def status_lines(answer: Any) -> dict[str, str]:
+def format_status_lines(answer: Any) -> dict[str, str]:
     """Return a line for each action required and each environment, by name."""
     lines = {
         _format_environment(one): f"{one['state']}: {_format_flows(one)}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cmkflow.template_expressions import Expressions
-from shared.domain.network.firewall_fix import FirewallFix, no_fix
+from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
 from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, label
 from shared.domain.network.firewall_issue import FirewallIssue
 
@@ -45,7 +45,9 @@ def reject_unwritten_list(issue: FirewallIssue) -> FirewallFix | None:
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None
-    return no_fix(issue, f"not_written_out: the template does not contain {lists[0]} as a list")
+    return build_no_fix(
+        issue, f"not_written_out: the template does not contain {lists[0]} as a list"
+    )
 
 
 def with_parameters(fix: FirewallFix, expressions: Expressions) -> FirewallFix:

@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from cmkflow.api_client import ApiCall, ApiClient, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.names import REMEDIATIONS
-from cmkflow.remediation_text import remediation_progress, watched_lines
-from cmkflow.status_command import status_lines, status_text
+from cmkflow.remediation_text import format_remediation_progress, format_watched_lines
+from cmkflow.status_command import format_status, format_status_lines
 from cmkflow.watching import WatchOptions
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
 from shared.domain.jobs.state_machine import NextActor
@@ -46,11 +46,11 @@ def _is_remediation(answer: Any) -> bool:
 
 
 def _format_watched(answer: Any) -> RenderableType:
-    return remediation_progress(answer) if _is_remediation(answer) else status_text(answer)
+    return format_remediation_progress(answer) if _is_remediation(answer) else format_status(answer)
 
 
 def _format_watched_lines(answer: Any) -> dict[str, str]:
-    return watched_lines(answer) if _is_remediation(answer) else status_lines(answer)
+    return format_watched_lines(answer) if _is_remediation(answer) else format_status_lines(answer)
 
 
 def _end(answer: Any) -> int | None:

@@ -17,7 +17,7 @@ from shared.domain.assessment.assessment import (
     RemediationStatus,
 )
 from shared.domain.finding import FindingLevel
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.discovery import DiscoverySource
@@ -196,7 +196,7 @@ async def start_assessment(call: ApiRequest[NoQuery, StartAssessmentRequest]) ->
         key=body.key or "",
         callers_since=body.callers_searched_since,
     )
-    environment_id = environment_identifier(call.id)
+    environment_id = normalize_environment_id(call.id)
     started = await assessments.start_assessment(
         services(), environment_id, request, call.principal
     )
@@ -240,7 +240,7 @@ async def show_assessment(call: ApiRequest[AssessmentQuery, NoBody]) -> Assessme
     query = call.query
     found = await assess(
         services(),
-        environment_identifier(call.id),
+        normalize_environment_id(call.id),
         policy=query.policy or "",
         key=(query.vault, query.key) if query.vault and query.key else None,
         callers_since=query.callers_searched_since,

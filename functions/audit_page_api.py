@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.audit_api import MOST_EXPORTED, AuditQuery
 from functions.audit_query import AuditFilterQuery
-from functions.dashboard.audit_page import AuditChoice, audit_page
+from functions.dashboard.audit_page import AuditChoice, build_audit_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody
@@ -32,7 +32,7 @@ async def show_audit_page(call: ApiRequest[AuditPageQuery, NoBody]) -> func.Http
     query = call.query
     found = await show_audit(services(), query.filter, limit=query.limit, after=query.after)
     chosen = {name: str(getattr(query, name)) for name in AuditFilterQuery.model_fields}
-    text = audit_page(
+    text = build_audit_page(
         build_page_context(call),
         AuditChoice(
             parameters={name: value for name, value in chosen.items() if value},

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, StringConstraints
 from functions.http_requests import RequestModel
 from shared.domain.audit_filter import AuditFilter
 from shared.domain.audit_text import AuditResult
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 
 
 def _check_day(text: str) -> str:
@@ -53,7 +53,7 @@ class AuditFilterQuery(RequestModel):
             who=self.who.strip(),
             operation=self.operation,
             result=self.result or None,
-            environment_id=environment_identifier(self.environment),
+            environment_id=normalize_environment_id(self.environment),
             remediation_id=self.remediation,
             since=_begin(self.since) if self.since else None,
             until=_begin(self.until) + timedelta(days=1) if self.until else None,

@@ -6,8 +6,8 @@ import azure.functions as func
 from pydantic import Field, StringConstraints
 
 from functions.caller_lines import read_caller_lines
-from functions.dashboard.caller_file_page import caller_file_page
-from functions.dashboard.callers_page import CallerChoice, callers_page
+from functions.dashboard.caller_file_page import build_caller_file_page
+from functions.dashboard.callers_page import CallerChoice, build_callers_page
 from functions.dashboard.page_layout import PageContext
 from functions.declared_caller_models import CallerFileRequest
 from functions.endpoints import HTML, ApiRequest, endpoint
@@ -46,7 +46,7 @@ async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.
     """Return the page of the declared callers."""
     query = call.query
     choice = CallerChoice(state=query.state, search=query.search, start=query.start, limit=_ON_PAGE)
-    text = callers_page(build_page_context(call), choice, await show_callers(services()))
+    text = build_callers_page(build_page_context(call), choice, await show_callers(services()))
     return build_live_page(call, text)
 
 
@@ -65,4 +65,4 @@ async def show_caller_file(call: ApiRequest[NoQuery, CallerFileRequest]) -> func
     found = read_caller_lines(call.body.file)
     preview = await preview_import(services(), found.lines)
     view = PageContext(principal=call.principal, now=services().now)
-    return page(caller_file_page(view, found, preview))
+    return page(build_caller_file_page(view, found, preview))

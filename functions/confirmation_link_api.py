@@ -7,7 +7,7 @@ from typing import Annotated
 import azure.functions as func
 from pydantic import Field
 
-from functions.dashboard.confirmation_page import confirmation_page
+from functions.dashboard.confirmation_page import build_confirmation_page
 from functions.endpoints import ANYONE, HTML, ApiRequest, endpoint
 from functions.http_headers import LOCATION
 from functions.http_requests import Id, NoBody, NoQuery, RequestModel
@@ -54,7 +54,7 @@ async def show_confirmation_page(
     messages open links.
     """
     linked = await open_link(services(), call.query.token)
-    return page(confirmation_page(services(), linked, call.query.token), style=read_style())
+    return page(build_confirmation_page(services(), linked, call.query.token), style=read_style())
 
 
 # Recorded by its handler, because requests without a valid link must not fill the audit log.

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from shared.domain.spreadsheet_cell import spreadsheet_cell
+from shared.domain.spreadsheet_cell import format_spreadsheet_cell
 from shared.domain.trigger_urls.trigger_url import redact
 
 CSV = "text/csv"
@@ -20,5 +20,5 @@ def build_csv(rows: Iterable[Iterable[object]]) -> bytes:
     lines = csv.writer(text)
     for row in rows:
         cells = ("" if cell is None else str(cell) for cell in row)
-        lines.writerow(spreadsheet_cell(redact(cell)) for cell in cells)
+        lines.writerow(format_spreadsheet_cell(redact(cell)) for cell in cells)
     return text.getvalue().encode("utf-8-sig", "replace")

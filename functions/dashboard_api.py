@@ -7,15 +7,15 @@ import azure.functions as func
 from pydantic import Field, StringConstraints
 
 from functions.dashboard.diagrams import DiagramFilter
-from functions.dashboard.environments import environments_page
+from functions.dashboard.environments import build_environments_page
 from functions.dashboard.flow_lines import FlowFilter
 from functions.dashboard.flow_lists import FLOWS_OF_PART, ClosedFlows, compute_closed_flows_range
-from functions.dashboard.flow_page import flow_page
-from functions.dashboard.overview import overview_page
+from functions.dashboard.flow_page import build_flow_page
+from functions.dashboard.overview import build_overview_page
 from functions.dashboard.page_layout import read_assets
 from functions.dashboard.remediation_history import HistoryFilter
 from functions.dashboard.remediation_list import list_page
-from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
+from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, NoQuery, Text
@@ -122,7 +122,7 @@ class FlowPageQuery(PageQuery):
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return the Overview page: actions required, environments and health."""
     return build_live_page(
-        call, overview_page(build_page_context(call), await show_status(services()))
+        call, build_overview_page(build_page_context(call), await show_status(services()))
     )
 
 
@@ -139,7 +139,7 @@ async def show_environments_page(
     """Return the page of the environments: settings, progress and actions."""
     query = call.query
     found = await show_environments(services(), with_platform=query.all_environments)
-    text = environments_page(
+    text = build_environments_page(
         build_page_context(call),
         found,
         start=query.start,
@@ -189,7 +189,7 @@ async def show_remediation_page(
             closed_by = await propose_fixes(services(), query.firewall_fix, query.environment)
         except CmkflowError as err:  # the rest of the page is shown anyway
             closed_by = err
-    text = remediation_page(
+    text = build_remediation_page(
         await read_page_context(call), shown, found, choice, closed_by, others=others
     )
     return build_live_page(call, text)
@@ -211,7 +211,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
             compared = await flows.compare(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
-    return build_live_page(call, flow_page(await read_page_context(call), detail, compared))
+    return build_live_page(call, build_flow_page(await read_page_context(call), detail, compared))
 
 
 @endpoint(role=Role.READER, answer=None, media_types=(HTML,))

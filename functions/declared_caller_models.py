@@ -11,10 +11,10 @@ from functions.http_responses import ApiResponse
 from shared.domain.callers.declared_caller import (
     CalledFlow,
     DeclaredCaller,
-    declared_caller_id,
+    build_declared_caller_id,
 )
 from shared.domain.callers.secret_caller import IDENTIFIER
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 
 #: Maximum number of callers of one request, of flows of a caller, and of hosts of a caller.
 _MAX_CALLERS = 200
@@ -104,7 +104,7 @@ class CalledFlowRequest(RequestModel):
     def to_called_flow(self) -> CalledFlow:
         """Return the flow; its `flow_id` may be a name."""
         return CalledFlow(
-            environment_id=environment_identifier(self.environment_id or ""),
+            environment_id=normalize_environment_id(self.environment_id or ""),
             flow_id=self.flow or "",
             trigger_url_id=self.trigger_url_id or "",
             new_url_secret=self.new_url_secret or "",
@@ -191,7 +191,7 @@ class DeclareCallersRequest(RequestModel):
     def _reject_same_names(self) -> Self:
         names: dict[str, str] = {}
         for one in self.callers:
-            identity = declared_caller_id(one.name)
+            identity = build_declared_caller_id(one.name)
             if identity in names:
                 raise ValueError(f"{one.name} is declared twice. Use one entry with all flows.")
             names[identity] = one.name

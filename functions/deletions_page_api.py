@@ -8,7 +8,7 @@ from pydantic import Field
 from functions.dashboard.deletions_page import (
     DeletionChoice,
     UndeletedOriginals,
-    deletions_page,
+    build_deletions_page,
 )
 from functions.deletions_query import DeletionFilterQuery
 from functions.endpoints import HTML, ApiRequest, endpoint
@@ -46,7 +46,7 @@ async def show_deletions_page(call: ApiRequest[DeletionsPageQuery, NoBody]) -> f
     query = call.query
     chosen = {name: str(getattr(query, name)) for name in DeletionFilterQuery.model_fields}
     chosen["undeleted"] = "true" if query.undeleted and query.environment else ""
-    text = deletions_page(
+    text = build_deletions_page(
         build_page_context(call),
         DeletionChoice(
             parameters={name: value for name, value in chosen.items() if value},

@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 from functions.audit_query import IdPart
 from functions.http_requests import RequestModel
 from functions.paging import PagedQuery
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.use_cases.list_deletions import DeletionFilter
 
@@ -27,7 +27,7 @@ class DeletionFilterQuery(RequestModel):
         """Return the conditions."""
         return DeletionFilter(
             state=self.state or None,
-            environment_id=environment_identifier(self.environment),
+            environment_id=normalize_environment_id(self.environment),
             remediation_id=self.remediation,
             search=self.search.strip(),
         )

@@ -13,7 +13,7 @@ from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ItemListResponse
 from functions.paging import PagedQuery, PageResponse
 from shared.bootstrap import services
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 from shared.domain.principal import Role
 from shared.errors import PreconditionFailed
 from shared.use_cases import change_environment as environments
@@ -42,7 +42,7 @@ async def list_environments(
 @endpoint(role=Role.READER, answer=EnvironmentResponse)
 async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResponse:
     """Return one environment with its settings."""
-    found = await environments.show_environment(services(), environment_identifier(call.id))
+    found = await environments.show_environment(services(), normalize_environment_id(call.id))
     return EnvironmentResponse.of(found)
 
 
@@ -80,7 +80,7 @@ async def _change(call: ApiRequest[NoQuery, EnvironmentSettingsRequest]) -> Envi
             raise PreconditionFailed
 
     found = await environments.change_environment(
-        services(), environment_identifier(call.id), call.body.changes(), check=check
+        services(), normalize_environment_id(call.id), call.body.changes(), check=check
     )
     return EnvironmentResponse.of(found)
 
@@ -91,7 +91,7 @@ async def _change(call: ApiRequest[NoQuery, EnvironmentSettingsRequest]) -> Envi
 )
 async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[FlowNameResponse]:
     """Return the flows of an environment with names and ids."""
-    found = await name_flows.list_flows(services(), environment_identifier(call.id))
+    found = await name_flows.list_flows(services(), normalize_environment_id(call.id))
     return ItemListResponse[FlowNameResponse](
         items=tuple(map(FlowNameResponse.model_validate, found))
     )
@@ -107,6 +107,6 @@ async def ignore_issue(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreI
     """Ignore a firewall issue, and retry jobs of the environment blocked by firewall issues."""
     waiver = call.body
     retried = await environments.ignore_issue(
-        services(), environment_identifier(call.id), waiver.issue, waiver.justification
+        services(), normalize_environment_id(call.id), waiver.issue, waiver.justification
     )
     return IgnoreIssueResponse(issue=waiver.issue, retried_count=retried)

@@ -15,9 +15,9 @@ from shared.domain.callers.observed_caller import NamedCaller
 from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.run_archive import from_json_lines
-from shared.domain.plans.display_text import left_words
-from shared.domain.plans.not_migrated import reason_for_item, reason_for_job
+from shared.domain.jobs.run_archive import parse_json_lines
+from shared.domain.plans.display_text import describe_why_not_migrated
+from shared.domain.plans.not_migrated import find_reason_for_item, find_reason_for_job
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
@@ -77,7 +77,7 @@ class LeftGroup:
     @property
     def title(self) -> str:
         """Return the reason, to put after the number of the flows."""
-        return left_words(self.left, len(self.flows))[0]
+        return describe_why_not_migrated(self.left, len(self.flows))[0]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class EvidenceReport:
 
     def add_item(self, job: EnvironmentJob, item: PlanItem) -> None:
         """Add a flow of a plan; its job, if it has one, is added later."""
-        left, message = reason_for_item(job.mode, item), item.message
+        left, message = find_reason_for_item(job.mode, item), item.message
         if left is None:
             if item.is_retired:
                 return  # migrated by an earlier remediation
@@ -125,7 +125,7 @@ class EvidenceReport:
             environment_id=job.environment_id,
             workflow_id=job.original_id,
             title=job.display_name,
-            left=reason_for_job(job),
+            left=find_reason_for_job(job),
             message=job.message,
             code=job.reason_code,
             state=str(job.state),
@@ -151,7 +151,7 @@ class EvidenceReport:
         """Add archived runs of an original."""
         line = self.flows[environment_id, workflow_id]
         line.has_runs = True
-        for run in from_json_lines(part):
+        for run in parse_json_lines(part):
             if line.cutover_at and run.started_at >= line.cutover_at:
                 line.runs_after += 1
             else:
@@ -180,7 +180,7 @@ class EvidenceReport:
             "migrated": left[None],
             "left": {why: left[why] for why in NotMigratedReason if left[why]},
             "groups": _group_remaining_flows(lines),
-            "left_words": left_words,
+            "left_words": describe_why_not_migrated,
             "decisions": decisions,
             "rejected": self.rejected,
             "changes": self._count_changes(about),
@@ -296,7 +296,7 @@ def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
     for line in lines:
         title = "Prepared" if line.state == FlowJobState.PREPARED else "Migrated"
         if line.left is not None:
-            title = left_words(line.left, 1)[0].capitalize()
+            title = describe_why_not_migrated(line.left, 1)[0].capitalize()
         key = (order.index(line.left), title)
         found.setdefault(key, ResultGroup(title=title)).flows.append(line)
     return [found[key] for key in sorted(found)]

@@ -8,7 +8,7 @@ from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ApiResponse
 from shared.bootstrap import services
 from shared.domain.failed_runs import FailedFlow, FailedRunReport
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 from shared.domain.principal import Role
 from shared.use_cases.report_failed_runs import read_failed_run_report
 
@@ -76,5 +76,5 @@ class FailedRunReportResponse(ApiResponse):
 @endpoint(role=Role.READER, answer=FailedRunReportResponse)
 async def show_failed_runs(call: ApiRequest[NoQuery, NoBody]) -> FailedRunReportResponse:
     """Return the last report of failed runs, without inputs and outputs. Reads a stored row."""
-    found = await read_failed_run_report(services(), environment_identifier(call.id))
+    found = await read_failed_run_report(services(), normalize_environment_id(call.id))
     return FailedRunReportResponse.of(found)

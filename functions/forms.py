@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
 
-from functions.dashboard.page_layout import problem_page, rejected_link_page
+from functions.dashboard.page_layout import build_problem_page, build_rejected_link_page
 from functions.http_headers import LOCATION
 from functions.http_requests import FORM_CONTEXT, RequestModel, read_raw_body, read_validated
 from functions.http_responses import page
@@ -129,9 +129,9 @@ def build_browser_response(
         said = json.loads(answer.get_body())
         fix = said.get("fix", "")
         if said["type"].endswith(f":{LINK_REJECTED}"):
-            text = rejected_link_page(said["detail"], fix)
+            text = build_rejected_link_page(said["detail"], fix)
             return page(text, style=read_style(), status=answer.status_code)
-        text = problem_page(
+        text = build_problem_page(
             said["title"],
             " ".join([said["detail"], *(_format_error(one) for one in said.get("errors", ()))]),
             fix,

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 
 import azure.functions as func
 
-from shared.domain.jobs.backoff import backoff_delay
+from shared.domain.jobs.backoff import compute_backoff_delay
 from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import (
     CmkflowError,
@@ -170,7 +170,7 @@ async def _send_again(services: Services, invocation: QueueInvocation, err: Cmkf
         case _:
             failures += 1
             asked = err.retry_after if isinstance(err, TransientError) else None
-            due = now + backoff_delay(
+            due = now + compute_backoff_delay(
                 failures,
                 first=settings.backoff_initial_delay,
                 longest=settings.backoff_max_delay,

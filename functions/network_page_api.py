@@ -6,7 +6,7 @@ import azure.functions as func
 from pydantic import Field
 
 from functions.csv_file import CSV
-from functions.dashboard.network_page import FirewallChoice, firewalls_csv, network_page
+from functions.dashboard.network_page import FirewallChoice, build_firewalls_csv, build_network_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody
@@ -40,5 +40,5 @@ async def show_network_page(call: ApiRequest[NetworkPageQuery, NoBody]) -> func.
     found = await show_network(services())
     choice = FirewallChoice(status=query.status, search=query.search, start=query.start)
     if query.export:
-        return download(firewalls_csv(found, choice), CSV, "firewalls.csv")
-    return build_live_page(call, network_page(await read_page_context(call), found, choice))
+        return download(build_firewalls_csv(found, choice), CSV, "firewalls.csv")
+    return build_live_page(call, build_network_page(await read_page_context(call), found, choice))

@@ -9,8 +9,8 @@ from typing import ClassVar
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
-from shared.domain.name_lookup import NamedItem, did_you_mean
-from shared.domain.platform_errors import fix_for
+from shared.domain.name_lookup import NamedItem, format_suggestion
+from shared.domain.platform_errors import find_fix
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
@@ -179,7 +179,7 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
                 "Read the item again, then repeat the request if it still applies.",
             )
         case PlatformError():
-            problem = _build_problem("refused", text, fix_for(err.code), err.code)
+            problem = _build_problem("refused", text, find_fix(err.code), err.code)
         case MustWait() | PlatformMigrationInProgress() | TransientError():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
@@ -215,7 +215,7 @@ def _build_not_found(err: NotFound) -> Problem:
     if not isinstance(err, FlowNotFound):
         return _build_problem("not-found", str(err), _ID)
     alike = [NamedItem(id=one, name=name) for one, name in err.candidates.items()]
-    problem = _build_problem("not-found", str(err), did_you_mean(alike) or _FLOW)
+    problem = _build_problem("not-found", str(err), format_suggestion(alike) or _FLOW)
     problem.suggestions = tuple(SuggestedItem(id=one.id, name=one.name) for one in alike)
     return problem
 

@@ -13,7 +13,7 @@ from functions.observed_caller_models import CallersOfOriginalResponse
 from functions.paging import PagedQuery, PageResponse
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.domain.flow_owner import OwnerStatus
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import JobCommand, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
@@ -21,7 +21,7 @@ from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode, StartSource
 
-type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
+type EnvironmentId = Annotated[Id, AfterValidator(normalize_environment_id)]
 
 
 def remove_duplicates[T](items: tuple[T, ...]) -> tuple[T, ...]:

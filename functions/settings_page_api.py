@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.dashboard.settings_page import SettingChoice, settings_page
+from functions.dashboard.settings_page import SettingChoice, build_settings_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import NoBody
 from functions.http_responses import page
@@ -22,4 +22,4 @@ async def show_settings_page(call: ApiRequest[SettingsPageQuery, NoBody]) -> fun
     """Return the page of the app's settings."""
     query, found = call.query, show_settings(services())
     choice = SettingChoice(status=query.status, search=query.search)
-    return page(settings_page(build_page_context(call), found, services().settings, choice))
+    return page(build_settings_page(build_page_context(call), found, services().settings, choice))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import azure.functions as func
 
-from functions.dashboard.page_layout import session_page
+from functions.dashboard.page_layout import build_session_page
 from functions.forms import has_file, parse_fields, parse_member_name
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import page
@@ -39,7 +39,7 @@ _YES_NO = {"true": "yes", "false": "no"}
 _LOGIN = "/.auth/login/aad"
 
 
-def login_address(target: str) -> str:
+def build_login_url(target: str) -> str:
     """Return the sign-in URL; `target` is the path of this app to return to."""
     return f"{_LOGIN}?{urlencode({'post_login_redirect_uri': target})}"
 
@@ -63,7 +63,7 @@ def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     kept = [one for one in parse_qsl(address.query) if one[0].lower() not in KEY_PARAMETERS]
     # Exactly one slash, because two would make the rest a host name.
     target = "/" + address.path.lstrip("/") + (f"?{urlencode(kept)}" if kept else "")
-    headers = {"Location": login_address(target), "Cache-Control": "no-store"}
+    headers = {"Location": build_login_url(target), "Cache-Control": "no-store"}
     return func.HttpResponse(status_code=302, headers=headers)
 
 
@@ -82,12 +82,12 @@ def build_expired_form_page(
     names = {field.alias or name for name, field in body.model_fields.items()}
     fields = [one for one in parse_fields(content) if parse_member_name(one[0]) in names]
     action = urlsplit(req.url).path
-    text = session_page(
+    text = build_session_page(
         action=action,
         title=_format_title(path),
         fields=fields,
         shown=_format_object(action) | _format_form_values(fields),
-        login=login_address("/api/dashboard"),
+        login=build_login_url("/api/dashboard"),
     )
     return page(text, status=401, headers=err.headers)
 

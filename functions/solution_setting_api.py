@@ -7,7 +7,7 @@ from functions.http_requests import NoBody, NoQuery, RequestModel, Text
 from functions.http_responses import ApiResponse
 from functions.principals import check_role
 from shared.bootstrap import services
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 from shared.domain.principal import Role
 from shared.domain.solution_setting import SolutionSettingState
 from shared.use_cases import change_solution_setting
@@ -43,7 +43,7 @@ class SolutionSettingResponse(ApiResponse):
 @endpoint(role=Role.READER, answer=SolutionSettingResponse)
 async def show_solution_setting(call: ApiRequest[NoQuery, NoBody]) -> SolutionSettingResponse:
     """Read whether an environment creates new flows in a solution."""
-    identity = environment_identifier(call.id)
+    identity = normalize_environment_id(call.id)
     found = await change_solution_setting.show_solution_setting(services(), identity)
     return SolutionSettingResponse.model_validate(found)
 
@@ -58,7 +58,7 @@ async def turn_on_solution_setting(
     call: ApiRequest[NoQuery, ChangeSolutionSettingRequest],
 ) -> SolutionSettingResponse:
     """Create new flows in a solution; under `required`, only an approver may request it."""
-    identity = environment_identifier(call.id)
+    identity = normalize_environment_id(call.id)
     if await change_solution_setting.needs_approver(services(), identity):
         check_role(call.principal, Role.APPROVER)
     found = await change_solution_setting.turn_on_solution_setting(services(), identity, by=call.by)
@@ -76,6 +76,6 @@ async def revert_solution_setting(
 ) -> SolutionSettingResponse:
     """Restore the value that the setting had before the app turned it on."""
     found = await change_solution_setting.revert_solution_setting(
-        services(), environment_identifier(call.id), by=call.by
+        services(), normalize_environment_id(call.id), by=call.by
     )
     return SolutionSettingResponse.model_validate(found)

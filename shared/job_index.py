@@ -12,7 +12,7 @@ from shared.concurrency import read_each
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     IndexRow,
-    counted_as,
+    get_counter,
     has_to_be_named,
     is_closed,
     name_of_environment_job,
@@ -94,7 +94,7 @@ async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) ->
         counts = index.read(row).item
     if counts is None or counts.closed is None:  # written anyway, so that a comparison detects it
         return ReplaceRow(row)
-    fewer = with_closed(counts.closed, map(counted_as, reopened), times=-1)
+    fewer = with_closed(counts.closed, map(get_counter, reopened), times=-1)
     return ReplaceRow(index.row(replace(counts, closed=fewer), row.etag))
 
 

@@ -306,7 +306,7 @@ class Table[T]:
         """Return the item of a row; raise `UnreadableRow`."""
         name = (row.table, row.partition, row.key)
         try:
-            item, unknown = self._item_of(stored_text(row))
+            item, unknown = self._item_of(get_stored_text(row))
         except (KeyError, ValueError, OverflowError) as err:
             reason = _describe_invalid_fields(err)
             raise UnreadableRow(name, message=reason, remedy=self._remedy) from None
@@ -343,7 +343,7 @@ class Table[T]:
         return replace(row, columns=columns) if columns != row.columns else None
 
 
-def stored_text(row: StoreRow) -> str:
+def get_stored_text(row: StoreRow) -> str:
     """Return the JSON of a row; raise `KeyError` or `ValueError` if the row is incomplete."""
     chunks = int(row.columns["chunks"])
     return "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
@@ -380,7 +380,7 @@ def type_adapter_for[T](kind: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(kind)
 
 
-def sortable_time(moment: datetime | None) -> str:
+def format_sortable_time(moment: datetime | None) -> str:
     """Return a time as text that sorts by time; None sorts last."""
     if moment is None:
         return "~"

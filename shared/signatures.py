@@ -32,13 +32,13 @@ def is_signature_valid(signature: Signature, content: bytes) -> bool:
     return True
 
 
-def public_key_of(*, modulus: int, exponent: int) -> str:
+def get_public_key(*, modulus: int, exponent: int) -> str:
     """Return an RSA public key as PEM; raise `ValueError` for numbers that are no key."""
     key = RSAPublicNumbers(exponent, modulus).public_key()
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def fingerprint(pem: str) -> str:
+def compute_fingerprint(pem: str) -> str:
     """Return the SHA-256 of a public key, in hex; raise `ValueError` for another text.
 
     Of its DER form, so that line ends and comments of a PEM file do not matter.

@@ -51,7 +51,7 @@ from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.job_index import index_environment_jobs, index_flow_jobs
 from shared.ports import Scalar, Store
-from shared.rows import Table, sortable_time
+from shared.rows import Table, format_sortable_time
 
 _NEWER = "Deploy the version of the app that wrote it, or a newer one. If no version did, "
 #: Fix for an unreadable row with data that exists nowhere else.
@@ -194,7 +194,7 @@ class Tables:
             lambda job: (job.environment_id, job.id),
             lambda job: {
                 "state": job.state,
-                "next_check_at": sortable_time(job.next_check_at),
+                "next_check_at": format_sortable_time(job.next_check_at),
                 "reason_code": job.reason_code,
                 "environment_job_id": job.environment_job_id,
                 "remediation_id": job.remediation_id,
@@ -213,7 +213,7 @@ class Tables:
             lambda job: (job.remediation_id, job.id),
             lambda job: {
                 "state": job.state,
-                "next_check_at": sortable_time(job.next_check_at),
+                "next_check_at": format_sortable_time(job.next_check_at),
                 "reason_code": job.reason_code,
                 "environment_id": job.environment_id,
             },
@@ -223,7 +223,7 @@ class Tables:
             "remediations",
             Remediation,
             lambda item: ("remediation", item.id),
-            lambda item: {"created_at": sortable_time(item.created_at)},
+            lambda item: {"created_at": format_sortable_time(item.created_at)},
         )
         table(
             "plan_items",
@@ -242,7 +242,7 @@ class Tables:
             "caller_searches",
             CallerSearchProgress,
             lambda item: (item.environment_job_id, item.kind),
-            lambda item: {"updated_at": sortable_time(item.updated_at)},
+            lambda item: {"updated_at": format_sortable_time(item.updated_at)},
         )
         table(
             "completed_caller_searches", CompletedCallerSearch, lambda item: ("search", item.kind)
@@ -280,7 +280,7 @@ class Tables:
             "discovery_pages",
             DiscoveryPage,
             lambda part: (part.environment_job_id, f"{part.source}-{part.sequence:06}"),
-            lambda part: {"source": part.source, "read_at": sortable_time(part.read_at)},
+            lambda part: {"source": part.source, "read_at": format_sortable_time(part.read_at)},
         )
         table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
         table(
@@ -289,7 +289,7 @@ class Tables:
             lambda item: (item.environment_id, item.job_id),
             lambda item: {
                 "state": item.state,
-                "next_check_at": sortable_time(item.next_check_at),
+                "next_check_at": format_sortable_time(item.next_check_at),
                 "reason_code": item.reason_code,
             },
         )
@@ -297,7 +297,7 @@ class Tables:
         table(
             "wake_ups",
             WakeUp,
-            lambda item: ("wake_up", "~".join((sortable_time(item.wake_at), *item.row))),
+            lambda item: ("wake_up", "~".join((format_sortable_time(item.wake_at), *item.row))),
         )
         table(
             "circuit_breakers",
@@ -307,7 +307,7 @@ class Tables:
         table(
             "service_tag_list_versions",
             ServiceTagListVersion,
-            lambda item: ("service_tag_list_version", sortable_time(item.first_seen_at)),
+            lambda item: ("service_tag_list_version", format_sortable_time(item.first_seen_at)),
             lambda item: {"reason_code": item.reason_code},
         )
         table(
@@ -319,7 +319,7 @@ class Tables:
             "resource_answers",
             ResourceAnswer,
             lambda row: (row.reading_id, f"{hash_key(row.request)}-{row.piece:04}"),
-            lambda row: {"read_at": sortable_time(row.read_at)},
+            lambda row: {"read_at": format_sortable_time(row.read_at)},
         )
         table(
             "service_accounts",

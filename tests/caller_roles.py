@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from tests.generated_tables import with_tables
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "deployment.md"
 
 def build_roles() -> list[dict[str, Any]]:
     """Return the role of each kind that needs one, by name; kinds may share it."""
-    needs = (getattr(kind, "required_permissions", None) for kind in kinds_in("shared.callers"))
+    needs = (getattr(kind, "required_permissions", None) for kind in find_kinds("shared.callers"))
     roles = {one.role.lower(): one for one in needs if one and one.role}
     return [
         {

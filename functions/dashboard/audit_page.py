@@ -97,7 +97,7 @@ class AuditChoice:
         return f"{path}?{query}" if query else path
 
 
-def audit_page(
+def build_audit_page(
     view: PageContext,
     choice: AuditChoice,
     found: AuditPage,

@@ -1,18 +1,18 @@
 """Build the page with what a CSV file of callers would change, before anything is stored."""
 
 from functions.caller_lines import CallerLines, format_caller_lines
-from functions.dashboard.page_actions import page_action
+from functions.dashboard.page_actions import build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.plans.pending_actions import format_count
 from shared.use_cases.import_callers import CallerChange, ImportPreview
 
 
-def caller_file_page(view: PageContext, found: CallerLines, preview: ImportPreview) -> str:
+def build_caller_file_page(view: PageContext, found: CallerLines, preview: ImportPreview) -> str:
     """Return the page with the changes, the wrong lines, and a form that stores the changes."""
     faults = sorted({**found.faults, **preview.faults}.items())
     changes = [one for one in preview.changes if one.texts]
     kept = [one for one in found.lines if one.line not in preview.faults]
-    apply = page_action(
+    apply = build_page_action(
         "import",
         f"Declare {format_count(len(changes), 'caller')}",
         "",

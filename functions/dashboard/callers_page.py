@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from functions.dashboard.page_actions import FormInput, PageAction, page_action
+from functions.dashboard.page_actions import FormInput, PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_csv import COLUMNS
 from shared.domain.callers.declared_caller import DeclaredCaller, describe_new_url
@@ -78,7 +78,7 @@ class CallerCard:
     actions: tuple[PageAction, ...]
 
 
-def callers_page(view: PageContext, choice: CallerChoice, found: TenantCallers) -> str:
+def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCallers) -> str:
     """Return the page of `limit` callers."""
     states = Counter(flow.state for one in found.callers for flow in one.flows)
     chosen = [one for one in found.callers if choice.includes(one)]
@@ -177,7 +177,7 @@ def _build_confirm(
     if job is None:
         return None
     side = "original" if job.is_rolling_back else "copy"
-    return page_action(
+    return build_page_action(
         "confirm",
         "Confirm",
         "",
@@ -196,7 +196,7 @@ def _name_other_side(side: str) -> str:
 
 
 def _build_remove(caller: DeclaredCaller, principal: Principal) -> PageAction:
-    return page_action(
+    return build_page_action(
         "remove",
         "Remove",
         "",
@@ -211,7 +211,7 @@ def _build_remove(caller: DeclaredCaller, principal: Principal) -> PageAction:
 
 
 def _build_add_flow(caller: DeclaredCaller, principal: Principal) -> PageAction:
-    return page_action(
+    return build_page_action(
         "flows",
         "Add a flow or change",
         "",
@@ -225,7 +225,7 @@ def _build_add_flow(caller: DeclaredCaller, principal: Principal) -> PageAction:
 
 def _build_declare(principal: Principal) -> PageAction:
     name = FormInput(name="name", label="Name of the system", is_required=True)
-    return page_action(
+    return build_page_action(
         "flows",
         "Declare a caller",
         "",
@@ -239,7 +239,7 @@ def _build_declare(principal: Principal) -> PageAction:
 
 
 def _build_upload(principal: Principal) -> PageAction:
-    return page_action(
+    return build_page_action(
         "file",
         "Upload a CSV file",
         "",

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from functions.dashboard.page_actions import (
     BLOCKED_AGAIN,
     PageAction,
+    build_page_action,
     describe_check,
     describe_retry,
-    page_action,
 )
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.plans.pending_actions import format_count
@@ -33,7 +33,7 @@ def retry_cause(shown: RemediationView, code: str, principal: Principal) -> Page
         if blocked
         else f"Check {format_count(looks, 'flow')} now"
     )
-    return page_action(
+    return build_page_action(
         "retry",
         title,
         shown.remediation.id,
@@ -58,7 +58,7 @@ def start_again(
         return None
     environments = dict.fromkeys(flow.environment_job.environment_id for flow in flows)
     title = f"Start a remediation for {format_count(len(flows), 'flow')}"
-    return page_action(
+    return build_page_action(
         "remediations",
         title,
         "",

@@ -7,8 +7,8 @@ from datetime import datetime
 from functions.dashboard.flow_parts import PARTS
 from functions.dashboard.flow_steps import shorten
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.denying_firewalls import denying_firewalls
-from shared.domain.plans.pending_actions import pending_since
+from shared.domain.plans.denying_firewalls import list_denying_firewalls
+from shared.domain.plans.pending_actions import find_pending_since
 from shared.domain.plans.remediation import (
     MOST_PREFIXES_OF_ISSUE,
     EnvironmentJob,
@@ -81,7 +81,7 @@ def find_cause_code(flow: FlowView, part: str) -> str:
     return flow.job.reason_code if flow.job and PARTS[part].has_cause else ""
 
 
-def cause_title(code: str) -> str:
+def get_cause_title(code: str) -> str:
     """Return the name of a cause."""
     known = _TITLES.get(code) or (
         code.replace("_", " ").capitalize() if _REASONS.get(code) else code
@@ -116,7 +116,7 @@ def _build_cause(
     return Cause(
         code=code,
         look=PARTS[part].look,
-        title=cause_title(code),
+        title=get_cause_title(code),
         message=shorten(message, _MOST_WORDS),
         fix=fix,
         has_one_fix=bool(firewalls) or len(fixes) == 1,
@@ -132,7 +132,7 @@ def _list_firewalls(
     found = {
         (job.environment_id, issue.name): issue
         for job in jobs
-        for issue in denying_firewalls(job, issues.get(job.environment_id, ()))
+        for issue in list_denying_firewalls(job, issues.get(job.environment_id, ()))
     }
     return [(environment_id, issue) for (environment_id, _), issue in found.items()]
 
@@ -149,4 +149,4 @@ def _describe(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:
 
 
 def _find_pending_since(flow: FlowView) -> datetime | None:
-    return pending_since(flow.job) if flow.job else flow.environment_job.planned_at
+    return find_pending_since(flow.job) if flow.job else flow.environment_job.planned_at

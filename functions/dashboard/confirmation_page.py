@@ -24,7 +24,7 @@ class ConfirmationLine:
     new_url: str
 
 
-def confirmation_page(services: Services, linked: LinkedCaller, token: str) -> str:
+def build_confirmation_page(services: Services, linked: LinkedCaller, token: str) -> str:
     """Return the page with a button for each flow that is not confirmed."""
     left = [one for one in linked.flows if not one.is_confirmed]
     title = (

@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from functions.dashboard.natural_order import compute_natural_key
-from functions.dashboard.page_actions import PageAction, page_action
+from functions.dashboard.page_actions import PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.jobs.deletion import Deletion, describe_consequences
 from shared.domain.jobs.deletion_states import DeletionState
@@ -97,7 +97,7 @@ class UndeletedGroup:
     earliest_delete_at: datetime
 
 
-def deletions_page(
+def build_deletions_page(
     view: PageContext,
     choice: DeletionChoice,
     found: TenantDeletions,
@@ -215,7 +215,7 @@ def _build_cancel(group: DeletionGroup, principal: Principal) -> PageAction | No
     kept = [one for one in group.deletions if one.state_properties.can_be_cancelled][:_IN_REQUEST]
     if not kept:
         return None
-    return page_action(
+    return build_page_action(
         "cancel",
         f"Cancel {format_count(len(kept), 'deletion')}",
         group.remediation_id,
@@ -245,7 +245,7 @@ def _build_undeleted_groups(
             remediation_id=identity,
             originals=tuple(found),
             earliest_delete_at=first,
-            schedule=page_action(
+            schedule=build_page_action(
                 "deletions",
                 f"Schedule {format_count(len(found), 'deletion')}",
                 identity,

@@ -79,7 +79,7 @@ class DependencyGroup:
     needs_person: bool
 
 
-def dependency_groups(
+def build_dependency_groups(
     known: Container[str], calls: Iterable[tuple[str, str]], blocked: Container[str]
 ) -> list[DependencyGroup]:
     """Return the groups with more than one member: those that require an action first, then by

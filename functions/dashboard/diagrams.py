@@ -10,7 +10,7 @@ from functions.dashboard.dependency_diagram import (
     DependencyDiagram,
     DependencyGroup,
     DiagramNode,
-    dependency_groups,
+    build_dependency_groups,
     draw,
     is_blocking,
 )
@@ -80,7 +80,7 @@ def draw_dependency_groups(
     callers, calls = _list_calls(found)
     blocked = {one for one, (_, state) in found.items() if state.look == "person"}
     known = {*found, *callers} if callers else found
-    groups = dependency_groups(known, calls, blocked)
+    groups = build_dependency_groups(known, calls, blocked)
     end = chosen.start + GROUPS_ON_PAGE
     on_page = groups[chosen.start : end]
     if chosen.flow_id:

@@ -35,12 +35,12 @@ class FlowDisplayState(NamedTuple):
 
 def look_with(state: str, left: Mapping[str, int] | None = None) -> str:
     """Return the CSS class of a state; a completed state with flows `left` is shown as waiting."""
-    look = style_for_state(state)
+    look = get_state_style(state)
     return "wait" if look == "done" and left else look
 
 
 @cache
-def style_for_state(state: str) -> str:
+def get_state_style(state: str) -> str:
     """Return the CSS class of a remediation, environment job or flow job state."""
     facts = _ALL.get(state)
     if facts is None:  # the state is unknown to this version of the app
@@ -62,7 +62,7 @@ def display_state_for(flow: FlowView) -> FlowDisplayState:
 
 
 def _build_state_of_job(job: FlowJob) -> FlowDisplayState:
-    look = "person" if job.reason_code in GO_ON_TRYING else style_for_state(job.state)
+    look = "person" if job.reason_code in GO_ON_TRYING else get_state_style(job.state)
     words = _format_state(job.state, job.step, job.requested_command)
     return FlowDisplayState(key=job.state, words=words, look=look, reason=job.message)
 

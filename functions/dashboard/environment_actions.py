@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from functions.dashboard.page_actions import PageAction, page_action
+from functions.dashboard.page_actions import PageAction, build_page_action
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.plans.environment_status import OngoingFlows
 from shared.domain.plans.pending_actions import PendingAction, format_count
@@ -40,7 +40,7 @@ def turn_kill_switch_off(
         for name, number in flows.items()
     ]
     none = "Flows that wait for it continue." if ongoing is None else "No flow waits for it now."
-    return page_action(
+    return build_page_action(
         "off",
         "Turn off kill switch",
         "",
@@ -61,7 +61,7 @@ def turn_kill_switch_off(
 
 def turn_kill_switch_on(principal: Principal) -> PageAction:
     """Return the action that stops every write of the app."""
-    return page_action(
+    return build_page_action(
         "on",
         "Stop all changes",
         "",
@@ -82,7 +82,7 @@ def retry_pending(one: PendingAction, principal: Principal) -> PageAction:
     what = (
         format_count(one.count, "flow") if one.flows else one.environment_name or one.environment_id
     )
-    return page_action(
+    return build_page_action(
         "retry",
         "After the fix: Retry",
         one.remediation_id,
@@ -95,7 +95,7 @@ def retry_pending(one: PendingAction, principal: Principal) -> PageAction:
     )
 
 
-def environment_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+def list_environment_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
     """Return what a person may do with an environment; the assessment is the first."""
     name = one.environment_name or one.environment_id
     return [
@@ -105,7 +105,7 @@ def environment_actions(one: KnownEnvironment, principal: Principal) -> list[Pag
     ]
 
 
-def policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+def list_policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
     """Return the actions that change the approval policy."""
     name = one.environment_name or one.environment_id
     return [
@@ -122,7 +122,7 @@ def _assess(one: KnownEnvironment, name: str, principal: Principal) -> PageActio
     ]
     if one.last_assessment and not one.last_assessment.is_inactive:
         does.append("An assessment is in progress. It is not started again.")
-    return page_action(
+    return build_page_action(
         "assessment",
         "Assess",
         one.environment_id,
@@ -145,7 +145,7 @@ def _start(
         does = _list_effects_of_remediation(one, name)
         if one.settings.approval_policy is ApprovalPolicy.READ_ONLY:
             read_only = f"{name} is read-only. Permit changes first."
-    return page_action(
+    return build_page_action(
         "remediations",
         "Start dry run" if mode is RemediationMode.DRY_RUN else "Start remediation",
         "",
@@ -195,7 +195,7 @@ def set_policy(
                 f"The app may change flows of {name} without an approval.",
                 "The daily check and a change of the policy also start remediations.",
             ]
-    return page_action(
+    return build_page_action(
         "settings",
         _POLICY_TITLES[policy],
         environment_id,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from functions.dashboard.natural_order import compute_natural_key
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
-from shared.domain.plans.display_text import count_undecided, left_words
+from shared.domain.plans.display_text import count_undecided, describe_why_not_migrated
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode
@@ -58,7 +58,7 @@ class Situation:
     next_check_at: datetime | None = None
 
 
-def environment_row(one: EnvironmentStatus, situation: Situation) -> EnvironmentRow:
+def build_environment_row(one: EnvironmentStatus, situation: Situation) -> EnvironmentRow:
     """Return the line about an environment."""
     look, shape, state = _format_state(one, situation)
     return EnvironmentRow(
@@ -176,7 +176,7 @@ def _format_remaining_flows(
         return f"{number:,} not started, nothing was changed"
     if why is _REASON.IN_PROGRESS and is_stopped:
         return f"{number:,} {'waits' if number == 1 else 'wait'} for the kill switch"
-    words = f"{number:,} {left_words(why, number)[0]}"
+    words = f"{number:,} {describe_why_not_migrated(why, number)[0]}"
     if why is _REASON.IN_PROGRESS and next_check_in and next_check_in >= timedelta(minutes=1):
         words += f", next check in {format_span(next_check_in)}"
     return words

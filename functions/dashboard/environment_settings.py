@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
     format_window,
-    policy_actions,
+    list_policy_actions,
 )
 from functions.dashboard.natural_order import compute_natural_key
-from functions.dashboard.page_actions import FormInput, PageAction, page_action
+from functions.dashboard.page_actions import FormInput, PageAction, build_page_action
 from functions.dashboard.solution_setting import (
     format_solution_setting,
     list_solution_setting_actions,
@@ -50,7 +50,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="The app may",
             values=[(POLICY_WORDS[settings.approval_policy].lower(), False)],
-            actions=policy_actions(one, principal),
+            actions=list_policy_actions(one, principal),
         ),
         SettingLine(
             title="Flow limit",
@@ -141,7 +141,7 @@ def _change(
     fields: tuple[tuple[str, str], ...] = (),
 ) -> PageAction:
     """Return the action that changes a setting, unless somebody has changed one meanwhile."""
-    return page_action(
+    return build_page_action(
         "settings",
         title,
         one.environment_id,

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
-    environment_actions,
     format_window,
+    list_environment_actions,
 )
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
-    environment_row,
+    build_environment_row,
     sort_rows,
 )
 from functions.dashboard.environment_settings import SettingLine, build_setting_lines
@@ -54,7 +54,7 @@ class EnvironmentCard:
         return [action for line in self.settings for action in line.actions]
 
 
-def environments_page(
+def build_environments_page(
     view: PageContext,
     found: KnownEnvironments,
     *,
@@ -69,7 +69,7 @@ def environments_page(
     view = replace(view, kill_switch=found.kill_switch)
     situation = Situation(now=view.now, is_stopped=view.is_stopped)
     lines = {
-        one.environment_id: environment_row(one.status, situation)
+        one.environment_id: build_environment_row(one.status, situation)
         for one in found.items
         if one.status
     }
@@ -121,7 +121,7 @@ def _build_card(
         support=_format_support(one, view.now),
         assessment=_format_assessment(one.last_assessment),
         summary=_format_summary(one),
-        actions=tuple(environment_actions(one, view.principal)),
+        actions=tuple(list_environment_actions(one, view.principal)),
     )
 
 

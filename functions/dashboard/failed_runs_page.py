@@ -16,7 +16,9 @@ class ReportSection:
     flows: Sequence[tuple[FailedFlow, str]]
 
 
-def failed_runs_page(view: PageContext, reports: Sequence[FailedRunReport], cloud: Cloud) -> str:
+def build_failed_runs_page(
+    view: PageContext, reports: Sequence[FailedRunReport], cloud: Cloud
+) -> str:
     """Return the page; the URLs of runs are those of `cloud`."""
     return render_page(
         "failed_runs",

@@ -54,7 +54,7 @@ class StepDuration:
     periods: list[Period] = field(default_factory=list)
 
 
-def step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
+def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     """Return the steps of a job in the order in which they began; the last one may be open."""
     history = job.history
     if not history:

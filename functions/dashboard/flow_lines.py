@@ -10,7 +10,7 @@ from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, find_part, for
 from functions.dashboard.flow_steps import build_steps, shorten
 from functions.dashboard.table_rows import FlowTableRow
 from shared.domain.flow_owner import is_owned_by
-from shared.domain.plans.denying_firewalls import denying_firewalls
+from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.display_text import ACTION_WORDS
 from shared.html_pages import format_moment
 from shared.use_cases.show_flow import FlowView
@@ -74,7 +74,9 @@ class LineContext:
     equal_titles: frozenset[str] = frozenset()
 
 
-def line_context(now: datetime, names: Mapping[str, str], flows: Iterable[FlowView]) -> LineContext:
+def build_line_context(
+    now: datetime, names: Mapping[str, str], flows: Iterable[FlowView]
+) -> LineContext:
     """Return the context of the lines of flows of environments with these names by id."""
     return LineContext(
         now=now,
@@ -128,7 +130,7 @@ def _format_place(flow: FlowView, context: LineContext) -> str:
 def _format_reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:
     job, item = flow.job, flow.item
     if job and part != "awaiting":
-        if denying := denying_firewalls(job, flow.environment_job.firewall_issues):
+        if denying := list_denying_firewalls(job, flow.environment_job.firewall_issues):
             names = ", ".join(issue.firewall_name or issue.name for issue in denying)
             return f"Firewall{'s' if len(denying) > 1 else ''} {names}", job.fix
         return job.message, job.fix

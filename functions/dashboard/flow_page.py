@@ -8,22 +8,22 @@ from itertools import pairwise
 
 from functions.dashboard.display_state import display_state_for
 from functions.dashboard.fix_links import find_fix_link
-from functions.dashboard.flow_durations import is_history_cut, step_durations
+from functions.dashboard.flow_durations import is_history_cut, list_step_durations
 from functions.dashboard.flow_path import build_path, explain_original_on
 from functions.dashboard.kill_switch import build_banner, hold
-from functions.dashboard.page_actions import PageAction, flow_actions
+from functions.dashboard.page_actions import PageAction, list_flow_actions
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.plans.denying_firewalls import denying_firewalls
+from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from shared.domain.plans.planned_changes import completed_changes
+from shared.domain.plans.planned_changes import list_completed_changes
 from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.errors import CmkflowError
-from shared.jobs.request_demands import flow_job_demand
+from shared.jobs.request_demands import estimate_flow_job_demand
 from shared.use_cases.show_flow import CallerView, DefinitionComparison, FlowJobDetail, FlowView
 
 #: Number of history entries that are not folded.
@@ -51,7 +51,7 @@ class CallerRow:
     reason: str = ""
 
 
-def flow_page(
+def build_flow_page(
     view: PageContext, detail: FlowJobDetail, compared: DefinitionComparison | CmkflowError | None
 ) -> str:
     """Return the page of one flow; `compared`: its definitions, or why they cannot be read."""
@@ -59,13 +59,13 @@ def flow_page(
     display = display_state_for(flow)
     actions = [
         hold(one, view)
-        for one in flow_actions(job, detail.dependent_flows, view.principal, view.now)
+        for one in list_flow_actions(job, detail.dependent_flows, view.principal, view.now)
     ]
     records = [one.record for one in detail.callers]
     retry, firewalls = _retry(job, actions), _find_firewall_issues(flow)
-    denying = denying_firewalls(job, flow.environment_job.firewall_issues)
+    denying = list_denying_firewalls(job, flow.environment_job.firewall_issues)
     past = [one for one in firewalls if job and job.is_verified and one not in denying]
-    made = completed_changes(item, job, records) if item else ()
+    made = list_completed_changes(item, job, records) if item else ()
     return render_page(
         "flow",
         view,
@@ -93,7 +93,7 @@ def flow_page(
         observed=detail.observed_callers,
         pending=[one for one in records if one.is_pending],
         shared_with=_count_principals(job),
-        durations=step_durations(job, view.now) if job else [],
+        durations=list_step_durations(job, view.now) if job else [],
         history=_build_history(job),
         newest=_NEWEST,
         is_cut=job is not None and is_history_cut(job),
@@ -143,14 +143,14 @@ def _format_reasons(item: PlanItem | None) -> str:
 
 def _count_requests(job: FlowJob | None) -> int:
     """Return the requests to the flow service that the next invocation of a job needs."""
-    need = flow_job_demand(job) if job else None
+    need = estimate_flow_job_demand(job) if job else None
     return need.requests if need else 0
 
 
 def _find_firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
     """Return the firewall issues that name the flow, or that block its job."""
     issues = flow.environment_job.firewall_issues
-    denying = denying_firewalls(flow.job, issues)
+    denying = list_denying_firewalls(flow.job, issues)
     return [one for one in issues if one in denying or flow.workflow_id in one.workflow_ids]
 
 

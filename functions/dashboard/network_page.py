@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from functions.csv_file import build_csv
 from functions.dashboard.kill_switch import build_banner, hold
 from functions.dashboard.overview import Headline
-from functions.dashboard.page_actions import BLOCKED_AGAIN, PageAction, page_action
+from functions.dashboard.page_actions import BLOCKED_AGAIN, PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.plans.incomplete_firewalls import (
@@ -82,7 +82,7 @@ class ListRow:
     words: str
 
 
-def network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoice) -> str:
+def build_network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoice) -> str:
     """Return the page; filters and the page number are in `choice`."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     counts = {one: sum(each.status is one for each in status.firewalls) for one in FirewallStatus}
@@ -108,7 +108,7 @@ def network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoic
     )
 
 
-def firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
+def build_firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
     """Return every firewall of the choice as a CSV file, one line each."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     return build_csv([_COLUMNS, *map(_build_cells, found)])
@@ -168,7 +168,7 @@ def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageActio
         ]
         fields = (("reason_code", str(Reason.FIREWALL_DENIES)),)
         retries.append(
-            page_action("retry", title, remediation_id, principal, fields=fields, does=does)
+            build_page_action("retry", title, remediation_id, principal, fields=fields, does=does)
         )
     return retries
 

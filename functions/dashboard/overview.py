@@ -8,7 +8,7 @@ from functions.dashboard.environment_actions import retry_pending, turn_kill_swi
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
-    environment_row,
+    build_environment_row,
     sort_rows,
 )
 from functions.dashboard.kill_switch import build_banner
@@ -65,7 +65,7 @@ class Headline:
     lead: str
 
 
-def overview_page(view: PageContext, status: TenantStatus) -> str:
+def build_overview_page(view: PageContext, status: TenantStatus) -> str:
     """Return the Overview page."""
     others = [
         one for one in status.pending_actions if one.kind is not PendingActionKind.KILL_SWITCH_ON
@@ -79,7 +79,7 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
         view,
         section="Overview",
         status=status,
-        headline=headline(status, others),
+        headline=build_headline(status, others),
         is_stopped=is_stopped,
         actions=actions,
         retries=[one.action for one in actions[:_MOST_SHOWN] if one.action and not one.link[0]],
@@ -93,7 +93,7 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
     )
 
 
-def headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
+def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
     """Return the first sentence of the page; `others` are the actions beside the kill switch.
 
     It is "No action required" only if every row was read, and every flow that is not migrated is
@@ -148,7 +148,7 @@ def _build_environment_rows(status: TenantStatus, now: datetime) -> list[Environ
             known = checks.get(ongoing.environment_id)
             checks[ongoing.environment_id] = min(at, known) if known else at
     return sort_rows(
-        environment_row(
+        build_environment_row(
             one,
             Situation(
                 now=now,

@@ -18,7 +18,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.principal import Principal, PrincipalKind
 from shared.reason import Reason
-from shared.use_cases.change_remediation import dependent_groups
+from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
 from shared.use_cases.show_remediation import RemediationView
 
@@ -66,7 +66,7 @@ class PageAction:
     name_field: str = ""
 
 
-def remediation_actions(
+def list_remediation_actions(
     shown: RemediationView, principal: Principal, now: datetime, *, is_whole: bool = True
 ) -> list[PageAction]:
     """Return the actions for a remediation.
@@ -86,7 +86,9 @@ def remediation_actions(
             f"{job.environment_name} continues at the step {_describe_step(job)}." for job in whole
         ]
         title = f"Retry {_format_blocked_flows(len(blocked))}" if blocked else "Retry"
-        found.append(page_action("retry", title, identity, principal, does=[*does, BLOCKED_AGAIN]))
+        found.append(
+            build_page_action("retry", title, identity, principal, does=[*does, BLOCKED_AGAIN])
+        )
     if not is_whole:
         return found
     begins = any(job.can_start_more_flows for job in environments)
@@ -94,7 +96,7 @@ def remediation_actions(
     all_started = [job for job in jobs if _can_roll_back(job)]
     rest, open_ones = all_started, [job for job in jobs if not job.has_succeeded]
     if len(open_ones) < len(jobs):
-        rest = [job for job in dependent_groups(open_ones, jobs) if _can_roll_back(job)]
+        rest = [job for job in list_dependent_jobs(open_ones, jobs) if _can_roll_back(job)]
     rollback_effects = _describe_rollback(all_started)
     for what, title, to_roll_back, effects in (
         (
@@ -113,7 +115,7 @@ def remediation_actions(
     return found
 
 
-def flow_actions(
+def list_flow_actions(
     job: FlowJob | None, family: Sequence[FlowJob], principal: Principal, now: datetime
 ) -> list[PageAction]:
     """Return the actions for one flow; `family` are the dependent flows that roll back with it."""
@@ -123,7 +125,9 @@ def flow_actions(
     if job.is_interrupted:
         does = [describe_retry([job])]
         title = "Retry" if job.needs_action else "Check now"
-        retry = page_action("retry", title, job.remediation_id, principal, does=does, fields=this)
+        retry = build_page_action(
+            "retry", title, job.remediation_id, principal, does=does, fields=this
+        )
         found.append(retry)
     if _can_roll_back(job):
         to_roll_back = [one for one in family if _can_roll_back(one)]
@@ -145,7 +149,7 @@ def build_approval(
 
     The form also has to name the flows that it includes.
     """
-    return page_action(
+    return build_page_action(
         "approve",
         "Approve",
         remediation_id,
@@ -161,7 +165,7 @@ def ignore_action(
 ) -> PageAction:
     """Return the action that ignores a firewall issue in an environment."""
     where = job.environment_name or job.environment_id
-    return page_action(
+    return build_page_action(
         "ignored-issues",
         "Ignore this firewall",
         job.environment_id,
@@ -183,14 +187,14 @@ def ignore_action(
     )
 
 
-def fix_action(
+def build_fix_action(
     shown: FirewallFixView, job: EnvironmentJob, principal: Principal
 ) -> PageAction | None:
     """Return the action that applies a firewall fix, or None if the app cannot apply it."""
     if shown.fix.added_entries is None:
         return None
     name, where = shown.issue.name, job.environment_name or job.environment_id
-    return page_action(
+    return build_page_action(
         "firewall-fixes",
         "Apply fix",
         "",
@@ -206,7 +210,7 @@ def fix_action(
     )
 
 
-def page_action(
+def build_page_action(
     what: str,
     title: str,
     identity: str,
@@ -255,7 +259,9 @@ def _build_rollback_action(
 ) -> PageAction:
     replays = find_replays(jobs)
     accepts = ("accept_replay", describe_replays(replays, now)) if replays else ("", "")
-    return page_action(what, title, identity, principal, does=does, fields=fields, accepts=accepts)
+    return build_page_action(
+        what, title, identity, principal, does=does, fields=fields, accepts=accepts
+    )
 
 
 def _can_roll_back(job: FlowJob) -> bool:

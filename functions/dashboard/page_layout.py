@@ -136,7 +136,7 @@ def render_page(
     return add_hashes(render_template(_FOLDER / f"{name}.html.j2", {**common, **values}))
 
 
-def session_page(
+def build_session_page(
     *,
     action: str,
     title: str,
@@ -150,7 +150,7 @@ def session_page(
     )
 
 
-def problem_page(
+def build_problem_page(
     title: str,
     detail: str,
     fix: str,
@@ -175,6 +175,6 @@ def problem_page(
     )
 
 
-def rejected_link_page(detail: str, fix: str) -> str:
+def build_rejected_link_page(detail: str, fix: str) -> str:
     """Return the page of a confirmation link that cannot be used; its holder has no account."""
     return render_page("rejected_link", style=read_style(), message=detail, fix=fix)

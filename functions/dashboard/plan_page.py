@@ -19,7 +19,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import is_owned_by
 from shared.domain.plans.display_text import URL_SECRET_WORDS
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
+from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, build_outlooks
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.html_pages import read_style
 from shared.use_cases.show_remediation import PlanView
@@ -131,7 +131,7 @@ class ShownPlan:
     @cached_property
     def outlooks(self) -> Mapping[str, FlowOutlook]:
         """Return the outlook of each flow."""
-        return outlooks_of(self.job, self.plan.items)
+        return build_outlooks(self.job, self.plan.items)
 
     @cached_property
     def _all_groups(self) -> list[RowGroup]:

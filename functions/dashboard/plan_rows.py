@@ -11,7 +11,7 @@ from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.display_text import ACTION_WORDS
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
-from shared.domain.plans.unknowns import UNKNOWN_CALLERS, Unknown, unknown_of
+from shared.domain.plans.unknowns import UNKNOWN_CALLERS, Unknown, find_unknown
 
 #: Maximum number of callers and dependent flows that one row names.
 _NAMED = 10
@@ -165,7 +165,7 @@ class PlanRow:
     @cached_property
     def unknowns(self) -> tuple[Unknown, ...]:
         """Return the unknowns that the approver accepts."""
-        return tuple(map(unknown_of, self.item.unknowns))
+        return tuple(map(find_unknown, self.item.unknowns))
 
     @property
     def text(self) -> str:

@@ -11,11 +11,11 @@ from functions.dashboard.owner_lists import AbsentOwners, count_absent_owners
 from shared.domain.callers.caller import RESTARTING_KINDS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
-from shared.domain.plans.display_text import left_words
+from shared.domain.plans.display_text import describe_why_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
-from shared.domain.plans.unknowns import unknown_of
+from shared.domain.plans.unknowns import find_unknown
 
 #: Maximum number of findings and of flow names of one line on a page; a file has all.
 _MOST_FINDINGS, _NAMED, _NAMED_BY_FIREWALL = 20, 8, 3
@@ -128,10 +128,10 @@ class PlanSummary:
                 flows.setdefault(text, []).extend(names)
         alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for text, names in flows.items():
-            alike.setdefault((unknown_of(text).consequence, tuple(names)), []).append(text)
+            alike.setdefault((find_unknown(text).consequence, tuple(names)), []).append(text)
         return [
             AcceptedUnknowns(
-                titles=tuple(unknown_of(text).title for text in texts),
+                titles=tuple(find_unknown(text).title for text in texts),
                 consequence=consequence,
                 flow_count=len(names),
                 flow_names=tuple(sorted(names, key=compute_natural_key)[:_NAMED]),
@@ -221,7 +221,7 @@ def _describe_not_included(why: str, number: int) -> tuple[str, str]:
     """Return why this number of flows is not included, and what to do."""
     if not why:
         return "migrated already", ""
-    words, then = left_words(why, number)
+    words, then = describe_why_not_migrated(why, number)
     if why == NotMigratedReason.NEEDS_CHANGES:
         words = f"{'it' if number == 1 else 'they'} {words}"
     return words, then

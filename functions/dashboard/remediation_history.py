@@ -87,7 +87,7 @@ class HistoryPage:
         return [HistoryGroup(lines=lines) for lines in found.values()]
 
 
-def history_page(
+def select_history_page(
     shown: RemediationView, names: Mapping[str, str], chosen: HistoryFilter
 ) -> HistoryPage:
     """Return a page of the history of all jobs of a remediation; `names`: of the environments."""

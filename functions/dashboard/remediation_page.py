@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from functions.dashboard.cause_actions import retry_cause
-from functions.dashboard.causes import cause_title, find_causes
+from functions.dashboard.causes import find_causes, get_cause_title
 from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
 from functions.dashboard.display_state import display_state_for
 from functions.dashboard.firewall_issues import list_issues
-from functions.dashboard.flow_lines import ALL, FlowFilter, line_context
+from functions.dashboard.flow_lines import ALL, FlowFilter, build_line_context
 from functions.dashboard.flow_lists import ClosedFlows, FlowLists, divide
 from functions.dashboard.flow_parts import PARTS, FlowPart
 from functions.dashboard.kill_switch import build_banner, hold
@@ -19,15 +19,15 @@ from functions.dashboard.owner_lists import (
 )
 from functions.dashboard.page_actions import (
     PageAction,
-    fix_action,
-    remediation_actions,
+    build_fix_action,
+    list_remediation_actions,
 )
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.remediation_history import (
     ENTRIES_ON_PAGE,
     FILTERS,
     HistoryFilter,
-    history_page,
+    select_history_page,
 )
 from functions.dashboard.remediation_list import format_start_source
 from functions.dashboard.remediation_summary import format_state_chip, is_dry_run, summarize
@@ -58,7 +58,7 @@ class RemediationPageChoice:
         return self.flows.is_set or self.start > 0
 
 
-def remediation_page(
+def build_remediation_page(
     view: PageContext,
     shown: RemediationView,
     flows: Sequence[FlowView],
@@ -78,7 +78,7 @@ def remediation_page(
         view=view,
         shown=shown,
         here=here,
-        context=line_context(view.now, names, [*flows, *(others.on_page if others else ())]),
+        context=build_line_context(view.now, names, [*flows, *(others.on_page if others else ())]),
         flows=divide(flows),
         closed=others or ClosedFlows(),
     )
@@ -86,7 +86,9 @@ def remediation_page(
     known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.read if flow.job))
     actions = [
         hold(one, view)
-        for one in remediation_actions(shown, view.principal, view.now, is_whole=others is None)
+        for one in list_remediation_actions(
+            shown, view.principal, view.now, is_whole=others is None
+        )
     ]
     issues, past_issue_count = list_issues(
         shown.environment_jobs,
@@ -113,7 +115,9 @@ def remediation_page(
         ],
         part_words=[(key, PARTS[key], counts[key]) for key in PARTS if counts[key]],
         total=counts.total(),
-        cause_words=[(cause.code, cause_title(cause.code), len(cause.flows)) for cause in causes],
+        cause_words=[
+            (cause.code, get_cause_title(cause.code), len(cause.flows)) for cause in causes
+        ],
         **(
             lists.matching(choice.flows, choice.start)
             if choice.is_list
@@ -127,7 +131,7 @@ def remediation_page(
         ),
         all_flows=ALL,
         is_part=others is not None,
-        history=history_page(known, names, choice.history),
+        history=select_history_page(known, names, choice.history),
         history_filters=FILTERS,
         history_kind=choice.history.kind,
         history_size=ENTRIES_ON_PAGE,
@@ -161,7 +165,7 @@ def _list_fixes(
         for one in found
         for identity in one.environment_ids
         if identity in jobs
-        for action in [fix_action(one, jobs[identity], view.principal)]
+        for action in [build_fix_action(one, jobs[identity], view.principal)]
     ]
 
 

@@ -36,7 +36,7 @@ class SettingChoice:
         return urlencode({name: value for name, value in values.items() if value})
 
 
-def settings_page(
+def build_settings_page(
     view: PageContext, found: Configuration, settings: Settings, choice: SettingChoice
 ) -> str:
     """Return the page: problems first, then changed settings, then the others."""

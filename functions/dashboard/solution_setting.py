@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from functions.dashboard.page_actions import PageAction, page_action
+from functions.dashboard.page_actions import PageAction, build_page_action
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.principal import Principal, Role
 from shared.domain.solution_setting import SolutionSettingChange, SolutionSettingState
@@ -43,7 +43,7 @@ def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
     unavailable_reason = _explain_read_only(one)
     if policy is ApprovalPolicy.REQUIRED and not principal.may(Role.APPROVER):
         unavailable_reason = f"Changes in {name} need an approver."
-    return page_action(
+    return build_page_action(
         "solution-setting",
         "Create new flows in a solution",
         one.environment_id,
@@ -58,7 +58,7 @@ def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
 
 
 def _revert(one: KnownEnvironment, principal: Principal) -> PageAction:
-    return page_action(
+    return build_page_action(
         "solution-setting",
         "Restore the former setting",
         one.environment_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from functions.dashboard.page_actions import PageAction, page_action
+from functions.dashboard.page_actions import PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.support_request import (
@@ -44,7 +44,7 @@ class RequestLine:
     action: PageAction
 
 
-def support_requests_page(
+def build_support_requests_page(
     view: PageContext, every: Sequence[SupportRequest], shown: SupportRequestView | None
 ) -> str:
     """Return the page; `shown` has the draft to show."""
@@ -101,7 +101,7 @@ def describe_support_request(request: SupportRequest, now: datetime) -> str:
 
 def _build_action(request: SupportRequest, principal: Principal) -> PageAction:
     if request.filed_at:
-        return page_action(
+        return build_page_action(
             "reopen",
             "Reopen",
             request.id,
@@ -109,7 +109,7 @@ def _build_action(request: SupportRequest, principal: Principal) -> PageAction:
             path="support-requests/{id}/reopen",
             does=["The request counts as not filed. Its ticket number is removed here."],
         )
-    return page_action(
+    return build_page_action(
         "filed",
         "Mark as filed",
         request.id,

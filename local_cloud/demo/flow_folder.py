@@ -19,7 +19,7 @@ from local_cloud.tenant.environments.flow_facts import (
     InvalidDefinitionError,
     read_facts,
 )
-from shared.domain.definitions.flow_definition import DefinitionFormat, definition_place
+from shared.domain.definitions.flow_definition import DefinitionFormat, find_definition_place
 from shared.domain.definitions.json_values import mapping_at
 
 type Json = dict[str, Any]
@@ -149,7 +149,7 @@ def _add_flow(
 
 def _read_properties(resource: Mapping[str, object]) -> Json:
     """Return the `properties` of a `clientdata` from any format of an export."""
-    place = definition_place(resource) or ()
+    place = find_definition_place(resource) or ()
     around = mapping_at(resource, *place[:-1])
     references = around.get("connectionReferences")
     return {

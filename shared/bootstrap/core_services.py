@@ -58,8 +58,8 @@ class CoreServices:
 
 def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     """Build the core services from the settings; raise `UnusableSetting`."""
-    from shared.adapters.entra.identity import application_credential
-    from shared.adapters.http.client import HttpClient, default_transport
+    from shared.adapters.entra.identity import build_application_credential
+    from shared.adapters.http.client import HttpClient, build_default_transport
     from shared.adapters.state.store_clock import StoreClock
     from shared.adapters.system_clock import SystemClock
     from shared.circuit_breakers import CircuitBreakers
@@ -67,14 +67,14 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
 
     if not settings.subscription_ids:
         raise _build_missing_setting("CMK_SUBSCRIPTION_IDS")
-    credential = application_credential(settings.client_id)
+    credential = build_application_credential(settings.client_id)
     closing.push_async_callback(credential.close)
     # SQLite has no clock, so the machine's clock is used.
     clock = StoreClock(SystemClock())
     store = _store(settings, credential, closing, clock)
     circuits = CircuitBreakers(Tables(store), clock, settings)
     telemetry = build_telemetry(settings, closing)
-    http = HttpClient(default_transport(), circuits, telemetry)
+    http = HttpClient(build_default_transport(), circuits, telemetry)
     closing.push_async_callback(http.close)
     return CoreServices(
         settings=settings,
@@ -114,9 +114,9 @@ def _store(
     from shared.tables import Tables
 
     if settings.storage_account:
-        from shared.adapters.state.table_store import TableStore, tables_of_account
+        from shared.adapters.state.table_store import TableStore, build_table_service
 
-        account = tables_of_account(
+        account = build_table_service(
             settings.storage_account,
             settings.cloud.storage_domain,
             credential,
@@ -146,9 +146,9 @@ def build_archive(ground: CoreServices) -> "Archive":
     """Return the archive: blobs, or encrypted files in a folder."""
     settings = ground.settings
     if settings.storage_account:
-        from shared.adapters.archive.blob import BlobArchive, blob_container
+        from shared.adapters.archive.blob import BlobArchive, build_blob_container
 
-        container = blob_container(
+        container = build_blob_container(
             settings.storage_account, settings.cloud.storage_domain, ground.credential
         )
         blobs = BlobArchive(container, ground.circuits)

@@ -8,7 +8,7 @@ import inspect
 from functools import cache
 from typing import Any
 
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from shared.ports import CallerKind, PlatformPorts
 from shared.settings import Settings
 

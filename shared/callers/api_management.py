@@ -14,7 +14,7 @@ from shared.callers.api_management_places import (
     Places,
     ServiceUrls,
     describe_place,
-    id_of,
+    get_id,
 )
 from shared.callers.api_management_policies import Policies
 from shared.callers.search import UnreadableCallers, callers_in, compute_max_url_length
@@ -110,7 +110,7 @@ class ApiManagementCallers:
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         parents, locks = await self._list_parents(unreadable)
         readings = unreadable.read_readable(
-            parents, id_of, self._read_places, lambda parent: describe_place(id_of(parent))
+            parents, get_id, self._read_places, lambda parent: describe_place(get_id(parent))
         )
         async with aclosing(readings):
             async for _, places in readings:
@@ -184,11 +184,11 @@ class ApiManagementCallers:
         for service in services:
             try:
                 for kind in ("apis", "products"):
-                    parents += await self._reader.list_children(id_of(service), kind, API_VERSION)
+                    parents += await self._reader.list_children(get_id(service), kind, API_VERSION)
             except NotFound:
                 continue
             except PlatformError as err:
-                unreadable.add(f"{describe_place(id_of(service))}: APIs and products", err)
+                unreadable.add(f"{describe_place(get_id(service))}: APIs and products", err)
             parents.append(service)
         return parents, locks
 

@@ -78,17 +78,17 @@ class ServiceUrls:
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
         """Return the URL of an API, or of each backend of a service."""
-        match kind_of(parent):
+        match get_collection(parent):
             case "apis":
                 found = [parent]
             case "service":
-                found = await self._reader.list_children(id_of(parent), "backends", API_VERSION)
+                found = await self._reader.list_children(get_id(parent), "backends", API_VERSION)
             case _:
                 found = []
         return [
             Place(
-                resource_id=id_of(one),
-                label=describe_place(id_of(one)),
+                resource_id=get_id(one),
+                label=describe_place(get_id(one)),
                 text=_read_url(one),
                 longest_text=_LONGEST_URL,
             )
@@ -122,9 +122,9 @@ class NamedValues:
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
         """Return the named values of a service; secret ones take a request each."""
-        if kind_of(parent) != "service":
+        if get_collection(parent) != "service":
             return []
-        listed = await self._reader.list_children(id_of(parent), "namedValues", API_VERSION)
+        listed = await self._reader.list_children(get_id(parent), "namedValues", API_VERSION)
         return await read_each(listed, self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
@@ -177,8 +177,8 @@ class NamedValues:
     async def _read_place(self, named_value: Mapping[str, object]) -> Place:
         name = text_at(mapping_at(named_value, "properties"), "displayName") or ""
         place = Place(
-            resource_id=id_of(named_value),
-            label=describe_place(id_of(named_value), name),
+            resource_id=get_id(named_value),
+            label=describe_place(get_id(named_value), name),
             longest_text=_LONGEST_NAMED_VALUE,
         )
         try:
@@ -217,19 +217,19 @@ def describe_place(resource_id: str, name: str = "") -> str:
     return f"{' of the '.join(parts)} in the {where}" if parts else where
 
 
-def id_of(resource: Mapping[str, object]) -> str:
+def get_id(resource: Mapping[str, object]) -> str:
     """Return the id of a resource."""
     return text_at(resource, "id") or ""
 
 
-def kind_of(resource: Mapping[str, object]) -> str:
+def get_collection(resource: Mapping[str, object]) -> str:
     """Return the collection that a resource is in, such as `apis`; of a service, `service`."""
-    return id_of(resource).split("/")[-2]
+    return get_id(resource).split("/")[-2]
 
 
 def _read_url(resource: Mapping[str, object]) -> str:
     """Return a URL in which the flow can be found; one without its end is never replaceable."""
-    text = text_at(mapping_at(resource, "properties"), _URLS[kind_of(resource)]) or ""
+    text = text_at(mapping_at(resource, "properties"), _URLS[get_collection(resource)]) or ""
     found = _BEGINNING.search(text)
     if found is None or found.end() < len(text):
         return text

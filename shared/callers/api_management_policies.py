@@ -3,7 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.callers.api_management_places import API_VERSION, Place, describe_place, id_of, kind_of
+from shared.callers.api_management_places import (
+    API_VERSION,
+    Place,
+    describe_place,
+    get_collection,
+    get_id,
+)
 from shared.concurrency import read_each
 from shared.domain.callers.caller import CallerContent
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
@@ -28,8 +34,8 @@ class Policies:
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
         """Return the policies of a parent and of its operations, and its fragments."""
-        parent_id, scopes, fragments = id_of(parent), [id_of(parent)], list[str]()
-        match kind_of(parent):
+        parent_id, scopes, fragments = get_id(parent), [get_id(parent)], list[str]()
+        match get_collection(parent):
             case "apis":
                 scopes += await self._list_ids(parent_id, "operations")
             case "service":
@@ -55,7 +61,7 @@ class Policies:
 
     async def _list_ids(self, parent_id: str, collection: str) -> list[str]:
         return [
-            id_of(one)
+            get_id(one)
             for one in await self._reader.list_children(parent_id, collection, API_VERSION)
         ]
 
@@ -78,7 +84,7 @@ class Policies:
         """Return which policies include a fragment, because a write changes all of them."""
         answer = await self._secrets.read(fragment_id, "listReferences", API_VERSION)
         users = sorted(
-            describe_place(id_of(one)).partition(" in the API ")[0]
+            describe_place(get_id(one)).partition(" in the API ")[0]
             for one in objects_at(answer, "value")
         )
         if not users:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from shared.callers.named_values import build_contents, name_of, resource_of
+from shared.callers.named_values import build_contents, get_resource_id, name_of
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
@@ -145,7 +145,7 @@ class AppSettingCallers:
         Missing settings are omitted.
         """
         try:
-            settings = await self._settings.read(resource_of(callers))
+            settings = await self._settings.read(get_resource_id(callers))
         except NotFound:
             return {}
         return build_contents(settings, callers)
@@ -158,7 +158,7 @@ class AppSettingCallers:
         settings may be lost: read again.
         """
         callers = [caller for caller, _ in values]
-        site_id, label = resource_of(callers), callers[0].label
+        site_id, label = get_resource_id(callers), callers[0].label
         before = await self._settings.read(site_id)
         wanted = before | {name_of(caller): value.text for caller, value in values}
         if wanted == before:

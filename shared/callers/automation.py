@@ -12,7 +12,7 @@ from shared.callers.search import UnreadableCallers, callers_in
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -111,7 +111,7 @@ class AutomationCallers:
             return CallerContent(text=await self._read_runbook(caller.address))
         found = await self._reader.get(caller.address, _VERSION)
         text = text_at(mapping_at(found, "properties"), "value") or ""
-        return CallerContent(text=text, etag=value_digest(caller.address, text))
+        return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the value if it is unchanged since the read, and read it back.

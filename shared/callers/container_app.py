@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
-from shared.callers.named_values import build_contents, name_of, resource_of
+from shared.callers.named_values import build_contents, get_resource_id, name_of
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.callers.secret_rights import SecretRights, read_identities
 from shared.domain.callers.caller import Caller, CallerContent
@@ -134,7 +134,7 @@ class ContainerAppCallers:
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
         """Return places of one app by address; missing ones are omitted."""
         try:
-            app = await self._read(resource_of(callers))
+            app = await self._read(get_resource_id(callers))
         except NotFound:
             return {}
         return build_contents(app.values, callers)
@@ -148,7 +148,7 @@ class ContainerAppCallers:
         other writer's change may be lost: read again.
         """
         callers = [caller for caller, _ in values]
-        app_id, label = resource_of(callers), callers[0].label
+        app_id, label = get_resource_id(callers), callers[0].label
         before = await self._read_when_ready(app_id, label)
         texts = {name_of(caller): value.text for caller, value in values}
         wanted = before.values | texts

@@ -10,7 +10,7 @@ from shared.callers.search import UnreadableCallers, environment_id
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.environment import Environment
 from shared.domain.permissions import IN_DATAVERSE
 from shared.errors import Conflict, NotFound, PlatformError
@@ -122,4 +122,4 @@ def _name_environment(environment: Environment) -> str:
 
 
 def _get_version(row: TextRow) -> str:
-    return row.etag or value_digest(row.text)
+    return row.etag or hash_value(row.text)

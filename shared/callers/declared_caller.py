@@ -11,7 +11,7 @@ from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
     CalledFlow,
     DeclaredCaller,
-    callers_of,
+    build_callers,
 )
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -51,7 +51,7 @@ class DeclaredCallerKind:
             else:
                 found.append(row.item)
         for declared in search.remaining(found, lambda one: one.id):
-            for caller in callers_of(declared):
+            for caller in build_callers(declared):
                 yield caller
         unreadable.raise_if_any()
 

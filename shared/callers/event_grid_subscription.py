@@ -12,7 +12,7 @@ from datetime import timedelta
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -110,7 +110,7 @@ class EventGridSubscriptionCallers:
     async def read(self, caller: Caller) -> CallerContent:
         """Return the destination, with a digest of it as its ETag. Raises `NotFound`."""
         text = await self._read_destination(await self._get(caller))
-        return CallerContent(text=text, etag=value_digest(text))
+        return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the destination if it is unchanged since the read; Event Grid validates its URL.
@@ -122,7 +122,7 @@ class EventGridSubscriptionCallers:
         text = await self._read_destination(before)
         if text == value.text and _read_state(before) != "Failed":
             return
-        if value.etag not in {"", value_digest(text)}:
+        if value.etag not in {"", hash_value(text)}:
             raise Conflict(f"The {caller.label} was changed")
         destination = {"endpointType": "WebHook", "properties": json.loads(value.text)}
         await self._writer.patch(caller.address, _VERSION, {"destination": destination})

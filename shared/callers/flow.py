@@ -7,7 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.callers.search import UnreadableCallers, environment_id
-from shared.domain.callers.caller import FILLED_IN, MANAGED, Caller, CallerContent, flow_caller
+from shared.domain.callers.caller import (
+    FILLED_IN,
+    MANAGED,
+    Caller,
+    CallerContent,
+    build_flow_caller,
+)
 from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, find_references
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -63,7 +69,7 @@ class FlowCallers:
         for part, reason in ((ours, managed), (theirs, managed or FILLED_IN)):
             if part:
                 yield replace(
-                    flow_caller(environment.id, workflow.workflow_id, workflow.name),
+                    build_flow_caller(environment.id, workflow.workflow_id, workflow.name),
                     trigger_url_ids=_select_ids(part, FlowReferenceKind.TRIGGER_URL),
                     retired_url_ids=frozenset(
                         reference.id for reference in part if reference.is_retired

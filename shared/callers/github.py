@@ -11,7 +11,7 @@ from datetime import timedelta
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -106,7 +106,7 @@ class GitHubCallers:
     async def read(self, caller: Caller) -> CallerContent:
         """Return the URL of a webhook or the value of a variable. Raises `NotFound`."""
         text = _read_text(await self._api.get(GITHUB, caller.address))
-        return CallerContent(text=text, etag=value_digest(caller.address, text))
+        return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the URL or value if it is unchanged since the read, and read it back.

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.declared_caller import secrets_of
+from shared.domain.callers.declared_caller import build_secret_callers
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.secret_caller import IN_KEY_VAULT, build_secret_caller
 from shared.domain.environment import Environment
@@ -104,7 +104,7 @@ class KeyVaultSecretCallers:
             place
             for row in rows
             if not isinstance(row, UnreadableRow)
-            for place in secrets_of(row.item)
+            for place in build_secret_callers(row.item)
         ]
 
     async def read(self, caller: Caller) -> CallerContent:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 
 
 def build_contents(
@@ -17,10 +17,10 @@ def build_contents(
 
     `values` are all values of the resource by name. Their digest is the ETag.
     """
-    resource_id = resource_of(callers)
+    resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}
-    around = {addresses[name]: value_digest(addresses[name], text) for name, text in values.items()}
-    etag = value_digest(json.dumps(around, sort_keys=True))
+    around = {addresses[name]: hash_value(addresses[name], text) for name, text in values.items()}
+    etag = hash_value(json.dumps(around, sort_keys=True))
     return {
         caller.address: CallerContent(
             text=values[name_of(caller)], etag=etag, surrounding_digests=around
@@ -30,7 +30,7 @@ def build_contents(
     }
 
 
-def resource_of(callers: Sequence[Caller]) -> str:
+def get_resource_id(callers: Sequence[Caller]) -> str:
     """Return the id of the resource that contains the callers."""
     return callers[0].address.partition("|")[0]
 

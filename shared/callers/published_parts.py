@@ -13,7 +13,7 @@ from shared.callers.search import UnreadableCallers, callers_in
 from shared.callers.whole_resource import order_like
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -47,7 +47,7 @@ class PublishedPart:
     def content(self) -> CallerContent:
         """Return the properties as JSON with sorted names: Azure may change the order."""
         text = json.dumps(self.properties, sort_keys=True)
-        return CallerContent(text=text, etag=self.etag or value_digest(text))
+        return CallerContent(text=text, etag=self.etag or hash_value(text))
 
     def find_secure_parameters(self) -> Iterator[str]:
         """Yield the secure parameters with a default value, which may be any text."""

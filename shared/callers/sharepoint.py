@@ -18,7 +18,7 @@ from urllib.parse import quote
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -127,7 +127,7 @@ class SharePointCallers:
             if found is None:
                 raise NotFound(f"The {caller.label} was deleted")
             text = _read_text(found)
-        return CallerContent(text=text, etag=value_digest(caller.address, text))
+        return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
         """Raise `JobBlocked`: only a person changes webhooks and site scripts."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -86,7 +86,7 @@ class WholeResourceCallers:
     async def read(self, caller: Caller) -> CallerContent:
         """Return the resource, with a digest of it as its ETag. Raises `NotFound`."""
         text = self._format_content(await self._get(caller))
-        return CallerContent(text=text, etag=value_digest(text))
+        return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the resource if it is unchanged since the read, and read it back.
@@ -98,7 +98,7 @@ class WholeResourceCallers:
         text = self._format_content(before)
         if text == value.text:
             return
-        if value.etag not in {"", value_digest(text)}:
+        if value.etag not in {"", hash_value(text)}:
             raise Conflict(f"The {caller.label} was changed")
         wanted = as_mapping(order_like(before, json.loads(value.text)))
         version = self.required_permissions.api_version

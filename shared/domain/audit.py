@@ -59,7 +59,7 @@ class AuditEntry:
         return f"{_count_down(at):020}-{self.id}-{int(self.status is None)}"
 
 
-def first_key_before(end: datetime) -> str:
+def build_first_key_before(end: datetime) -> str:
     """Return a text that sorts before the keys of entries older than `end`, and after all others.
 
     Entries are older by their keys, so a rejection is as old as its hour.

@@ -30,7 +30,7 @@ class CheckPosition:
     reason_code: str = ""
 
 
-def in_turn(job_ids: Iterable[str], first: str) -> list[str]:
+def sort_from(job_ids: Iterable[str], first: str) -> list[str]:
     """Return the sorted ids from `first` on, then those before it."""
     ordered = sorted(job_ids)
     return [one for one in ordered if one >= first] + [one for one in ordered if one < first]

@@ -27,7 +27,7 @@ def copy_name(title: str) -> str:
     return shorten_with_suffix(title, COPY_SUFFIX)
 
 
-def retired_name(title: str) -> str:
+def build_retired_name(title: str) -> str:
     """Return the name of a retired original that had this name.
 
     A name that is longer than Dataverse accepts now stays unchanged, because it could not be

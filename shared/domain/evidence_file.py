@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from shared.domain.signature import Signature, parse_signature
-from shared.domain.spreadsheet_cell import spreadsheet_cell
+from shared.domain.spreadsheet_cell import format_spreadsheet_cell
 from shared.domain.zip_layout import has_unlisted_bytes
 
 MANIFEST = "manifest.json"
@@ -67,7 +67,7 @@ class EvidenceFile:
         """Append a line to a CSV file (RFC 4180); no cell is read as a formula by spreadsheets."""
         texts = ("" if cell is None else str(cell) for cell in cells)
         line = io.StringIO()
-        csv.writer(line).writerow(map(spreadsheet_cell, texts))
+        csv.writer(line).writerow(map(format_spreadsheet_cell, texts))
         self.write(name, line.getvalue().encode("utf-8", "replace"))
 
     def manifest(self, about: Mapping[str, object]) -> bytes:

@@ -28,7 +28,7 @@ class Finding:
     subject: str = ""
 
 
-def highest_level(findings: Iterable[Finding]) -> FindingLevel:
+def find_highest_level(findings: Iterable[Finding]) -> FindingLevel:
     """Return the highest level: problem, then unknown, warning, ok; `unknown` if there are no
     findings.
     """

@@ -12,7 +12,7 @@ def is_identifier(value: object) -> bool:
     return isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None
 
 
-def environment_identifier(text: str) -> str:
+def normalize_environment_id(text: str) -> str:
     """Return an environment's id in the platform's spelling, which rows use.
 
     Ids are GUIDs in lower case; the default environment's id starts with `Default-`.

@@ -58,12 +58,12 @@ def find_similar(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
     return list(dict.fromkeys(found))
 
 
-def did_you_mean(candidates: Sequence[NamedItem]) -> str:
+def format_suggestion(candidates: Sequence[NamedItem]) -> str:
     """Return the question that suggests these items; empty if there are none."""
     return f"Did you mean {' or '.join(map(str, candidates))}?" if candidates else ""
 
 
-def short_ids(ids: Iterable[str]) -> dict[str, str]:
+def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
     """Return for each id its first characters, of equal length, so that no two are the same.
 
     They have at least eight characters, so that `find_by_id_or_name` accepts them.

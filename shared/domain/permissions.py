@@ -121,19 +121,19 @@ def find_written_type(needs: RequiredPermissions, resource_type: str) -> str:
     return next(itself, "") or next(children, "")
 
 
-def type_of(resource_id: str) -> str:
+def get_resource_type(resource_id: str) -> str:
     """Return the type of a resource, such as `Microsoft.Web/sites/slots`."""
     provider, *names = resource_id.rpartition("/providers/")[2].split("/")
     return "/".join([provider, *names[::2]])
 
 
-def parent_of(resource_id: str) -> str:
+def get_parent_id(resource_id: str) -> str:
     """Return the id of a resource's parent: a resource, or the group."""
     start, _, path = resource_id.rpartition("/providers/")
     is_child = path.count("/") > 2
     return resource_id.rsplit("/", 2)[0] if is_child else start
 
 
-def resource_group(resource_id: str) -> str:
+def get_resource_group_id(resource_id: str) -> str:
     """Return the id of a resource's resource group, in the same spelling."""
     return "/".join(resource_id.split("/")[:5])

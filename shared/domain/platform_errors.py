@@ -290,7 +290,7 @@ def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
     return next(by_words, _BY_CODE.get(code, OTHER))
 
 
-def fix_for(code: str, message: str = "") -> str:
+def find_fix(code: str, message: str = "") -> str:
     """Return the fix for an error with this code and message."""
     return find_error_code(code, message).fix
 
@@ -300,7 +300,7 @@ def is_passing(code: str) -> bool:
     return code == NOT_PUBLISHED
 
 
-def most_specific_code(code: str, message: str = "") -> str:
+def find_most_specific_code(code: str, message: str = "") -> str:
     """Return the platform's code, or the one that its message describes if that is
     more specific.
     """

@@ -72,12 +72,12 @@ class MissingShare:
     has_others: bool
 
 
-def rights_of(role: str) -> frozenset[str]:
+def list_rights(role: str) -> frozenset[str]:
     """Return the rights of a flow service role; the right to read for an unknown role."""
     return _RIGHTS.get(role.lower(), _READ)
 
 
-def shares_to_copy(
+def list_shares_to_copy(
     shares: Iterable[Share], left_out: Collection[DataversePrincipal]
 ) -> tuple[Share, ...]:
     """Return the shares for a copy, each principal once, in a fixed order."""
@@ -90,7 +90,7 @@ def shares_to_copy(
     return tuple(sorted(by_principal.values(), key=lambda one: str(one.principal)))
 
 
-def missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[MissingShare]:
+def list_missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[MissingShare]:
     """Return the wanted shares that a copy lacks; its other shares stay as they are."""
     rights = {share.principal: share.rights for share in held}
     return [
@@ -100,7 +100,9 @@ def missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[Missi
     ]
 
 
-def others_than(permissions: Iterable[FlowPermission], *entra_ids: str) -> list[FlowPermission]:
+def exclude_principal(
+    permissions: Iterable[FlowPermission], *entra_ids: str
+) -> list[FlowPermission]:
     """Return the permissions of all principals except these Entra object ids."""
     left_out = {one.lower() for one in entra_ids}
     return [one for one in permissions if one.principal_id.lower() not in left_out]

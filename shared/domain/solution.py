@@ -26,7 +26,7 @@ class Solution:
         return not self.is_managed and self.unique_name.lower() not in BUILT_IN
 
 
-def solutions_for_copy(solutions: Iterable[Solution]) -> list[Solution]:
+def list_solutions_for_copy(solutions: Iterable[Solution]) -> list[Solution]:
     """Return the solutions that a copy joins, by name."""
     return sorted(
         (one for one in solutions if one.takes_copies), key=lambda one: one.unique_name.lower()

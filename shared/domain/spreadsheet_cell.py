@@ -4,6 +4,6 @@
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def spreadsheet_cell(text: str) -> str:
+def format_spreadsheet_cell(text: str) -> str:
     """Return a text for a CSV file, with an apostrophe before what would be a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text

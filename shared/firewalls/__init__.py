@@ -1,9 +1,9 @@
 """The firewall kinds that the network check reads, one file each."""
 
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from shared.ports import FirewallKind, ResourceReader
 
 
 def build_firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
     """Return every kind by its name, reading from a subscription or from files."""
-    return {kind.kind: kind(resources) for kind in kinds_in(__name__)}
+    return {kind.kind: kind(resources) for kind in find_kinds(__name__)}

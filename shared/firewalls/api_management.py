@@ -13,7 +13,7 @@ from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
 from shared.domain.network.firewall_fix_text import fill_id_placeholders, format_az_command
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_filter import IpFilterPolicy, firewall_from_filters, read_policy
+from shared.domain.network.ip_filter import IpFilterPolicy, build_firewall_from_filters, read_policy
 from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
 from shared.errors import NotFound
 from shared.ports import ResourceReader
@@ -49,7 +49,7 @@ class ApiManagement:
         except NotFound:
             return []  # deleted after it was listed
         common = await self._read_policy(service_id, whole.name)
-        found = [firewall_from_filters(whole, [common])]
+        found = [build_firewall_from_filters(whole, [common])]
 
         async def read_own_policy(api: Mapping[str, object]) -> IpFilterPolicy:
             return await self._read_policy(text_at(api, "id") or "", text_at(api, "name") or "")
@@ -58,7 +58,9 @@ class ApiManagement:
             name = text_at(api, "name") or ""
             if own.filters or not own.has_base:
                 part = replace(whole, id=f"{whole.id}#{name}", name=f"{whole.name} → {name}")
-                found.append(firewall_from_filters(part, [common, own] if own.has_base else [own]))
+                found.append(
+                    build_firewall_from_filters(part, [common, own] if own.has_base else [own])
+                )
         return found
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:

@@ -14,17 +14,17 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, unread_rules
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, build_unread_rules
 from shared.domain.network.firewall_fix import (
     AddedEntries,
     FirewallFix,
     ListEntries,
     ListUpdate,
+    build_no_fix,
+    build_no_fix_list_full,
+    build_rule_name,
     explain_unknown_order,
     free_priority,
-    no_fix,
-    no_fix_list_full,
-    rule_name,
 )
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
@@ -113,13 +113,13 @@ class AppServices:
         named = {_format_title(one): one for one in there}
         new: list[dict[str, object]] = []
         for tag in issue.missing_tags:
-            same = named.get(rule_name(tag))
+            same = named.get(build_rule_name(tag))
             priority = _parse_priority(same) if same else free_priority(taken, before, 1)
             if priority is None:
-                return no_fix(issue, f"priority_taken: no priority below {before} is free")
+                return build_no_fix(issue, f"priority_taken: no priority below {before} is free")
             taken.append(priority)
             rule = {
-                "name": rule_name(tag),
+                "name": build_rule_name(tag),
                 "ipAddress": tag,
                 "tag": "ServiceTag",
                 "action": "Allow",
@@ -128,11 +128,11 @@ class AppServices:
             # A rule that already allows the tag was added after the issue was found.
             if same and (_format_entry(same) != _format_entry(rule) or priority > before):
                 name = rule["name"]
-                return no_fix(
+                return build_no_fix(
                     issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
                 )
             new.append(rule)
-        return no_fix_list_full(issue, len(there), len(new), MAX_RULES) or FirewallFix(
+        return build_no_fix_list_full(issue, len(there), len(new), MAX_RULES) or FirewallFix(
             issue=issue.name,
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.firewall_name}, each with a "
@@ -240,7 +240,7 @@ def _with_restrictions(
     member = f"{prefix}SecurityRestrictions"
     listed = properties.get(member)
     if not isinstance(listed, list | None):
-        return replace(firewall, rules=unread_rules(member, listed))
+        return replace(firewall, rules=build_unread_rules(member, listed))
     rules = sorted(map(as_mapping, listed or ()), key=_parse_priority)
     own = [rule for rule in rules if rule.get("priority") != _DEFAULT_RULE_PRIORITY]
     action = (text_at(properties, f"{member}DefaultAction") or "").lower()

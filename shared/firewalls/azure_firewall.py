@@ -16,8 +16,13 @@ from shared.domain.definitions.json_values import (
 )
 from shared.domain.network.azure_firewall import TrafficRule, split_by_target
 from shared.domain.network.azure_firewall_fix import User, propose_azure_firewall_fix
-from shared.domain.network.azure_firewall_rules import RuleReader, members_of
-from shared.domain.network.firewall import Firewall, RuleAction, public_address, tagged_hosts
+from shared.domain.network.azure_firewall_rules import RuleReader, list_group_addresses
+from shared.domain.network.firewall import (
+    Firewall,
+    RuleAction,
+    list_tagged_hosts,
+    parse_public_address,
+)
 from shared.domain.network.firewall_fix import AddedEntries, FirewallFix, ListEntries, ListUpdate
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
@@ -117,8 +122,8 @@ class AzureFirewalls:
         found.ip_groups.update({_get_id(one): one for one in await self._list("ipGroups")})
         context = _Context(
             policies=policies,
-            ip_groups={key: members_of(one) for key, one in found.ip_groups.items()},
-            hosts=dict(map(public_address, await self._list("publicIPAddresses"))),
+            ip_groups={key: list_group_addresses(one) for key, one in found.ip_groups.items()},
+            hosts=dict(map(parse_public_address, await self._list("publicIPAddresses"))),
             route_tables=await self._list("routeTables"),
         )
         alone = [
@@ -149,7 +154,7 @@ class AzureFirewalls:
             kind=self.kind,
             id=text_at(resource, "id") or name,
             name=name,
-            hosts=tagged_hosts(as_mapping(resource.get("tags"))),
+            hosts=list_tagged_hosts(as_mapping(resource.get("tags"))),
             rules=tuple(rules.unread),
             default=RuleAction.DENY,
             is_ipv4_only=True,

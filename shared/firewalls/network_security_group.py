@@ -21,20 +21,20 @@ from shared.domain.network.firewall import (
     Firewall,
     FirewallRule,
     RuleAction,
-    public_address,
-    tagged_hosts,
-    unread_rules,
+    build_unread_rules,
+    list_tagged_hosts,
+    parse_public_address,
 )
 from shared.domain.network.firewall_fix import (
     AddedEntries,
     FirewallFix,
     ListEntries,
     ListUpdate,
+    build_no_fix,
+    build_no_fix_list_full,
+    build_rule_name,
     explain_unknown_order,
     free_priority,
-    no_fix,
-    no_fix_list_full,
-    rule_name,
 )
 from shared.domain.network.firewall_fix_text import format_bicep_children, format_terraform
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -42,9 +42,9 @@ from shared.domain.network.matching import HTTPS, any_matches, covers, holds_por
 from shared.domain.network.security_rules import (
     block,
     build_rule,
-    existing_rule_to_json,
     format_command,
-    rule_to_json,
+    format_existing_rule,
+    format_rule,
 )
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import AlreadyExists, Conflict
@@ -99,22 +99,22 @@ class NetworkSecurityGroups:
         named = {str(rule.get("name")).lower(): rule for rule in there}
         rules: dict[str, Mapping[str, object]] = {}
         for tag in issue.missing_tags:
-            name = rule_name(tag, issue.part)
+            name = build_rule_name(tag, issue.part)
             same = named.get(name.lower())
             priority = (
                 _parse_priority(same) if same else free_priority(taken, before, _FIRST_PRIORITY)
             )
             if priority is None:
-                return no_fix(issue, f"priority_taken: no priority below {before} is free")
+                return build_no_fix(issue, f"priority_taken: no priority below {before} is free")
             taken.append(priority)
             rules[name] = build_rule(tag, priority, issue.part)
             # A rule that already allows the tag was added after the issue was found.
-            is_other = same and rule_to_json(name, rules[name]) != existing_rule_to_json(same)
+            is_other = same and format_rule(name, rules[name]) != format_existing_rule(same)
             if same and (is_other or priority > before):
-                return no_fix(
+                return build_no_fix(
                     issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
                 )
-        return no_fix_list_full(issue, len(there), len(rules), MOST) or FirewallFix(
+        return build_no_fix_list_full(issue, len(there), len(rules), MOST) or FirewallFix(
             issue=issue.name,
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.resource_name}, each with a rule"
@@ -126,7 +126,7 @@ class NetworkSecurityGroups:
             terraform=format_terraform(*(block(issue, name, rule) for name, rule in rules.items())),
             added_entries=AddedEntries(
                 resource_id=issue.resource_id,
-                entries=tuple(rule_to_json(name, rule) for name, rule in rules.items()),
+                entries=tuple(format_rule(name, rule) for name, rule in rules.items()),
             ),
         )
 
@@ -194,7 +194,7 @@ def read_group(
     whole = _build_firewall(resource)
     written = properties.get("securityRules")
     if not isinstance(written, list | None):
-        return [replace(whole, rules=unread_rules("securityRules", written))]
+        return [replace(whole, rules=build_unread_rules("securityRules", written))]
     if whole.hosts:
         rules = [_parse_rule(rule, is_whole=_leads_everywhere(rule)) for rule in inbound]
         return [replace(whole, rules=tuple(rules))]
@@ -225,7 +225,7 @@ def read_group(
 def _find_public_interfaces(
     interfaces: Iterable[Mapping[str, object]], addresses: Iterable[Mapping[str, object]]
 ) -> Iterator[PublicNetworkInterface]:
-    hosts = {_get_id(one): public_address(one)[1] for one in addresses}
+    hosts = {_get_id(one): parse_public_address(one)[1] for one in addresses}
     for interface in interfaces:
         for one in objects_at(mapping_at(interface, "properties"), "ipConfigurations"):
             properties = mapping_at(one, "properties")
@@ -246,7 +246,7 @@ def _find_public_interfaces(
 def _list_entries(group: Mapping[str, object]) -> ListEntries:
     listed = objects_at(mapping_at(group, "properties"), "securityRules")
     return ListEntries(
-        texts=frozenset(map(existing_rule_to_json, listed)), etag=text_at(group, "etag") or "*"
+        texts=frozenset(map(format_existing_rule, listed)), etag=text_at(group, "etag") or "*"
     )
 
 
@@ -268,7 +268,7 @@ def _build_firewall(resource: Mapping[str, object]) -> Firewall:
         kind=NetworkSecurityGroups.kind,
         id=text_at(resource, "id") or name,
         name=name,
-        hosts=tagged_hosts(as_mapping(resource.get("tags"))),
+        hosts=list_tagged_hosts(as_mapping(resource.get("tags"))),
         rules=(),
         # Azure's last default rule denies; templates do not contain it.
         default=RuleAction.DENY,

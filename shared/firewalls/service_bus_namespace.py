@@ -6,9 +6,9 @@ from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_fix import (
     FirewallFix,
+    build_no_fix_list_full,
     describe_added_prefixes,
-    no_fix_list_full,
-    rule_set_command,
+    format_rule_set_command,
 )
 from shared.domain.network.firewall_fix_text import (
     TerraformBlock,
@@ -47,7 +47,7 @@ class ServiceBusNamespaces:
         rule_set = await self._read_rule_set(issue.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")
-        if no_fix_reason := no_fix_list_full(
+        if no_fix_reason := build_no_fix_list_full(
             issue, len(there), len(issue.missing_prefixes), MOST_RULES
         ):
             return no_fix_reason
@@ -64,7 +64,7 @@ class ServiceBusNamespaces:
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
-            azure_cli=rule_set_command("servicebus", issue),
+            azure_cli=format_rule_set_command("servicebus", issue),
             bicep=format_bicep_children(
                 f"{self.resource_type}/networkRuleSets@{API_VERSION}",
                 issue.resource_name,

@@ -6,8 +6,8 @@ from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_fix import (
     FirewallFix,
+    build_no_fix_list_full,
     describe_added_prefixes,
-    no_fix_list_full,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import build_database_server_firewall
@@ -50,7 +50,7 @@ class SqlServers:
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a rule for each missing range of addresses."""
         there = await self._read_rules(issue.resource_id)
-        return no_fix_list_full(
+        return build_no_fix_list_full(
             issue, len(there), len([*list_missing_ranges(issue)]), MAX_RULES
         ) or FirewallFix(
             issue=issue.name,

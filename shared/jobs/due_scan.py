@@ -28,7 +28,7 @@ from shared.jobs.engine import SOON, JobKind
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.ports import Operation
 from shared.reason import Reason
-from shared.rows import StoredItem, sortable_time
+from shared.rows import StoredItem, format_sortable_time
 from shared.services import Services
 
 #: Wake-ups per batch; each needs two of a hundred operations.
@@ -67,7 +67,7 @@ async def send_due_messages(services: Services) -> DueScanResult:
     A row that cannot be read or processed is reported and blocks no other.
     """
     table = services.tables.wake_ups
-    found = table.scan("wake_up", before=sortable_time(services.now))
+    found = table.scan("wake_up", before=format_sortable_time(services.now))
     due = [one async for row in found if (one := await _restore_unreadable(services, row))]
     result = DueScanResult()
     moves = [await _check_wake_up(services, wake_up, result) for wake_up in due]
@@ -97,7 +97,7 @@ def _parse_key(services: Services, found: UnreadableRow) -> WakeUp | None:
 
 async def count_overdue_rows(services: Services) -> int:
     """Return the number of rows that the timer should have checked minutes ago."""
-    late = sortable_time(services.now - SOON)
+    late = format_sortable_time(services.now - SOON)
     found = services.tables.wake_ups.scan("wake_up", before=late)
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 

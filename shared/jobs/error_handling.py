@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from shared.domain.jobs.backoff import add_jitter, backoff_delay
+from shared.domain.jobs.backoff import add_jitter, compute_backoff_delay
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import stop_with_reason, wait_until
-from shared.domain.platform_errors import fix_for
+from shared.domain.platform_errors import find_fix
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Conflict,
@@ -36,7 +36,7 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
             return stop_with_reason(job, blocked, err.reason, err.fix, code=err.code, now=now)
         case PlatformError():
             # Before the step started: an error of the environment, not of the flow.
-            fix = fix_for(err.code, redact(err.detail))
+            fix = find_fix(err.code, redact(err.detail))
             return stop_with_reason(job, blocked, text, fix, code=err.code, now=now)
         case NotFound():
             fix = "Check whether the environment exists, then retry."
@@ -93,14 +93,14 @@ def _try_again[J: DurableJob[Any]](
     failures = job.consecutive_failures + 1
     if failures > settings.backoff_max_attempts:
         if isinstance(err, TokenRejected | RefusedForNow):
-            fix = fix_for(err.code)
+            fix = find_fix(err.code)
             return stop_with_reason(job, job.blocked_state, text, fix, code=err.code, now=now)
         fix = Reason.RETRIES_EXHAUSTED.fix
         return stop_with_reason(
             job, job.blocked_state, text, fix, code=Reason.RETRIES_EXHAUSTED, now=now
         )
     asked = err.retry_after if isinstance(err, TransientError) else None
-    wait = backoff_delay(
+    wait = compute_backoff_delay(
         failures,
         first=settings.backoff_initial_delay,
         longest=settings.backoff_max_delay,

@@ -6,7 +6,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.engine import JobKind
-from shared.jobs.request_demands import environment_job_demand, flow_job_demand
+from shared.jobs.request_demands import estimate_environment_job_demand, estimate_flow_job_demand
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import ClearedBy, Reason
 
@@ -48,7 +48,7 @@ FLOW: JobKind[FlowJob] = JobKind(
     table=lambda tables: tables.flow_jobs,
     queue=FLOW_JOBS,
     partition="environment",
-    request_demand=flow_job_demand,
+    request_demand=estimate_flow_job_demand,
     is_ended=lambda job: job.is_inactive and job.requested_command is None,
     merge_concurrent=_with_outside_changes,
     is_watched=_is_flow_watched,
@@ -64,7 +64,7 @@ ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     table=lambda tables: tables.environment_jobs,
     queue=ENVIRONMENT_JOBS,
     partition="remediation",
-    request_demand=environment_job_demand,
+    request_demand=estimate_environment_job_demand,
     merge_concurrent=_with_choices,
     is_watched=_is_environment_watched,
     ids=lambda job: {

@@ -39,7 +39,7 @@ _ROLLBACK, _IN_PROGRESS, _PLAN, _NEW = "0", "1", "2", "3"
 _DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(FlowJobState)}
 
 
-def flow_job_demand(job: FlowJob) -> RequestDemand | None:
+def estimate_flow_job_demand(job: FlowJob) -> RequestDemand | None:
     """Return the requests that the next invocation of a flow job needs; None, or zero: it need not
     wait.
 
@@ -61,7 +61,7 @@ def flow_job_demand(job: FlowJob) -> RequestDemand | None:
     return _build_demand(job.id, _request_count(job), f"{_IN_PROGRESS}-{_DEPTHS[reached]}")
 
 
-def environment_job_demand(job: EnvironmentJob) -> RequestDemand:
+def estimate_environment_job_demand(job: EnvironmentJob) -> RequestDemand:
     """Return the requests that the next invocation of an environment job needs."""
     return _build_demand(job.id, _ENVIRONMENT_CALLS.get(job.step, 0), _PLAN)
 

@@ -10,10 +10,10 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.plan_approval import (
-    approved_plan_name,
-    awaiting_in,
+    compute_plan_version,
+    name_approved_plan,
+    parse_awaiting_flows,
     plan_text,
-    version_of,
 )
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_selection import PlanSelection
@@ -72,7 +72,7 @@ class AwaitingPlan:
     @property
     def version(self) -> str:
         """Return the plan version."""
-        return version_of(self.text)
+        return compute_plan_version(self.text)
 
     @property
     def title(self) -> str:
@@ -225,8 +225,8 @@ async def _approve_one(
     The plan is archived first, so that every approved plan can be shown later.
     """
     left_out, content = approval.excluded_among(plan.awaiting), plan.text
-    version = version_of(content)
-    where = await services.archive.put(approved_plan_name(plan.job.id, version), content.encode())
+    version = compute_plan_version(content)
+    where = await services.archive.put(name_approved_plan(plan.job.id, version), content.encode())
     approved = ApprovedPlan(
         version=version,
         approved_by=approval.approved_by,
@@ -279,5 +279,5 @@ async def _read_approved_flows(
     """
     if approval.included_flow_ids is None:
         return frozenset()
-    content = await services.archive.get(approved_plan_name(job.id, job.approved_version))
-    return awaiting_in(content.decode())
+    content = await services.archive.get(name_approved_plan(job.id, job.approved_version))
+    return parse_awaiting_flows(content.decode())

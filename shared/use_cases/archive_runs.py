@@ -58,7 +58,7 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
         archives=tuple(
             [kept.item for kept in await _read_archives(services, remediation_id, jobs)]
         ),
-        support_windows=tuple(ticket_window(job) for job in jobs),
+        support_windows=tuple(find_support_window(job) for job in jobs),
     )
 
 
@@ -124,7 +124,7 @@ def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> 
     )
 
 
-def ticket_window(job: EnvironmentJob) -> SupportWindow:
+def find_support_window(job: EnvironmentJob) -> SupportWindow:
     """Return the support window; the platform migration ended when the job started to discover."""
     over = next(
         (c.changed_at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None

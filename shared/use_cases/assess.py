@@ -23,7 +23,7 @@ from shared.steps.assessing.find_assessed_callers import (
 )
 from shared.steps.assessing.read_co_owners import (
     ReadShares,
-    principal_ids,
+    list_principal_ids,
     read_shares,
     with_co_owners,
 )
@@ -116,7 +116,7 @@ async def _names(
     services: Services, environment: Environment, owners: set[str], shares: ReadShares
 ) -> dict[str, str]:
     """Return the names that Dataverse has for these ids."""
-    ids = sorted((owners | principal_ids(shares)) - {""})
+    ids = sorted((owners | list_principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}
     names = await read_or_none(services.organization.names(environment, ids))

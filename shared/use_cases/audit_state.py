@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any, cast
 
 from shared.domain.environment import EnvironmentSettings
-from shared.domain.identifiers import environment_identifier
+from shared.domain.identifiers import normalize_environment_id
 from shared.rows import type_adapter_for
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings, read_switch
@@ -20,7 +20,7 @@ from shared.use_cases.read_remediation_rows import find, read_jobs
 async def read_environment_state(services: Services, environment_id: str) -> State:
     """Return the settings of an environment."""
     # In the platform's spelling, because a request may use another case.
-    settings = await read_environment_settings(services, environment_identifier(environment_id))
+    settings = await read_environment_settings(services, normalize_environment_id(environment_id))
     state: State = type_adapter_for(cast("Any", EnvironmentSettings)).dump_python(
         settings, mode="json", exclude={"display_name"}
     )
@@ -85,7 +85,7 @@ async def read_firewall_fixes(services: Services, _: str) -> State:
 
 async def read_solution_setting(services: Services, environment_id: str) -> State:
     """Return the app's last change of the setting for new flows; empty if there is none."""
-    change = await read_change(services, environment_identifier(environment_id))
+    change = await read_change(services, normalize_environment_id(environment_id))
     return {"solution_setting": str(change.state)} if change else {}
 
 

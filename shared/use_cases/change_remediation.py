@@ -112,7 +112,7 @@ async def _read_jobs_to_roll_back(
 
 
 def _add_dependent_jobs(wanted: Sequence[FlowJob], rows: Sequence[_JobRow]) -> list[_JobRow]:
-    ids = {job.id for job in dependent_groups(wanted, [row.item for row in rows])}
+    ids = {job.id for job in list_dependent_jobs(wanted, [row.item for row in rows])}
     return [row for row in rows if row.item.id in ids]
 
 
@@ -262,7 +262,7 @@ async def cancel_job(services: Services, job: FlowJob) -> bool:
     return await FLOW.order(services, (job.environment_id, job.id), request) is not None
 
 
-def dependent_groups(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
+def list_dependent_jobs(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
     """Return the jobs to roll back together with `wanted`: parents, children, and theirs.
 
     A parent that calls by URL is known only to the child, so calls are followed in both directions.

@@ -13,14 +13,14 @@ from shared.alerts import readable, tell
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.geographies import canonical
+from shared.domain.network.geographies import normalize_geography
 from shared.domain.network.service_tag_list_version import (
     AffectedFirewall,
     AffectedRemediation,
     ServiceTagListVersion,
     build_list_version,
-    changes_in_use,
     describe_change,
+    list_changes_in_use,
 )
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.trigger_urls.trigger_url import redact
@@ -29,7 +29,7 @@ from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.calling_flows import CallingFlows, read_calling_flows
-from shared.steps.flows.check_network import ANY_HOST, network_of, read_all_firewalls
+from shared.steps.flows.check_network import ANY_HOST, build_network_view, read_all_firewalls
 from shared.steps.write_permission import read_environment_settings
 
 #: "Refresh at least every 90 days" (platform.md#tag-refresh); a new version appears about weekly.
@@ -101,9 +101,9 @@ async def _store_if_new(
     elif (last.item.change_number, last.item.prefixes) == (now.change_number, now.prefixes):
         await table.replace(last, replace(last.item, last_checked_at=services.now))
     else:
-        geographies = {canonical(one.geography) for one in in_use}
+        geographies = {normalize_geography(one.geography) for one in in_use}
         try:
-            found = changes_in_use(last.item.tags, tags, geographies)
+            found = list_changes_in_use(last.item.tags, tags, geographies)
         except ValueError as err:
             raise InvalidInput(f"Microsoft's service tag list: {err}") from err
         code = Reason.ADDRESS_RANGES_CHANGED if found else ""
@@ -146,7 +146,7 @@ async def _with_effects(
     added, closed, flows = version.added, dict[str, AffectedFirewall](), Counter[str]()
     firewalls, _ = await read_all_firewalls(services, standstill=_DAILY) if added else ([], tags)
     for environment in in_use if added else ():
-        network = network_of(services, environment, firewalls, tags)
+        network = build_network_view(services, environment, firewalls, tags)
         ignored = (await read_environment_settings(services, environment.id)).ignored_issues
         # Firewalls that were changed for flows count even if no known flow calls through them.
         calling: CallingFlows = {(ANY_HOST,): [], **await read_calling_flows(services, environment)}

@@ -14,7 +14,7 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
-from shared.domain.plans.channel_settings import channel_setting_names
+from shared.domain.plans.channel_settings import format_channel_setting_names
 from shared.errors import (
     CmkflowError,
     JobBlocked,
@@ -183,7 +183,7 @@ async def _check_channels(services: Services) -> list[Finding]:
     for channel in services.channels:
         if one := failing.get(channel.name):
             found.append(problem("channels", one.error, one.fix, channel.name))
-        elif settings := channel_setting_names(channel.name):
+        elif settings := format_channel_setting_names(channel.name):
             text = f"No notification has failed ({settings})."
             found.append(passed("channels", text, channel.name))
     return found

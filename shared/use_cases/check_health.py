@@ -9,7 +9,7 @@ from shared.circuit_breakers import open_circuits
 from shared.domain.alert import Alert
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.kill_switch import KillSwitch
-from shared.domain.plans.channel_settings import channel_setting_names
+from shared.domain.plans.channel_settings import format_channel_setting_names
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.request_demand import RequestQueueStatus
 from shared.jobs.due_scan import count_overdue_rows, read_reminded_rows
@@ -159,7 +159,7 @@ async def read_failing_channels(
     failing = []
     for channel in sorted({*unusable, *last}):
         mine = [one for one in deliveries if one.channel == channel]
-        settings, wrong = channel_setting_names(channel), unusable.get(channel)
+        settings, wrong = format_channel_setting_names(channel), unusable.get(channel)
         failing.append(
             FailingChannel(
                 channel=channel,

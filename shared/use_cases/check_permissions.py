@@ -19,7 +19,7 @@ from shared.domain.permissions import (
     RolePermissions,
     check_permissions,
     find_missing_permissions,
-    resource_group,
+    get_resource_group_id,
 )
 from shared.errors import CmkflowError
 from shared.ports import AppliesFixes
@@ -44,7 +44,7 @@ async def check_caller_kind_permissions(
 ) -> list[Finding]:
     """Return the resource groups in which the app can find and update callers of an Azure kind."""
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
-    groups = {resource_group(text_at(one, "id") or "").lower() for one in there}
+    groups = {get_resource_group_id(text_at(one, "id") or "").lower() for one in there}
     if not groups:
         return [passed("callers", "No resource of this kind in the watched subscriptions.", kind)]
     missing: dict[str, list[str]] = {}
@@ -147,7 +147,7 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
                 continue
             missing = find_missing_permissions(
                 kind.required_permissions,
-                await _read_permissions(services, resource_group(resource)),
+                await _read_permissions(services, get_resource_group_id(resource)),
             )
             if not missing:
                 found.append(passed("firewall_fixes", "The app may fix this firewall.", name))

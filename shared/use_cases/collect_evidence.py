@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 
 from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord
 from shared.domain.conversions.preview import convert
-from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.comparison import hash_definition
 from shared.domain.jobs.change_records import ChangeRecord, list_change_records
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.run_archive import RunArchive, part_name
+from shared.domain.jobs.run_archive import RunArchive, name_part
 from shared.domain.network.blocked_call import BlockedCall
 from shared.domain.network.firewall_fix_record import FirewallFixRecord
-from shared.domain.plans.plan_approval import approved_plan_name
+from shared.domain.plans.plan_approval import name_approved_plan
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob, Remediation
 from shared.errors import NotFound
@@ -76,7 +76,7 @@ class EvidenceReader:
 
     async def approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
         """Return an approved plan as it was archived; raise `NotFound`."""
-        return await self.services.archive.get(approved_plan_name(job.id, approved.version))
+        return await self.services.archive.get(name_approved_plan(job.id, approved.version))
 
     async def flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
         """Yield the flows of one environment, ordered by job id."""
@@ -110,7 +110,7 @@ class EvidenceReader:
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:
         """Return one part of the archived run history as JSON Lines; raise `NotFound`."""
-        return await self.services.archive.get(part_name(archive, number))
+        return await self.services.archive.get(name_part(archive, number))
 
     async def _read_caller_rows(
         self, job: FlowJob
@@ -128,7 +128,7 @@ class EvidenceReader:
             archived = await self.services.archive.get(archive_name(job))
         except NotFound:
             return ""
-        return definition_digest(convert(archived.decode(), job.conversions).client_data)
+        return hash_definition(convert(archived.decode(), job.conversions).client_data)
 
 
 async def read_evidence(services: Services, remediation_id: str) -> EvidenceReader:

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.audit import find_time, first_key_before
+from shared.domain.audit import build_first_key_before, find_time
 from shared.domain.audit_seal import (
     AuditSeal,
     EntryChange,
     SealedEntry,
     SealStatement,
     compare_entries,
-    entries_name,
     find_chain_differences,
+    name_entries_file,
     parse_entries,
 )
 from shared.errors import NotFound, UnreadableRow
@@ -72,7 +72,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
     begin, end = page.keys
     async for seal in reading.each(services.tables.audit_seals.scan(SEALS)):
         last = last or seal
-        first = first_key_before(seal.ends_at)
+        first = build_first_key_before(seal.ends_at)
         if first >= end:
             break  # all others are older too
         if _end_of(seal) > begin:
@@ -100,7 +100,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
                 "entries cannot be compared"
             )
             continue
-        place = max(begin, first_key_before(seal.ends_at)), min(end, _end_of(seal))
+        place = max(begin, build_first_key_before(seal.ends_at)), min(end, _end_of(seal))
         changes = compare_entries(_select_between(listed, place), _select_between(page.rows, place))
         entries += [
             EntryDifference(
@@ -129,11 +129,11 @@ def _read_statement(seal: AuditSeal) -> SealStatement | None:
 def _end_of(seal: AuditSeal) -> str:
     """Return a text that sorts after the keys of a seal's entries."""
     statement = _read_statement(seal)
-    return first_key_before(statement.begins_at) if statement and statement.begins_at else "~"
+    return build_first_key_before(statement.begins_at) if statement and statement.begins_at else "~"
 
 
 def _covers(seal: AuditSeal, key: str) -> bool:
-    return first_key_before(seal.ends_at) < key < _end_of(seal)
+    return build_first_key_before(seal.ends_at) < key < _end_of(seal)
 
 
 def _select_between(entries: Sequence[SealedEntry], place: tuple[str, str]) -> list[SealedEntry]:
@@ -146,7 +146,7 @@ async def _read_list(services: Services, statement: SealStatement) -> list[Seale
     content = b""
     if statement.entry_count:
         try:
-            content = await services.archive.get(entries_name(statement))
+            content = await services.archive.get(name_entries_file(statement))
         except NotFound:
             return None
     if hashlib.sha256(content).hexdigest() != statement.entries_sha256:

@@ -15,8 +15,8 @@ from shared.domain.plans.job_index import (
     IndexRow,
     NamedKind,
     correct_index_row,
-    counted_as,
-    current_environment_jobs,
+    find_current_environment_jobs,
+    get_counter,
     is_closed,
     name_of_environment_job,
     name_of_flow_job,
@@ -93,7 +93,7 @@ async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:
             continue
         jobs = found.setdefault(row.item.environment_id, _FlowJobs())
         if is_closed(row.item):
-            jobs.closed[row.item.id] = counted_as(row.item)
+            jobs.closed[row.item.id] = get_counter(row.item)
         else:
             jobs.needed[row.item.id] = name_of_flow_job(row.item)
     return found
@@ -178,7 +178,7 @@ async def _compare_environment_jobs(
     jobs = [one.item async for one in found if not isinstance(one, UnreadableRow)]
     remediations = readable(services, tables.remediations.scan("remediation"))
     created = {one.item.id: one.item.created_at async for one in remediations}
-    current = current_environment_jobs(jobs, created, now)
+    current = find_current_environment_jobs(jobs, created, now)
     needed = {identity: name_of_environment_job(job) for identity, job in current.items()}
     there = {row.job_id for rows in before.values() for row, _ in rows}
     await index.upsert(*(row for identity, row in needed.items() if identity not in there))

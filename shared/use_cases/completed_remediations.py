@@ -7,8 +7,8 @@ from itertools import chain
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.completed_work import (
     RemainingFlow,
-    channels_out_for_long,
-    completed_action,
+    build_completed_action,
+    find_failing_channels,
     has_message,
     is_settled,
     list_remaining_flows,
@@ -47,10 +47,10 @@ async def read_completed_work(
     The flow jobs of an environment job are read only while a channel has not accepted its message.
     """
     blocked = {job.environment_job_id for job in pending.blocked_jobs}
-    out = channels_out_for_long(chain.from_iterable(known.values()), services.now)
+    out = find_failing_channels(chain.from_iterable(known.values()), services.now)
     ready, held = [], []
     for job in pending.environment_jobs:
-        action = completed_action(job, {})
+        action = build_completed_action(job, {})
         rows = known.get(action.id, ())
         is_owed = any(not one.sent_count and one.channel not in out for one in rows)
         if not has_message(job, is_owed, services.now):
@@ -65,7 +65,7 @@ async def read_completed_work(
                 held.append(action)
                 continue
             flows = await _list_remaining_flows(services, job) if left else ()
-            ready.append(completed_action(job, left, flows))
+            ready.append(build_completed_action(job, left, flows))
     return CompletedWork(ready=tuple(ready), held=tuple(held))
 
 

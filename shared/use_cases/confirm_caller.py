@@ -10,11 +10,11 @@ from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
     CalledFlow,
     DeclaredCaller,
-    callers_of,
-    declared_caller_id,
-    secrets_of,
+    build_callers,
+    build_declared_caller_id,
+    build_secret_callers,
 )
-from shared.domain.jobs.called_sides import copy_of, original_of, side_to_leave
+from shared.domain.jobs.called_sides import choose_side_to_leave, copy_of, get_original_ids
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked, NotFound
 from shared.reason import Reason
@@ -46,7 +46,7 @@ async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -
     called = kept.item.flows
     jobs = {job.id: job for one in called for job in await find_jobs(services, one)}
     where = f"{kept.item.name} with a verified copy"
-    open_jobs = [job for job in jobs.values() if side_to_leave(job).is_called(called)]
+    open_jobs = [job for job in jobs.values() if choose_side_to_leave(job).is_called(called)]
     try:
         job = select_flows(open_jobs, [flow], where)[0]
     except FlowNotFound:
@@ -67,7 +67,7 @@ async def confirm_job(
         return caller and replace(
             caller,
             flows=tuple(
-                _confirm(one, job, services, by) if side_to_leave(job).matches(one) else one
+                _confirm(one, job, services, by) if choose_side_to_leave(job).matches(one) else one
                 for one in caller.flows
             ),
         )
@@ -85,7 +85,7 @@ async def confirm_job(
 
 async def read_declared_caller(services: Services, name: str) -> StoredItem[DeclaredCaller]:
     """Return the declared caller with a name; raise `NotFound`."""
-    identity = declared_caller_id(name)
+    identity = build_declared_caller_id(name)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, identity)
     if kept is None:
         raise DeclaredCallerNotFound(f"No caller with the name {name} is declared.")
@@ -99,11 +99,11 @@ async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
         kept.item
         async for kept in readable(services, rows)
         if (kept.item.is_rolling_back or (kept.item.is_live and kept.item.is_verified))
-        and (original_of(kept.item).matches(flow) or copy_of(kept.item).matches(flow))
+        and (get_original_ids(kept.item).matches(flow) or copy_of(kept.item).matches(flow))
     ]
 
 
-async def check_removal(
+async def require_calls_ended(
     services: Services, caller: DeclaredCaller, *, but_not: Sequence[CalledFlow] = ()
 ) -> None:
     """Raise `JobBlocked` if an original that the caller calls still receives calls.
@@ -116,7 +116,7 @@ async def check_removal(
             since = job.observation_started_at
             if since is None or job.is_rolling_back or job.has_succeeded:
                 continue
-            if not original_of(job).matches(flow):
+            if not get_original_ids(job).matches(flow):
                 continue
             runs = []
             with suppress(NotFound):
@@ -128,7 +128,7 @@ async def check_removal(
                     f"{caller.name} may still call {job.display_name}: its last call was at "
                     f"{runs[0].started_at:%Y-%m-%d %H:%M} UTC, after its known callers were "
                     f"updated ({since:%Y-%m-%d %H:%M} UTC).",
-                    fix=callers_of(caller)[0].manual_reason,
+                    fix=build_callers(caller)[0].manual_reason,
                     code=Reason.MANUAL_CALLER,
                 )
 
@@ -142,7 +142,7 @@ async def index_declared_callers(
         {
             (place.held_id, place.id): place
             for declared in callers
-            for caller in (*callers_of(declared), *secrets_of(declared))
+            for caller in (*build_callers(declared), *build_secret_callers(declared))
             for place in index_entries_for(caller, services.now)
         }
         for callers in (before, after)

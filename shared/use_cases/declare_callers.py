@@ -11,10 +11,10 @@ from shared.errors import FlowNotFound, JobBlocked, NotFound, UnreadableRow
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.confirm_caller import (
-    check_removal,
     find_jobs,
     index_declared_callers,
     read_declared_caller,
+    require_calls_ended,
     retry_waiting_jobs,
 )
 from shared.use_cases.name_flows import require_flows
@@ -41,7 +41,7 @@ async def declare_callers(
     found = [with_flow_ids(caller, ids) for caller in declared]
     for caller in found:
         if old := before.get(caller.id):
-            await check_removal(services, old, but_not=caller.flows)
+            await require_calls_ended(services, old, but_not=caller.flows)
     _require_own_secrets([*{**before, **{one.id: one for one in found}}.values()])
     found = [await store_declared_caller(services, caller) for caller in found]
     await index_declared_callers(
@@ -142,7 +142,7 @@ async def remove_declared_caller(services: Services, name: str) -> None:
     Raises `NotFound`, and `JobBlocked` if a flow that it calls still receives calls.
     """
     kept = await read_declared_caller(services, name)
-    await check_removal(services, kept.item)
+    await require_calls_ended(services, kept.item)
     jobs = [job for flow in kept.item.flows for job in await find_jobs(services, flow)]
     await services.tables.declared_callers.delete(kept)
     await index_declared_callers(services, [kept.item], [])

@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
 
-from shared.domain.audit import first_key_before
-from shared.domain.audit_seal import AuditSeal, entries_name
+from shared.domain.audit import build_first_key_before
+from shared.domain.audit_seal import AuditSeal, name_entries_file
 from shared.errors import Conflict, NotFound
 from shared.log_fields import product_log
 from shared.ports import DeleteRow
@@ -41,7 +41,7 @@ async def delete_old_audit_entries(services: Services) -> int:
         if kept.item.ends_at > ends_at:
             break
         try:
-            await services.archive.delete(entries_name(kept.item.statement))
+            await services.archive.delete(name_entries_file(kept.item.statement))
         except Conflict:  # a retention policy keeps the list, so the entries stay, too
             break
         with suppress(NotFound):
@@ -78,7 +78,7 @@ async def _delete_entries(services: Services, ends_at: datetime | None) -> int:
         return 0
     store, table = services.tables.store, services.tables.audit_log.name
     rows = []
-    async for row in store.query(table, AUDIT, after=first_key_before(ends_at)):
+    async for row in store.query(table, AUDIT, after=build_first_key_before(ends_at)):
         if row.key != FENCE:
             rows.append(DeleteRow(replace(row, columns={}, etag=None)))
         if len(rows) == _MOST:

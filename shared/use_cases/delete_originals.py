@@ -31,7 +31,7 @@ from shared.jobs.leased_job import LeasedJob
 from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import StoredItem, sortable_time
+from shared.rows import StoredItem, format_sortable_time
 from shared.services import Services
 from shared.steps.deleting import delete_original as step
 from shared.steps.deleting.archive_runs import archive_part
@@ -77,7 +77,9 @@ async def delete_originals(services: Services) -> DeletionRunResult:
 
     A row that is unreadable or meets an internal error is reported and does not affect others.
     """
-    where = [Condition("next_check_at", "lt", sortable_time(services.now + timedelta(seconds=1)))]
+    where = [
+        Condition("next_check_at", "lt", format_sortable_time(services.now + timedelta(seconds=1)))
+    ]
     table = services.tables.deletions
     due = [kept.item async for kept in readable(services, table.scan(where=where))]
     due.sort(key=lambda deletion: (deletion.next_check_at or services.now, deletion.job_id))
@@ -138,7 +140,7 @@ class _DeletionStep:
             return await self._report(kept)
         environment = await require_linked_environment(services, job.environment_id, job.policy_id)
         work = StepContext(LeasedJob(FLOW, services, kept), environment)
-        if job.requested_command or rules.retired_at(job) != deletion.retired_at:
+        if job.requested_command or rules.find_retired_at(job) != deletion.retired_at:
             return await self._cancel_or_complete(work)
         if deletion.state is DeletionState.DELETING and await self._original_exists(work):
             await self.keep(rules.return_to_checks(deletion, now=services.now))
@@ -227,7 +229,7 @@ class _DeletionStep:
         updated = _with_deletion_entry(job, deletion)
         if job.leased_until:
             updated = bump_fencing_token(updated, settles_after=services.settings.in_flight_timeout)
-        if updated != job and rules.retired_at(job) == deletion.retired_at:
+        if updated != job and rules.find_retired_at(job) == deletion.retired_at:
             await services.tables.flow_jobs.replace(kept, updated)
         is_listed, until = await self._listed.has(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until

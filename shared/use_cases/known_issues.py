@@ -10,7 +10,7 @@ from shared.errors import IssueNotFound
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.check_network import network_of, read_all_firewalls
+from shared.steps.flows.check_network import build_network_view, read_all_firewalls
 
 #: Reasons of jobs that wait until the named issue is ignored or resolved.
 RESOLVED_BY_NAME = (
@@ -35,7 +35,7 @@ async def require_known(
     if not left:
         return
     firewalls, tags = await read_all_firewalls(services)
-    network = network_of(services, environment, firewalls, tags)
+    network = build_network_view(services, environment, firewalls, tags)
     known = {*recorded, *(gap.name for gap in network.find_required_issues())}
     for name in left:
         if name not in known:

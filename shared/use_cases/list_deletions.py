@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.jobs.deletion import Deletion, earliest_delete_at
+from shared.domain.jobs.deletion import Deletion, find_earliest_delete_at
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -148,7 +148,7 @@ async def list_undeleted(
         if job.id not in taken
         and wanted.accepts_original(job)
         and (
-            first := earliest_delete_at(
+            first := find_earliest_delete_at(
                 job, delay=settings.deletion_delay, quiet=settings.no_call_period
             )
         )

@@ -12,8 +12,8 @@ from datetime import timedelta
 from shared.alerts import readable, tell
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
-from shared.domain.network.address_ranges import AddressRanges, union
-from shared.domain.network.firewall_fix import FirewallFix, no_fix
+from shared.domain.network.address_ranges import AddressRanges, unite
+from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.issue_lookup import describe_unknown_issue, find_issues_by_name
@@ -24,7 +24,7 @@ from shared.steps.flows.calling_flows import read_calling_flows
 from shared.steps.flows.check_network import (
     ANY_HOST,
     NetworkView,
-    network_of,
+    build_network_view,
     read_all_firewalls,
 )
 from shared.steps.flows.firewall_fixes import (
@@ -191,7 +191,7 @@ async def _read_surveys(services: Services, environment_id: str | None) -> list[
     firewalls, tags = await read_all_firewalls(services)
     found = []
     for one in environments:
-        network = network_of(services, one, firewalls, tags)
+        network = build_network_view(services, one, firewalls, tags)
         calling = await read_calling_flows(services, one)
         found.append(_Survey(environment=one, network=network, calling=calling))
     return found
@@ -224,7 +224,7 @@ def _merge_issues(
     found: dict[str, FirewallIssue] = {}
     for issue in issues:
         known = found.get(issue.name, issue)
-        missing = union(map(AddressRanges.of, (known.missing_prefixes, issue.missing_prefixes)))
+        missing = unite(map(AddressRanges.of, (known.missing_prefixes, issue.missing_prefixes)))
         found[issue.name] = replace(
             known,
             missing_tags=tuple(dict.fromkeys((*known.missing_tags, *issue.missing_tags))),
@@ -245,7 +245,7 @@ def _merge_issues(
 
 async def _propose(services: Services, issue: FirewallIssue) -> FirewallFix:
     if not issue.firewall_id:
-        return no_fix(issue, f"no_firewall: {issue.message}")
+        return build_no_fix(issue, f"no_firewall: {issue.message}")
     return await propose_fix(services, issue)
 
 

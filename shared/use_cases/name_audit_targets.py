@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import TargetKind, find_target, parse_state
 from shared.domain.identifiers import is_identifier
-from shared.domain.plans.remediation import Remediation, environment_job_id
+from shared.domain.plans.remediation import Remediation, build_environment_job_id
 from shared.services import Services
 from shared.use_cases.read_job_index import get_rows, read_environment_names
 from shared.use_cases.read_remediation_rows import RowReader
@@ -37,7 +37,7 @@ async def name_audit_targets(services: Services, entries: Sequence[AuditEntry]) 
     found = await get_rows(services.tables.remediations, places, reading)
     remediations = {one.id: one for one in found}
     items = [
-        (environment_job_id(remediation.id, environment_id), flow_id.lower())
+        (build_environment_job_id(remediation.id, environment_id), flow_id.lower())
         for target, entry in targets
         if (remediation := remediations.get(target.id.lower()))
         for flow_id in filter(is_identifier, list_flow_ids(entry)[:FLOWS_NAMED])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.denying_firewalls import denying_firewalls
+from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.support_request import build_request_id
@@ -74,7 +74,7 @@ def link_for(
     return MessageLink(title="Open the remediation", path=page)
 
 
-def flow_paths(action: PendingAction) -> tuple[str, ...]:
+def list_flow_paths(action: PendingAction) -> tuple[str, ...]:
     """Return the path of the page of each flow that an action names."""
     if not action.remediation_id:
         return ()
@@ -99,5 +99,5 @@ def _list_denying_firewalls(
         issue.name
         for job in blocked_jobs
         if (job.remediation_id, job.environment_id) == place
-        for issue in denying_firewalls(job, issues)
+        for issue in list_denying_firewalls(job, issues)
     }

@@ -21,15 +21,15 @@ from shared.domain.plans.notification import (
     MOST_IN_A_RUN,
     Notification,
     NotificationDelivery,
-    actions_to_notify,
+    build_first_delivery,
     choose_to_send,
     claim_delivery,
-    first_delivery,
+    list_actions_to_notify,
     record_accepted,
     record_rejected,
     split_into_single_and_digest,
 )
-from shared.domain.plans.notification_text import digest_of, shorten
+from shared.domain.plans.notification_text import build_digest, shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
@@ -51,7 +51,7 @@ from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.completed_remediations import read_completed_work
 from shared.use_cases.confirm_by_link import build_link_path
-from shared.use_cases.notification_link import MessageLink, flow_paths, link_for
+from shared.use_cases.notification_link import MessageLink, link_for, list_flow_paths
 from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
 from shared.use_cases.unconfirmed_callers import (
     UnconfirmedCaller,
@@ -94,7 +94,7 @@ async def notify(services: Services) -> int:
     pending = replace_blocked_actions(waits.items, waits.blocked_jobs, unconfirmed)
     failed = await _read_failed_runs(services)
     others = (*completed.ready, *(action for action, _ in failed))
-    causes = actions_to_notify(pending, others, services.now)
+    causes = list_actions_to_notify(pending, others, services.now)
     held = {one.id: one for one in completed.held}
     news = _News(
         causes=causes,
@@ -206,7 +206,7 @@ async def _read_deliveries(
     together = services.settings.notification_grouping_period
 
     def first(cause: PendingAction) -> NotificationDelivery:
-        return first_delivery(cause, channel.name, services.now, together)
+        return build_first_delivery(cause, channel.name, services.now, together)
 
     again = {name: kept for name, kept in found.items() if kept.item.is_outdated(causes[name])}
     new = [_insert_first(services, first(one)) for name, one in causes.items() if name not in found]
@@ -326,7 +326,7 @@ def _build_notification(
     if len(sent) == 1:
         ((cause, _),), identity = sent, names[0]
     else:
-        cause = digest_of([one for one, _ in sent])
+        cause = build_digest([one for one, _ in sent])
         identity = f"digest-{hash_key(*sorted(names))}"
     link = links.get(cause.id) or link_for(cause, (), ())
     address = services.settings.own_address
@@ -338,7 +338,7 @@ def _build_notification(
         link=f"{address}{link.path}" if address else "",
         link_title=link.title,
         flow_links=link.flow_urls
-        or (tuple(f"{address}{path}" for path in flow_paths(cause)) if address else ()),
+        or (tuple(f"{address}{path}" for path in list_flow_paths(cause)) if address else ()),
     )
 
 

@@ -11,7 +11,7 @@ from shared.errors import CmkflowError
 from shared.log_fields import product_log
 from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
-from shared.rows import sortable_time
+from shared.rows import format_sortable_time
 from shared.services import Services
 from shared.use_cases.check_keys import check_policies, has_key_problem
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
@@ -113,9 +113,9 @@ def _build_event(record: PolicyLinkRecord) -> QueueMessage:
         kind = UNLINKED
     else:
         kind = STATUS_CHANGED if record.previous_policy_id == record.policy_id else LINKED
-    since = sortable_time(record.first_seen_at)
+    since = format_sortable_time(record.first_seen_at)
     policy = record.policy_id.rsplit("/", 1)[-1]
-    at = sortable_time(record.status_changed_at or record.first_seen_at)
+    at = format_sortable_time(record.status_changed_at or record.first_seen_at)
     change = (record.previous_status, record.status, at)
     identity = "/".join((record.environment_id, policy, *change))
     return QueueMessage(

@@ -8,7 +8,7 @@ import re
 
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.events import Event, UnreadableEvent
-from shared.domain.identifiers import environment_identifier, is_identifier
+from shared.domain.identifiers import is_identifier, normalize_environment_id
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.log_fields import product_log
 from shared.services import Services
@@ -73,7 +73,7 @@ def _parse_environment_id(event: Event) -> str:
     if not is_identifier(text):
         message = "The member `environmentId` of the event data is missing or not a valid id."
         raise UnreadableEvent(message)
-    return environment_identifier(text)
+    return normalize_environment_id(text)
 
 
 def _link_cause(event: Event, environment_id: str) -> str:

@@ -6,21 +6,21 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.domain.audit import AuditEntry, first_key_before
+from shared.domain.audit import AuditEntry, build_first_key_before
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
-    entries_name,
     find_chain_differences,
     find_entry_differences,
     format_entries,
+    name_entries_file,
 )
 from shared.domain.plans.remediation import Remediation
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, NotFound, UnreadableRow
 from shared.services import Services
 from shared.use_cases.read_remediation_rows import RowReader
-from shared.use_cases.seal_audit_log import SEALS, audit_text, read_audit_rows
+from shared.use_cases.seal_audit_log import SEALS, get_audit_text, read_audit_rows
 
 #: App Service ends every request after 230 seconds.
 _LONGEST_REQUEST = timedelta(minutes=4)
@@ -65,7 +65,7 @@ class AuditReader:
         """
         since = self.remediation.created_at - _LONGEST_REQUEST
         await self._read_seals(since - _OUT_OF_PLACE)
-        ends = [first_key_before(seal.ends_at) for seal in self._seals]
+        ends = [build_first_key_before(seal.ends_at) for seal in self._seals]
         end = self._end_key(since - _OUT_OF_PLACE)
         created, own = self.remediation.created_at, self.remediation.id.lower()
         names = {own, *map(str.lower, self.remediation.environment_ids)}
@@ -76,7 +76,7 @@ class AuditReader:
             position = bisect_right(ends, sealed.key) - 1
             if position >= 0:
                 self._present.setdefault(position, []).append(sealed)
-            if sealed.key >= first_key_before(since - _OUT_OF_PLACE):
+            if sealed.key >= build_first_key_before(since - _OUT_OF_PLACE):
                 continue  # only a seal needs it
             try:
                 entry = self.services.tables.audit_log.read(row).item
@@ -92,7 +92,7 @@ class AuditReader:
                 found.add(entry.id)
                 if position >= 0 and self._newest is None:
                     self._newest = position
-                yield entry, audit_text(row)
+                yield entry, get_audit_text(row)
 
     async def seals(self) -> SealEvidence:
         """Compare the entries that were read with their seals."""
@@ -109,11 +109,11 @@ class AuditReader:
             present = self._present.get(position, [])
             content = format_entries(present)
             if hashlib.sha256(content).hexdigest() != statement.entries_sha256:
-                listed = await self._read_list(entries_name(statement))
+                listed = await self._read_list(name_entries_file(statement))
                 differences += find_entry_differences(statement, listed, present)
                 content = listed or content
             if self._newest is not None and position >= self._newest:
-                entry_lists[entries_name(statement)] = content
+                entry_lists[name_entries_file(statement)] = content
         rejected, unconfirmed = await self._compare_public_keys()
         return SealEvidence(
             seals=() if self._newest is None else tuple(self._seals[self._newest :][::-1]),
@@ -143,7 +143,7 @@ class AuditReader:
             begins_at = self._seals[-1].statement.begins_at if self._seals else since
         except ValueError:
             begins_at = since
-        return first_key_before(min(begins_at, since)) if begins_at else "~"
+        return build_first_key_before(min(begins_at, since)) if begins_at else "~"
 
     async def _read_list(self, name: str) -> bytes | None:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.domain.plans.current_plan import CurrentPlan, current_plan, newest_plans
+from shared.domain.plans.current_plan import CurrentPlan, find_current_plan, find_newest_plans
 from shared.domain.plans.not_migrated import count_not_included, count_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
@@ -16,7 +16,7 @@ async def read_current_plans(
 ) -> dict[str, CurrentPlan]:
     """Return the current plan of each environment that has one, by environment id."""
     plans = {}
-    for environment_id, jobs in newest_plans(environment_jobs).items():
+    for environment_id, jobs in find_newest_plans(environment_jobs).items():
         if len(jobs) == 1:
             items = {jobs[0].id: await read_needs_changes(services, jobs[0], reading)}
         else:
@@ -25,7 +25,7 @@ async def read_current_plans(
                 job.id: await reading.all(services.tables.plan_items.scan(job.id)) for job in newer
             }
             items[oldest.id] = await _read_without_job(services, oldest, reading)
-        plans[environment_id] = current_plan(jobs, items)
+        plans[environment_id] = find_current_plan(jobs, items)
     return plans
 
 

@@ -22,7 +22,7 @@ from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
-from shared.rows import StoredItem, Table, sortable_time
+from shared.rows import StoredItem, Table, format_sortable_time
 from shared.services import Services
 from shared.use_cases.read_remediation_rows import RowReader
 
@@ -162,7 +162,7 @@ async def _read_current_environment_jobs(
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
     """Return the number of rows that were due before `late`, except those in `but`."""
-    tables, where = services.tables, [Condition("next_check_at", "lt", sortable_time(late))]
+    tables, where = services.tables, [Condition("next_check_at", "lt", format_sortable_time(late))]
     overdue = set[RowName]()
 
     async def add_overdue_rows(table: Table[Any], partition: str | None = None) -> None:

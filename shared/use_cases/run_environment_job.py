@@ -9,10 +9,10 @@ from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
-from shared.domain.plans.not_migrated import count_not_included, retired_originals
+from shared.domain.plans.not_migrated import count_not_included, list_retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.row_limits import fitting_findings, with_network
+from shared.domain.plans.row_limits import select_fitting_findings, with_network
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
@@ -21,7 +21,7 @@ from shared.steps.flows.discovery_pages import keep_flows_only
 from shared.steps.planning.complete_plan import FlowRunLookups, complete
 from shared.steps.planning.make_plan import find_firewall_issues
 from shared.steps.planning.plan_environment import plan_now, read_environment_of
-from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, trigger_urls
+from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, read_trigger_urls
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.apply_plan import (
@@ -58,13 +58,13 @@ async def _discover(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
             await _alert_original_on(leased, item)
     if not leased.job.flow_ids:  # a request that names flows gets a plan item for each of them
         items = [item for item in items if item.is_on or not item.is_retired]
-        findings = (*findings, *retired_originals(stay - len(items)))
+        findings = (*findings, *list_retired_originals(stay - len(items)))
     plan, still = leased.rows(services.tables.plan_items), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
     await plan.upsert(*items)
     job = replace(
         leased.job,  # the current row, which records grants of this step
-        findings=fitting_findings(findings),
+        findings=select_fitting_findings(findings),
         planned_action_counts=dict(Counter(str(item.action) for item in items)),
     )
     text = f"{'1 flow is' if stay == 1 else f'{stay:,} flows are'} on Microsoft's key."
@@ -94,13 +94,13 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         await leased.record_progress()
 
     planned = await plan.all()
-    urls = await trigger_urls(services, job, planned)
+    urls = await read_trigger_urls(services, job, planned)
     flows = urls.looked_at(planned, MOST_LOOKS if job.mode.writes else None)
     items = await complete(
         services, environment, planned, FlowRunLookups(urls=urls, flows=flows), keep
     )
     unmatched = await find_unmatched_callers(services, urls, items)
-    findings = fitting_findings((*job.findings, *unmatched))
+    findings = select_fitting_findings((*job.findings, *unmatched))
     job = replace(job, findings=findings, unmatched_trigger_urls=urls.shown)
     job = with_network(job, *await find_firewall_issues(services, environment, items))
     job = replace(

@@ -8,10 +8,10 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
+    build_new_deletion,
     describe_consequences,
-    earliest_delete_at,
-    new_deletion,
-    retired_at,
+    find_earliest_delete_at,
+    find_retired_at,
 )
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
@@ -135,7 +135,7 @@ def _select_not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> li
     return [
         job
         for job in jobs
-        if retired_at(job)
+        if find_retired_at(job)
         and not (job.id in earlier and earlier[job.id].state_properties.may_be_deleted)
     ]
 
@@ -176,7 +176,7 @@ async def _require_deletable(
 
 async def _schedule(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
     """Store the deletion; the row decides a race with the delete itself."""
-    new = new_deletion(
+    new = build_new_deletion(
         job,
         DeletionApproval(
             delete_at=request.delete_at, approved_by=request.approved_by, approved_at=services.now
@@ -189,7 +189,7 @@ async def _schedule(services: Services, job: FlowJob, request: DeletionInput) ->
         if earlier and earlier.state_properties.may_be_deleted:
             message = f"{job.display_name} is already {earlier.state}."
             raise Conflict(message)
-        new = new_deletion(
+        new = build_new_deletion(
             job,
             DeletionApproval(
                 delete_at=request.delete_at,
@@ -206,7 +206,9 @@ async def _schedule(services: Services, job: FlowJob, request: DeletionInput) ->
 
 def _find_earliest_time(services: Services, job: FlowJob) -> datetime | None:
     settings = services.settings
-    return earliest_delete_at(job, delay=settings.deletion_delay, quiet=settings.no_call_period)
+    return find_earliest_delete_at(
+        job, delay=settings.deletion_delay, quiet=settings.no_call_period
+    )
 
 
 def _build_candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOriginal:

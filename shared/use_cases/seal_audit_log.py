@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
 
-from shared.domain.audit import first_key_before
+from shared.domain.audit import build_first_key_before
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
     build_statement,
-    entries_name,
     format_entries,
     format_statement,
     hash_text,
+    name_entries_file,
 )
 from shared.errors import AlreadyExists
 from shared.log_fields import product_log
 from shared.ports import StoreRow
-from shared.rows import FENCE, stored_text
+from shared.rows import FENCE, get_stored_text
 from shared.services import Services
 from shared.use_cases.sign_content import sign_content
 
@@ -49,7 +49,7 @@ async def seal_audit_log(services: Services) -> None:
         return
     entries = await _read_entries(services, last.ends_at if last else None, ends_at)
     statement = build_statement(last, entries, ends_at=ends_at, sealed_at=services.now)
-    await services.archive.put(entries_name(statement), format_entries(entries))
+    await services.archive.put(name_entries_file(statement), format_entries(entries))
     text = format_statement(statement)
     signature = await sign_content(services, text.encode())
     seal = AuditSeal(number=statement.number, ends_at=ends_at, text=text, signature=signature)
@@ -72,13 +72,13 @@ async def read_audit_rows(
     table = services.tables.audit_log
     async for row in table.store.query(table.name, AUDIT, before=before, after=after):
         if row.key != FENCE:
-            yield SealedEntry(key=row.key, sha256=hash_text(audit_text(row))), row
+            yield SealedEntry(key=row.key, sha256=hash_text(get_audit_text(row))), row
 
 
-def audit_text(row: StoreRow) -> str:
+def get_audit_text(row: StoreRow) -> str:
     """Return the stored text of an audit entry; empty if the row is incomplete."""
     try:
-        return stored_text(row)
+        return get_stored_text(row)
     except (KeyError, ValueError):
         return ""
 
@@ -88,7 +88,9 @@ async def _read_entries(
 ) -> list[SealedEntry]:
     """Return the entries of a span; `begins_at` None: from the beginning of the log."""
     found = []
-    end = first_key_before(begins_at) if begins_at else None
-    async for entry, _ in read_audit_rows(services, after=first_key_before(ends_at), before=end):
+    end = build_first_key_before(begins_at) if begins_at else None
+    async for entry, _ in read_audit_rows(
+        services, after=build_first_key_before(ends_at), before=end
+    ):
         found.append(entry)
     return found

@@ -13,7 +13,7 @@ from shared.domain.plans.remediation import (
     EnvironmentJob,
     Remediation,
     StartSource,
-    environment_job_id,
+    build_environment_job_id,
 )
 from shared.domain.plans.support_request import SupportRequest
 from shared.domain.policy_link_record import PolicyLinkRecord
@@ -138,14 +138,14 @@ async def _name_flows(
 ) -> Mapping[str, Mapping[str, str]]:
     """Return the names of excluded and pilot flows, by environment and workflow id."""
     places = [
-        (environment_job_id(status.remediation_id, one.environment_id), flow)
+        (build_environment_job_id(status.remediation_id, one.environment_id), flow)
         for one in settings
         if (status := statuses.get(one.environment_id))
         for flow in sorted(one.excluded_flows | one.pilot_flows)
     ]
     names: dict[str, dict[str, str]] = {}
     jobs = {
-        environment_job_id(one.remediation_id, one.environment_id): one.environment_id
+        build_environment_job_id(one.remediation_id, one.environment_id): one.environment_id
         for one in statuses.values()
     }
     found = await get_rows(services.tables.plan_items, places[:_MOST_NAMED], reading)
@@ -181,7 +181,7 @@ async def _read_last_assessments(
 def _build_job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]:
     """Return partition and key of the job of an assessment that was started with this key."""
     identity = Remediation.id_for(StartSource.API_REQUEST, idempotency_key)
-    return identity, environment_job_id(identity, environment_id)
+    return identity, build_environment_job_id(identity, environment_id)
 
 
 def _format_begin(job: EnvironmentJob) -> str:

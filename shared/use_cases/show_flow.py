@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.callers import caller_edit
-from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, active_edits
+from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, list_active_edits
 from shared.domain.definitions.changed_paths import find_changed_paths
-from shared.domain.definitions.comparison import canonical_definition, same_definition
+from shared.domain.definitions.comparison import build_canonical_definition, is_same_definition
 from shared.domain.flow import FlowState
 from shared.domain.flow_owner import FlowOwner
 from shared.domain.ids import derive_flow_job_id
@@ -23,7 +23,7 @@ from shared.ports import Condition
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
-from shared.use_cases.change_remediation import dependent_groups
+from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.name_flows import select_flows
 from shared.use_cases.read_job_index import read_environment_names
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
@@ -221,15 +221,15 @@ async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
 
 
 def _find_changed_paths(old: str, new: str) -> tuple[str, ...]:
-    if same_definition(old, new):
+    if is_same_definition(old, new):
         return ()
-    return find_changed_paths(canonical_definition(old), canonical_definition(new))
+    return find_changed_paths(build_canonical_definition(old), build_canonical_definition(new))
 
 
 async def _read_jobs_to_roll_back(
     services: Services, job: FlowJob, reading: RowReader
 ) -> tuple[FlowJob, ...]:
-    return tuple(dependent_groups([job], await read_jobs(services, job.remediation_id, reading)))
+    return tuple(list_dependent_jobs([job], await read_jobs(services, job.remediation_id, reading)))
 
 
 async def _read_callers(
@@ -240,7 +240,7 @@ async def _read_callers(
         intents[intent.caller_id].append(intent)
     records: Sequence[CallerRecord] = await reading.all(services.tables.callers.scan(job.id))
     return tuple(
-        CallerView(record=record, edits=active_edits(record, intents[record.id]))
+        CallerView(record=record, edits=list_active_edits(record, intents[record.id]))
         for record in sorted(records, key=lambda one: one.caller.label.lower())
     )
 

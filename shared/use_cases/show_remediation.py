@@ -12,16 +12,16 @@ from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.plan_approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.plan_outlook import FlowOutlook, outlooks_of
+from shared.domain.plans.plan_outlook import FlowOutlook, build_outlooks
 from shared.domain.plans.progress import RemediationProgress, compute_progress
 from shared.domain.plans.remediation import EnvironmentJob, ExternalHost, Remediation
-from shared.domain.plans.trigger_hosts import TriggerHost, outgoing_hosts
+from shared.domain.plans.trigger_hosts import TriggerHost, list_outgoing_hosts
 from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
-from shared.use_cases.archive_runs import SupportWindow, ticket_window
+from shared.use_cases.archive_runs import SupportWindow, find_support_window
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers
@@ -113,7 +113,7 @@ class PlanView:
     @property
     def outlooks(self) -> tuple[FlowOutlook, ...]:
         """Return which flows pause during their migration, and why, as far as it is known."""
-        return tuple(outlooks_of(self.environment_job, self.items).values())
+        return tuple(build_outlooks(self.environment_job, self.items).values())
 
     @property
     def awaiting_flow_ids(self) -> tuple[str, ...]:
@@ -228,7 +228,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
             ]
         ),
         run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
-        support_windows=tuple(map(ticket_window, environment_jobs)),
+        support_windows=tuple(map(find_support_window, environment_jobs)),
         deletions=tuple(one for one in deletions if one.job_id in ids),
         observed_callers=tuple(observed),
         unreadable_rows=tuple(reading.unreadable),
@@ -248,7 +248,7 @@ async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
     where = [Condition("remediation_id", "eq", job.remediation_id)]
     jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
     by_original = {one.original_id: one for one in jobs}
-    outgoing = outgoing_hosts(
+    outgoing = list_outgoing_hosts(
         services.settings.cloud.environment_host(job.environment_id), items, by_original
     )
     policy = None

@@ -11,31 +11,31 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.kill_switch import KillSwitch
-from shared.domain.plans.changes_needed import waiting_changes
+from shared.domain.plans.changes_needed import list_waiting_changes
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
     EnvironmentStatus,
     OngoingFlows,
     build_environment_statuses,
     count_by_state,
-    ongoing_flows,
+    list_ongoing_flows,
 )
 from shared.domain.plans.incomplete_firewalls import (
     FirewallFacts,
     count_flows_behind,
     find_blocking_firewalls,
 )
-from shared.domain.plans.job_index import newest_first
-from shared.domain.plans.open_support_requests import pending_support_requests
+from shared.domain.plans.job_index import sort_newest_first
+from shared.domain.plans.open_support_requests import list_pending_support_requests
 from shared.domain.plans.pending_actions import (
     OPERATOR_SIGN_IN,
     PendingAction,
     PendingActionKind,
-    most_urgent_first,
-    pending_alerts,
-    pending_deletion_actions,
-    pending_environment_actions,
-    pending_flow_actions,
+    list_pending_alerts,
+    list_pending_deletion_actions,
+    list_pending_environment_actions,
+    list_pending_flow_actions,
+    sort_most_urgent_first,
 )
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob
@@ -120,19 +120,23 @@ async def read_pending_actions(services: Services) -> PendingActions:
     health = await check_health(services, known, reading)
     plans = await read_current_plans(services, environment_jobs, reading)
     waiting = [
-        *pending_flow_actions(flow_jobs, _names(environment_jobs)),
-        *pending_environment_actions(environment_jobs),
-        *waiting_changes(plans.values()),
-        *pending_deletion_actions(await _read_blocked_deletions(services, health.alerts, reading)),
-        *pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
+        *list_pending_flow_actions(flow_jobs, _names(environment_jobs)),
+        *list_pending_environment_actions(environment_jobs),
+        *list_waiting_changes(plans.values()),
+        *list_pending_deletion_actions(
+            await _read_blocked_deletions(services, health.alerts, reading)
+        ),
+        *list_pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
         *_list_actions_of_app(services, health, await _read_awaited_since(services, health)),
-        *pending_support_requests(
+        *list_pending_support_requests(
             await reading.all(services.tables.support_requests.scan("support_request")),
             services.now,
         ),
     ]
     return PendingActions(
-        items=tuple(_with_complete_command(services, one) for one in most_urgent_first(waiting)),
+        items=tuple(
+            _with_complete_command(services, one) for one in sort_most_urgent_first(waiting)
+        ),
         environment_jobs=environment_jobs,
         plans=plans,
         blocked_jobs=[job for job in flow_jobs if job.needs_action],
@@ -163,7 +167,7 @@ async def show_status(services: Services) -> TenantStatus:
         not_migrated={why: left[why] for why in NotMigratedReason if left[why]},
         blocking_firewall_count=len(blocking),
         firewall_blocked_flow_count=count_flows_behind(blocking, pending.blocked_jobs),
-        ongoing=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
+        ongoing=tuple(list_ongoing_flows(known.flow_jobs, _names(jobs))),
         health=pending.health,
         unreadable_rows=tuple(
             {row.row: row for row in (*pending.unreadable_rows, *reading.unreadable)}.values()
@@ -178,7 +182,7 @@ async def read_newest_environment_jobs(
     ids = dict.fromkeys(job.remediation_id for job in known.environment_jobs)
     places = [("remediation", one) for one in ids]
     found = await get_rows(services.tables.remediations, places, reading)
-    return newest_first(known.environment_jobs, {one.id: one.created_at for one in found})
+    return sort_newest_first(known.environment_jobs, {one.id: one.created_at for one in found})
 
 
 def _with_complete_command(services: Services, waiting: PendingAction) -> PendingAction:

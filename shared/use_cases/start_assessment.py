@@ -21,7 +21,7 @@ from shared.domain.plans.remediation import (
     Remediation,
     RemediationMode,
     StartSource,
-    environment_job_id,
+    build_environment_job_id,
 )
 from shared.domain.principal import Principal
 from shared.domain.shared_snapshot import SharedSnapshot
@@ -94,7 +94,7 @@ async def _find_key_in_progress(services: Services, started: Remediation, key: s
 
 async def _is_over(services: Services, started: Remediation) -> bool:
     (environment_id,) = started.environment_ids
-    place = (started.id, environment_job_id(started.id, environment_id))
+    place = (started.id, build_environment_job_id(started.id, environment_id))
     kept = await services.tables.environment_jobs.get(*place)
     return kept is not None and kept.item.is_inactive
 
@@ -106,7 +106,7 @@ async def show_assessment(services: Services, remediation_id: str) -> Assessment
         raise NotFound(f"No assessment {remediation_id}.")
     remediation = kept.item
     (environment_id,) = remediation.environment_ids
-    job_id = environment_job_id(remediation_id, environment_id)
+    job_id = build_environment_job_id(remediation_id, environment_id)
     found = await services.tables.environment_jobs.get(remediation_id, job_id)
     if found is None:
         raise NotFound(f"Assessment {remediation_id} has not started yet. Try again.")

@@ -15,14 +15,14 @@ from shared.domain.plans.remediation import (
     EnvironmentJob,
     Remediation,
     RemediationMode,
-    environment_job_id,
+    build_environment_job_id,
 )
 from shared.errors import AlreadyExists, JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.traces import begin_trace
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import sortable_time
+from shared.rows import format_sortable_time
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.name_flows import require_flows
@@ -103,7 +103,7 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
     missing = [
         one
         for one in remediation.environment_ids
-        if environment_job_id(remediation.id, one) not in there
+        if build_environment_job_id(remediation.id, one) not in there
     ]
     await ENVIRONMENT.schedule_wake_up(services, *(_build_job(remediation, one) for one in missing))
     for environment_id in missing:
@@ -123,7 +123,7 @@ async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]
 
 async def complete_recent_starts(services: Services) -> None:
     """Create the missing environment jobs of remediations started in the last days."""
-    where = [Condition("created_at", "gt", sortable_time(services.now - _RECENT))]
+    where = [Condition("created_at", "gt", format_sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in readable(services, table.scan("remediation", where=where)):
         async with one_row(services, table.name_of(kept.item)):
@@ -132,7 +132,7 @@ async def complete_recent_starts(services: Services) -> None:
 
 def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
     return EnvironmentJob(
-        id=environment_job_id(remediation.id, environment_id),
+        id=build_environment_job_id(remediation.id, environment_id),
         remediation_id=remediation.id,
         environment_id=environment_id,
         mode=remediation.mode,

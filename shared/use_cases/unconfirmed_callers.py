@@ -13,14 +13,14 @@ from shared.domain.callers.declared_caller import (
     DeclaredCaller,
     describe_new_url,
 )
-from shared.domain.jobs.called_sides import side_to_leave
+from shared.domain.jobs.called_sides import choose_side_to_leave
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import (
     NAMED,
     PendingAction,
     PendingActionKind,
-    pending_since,
+    find_pending_since,
 )
 from shared.reason import Reason
 from shared.services import Services
@@ -55,7 +55,7 @@ async def find_unconfirmed_callers(
         groups: dict[tuple[str, str], dict[str, tuple[FlowJob, CalledFlow]]] = defaultdict(dict)
         for job in jobs:
             for flow in caller.flows:
-                if side_to_leave(job).matches(flow):
+                if choose_side_to_leave(job).matches(flow):
                     groups[job.environment_id, job.remediation_id][job.id] = (job, flow)
         for (environment_id, _), group in groups.items():
             pairs = sorted(group.values(), key=lambda pair: pair[0].display_name)
@@ -143,6 +143,6 @@ def _build_action(
         f"the {wanted}{least}.",
         fix=f"Ask {caller.owner} ({caller.contact}) to make {caller.name} call the {wanted} and to "
         f"confirm {how}.{where}",
-        pending_since=min(filter(None, map(pending_since, jobs)), default=None),
+        pending_since=min(filter(None, map(find_pending_since, jobs)), default=None),
         next_command=shlex.join(command) if len(jobs) == 1 else "cmkflow caller list",
     )

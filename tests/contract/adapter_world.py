@@ -20,7 +20,7 @@ from local_cloud.tenant.serving.services import SERVICES
 from shared.adapters.entra.identity import (
     ServiceAccountCredential,
     ServiceAccountSettings,
-    application_credential,
+    build_application_credential,
 )
 from shared.adapters.http.client import HttpClient
 from shared.adapters.http.transport import PlainTransport
@@ -180,7 +180,7 @@ async def run_adapters(
         monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
         monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
         http = HttpClient(build_trusting_transport(server.ca_file))
-        credential = application_credential(APP_CLIENT)
+        credential = build_application_credential(APP_CLIENT)
         world = TenantWorld(tenant=tenant, server=server, session=session)
         yield _build_adapters(world, http, credential, _choose_scopes(described))
         await http.close()

@@ -12,7 +12,7 @@ from aiohttp import web
 from shared.adapters.channels.event import LONGEST_ANSWER
 from shared.adapters.channels.webhook import SignedWebhook
 from shared.adapters.http import client
-from shared.adapters.http.client import HttpClient, HttpService, default_transport
+from shared.adapters.http.client import HttpClient, HttpService, build_default_transport
 from shared.errors import CmkflowError, ServiceUnavailable
 from tests.unit.test_adapters_channels import KEY, NOTIFICATION
 
@@ -54,7 +54,7 @@ async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    http = HttpClient(default_transport())
+    http = HttpClient(build_default_transport())
     try:
         service = HttpService(name="Webhook", scope="", credential=None)
         yield receiver, SignedWebhook(http, service, receiver.url, KEY)

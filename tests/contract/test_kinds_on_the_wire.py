@@ -15,7 +15,7 @@ from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.network.firewall import Firewall
 from shared.domain.platform_errors import parse_locked_scope, parse_policy_assignments
-from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
+from shared.domain.trigger_urls.trigger_url import find_signatures, find_trigger_urls
 from shared.errors import PlatformError
 from shared.firewalls import build_firewall_kinds
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
@@ -76,7 +76,7 @@ async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters)
 
         await kind.write(caller, CallerContent(text=done.text, etag=before.etag))
         moved = await kind.read(caller)
-        back = revert_edits(moved.text, done.edits, signatures_in(before.text))
+        back = revert_edits(moved.text, done.edits, find_signatures(before.text))
         await kind.write(caller, CallerContent(text=back, etag=moved.etag))
 
         assert moved.text == done.text != before.text

@@ -15,7 +15,7 @@ from local_cloud.tenant.environments.flow_facts import (
     read_facts,
     walk_actions,
 )
-from shared.domain.platform_errors import most_specific_code
+from shared.domain.platform_errors import find_most_specific_code
 from shared.errors import PlatformError
 
 #: The action that a built flow carries into its copies, so that tests know the family.
@@ -54,7 +54,7 @@ def refused() -> Iterator[None]:
     try:
         yield
     except SimulatedPlatformError as error:
-        code = most_specific_code(error.code, error.message)
+        code = find_most_specific_code(error.code, error.message)
         raise PlatformError(error.message, code=code, status=error.status) from error
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, list_rights
 from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import properties_of
@@ -148,7 +148,7 @@ class FlowBuilder:
             principal = DataversePrincipal(table=USERS, id=holder.user_id)
         else:
             principal = DataversePrincipal(table=TEAMS, id=holder.team_id)
-        flow.shares[principal] = rights_of(role)
+        flow.shares[principal] = list_rights(role)
 
     def solution(
         self, unique_name: str, *flows: FakeFlow, is_managed: bool = False

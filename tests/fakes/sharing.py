@@ -10,7 +10,14 @@ from collections.abc import Sequence
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowPermission
-from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, DataverseUser, Share, rights_of
+from shared.domain.sharing import (
+    TEAMS,
+    USERS,
+    DataversePrincipal,
+    DataverseUser,
+    Share,
+    list_rights,
+)
 from shared.errors import CmkflowError, NotFound, PlatformError
 from tests.fakes.tenant import FakeFlow, FakeUser
 from tests.fakes.test_world import World
@@ -26,7 +33,7 @@ def shares_of(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozense
     if not flow.in_solution:
         return {}
     by_role = {
-        _row_of(world, entra_id): rights_of(role) for entra_id, role in flow.co_owners.items()
+        _row_of(world, entra_id): list_rights(role) for entra_id, role in flow.co_owners.items()
     }
     return by_role | flow.shares
 

@@ -4,7 +4,7 @@ from local_cloud.tenant.azure.key_material import get_private_key, sign_digest
 from shared.domain.keys.key import KeyVersion
 from shared.domain.signature import SigningKey
 from shared.errors import NotFound, PlatformError
-from shared.signatures import public_key_of
+from shared.signatures import get_public_key
 from tests.fakes.test_world import World
 
 
@@ -25,7 +25,7 @@ class FakeSigningKeys:
                 )
                 return SigningKey(
                     id=f"{place}/keys/{name}/{version}",
-                    public_key=public_key_of(modulus=numbers.n, exponent=numbers.e),
+                    public_key=get_public_key(modulus=numbers.n, exponent=numbers.e),
                     is_enabled=found.is_enabled,
                     operations=found.operations,
                 )

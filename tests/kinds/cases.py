@@ -6,11 +6,11 @@ The tests that hold every kind to the same rules run over this. A kind without i
 from collections.abc import Iterator
 from importlib import import_module
 
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from tests.kinds.case import CallerCase, FirewallCase, WirePlaces
 
-CALLER_KINDS = [kind.kind for kind in kinds_in("shared.callers")]
-FIREWALL_KINDS = [kind.kind for kind in kinds_in("shared.firewalls")]
+CALLER_KINDS = [kind.kind for kind in find_kinds("shared.callers")]
+FIREWALL_KINDS = [kind.kind for kind in find_kinds("shared.firewalls")]
 
 
 def caller_case(kind: str) -> CallerCase:

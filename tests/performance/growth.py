@@ -33,7 +33,7 @@ from shared.domain.plans.remediation import (
     Remediation,
     RemediationMode,
     StartSource,
-    environment_job_id,
+    build_environment_job_id,
 )
 from shared.ports import Condition, Operation, Store, StoreRow, UpsertRow
 from shared.services import Services
@@ -218,7 +218,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
         )
         past = replace(
             environment_job,
-            id=environment_job_id(old.id, job.environment_id),
+            id=build_environment_job_id(old.id, job.environment_id),
             remediation_id=old.id,
             planned_at=at,
             history=(replace(environment_job.history[-1], changed_at=at),),

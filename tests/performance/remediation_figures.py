@@ -37,7 +37,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.ports import Condition, DeleteRow, Operation, Store, StoreRow
-from shared.rows import sortable_time
+from shared.rows import format_sortable_time
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.driver import USE_CASES
@@ -135,8 +135,8 @@ class Counted(Store):
     def next_due(self) -> datetime | None:
         """Return when the first row is due, or None if no row is due."""
         dues = [due for _, due in (*self.jobs.values(), *self.environment_jobs.values())]
-        first = min(dues, default=sortable_time(None))
-        return None if first == sortable_time(None) else datetime.fromisoformat(first)
+        first = min(dues, default=format_sortable_time(None))
+        return None if first == format_sortable_time(None) else datetime.fromisoformat(first)
 
     async def query(
         self,

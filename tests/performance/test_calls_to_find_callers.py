@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from shared.callers.dataverse_rows import DataverseRowCallers
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from tests.contract.adapter_world import Adapters, build_description, run_adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.cases import CALLER_KINDS, caller_case
@@ -17,7 +17,7 @@ MANY_PLACES = {kind: many for kind in CALLER_KINDS if (many := caller_case(kind)
 def kinds_of_rows() -> list[str]:
     """Return the kinds whose callers are rows of Dataverse."""
     return [
-        kind.kind for kind in kinds_in("shared.callers") if issubclass(kind, DataverseRowCallers)
+        kind.kind for kind in find_kinds("shared.callers") if issubclass(kind, DataverseRowCallers)
     ]
 
 

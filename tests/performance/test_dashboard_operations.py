@@ -14,7 +14,7 @@ from functions.dashboard.flow_lines import FlowFilter
 from functions.dashboard.live_sections import find_changes
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_page import PlanChoice, plan_page
-from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
+from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from shared.domain.audit import AuditEntry
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -106,7 +106,7 @@ async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
 
     def page() -> str:
         choice = RemediationPageChoice(flows=FlowFilter(owner=owner), start=1_900 if owner else 0)
-        return remediation_page(view, shown, flows, choice)
+        return build_remediation_page(view, shown, flows, choice)
 
     for make in (table, page):
         make()  # templates are read once in a process
@@ -126,7 +126,7 @@ async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
 
     def page(flows: list[FlowView]) -> str:
         jobs = tuple(flow.job for flow in flows if flow.job)
-        return remediation_page(
+        return build_remediation_page(
             view, replace(shown, flow_jobs=jobs), flows, RemediationPageChoice()
         )
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from shared.domain.callers.caller_edit import (
     contains_reference,
-    edits_from_json,
-    edits_to_json,
+    format_edits,
+    parse_edits,
     replace_references,
     revert_edits,
 )
-from shared.domain.trigger_urls.trigger_url import signatures_in
+from shared.domain.trigger_urls.trigger_url import find_signatures
 
 HEX = st.text("0123456789abcdef", min_size=32, max_size=32)
 SIGNATURE = st.text(string.ascii_letters + string.digits + "-_", min_size=43, max_size=43)
@@ -83,9 +83,9 @@ def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str
     """The edits are stored as JSON and read again before the revert."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
-    edits = edits_from_json(edits_to_json(done.edits))
+    edits = parse_edits(format_edits(done.edits))
 
-    assert revert_edits(done.text, edits, signatures_in(text)) == text
+    assert revert_edits(done.text, edits, find_signatures(text)) == text
     assert not contains_reference(done.text, is_json=False, urls=urls)
 
 
@@ -99,7 +99,7 @@ def test_revert_of_a_json_edit_restores_the_same_bytes(
 
     done = replace_references(text, is_json=True, urls=urls, flow_ids=flow_ids)
 
-    assert revert_edits(done.text, done.edits, signatures_in(text)) == text
+    assert revert_edits(done.text, done.edits, find_signatures(text)) == text
     assert not contains_reference(done.text, is_json=True, urls=urls, flow_ids=set(flow_ids))
     assert json.loads(done.text)["noise"] == json.loads(text)["noise"]
 
@@ -109,9 +109,9 @@ def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[
     """Neither the old nor the new signature is stored."""
     text, _ = document
 
-    kept = edits_to_json(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)
+    kept = format_edits(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)
 
-    secrets = {**signatures_in(text), **signatures_in(" ".join(urls.values()))}
+    secrets = {**find_signatures(text), **find_signatures(" ".join(urls.values()))}
     assert not any(secret in kept for secret in secrets.values())
 
 
@@ -119,6 +119,6 @@ def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[
 def test_revert_can_be_repeated(text: str, urls: dict[str, str]) -> None:
     """A second revert changes nothing."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
-    back = revert_edits(done.text, done.edits, signatures_in(text))
+    back = revert_edits(done.text, done.edits, find_signatures(text))
 
-    assert revert_edits(back, done.edits, signatures_in(text)) == text
+    assert revert_edits(back, done.edits, find_signatures(text)) == text

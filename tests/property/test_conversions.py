@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.conversions.conversion import ConversionKind
-from shared.domain.conversions.preview import convert, possible_edits, unified_diff
-from shared.domain.definitions.expressions import references_in
+from shared.domain.conversions.preview import build_unified_diff, convert, list_possible_edits
+from shared.domain.definitions.expressions import find_references
 from shared.domain.definitions.flow_definition import parse_client_data
 
 _EXPRESSIONS = st.sampled_from(
@@ -79,19 +79,19 @@ def draw_definitions(draw: st.DrawFn) -> str:
 @given(draw_definitions())
 def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
     """With an obstacle, the text is unchanged. Without one, nothing is left to convert."""
-    edits = possible_edits(parse_client_data(text), in_solution=False)
+    edits = list_possible_edits(parse_client_data(text), in_solution=False)
 
     converted = convert(text, edits)
 
     if converted.obstacles:
         assert converted.client_data == text
         return
-    assert possible_edits(parse_client_data(converted.client_data), in_solution=False) == ()
+    assert list_possible_edits(parse_client_data(converted.client_data), in_solution=False) == ()
     assert convert(converted.client_data, list(ConversionKind)).client_data == converted.client_data
-    assert unified_diff(text, converted.client_data) != ""
+    assert build_unified_diff(text, converted.client_data) != ""
 
 
 @given(st.text(alphabet="@{}()[]?.,'abtriggerBody01 ", max_size=40))
 def test_expressions_of_any_text_are_found_at_their_place(text: str) -> None:
-    for found in references_in(text):
+    for found in find_references(text):
         assert text[found.start : found.end] == found.text

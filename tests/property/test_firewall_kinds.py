@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
-from shared.domain.network.ip_filter import firewall_from_filters, read_policy
+from shared.domain.network.ip_filter import build_firewall_from_filters, read_policy
 from shared.firewalls import build_firewall_kinds
 from shared.firewalls.api_management import open_service
 from shared.firewalls.app_service import read_scm_site, read_site
@@ -183,7 +183,7 @@ def test_api_management_allows_addresses_that_all_filters_allow(
     outer = read_policy(policy(common), "service")
     inner = read_policy(policy(own, *(["<base />"] if has_base else [])), "api")
     whole = open_service(api_management.service())
-    firewall = firewall_from_filters(whole, [outer, inner] if inner.has_base else [inner])
+    firewall = build_firewall_from_filters(whole, [outer, inner] if inner.has_base else [inner])
 
     def passes(caller: str, one: tuple[str, list[str]]) -> bool:
         action, prefixes = one

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.definitions.json_literals import json_strings, json_strings_around
+from shared.domain.definitions.json_literals import list_json_strings, list_json_strings_around
 
 _WANTED = re.compile(r"childReference|(?i:workflows)")
 _TEXT = st.lists(
@@ -30,9 +30,9 @@ def test_strings_around_matches_equal_those_of_a_full_parse(
     """Values and offsets are equal in any layout of the document."""
     source = json.dumps(document, ensure_ascii=is_ascii, indent=indent)
 
-    found = list(json_strings_around(source, _WANTED))
+    found = list(list_json_strings_around(source, _WANTED))
 
-    everything = list(json_strings(source))
+    everything = list(list_json_strings(source))
     wanted = [
         one
         for one in everything

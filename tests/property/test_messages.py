@@ -15,7 +15,7 @@ from shared.adapters.channels.event import build_cloud_event
 from shared.adapters.channels.log import LogNotificationChannel
 from shared.adapters.channels.teams import build_card
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.notification_text import digest_of, first_sentences, shorten
+from shared.domain.plans.notification_text import build_digest, select_first_sentences, shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 
 SIGNATURE = "Canary0Canary1Canary2Canary3Canary4Canary50"
@@ -84,7 +84,7 @@ async def test_every_notification_is_small_and_has_no_signature(
     """Teams accepts at most 28 KB, a webhook 20 KB. A notification has one action or several."""
     caplog.clear()
     caplog.set_level(logging.WARNING)
-    action = pending[0] if len(pending) == 1 else digest_of(pending)
+    action = pending[0] if len(pending) == 1 else build_digest(pending)
     notification = Notification(
         id="1",
         correlation_id=action.id,
@@ -114,15 +114,15 @@ def test_first_sentence_of_a_text_is_complete(sentences: list[str]) -> None:
     """A full stop in a name does not end the sentence."""
     text = " ".join(sentences)
 
-    assert first_sentences(text, 0, 1_000) == sentences[0]
-    assert first_sentences(text, len(text), 1_000) == text
-    assert first_sentences(f"The owner of {text} has left. Why.", 0, 1_000, [text]) == (
+    assert select_first_sentences(text, 0, 1_000) == sentences[0]
+    assert select_first_sentences(text, len(text), 1_000) == text
+    assert select_first_sentences(f"The owner of {text} has left. Why.", 0, 1_000, [text]) == (
         f"The owner of {text} has left."
     )
 
 
 def test_shortened_text_ends_with_an_ellipsis() -> None:
-    cut = first_sentences("word " * 100, 0, 50)
+    cut = select_first_sentences("word " * 100, 0, 50)
 
     assert len(cut) == 50
     assert re.search("…$", cut)

@@ -10,7 +10,7 @@ from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import NetworkCheck
-from shared.domain.network.verdict import Verdict, verdict_on
+from shared.domain.network.verdict import Verdict, find_verdict
 from tests.unit.uncovered import find_uncovered_prefixes, tag_list
 
 #: A neighbourhood small enough to ask about each address, in both versions.
@@ -207,7 +207,7 @@ def test_verdict_agrees_with_a_check_of_each_address(
     tags = tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.of(tag) & version
 
-    verdict = verdict_on(evaluate_rules(firewall, RuleSources(tags, [TAG])), asked)
+    verdict = find_verdict(evaluate_rules(firewall, RuleSources(tags, [TAG])), asked)
 
     answers = {
         _decide(firewall, tag, address)

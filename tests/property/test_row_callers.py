@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.callers.dataverse_rows import DataverseRowCallers
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from shared.ports import TextColumn
 from tests.fakes.builder import Builder
 from tests.fakes.ports import fakes_of
@@ -22,7 +22,7 @@ from tests.property.trigger_url_texts import WRITINGS, draw_trigger_urls
 
 COLUMNS = [
     (kind.kind, column)
-    for kind in kinds_in("shared.callers")
+    for kind in find_kinds("shared.callers")
     if issubclass(kind, DataverseRowCallers)
     for column in kind.columns
 ]

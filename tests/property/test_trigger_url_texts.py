@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.trigger_urls.trigger_url import (
+    find_signatures,
     find_trigger_urls,
     hash_signature,
     mask_signatures,
@@ -14,7 +15,6 @@ from shared.domain.trigger_urls.trigger_url import (
     redact,
     replace_in_json,
     replace_trigger_urls,
-    signatures_in,
     unmask_signatures,
 )
 from tests.property.trigger_url_texts import WRITINGS, draw_trigger_urls
@@ -104,7 +104,7 @@ def test_masked_signature_is_restored_exactly(
     assert signature not in masked
     assert mask_signatures(masked) == masked
     assert hash_signature(signature) in masked
-    assert unmask_signatures(masked, signatures_in(text)) == text
+    assert unmask_signatures(masked, find_signatures(text)) == text
 
 
 @given(st.text(st.sampled_from("sigSIG=%23DdfF25u0026&?;\\\"': abc-_./~+\n")))
@@ -113,7 +113,7 @@ def test_unmasking_restores_any_text(text: str) -> None:
     masked = mask_signatures(text)
 
     assert mask_signatures(masked) == masked
-    assert unmask_signatures(masked, signatures_in(text)) == text
+    assert unmask_signatures(masked, find_signatures(text)) == text
 
 
 @given(before=_AROUND, write=WRITINGS, url=draw_trigger_urls())

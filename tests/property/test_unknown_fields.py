@@ -15,7 +15,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.errors import UnreadableRow
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import StoreRow
-from shared.rows import FENCE, StoredItem, Table, stored_text
+from shared.rows import FENCE, StoredItem, Table, get_stored_text
 from shared.tables import Tables
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -57,7 +57,7 @@ def follow(document: Any, path: Path) -> Any:
 
 def add_field(place: Place, value: object) -> StoreRow:
     """Return the row with a field that this release does not know."""
-    document = json.loads(stored_text(place.row))
+    document = json.loads(get_stored_text(place.row))
     follow(document, place.path)[NAME] = value
     text = json.dumps(document)
     return replace(place.row, columns={**place.row.columns, "data0": text, "chunks": 1})
@@ -71,7 +71,7 @@ def list_places() -> dict[str, list[Place]]:
     for row in read_stored_rows(1):
         if row.table not in tables or row.key == FENCE:
             continue
-        for path in list_objects(json.loads(stored_text(row))):
+        for path in list_objects(json.loads(get_stored_text(row))):
             place = Place(row, path)
             try:
                 kept = tables[row.table].read(add_field(place, 1))
@@ -160,7 +160,7 @@ async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObj
 
     await way(table, kept, item)
 
-    stored = json.loads(stored_text(store.rows[name]))
+    stored = json.loads(get_stored_text(store.rows[name]))
     assert follow(stored, place.path)[NAME] == value
     again = await table.get(row.partition, row.key)
     assert again
@@ -189,6 +189,6 @@ async def test_unknown_fields_survive_a_remediation(hours: int) -> None:
     lost = [
         name
         for name in newer
-        if name in store.rows and NAME not in json.loads(stored_text(store.rows[name]))
+        if name in store.rows and NAME not in json.loads(get_stored_text(store.rows[name]))
     ]
     assert lost == []

@@ -10,7 +10,7 @@ import pytest
 
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
-from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
+from shared.domain.trigger_urls.trigger_url import find_signatures, find_trigger_urls
 from shared.errors import JobBlocked
 from shared.ports import CallerKind
 from tests.contract.adapter_world import (
@@ -139,7 +139,7 @@ async def test_client_and_app_change_the_same_places(
         _, after = await run_client(world, judge, "read", url)
         for kind, caller, text, edits in moved:
             now = await kind.read(caller)
-            back = revert_edits(now.text, edits, signatures_in(text))
+            back = revert_edits(now.text, edits, find_signatures(text))
             await kind.write(caller, CallerContent(text=back, etag=now.etag))
         _, reverted = await run_client(world, judge, "read", url)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.dashboard.page_layout import PageContext
-from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
+from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -171,6 +171,6 @@ def build_page(
     """Return the page of the remediation of these flows."""
     principal = Principal(name="a", roles=roles, kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=NOW)
-    return remediation_page(
+    return build_remediation_page(
         view, build_remediation(every, mode), every, RemediationPageChoice(**choice)
     )

@@ -14,7 +14,10 @@ from shared.domain.assessment.assessment import (
     AssessmentPhase,
     RemediationStatus,
 )
-from shared.domain.assessment.environment_findings import eligibility_findings, network_findings
+from shared.domain.assessment.environment_findings import (
+    list_eligibility_findings,
+    list_network_findings,
+)
 from shared.domain.assessment.estimate import (
     CALLER_CALLS,
     DAILY_POOL,
@@ -23,10 +26,10 @@ from shared.domain.assessment.estimate import (
     ProcessingRates,
     estimate_effort,
 )
-from shared.domain.assessment.flows import assess_flows, flow_findings, phase_for
+from shared.domain.assessment.flows import assess_flows, find_phase, list_flow_findings
 from shared.domain.assessment.recommendations import recommend
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, MicrosoftKeyLists, NoAnswer
-from shared.domain.assessment.uncovered_features import copilot_findings, run_history_findings
+from shared.domain.assessment.uncovered_features import list_copilot_findings, run_history_findings
 from shared.domain.definitions.connector_sign_in import parse_sign_in
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import DefinitionSummary
@@ -127,7 +130,7 @@ def test_the_phase_comes_from_the_link_and_the_lists(
     status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
     """A link is not the end of a migration, and neither is a missing list."""
-    assert phase_for(build_facts(status=status, microsoft_key_lists=lists)) is phase
+    assert find_phase(build_facts(status=status, microsoft_key_lists=lists)) is phase
 
 
 def test_listed_flow_without_a_known_reason_is_reported() -> None:
@@ -137,7 +140,7 @@ def test_listed_flow_without_a_known_reason_is_reported() -> None:
     )
 
     (found,) = assess_flows(there)
-    told = get_by_code(flow_findings(there, [found]), "report_reconciled")
+    told = get_by_code(list_flow_findings(there, [found]), "report_reconciled")
 
     assert found.microsoft_key_reasons == ("unknown",)
     assert "The platform lists Daily" in told.message
@@ -148,7 +151,7 @@ def test_unlisted_flow_with_a_reason_is_reported_before_the_key_is_applied() -> 
     orders = build_flow("Orders", TriggerCategory.HTTP)
 
     (found,) = assess_flows(build_facts(orders))
-    told = get_by_code(flow_findings(build_facts(orders), [found]), "report_reconciled")
+    told = get_by_code(list_flow_findings(build_facts(orders), [found]), "report_reconciled")
 
     assert found.is_on_microsoft_key_list is False
     assert "stays (http_trigger)" in told.message
@@ -183,7 +186,7 @@ def test_geography_finding_is_unknown_with_its_cause_if_it_cannot_be_compared(
     """An unreadable policy is not the same as no policy."""
     there = build_facts(policy=policy, status=status)
 
-    found = get_by_code(eligibility_findings(there), "environment_geography")
+    found = get_by_code(list_eligibility_findings(there), "environment_geography")
 
     assert found.level is FindingLevel.UNKNOWN
     assert text in found.message
@@ -260,7 +263,7 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
         "One": ("Two",),
         "Two": ("One",),
     }
-    assert "One, Two" in get_by_code(flow_findings(there, found), "flow_cycle").message
+    assert "One, Two" in get_by_code(list_flow_findings(there, found), "flow_cycle").message
 
 
 def test_call_loop_of_retired_originals_is_no_finding() -> None:
@@ -274,7 +277,7 @@ def test_call_loop_of_retired_originals_is_no_finding() -> None:
         replace(one, remediation_status=RemediationStatus.RETIRED) for one in assess_flows(there)
     ]
 
-    codes = {one.code for one in flow_findings(there, retired)}
+    codes = {one.code for one in list_flow_findings(there, retired)}
 
     assert "flow_cycle" not in codes
     assert "flows_staying" not in codes
@@ -288,7 +291,7 @@ def test_environment_limit_is_a_problem_only_before_the_key(
     status: PolicyLinkStatus | None, level: FindingLevel
 ) -> None:
     """A key that is applied is within the limit that Microsoft's support has set."""
-    found = eligibility_findings(build_facts(status=status, keyed_environments=40))
+    found = list_eligibility_findings(build_facts(status=status, keyed_environments=40))
 
     assert get_by_code(found, "environment_limit").level is level
 
@@ -316,9 +319,9 @@ def test_findings_about_unread_flows_are_unknown() -> None:
     """Skills and HTTP calls are unknown if a listed flow was not read."""
     there = build_facts(microsoft_key_lists=build_lists("strange", is_joined=False))
 
-    levels = {one.level for one in [*copilot_findings(there), *network_findings(there)]}
+    levels = {one.level for one in [*list_copilot_findings(there), *list_network_findings(there)]}
     unread = build_facts(flows=SILENT, differences=("Orders is listed as staying.",))
-    told = list(flow_findings(unread, []))
+    told = list(list_flow_findings(unread, []))
 
     assert levels == {FindingLevel.UNKNOWN}
     assert [one.level for one in told] == [FindingLevel.UNKNOWN, FindingLevel.WARNING]
@@ -353,7 +356,7 @@ def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
     calling = replace(orders, summary=replace(orders.summary, http_hosts=("erp.contoso.example",)))
     there = build_facts(calling, firewall_issues=(gap,))
 
-    assert get_by_code(network_findings(there), "firewall").level is level
+    assert get_by_code(list_network_findings(there), "firewall").level is level
 
 
 @pytest.mark.parametrize(
@@ -371,7 +374,7 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
         status=PolicyLinkStatus.LINKED, microsoft_key_lists=build_lists(movable=1), linked_at=since
     )
 
-    found = get_by_code(eligibility_findings(there), "policy_link")
+    found = get_by_code(list_eligibility_findings(there), "policy_link")
 
     assert found.level is level
     assert "support" in found.fix

@@ -11,18 +11,18 @@ from shared.domain.callers.caller_edit import (
     FlowReferenceKind,
     SignatureChanged,
     contains_reference,
-    edits_from_json,
-    edits_to_json,
     find_old_format,
     find_references,
+    format_edits,
     hold_url,
     merge_edits,
+    parse_edits,
     refer_to_secret,
     replace_references,
     revert_edits,
-    text_between_references,
+    split_at_references,
 )
-from shared.domain.trigger_urls.trigger_url import signatures_in
+from shared.domain.trigger_urls.trigger_url import find_signatures
 
 OLD_ID, NEW_ID = "0" * 31 + "a", "0" * 31 + "b"
 CHILD, CHILD_COPY = "1111aaaa-0000-0000-0000-000000000001", "2222bbbb-0000-0000-0000-000000000002"
@@ -91,7 +91,7 @@ def test_revert_keeps_later_changes_at_other_places() -> None:
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={})
     meanwhile = done.text.replace('"retries": 3', '"retries": 5, "owner": "ops"')
 
-    back = revert_edits(meanwhile, done.edits, signatures_in(text))
+    back = revert_edits(meanwhile, done.edits, find_signatures(text))
 
     assert json.loads(back) == {"uri": build_old_url(), "retries": 5, "owner": "ops"}
 
@@ -101,7 +101,7 @@ def test_revert_changes_only_the_edited_one_of_two_equal_urls() -> None:
     text = f"first={NEW_URL} second={build_old_url()} third={NEW_URL}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
-    assert revert_edits(done.text, done.edits, signatures_in(text)) == text
+    assert revert_edits(done.text, done.edits, find_signatures(text)) == text
 
 
 def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
@@ -111,7 +111,7 @@ def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
     meanwhile = done.text.replace("/orders", "/invoices")
 
     with pytest.raises(EditConflict, match="changed the caller") as conflict:
-        revert_edits(meanwhile, done.edits, signatures_in(text))
+        revert_edits(meanwhile, done.edits, find_signatures(text))
 
     assert NEW_SIGNATURE not in conflict.value.what
 
@@ -121,7 +121,7 @@ def test_revert_raises_edit_conflict_for_two_equal_places() -> None:
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(EditConflict):
-        revert_edits(f"{done.text} {done.text}", done.edits, signatures_in(build_old_url()))
+        revert_edits(f"{done.text} {done.text}", done.edits, find_signatures(build_old_url()))
 
 
 def test_revert_accepts_places_that_were_restored_manually() -> None:
@@ -132,7 +132,7 @@ def test_revert_accepts_places_that_were_restored_manually() -> None:
     put_back = f"first={build_old_url()} second={second}"
 
     assert first != put_back
-    assert revert_edits(put_back, done.edits, signatures_in(text)) == text
+    assert revert_edits(put_back, done.edits, find_signatures(text)) == text
 
 
 @pytest.mark.parametrize("pattern", ["{old} {new}", "{new} {old}", "{new} {old} {old}"])
@@ -145,7 +145,7 @@ def test_revert_restores_a_text_that_was_edited_twice(pattern: str) -> None:
     edits = merge_edits(first.edits, second.edits)
 
     text = pattern.format(old=build_old_url(), new=build_old_url())
-    assert revert_edits(second.text, edits, signatures_in(text)) == text
+    assert revert_edits(second.text, edits, find_signatures(text)) == text
 
 
 def test_revert_raises_signature_changed_for_a_regenerated_signature() -> None:
@@ -153,7 +153,7 @@ def test_revert_raises_signature_changed_for_a_regenerated_signature() -> None:
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(SignatureChanged):
-        revert_edits(done.text, done.edits, signatures_in(build_old_url(signature="x" * 43)))
+        revert_edits(done.text, done.edits, find_signatures(build_old_url(signature="x" * 43)))
 
 
 def test_edits_survive_a_state_row() -> None:
@@ -161,7 +161,7 @@ def test_edits_survive_a_state_row() -> None:
     text = json.dumps({"uri": build_old_url(), "host": {"workflowReferenceName": CHILD}})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
 
-    assert edits_from_json(edits_to_json(done.edits)) == done.edits
+    assert parse_edits(format_edits(done.edits)) == done.edits
     assert len(done.edits) == 2
 
 
@@ -200,7 +200,7 @@ def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
 
         left = find_references(done.text, is_json=is_json)
         assert {one.id for one in left} <= {NEW_ID, CHILD_COPY} | done.not_replaced, path.name
-        assert revert_edits(done.text, done.edits, signatures_in(text)) == text, path.name
+        assert revert_edits(done.text, done.edits, find_signatures(text)) == text, path.name
     assert edited
 
 
@@ -212,8 +212,8 @@ def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
     referring = refer_to_secret(written, REFERENCE, "text/plain")
-    stored = edits_to_json(referring.edits)
-    edits, signatures = edits_from_json(stored), signatures_in(old)
+    stored = format_edits(referring.edits)
+    edits, signatures = parse_edits(stored), find_signatures(old)
 
     assert referring.text == REFERENCE
     assert OLD_SIGNATURE not in stored
@@ -230,16 +230,16 @@ def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
     referring = refer_to_secret(written, REFERENCE, None)
     holding = hold_url(REFERENCE, referring.edits, NEW_URL)
-    edits, signatures = merge_edits(referring.edits, holding.edits), signatures_in(old)
+    edits, signatures = merge_edits(referring.edits, holding.edits), find_signatures(old)
     reverted = [revert_edits(text, edits, signatures) for text in (REFERENCE, NEW_URL, old)]
 
     assert holding.text == NEW_URL
-    assert "old_format" not in edits_to_json(edits)
+    assert "old_format" not in format_edits(edits)
     assert reverted == [old] * 3
 
 
 def test_reference_to_a_secret_has_nothing_around_it() -> None:
     """It counts as the URL that it replaces, so that its digest is the same."""
-    around = text_between_references(build_old_url(), is_json=False)
+    around = split_at_references(build_old_url(), is_json=False)
 
-    assert text_between_references(REFERENCE, is_json=False) == around
+    assert split_at_references(REFERENCE, is_json=False) == around

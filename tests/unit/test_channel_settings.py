@@ -6,9 +6,9 @@ import pytest
 
 from shared.domain.plans.channel_settings import (
     SHORTEST_KEY,
-    channel_setting_names,
     check_address,
     check_signing_key,
+    format_channel_setting_names,
 )
 from shared.errors import UnusableSetting
 
@@ -114,5 +114,5 @@ def test_a_signing_key_of_24_bytes_is_used() -> None:
 
 def test_the_settings_of_a_channel_are_named() -> None:
     """The channel log has no setting."""
-    assert channel_setting_names("webhook") == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
-    assert channel_setting_names("log") == ""
+    assert format_channel_setting_names("webhook") == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
+    assert format_channel_setting_names("log") == ""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.plans.completed_work import completed_action
+from shared.domain.plans.completed_work import build_completed_action
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
@@ -33,7 +33,7 @@ def test_title_of_a_completed_job_matches_its_mode_and_state(
         planned_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
 
-    action = completed_action(job, {NotMigratedReason.EXCLUDED: left} if left else {})
+    action = build_completed_action(job, {NotMigratedReason.EXCLUDED: left} if left else {})
 
     verb = "was cancelled" if state is EnvironmentJobState.CANCELLED else "is complete"
     assert action.title == f"The remediation in Operations {verb}: {ending}"

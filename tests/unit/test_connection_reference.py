@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.domain.definitions.connection_reference import (
-    logical_name,
+    build_logical_name,
     parse_embedded_connections,
     with_references,
 )
@@ -131,7 +131,7 @@ def test_logical_name_has_only_characters_that_dataverse_accepts() -> None:
         )
     )
 
-    name = logical_name(found, "0123abcd-0123-4567-89ab-0123456789ab")
+    name = build_logical_name(found, "0123abcd-0123-4567-89ab-0123456789ab")
 
     assert name.startswith("cmk_shareddj5f9")
     assert name.endswith("_0123abcd0123")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.domain.definitions.comparison import definition_digest, same_definition
+from shared.domain.definitions.comparison import hash_definition, is_same_definition
 
 ACTION = {"type": "Compose", "inputs": {"value": 1, "is": True}, "runAfter": {}}
 FLOW = {
@@ -31,8 +31,8 @@ def _with(**inputs: object) -> str:
 )
 def test_additions_and_spellings_of_the_platform_are_not_a_difference(text: str) -> None:
     """Examples are whitespace, empty members, the version beside the properties, and 1.0 for 1."""
-    assert same_definition(json.dumps(FLOW), text)
-    assert definition_digest(json.dumps(FLOW)) == definition_digest(text)
+    assert is_same_definition(json.dumps(FLOW), text)
+    assert hash_definition(json.dumps(FLOW)) == hash_definition(text)
 
 
 def _build_bound_definition(**connection: str) -> str:
@@ -44,14 +44,14 @@ def test_connection_beside_its_reference_is_not_a_difference() -> None:
     """The platform may also name the connection; without a reference the connection counts."""
     bare = _build_bound_definition(connectionReferenceLogicalName="cr1_mail")
 
-    assert same_definition(
+    assert is_same_definition(
         bare, _build_bound_definition(connectionReferenceLogicalName="cr1_mail", name="mail-1")
     )
-    assert not same_definition(
+    assert not is_same_definition(
         bare, _build_bound_definition(connectionReferenceLogicalName="cr1_other")
     )
-    assert not same_definition(bare, _build_bound_definition(name="mail-1"))
-    assert not same_definition(
+    assert not is_same_definition(bare, _build_bound_definition(name="mail-1"))
+    assert not is_same_definition(
         _build_bound_definition(name="mail-1"), _build_bound_definition(name="mail-2")
     )
 
@@ -69,5 +69,5 @@ def test_connection_beside_its_reference_is_not_a_difference() -> None:
 )
 def test_change_of_a_maker_is_a_difference(text: str) -> None:
     """The member may have the name of one that the platform adds elsewhere."""
-    assert not same_definition(json.dumps(FLOW), text)
-    assert definition_digest(json.dumps(FLOW)) != definition_digest(text)
+    assert not is_same_definition(json.dumps(FLOW), text)
+    assert hash_definition(json.dumps(FLOW)) != hash_definition(text)

@@ -8,14 +8,14 @@ import pytest
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
+    build_new_deletion,
     describe_consequences,
-    earliest_delete_at,
+    find_earliest_delete_at,
+    find_retired_at,
     mark_blocked,
     mark_cancelled,
     mark_deleted,
-    new_deletion,
     record_delete_intent,
-    retired_at,
     start_archiving,
 )
 from shared.domain.jobs.deletion_states import DeletionState
@@ -41,7 +41,7 @@ def build_job(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
 
 def build_deletion(job: FlowJob | None = None) -> Deletion:
     """Return a deletion that was just scheduled."""
-    return new_deletion(job or build_job(), APPROVAL, None)
+    return build_new_deletion(job or build_job(), APPROVAL, None)
 
 
 def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
@@ -58,14 +58,14 @@ def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
         HistoryEntry(changed_at=NOW + DAY, state=FlowJobState.RETIRED, message="a note"),
     )
 
-    assert retired_at(replace(job, history=lines)) == NOW
+    assert find_retired_at(replace(job, history=lines)) == NOW
 
 
 @pytest.mark.parametrize("state", sorted(set(FlowJobState) - {FlowJobState.RETIRED}))
 def test_job_that_is_not_retired_has_no_delete_date(state: FlowJobState) -> None:
     """The history of a job in another state does not matter."""
-    assert retired_at(build_job(state)) is None
-    assert earliest_delete_at(build_job(state), delay=DAY, quiet=DAY) is None
+    assert find_retired_at(build_job(state)) is None
+    assert find_earliest_delete_at(build_job(state), delay=DAY, quiet=DAY) is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_earliest_deletion_date_uses_the_longest_period(
     """
     job = replace(build_job(), no_call_period=own * DAY or None)
 
-    assert earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
+    assert find_earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
 
 
 def test_scheduled_deletion_records_its_retirement_and_approver() -> None:
@@ -102,7 +102,7 @@ def test_rescheduled_deletion_accepts_edits_only_if_an_edit_had_blocked_it(
         build_deletion(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW
     )
 
-    again = new_deletion(build_job(), APPROVAL, earlier)
+    again = build_new_deletion(build_job(), APPROVAL, earlier)
 
     assert again.accepts_original_edits is accepts
     assert again.history[: len(earlier.history)] == earlier.history

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.display_names import LIMIT, copy_name, retired_name, shorten_with_suffix
+from shared.domain.display_names import LIMIT, build_retired_name, copy_name, shorten_with_suffix
 
 FAMILY = "👩‍👩‍👧"
 FLAG = "🇳🇱"
@@ -18,7 +18,7 @@ def count_utf16_units(text: str) -> int:
 def test_name_within_the_limit_is_not_cut() -> None:
     """Most names fit."""
     assert copy_name("Orders") == "Orders (CMK)"
-    assert retired_name("Orders") == "Orders (retired, MMK)"
+    assert build_retired_name("Orders") == "Orders (retired, MMK)"
     assert shorten_with_suffix("x" * LIMIT) == "x" * LIMIT
 
 
@@ -42,9 +42,9 @@ def test_the_name_of_a_retired_original_can_be_given_back() -> None:
     """A name that is longer than Dataverse now allows is never removed."""
     fits, does_not_fit = "x" * LIMIT, "x" * (LIMIT + 1)
 
-    assert count_utf16_units(retired_name(fits)) == LIMIT
-    assert retired_name(fits).endswith("… (retired, MMK)")
-    assert retired_name(does_not_fit) == does_not_fit
+    assert count_utf16_units(build_retired_name(fits)) == LIMIT
+    assert build_retired_name(fits).endswith("… (retired, MMK)")
+    assert build_retired_name(does_not_fit) == does_not_fit
 
 
 @pytest.mark.parametrize("character", [FAMILY, FLAG, THUMB, ACCENT, "😀", "ש\u200f", "ع\u0650"])

@@ -17,7 +17,7 @@ from shared import errors
 from shared.domain import platform_errors
 from shared.domain.jobs.flow_job import MigrationMethod, RollbackStage
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from shared.reason import Reason
 from shared.settings import Settings
 from shared.tables import Tables
@@ -84,7 +84,7 @@ def test_every_schedule_is_documented() -> None:
 )
 def test_every_kind_is_documented(package: str, name: str) -> None:
     """Each caller kind and firewall kind has its own row."""
-    kinds = {kind.kind for kind in kinds_in(package)}
+    kinds = {kind.kind for kind in find_kinds(package)}
 
     assert kinds
     assert kinds <= find_code(find_first_cells(read_page(name)))

@@ -7,7 +7,7 @@ import pytest
 
 from functions.dashboard.environment_rows import (
     Situation,
-    environment_row,
+    build_environment_row,
     sort_rows,
 )
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -121,7 +121,7 @@ def test_row_contains_the_state_and_the_next_step(
     one: EnvironmentStatus, situation: Situation, look: str, state: str, following: str
 ) -> None:
     """The most urgent fact decides the state, and the next step counts every flow."""
-    row = environment_row(one, situation)
+    row = build_environment_row(one, situation)
 
     assert (row.look, row.state, row.next) == (look, state, following)
 
@@ -130,7 +130,7 @@ def test_parts_of_the_bar_add_up_to_all_flows() -> None:
     """The bar is empty for flows that require no person, such as planned and prepared ones."""
     left = dict.fromkeys(NotMigratedReason, 1)
 
-    row = environment_row(
+    row = build_environment_row(
         build_status("completed", 7, not_migrated=left, prepared_count=2), AT_WORK
     )
 
@@ -141,9 +141,9 @@ def test_parts_of_the_bar_add_up_to_all_flows() -> None:
 def test_rows_that_require_an_action_are_sorted_first() -> None:
     """`Team 2` comes before `Team 10`."""
     rows = [
-        environment_row(build_status(environment_name="Team 10"), AT_WORK),
-        environment_row(build_status("failed", environment_name="Zoo"), AT_WORK),
-        environment_row(build_status(environment_name="team 2"), AT_WORK),
+        build_environment_row(build_status(environment_name="Team 10"), AT_WORK),
+        build_environment_row(build_status("failed", environment_name="Zoo"), AT_WORK),
+        build_environment_row(build_status(environment_name="team 2"), AT_WORK),
     ]
 
     assert [row.name for row in sort_rows(rows)] == ["Zoo", "team 2", "Team 10"]

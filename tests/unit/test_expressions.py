@@ -4,15 +4,15 @@ import pytest
 
 from shared.domain.definitions.expressions import (
     ExpressionReference,
-    references_in,
-    whole_reference,
+    find_references,
+    find_whole_reference,
 )
 
 
 def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
     return [
         (found.function, found.argument, [key.name for key in found.keys])
-        for found in references_in(text)
+        for found in find_references(text)
     ]
 
 
@@ -51,7 +51,7 @@ def test_literal_text_is_no_expression(text: str) -> None:
 
 def test_path_behind_first_or_last_is_parsed() -> None:
     """`first(…)?['name']` reads the name of an item."""
-    (_, found) = list(references_in("@first(body('List')?['value'])?['name']"))
+    (_, found) = list(find_references("@first(body('List')?['value'])?['name']"))
 
     assert (found.function, found.argument) == ("body", "List")
     assert [(key.name, key.is_index) for key in found.keys] == [
@@ -70,7 +70,7 @@ def test_key_that_is_an_expression_is_unknown() -> None:
 
 def test_enclosing_function_of_a_reference_is_parsed() -> None:
     """`length(…)` of a list reads nothing inside the list."""
-    found = {one.function: one.inside for one in references_in("@length(body('List'))")}
+    found = {one.function: one.inside for one in find_references("@length(body('List'))")}
 
     assert found["body"] == "length"
 
@@ -87,7 +87,7 @@ def test_enclosing_function_of_a_reference_is_parsed() -> None:
 )
 def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> None:
     """Interpolation makes a text of the value."""
-    found: ExpressionReference | None = whole_reference(text)
+    found: ExpressionReference | None = find_whole_reference(text)
 
     assert (found is not None) is is_whole
 
@@ -97,6 +97,6 @@ def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> N
 )
 def test_a_broken_expression_does_no_harm(text: str) -> None:
     """The platform does not save such an expression, and the app raises no error."""
-    found = list(references_in(text))
+    found = list(find_references(text))
 
     assert len(found) <= 1

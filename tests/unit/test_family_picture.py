@@ -11,7 +11,7 @@ from functions.dashboard.dependency_diagram import (
     NODE_WIDTH,
     DependencyDiagram,
     DiagramNode,
-    dependency_groups,
+    build_dependency_groups,
     draw,
 )
 
@@ -24,7 +24,7 @@ def build_node(name: str, **facts: bool) -> DiagramNode:
 def draw_group(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
     """Draw the only dependency group."""
     known = {node.id: node for node in nodes}
-    (family,) = dependency_groups(known, calls, ())
+    (family,) = build_dependency_groups(known, calls, ())
     return draw(family, known)
 
 
@@ -92,7 +92,7 @@ def test_groups_that_need_a_person_are_first_and_single_flows_are_omitted() -> N
     """Larger groups come first among the others."""
     calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone"), ("a", "gone")]
 
-    found = dependency_groups({"lone", *"abcdexy"}, calls, {"y", "lone"})
+    found = build_dependency_groups({"lone", *"abcdexy"}, calls, {"y", "lone"})
 
     assert [sorted(one.calls) for one in found] == [["x", "y"], ["a", "b", "c"], ["d", "e"]]
     assert [one.needs_person for one in found] == [True, False, False]

@@ -8,8 +8,8 @@ import pytest
 from shared.domain.definitions.flow_definition import (
     DefinitionFormat,
     UnreadableDefinition,
+    is_same_definition,
     parse_client_data,
-    same_definition,
 )
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
@@ -234,7 +234,7 @@ def test_additions_of_the_platform_on_save_are_not_a_difference() -> None:
         metadata={"workflowEntityId": "x"},
     )
 
-    assert same_definition(json.dumps(written), json.dumps(read, ensure_ascii=False, indent=2))
+    assert is_same_definition(json.dumps(written), json.dumps(read, ensure_ascii=False, indent=2))
 
 
 @pytest.mark.parametrize(
@@ -252,10 +252,10 @@ def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
     written = build_client_data(actions={"a": {"type": "Compose", "inputs": 1}})
     read = build_client_data(**{"actions": {"a": {"type": "Compose", "inputs": 1}}, **change})
 
-    assert not same_definition(json.dumps(written), json.dumps(read))
+    assert not is_same_definition(json.dumps(written), json.dumps(read))
 
 
 def test_text_that_is_not_json_equals_only_itself() -> None:
     """A comparison of invalid texts raises no error."""
-    assert same_definition("{", "{")
-    assert not same_definition("{", "[")
+    assert is_same_definition("{", "{")
+    assert not is_same_definition("{", "[")

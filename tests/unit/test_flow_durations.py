@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from functions.dashboard.flow_durations import StepDuration, step_durations
+from functions.dashboard.flow_durations import StepDuration, list_step_durations
 from functions.dashboard.flow_path import build_path, explain_original_on
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
@@ -27,7 +27,7 @@ def with_history(work: FlowJob, *entries: tuple[int, str, int]) -> FlowJob:
 
 def compute_steps(work: FlowJob, now: int) -> dict[str, StepDuration]:
     """Return the steps by title, `now` minutes after the start."""
-    return {one.title: one for one in step_durations(work, START + timedelta(minutes=now))}
+    return {one.title: one for one in list_step_durations(work, START + timedelta(minutes=now))}
 
 
 def test_pause_counts_for_the_interrupted_step() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.flow_definition import parse_or_explain
 from shared.domain.definitions.flow_summary import read_summary, summarise
 
@@ -43,7 +43,7 @@ def _draw_flows(draw: st.DrawFn) -> str:
 def _check_summary(text: str) -> None:
     definition, problem = parse_or_explain(text)
     expected = summarise(definition) if definition else None
-    assert read_summary(text) == (expected, problem, definition_digest(text))
+    assert read_summary(text) == (expected, problem, hash_definition(text))
 
 
 @given(_draw_flows())

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.network.geographies import GEOGRAPHIES, canonical, geography_of, regions_of
+from shared.domain.network.geographies import (
+    GEOGRAPHIES,
+    find_geography,
+    list_regions,
+    normalize_geography,
+)
 from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import read_service_tags
 
@@ -45,8 +50,8 @@ def test_regions_of_returns_regions_named_after_the_geography(geography: str) ->
     """The result contains all regions of the geography and no other, in any case of the letters."""
     regions = tuple(REGIONS[geography].split())
 
-    assert regions_of(geography, LISTED) == regions
-    assert regions_of(geography.upper(), [one.lower() for one in LISTED]) == tuple(
+    assert list_regions(geography, LISTED) == regions
+    assert list_regions(geography.upper(), [one.lower() for one in LISTED]) == tuple(
         region.lower() for region in regions
     )
 
@@ -55,33 +60,33 @@ def test_a_new_region_needs_no_line_of_code() -> None:
     """Be it one more of a geography, or a geography of its own."""
     more = [*LISTED, "SwedenSouth", "EastUS3", "BelgiumCentral"]
 
-    assert regions_of("sweden", more) == ("SwedenCentral", "SwedenSouth")
-    assert "EastUS3" in regions_of("unitedstates", more)
-    assert regions_of("belgium", more) == ("BelgiumCentral",)
-    assert geography_of("CentralUSEUAP") not in GEOGRAPHIES  # of Microsoft's own tests
+    assert list_regions("sweden", more) == ("SwedenCentral", "SwedenSouth")
+    assert "EastUS3" in list_regions("unitedstates", more)
+    assert list_regions("belgium", more) == ("BelgiumCentral",)
+    assert find_geography("CentralUSEUAP") not in GEOGRAPHIES  # of Microsoft's own tests
 
 
 def test_geography_inside_another_geography_has_its_own_region() -> None:
     """Singapore is Southeast Asia; that region is Asia's as well."""
-    assert regions_of("singapore", LISTED) == ("SoutheastAsia",)
+    assert list_regions("singapore", LISTED) == ("SoutheastAsia",)
 
 
 def test_long_and_short_names_of_a_geography_are_equal() -> None:
     """The admin API and the enterprise policy spell two of them differently."""
-    assert regions_of("United Kingdom", LISTED) == regions_of("uk", LISTED)
-    assert canonical("unitedarabemirates") == "uae"
+    assert list_regions("United Kingdom", LISTED) == list_regions("uk", LISTED)
+    assert normalize_geography("unitedarabemirates") == "uae"
 
 
 def test_an_unknown_geography_has_no_region() -> None:
     """Nobody takes a part of a name for it."""
-    assert regions_of("atlantis", LISTED) == ()
-    assert regions_of("", LISTED) == ()
+    assert list_regions("atlantis", LISTED) == ()
+    assert list_regions("", LISTED) == ()
 
 
 def test_every_location_of_a_policy_has_regions() -> None:
     """All eighteen of platform.md#policy-regions."""
     assert len(GEOGRAPHIES) == 18
-    assert [one for one in GEOGRAPHIES if not regions_of(one, LISTED)] == []
+    assert [one for one in GEOGRAPHIES if not list_regions(one, LISTED)] == []
 
 
 @pytest.mark.corpus

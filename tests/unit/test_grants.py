@@ -7,7 +7,7 @@ from shared.domain.permissions import (
     RequiredPermissions,
     RolePermissions,
     check_permissions,
-    resource_group,
+    get_resource_group_id,
 )
 
 NEEDS = RequiredPermissions(
@@ -59,4 +59,4 @@ def test_resource_group_is_parsed_from_a_resource_id() -> None:
     """The resource may be at any depth below its group."""
     group = "/subscriptions/s/resourceGroups/rg"
 
-    assert resource_group(f"{group}/providers/Microsoft.Web/sites/shop") == group
+    assert get_resource_group_id(f"{group}/providers/Microsoft.Web/sites/shop") == group

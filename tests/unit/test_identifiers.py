@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.identifiers import environment_identifier, is_identifier
+from shared.domain.identifiers import is_identifier, normalize_environment_id
 
 GUID = "8C2E3F7A-0000-4000-8000-00000000000F"
 
@@ -24,9 +24,9 @@ def test_value_with_forbidden_characters_is_not_an_identifier(value: object) -> 
 @pytest.mark.parametrize("text", [f"Default-{GUID}", f"default-{GUID}", f"DEFAULT-{GUID.lower()}"])
 def test_default_environment_id_keeps_its_prefix(text: str) -> None:
     """The row is found in whichever case an administrator types the id."""
-    assert environment_identifier(text) == f"Default-{GUID.lower()}"
+    assert normalize_environment_id(text) == f"Default-{GUID.lower()}"
 
 
 def test_environment_id_is_converted_to_lower_case() -> None:
     """The platform lists environment ids in lower case."""
-    assert environment_identifier(GUID) == GUID.lower()
+    assert normalize_environment_id(GUID) == GUID.lower()

@@ -13,7 +13,7 @@ from shared.domain.permissions import (
     RolePermissions,
     check_permissions,
 )
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from tests import caller_roles
 from tests.unit.deployed import (
     INFRA,
@@ -115,7 +115,9 @@ def find_kinds_without_permissions(
 def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
     """A kind that calls Azure lists its actions in `required_permissions`."""
     assert (
-        find_kinds_without_permissions(kinds_in(package), find_granted_permissions(GROUPS[package]))
+        find_kinds_without_permissions(
+            find_kinds(package), find_granted_permissions(GROUPS[package])
+        )
         == []
     )
 
@@ -130,7 +132,7 @@ def test_kind_with_missing_permissions_is_reported(package: str) -> None:
             fix="", actions=("Microsoft.Cdn/profiles/ruleSets/rules/write",)
         )
 
-    kinds = [*kinds_in(package), FrontDoorRule]
+    kinds = [*find_kinds(package), FrontDoorRule]
 
     assert find_kinds_without_permissions(kinds, find_granted_permissions(GROUPS[package])) == [
         "front_door_rule"
@@ -142,7 +144,7 @@ def test_template_grants_no_unneeded_permission(package: str) -> None:
     """If a kind is removed, its permissions must be removed from the template."""
     needs = [
         one.required_permissions
-        for one in kinds_in(package)
+        for one in find_kinds(package)
         if getattr(one, "required_permissions", None)
     ]
     permissions = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
-from shared.domain.finding import Finding, FindingLevel, highest_level
+from shared.domain.finding import Finding, FindingLevel, find_highest_level
 from shared.domain.keys.key import (
     EnterprisePolicy,
     KeySnapshot,
@@ -99,7 +99,7 @@ def test_a_sound_key_passes_every_check() -> None:
     """Each check has a finding, and all findings are good."""
     findings = assess()
 
-    assert highest_level(findings) is FindingLevel.OK
+    assert find_highest_level(findings) is FindingLevel.OK
     assert {one.code for one in findings} == {
         "policy_state",
         "policy_health",
@@ -387,9 +387,9 @@ def test_one_environment_on_a_key_is_counted_in_the_singular() -> None:
 
 def test_no_finding_at_all_is_unknown() -> None:
     """A report without findings is not good."""
-    assert highest_level([]) is FindingLevel.UNKNOWN
-    assert highest_level(assess(vault=None)) is FindingLevel.UNKNOWN
-    assert highest_level(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
+    assert find_highest_level([]) is FindingLevel.UNKNOWN
+    assert find_highest_level(assess(vault=None)) is FindingLevel.UNKNOWN
+    assert find_highest_level(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
 
 
 def test_every_check_is_documented() -> None:

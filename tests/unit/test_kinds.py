@@ -12,7 +12,7 @@ import pytest
 import shared
 from shared.callers import build_caller_kinds
 from shared.firewalls import build_firewall_kinds
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from shared.ports import PlatformPorts
 from shared.settings import Settings
 from tests.fakes.ports import fakes_of
@@ -20,7 +20,7 @@ from tests.fakes.services import fake_settings
 from tests.fakes.test_world import World
 
 PACKAGES = ("shared.callers", "shared.firewalls")
-KINDS = [(package, kind) for package in PACKAGES for kind in kinds_in(package)]
+KINDS = [(package, kind) for package in PACKAGES for kind in find_kinds(package)]
 
 
 def test_every_kind_of_a_package_is_built_by_its_name() -> None:
@@ -48,7 +48,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
     """A class without a kind name would never be found."""
     files = {one.name for one in pkgutil.iter_modules(import_module(package).__path__)}
 
-    assert files - {kind.kind for kind in kinds_in(package)} <= {
+    assert files - {kind.kind for kind in find_kinds(package)} <= {
         "api_management_places",
         "api_management_policies",
         "azure_devops_documents",
@@ -60,7 +60,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
         "secret_rights",
         "whole_resource",
     }
-    assert Counter(kind.kind for kind in kinds_in(package)).most_common(1)[0][1] == 1
+    assert Counter(kind.kind for kind in find_kinds(package)).most_common(1)[0][1] == 1
 
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.adapters.http.policies import proxies_to
+from shared.adapters.http.policies import find_proxies
 
 PROXY = "http://proxy.contoso.example:3128"
 
@@ -14,10 +14,10 @@ def test_requests_use_the_https_proxy_of_the_environment(
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     monkeypatch.setenv("HTTP_PROXY", PROXY)
-    assert proxies_to("management.azure.com") == {}
+    assert find_proxies("management.azure.com") == {}
 
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
-    assert proxies_to("management.azure.com") == {"https": PROXY}
+    assert find_proxies("management.azure.com") == {"https": PROXY}
 
 
 def test_hosts_in_no_proxy_are_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,5 +25,5 @@ def test_hosts_in_no_proxy_are_called_directly(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "localhost,.vault.azure.net")
 
-    assert proxies_to("kv-cmk.vault.azure.net") == {}
-    assert proxies_to("management.azure.com") == {"https": PROXY}
+    assert find_proxies("kv-cmk.vault.azure.net") == {}
+    assert find_proxies("management.azure.com") == {"https": PROXY}

@@ -4,10 +4,10 @@ import pytest
 
 from shared.domain.name_lookup import (
     NamedItem,
-    did_you_mean,
     find_by_id_or_name,
     find_similar,
-    short_ids,
+    format_suggestion,
+    shorten_ids,
 )
 
 ORDERS = NamedItem(id="8c2e3f7a-0000-4000-8000-000000000001", name="Orders", others=("F10W-1",))
@@ -51,14 +51,14 @@ def test_find_similar_returns_the_closest_item_first() -> None:
     assert find_similar("Retruns", FLOWS)[0] == RETURNS
     assert find_similar(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
     assert find_similar("nothing like these", FLOWS) == []
-    assert did_you_mean([RETURNS]) == f"Did you mean Returns ({RETURNS.id})?"
-    assert did_you_mean([]) == ""
+    assert format_suggestion([RETURNS]) == f"Did you mean Returns ({RETURNS.id})?"
+    assert format_suggestion([]) == ""
 
 
 def test_short_ids_are_as_long_as_needed() -> None:
     """Each short id matches its own item only."""
-    shown = short_ids(one.id for one in FLOWS)
-    alike = short_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
+    shown = shorten_ids(one.id for one in FLOWS)
+    alike = shorten_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
 
     assert shown[ORDERS.id] == "8c2e3f7a"
     assert all(

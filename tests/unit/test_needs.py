@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.jobs.flow_job import FlowJob, JobCommand, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.jobs.request_demands import flow_job_demand
+from shared.jobs.request_demands import estimate_flow_job_demand
 from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 def format_rank(job: FlowJob) -> str:
     """Return the sort key of a job in the request queue."""
-    need = flow_job_demand(job)
+    need = estimate_flow_job_demand(job)
     assert need is not None
     return f"{need.priority}-{need.job_id}"
 
@@ -46,7 +46,9 @@ def test_waiting_job_has_the_demand_of_its_resume_state() -> None:
     """The state of a waiting job does not show its step."""
     waits = build_job(FlowJobState.WAITING, resume_state=FlowJobState.COPIED)
 
-    assert flow_job_demand(waits) == flow_job_demand(build_job(FlowJobState.COPIED))
+    assert estimate_flow_job_demand(waits) == estimate_flow_job_demand(
+        build_job(FlowJobState.COPIED)
+    )
 
 
 def test_dependent_flows_are_adjacent_in_the_queue() -> None:
@@ -71,7 +73,7 @@ def test_dependent_flows_are_adjacent_in_the_queue() -> None:
 )
 def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job: FlowJob) -> None:
     """Such a job may also use the reserved part of the hourly writes."""
-    need = flow_job_demand(job)
+    need = estimate_flow_job_demand(job)
 
     assert need is not None
     assert (need.requests, need.is_urgent) == (0, True)
@@ -80,7 +82,9 @@ def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job
 def test_planned_job_is_cancelled_without_a_request() -> None:
     """A planned job has nothing to revert."""
     assert (
-        flow_job_demand(build_job(FlowJobState.PLANNED, requested_command=JobCommand.CANCEL))
+        estimate_flow_job_demand(
+            build_job(FlowJobState.PLANNED, requested_command=JobCommand.CANCEL)
+        )
         is None
     )
 
@@ -88,10 +92,10 @@ def test_planned_job_is_cancelled_without_a_request() -> None:
 def test_verification_needs_the_most_requests() -> None:
     """The app reads both trigger URLs; a self-starting flow has none."""
     called = {
-        state: flow_job_demand(build_job(state))
+        state: estimate_flow_job_demand(build_job(state))
         for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
     }
-    swapped = flow_job_demand(
+    swapped = estimate_flow_job_demand(
         build_job(
             FlowJobState.COPIED, has_trigger_url=False, migration_method=MigrationMethod.CUT_OVER
         )
@@ -104,7 +108,7 @@ def test_verification_needs_the_most_requests() -> None:
 
 def test_job_with_an_active_grant_is_first() -> None:
     """The service account's co-ownership is revoked before any other request."""
-    with_grant = flow_job_demand(build_job(FlowJobState.COPIED, active_grants=("flow",)))
+    with_grant = estimate_flow_job_demand(build_job(FlowJobState.COPIED, active_grants=("flow",)))
 
     assert with_grant is not None
     assert with_grant.is_urgent

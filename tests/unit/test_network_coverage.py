@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.geographies import GEOGRAPHIES, regions_of
+from shared.domain.network.geographies import GEOGRAPHIES, list_regions
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
@@ -282,7 +282,7 @@ def test_every_geography_has_its_regions_in_microsofts_list() -> None:
             )
             == []
         )
-    own = (f"PowerPlatformPlex.{one}" for one in regions_of("europe", regions))
+    own = (f"PowerPlatformPlex.{one}" for one in list_regions("europe", regions))
     europe = group(build_rule(*own), hosts=HOST)
     assert find_required_issues([europe], "europe", [HOST], tags) == []
     assert find_required_issues([europe], "unitedkingdom", [HOST], tags) != []

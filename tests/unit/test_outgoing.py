@@ -9,7 +9,7 @@ import pytest
 from shared.domain.clouds import PUBLIC
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
-from shared.domain.plans.trigger_hosts import outgoing_hosts
+from shared.domain.plans.trigger_hosts import list_outgoing_hosts
 from tests.unit.flow_rows import FLOW_JOB
 
 ENVIRONMENT = "Default-6f1c0000-0000-4000-8000-000000000077"
@@ -42,9 +42,11 @@ def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     """The host in the trigger URL counts, even if it differs."""
     other = replace(JOB, copy_host="prod-7.westeurope.logic.azure.com")
 
-    [expected] = outgoing_hosts(EXPECTED, [ITEM], {"orders": JOB})
-    [confirmed] = outgoing_hosts(EXPECTED, [ITEM], {"orders": replace(JOB, copy_host=EXPECTED)})
-    [different] = outgoing_hosts(EXPECTED, [ITEM], {"orders": other})
+    [expected] = list_outgoing_hosts(EXPECTED, [ITEM], {"orders": JOB})
+    [confirmed] = list_outgoing_hosts(
+        EXPECTED, [ITEM], {"orders": replace(JOB, copy_host=EXPECTED)}
+    )
+    [different] = list_outgoing_hosts(EXPECTED, [ITEM], {"orders": other})
 
     assert (expected.host, expected.is_confirmed) == (EXPECTED, False)
     assert (confirmed.host, confirmed.is_confirmed) == (EXPECTED, True)
@@ -67,4 +69,4 @@ def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
     """A flow needs no host if no caller uses its URL, if it gets no copy, or if it
     keeps its URL.
     """
-    assert outgoing_hosts(EXPECTED, [item], {}) == ()
+    assert list_outgoing_hosts(EXPECTED, [item], {}) == ()

@@ -9,13 +9,13 @@ from shared.domain.alert import Alert
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import resume, stop_with_reason, wait_until
-from shared.domain.plans.notification import first_delivery, record_accepted
+from shared.domain.plans.notification import build_first_delivery, record_accepted
 from shared.domain.plans.pending_actions import (
     PendingAction,
     PendingActionKind,
-    most_urgent_first,
-    pending_alerts,
-    pending_flow_actions,
+    list_pending_alerts,
+    list_pending_flow_actions,
+    sort_most_urgent_first,
 )
 from shared.reason import Reason
 from tests.unit.flow_rows import FLOW_JOB
@@ -36,7 +36,7 @@ def build_blocked_job(
 
 def test_title_contains_cause_and_environment_without_a_code() -> None:
     """The short title has the same words without the environment."""
-    (one,) = pending_flow_actions([build_blocked_job(NOW), build_blocked_job(NOW)], NAMES)
+    (one,) = list_pending_flow_actions([build_blocked_job(NOW), build_blocked_job(NOW)], NAMES)
 
     assert one.title == "2 flows blocked in Operations: a firewall denies calls"
     assert one.short_title == "2 flows blocked: a firewall denies calls"
@@ -44,8 +44,8 @@ def test_title_contains_cause_and_environment_without_a_code() -> None:
 
 def test_unknown_cause_is_shown_as_the_words_of_its_code() -> None:
     """Reasons of the platform and of later versions have only a code."""
-    (one,) = pending_flow_actions([build_blocked_job(NOW, "sharing_rejected")], NAMES)
-    (alert,) = pending_alerts(
+    (one,) = list_pending_flow_actions([build_blocked_job(NOW, "sharing_rejected")], NAMES)
+    (alert,) = list_pending_alerts(
         [Alert(reason_code="a_newer_code", row=("t", "p", "k"), message="m", raised_at=NOW)]
     )
 
@@ -61,7 +61,7 @@ def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
         code=Reason.FIREWALL_DENIES, now=NOW - 2 * DAY,
     )  # fmt: skip
 
-    (one,) = pending_flow_actions([build_blocked_job(NOW), retried], NAMES)
+    (one,) = list_pending_flow_actions([build_blocked_job(NOW), retried], NAMES)
 
     assert one.pending_since == NOW - 2 * DAY
 
@@ -71,7 +71,7 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
     observed = replace(FLOW_JOB, observation_started_at=NOW - 3 * DAY)
     waiting = wait_until(observed, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
 
-    (one,) = pending_flow_actions([waiting], NAMES)
+    (one,) = list_pending_flow_actions([waiting], NAMES)
 
     assert (one.kind, one.pending_since) == (PendingActionKind.LATE_CALLER, NOW - 3 * DAY)
 
@@ -79,13 +79,13 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
 def test_late_callers_are_notified_once_a_day_at_most() -> None:
     """Also if more flows are called meanwhile; of blocked flows the growth is sent earlier."""
     called = wait_until(FLOW_JOB, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
-    (late,) = pending_flow_actions([called], NAMES)
-    (blocked,) = pending_flow_actions([build_blocked_job(NOW)], NAMES)
+    (late,) = list_pending_flow_actions([called], NAMES)
+    (blocked,) = list_pending_flow_actions([build_blocked_job(NOW)], NAMES)
     soon, later = NOW + timedelta(hours=5), NOW + DAY
 
     sent = {
         one.kind: record_accepted(
-            first_delivery(one, "teams", NOW, timedelta(0)), replace(one, count=1), NOW
+            build_first_delivery(one, "teams", NOW, timedelta(0)), replace(one, count=1), NOW
         )
         for one in (late, blocked)
     }
@@ -102,7 +102,7 @@ def test_alerts_are_pending_since_the_first_was_raised() -> None:
         for key, at in (("a", NOW), ("b", NOW - DAY))
     ]
 
-    (one,) = pending_alerts(alerts)
+    (one,) = list_pending_alerts(alerts)
 
     assert one.pending_since == NOW - DAY
     assert one.title == "A key may stop working (2)"
@@ -118,7 +118,7 @@ def test_message_names_each_firewall_once_without_address_ranges() -> None:
         for flow, names in (("Orders", "erp, sql.contoso"), ("Stock: all", "erp"))
     ]
 
-    (one,) = pending_flow_actions(jobs, NAMES)
+    (one,) = list_pending_flow_actions(jobs, NAMES)
 
     assert one.message == "2 firewalls deny the addresses of the copies: erp, sql.contoso."
     assert "10." not in one.fix
@@ -134,8 +134,8 @@ def test_message_for_different_flows_is_the_meaning_of_the_reason() -> None:
         for flow in ("Orders", "Stock")
     ]
 
-    (first,) = pending_flow_actions(jobs[:1], NAMES)
-    (both,) = pending_flow_actions(jobs, NAMES)
+    (first,) = list_pending_flow_actions(jobs[:1], NAMES)
+    (both,) = list_pending_flow_actions(jobs, NAMES)
 
     assert first.message == "The owner of Orders has left."
     assert both.message == Reason.OWNER_UNAVAILABLE.meaning
@@ -146,7 +146,7 @@ def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
     code = Reason.OWNER_UNAVAILABLE
     jobs = [build_blocked_job(NOW, code), build_blocked_job(NOW, code, fix="Open another.")]
 
-    (one,) = pending_flow_actions(jobs, NAMES)
+    (one,) = list_pending_flow_actions(jobs, NAMES)
 
     assert one.fix == "The flows need different fixes. For Orders: Open it."
 
@@ -185,7 +185,7 @@ def test_key_that_does_not_work_comes_before_what_it_blocks() -> None:
         build(PendingActionKind.BOTH_OFF, Reason.BOTH_OFF),
     ]
 
-    assert [one.reason_code for one in most_urgent_first(actions)] == [
+    assert [one.reason_code for one in sort_most_urgent_first(actions)] == [
         Reason.BOTH_OFF,
         Reason.KEY_PROBLEM,
         Reason.FIREWALL_DENIES,

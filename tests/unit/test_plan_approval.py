@@ -12,7 +12,7 @@ from shared.domain.plans.display_text import ACTION_WORDS
 from shared.domain.plans.plan_approval import (
     ApprovalDecision,
     apply_approval,
-    changes_since,
+    list_changes_since,
     plan_version,
 )
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
@@ -171,7 +171,7 @@ def test_only_a_difference_that_needs_approval_is_a_change(
     """Each change of action, definition, state, name, callers or writes is named in words."""
     approved = build_item(callers=(SETTING,))
 
-    assert changes_since(approved, replace(approved, **changes)) == said
+    assert list_changes_since(approved, replace(approved, **changes)) == said
 
 
 def test_all_ancestors_of_a_changed_child_wait() -> None:

@@ -8,8 +8,8 @@ from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction, PlannedCaller
-from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
-from shared.domain.plans.unknowns import OF_EVERY_COPY, unknown_of
+from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, build_outlooks
+from shared.domain.plans.unknowns import OF_EVERY_COPY, find_unknown
 from tests.unit.test_plan_approval import GAP, JOB, SETTING, build_item
 
 AWAITING = replace(JOB, state=EnvironmentJobState.AWAITING_APPROVAL)
@@ -20,7 +20,7 @@ def find_outlook(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutl
     """Return the outlook of flow `a` behind a firewall whose issue names these flows."""
     issue = replace(GAP, workflow_ids=flows, flow_count=number, fix_by_app=fix_by_app)
     job = replace(AWAITING, firewall_issues=(issue,))
-    return outlooks_of(
+    return build_outlooks(
         job, [build_item("a", http_hosts=("erp",)), build_item("b", http_hosts=("erp",))]
     )["a"]
 
@@ -49,7 +49,7 @@ def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
         build_item("other"),
     ]
 
-    found = outlooks_of(job, flows)
+    found = build_outlooks(job, flows)
 
     assert {flow: (one.outlook, one.waits_for) for flow, one in found.items()} == {
         "child": (Outlook.FIREWALL, ""),
@@ -69,7 +69,7 @@ def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: Own
         build_item("edited", owner=owner, action=PlannedAction.CONVERT_TRIGGER),
     ]
 
-    found = outlooks_of(AWAITING, flows)
+    found = build_outlooks(AWAITING, flows)
 
     paused = Outlook.OWNER if status.has_left else Outlook.NO_PAUSE
     assert [one.outlook for one in found.values()] == [paused, paused, Outlook.NO_PAUSE]
@@ -84,7 +84,7 @@ def test_manual_caller_pauses_its_flow_and_the_children_of_the_flow() -> None:
         build_item("grandparent", children=("parent",)),
     ]
 
-    found = outlooks_of(AWAITING, flows)
+    found = build_outlooks(AWAITING, flows)
 
     assert found["parent"].manual_callers == (MANUAL,)
     assert {flow: (one.outlook, one.waits_for) for flow, one in found.items()} == {
@@ -98,7 +98,7 @@ def test_manual_caller_of_a_copy_that_stays_off_causes_no_pause() -> None:
     """The plan lists callers of such a flow, and does not change them."""
     off = build_item("a", callers=(MANUAL,), migration_method=MigrationMethod.COPY_OFF)
 
-    assert outlooks_of(AWAITING, [off])["a"].outlook is Outlook.NO_PAUSE
+    assert build_outlooks(AWAITING, [off])["a"].outlook is Outlook.NO_PAUSE
 
 
 def test_each_flow_of_a_plan_has_one_outlook() -> None:
@@ -112,7 +112,7 @@ def test_each_flow_of_a_plan_has_one_outlook() -> None:
         build_item("f", approval_number=1, changed_since_approval=("its definition was edited",)),
     ]
 
-    found = outlooks_of(AWAITING, flows)
+    found = build_outlooks(AWAITING, flows)
 
     assert [one.outlook for one in found.values()] == [
         Outlook.NO_PAUSE,
@@ -126,6 +126,6 @@ def test_each_flow_of_a_plan_has_one_outlook() -> None:
 
 def test_unknown_of_another_app_version_is_shown_as_its_text() -> None:
     """Plans survive an update of the app."""
-    assert unknown_of(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
-    assert unknown_of("Whether it rains.").title == "Whether it rains."
-    assert unknown_of("Whether it rains.").consequence == ""
+    assert find_unknown(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
+    assert find_unknown("Whether it rains.").title == "Whether it rains."
+    assert find_unknown("Whether it rains.").consequence == ""

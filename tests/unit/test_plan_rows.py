@@ -9,7 +9,7 @@ from functions.dashboard.plan_groups import ROWS_ON_PAGE, group_plan_rows, split
 from functions.dashboard.plan_rows import PlanRow
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
-from shared.domain.plans.plan_outlook import outlooks_of
+from shared.domain.plans.plan_outlook import build_outlooks
 from shared.domain.plans.unknowns import UNKNOWN_CALLERS
 from tests.unit.test_plan_approval import GAP, SETTING, build_item
 from tests.unit.test_plan_outlook import AWAITING, MANUAL
@@ -20,7 +20,9 @@ def build_rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
     issues = (replace(GAP, firewall_name="afw-hub", workflow_ids=(firewall,)),) if firewall else ()
     job = replace(AWAITING, firewall_issues=issues)
     awaiting = frozenset(one.workflow_id for one in items if one.awaits_approval)
-    return [list(group.rows) for group in group_plan_rows(items, outlooks_of(job, items), awaiting)]
+    return [
+        list(group.rows) for group in group_plan_rows(items, build_outlooks(job, items), awaiting)
+    ]
 
 
 def list_flow_ids(groups: list[list[PlanRow]]) -> list[list[str]]:
@@ -85,7 +87,7 @@ def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page()
         for number in range(ROWS_ON_PAGE + 1)
     ]
     items = [*alone, *dependent, *chain]
-    groups = group_plan_rows(items, outlooks_of(AWAITING, items), frozenset())
+    groups = group_plan_rows(items, build_outlooks(AWAITING, items), frozenset())
 
     pages = split_pages(groups)
 

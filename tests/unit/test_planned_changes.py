@@ -13,7 +13,7 @@ from shared.domain.jobs.flow_job import FlowJob, JobCommand, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
-from shared.domain.plans.planned_changes import completed_changes, list_planned_changes
+from shared.domain.plans.planned_changes import list_completed_changes, list_planned_changes
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SETTING, SECRET = "setting URL of the app shop", "secret url of the vault kv"
@@ -82,7 +82,7 @@ def find_completed_changes(
     plan: PlanItem, work: FlowJob | None, *callers: CallerRecord
 ) -> set[str]:
     """Return the changes that were made."""
-    done = completed_changes(plan, work, callers)
+    done = list_completed_changes(plan, work, callers)
     return {text for text, is_made in zip(plan.planned_changes, done, strict=True) if is_made}
 
 
@@ -186,4 +186,4 @@ def test_unknown_planned_change_is_not_shown_as_completed() -> None:
     """The app cannot match the text of an unknown change to the job's row."""
     plan = replace(build_item(), planned_changes=("paint the flow blue",))
 
-    assert completed_changes(plan, build_job(FlowJobState.RETIRED), ()) == (False,)
+    assert list_completed_changes(plan, build_job(FlowJobState.RETIRED), ()) == (False,)

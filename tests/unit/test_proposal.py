@@ -10,10 +10,10 @@ from cmkflow.flow_files import read_flow_files
 from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.conversions.preview import (
     LONGEST_DIFFERENCE,
+    build_unified_diff,
     convert,
-    possible_edits,
+    list_possible_edits,
     preview_conversion,
-    unified_diff,
 )
 from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.flow_definition import parse_client_data
@@ -71,14 +71,14 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
     actions = {"List": connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
     text = client_data("a", request_trigger("PowerApp"), actions)
 
-    edits = possible_edits(parse_client_data(text), in_solution=False)
+    edits = list_possible_edits(parse_client_data(text), in_solution=False)
 
     assert edits == (ConversionKind.POWER_APPS_TRIGGER, ConversionKind.LIST_FLOWS_ACTION)
     shown = preview_conversion(text, edits).diff
     assert "PowerAppV2" in shown
     assert "ListFlowsInEnvironment_V2" in shown
     both = parse_client_data(convert(text, edits).client_data)
-    assert possible_edits(both, in_solution=False) == ()
+    assert list_possible_edits(both, in_solution=False) == ()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_flow_that_needs_no_edit_gets_no_proposal(
     """An HTTP flow is copied. The platform migrates a Power Apps flow in a solution."""
     text = client_data("a", trigger, {})
 
-    edits = possible_edits(parse_client_data(text), in_solution=in_solution)
+    edits = list_possible_edits(parse_client_data(text), in_solution=in_solution)
 
     assert edits == ()
 
@@ -101,7 +101,7 @@ def test_long_difference_is_cut_with_a_note() -> None:
     old = {f"A{n}": http_action(f"https://old/{n}") for n in range(400)}
     new = {f"A{n}": http_action(f"https://new/{n}") for n in range(400)}
 
-    text = unified_diff(
+    text = build_unified_diff(
         client_data("a", http_trigger(), old), client_data("a", http_trigger(), new)
     )
 
@@ -117,7 +117,7 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
     texts = [json.dumps(file.flow.resource) for file in files if file.flow]
 
     edits = {
-        text: possible_edits(parse_client_data(text), in_solution=False)
+        text: list_possible_edits(parse_client_data(text), in_solution=False)
         for text in dict.fromkeys(texts)
     }
 
@@ -129,7 +129,7 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
             assert one.client_data == text
             continue
         after = parse_client_data(one.client_data)
-        assert possible_edits(after, in_solution=False) == ()
+        assert list_possible_edits(after, in_solution=False) == ()
         assert convert(one.client_data, list(ConversionKind)).client_data == one.client_data
         assert _remove_edits(one.client_data) == _remove_edits(text)
     assert sum(not one.obstacles for one in converted.values()) >= len(converted) // 2

@@ -6,8 +6,8 @@ from shared.domain.platform_errors import (
     OTHER,
     REFUSALS,
     find_error_code,
-    fix_for,
-    most_specific_code,
+    find_fix,
+    find_most_specific_code,
     parse_connection,
     parse_quoted_id,
 )
@@ -24,7 +24,7 @@ def test_no_code_has_two_meanings() -> None:
 def test_error_code_is_recognised_without_a_message(code: str) -> None:
     """A service may omit the message, or write it in another language."""
     assert code in find_error_code(code).codes
-    assert most_specific_code(code) == code
+    assert find_most_specific_code(code) == code
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_specific_code_overrides_the_message() -> None:
 def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
     """No error is shown as a code alone."""
     assert find_error_code("SomethingNew", "text") is OTHER
-    assert most_specific_code("SomethingNew", "text") == "SomethingNew"
-    assert "retry" in fix_for("SomethingNew")
+    assert find_most_specific_code("SomethingNew", "text") == "SomethingNew"
+    assert "retry" in find_fix("SomethingNew")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,11 @@ import pytest
 
 from local_cloud.tenant.azure.reachability import REFUSED
 from shared.domain.flow import FailedAction, FlowRun
-from shared.domain.network.blocked_call import BlockedCallSymptom, find_symptom, symptoms_by_host
+from shared.domain.network.blocked_call import (
+    BlockedCallSymptom,
+    find_symptom,
+    group_symptoms_by_host,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 #: As Microsoft's page has it (platform.md#denied-calls).
@@ -63,8 +67,8 @@ def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> N
         build_action(SENTENCE, name="Mail"),
     ]
 
-    before = symptoms_by_host(failed, actions, hosts, [failed, earlier])
-    after = symptoms_by_host(failed, actions, hosts, [later, failed, earlier])
+    before = group_symptoms_by_host(failed, actions, hosts, [failed, earlier])
+    after = group_symptoms_by_host(failed, actions, hosts, [later, failed, earlier])
 
     assert {host: symptom for host, (_, symptom) in before.items()} == {
         "erp.example": BlockedCallSymptom.CONNECTION_REFUSED,

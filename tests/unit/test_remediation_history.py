@@ -8,7 +8,7 @@ from functions.dashboard.remediation_history import (
     ENTRIES_ON_PAGE,
     HistoryFilter,
     HistoryPage,
-    history_page,
+    select_history_page,
 )
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
 from shared.domain.jobs.flow_states import FlowJobState
@@ -46,7 +46,9 @@ def build_flows(number: int) -> list[FlowView]:
 
 def build_history_page(flows: list[FlowView], kind: str = "all", start: int = 0) -> HistoryPage:
     """Return a page of the history."""
-    return history_page(build_remediation(flows), NAMES, HistoryFilter(kind=kind, start=start))
+    return select_history_page(
+        build_remediation(flows), NAMES, HistoryFilter(kind=kind, start=start)
+    )
 
 
 def test_every_entry_is_on_one_page_newest_first() -> None:

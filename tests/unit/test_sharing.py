@@ -9,12 +9,12 @@ from shared.domain.sharing import (
     USERS,
     DataversePrincipal,
     Share,
-    missing_shares,
-    others_than,
-    rights_of,
-    shares_to_copy,
+    exclude_principal,
+    list_missing_shares,
+    list_rights,
+    list_shares_to_copy,
 )
-from shared.domain.solution import Solution, solutions_for_copy
+from shared.domain.solution import Solution, list_solutions_for_copy
 
 ANN = DataversePrincipal(table=USERS, id="a")
 BEN = DataversePrincipal(table=USERS, id="b")
@@ -35,10 +35,10 @@ def test_missing_shares_contains_missing_and_different_shares() -> None:
     ]
     held = [build_share(ANN, "ReadAccess"), build_share(BEN, "ReadAccess", "WriteAccess")]
 
-    found = {one.share.principal: one.has_others for one in missing_shares(wanted, held)}
+    found = {one.share.principal: one.has_others for one in list_missing_shares(wanted, held)}
 
     assert found == {BEN: True, TEAM: False}
-    assert missing_shares([], held) == []
+    assert list_missing_shares([], held) == []
 
 
 def test_shares_to_copy_contains_each_principal_once() -> None:
@@ -49,7 +49,7 @@ def test_shares_to_copy_contains_each_principal_once() -> None:
         build_share(BEN, "ReadAccess"),
     ]
 
-    assert shares_to_copy([*shares, build_share(TEAM)], {BEN}) == (
+    assert list_shares_to_copy([*shares, build_share(TEAM)], {BEN}) == (
         build_share(ANN, "ReadAccess", "WriteAccess"),
     )
 
@@ -68,7 +68,7 @@ def test_rights_of_grants_only_the_rights_of_the_role(
     role: str, can_write: bool, can_share: bool
 ) -> None:
     """An unknown role may only read."""
-    rights = rights_of(role)
+    rights = list_rights(role)
 
     assert "ReadAccess" in rights
     assert ("WriteAccess" in rights, "ShareAccess" in rights) == (can_write, can_share)
@@ -81,7 +81,7 @@ def test_owner_and_service_account_are_not_co_owners() -> None:
         for who in ("AA", "bb", "cc")
     ]
 
-    assert [one.principal_id for one in others_than(permissions, "aa", "BB", "")] == ["cc"]
+    assert [one.principal_id for one in exclude_principal(permissions, "aa", "BB", "")] == ["cc"]
 
 
 def test_built_in_and_managed_solutions_are_not_joined() -> None:
@@ -92,7 +92,7 @@ def test_built_in_and_managed_solutions_are_not_joined() -> None:
         for name, managed in [*named, ("apples", False)]
     ]
 
-    assert [one.unique_name for one in solutions_for_copy(solutions)] == ["apples", "Zoo"]
+    assert [one.unique_name for one in list_solutions_for_copy(solutions)] == ["apples", "Zoo"]
 
 
 def test_only_flows_that_people_start_have_run_only_users() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cmkflow import timestamps
-from cmkflow.status_command import status_text
+from cmkflow.status_command import format_status
 from cmkflow.terminal import Terminal
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -81,7 +81,7 @@ def print_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) 
     monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal()
     terminal.file = io.StringIO()
-    terminal.print(status_text(answer))
+    terminal.print(format_status(answer))
     return re.sub(r"\x1b\[[0-9;]*m", "", terminal.file.getvalue())
 
 

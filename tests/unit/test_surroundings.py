@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from shared.domain.callers.caller_records import CallerEditIntent
 from shared.domain.callers.unchanged_content import (
     UnchangedContentDigests,
-    changed_digests,
-    surrounding_digest,
-    value_digest,
+    find_changed_digests,
+    hash_surroundings,
+    hash_value,
 )
 
 URL = (
@@ -49,7 +49,7 @@ def test_unrecorded_value_equals_the_last_recorded_value() -> None:
     """Intents contain changes only, in the order of the job and not of its callers."""
     first = {"one": "1", "two": "1"}
     then = {"one": "2"}
-    news = changed_digests(first, then)
+    news = find_changed_digests(first, then)
     overtaken = [build_intent(1, 7, news), build_intent(1, 3, first)]
     noted = UnchangedContentDigests.at([*overtaken, build_intent(2, 8, {"one": "3", "two": "1"})])
 
@@ -106,8 +106,8 @@ def test_digest_of_a_text_does_not_depend_on_its_trigger_urls() -> None:
     original, copy = URL.format("a" * 32, "abc"), URL.format("b" * 32, "def")
 
     def of(text: str) -> str:
-        return surrounding_digest("place", text, is_json=False)
+        return hash_surroundings("place", text, is_json=False)
 
     assert of(f"pw=1;{original};") == of(f"pw=1;{copy};")
     assert of(f"pw=1;{original};") != of(f"pw=2;{original};")
-    assert value_digest("one", "value") != value_digest("two", "value")
+    assert hash_value("one", "value") != hash_value("two", "value")

@@ -8,6 +8,7 @@ import pytest
 from shared.domain.trigger_urls.trigger_url import (
     SignatureChanged,
     TriggerUrlFormat,
+    find_signatures,
     find_trigger_urls,
     hash_signature,
     mask_signatures,
@@ -15,7 +16,6 @@ from shared.domain.trigger_urls.trigger_url import (
     redact,
     replace_in_json,
     replace_trigger_urls,
-    signatures_in,
     unmask_signatures,
 )
 
@@ -238,7 +238,7 @@ def test_every_signature_is_masked_and_restored(text: str) -> None:
     masked = mask_signatures(text)
 
     assert OLD_SIG not in masked
-    assert unmask_signatures(masked, signatures_in(text)) == text
+    assert unmask_signatures(masked, find_signatures(text)) == text
 
 
 @pytest.mark.parametrize("text", ["design=loud", "sig", "sig=", "sig={{x}}", '"sigma": "x"'])
@@ -253,7 +253,7 @@ def test_the_mask_and_the_match_agree_on_the_hash() -> None:
     text = quote(OLD.replace(OLD_SIG, signature), safe="")
 
     assert find_trigger_urls(text)[0].url.signature_hash == hash_signature(signature)
-    assert list(signatures_in(text)) == [hash_signature(signature)]
+    assert list(find_signatures(text)) == [hash_signature(signature)]
     assert unmask_signatures(mask_signatures(text), {hash_signature(signature): signature}) == text
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.callers.caller import Caller
 from shared.domain.clouds import PUBLIC
-from shared.domain.plans.url_limits import describe_url_limits, expected_url_length
+from shared.domain.plans.url_limits import describe_url_limits, estimate_url_length
 from tests.fakes.builder import Builder
 from tests.fakes.test_world import World
 
@@ -30,7 +30,7 @@ def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
     flow = build.http_flow("Original")
     flow.url_form = form
 
-    expected = expected_url_length(PUBLIC.environment_host(build.environment.id), "manual")
+    expected = estimate_url_length(PUBLIC.environment_host(build.environment.id), "manual")
 
     assert len(build.url_of(flow)) <= expected
     assert form != "capacity_unit" or len(build.url_of(flow)) == expected
@@ -38,7 +38,7 @@ def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
 
 def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
     """A field of exactly the expected length is long enough."""
-    length = expected_url_length(HOST, "manual")
+    length = estimate_url_length(HOST, "manual")
 
     text = describe_url_limits(HOST, "manual", limited(length=length - 1))
 
@@ -49,7 +49,7 @@ def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
 
 def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
     """A blank takes three characters in the path, and five in the query."""
-    assert expected_url_length(HOST, "a b") - expected_url_length(HOST, "ab") == 8
+    assert estimate_url_length(HOST, "a b") - estimate_url_length(HOST, "ab") == 8
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from shared.domain.plans.row_limits import (
     MOST_CALLERS,
     MOST_FLOWS_OF_A_GAP,
     MOST_GAPS,
-    fitting_callers,
-    fitting_findings,
+    select_fitting_callers,
+    select_fitting_findings,
     with_network,
 )
 from shared.tables import Tables
@@ -59,7 +59,7 @@ async def store_and_read_items(items: list[PlanItem]) -> list[PlanItem]:
 
 async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> None:
     """A thousand firewalls before a thousand flows each, and 10,000 findings, fit one row."""
-    findings = fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
+    findings = select_fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
     job = replace(
         with_network(replace(JOB, findings=findings), [build_issue(n, 1000) for n in range(1000)]),
         flow_ids=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
@@ -81,8 +81,8 @@ def test_short_lists_are_not_cut() -> None:
     """No count is added if no item is omitted."""
     few = build_callers(3)
 
-    assert fitting_findings(["a", "b"]) == ("a", "b")
-    assert fitting_callers(few) == few
+    assert select_fitting_findings(["a", "b"]) == ("a", "b")
+    assert select_fitting_callers(few) == few
     assert with_network(JOB, [build_issue(1, 2)]).firewall_issues == (
         replace(build_issue(1, 2), flow_count=2),
     )
@@ -101,7 +101,7 @@ def test_issues_with_the_most_flows_are_kept() -> None:
 
 async def test_500_large_plan_items_are_stored_in_small_requests() -> None:
     """A batch of Tables accepts 4 MiB, whatever its rows contain."""
-    many = fitting_callers(build_callers(5000))
+    many = select_fitting_callers(build_callers(5000))
     items = [
         build_item(
             f"{number:04}",

@@ -24,7 +24,7 @@ _NAME = "Archive"
 _KEPT = "BlobImmutableDueToPolicy"
 
 
-def blob_container(
+def build_blob_container(
     account: str, domain: str, credential: AsyncTokenCredential
 ) -> "ContainerClient":
     """Return the archive container of a storage account by its name and its cloud's `domain`."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
-from shared.domain.permissions import parent_of, resource_group
+from shared.domain.permissions import get_parent_id, get_resource_group_id
 from shared.errors import PlatformError
 from shared.ports import PolicyRestrictions
 
@@ -26,9 +26,9 @@ class CheckedPolicyRestrictions(PolicyRestrictions):
         details = {
             "resourceContent": content,
             "apiVersion": api_version,
-            "scope": parent_of(resource_id),
+            "scope": get_parent_id(resource_id),
         }
-        path = f"{resource_group(resource_id)}/{_CHECK}"
+        path = f"{get_resource_group_id(resource_id)}/{_CHECK}"
         answer = await self._resources.send(
             "POST", path, _VERSION, body={"resourceDetails": details}
         )

@@ -39,12 +39,12 @@ class VaultSigningKeys(SigningKeys):
 
     async def read(self, key_url: str) -> SigningKey:
         """Return a version of an RSA key; without a version in the URL, the current one."""
-        from shared.signatures import public_key_of
+        from shared.signatures import get_public_key
 
         bundle = read_wire(_KeyBundle, await self._contents.read(key_url.rstrip("/")))
         key = bundle.key
         try:
-            public_key = public_key_of(
+            public_key = get_public_key(
                 modulus=_decode_number(key.n), exponent=_decode_number(key.e)
             )
         except ValueError as err:

@@ -53,7 +53,7 @@ _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 _TIMEOUT = 15  # seconds
 
 
-def application_credential(client_id: str) -> "ManagedIdentityCredential":
+def build_application_credential(client_id: str) -> "ManagedIdentityCredential":
     """Return the app's managed identity. An empty `client_id` selects the system-assigned one."""
     from azure.identity.aio import ManagedIdentityCredential
 

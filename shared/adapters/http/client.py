@@ -383,7 +383,7 @@ def is_within(url: str, domain: str) -> bool:
     return named is not None and f".{named['host'].lower()}".endswith(f".{domain}")
 
 
-def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
+def build_default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
     """Return a transport with certificates from the environment. `RequestHead` sets the proxy.
 
     Importing aiohttp takes 80 ms, so it is imported with the first transport.

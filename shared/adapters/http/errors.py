@@ -17,7 +17,7 @@ from shared.domain.platform_errors import (
     DENIED_BY_POLICY,
     ORGANIZATION_DISABLED,
     SCOPE_LOCKED,
-    most_specific_code,
+    find_most_specific_code,
 )
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
@@ -165,7 +165,7 @@ def _parse_reason(answer: FailedResponse) -> _Reason:
         code, message = inner_code or code, inner_message or message
         status = _parse_status_name(wrapped["status"]) or status
     text = redact(message)[:_LONGEST_MESSAGE] or "the service gave no reason"
-    return _Reason(status, most_specific_code(code or f"Http{status}", text), text)
+    return _Reason(status, find_most_specific_code(code or f"Http{status}", text), text)
 
 
 def _parse_envelope(body: bytes) -> tuple[str, str]:

@@ -66,7 +66,7 @@ class NoCircuitBreakerGate:
         return nullcontext()
 
 
-def proxies_to(host: str) -> dict[str, str]:
+def find_proxies(host: str) -> dict[str, str]:
     """Return the proxy for a host in azure-core's format; empty without a proxy."""
     proxy = getproxies().get("https")
     return {"https": proxy} if proxy and not proxy_bypass(host) else {}
@@ -95,7 +95,7 @@ class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         http_request.headers["User-Agent"] = self._user_agent
         host = urlsplit(http_request.url).hostname or ""
         if host not in self._proxies:
-            self._proxies[host] = proxies_to(host)
+            self._proxies[host] = find_proxies(host)
         request.context.options["proxies"] = self._proxies[host]
         return await self.next.send(request)
 

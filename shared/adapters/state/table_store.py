@@ -50,7 +50,7 @@ _NO_TABLE = "TableNotFound"
 _OF_THE_HOST = ("AzureFunctions", "AzureWebJobs")
 
 
-def tables_of_account(
+def build_table_service(
     account: str, domain: str, credential: AsyncTokenCredential, answered: Callable[[Any], None]
 ) -> "TableServiceClient":
     """Return a client for a storage account by its name and its cloud's `domain`.

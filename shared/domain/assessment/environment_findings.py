@@ -7,7 +7,7 @@ platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
-from shared.domain.assessment.flows import phase_for
+from shared.domain.assessment.flows import find_phase
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.clouds import CLOUDS
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -17,9 +17,9 @@ from shared.domain.keys import key_check as readiness
 from shared.domain.keys.environment_checks import (
     ENVIRONMENT_LIMIT,
     ENVIRONMENT_WARNING,
-    geography_finding,
-    managed_finding,
-    sku_finding,
+    check_environment_type,
+    check_geography,
+    check_managed,
 )
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.power_apps import CanvasApp
@@ -33,11 +33,11 @@ _FLOW_HOSTS = tuple(
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 
-def eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def list_eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield whether a customer-managed key can be applied, and the state of one that is applied."""
     environment = facts.environment
-    yield managed_finding(environment)
-    yield sku_finding(environment)
+    yield check_managed(environment)
+    yield check_environment_type(environment)
     yield _build_geography_finding(facts)
     yield _build_environment_limit_finding(facts)
     yield _build_policy_link_finding(facts)
@@ -66,7 +66,7 @@ def _build_geography_finding(facts: EnvironmentSnapshot) -> Finding:
                 "same geography."
             )
         case _:
-            return geography_finding(policy, environment)
+            return check_geography(policy, environment)
     return unknown(code, text, remedy, environment.id)
 
 
@@ -99,7 +99,7 @@ def _build_policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
             "or changed."
         )
         return warning(code, text, "Wait. This may take up to four days.")
-    phase = phase_for(facts)
+    phase = find_phase(facts)
     if phase is AssessmentPhase.UNKNOWN:
         text = "The policy is linked. The app could not read which flows have moved to the key."
         return unknown(code, text, "Assess again.")
@@ -134,7 +134,7 @@ def _build_policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
     )
 
 
-def environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def list_environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield whether the environment's key, applied or proposed, can protect it."""
     code = "key_checked"
     match facts.key:
@@ -149,10 +149,10 @@ def environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
                 "the key (`--vault VAULT --key KEY`).",
             )
         case _:
-            yield from readiness.key_findings(facts.key)
+            yield from readiness.list_key_findings(facts.key)
 
 
-def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def list_network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the firewalls that have to allow the flows' new addresses."""
     code = "network"
     if isinstance(facts.flows, NoAnswer):
@@ -194,7 +194,7 @@ def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         yield finding("firewall", issue.message, issue.fix, issue.name)
 
 
-def canvas_app_findings(
+def list_canvas_app_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
     """Yield the canvas apps that call flows, which only their makers can change.
@@ -264,7 +264,7 @@ def _find_apps_outside_solutions(app: CanvasApp, flows: Mapping[str, FlowFacts])
     return {one.display_name for one in called if one.in_solution is False}
 
 
-def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def list_solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield whether new flows are created in solutions, and the Power Apps flows in no solution."""
     code, setting = "auto_solution", facts.creates_flows_in_solutions
     fix = (

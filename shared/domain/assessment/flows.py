@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.recommendations import recommend
-from shared.domain.assessment.remediated_flows import remediation_findings
+from shared.domain.assessment.remediated_flows import list_remediation_findings
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, passed, problem, unknown, warning
@@ -32,7 +32,7 @@ _RUN_ONLY_UNLIKELY = (
 )
 
 
-def phase_for(facts: EnvironmentSnapshot) -> AssessmentPhase:
+def find_phase(facts: EnvironmentSnapshot) -> AssessmentPhase:
     """Return how far the platform's migration of the environment is."""
     if facts.environment.policy is None:
         return AssessmentPhase.BEFORE_KEY
@@ -55,7 +55,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
         return ()
     answers = _evaluate_all_flows(facts, facts.flows)
     graph = _build_graph(facts.flows)
-    is_before = phase_for(facts) is AssessmentPhase.BEFORE_KEY
+    is_before = find_phase(facts) is AssessmentPhase.BEFORE_KEY
     found = []
     for flow in facts.flows.values():
         answer = answers[flow.workflow_id]
@@ -94,7 +94,9 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
     return tuple(found)
 
 
-def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -> Iterator[Finding]:
+def list_flow_findings(
+    facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
+) -> Iterator[Finding]:
     """Yield findings about all flows: counts, differences between sources, call loops, unreadable
     flows.
     """
@@ -118,7 +120,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
         )
     if not flows and facts.has_all_flows and not isinstance(facts.microsoft_key_lists, NoAnswer):
         yield passed(code, f"None {total} stays on Microsoft's key.")
-    yield from remediation_findings(flows, total)
+    yield from list_remediation_findings(flows, total)
     yield from _list_differences(facts, facts.flows)
     yield from _call_loop_findings(facts.flows, {flow.workflow_id for flow in rest})
     retired = {flow.workflow_id for flow in flows if flow.remediation_status.is_retired}
@@ -157,7 +159,7 @@ def _call_loop_findings(
         )
 
 
-def retired_url_findings(
+def list_retired_url_findings(
     flows: Collection[AssessedFlow], places: Collection[str]
 ) -> Iterator[Finding]:
     """Yield the callers of a host that no longer serves flows: first those of known flows, then the

@@ -81,7 +81,7 @@ def _list_faults(facts: EnvironmentSnapshot, flow: AssessedFlow, job: FlowJob) -
         yield f"Its copy {copy.display_name} is off. Turn it on in Power Automate."
 
 
-def remediation_findings(flows: Collection[AssessedFlow], total: str) -> Iterator[Finding]:
+def list_remediation_findings(flows: Collection[AssessedFlow], total: str) -> Iterator[Finding]:
     """Yield how many flows on Microsoft's key a remediation has retired or is migrating."""
     code, count = "flows_in_remediation", Counter(flow.remediation_status for flow in flows)
     if retired := sum(flow.remediation_status.is_retired for flow in flows):

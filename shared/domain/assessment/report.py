@@ -9,21 +9,21 @@ from shared.domain.assessment.assessment import (
     EnvironmentAssessment,
 )
 from shared.domain.assessment.environment_findings import (
-    canvas_app_findings,
-    eligibility_findings,
-    environment_key_findings,
-    network_findings,
-    solution_findings,
+    list_canvas_app_findings,
+    list_eligibility_findings,
+    list_environment_key_findings,
+    list_network_findings,
+    list_solution_findings,
 )
 from shared.domain.assessment.estimate import ProcessingRates, estimate_effort
-from shared.domain.assessment.flows import flow_findings, phase_for, retired_url_findings
+from shared.domain.assessment.flows import find_phase, list_flow_findings, list_retired_url_findings
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.assessment.uncovered_features import (
-    analytics_findings,
-    connection_findings,
-    copilot_findings,
     finish_line_findings,
-    hosted_machine_findings,
+    list_analytics_findings,
+    list_connection_findings,
+    list_copilot_findings,
+    list_hosted_machine_findings,
     run_history_findings,
 )
 from shared.domain.finding import Finding
@@ -42,19 +42,19 @@ def build_assessment(
     callers with a URL on a host that no longer serves flows.
     """
     topics: dict[AssessmentTopic, Iterable[Finding]] = {
-        AssessmentTopic.ELIGIBILITY: eligibility_findings(facts),
-        AssessmentTopic.KEY: environment_key_findings(facts),
+        AssessmentTopic.ELIGIBILITY: list_eligibility_findings(facts),
+        AssessmentTopic.KEY: list_environment_key_findings(facts),
         AssessmentTopic.FLOWS: [
-            *flow_findings(facts, flows),
-            *retired_url_findings(flows, on_retired_host),
+            *list_flow_findings(facts, flows),
+            *list_retired_url_findings(flows, on_retired_host),
         ],
-        AssessmentTopic.NETWORK: network_findings(facts),
-        AssessmentTopic.CANVAS_APPS: canvas_app_findings(facts, flows),
-        AssessmentTopic.SOLUTIONS: solution_findings(facts),
-        AssessmentTopic.CONNECTIONS: connection_findings(facts),
-        AssessmentTopic.COPILOT: copilot_findings(facts),
-        AssessmentTopic.HOSTED_MACHINES: hosted_machine_findings(facts),
-        AssessmentTopic.ANALYTICS: analytics_findings(),
+        AssessmentTopic.NETWORK: list_network_findings(facts),
+        AssessmentTopic.CANVAS_APPS: list_canvas_app_findings(facts, flows),
+        AssessmentTopic.SOLUTIONS: list_solution_findings(facts),
+        AssessmentTopic.CONNECTIONS: list_connection_findings(facts),
+        AssessmentTopic.COPILOT: list_copilot_findings(facts),
+        AssessmentTopic.HOSTED_MACHINES: list_hosted_machine_findings(facts),
+        AssessmentTopic.ANALYTICS: list_analytics_findings(),
         AssessmentTopic.RUN_HISTORY: run_history_findings(facts),
         AssessmentTopic.PORTAL_WARNING: finish_line_findings(facts, flows),
     }
@@ -62,7 +62,7 @@ def build_assessment(
         environment_id=facts.environment.id,
         display_name=facts.environment.display_name,
         assessed_at=facts.read_at,
-        phase=phase_for(facts),
+        phase=find_phase(facts),
         flow_count=None if isinstance(facts.flows, NoAnswer) else len(facts.flows),
         flows=tuple(flows),
         sections=tuple(

@@ -12,7 +12,7 @@ from shared.domain.assessment.assessment import (
     AssessmentPhase,
     RemediationStatus,
 )
-from shared.domain.assessment.flows import phase_for
+from shared.domain.assessment.flows import find_phase
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, passed, unknown, warning
@@ -34,7 +34,7 @@ _FEATURES_WITHOUT_DATA = (
 )
 
 
-def connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def list_connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the connections that the key does not cover: those without OAuth.
 
     See platform.md#non-oauth-connections.
@@ -78,7 +78,7 @@ def connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         yield passed(code, f"{_count(covered, 'connection')} with OAuth: the key covers them.")
 
 
-def copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def list_copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the Copilot Skills flows that use the invoking user's connections."""
     code = "copilot_skills"
     if isinstance(facts.flows, NoAnswer):
@@ -110,7 +110,7 @@ def copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         )
 
 
-def hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def list_hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the hosted machine groups, which have to be provisioned again with the key."""
     code, groups = "hosted_machine_groups", facts.hosted_machine_groups
     if isinstance(groups, NoAnswer):
@@ -128,7 +128,7 @@ def hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         yield passed(code, "There is no hosted machine group.")
 
 
-def analytics_findings() -> Iterator[Finding]:
+def list_analytics_findings() -> Iterator[Finding]:
     """Yield the features that receive no data once the key is applied.
 
     Microsoft's newer document does not mention them.
@@ -146,7 +146,7 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield that the run history is not migrated, and until when support can restore it."""
     code = "run_history"
     text = "The run history is not migrated when flows move to the key."
-    if phase_for(facts) is AssessmentPhase.BEFORE_KEY:
+    if find_phase(facts) is AssessmentPhase.BEFORE_KEY:
         yield warning(
             code,
             f"{text} Microsoft's support can restore it until 30 days after the migration.",

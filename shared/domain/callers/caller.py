@@ -84,7 +84,7 @@ class CallerContent:
         return f"CallerValue(<{len(self.text)} characters>)"
 
 
-def flow_caller(environment_id: str, workflow_id: str, name: str) -> Caller:
+def build_flow_caller(environment_id: str, workflow_id: str, name: str) -> Caller:
     """Return the caller for a cloud flow, whose whole definition is one value."""
     return Caller(
         kind="flow",

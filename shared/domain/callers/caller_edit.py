@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from shared.domain.callers.url_secret import is_reference
-from shared.domain.definitions.json_literals import json_strings_around
+from shared.domain.definitions.json_literals import list_json_strings_around
 from shared.domain.trigger_urls.trigger_url import (
     SignatureChanged,
+    find_signatures,
     find_trigger_urls,
     mask_signatures,
     replace_in_json,
     replace_trigger_urls,
-    signatures_in,
     unmask_signatures,
 )
 
@@ -33,17 +33,17 @@ __all__ = [
     "RewrittenText",
     "SignatureChanged",
     "contains_reference",
-    "edits_from_json",
-    "edits_to_json",
     "find_old_format",
     "find_references",
+    "format_edits",
     "hold_url",
     "is_referring",
     "merge_edits",
+    "parse_edits",
     "refer_to_secret",
     "replace_references",
     "revert_edits",
-    "text_between_references",
+    "split_at_references",
 ]
 
 #: The key under which an action names the child flow that it runs.
@@ -133,7 +133,7 @@ def contains_reference(
     )
 
 
-def text_between_references(text: str, *, is_json: bool) -> list[str]:
+def split_at_references(text: str, *, is_json: bool) -> list[str]:
     """Return the text before, between and after the references, which the app never changes."""
     if is_reference(text):
         return ["", ""]  # as for the URL that it replaces
@@ -293,7 +293,7 @@ def merge_edits(
     return tuple(merged)
 
 
-def edits_to_json(edits: Iterable[CallerEdit]) -> str:
+def format_edits(edits: Iterable[CallerEdit]) -> str:
     """Return edits as JSON text for a state row."""
     rows = [asdict(edit) for edit in edits]
     for row in rows:
@@ -302,8 +302,8 @@ def edits_to_json(edits: Iterable[CallerEdit]) -> str:
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
-def edits_from_json(text: str) -> tuple[CallerEdit, ...]:
-    """Parse what `edits_to_json` returned."""
+def parse_edits(text: str) -> tuple[CallerEdit, ...]:
+    """Parse what `format_edits` returned."""
     return tuple(
         CallerEdit(**{**edit, "kind": FlowReferenceKind(edit["kind"])}) for edit in json.loads(text)
     )
@@ -329,7 +329,7 @@ def _find_json_references(text: str) -> list[FlowReference]:
     has_urls = _URL_PART in text.lower()
     if not has_urls and CHILD_REFERENCE not in text:
         return references
-    for string in json_strings_around(
+    for string in list_json_strings_around(
         text, _REFERENCE_PATTERN if has_urls else _CHILD_REFERENCE_PATTERN
     ):
         if string.key == CHILD_REFERENCE:
@@ -354,7 +354,7 @@ def _split_at_references(text: str, references: Sequence[FlowReference]) -> list
 
 def _mask_reversibly(raw: str) -> str:
     masked = mask_signatures(raw)
-    if unmask_signatures(masked, signatures_in(raw)) != raw:
+    if unmask_signatures(masked, find_signatures(raw)) != raw:
         raise EditConflict("A signature is encoded in a way that could not be restored")
     return masked
 

@@ -75,19 +75,19 @@ class CallerEditIntent:
         return f"{self.caller_id}-{self.fencing_token:010}-{self.sequence:06}"
 
 
-def active_edits(
+def list_active_edits(
     record: CallerRecord, intents: Iterable[CallerEditIntent]
 ) -> tuple[caller_edit.CallerEdit, ...]:
     """Return all edits of a caller that were or may have been made and are not reverted.
 
     `intents` are those of this caller, in order.
     """
-    edits = caller_edit.edits_from_json(record.edits)
+    edits = caller_edit.parse_edits(record.edits)
     for intent in intents:
         if intent.edits == NO_EDITS:
             continue
         edits = caller_edit.merge_edits(
-            () if intent.is_first_edit else edits, caller_edit.edits_from_json(intent.edits)
+            () if intent.is_first_edit else edits, caller_edit.parse_edits(intent.edits)
         )
     return edits
 

@@ -72,20 +72,20 @@ class DeclaredCaller:
     @property
     def id(self) -> str:
         """Return the id of its name, which ignores case."""
-        return declared_caller_id(self.name)
+        return build_declared_caller_id(self.name)
 
 
-def declared_caller_id(name: str) -> str:
+def build_declared_caller_id(name: str) -> str:
     """Return the id of the caller with a name, which ignores case and outer blanks."""
     return hash_key(DECLARED_CALLER, name.strip().casefold())
 
 
-def callers_of(declared: DeclaredCaller) -> list[Caller]:
+def build_callers(declared: DeclaredCaller) -> list[Caller]:
     """Return a declared caller once for each flow that it calls."""
     return [_build_caller(declared, flow) for flow in declared.flows]
 
 
-def secrets_of(declared: DeclaredCaller) -> list[Caller]:
+def build_secret_callers(declared: DeclaredCaller) -> list[Caller]:
     """Return the secrets that get the new URLs of a declared caller."""
     return [
         replace(

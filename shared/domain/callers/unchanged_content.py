@@ -11,21 +11,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from shared.domain.callers.caller_edit import text_between_references
+from shared.domain.callers.caller_edit import split_at_references
 from shared.domain.callers.caller_records import CallerEditIntent
 
 
-def value_digest(*parts: str) -> str:
+def hash_value(*parts: str) -> str:
     """Return the SHA-256 of a value and its address: equal values at two addresses differ."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def surrounding_digest(place: str, text: str, *, is_json: bool) -> str:
+def hash_surroundings(place: str, text: str, *, is_json: bool) -> str:
     """Return the digest of a caller's text without its trigger URLs and flow ids."""
-    return value_digest(place, *text_between_references(text, is_json=is_json))
+    return hash_value(place, *split_at_references(text, is_json=is_json))
 
 
-def changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+def find_changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
     """Return the digests that differ, with the new value; empty for what is gone."""
     return {
         place: after.get(place, "")

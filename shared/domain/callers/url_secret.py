@@ -15,7 +15,7 @@ _REFERENCE = re.compile(
 )
 
 
-def address_url_secret(vault_url: str, workflow_id: str) -> str:
+def build_url_secret_address(vault_url: str, workflow_id: str) -> str:
     """Return the address of the secret for an original."""
     return f"{vault_url.rstrip('/')}|{_PREFIX}{workflow_id}"
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.flow_definition import find_definition_place
 from shared.domain.definitions.json_values import mapping_at, text_at
 
 
@@ -43,7 +43,7 @@ def has_same_actions(a: str, b: str) -> bool:
 
 def _parse_triggers_and_actions(client_data: str) -> object:
     document = json.loads(client_data.removeprefix("\ufeff"), object_hook=_without_connections)
-    definition = mapping_at(document, *(definition_place(document) or ()))
+    definition = mapping_at(document, *(find_definition_place(document) or ()))
     return [definition.get(name) for name in ("triggers", "actions")]
 
 

@@ -19,11 +19,11 @@ from shared.domain.definitions.connector_operations import is_list_flows_as_admi
 from shared.domain.definitions.expressions import (
     ExpressionReference,
     PathSegment,
-    references_in,
-    whole_reference,
+    find_references,
+    find_whole_reference,
 )
-from shared.domain.definitions.flow_definition import definition_place
-from shared.domain.definitions.json_values import as_mapping, mapping_at, texts_in
+from shared.domain.definitions.flow_definition import find_definition_place
+from shared.domain.definitions.json_values import as_mapping, list_texts, mapping_at
 
 V2_OPERATION = "ListFlowsInEnvironment_V2"
 
@@ -69,7 +69,7 @@ class _Found(NamedTuple):
 def convert_list_flows(client_data: str) -> ConversionResult:
     """Return the definition with V2 actions, unchanged if it has no V1 action."""
     document: dict[str, Any] = json.loads(client_data.removeprefix("\ufeff"))
-    place = definition_place(document) or ()
+    place = find_definition_place(document) or ()
     definition = mapping_at(document, *place)
     references = mapping_at(mapping_at(document, *place[:-1]), "connectionReferences")
     steps = list(walk_actions(definition))
@@ -116,13 +116,13 @@ def _find_reader_obstacles(
     around = {name.lower() for step in lists for name in step.path.split("/")[:-1]}
     for step in steps:
         for text in _list_own_texts(step):
-            for found in references_in(text):
+            for found in find_references(text):
                 if not _is_supported(found, text, step, flow):
                     yield f"{step.name} reads what V2 does not return: {found.text[:_LONGEST]}"
                 elif found.function == "result" and (found.argument or "").lower() in around:
                     yield f"{step.name} reads all results of its scope: {found.text[:_LONGEST]}"
-    for text in texts_in(definition.get("outputs")):
-        for found in references_in(text):
+    for text in list_texts(definition.get("outputs")):
+        for found in find_references(text):
             if _find_shape(found, flow, _FOREIGN) is not _FOREIGN:
                 yield f"The flow's outputs contain the list: {found.text[:_LONGEST]}"
 
@@ -131,7 +131,7 @@ def _list_own_texts(step: ActionNode) -> Iterator[str]:
     """Yield the texts of an action, without those of the actions inside it."""
     for member, value in step.raw.items():
         if member not in _NESTED:
-            yield from texts_in(value)
+            yield from list_texts(value)
 
 
 def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
@@ -180,7 +180,7 @@ def _find_passed_input(step: ActionNode) -> object:
 
 
 def _find_passed_shape(step: ActionNode, flow: _Found) -> _Shape:
-    found = whole_reference(_find_passed_input(step))
+    found = find_whole_reference(_find_passed_input(step))
     shape = _find_shape(found, flow, _find_enclosing_item_shape(step, flow)) if found else _FOREIGN
     if found is None or shape is _FOREIGN:
         return _FOREIGN
@@ -208,7 +208,7 @@ def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow:
     if isinstance(reached, list) and found.inside in _COUNTING:
         return True
     is_auto_table = step.type == "Table" and not mapping_at(step.raw, "inputs").get("columns")
-    return text == handed_on and whole_reference(text) is not None and not is_auto_table
+    return text == handed_on and find_whole_reference(text) is not None and not is_auto_table
 
 
 def _find_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from shared.domain.definitions.connector_operations import connection_key
-from shared.domain.definitions.expressions import whole_reference
+from shared.domain.definitions.connector_operations import find_connection_key
+from shared.domain.definitions.expressions import find_whole_reference
 from shared.domain.definitions.json_values import mapping_at, text_at
 
 NEWER_TYPE = "OpenApiConnection"
@@ -41,7 +41,7 @@ def convert_to_newer_inputs(
     """
     inputs = mapping_at(action, "inputs")
     host = mapping_at(inputs, "host")
-    connection = connection_key(host)
+    connection = find_connection_key(host)
     environment = _parse_environment(text_at(inputs, "path") or "")
     is_plain = inputs.keys() <= _SHARED | _REWRITTEN and text_at(action, "type") == "ApiConnection"
     if not is_plain or environment is None or connection is None:
@@ -62,7 +62,7 @@ def _parse_environment(path: str) -> str | None:
         return None
     if found["expression"] is None:
         return unquote(found["name"])
-    call = whole_reference(f"@{found['expression']}")
+    call = find_whole_reference(f"@{found['expression']}")
     if call is None or call.function != _ENCODING or call.keys:
         return None
     argument = call.text[call.text.index("(") + 1 : -1].strip()

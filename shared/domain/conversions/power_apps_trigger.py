@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from shared.domain.conversions.conversion import ConversionResult
-from shared.domain.definitions.expressions import ExpressionReference, PathSegment, references_in
-from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.expressions import ExpressionReference, PathSegment, find_references
+from shared.domain.definitions.flow_definition import find_definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
 type _Json = dict[str, Any]
@@ -44,7 +44,7 @@ def convert_power_apps_trigger(client_data: str) -> ConversionResult:
     """Return the definition with a V2 trigger, unchanged if it has no V1 trigger."""
     try:
         document: _Json = json.loads(client_data.removeprefix("\ufeff"))
-        definition: Any = mapping_at(document, *(definition_place(document) or ()))
+        definition: Any = mapping_at(document, *(find_definition_place(document) or ()))
         every: _Json = definition.get("triggers") or {}
         triggers = [one for one in every.values() if _is_v1(one)]
         if not triggers:
@@ -141,7 +141,7 @@ def _rewrite_texts(value: Any, rewrite: Callable[[str], str]) -> Any:
 
 
 def _rewrite_expressions(text: str, names: Mapping[str, str]) -> str:
-    edits = [edit for found in references_in(text) for edit in _find_edits(found, names)]
+    edits = [edit for found in find_references(text) for edit in _find_edits(found, names)]
     for start, end, name in sorted(edits, reverse=True):
         text = text[:start] + name + text[end:]
     return text

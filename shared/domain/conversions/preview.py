@@ -36,7 +36,7 @@ class ConversionPreview:
     obstacles: tuple[str, ...] = ()
 
 
-def possible_edits(
+def list_possible_edits(
     definition: FlowDefinition | DefinitionSummary, *, in_solution: bool
 ) -> tuple[ConversionKind, ...]:
     """Return the conversions that remove a reason why the flow stays on Microsoft's key.
@@ -70,14 +70,14 @@ def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> C
         conversion = convert(client_data, edits)
         if conversion.obstacles:
             return ConversionPreview(obstacles=conversion.obstacles)
-        return ConversionPreview(diff=unified_diff(client_data, conversion.client_data))
+        return ConversionPreview(diff=build_unified_diff(client_data, conversion.client_data))
     except RecursionError:
         return ConversionPreview(
             obstacles=("Its actions are nested too deeply for the app to change them.",)
         )
 
 
-def unified_diff(old: str, new: str) -> str:
+def build_unified_diff(old: str, new: str) -> str:
     """Return the unified diff of two definitions, with masked signatures, cut if it is too long."""
     lines = list(
         difflib.unified_diff(

@@ -21,7 +21,7 @@ _EMPTY_BY_DEFAULT = frozenset({"outputs", "metadata", "runAfter", "impersonation
 _NEEDS_CHANGE = _EMPTY_BY_DEFAULT | {"triggers"}
 
 
-def same_definition(a: str, b: str) -> bool:
+def is_same_definition(a: str, b: str) -> bool:
     """Return whether two JSON texts describe the same flow.
 
     Ignores key order, whitespace and escapes, and what the platform adds: ids in `metadata`;
@@ -29,19 +29,19 @@ def same_definition(a: str, b: str) -> bool:
     the connection's name beside that of its connection reference; and empty `outputs`, `metadata`
     and `runAfter`. A text that is not JSON, or nests too deeply, equals only itself.
     """
-    return a == b or canonical_definition(a) == canonical_definition(b)
+    return a == b or build_canonical_definition(a) == build_canonical_definition(b)
 
 
 @lru_cache(maxsize=64)  # an invocation reads the same few texts several times
-def definition_digest(text: str) -> str:
+def hash_definition(text: str) -> str:
     """Return a hash that two texts share exactly if they describe the same flow.
 
-    See `same_definition`.
+    See `is_same_definition`.
     """
     return DefinitionText(text).digest()
 
 
-def canonical_definition(text: str) -> str:
+def build_canonical_definition(text: str) -> str:
     """Return the same text for all texts that describe the same flow; one that is not JSON is
     unchanged.
     """
@@ -70,11 +70,11 @@ class DefinitionText:
             self.document = self._decoded
 
     def digest(self) -> str:
-        """Return the digest of the text; see `definition_digest`."""
+        """Return the digest of the text; see `hash_definition`."""
         return hashlib.sha256(self.canonical().encode("utf-8", "surrogatepass")).hexdigest()
 
     def canonical(self) -> str:
-        """Return the canonical text; see `canonical_definition`."""
+        """Return the canonical text; see `build_canonical_definition`."""
         document, self.document = self._decoded, None
         for definition in self._definitions:
             _remove_members(definition, _ADDED_TO_DEFINITION)

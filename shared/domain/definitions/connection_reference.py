@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.flow_definition import find_definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.ids import NAMESPACE
 
@@ -82,7 +82,7 @@ class EmbeddedConnection:
         return f"{self.connection_id or 'of the user who runs the flow'} ({self.connector})"
 
 
-def embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConnection, ...]:
+def list_embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConnection, ...]:
     """Return the entries of `connectionReferences` without a connection reference, in order.
 
     Entries without any name, which exports of old solutions contain, are skipped: there is nothing
@@ -120,7 +120,7 @@ class ConnectionUse:
     connection_id: str
 
 
-def connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
+def list_connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
     """Return the connections that a definition needs when it is turned on, in order."""
     found = []
     for key, value in _read_references(_decode_client_data(client_data)).items():
@@ -137,7 +137,7 @@ def connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
 
 def parse_embedded_connections(client_data: str) -> tuple[EmbeddedConnection, ...]:
     """Return the embedded connections of a definition; none if the text has no definition."""
-    return embedded_connections(_read_references(_decode_client_data(client_data)))
+    return list_embedded_connections(_read_references(_decode_client_data(client_data)))
 
 
 def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
@@ -166,7 +166,7 @@ def is_bound_to(row: ConnectionReference, *, connector_id: str, connection_id: s
     )
 
 
-def reference_id(
+def derive_reference_id(
     environment_id: str, original_id: str, policy_id: str, connection: EmbeddedConnection
 ) -> str:
     """Derive the id of the connection reference that a copy under this policy has
@@ -178,7 +178,7 @@ def reference_id(
     return str(uuid.uuid5(NAMESPACE, name.lower()))
 
 
-def logical_name(connection: EmbeddedConnection, reference: str) -> str:
+def build_logical_name(connection: EmbeddedConnection, reference: str) -> str:
     """Return the logical name of a new connection reference: a prefix, the connector and a part of
     the id.
 
@@ -199,6 +199,6 @@ def _decode_client_data(client_data: str) -> object:
 
 def _read_references(document: object) -> dict[str, dict[str, object]]:
     """Return the member `connectionReferences` beside the definition."""
-    place = definition_place(as_mapping(document)) or ()
+    place = find_definition_place(as_mapping(document)) or ()
     found = mapping_at(as_mapping(document), *place[:-1], "connectionReferences")
     return {key: value for key, value in found.items() if isinstance(value, dict)}

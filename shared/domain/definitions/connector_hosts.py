@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import cast
 
 from shared.domain.definitions.action_nodes import walk_actions
-from shared.domain.definitions.connector_operations import connection_key
-from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.connector_operations import find_connection_key
+from shared.domain.definitions.flow_definition import find_definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
 #: Error codes with which a save rejects the older formats. They have other causes too. If the
@@ -40,7 +40,7 @@ def with_reference_hosts(client_data: str) -> str:
         document = json.loads(client_data)
     except (ValueError, RecursionError):
         return client_data
-    place = definition_place(as_mapping(document))
+    place = find_definition_place(as_mapping(document))
     if place is None:
         return client_data
     definition = mapping_at(document, *place)
@@ -56,7 +56,7 @@ def _convert_operation(step: Mapping[str, object]) -> bool:
     """Change a connector operation in place; return whether anything changed."""
     inputs = mapping_at(step, "inputs")
     host = mapping_at(inputs, "host")
-    key = connection_key(host)
+    key = find_connection_key(host)
     if key is None or "referenceName" in mapping_at(host, "connection"):
         return False  # no connector operation, or one of a Logic App
     changed = False

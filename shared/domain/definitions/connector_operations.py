@@ -22,7 +22,7 @@ class ConnectorOperation:
     operation_id: str | None
 
 
-def operation_of(
+def get_operation(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> ConnectorOperation:
     """Return the connector operation of a trigger or action; both fields are None without a
@@ -48,7 +48,7 @@ def is_list_flows_as_admin_v1(
     host = mapping_at(step, "inputs", "host")
     if not host or _find_connector(host, connection_references) != _MANAGEMENT_CONNECTOR:
         return False
-    operation = operation_of(step, connection_references)
+    operation = get_operation(step, connection_references)
     if operation.operation_id:
         return operation.operation_id == "ListFlowsInEnvironment"
     inputs = mapping_at(step, "inputs")
@@ -58,7 +58,7 @@ def is_list_flows_as_admin_v1(
     return is_read and bool(re.fullmatch(r"/scopes/admin/environments/[^/]+/flows/?", path))
 
 
-def connection_key(host: Mapping[str, object]) -> str | None:
+def find_connection_key(host: Mapping[str, object]) -> str | None:
     """Return the key in `connectionReferences` of a host's connection; None if it has none."""
     name = (
         text_at(host, "connectionReferenceName")
@@ -78,7 +78,7 @@ def _find_connector(
 ) -> str | None:
     if api_id := text_at(host, "apiId"):
         return _get_last_segment(api_id)
-    name = connection_key(host)
+    name = find_connection_key(host)
     if name is None:
         return None
     return _find_referenced_connector(mapping_at(connection_references, name)) or _without_suffix(

@@ -54,7 +54,7 @@ class _Token:
     end: int
 
 
-def references_in(text: str) -> Iterator[ExpressionReference]:
+def find_references(text: str) -> Iterator[ExpressionReference]:
     """Yield every function call in the expressions of a text; skip literal text."""
     for start, end in _find_expression_spans(text):
         tokens = _tokenize(text, start, end)
@@ -63,11 +63,11 @@ def references_in(text: str) -> Iterator[ExpressionReference]:
                 yield _parse_call(text, tokens, place)
 
 
-def whole_reference(value: object) -> ExpressionReference | None:
+def find_whole_reference(value: object) -> ExpressionReference | None:
     """Return the reference if a value is exactly one; None for any other value."""
     if not isinstance(value, str) or not value.startswith("@"):
         return None
-    found = next(references_in(value), None)
+    found = next(find_references(value), None)
     return found if found and (found.start, found.end) == (1, len(value.rstrip())) else None
 
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from shared.domain.definitions.action_nodes import ActionNode, walk_actions
-from shared.domain.definitions.comparison import same_definition
-from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1, operation_of
+from shared.domain.definitions.comparison import is_same_definition
+from shared.domain.definitions.connector_operations import get_operation, is_list_flows_as_admin_v1
 from shared.domain.definitions.event_grid_validation import answers_validation
 from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_json_value, text_at
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
@@ -26,10 +26,10 @@ __all__ = [
     "HttpAction",
     "Trigger",
     "UnreadableDefinition",
-    "definition_place",
+    "find_definition_place",
+    "is_same_definition",
     "parse_client_data",
     "parse_or_explain",
-    "same_definition",
 ]
 
 
@@ -185,7 +185,7 @@ class FlowDefinition:
         return tuple(walk_actions(self.definition))
 
     def _trigger(self, name: str, raw: Mapping[str, object]) -> Trigger:
-        operation = operation_of(raw, self.connection_references)
+        operation = get_operation(raw, self.connection_references)
         inputs = mapping_at(raw, "inputs")
         kind = text_at(raw, "kind")
         type_ = text_at(raw, "type") or ""
@@ -220,7 +220,7 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
     the text.
     """
     document = _decode(text) if isinstance(text, str) else text
-    place = definition_place(document)
+    place = find_definition_place(document)
     if place is None:
         reason = "the JSON has no workflow definition with triggers and actions"
         raise UnreadableDefinition(reason)
@@ -245,7 +245,7 @@ def parse_or_explain(
         return None, err.reason
 
 
-def definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:
+def find_definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:
     """Return the member names that lead to the workflow definition; None if there is none."""
     for place in (("properties", "definition"), ("definition",), ()):
         found = mapping_at(document, *place)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.definitions.flow_definition import (
     FlowDefinition,
-    definition_place,
+    find_definition_place,
     parse_client_data,
 )
 from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_json_value, text_at
@@ -52,7 +52,7 @@ def _may_hold_flows(value: object) -> bool:
 
 
 def _parse_flow(pointer: str, value: Mapping[str, object]) -> FlowInDocument | None:
-    place = definition_place(value)
+    place = find_definition_place(value)
     if place is not None:
         return _build_flow(".".join([pointer, *place]), value, row={})
     client_data = text_at(value, "clientdata")
@@ -64,7 +64,7 @@ def _parse_flow(pointer: str, value: Mapping[str, object]) -> FlowInDocument | N
         # The row of a desktop flow; a cloud flow's `clientdata` is always JSON
         # (platform.md#client-data).
         return None
-    place = definition_place(inner)
+    place = find_definition_place(inner)
     if place is None:
         return None
     return _build_flow(".".join([pointer, "clientdata", *place]), inner, row=value)

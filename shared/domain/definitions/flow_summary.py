@@ -6,7 +6,7 @@ A decoded definition takes a hundred kilobytes, and an environment may have ten 
 from dataclasses import dataclass
 
 from shared.domain.definitions.comparison import DefinitionText
-from shared.domain.definitions.connection_reference import embedded_connections
+from shared.domain.definitions.connection_reference import list_embedded_connections
 from shared.domain.definitions.flow_definition import (
     DefinitionFormat,
     FlowDefinition,
@@ -56,7 +56,7 @@ def read_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
 
 def summarise(definition: FlowDefinition) -> DefinitionSummary:
     """Return the facts that a plan needs of a definition."""
-    embedded = embedded_connections(definition.connection_references)
+    embedded = list_embedded_connections(definition.connection_references)
     return DefinitionSummary(
         format=definition.format,
         trigger_name=definition.triggers[0].name if definition.triggers else "",

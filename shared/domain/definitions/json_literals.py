@@ -40,7 +40,7 @@ class JsonString:
         return "".join(self._spelling.get(c) or json.dumps(c)[1:-1] for c in text)
 
 
-def json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonString]:
+def list_json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonString]:
     """Yield, in order, the string values that contain `wanted` and those whose key contains it.
 
     Parses only the literals around matches. `source` has to be JSON, so that every match is inside
@@ -72,7 +72,7 @@ def _find_literal_start(source: str, inside: int) -> int:
     return max(quote, 0)
 
 
-def json_strings(source: str) -> Iterator[JsonString]:
+def list_json_strings(source: str) -> Iterator[JsonString]:
     """Yield every string value in order, without keys."""
     key: str | None = None
     key_end = -1

@@ -70,7 +70,7 @@ def objects_at(value: Mapping[str, object], name: str) -> list[Mapping[str, obje
     return [as_mapping(item) for item in listed] if isinstance(listed, list) else []
 
 
-def texts_in(value: object) -> Iterator[str]:
+def list_texts(value: object) -> Iterator[str]:
     """Yield every text value inside, in order, without member names."""
     stack = [value]
     while stack:

@@ -8,23 +8,23 @@ import json
 from collections.abc import Iterator, Mapping
 
 from shared.domain.definitions.action_nodes import walk_actions
-from shared.domain.definitions.connection_reference import connections_used
-from shared.domain.definitions.connector_operations import connection_key
-from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.connection_reference import list_connections_used
+from shared.domain.definitions.connector_operations import find_connection_key
+from shared.domain.definitions.flow_definition import find_definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at
 
 #: Entries of `connectionReferences` by key.
 type References = Mapping[str, object]
 
 
-def unresolved_references(client_data: str) -> tuple[str, ...]:
+def list_unresolved_references(client_data: str) -> tuple[str, ...]:
     """Return the keys that operations use but `connectionReferences` does not have, in order."""
     document = _decode_client_data(client_data)
     known = _read_references(document)
     return tuple(dict.fromkeys(key for key in _find_keys_used(document) if key not in known))
 
 
-def lost_references(before: str, now: str) -> References:
+def find_lost_references(before: str, now: str) -> References:
     """Return the entries that `before` has and `now` has lost.
 
     An entry that a person removed does not count: no operation in `now` uses it, and other parts
@@ -44,8 +44,8 @@ def with_lost_references(before: str, now: str) -> str:
 
     If nothing else differs, `before` is returned byte for byte.
     """
-    lost, document = lost_references(before, now), _decode_client_data(now)
-    place = definition_place(document)
+    lost, document = find_lost_references(before, now), _decode_client_data(now)
+    place = find_definition_place(document)
     if not lost or place is None:
         return now
     holder = mapping_at(document, *place[:-1])
@@ -62,7 +62,7 @@ def describe_references(references: References) -> str:
     """Return the entries for people: each key with its connection reference or connection."""
     uses = {
         use.key: use.logical_name or use.connection_id
-        for use in connections_used(json.dumps({"connectionReferences": references}))
+        for use in list_connections_used(json.dumps({"connectionReferences": references}))
     }
     return ", ".join(f"{key} ({uses[key]})" if uses.get(key) else key for key in references)
 
@@ -75,20 +75,20 @@ def _decode_client_data(client_data: str) -> Mapping[str, object]:
 
 
 def _read_references(document: Mapping[str, object]) -> References:
-    place = definition_place(document) or ("",)
+    place = find_definition_place(document) or ("",)
     return mapping_at(document, *place[:-1], "connectionReferences")
 
 
 def _find_keys_used(document: Mapping[str, object]) -> Iterator[str]:
-    place = definition_place(document)
+    place = find_definition_place(document)
     definition = mapping_at(document, *place) if place else {}
     steps = [*map(as_mapping, mapping_at(definition, "triggers").values())]
     steps += [step.raw for step in walk_actions(definition)]
     for step in steps:
-        if key := connection_key(mapping_at(step, "inputs", "host")):
+        if key := find_connection_key(mapping_at(step, "inputs", "host")):
             yield key
 
 
 def _without_references(document: Mapping[str, object]) -> str:
-    place = definition_place(document)
+    place = find_definition_place(document)
     return json.dumps(mapping_at(document, *place) if place else document, sort_keys=True)

@@ -8,7 +8,7 @@ remove it. Other names, such as that of a custom action, say what is subscribed 
 import re
 from collections.abc import Collection
 
-from shared.domain.definitions.json_literals import json_strings_around
+from shared.domain.definitions.json_literals import list_json_strings_around
 
 _NAME = "subscriptionRequest/name"
 
@@ -19,7 +19,7 @@ def with_own_subscription(client_data: str, ids: Collection[str], own_id: str) -
     Nothing else changes. `ids` are in lower case.
     """
     pieces, position = [], 0
-    for string in json_strings_around(client_data, re.compile(re.escape(_NAME))):
+    for string in list_json_strings_around(client_data, re.compile(re.escape(_NAME))):
         if string.key == _NAME and string.value.lower() in ids:
             start, end = string.source_span(0, len(string.value))
             pieces += [client_data[position:start], own_id]

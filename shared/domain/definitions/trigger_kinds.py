@@ -196,7 +196,7 @@ def classify_trigger(
     """Return the category of a trigger; `UNKNOWN` if no row of docs/trigger-categories.md matches.
 
     `connector` and `operation_id` are resolved names (`shared_teams`, `WebhookKeywordTrigger`): see
-    `connector_operations.operation_of`. A later version of an operation (`…V3`) counts as the
+    `connector_operations.get_operation`. A later version of an operation (`…V3`) counts as the
     listed one. An unlisted Teams operation is classified by its type and kind.
     """
     by_shape = _classify_by_type(type.lower(), (kind or "").lower())

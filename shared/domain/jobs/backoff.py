@@ -9,7 +9,7 @@ _JITTER_SHARE, _MAX_JITTER = 0.1, timedelta(minutes=10)
 _MIN_DELAY = timedelta(seconds=2)
 
 
-def backoff_delay(
+def compute_backoff_delay(
     failures: int, *, first: timedelta, longest: timedelta, asked: timedelta | None = None
 ) -> timedelta:
     """Return `first`, doubled for each failure after the first, up to `longest`.

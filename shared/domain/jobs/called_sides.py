@@ -28,7 +28,7 @@ class FlowIds:
         return any(self.matches(one) for one in flows)
 
 
-def original_of(job: FlowJob) -> FlowIds:
+def get_original_ids(job: FlowJob) -> FlowIds:
     """Return the ids of the original."""
     ids = frozenset({job.original_id, job.flow_name.lower()} - {""})
     return FlowIds(job.environment_id, ids, job.original_url_id)
@@ -40,6 +40,6 @@ def copy_of(job: FlowJob) -> FlowIds:
     return FlowIds(job.environment_id, ids, job.copy_url_id)
 
 
-def side_to_leave(job: FlowJob) -> FlowIds:
+def choose_side_to_leave(job: FlowJob) -> FlowIds:
     """Return the flow that callers have to leave: the original, or in a rollback the copy."""
-    return copy_of(job) if job.is_rolling_back else original_of(job)
+    return copy_of(job) if job.is_rolling_back else get_original_ids(job)

@@ -131,7 +131,7 @@ def _list_caller_changes(
         place = record.caller.label if record else intent.caller_id
         state = str(record.state) if record else "unknown"
         is_revert = intent.edits == NO_EDITS
-        edits = active[intent.caller_id] if is_revert else caller_edit.edits_from_json(intent.edits)
+        edits = active[intent.caller_id] if is_revert else caller_edit.parse_edits(intent.edits)
         if not is_revert:
             before = () if intent.is_first_edit else active[intent.caller_id]
             active[intent.caller_id] = caller_edit.merge_edits(before, edits)

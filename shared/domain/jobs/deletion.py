@@ -109,7 +109,7 @@ class DeletionApproval:
     approved_at: datetime
 
 
-def retired_at(job: FlowJob) -> datetime | None:
+def find_retired_at(job: FlowJob) -> datetime | None:
     """Return when the job was last retired; None: it is not retired."""
     if job.state is not FlowJobState.RETIRED:
         return None
@@ -121,18 +121,20 @@ def retired_at(job: FlowJob) -> datetime | None:
     return moment
 
 
-def earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | None:
+def find_earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | None:
     """Return the earliest time for which a deletion may be scheduled; None: not retired.
 
     This is `delay` after the retirement, but not before another no-call period has passed.
     """
-    retired = retired_at(job)
+    retired = find_retired_at(job)
     if retired is None:
         return None
     return retired + max(delay, quiet, job.no_call_period or timedelta(0))
 
 
-def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) -> Deletion:
+def build_new_deletion(
+    job: FlowJob, approval: DeletionApproval, earlier: Deletion | None
+) -> Deletion:
     """Return a new deletion of a retired job's original; `earlier` is the row that it replaces.
 
     If an edit of the original blocked the earlier one, the new approval accepts that edit.
@@ -150,7 +152,7 @@ def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | N
         delete_at=approval.delete_at,
         approved_by=approval.approved_by,
         approved_at=approval.approved_at,
-        retired_at=retired_at(job),
+        retired_at=find_retired_at(job),
         accepts_original_edits=earlier is not None
         and earlier.reason_code == Reason.ORIGINAL_EDITED,
         history=earlier.history if earlier else (),

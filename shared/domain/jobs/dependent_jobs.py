@@ -21,7 +21,7 @@ def parse_job_reference(name: str, environment_id: str) -> tuple[str, str]:
     return home or environment_id, identity
 
 
-def blocking_parent(
+def find_blocking_parent(
     job: FlowJob, ancestors: Mapping[str, FlowJob], is_settled: Callable[[FlowJob], bool]
 ) -> FlowJob | None:
     """Return a parent that has to be settled before this job; None: the job may continue.
@@ -30,7 +30,7 @@ def blocking_parent(
     one another: one of them continues when its parents in the loop wait for nothing else and no
     flow outside the loop can still call into it.
     """
-    loop = {one for one in ancestors if job.id in all_ancestors(ancestors[one], ancestors)}
+    loop = {one for one in ancestors if job.id in find_all_ancestors(ancestors[one], ancestors)}
     outside = [ancestors[one] for one in ancestors.keys() - loop]
     is_loop_uncalled = all(is_settled(one) for one in outside)
     for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
@@ -44,7 +44,7 @@ def blocking_parent(
     return None
 
 
-def all_ancestors(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
+def find_all_ancestors(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
     """Return the ids of all jobs that reach this job by calls, as far as `jobs` contains them."""
     found: set[str] = set()
     waiting = list(job.parent_ids)

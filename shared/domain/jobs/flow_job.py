@@ -262,7 +262,7 @@ class FlowJob(DurableJob[FlowJobState]):
         return self.state_properties.original is ExpectedFlowState.UNCHANGED
 
 
-def migration_method_for(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
+def choose_migration_method(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
     """Return the migration method for an original of this category."""
     if not is_on:
         return MigrationMethod.COPY_OFF

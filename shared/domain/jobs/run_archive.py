@@ -77,7 +77,7 @@ class RunArchive:
         return min((self.started_at - self.oldest_run_at) / (self.started_at - self.begins), 1.0)
 
 
-def part_name(archive: RunArchive, number: int) -> str:
+def name_part(archive: RunArchive, number: int) -> str:
     """Return the name of a part in the archive; the first has number 1."""
     return f"runs/{archive.environment_id}/{archive.job_id}/{number:04}.jsonl"
 
@@ -113,7 +113,7 @@ def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
     )
 
 
-def to_json_lines(runs: Iterable[FlowRun]) -> bytes:
+def format_json_lines(runs: Iterable[FlowRun]) -> bytes:
     """Return a part's content, one line per run: its id, its times (UTC) and its status."""
     return b"".join(
         json.dumps(
@@ -129,7 +129,7 @@ def to_json_lines(runs: Iterable[FlowRun]) -> bytes:
     )
 
 
-def from_json_lines(part: bytes) -> list[FlowRun]:
+def parse_json_lines(part: bytes) -> list[FlowRun]:
     """Return the runs of a part, without trigger URL ids, which are not stored."""
     return [
         FlowRun(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from shared.domain.environment import Environment, PolicyLinkStatus
 from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
-from shared.domain.network.geographies import GEOGRAPHIES, canonical
+from shared.domain.network.geographies import GEOGRAPHIES, normalize_geography
 
 #: Environments with customer-managed keys per tenant, unless support raised the limit.
 ENVIRONMENT_LIMIT = 25
@@ -20,9 +20,9 @@ def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the policy's environments."""
     assert facts.policy
     for environment in facts.environments_on_policy:
-        yield geography_finding(facts.policy, environment)
-        yield managed_finding(environment)
-        yield sku_finding(environment)
+        yield check_geography(facts.policy, environment)
+        yield check_managed(environment)
+        yield check_environment_type(environment)
         yield _link_finding(environment)
     count = sum(environment.policy is not None for environment in facts.environments)
     are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
@@ -37,9 +37,9 @@ def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
         )
 
 
-def geography_finding(policy: EnterprisePolicy, environment: Environment) -> Finding:
+def check_geography(policy: EnterprisePolicy, environment: Environment) -> Finding:
     """Return whether the environment is in its policy's geography."""
-    own, wanted = canonical(environment.geography), canonical(policy.location)
+    own, wanted = normalize_geography(environment.geography), normalize_geography(policy.location)
     code, subject = "environment_geography", environment.id
     if own and own == wanted:
         return passed(code, f"{environment.display_name} is in the policy's geography.", subject)
@@ -49,7 +49,7 @@ def geography_finding(policy: EnterprisePolicy, environment: Environment) -> Fin
     return problem(code, text, "Use a policy in the environment's geography.", subject)
 
 
-def managed_finding(environment: Environment) -> Finding:
+def check_managed(environment: Environment) -> Finding:
     """Return whether it is a Managed Environment, which a key requires."""
     code, subject = "environment_managed", environment.id
     if environment.is_managed:
@@ -72,7 +72,7 @@ def managed_finding(environment: Environment) -> Finding:
     )
 
 
-def sku_finding(environment: Environment) -> Finding:
+def check_environment_type(environment: Environment) -> Finding:
     """Return whether an environment of this type can have a key."""
     code, subject = "environment_type", environment.id
     text = f"{environment.display_name} has the type {environment.sku or 'unknown'}."

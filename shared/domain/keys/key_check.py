@@ -9,13 +9,13 @@ person has to check it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.domain.finding import Finding, FindingLevel, highest_level
+from shared.domain.finding import Finding, FindingLevel, find_highest_level
 from shared.domain.keys.environment_checks import assess_environments
 from shared.domain.keys.key import KeySnapshot
-from shared.domain.keys.policy_checks import policy_findings
-from shared.domain.keys.policy_replacement import policy_replacement_steps
-from shared.domain.keys.vault_checks import vault_findings
-from shared.domain.keys.version_checks import version_findings
+from shared.domain.keys.policy_checks import list_policy_findings
+from shared.domain.keys.policy_replacement import list_policy_replacement_steps
+from shared.domain.keys.vault_checks import list_vault_findings
+from shared.domain.keys.version_checks import list_version_findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +36,15 @@ class KeyCheckResult:
     @property
     def level(self) -> FindingLevel:
         """Return the highest level of the findings."""
-        return highest_level(self.findings)
+        return find_highest_level(self.findings)
 
 
-def key_findings(facts: KeySnapshot) -> Iterator[Finding]:
+def list_key_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of a key, its vault and its policy."""
     if facts.policy:
-        yield from policy_findings(facts.policy)
-    yield from vault_findings(facts)
-    yield from version_findings(facts)
+        yield from list_policy_findings(facts.policy)
+    yield from list_vault_findings(facts)
+    yield from list_version_findings(facts)
 
 
 def check_key(facts: KeySnapshot) -> KeyCheckResult:
@@ -56,6 +56,6 @@ def check_key(facts: KeySnapshot) -> KeyCheckResult:
         vault_id=facts.vault_id,
         key_name=facts.key_name,
         environments=tuple(sorted(one.display_name for one in facts.environments_on_policy)),
-        findings=(*key_findings(facts), *(assess_environments(facts) if policy else ())),
-        policy_replacement_steps=policy_replacement_steps(facts),
+        findings=(*list_key_findings(facts), *(assess_environments(facts) if policy else ())),
+        policy_replacement_steps=list_policy_replacement_steps(facts),
     )

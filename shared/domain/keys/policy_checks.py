@@ -12,7 +12,7 @@ from shared.domain.keys.key import EnterprisePolicy
 POLICY_HEALTH = "policy_health"
 
 
-def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
+def list_policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
     """Yield a finding for every check of the policy itself."""
     yield _state_finding(policy)
     yield _check_health(policy)

@@ -13,7 +13,7 @@ from shared.domain.keys.vault_checks import ROLE
 _POLICIES_VERSION = "2020-10-30"
 
 
-def policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
+def list_policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
     """Return the steps in order; none for a policy that follows its key."""
     policy, vault = facts.policy, facts.vault
     if policy is None or policy.key_version is None:

@@ -21,7 +21,7 @@ _ROLES_THAT_WRAP = {
 }
 
 
-def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
+def list_vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the vault."""
     vault = facts.vault
     if vault is None:

@@ -20,7 +20,7 @@ KEY_TYPES = frozenset({"rsa", "rsa-hsm"})
 OPERATIONS = frozenset({"wrapkey", "unwrapkey"})
 
 
-def version_findings(facts: KeySnapshot) -> Iterator[Finding]:
+def list_version_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the used version and of the previous ones."""
     if facts.versions is None:
         fix = "Give the app the roles Reader and Key Vault Reader on the vault."

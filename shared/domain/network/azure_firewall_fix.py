@@ -16,9 +16,9 @@ from shared.domain.network.firewall_fix import (
     PREFIX,
     AddedEntries,
     FirewallFix,
+    build_no_fix,
+    build_no_fix_list_full,
     describe_added_prefixes,
-    no_fix,
-    no_fix_list_full,
 )
 from shared.domain.network.firewall_fix_text import (
     RawText,
@@ -66,7 +66,7 @@ def propose_azure_firewall_fix(
     # A rule for exactly this destination before those that may match it.
     leading.sort(key=lambda rule: ", ".join(rule.destinations) != issue.part)
     if not leading:
-        return no_fix(
+        return build_no_fix(
             issue,
             "no_way_in: no rule allows HTTPS to this destination, so there is no rule to extend",
         )
@@ -75,7 +75,7 @@ def propose_azure_firewall_fix(
     ]
     is_published = any(rule.translated for rule in leading)
     if denying and not is_published:
-        return no_fix(
+        return build_no_fix(
             issue,
             f"denied_first: remove the addresses from {denying[0].name}, which applies first",
         )
@@ -132,7 +132,7 @@ def _extend_group(
             ("cidr", RawText("each.value")),
         ],
     )
-    return no_fix_list_full(issue, len(there), len(new), MAX_IP_GROUP_ENTRIES) or FirewallFix(
+    return build_no_fix_list_full(issue, len(there), len(new), MAX_IP_GROUP_ENTRIES) or FirewallFix(
         issue=issue.name,
         summary=f"{describe_added_prefixes(issue)}, in the IP group {own}",
         # Unlike `az network ip-group`, this command needs no extension.

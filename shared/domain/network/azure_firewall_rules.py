@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.azure_firewall import TrafficDestination, TrafficRule
-from shared.domain.network.firewall import FirewallRule, RuleAction, unread_rules
-from shared.domain.network.matching import as_prefixes
+from shared.domain.network.firewall import FirewallRule, RuleAction, build_unread_rules
+from shared.domain.network.matching import format_prefixes
 
 type Document = Mapping[str, object]
 
@@ -105,7 +105,7 @@ class RuleReader:
 
     def _list_addresses(self, rule: Document, end: str) -> Iterator[str]:
         for text in _list_texts(rule, f"{end}Addresses"):
-            yield from as_prefixes(text)
+            yield from format_prefixes(text)
         for group_id in _list_texts(rule, f"{end}IpGroups"):
             yield from self.ip_groups.get(group_id.lower(), (group_id,))
         if end == "destination":
@@ -113,13 +113,13 @@ class RuleReader:
 
     def leave_unread(self, name: str, text: object) -> None:
         """Record rules that cannot be read."""
-        self.unread += unread_rules(name, text)
+        self.unread += build_unread_rules(name, text)
 
 
-def members_of(ip_group: Document) -> tuple[str, ...]:
+def list_group_addresses(ip_group: Document) -> tuple[str, ...]:
     """Return the addresses of an IP group as prefixes."""
     listed = _list_texts(mapping_at(ip_group, "properties"), "ipAddresses")
-    return tuple(prefix for text in listed for prefix in as_prefixes(text))
+    return tuple(prefix for text in listed for prefix in format_prefixes(text))
 
 
 def _build_translated_destination(rule: Document) -> TrafficDestination:

@@ -84,7 +84,7 @@ def find_symptom(action: FailedAction) -> BlockedCallSymptom | None:
     return None
 
 
-def symptoms_by_host(
+def group_symptoms_by_host(
     run: FlowRun, actions: Iterable[FailedAction], hosts: Mapping[str, str], runs: Sequence[FlowRun]
 ) -> dict[str, tuple[FailedAction, BlockedCallSymptom]]:
     """Return, by host, the actions of a failed run that show a symptom.

@@ -58,7 +58,7 @@ class Firewall:
     denies_all_public_access: bool = False
 
 
-def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
+def build_unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
     """Return two rules for a list that cannot be read: it may allow or deny any source."""
     allow, deny = (
         FirewallRule(name=name, action=access, sources=(str(text),)) for access in RuleAction
@@ -66,7 +66,7 @@ def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
     return allow, deny
 
 
-def tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
+def list_tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
     """Return the hosts listed in the tags of a resource; tag names are
     case-insensitive in Azure.
     """
@@ -75,7 +75,7 @@ def tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
     return frozenset(host for host in hosts if host)
 
 
-def public_address(resource: Mapping[str, object]) -> tuple[str, frozenset[str]]:
+def parse_public_address(resource: Mapping[str, object]) -> tuple[str, frozenset[str]]:
     """Return the address of a `Microsoft.Network/publicIPAddresses` resource, and
     its host names.
     """
@@ -83,4 +83,4 @@ def public_address(resource: Mapping[str, object]) -> tuple[str, frozenset[str]]
     address = text_at(properties, "ipAddress") or ""
     name = text_at(mapping_at(properties, "dnsSettings"), "fqdn") or ""
     names = {one.lower() for one in (address, name) if one}
-    return address, tagged_hosts(as_mapping(resource.get("tags"))) | names
+    return address, list_tagged_hosts(as_mapping(resource.get("tags"))) | names

@@ -14,7 +14,7 @@ from shared.domain.network.address_ranges import (
     IPV4,
     NOWHERE,
     AddressRanges,
-    union,
+    unite,
 )
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.service_tags import ServiceTagList
@@ -58,7 +58,7 @@ class FirewallDecision:
         return bool(asked) and not self.counting(asked)
 
 
-def rules_affecting(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
+def list_rules_affecting(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
     """Return the names of the rules that affect any of these addresses."""
     return tuple(name for name, addresses in rules if addresses & asked)
 
@@ -72,7 +72,7 @@ class RuleSources:
         self._names = defaultdict[str, list[str]](list)
         for base in bases:
             for tag in (base, *(f"{base}.{region}" for region in tags.regions(base))):
-                for name in tag_names_covering(tag):
+                for name in list_tag_names_covering(tag):
                     self._names[name].append(tag)
         self._named: dict[str, AddressRanges | None] = {}
 
@@ -94,7 +94,7 @@ class RuleSources:
             parts.append(AddressRanges.of(prefixes))
         except ValueError:
             parts += map(_parse_prefix, prefixes)
-        return union(part for part in parts if part is not None), None not in parts
+        return unite(part for part in parts if part is not None), None not in parts
 
     def _resolve(self, name: str) -> AddressRanges | None:
         if name in _ANYWHERE:
@@ -107,7 +107,7 @@ class RuleSources:
             # All of Azure in a region without addresses of the checked tags: none of their
             # addresses.
             is_told = found or name.startswith(f"{_AZURE}.")
-            self._named[name] = union(found) if is_told else None
+            self._named[name] = unite(found) if is_told else None
         return self._named[name]
 
 
@@ -167,7 +167,7 @@ def _evaluate_own_rules(firewall: Firewall, sources: RuleSources) -> FirewallDec
     )
 
 
-def tag_names_covering(tag: str) -> tuple[str, ...]:
+def list_tag_names_covering(tag: str) -> tuple[str, ...]:
     """Return the names by which a rule can cover all of a tag: itself, its global tag, all of
     Azure.
     """

@@ -71,27 +71,31 @@ def describe_added_prefixes(issue: FirewallIssue) -> str:
     return f"allow {len(issue.missing_prefixes)} more prefix{many} on {issue.firewall_name}"
 
 
-def no_fix(issue: FirewallIssue, reason: str) -> FirewallFix:
+def build_no_fix(issue: FirewallIssue, reason: str) -> FirewallFix:
     """Return a fix that only says why there is none."""
     return FirewallFix(issue=issue.name, unavailable_reason=reason)
 
 
-def no_fix_public_access_off(issue: FirewallIssue) -> FirewallFix | None:
+def build_no_fix_public_access_off(issue: FirewallIssue) -> FirewallFix | None:
     """Return why no rule fixes the issue; None: a rule can."""
     if issue.denies_all_public_access:
         name = issue.firewall_name
-        return no_fix(issue, f"closed: public access to {name} is off, so rules have no effect")
+        return build_no_fix(
+            issue, f"closed: public access to {name} is off, so rules have no effect"
+        )
     if not issue.missing_prefixes:
         tags = ", ".join(issue.missing_tags)
-        return no_fix(issue, f"no_ipv4: the service tag list has no IPv4 addresses of {tags}")
+        return build_no_fix(issue, f"no_ipv4: the service tag list has no IPv4 addresses of {tags}")
     return None
 
 
-def no_fix_list_full(issue: FirewallIssue, there: int, added: int, most: int) -> FirewallFix | None:
+def build_no_fix_list_full(
+    issue: FirewallIssue, there: int, added: int, most: int
+) -> FirewallFix | None:
     """Return why a list has no room for the new entries; None: it has."""
     if there + added <= most:
         return None
-    return no_fix(
+    return build_no_fix(
         issue,
         (
             f"full: {issue.firewall_name} has {there} of at most {most} rules, so {added} more do "
@@ -110,11 +114,13 @@ def explain_unknown_order(
     """
     for name, priority in priorities:
         if not isinstance(priority, int):
-            return no_fix(issue, f"not_written_out: the template computes the priority of {name}")
+            return build_no_fix(
+                issue, f"not_written_out: the template computes the priority of {name}"
+            )
     return None
 
 
-def rule_set_command(service: str, issue: FirewallIssue) -> str:
+def format_rule_set_command(service: str, issue: FirewallIssue) -> str:
     """Return the Azure CLI command that adds the rules to the rule set of a namespace."""
     options = {
         **ResourceIdParts.of(issue.resource_id).options,
@@ -124,7 +130,7 @@ def rule_set_command(service: str, issue: FirewallIssue) -> str:
     return format_az_command(f"{service} namespace network-rule-set ip-rule add", options, *rules)
 
 
-def rule_name(tag: str, *parts: str) -> str:
+def build_rule_name(tag: str, *parts: str) -> str:
     """Return the name of a rule for a service tag: letters, digits, `.`, `-` and `_`.
 
     App Service shows 32 characters of a name.

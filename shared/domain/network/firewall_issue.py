@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges, union
+from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges, unite
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, rules_affecting
+from shared.domain.network.firewall_decision import (
+    DEFAULT_RULE,
+    FirewallDecision,
+    list_rules_affecting,
+)
 
 _SHOWN = 12
 _FLOWS_SHOWN = 5
@@ -83,9 +87,9 @@ def find_firewall_issue(
     )
     if not lacking and not unlisted:
         return None
-    missing = union(lacking.values())
-    denying = rules_affecting(admission.denied_by, missing & admission.denied)
-    doubting = rules_affecting(admission.doubted_for, missing)
+    missing = unite(lacking.values())
+    denying = list_rules_affecting(admission.denied_by, missing & admission.denied)
+    doubting = list_rules_affecting(admission.doubted_for, missing)
     if not lacking and not IPV4 - admission.denied:
         denying = (DEFAULT_RULE,)
     tags = (*lacking, *unlisted)
@@ -168,7 +172,7 @@ def issue_for_external_host(
         is_required=False,
         is_certain=False,
         missing_tags=tuple(asked),
-        missing_prefixes=union(asked.values()).prefixes(),
+        missing_prefixes=unite(asked.values()).prefixes(),
         message=f"The app reads no firewall of {host}, which"
         f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
         fix=(

@@ -43,26 +43,26 @@ _COMPASS = "(?:north|south|east|west|central)+"
 _NOT_THE_GEOGRAPHY = re.compile(rf"^{_COMPASS}|{_COMPASS}\d*$|\d+$")
 
 
-def canonical(geography: str) -> str:
+def normalize_geography(geography: str) -> str:
     """Return the name of a geography in enterprise policies, in lower case."""
     name = geography.replace(" ", "").lower()
     return _ALIASES.get(name, name)
 
 
-def geography_of(region: str) -> str:
+def find_geography(region: str) -> str:
     """Return the geography in a region's name: `EastUS2` is in `unitedstates`."""
     name = _NOT_THE_GEOGRAPHY.sub("", region.lower())
     return _SHORT.get(name, name)
 
 
-def regions_of(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
+def list_regions(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
     """Return the regions that belong to a geography, sorted; none if it is unknown."""
-    name = canonical(geography)
+    name = normalize_geography(geography)
     inside = _REGION_OF.get(name)
     return tuple(
         sorted(
             region
             for region in regions
-            if (region.lower() == inside if inside else geography_of(region) == name)
+            if (region.lower() == inside if inside else find_geography(region) == name)
         )
     )

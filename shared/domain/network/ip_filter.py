@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from xml.etree import ElementTree as ET
 
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, unread_rules
-from shared.domain.network.matching import as_prefixes
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, build_unread_rules
+from shared.domain.network.matching import format_prefixes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ def read_policy(xml: str, name: str) -> IpFilterPolicy:
     try:
         inbound = ET.fromstring(xml).find("inbound")  # noqa: S314 – expat bounds entities
     except ET.ParseError:
-        unread = unread_rules(f"{name}: policy", "it is not XML")
+        unread = build_unread_rules(f"{name}: policy", "it is not XML")
         return IpFilterPolicy(filters=((unread, RuleAction.ALLOW),), has_base=True)
     if inbound is None:
         return IpFilterPolicy(filters=(), has_base=True)
@@ -36,7 +36,7 @@ def read_policy(xml: str, name: str) -> IpFilterPolicy:
     return IpFilterPolicy(filters=found, has_base=inbound.find("base") is not None)
 
 
-def firewall_from_filters(open_one: Firewall, policies: Iterable[IpFilterPolicy]) -> Firewall:
+def build_firewall_from_filters(open_one: Firewall, policies: Iterable[IpFilterPolicy]) -> Firewall:
     """Return a firewall that allows the addresses that pass the filters of all policies."""
     chain: Firewall | None = None
     for policy in policies:
@@ -63,7 +63,7 @@ def _parse_filter(
     sources = tuple(source for child in element for source in _parse_sources(child))
     title = f"{name}: ip-filter {action}"
     if action not in {"allow", "forbid"}:
-        return unread_rules(title, action), RuleAction.ALLOW
+        return build_unread_rules(title, action), RuleAction.ALLOW
     is_allow = action == "allow"
     rule = FirewallRule(
         name=title,
@@ -81,5 +81,5 @@ def _parse_filter(
 
 def _parse_sources(element: ET.Element) -> tuple[str, ...]:
     if element.tag == "address-range":
-        return as_prefixes(f"{element.get('from', '').strip()}-{element.get('to', '').strip()}")
+        return format_prefixes(f"{element.get('from', '').strip()}-{element.get('to', '').strip()}")
     return ((element.text or "").strip() or "an empty address",)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, unread_rules
-from shared.domain.network.matching import as_prefixes
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, build_unread_rules
+from shared.domain.network.matching import format_prefixes
 
 type Document = Mapping[str, object]
 
@@ -54,13 +54,15 @@ def build_restricted_firewall(
     if _is(access, "disabled"):
         return replace(open_one, default=RuleAction.DENY, denies_all_public_access=True)
     if not (access is None or _is(access, "enabled")):
-        return replace(open_one, rules=unread_rules("publicNetworkAccess", access))
+        return replace(open_one, rules=build_unread_rules("publicNetworkAccess", access))
     if default is None or _is(default, "allow"):
         return open_one
     if not _is(default, "deny"):
-        return replace(open_one, rules=unread_rules("defaultAction", default))
+        return replace(open_one, rules=build_unread_rules("defaultAction", default))
     if not isinstance(rules, list | None):
-        return replace(open_one, default=RuleAction.DENY, rules=unread_rules("ipRules", rules))
+        return replace(
+            open_one, default=RuleAction.DENY, rules=build_unread_rules("ipRules", rules)
+        )
     allowed = tuple(_parse_ip_rule(as_mapping(rule)) for rule in rules or ())
     return replace(open_one, default=RuleAction.DENY, rules=allowed)
 
@@ -114,7 +116,7 @@ def _parse_range_rule(rule: Document) -> FirewallRule:
     name = text_at(rule, "name") or first
     if first == last == "0.0.0.0":  # noqa: S104 – the service's name for all of Azure
         return allow(name, AZURE)
-    return allow(name, *as_prefixes(f"{first}-{last}"))
+    return allow(name, *format_prefixes(f"{first}-{last}"))
 
 
 def _parse_ip_rule(rule: Document) -> FirewallRule:

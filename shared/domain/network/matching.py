@@ -52,7 +52,7 @@ def covers(outer: Collection[str], inner: Collection[str]) -> bool | None:
     return None if narrow & wide else False
 
 
-def as_prefixes(text: str) -> tuple[str, ...]:
+def format_prefixes(text: str) -> tuple[str, ...]:
     """Return a range such as `10.0.0.4-10.0.0.9` as prefixes; anything else unchanged."""
     first, _, last = text.partition("-")
     try:

@@ -10,13 +10,13 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.domain.network.address_ranges import AddressRanges, union
+from shared.domain.network.address_ranges import AddressRanges, unite
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.firewall_decision import (
     FirewallDecision,
     RuleSources,
     evaluate_rules,
-    tag_names_covering,
+    list_tag_names_covering,
 )
 from shared.domain.network.firewall_issue import (
     FirewallIssue,
@@ -25,7 +25,7 @@ from shared.domain.network.firewall_issue import (
     issue_for_unknown_geography,
     issue_for_unknown_tag,
 )
-from shared.domain.network.geographies import canonical, regions_of
+from shared.domain.network.geographies import list_regions, normalize_geography
 from shared.domain.network.host_matching import ClaimedHosts, HostMatcher
 from shared.domain.network.service_tags import ServiceTagList
 
@@ -67,7 +67,7 @@ class NetworkCheck:
 
         `also_required` are those of `TAGS_BESIDE` whose absence is an issue too.
         """
-        listed = {tag: regions_of(geography, tags.regions(tag)) for tag in FLOW_TAGS}
+        listed = {tag: list_regions(geography, tags.regions(tag)) for tag in FLOW_TAGS}
         by_tag = {tag: _list_regional_tags(tag, regions) for tag, regions in listed.items()}
         required = [PROTECTED_TAG, *also_required]
         beside = [tag for tag in TAGS_BESIDE if tag not in required]
@@ -75,7 +75,7 @@ class NetworkCheck:
         self._required = _find_known_ranges(by_tag, required, tags)
         self._beside = _find_known_ranges(by_tag, beside, tags)
         self._claimed = ClaimedHosts(firewalls)
-        of_flows = union(_find_known_ranges(by_tag, FLOW_TAGS, tags).values())
+        of_flows = unite(_find_known_ranges(by_tag, FLOW_TAGS, tags).values())
         sources, called = RuleSources(tags, FLOW_TAGS), _list_covering_names(listed.values())
         evaluated: dict[_Rules, _EvaluatedRules] = {}
         self._evaluated: list[tuple[Firewall, _EvaluatedRules]] = []
@@ -156,7 +156,7 @@ def _list_covering_names(regions: Iterable[Iterable[str]]) -> set[str]:
     """Return all names by which a rule can cover the tags of flow traffic in these regions."""
     everywhere = {region for found in regions for region in found}
     regional = (name for tag in FLOW_TAGS for name in _list_regional_tags(tag, everywhere))
-    return {called for name in regional for called in tag_names_covering(name)}
+    return {called for name in regional for called in list_tag_names_covering(name)}
 
 
 def _get_rules(firewall: Firewall) -> _Rules:
@@ -196,7 +196,7 @@ def _list_unknown_issues(
         if not listed.regions(tag):
             yield issue_for_unknown_tag(tag)
         elif not by_tag[tag]:
-            yield issue_for_unknown_geography(canonical(geography), tag)
+            yield issue_for_unknown_geography(normalize_geography(geography), tag)
         yield from (
             issue_for_unknown_tag(name) for name in by_tag[tag] if listed.addresses(name) is None
         )

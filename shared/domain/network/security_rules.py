@@ -48,15 +48,15 @@ def build_rule(tag: str, priority: int, destination: str) -> Mapping[str, object
     }
 
 
-def rule_to_json(name: str, rule: Mapping[str, object]) -> str:
+def format_rule(name: str, rule: Mapping[str, object]) -> str:
     """Return a rule as JSON, with only the members that the app writes."""
     own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
     return json.dumps({"name": name, **own}, sort_keys=True)
 
 
-def existing_rule_to_json(rule: Mapping[str, object]) -> str:
+def format_existing_rule(rule: Mapping[str, object]) -> str:
     """Return an existing rule of a group in the same format."""
-    return rule_to_json(str(rule.get("name")), mapping_at(rule, "properties"))
+    return format_rule(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
 def format_command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.geographies import regions_of
+from shared.domain.network.geographies import list_regions
 from shared.domain.network.network_check import PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import (
     AddressRangeChange,
@@ -84,7 +84,7 @@ def build_list_version(tags: ServiceTagList, now: datetime) -> ServiceTagListVer
     )
 
 
-def changes_in_use(
+def list_changes_in_use(
     before: ServiceTagList, after: ServiceTagList, geographies: Collection[str]
 ) -> tuple[AddressRangeChange, ...]:
     """Return the changes of the watched tags in the regions of these geographies."""
@@ -92,7 +92,7 @@ def changes_in_use(
         change
         for tag in WATCHED_TAGS
         for change in changes(before, after, tag)
-        if any(regions_of(geography, [change.region]) for geography in geographies)
+        if any(list_regions(geography, [change.region]) for geography in geographies)
     )
 
 

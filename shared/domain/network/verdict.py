@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges
-from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, rules_affecting
+from shared.domain.network.firewall_decision import (
+    DEFAULT_RULE,
+    FirewallDecision,
+    list_rules_affecting,
+)
 
 
 class Verdict(StrEnum):
@@ -39,7 +43,7 @@ _REASONS_WITHOUT_ADDRESSES = {
 
 def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerdict:
     """Return the verdict of a firewall on the addresses of a tag."""
-    verdict = verdict_on(admission, asked)
+    verdict = find_verdict(admission, asked)
     if admission.is_without_addresses(asked):
         return TagVerdict(
             verdict=verdict,
@@ -52,13 +56,13 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
     versions = {"ipv4": asked & IPV4, "ipv6": asked & IPV6}
     return TagVerdict(
         verdict=verdict,
-        by_version={name: verdict_on(admission, part) for name, part in versions.items() if part},
+        by_version={name: find_verdict(admission, part) for name, part in versions.items() if part},
         missing_prefixes=missing.prefixes(),
         message=_explain_denial(admission, missing),
     )
 
 
-def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
+def find_verdict(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
     """Return the verdict on these addresses.
 
     If none of them can reach the firewall, the real ones are unknown, so the verdict is certain
@@ -80,9 +84,9 @@ def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
 
 def _explain_denial(admission: FirewallDecision, missing: AddressRanges) -> str | None:
     if denied := missing & admission.denied:
-        rules = rules_affecting(admission.denied_by, denied)
+        rules = list_rules_affecting(admission.denied_by, denied)
         return f"refused_by: {', '.join(dict.fromkeys(rules))}"
     if missing:
-        rules = rules_affecting(admission.doubted_for, missing)
+        rules = list_rules_affecting(admission.doubted_for, missing)
         return f"depends_on: {', '.join(dict.fromkeys(rules))}"
     return None

@@ -13,7 +13,7 @@ from shared.domain.plans.pending_actions import (
 from shared.domain.plans.plan_item import PlanItem
 
 
-def waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
+def list_waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
     """Return one pending action per environment with such flows."""
     return [_build_pending_action(plan) for plan in plans if plan.needs_changes]
 
@@ -34,7 +34,7 @@ def _build_pending_action(plan: CurrentPlan) -> PendingAction:
         message=items[0].message
         if len(reasons) == 1
         else "The app cannot migrate these flows as they are.",
-        fix=instructions_for(items, "the plan"),
+        fix=format_instructions(items, "the plan"),
         next_command=command,
         pending_since=min(
             (one.planned_at for one, _ in plan.needs_changes if one.planned_at), default=None
@@ -42,7 +42,7 @@ def _build_pending_action(plan: CurrentPlan) -> PendingAction:
     )
 
 
-def instructions_for(items: Sequence[PlanItem], where: str) -> str:
+def format_instructions(items: Sequence[PlanItem], where: str) -> str:
     """Return what to change in each flow; flows with the same fix are named together.
 
     `where` has the flows that do not fit.

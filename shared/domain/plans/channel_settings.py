@@ -58,7 +58,7 @@ def check_signing_key(setting: str, value: str) -> bytes:
     return key
 
 
-def channel_setting_names(channel: str) -> str:
+def format_channel_setting_names(channel: str) -> str:
     """Return the names of a channel's settings, for people; empty: it has none."""
     return " and ".join(SETTINGS_OF.get(channel, ()))
 

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.display_text import format_fixes, left_words
-from shared.domain.plans.not_migrated import reason_for_item, reason_for_job
+from shared.domain.plans.display_text import describe_why_not_migrated, format_fixes
+from shared.domain.plans.not_migrated import find_reason_for_item, find_reason_for_job
 from shared.domain.plans.notification import ENDED_LATELY, NotificationDelivery
 from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
@@ -24,7 +24,7 @@ _NOT_SETTLED = frozenset(
 )
 
 
-def channels_out_for_long(sent: Iterable[NotificationDelivery], now: datetime) -> set[str]:
+def find_failing_channels(sent: Iterable[NotificationDelivery], now: datetime) -> set[str]:
     """Return the channels that have accepted nothing of something for a week."""
     return {
         one.channel for one in sent if one.failing_since and now - one.failing_since >= ENDED_LATELY
@@ -66,7 +66,7 @@ def list_remaining_flows(
         if (why := _find_reason(job, item))
     }
     for one in flow_jobs:
-        if why := reason_for_job(one):
+        if why := find_reason_for_job(one):
             found[one.original_id] = RemainingFlow(why, one.display_name, one.original_id)
     order = list(NotMigratedReason)
     return sorted(
@@ -77,10 +77,10 @@ def list_remaining_flows(
 def _find_reason(job: EnvironmentJob, item: PlanItem) -> NotMigratedReason | None:
     if job.state is EnvironmentJobState.CANCELLED and item.awaits_approval:
         return NotMigratedReason.APPROVAL_EXPIRED
-    return reason_for_item(job.mode, item)
+    return find_reason_for_item(job.mode, item)
 
 
-def completed_action(
+def build_completed_action(
     job: EnvironmentJob,
     not_migrated: Mapping[NotMigratedReason, int],
     flows: Sequence[RemainingFlow] = (),
@@ -92,7 +92,8 @@ def completed_action(
     left = sum(not_migrated.values())
     is_prepared = job.mode is RemediationMode.PREPARE and job.state is EnvironmentJobState.COMPLETED
     lines = ", ".join(
-        f"{number} {left_words(why, number)[0]}" for why, number in not_migrated.items()
+        f"{number} {describe_why_not_migrated(why, number)[0]}"
+        for why, number in not_migrated.items()
     )
     return PendingAction(
         kind=PendingActionKind.REMEDIATION_COMPLETED,

@@ -20,7 +20,9 @@ class CurrentPlan:
     needs_changes: tuple[tuple[EnvironmentJob, PlanItem], ...] = ()
 
 
-def newest_plans(environment_jobs: Iterable[EnvironmentJob]) -> dict[str, list[EnvironmentJob]]:
+def find_newest_plans(
+    environment_jobs: Iterable[EnvironmentJob],
+) -> dict[str, list[EnvironmentJob]]:
     """Return by environment the environment jobs whose plans currently apply, the newest first.
 
     These are the last plan of the whole environment and later plans of named flows. If any of them
@@ -39,7 +41,7 @@ def newest_plans(environment_jobs: Iterable[EnvironmentJob]) -> dict[str, list[E
     return found
 
 
-def current_plan(
+def find_current_plan(
     jobs: Sequence[EnvironmentJob], items: Mapping[str, Sequence[PlanItem]]
 ) -> CurrentPlan:
     """Return the current plan of an environment; `items` has the items of each job by job id.

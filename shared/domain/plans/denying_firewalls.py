@@ -23,7 +23,7 @@ def select_open_issues(
     ):
         return list(job.firewall_issues)
     blocking = {
-        one.name for each in flow_jobs for one in denying_firewalls(each, job.firewall_issues)
+        one.name for each in flow_jobs for one in list_denying_firewalls(each, job.firewall_issues)
     }
     return [one for one in job.firewall_issues if one.name in blocking]
 
@@ -34,7 +34,7 @@ def _is_unverified(job: FlowJob) -> bool:
     return is_open and job.migration_method.has_copy and step.is_proceeding and not step.is_verified
 
 
-def denying_firewalls(
+def list_denying_firewalls(
     job: FlowJob | None, issues: Iterable[FirewallIssueSummary]
 ) -> list[FirewallIssueSummary]:
     """Return the issues of the firewalls that the message of a blocked job names; empty if it is
@@ -44,10 +44,10 @@ def denying_firewalls(
     """
     if job is None or job.reason_code != Reason.FIREWALL_DENIES:
         return []
-    named = denying_firewall_names(job)
+    named = list_denying_firewall_names(job)
     return [issue for issue in issues if (issue.firewall_name or issue.name) in named]
 
 
-def denying_firewall_names(job: FlowJob) -> set[str]:
+def list_denying_firewall_names(job: FlowJob) -> set[str]:
     """Return the names in the message of a job that a firewall blocks."""
     return set(job.message.rpartition(": ")[2].removesuffix(".").split(", "))

@@ -131,7 +131,9 @@ class DiscoveryResult:
     has_dataverse: bool = True
 
 
-def whole_pages(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> list[DiscoveryPage]:
+def list_whole_pages(
+    parts: Iterable[DiscoveryPage], source: DiscoverySource
+) -> list[DiscoveryPage]:
     """Return the parts of a source up to the last complete page; later ones are read again.
 
     Parts after a missing part do not count either: the daily check may have removed that part.
@@ -142,9 +144,9 @@ def whole_pages(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> list
     return ours[: ends[-1] + 1] if ends else []
 
 
-def position_of(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> DiscoveryPosition:
+def get_position(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> DiscoveryPosition:
     """Return where to continue with a source."""
-    read = whole_pages(parts, source)
+    read = list_whole_pages(parts, source)
     if not read:
         return DiscoveryPosition()
     last = read[-1]
@@ -157,7 +159,7 @@ def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
     return bool(times) and now - max(times) > DISCOVERY_RESTART_AFTER
 
 
-def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[DiscoverySource]:
+def list_outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[DiscoverySource]:
     """Return the sources that are read again, since they were read whole too long ago.
 
     Flows and connectors that were read one by one are not among them.
@@ -169,7 +171,7 @@ def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[Disc
         DiscoverySource.CONNECTOR,
     }
     for source in set(DiscoverySource) - one_by_one:
-        pages = whole_pages(parts, source)
+        pages = list_whole_pages(parts, source)
         if pages and not pages[-1].cursor and now - pages[-1].read_at > LONGEST:
             found[source] = pages[-1].read_at - pages[0].read_at
     return sorted(found) if sum(found.values(), timedelta()) <= REFRESH_TAKES else []
@@ -179,14 +181,14 @@ def select_reported_flows(
     parts: Iterable[DiscoveryPage], source: DiscoverySource
 ) -> dict[str, FlowListEntry]:
     """Return the flows in a list of the flow service, by `identity`."""
-    pages = whole_pages(parts, source)
+    pages = list_whole_pages(parts, source)
     return {flow.identity: flow for part in pages for flow in part.reported}
 
 
 def select_known_flows(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
     """Return the flows in Dataverse by id; later pages replace earlier ones."""
     known: dict[str, WorkflowSummary] = {}
-    for part in whole_pages(parts, DiscoverySource.DATAVERSE):
+    for part in list_whole_pages(parts, DiscoverySource.DATAVERSE):
         known |= {flow.workflow_id: flow for flow in part.workflows}
         for flow in part.deleted:
             known.pop(flow, None)
@@ -195,14 +197,14 @@ def select_known_flows(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSumm
 
 def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     """Return the result of all sources; the list of flows that stay was read."""
-    alone = whole_pages(parts, DiscoverySource.SINGLE_FLOW)
+    alone = list_whole_pages(parts, DiscoverySource.SINGLE_FLOW)
     known, reported = (
         select_known_flows(parts),
         select_reported_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST),
     )
     children: dict[str, frozenset[str]] = {}
     held_back: dict[str, FlowOnMicrosoftKey] = {}
-    for part in [*whole_pages(parts, DiscoverySource.DATAVERSE), *alone]:
+    for part in [*list_whole_pages(parts, DiscoverySource.DATAVERSE), *alone]:
         for flow in (*(one.workflow_id for one in part.workflows), *part.deleted):
             children.pop(flow, None)  # later pages replace earlier ones
             held_back.pop(flow, None)
@@ -213,7 +215,7 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
         for one in part.flows_on_microsoft_key:
             children.setdefault(one.workflow_id, _NO_CHILDREN)
     listed = select_reported_flows(parts, DiscoverySource.ALL_FLOWS_LIST)
-    has_listed = position_of(parts, DiscoverySource.ALL_FLOWS_LIST).is_read
+    has_listed = get_position(parts, DiscoverySource.ALL_FLOWS_LIST).is_read
     return DiscoveryResult(
         started_at=min(part.read_at for part in parts),
         flows_on_microsoft_key=_with_known_owners(

@@ -89,7 +89,7 @@ def describe_start(start_source: str, started_by: str) -> str:
     return _START_SOURCES.get(start_source) or started_by or "a request without a name"
 
 
-def left_words(why: str, number: int) -> tuple[str, str]:
+def describe_why_not_migrated(why: str, number: int) -> tuple[str, str]:
     """Return why this number of flows is not migrated, to put after it, and what to do.
 
     A reason of a newer version of the app has no text here.
@@ -120,7 +120,7 @@ def format_not_migrated[Why: str](left: Mapping[Why, int]) -> list[str]:
     """Return one line per reason why flows are not migrated: how many, and what to do."""
     lines = []
     for why, number in left.items():
-        words, then = left_words(why, number)
+        words, then = describe_why_not_migrated(why, number)
         lines.append(f"{number} {words}" + (f": {then}" if then else ""))
     return lines
 
@@ -129,7 +129,9 @@ def format_fixes[Why: str](left: Mapping[Why, int]) -> list[str]:
     """Return what to do about flows that are not migrated: one line per reason, if several."""
     if len(left) > 1:
         return [line for line in format_not_migrated(left) if ": " in line]
-    return [then for why, number in left.items() if (then := left_words(why, number)[1])]
+    return [
+        then for why, number in left.items() if (then := describe_why_not_migrated(why, number)[1])
+    ]
 
 
 def plan_sort_key(*, changed: Sequence[str], action: str, title: str) -> tuple[bool, int, str]:

@@ -148,7 +148,7 @@ def count_by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, 
     return {str(state): count[state] for state in order}
 
 
-def ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
+def list_ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
     """Return the flows that the app continues, those that are checked next first."""
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:

@@ -10,8 +10,8 @@ from itertools import chain
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
-from shared.domain.plans.current_plan import newest_plans
-from shared.domain.plans.denying_firewalls import denying_firewall_names, select_open_issues
+from shared.domain.plans.current_plan import find_newest_plans
+from shared.domain.plans.denying_firewalls import list_denying_firewall_names, select_open_issues
 from shared.domain.plans.remediation import (
     MOST_PREFIXES_OF_ISSUE,
     EnvironmentJob,
@@ -154,7 +154,7 @@ def count_flows_behind(
     """Return the number of flows that any of the firewalls blocks."""
     names = {one.name for one in firewalls if one.status is FirewallStatus.BLOCKING}
     return sum(
-        job.reason_code == Reason.FIREWALL_DENIES and bool(names & denying_firewall_names(job))
+        job.reason_code == Reason.FIREWALL_DENIES and bool(names & list_denying_firewall_names(job))
         for job in flow_jobs
     )
 
@@ -165,7 +165,7 @@ def _count_blocked_flows(facts: FirewallFacts) -> Counter[tuple[str, str]]:
         (job.environment_id, name)
         for job in facts.flow_jobs
         if job.reason_code == Reason.FIREWALL_DENIES
-        for name in denying_firewall_names(job)
+        for name in list_denying_firewall_names(job)
     )
 
 
@@ -176,7 +176,9 @@ def _select_issues(
     flow_jobs: dict[str, list[FlowJob]] = defaultdict(list)
     for flow_job in facts.flow_jobs:
         flow_jobs[flow_job.environment_id].append(flow_job)
-    current = {job.id for each in newest_plans(facts.environment_jobs).values() for job in each}
+    current = {
+        job.id for each in find_newest_plans(facts.environment_jobs).values() for job in each
+    }
     for job in sorted(
         facts.environment_jobs, key=lambda one: str(one.planned_at or ""), reverse=True
     ):

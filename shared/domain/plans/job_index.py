@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.plans.current_plan import newest_plans
+from shared.domain.plans.current_plan import find_newest_plans
 from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.notification import ENDED_LATELY
 from shared.domain.plans.pending_actions import GO_ON_TRYING
@@ -88,7 +88,7 @@ def is_closed(job: FlowJob) -> bool:
     )
 
 
-def counted_as(job: FlowJob) -> tuple[str, str]:
+def get_counter(job: FlowJob) -> tuple[str, str]:
     """Return the environment job and the state under which a closed flow job is counted."""
     return job.environment_job_id, str(job.state)
 
@@ -98,7 +98,7 @@ def has_to_be_named(before: FlowJob | None, after: FlowJob) -> bool:
     if before is None:
         return True
     if is_closed(before):
-        return not is_closed(after) or counted_as(before) != counted_as(after)
+        return not is_closed(after) or get_counter(before) != get_counter(after)
     return needs_person(after) and not needs_person(before)
 
 
@@ -116,7 +116,7 @@ def with_closed(
     return result
 
 
-def current_environment_jobs(
+def find_current_environment_jobs(
     jobs: Iterable[EnvironmentJob], created: Mapping[str, datetime], now: datetime
 ) -> dict[str, EnvironmentJob]:
     """Return the environment jobs that a response about the present needs, by id.
@@ -127,15 +127,15 @@ def current_environment_jobs(
     """
     jobs = list(jobs)
     current = {one.id: one for one in jobs if not _is_history(one, now)}
-    for newest in newest_plans(jobs).values():
+    for newest in find_newest_plans(jobs).values():
         current |= {one.id: one for one in newest}
     last: dict[tuple[str, bool], EnvironmentJob] = {}
-    for job in newest_first(jobs, created):
+    for job in sort_newest_first(jobs, created):
         last.setdefault((job.environment_id, job.mode.writes), job)
     return current | {job.id: job for job in last.values()}
 
 
-def newest_first(
+def sort_newest_first(
     jobs: Iterable[EnvironmentJob], created: Mapping[str, datetime]
 ) -> list[EnvironmentJob]:
     """Return environment jobs sorted by the start of their remediations, the newest first."""

@@ -15,10 +15,10 @@ type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 def count_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
     """Return how many flows of a plan get no job and stay, by `NotMigratedReason`."""
-    return dict(Counter(str(why) for item in items if (why := reason_for_item(mode, item))))
+    return dict(Counter(str(why) for item in items if (why := find_reason_for_item(mode, item))))
 
 
-def retired_originals(number: int) -> tuple[str, ...]:
+def list_retired_originals(number: int) -> tuple[str, ...]:
     """Return a finding with the number of retired originals that a plan does not list."""
     if not number:
         return ()
@@ -43,7 +43,7 @@ def count_not_migrated(
         if environment_job.state is EnvironmentJobState.CANCELLED:
             count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting_approval_count
         count[_find_reason_without_job(environment_job)] += _count_without_job(environment_job)
-    count.update(found for job in jobs if (found := reason_for_job(job)))
+    count.update(found for job in jobs if (found := find_reason_for_job(job)))
     for states in closed:
         for state, number in states.items():
             if FLOW_STATES[FlowJobState(state)].is_withdrawn:
@@ -76,7 +76,7 @@ def _find_reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
     return NotMigratedReason.IN_PROGRESS
 
 
-def reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
+def find_reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
     """Return why a flow of a plan gets no job and stays; None: it gets one, or does not stay."""
     if item.needs_changes:
         return NotMigratedReason.NEEDS_CHANGES
@@ -87,7 +87,7 @@ def reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason 
     )
 
 
-def reason_for_job(job: FlowJob) -> NotMigratedReason | None:
+def find_reason_for_job(job: FlowJob) -> NotMigratedReason | None:
     """Return why the flow of a job is not migrated; None: it is, or is prepared for the key."""
     if job.needs_action:
         return (

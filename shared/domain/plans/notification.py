@@ -197,7 +197,7 @@ def split_into_single_and_digest(
     return [one for one in causes if one.id in kept], [one for one in causes if one.id not in kept]
 
 
-def actions_to_notify(
+def list_actions_to_notify(
     waiting: Iterable[PendingAction], completed: Iterable[PendingAction], now: datetime
 ) -> dict[str, PendingAction]:
     """Return the pending actions to notify, by id; `completed` are the ends of environment jobs."""
@@ -205,7 +205,7 @@ def actions_to_notify(
     return {one.id: one for one in (*actions, *completed)}
 
 
-def first_delivery(
+def build_first_delivery(
     cause: PendingAction, channel: str, now: datetime, together: timedelta
 ) -> NotificationDelivery:
     """Return the delivery of a new pending action.

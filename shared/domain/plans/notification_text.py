@@ -31,12 +31,16 @@ def shorten(action: PendingAction) -> PendingAction:
         environment_name=_cut(environment, LONGEST_NAME),
         caller=_cut(caller, LONGEST_NAME),
         flows=tuple(_cut(one, LONGEST_NAME) for one in flows),
-        message=first_sentences(_remove_urls_and_ids(action.message), 0, LONGEST_REASON, names),
-        fix=first_sentences(_remove_urls_and_ids(action.fix), LONGEST_FIX, LONGEST_FIX, names),
+        message=select_first_sentences(
+            _remove_urls_and_ids(action.message), 0, LONGEST_REASON, names
+        ),
+        fix=select_first_sentences(
+            _remove_urls_and_ids(action.fix), LONGEST_FIX, LONGEST_FIX, names
+        ),
     )
 
 
-def first_sentences(text: str, enough: int, most: int, names: Iterable[str] = ()) -> str:
+def select_first_sentences(text: str, enough: int, most: int, names: Iterable[str] = ()) -> str:
     """Return the first sentences of a text: one, and more while they have `enough` characters.
 
     It has at most `most` characters. `names` may contain what looks like the end of a sentence.
@@ -59,7 +63,7 @@ def describe_flows(action: PendingAction) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def digest_of(actions: Sequence[PendingAction]) -> PendingAction:
+def build_digest(actions: Sequence[PendingAction]) -> PendingAction:
     """Return one pending action that summarizes all of these; the first ones are named."""
     titles = "; ".join(_cut(one.title, LONGEST_NAME) for one in actions[:2])
     return PendingAction(

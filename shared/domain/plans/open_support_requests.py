@@ -25,7 +25,7 @@ _WHY: Mapping[SupportRequestKind, str] = {
 }
 
 
-def pending_support_requests(
+def list_pending_support_requests(
     requests: Iterable[SupportRequest], now: datetime
 ) -> list[PendingAction]:
     """Return one pending action for each support request that nobody has filed."""

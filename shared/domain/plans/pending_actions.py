@@ -13,7 +13,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.plans.denying_firewalls import denying_firewall_names
+from shared.domain.plans.denying_firewalls import list_denying_firewall_names
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
@@ -253,7 +253,9 @@ class PendingAction:
         )
 
 
-def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[PendingAction]:
+def list_pending_flow_actions(
+    jobs: Iterable[FlowJob], names: Mapping[str, str]
+) -> list[PendingAction]:
     """Return one pending action per reason, environment and remediation for these flows.
 
     `names` has the environments' names by id.
@@ -278,7 +280,7 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
                 workflow_ids=tuple(job.original_id for job in group[:NAMED]),
                 message=_format_message(code, group),
                 fix=_format_fix(code, group),
-                pending_since=min(filter(None, map(pending_since, group)), default=None),
+                pending_since=min(filter(None, map(find_pending_since, group)), default=None),
                 next_command=_NEXT[code].format(remediation_id)
                 if code in _NEXT
                 else _retry_command(
@@ -310,7 +312,7 @@ def _choose_common_message(code: str, messages: Sequence[str]) -> str:
 
 
 def _name_firewalls(group: Sequence[FlowJob]) -> str:
-    names = sorted({name for job in group for name in denying_firewall_names(job)})
+    names = sorted({name for job in group for name in list_denying_firewall_names(job)})
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     deny = "firewall denies" if len(names) == 1 else "firewalls deny"
     shown = ", ".join(names[:NAMED])
@@ -332,7 +334,7 @@ def _format_fix(code: str, group: Sequence[FlowJob | Deletion]) -> str:
     return f"The flows need different fixes. For {first.display_name}: {first.fix}"
 
 
-def pending_deletion_actions(deletions: Iterable[Deletion]) -> list[PendingAction]:
+def list_pending_deletion_actions(deletions: Iterable[Deletion]) -> list[PendingAction]:
     """Return one pending action per reason and remediation for these blocked deletions."""
     groups: dict[tuple[str, str], list[Deletion]] = defaultdict(list)
     for deletion in deletions:
@@ -357,7 +359,7 @@ def pending_deletion_actions(deletions: Iterable[Deletion]) -> list[PendingActio
     return pending
 
 
-def pending_since(job: FlowJob) -> datetime | None:
+def find_pending_since(job: FlowJob) -> datetime | None:
     """Return since when a flow requires its action; None: its row does not say it."""
     if job.reason_code == Reason.LATE_CALLER:  # its message changes with each call
         return job.observation_started_at
@@ -372,7 +374,7 @@ def _retry_command(remediation_id: str, code: str, environment_id: str = "") -> 
     return shlex.join(words)
 
 
-def pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
+def list_pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
     """Return one pending action per reason code of the alerts, except those that flow jobs show
     themselves.
     """
@@ -396,7 +398,9 @@ def pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
     ]
 
 
-def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> list[PendingAction]:
+def list_pending_environment_actions(
+    environment_jobs: Iterable[EnvironmentJob],
+) -> list[PendingAction]:
     """Return the pending actions of environment jobs: approvals, and blocked or failed ones."""
     environment_jobs = list(environment_jobs)
     asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)
@@ -435,7 +439,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
     ]
 
 
-def most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
+def sort_most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
     """Return pending actions, the most urgent first."""
     order = list(PendingActionKind)
 

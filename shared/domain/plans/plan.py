@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.conversions.conversion import ConversionKind
-from shared.domain.conversions.preview import possible_edits
+from shared.domain.conversions.preview import list_possible_edits
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, migration_method_for
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, choose_migration_method
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import NOT_SHOWN, FlowOnMicrosoftKey
@@ -22,7 +22,7 @@ from shared.domain.plans.preparation import (
     require_explicit_selection,
     with_proposal,
 )
-from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, fix_for
+from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, find_fix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ def _build_item(
         trigger_name=definition.trigger_name if definition else "",
         has_trigger_url=category.has_callback_url,
         in_solution=flow.in_solution,
-        migration_method=migration_method_for(category, is_on=flow.is_on),
+        migration_method=choose_migration_method(category, is_on=flow.is_on),
         is_on=flow.is_on,
         microsoft_key_reasons=tuple(str(reason) for reason in reasons),
         action=PlannedAction.COPY,
@@ -179,7 +179,7 @@ def _build_item(
         parents=_select_candidates(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
         answers_event_grid=definition is not None and definition.answers_event_grid,
-        possible_conversions=possible_edits(definition, in_solution=flow.in_solution)
+        possible_conversions=list_possible_edits(definition, in_solution=flow.in_solution)
         if definition
         else (),
     )
@@ -259,7 +259,7 @@ def _needs_changes_reason(
     if definition is None:
         fix = "Open the flow in Power Automate and save it once. Then start a new remediation."
         if candidate.flow.unreadable_reason.startswith(NOT_SHOWN):
-            fix = fix_for(DEFINITION_NOT_SHOWN)
+            fix = find_fix(DEFINITION_NOT_SHOWN)
         return (f"Its definition cannot be read: {candidate.flow.unreadable_reason}", fix)
     if candidate.flow.is_managed:
         return (

@@ -86,15 +86,15 @@ def _list_shown_values(item: PlanItem) -> dict[str, object]:
 
 def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
     """Return the first 16 hex digits of the SHA-256 of the plan's text."""
-    return version_of(plan_text(job, items))
+    return compute_plan_version(plan_text(job, items))
 
 
-def version_of(text: str) -> str:
+def compute_plan_version(text: str) -> str:
     """Return the plan version of this text."""
     return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
 
 
-def awaiting_in(text: str) -> frozenset[str]:
+def parse_awaiting_flows(text: str) -> frozenset[str]:
     """Return the workflow ids of the flows that await approval in the text of a plan."""
     return frozenset(
         item["workflow_id"]
@@ -104,12 +104,12 @@ def awaiting_in(text: str) -> frozenset[str]:
     )
 
 
-def approved_plan_name(environment_job_id: str, version: str) -> str:
+def name_approved_plan(environment_job_id: str, version: str) -> str:
     """Return the name of an approved plan version in the archive."""
     return f"plans/{environment_job_id}/{version}.json"
 
 
-def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
+def list_changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
     """Return the changes that need a new approval; empty: `now` contains no more than `approved`.
 
     A caller that is gone, and a job that another approval started, need no approval.
@@ -209,7 +209,7 @@ def _decide(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) ->
             "It no longer stays on Microsoft's key: it was deleted, or the platform moved it.",
             None,
         )
-    changed = changes_since(item, now)
+    changed = list_changes_since(item, now)
     if changed or now.action is PlannedAction.CONTINUE_EXISTING_JOB:
         return replace(now, approval_number=decision.number, changed_since_approval=changed)
     return item

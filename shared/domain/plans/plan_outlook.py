@@ -37,7 +37,7 @@ class FlowOutlook:
     waits_for: str = ""
 
 
-def outlooks_of(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, FlowOutlook]:
+def build_outlooks(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, FlowOutlook]:
     """Return the outlook of each flow of a plan, by workflow id, in the order of `items`."""
     included = {item.workflow_id: item for item in items if item.action in _WITH_JOB}
     issues = _group_issues_by_flow(job, included)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.callers.url_secret import format_url_secret
-from shared.domain.display_names import copy_name, retired_name, shorten_with_suffix
+from shared.domain.display_names import build_retired_name, copy_name, shorten_with_suffix
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
@@ -63,7 +63,7 @@ def describe_update(caller: PlannedCaller) -> str:
     return f"update {caller.label}" + (", unless it is copied first" if caller.is_copied else "")
 
 
-def completed_changes(
+def list_completed_changes(
     item: PlanItem, job: FlowJob | None, callers: Iterable[CallerRecord]
 ) -> tuple[bool, ...]:
     """Return for each planned change of a flow whether its rows show that it was made.
@@ -168,8 +168,8 @@ def _describe_updating_callers(item: PlanItem, title: str) -> Iterator[PlannedCh
 def _describe_retiring(item: PlanItem, title: str) -> Iterator[str]:
     if item.migration_method is MigrationMethod.UPDATE_CALLERS:
         yield f"turn {title} off when it has received no calls for the no-call period"
-    if item.in_solution and retired_name(title) != title:
-        yield f"rename {title} to {retired_name(title)}"
+    if item.in_solution and build_retired_name(title) != title:
+        yield f"rename {title} to {build_retired_name(title)}"
     is_long = shorten_with_suffix(title) != title
     else_short = (
         f", or to {shorten_with_suffix(title)} if that is too long for Dataverse" if is_long else ""

@@ -241,6 +241,6 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
         return not self.state_properties.is_over
 
 
-def environment_job_id(remediation_id: str, environment_id: str) -> str:
+def build_environment_job_id(remediation_id: str, environment_id: str) -> str:
     """Return the id of the job on this environment in this remediation."""
     return str(uuid.uuid5(NAMESPACE, f"environment/{remediation_id}/{environment_id}".lower()))

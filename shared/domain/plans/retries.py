@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.changes_needed import instructions_for
-from shared.domain.plans.display_text import ACTION_WORDS, left_words
+from shared.domain.plans.changes_needed import format_instructions
+from shared.domain.plans.display_text import ACTION_WORDS, describe_why_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 
 
@@ -16,7 +16,8 @@ def nothing_to_retry(
     states = Counter(map(_find_state, found))
     with_code = f" with the code {code}" if code else ""
     counts = ", ".join(
-        f"{number} {left_words(state, number)[0]}" for state, number in states.items()
+        f"{number} {describe_why_not_migrated(state, number)[0]}"
+        for state, number in states.items()
     )
     reason = f"No flow is blocked, failed or waiting{with_code}" + (
         f": {counts}." if counts else "."
@@ -24,7 +25,7 @@ def nothing_to_retry(
     show = f"cmkflow remediation show {remediation_id}"
     items = [one for one in found if isinstance(one, PlanItem) and one.needs_changes]
     if items:
-        changes = instructions_for(items, f"cmkflow plan show {remediation_id}")
+        changes = format_instructions(items, f"cmkflow plan show {remediation_id}")
         return reason, f"{changes} Then start a new remediation."
     return reason, f"See the state of each flow: {show}"
 

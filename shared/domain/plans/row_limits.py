@@ -19,7 +19,7 @@ MOST_FLOWS_OF_A_GAP = 50
 MOST_CALLERS = 500
 
 
-def fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
+def select_fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
     """Return the findings that fit, in order; the last one says how many do not."""
     shown: list[str] = []
     left, room = 0, LONGEST_FINDINGS
@@ -53,7 +53,7 @@ def with_network(
         )
         for issue in widest[:MOST_GAPS]
     )
-    findings = fitting_findings((*job.findings, *beside))
+    findings = select_fitting_findings((*job.findings, *beside))
     if left := len(issues) - len(shown):
         text = (
             f"{left} more firewalls deny the new addresses. A job that needs one of them is "
@@ -73,7 +73,7 @@ def with_network(
     return replace(job, firewall_issues=shown, findings=findings, external_hosts=targets)
 
 
-def fitting_callers(callers: Sequence[PlannedCaller]) -> tuple[PlannedCaller, ...]:
+def select_fitting_callers(callers: Sequence[PlannedCaller]) -> tuple[PlannedCaller, ...]:
     """Return the callers that fit; the last one counts those that do not."""
     left = len(callers) - MOST_CALLERS
     if left <= 0:

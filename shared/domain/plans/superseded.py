@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.plans.current_plan import newest_plans
+from shared.domain.plans.current_plan import find_newest_plans
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
-from shared.domain.plans.row_limits import fitting_findings
+from shared.domain.plans.row_limits import select_fitting_findings
 
 
 def find_superseded(
@@ -19,7 +19,7 @@ def find_superseded(
     the current plan, was approved, or created flow jobs: evidence and rollback then need it.
     `with_flow_jobs` are the ids of environment jobs that have flow jobs.
     """
-    current = {job.id for plans in newest_plans(jobs).values() for job in plans}
+    current = {job.id for plans in find_newest_plans(jobs).values() for job in plans}
     newest = _find_last_whole_plans(jobs)
     found = [
         (ended, job.id, job)
@@ -43,7 +43,7 @@ def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
     return replace(
         job,
         plan_kept=PlanKept.BEING_REMOVED,
-        findings=fitting_findings((*job.findings, text)),
+        findings=select_fitting_findings((*job.findings, text)),
         unmatched_trigger_urls=(),
         firewall_issues=(),
         external_hosts=(),

@@ -31,7 +31,7 @@ class TriggerHost:
     flows: tuple[TriggerHostFlow, ...]
 
 
-def outgoing_hosts(
+def list_outgoing_hosts(
     expected: str, items: Iterable[PlanItem], jobs: Mapping[str, FlowJob]
 ) -> tuple[TriggerHost, ...]:
     """Return the trigger hosts of a plan's copies; `jobs` are by the original's workflow id.

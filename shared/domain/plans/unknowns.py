@@ -95,6 +95,6 @@ _BY_TEXT = {
 }
 
 
-def unknown_of(text: str) -> Unknown:
+def find_unknown(text: str) -> Unknown:
     """Return the unknown with this text; one of another version has no consequence."""
     return _BY_TEXT.get(text) or Unknown(title=text, text=text, consequence="")

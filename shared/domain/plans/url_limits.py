@@ -18,7 +18,7 @@ def describe_url_limits(host: str, trigger_name: str, caller: Caller) -> str:
     `host` is the copy's expected host.
     """
     found = []
-    length = expected_url_length(host, trigger_name)
+    length = estimate_url_length(host, trigger_name)
     if caller.max_url_length is not None and length > caller.max_url_length:
         found.append(
             f"It can hold URLs of {caller.max_url_length} characters, but the copy's URL may have "
@@ -29,7 +29,7 @@ def describe_url_limits(host: str, trigger_name: str, caller: Caller) -> str:
     return " ".join(found)
 
 
-def expected_url_length(host: str, trigger_name: str) -> int:
+def estimate_url_length(host: str, trigger_name: str) -> int:
     """Return the number of characters of the longest trigger URL that a copy may get."""
     permission = quote(f"/triggers/{quote(trigger_name, safe='')}/run", safe="")
     path = f"workflows/{_ID}/triggers/{quote(trigger_name, safe='')}/paths/invoke"

@@ -7,7 +7,7 @@ their order, and its way of escaping text stay.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.definitions.json_literals import json_strings
+from shared.domain.definitions.json_literals import list_json_strings
 from shared.domain.trigger_urls.url_layout import (
     PLATFORM_PARAMETERS,
     UrlLayout,
@@ -54,7 +54,7 @@ def replace_in_json(text: str, *, urls: Mapping[str, str], flow_ids: Mapping[str
     """
     parsed = _parse_replacements(urls)
     edits: list[_Splice] = []
-    for string in json_strings(text):
+    for string in list_json_strings(text):
         if string.key == "workflowReferenceName":
             changes = _find_reference_edits(string.value, flow_ids)
         else:

@@ -74,7 +74,7 @@ def unmask_signatures(text: str, signatures: Mapping[str, str]) -> str:
     return _MARKER.sub(restore, text)
 
 
-def signatures_in(text: str) -> dict[str, str]:
+def find_signatures(text: str) -> dict[str, str]:
     """Return every signature of a text by its SHA-256, for `unmask_signatures`.
 
     A revert also passes those of the caller's current value, because signatures that the app never

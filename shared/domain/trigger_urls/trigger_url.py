@@ -13,9 +13,9 @@ from shared.domain.clouds import PUBLIC
 from shared.domain.trigger_urls.replacement import replace_in_json, replace_trigger_urls
 from shared.domain.trigger_urls.signatures import (
     SignatureChanged,
+    find_signatures,
     hash_signature,
     mask_signatures,
-    signatures_in,
     unmask_signatures,
 )
 from shared.domain.trigger_urls.url_layout import UrlLayout, find_layouts
@@ -26,6 +26,7 @@ __all__ = [
     "TriggerUrl",
     "TriggerUrlFormat",
     "TriggerUrlMatch",
+    "find_signatures",
     "find_trigger_urls",
     "hash_signature",
     "mask_signatures",
@@ -33,7 +34,6 @@ __all__ = [
     "redact",
     "replace_in_json",
     "replace_trigger_urls",
-    "signatures_in",
     "unmask_signatures",
 ]
 
@@ -133,7 +133,7 @@ def redact(text: str) -> str:
 def _build_trigger_url(text: str, layout: UrlLayout) -> TriggerUrl:
     signature = layout.find_parameter("sig")
     # Both parse the same text, so the hash is the one in the mask.
-    hashes = signatures_in(text[signature.start : signature.end]) if signature else {}
+    hashes = find_signatures(text[signature.start : signature.end]) if signature else {}
     trigger = layout.trigger
     for _ in range(layout.level + 1):
         trigger = unquote(trigger)

@@ -12,7 +12,11 @@ from shared.alerts import readable, tell_unreadable
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers.caller_records import CallerIndexEntry
-from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
+from shared.domain.callers.notification_channels import (
+    CHANGED_BY_HAND,
+    OWN_CHANNEL,
+    find_channels_using,
+)
 from shared.domain.callers.url_secret import is_url_secret
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
@@ -120,7 +124,7 @@ def _list_callers(
                 holds_url=url_id in place.caller.trigger_url_ids
                 and not is_url_secret(place.caller.address, services.settings.trigger_url_vault),
             )
-    for key, label in channels_using(services.settings.channel_addresses, url_id):
+    for key, label in find_channels_using(services.settings.channel_addresses, url_id):
         found[key] = AssessedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 

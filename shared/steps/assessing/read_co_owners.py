@@ -48,7 +48,7 @@ async def read_shares(
     return shares
 
 
-def principal_ids(shares: ReadShares) -> set[str]:
+def list_principal_ids(shares: ReadShares) -> set[str]:
     """Return the ids of all principals that a flow is shared with."""
     listed = (one for one in shares.values() if not isinstance(one, NoAnswer))
     return {share.principal.id for some in listed for share in some}

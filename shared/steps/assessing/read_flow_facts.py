@@ -45,7 +45,7 @@ async def read_flows(services: Services, environment: Environment) -> FlowReadRe
     alone: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
     if not isinstance(staying, NoAnswer) and not isinstance(read, NoAnswer):
-        alone, unread = await _read_alone(services, environment, staying, facts_of(read))
+        alone, unread = await _read_alone(services, environment, staying, map_facts(read))
     return combine_answers(everything, staying, read, alone, unread)
 
 
@@ -65,7 +65,7 @@ def combine_answers(
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying
         assert isinstance(silent, NoAnswer)
-        rows = read if isinstance(read, NoAnswer) else facts_of(read)
+        rows = read if isinstance(read, NoAnswer) else map_facts(read)
         return FlowReadResult(flows=rows, reports=silent)
     if isinstance(read, NoAnswer):
         return FlowReadResult(
@@ -76,7 +76,7 @@ def combine_answers(
                 for flow in staying
             ),
         )
-    known = _add_listed_facts(facts_of(read), everything)
+    known = _add_listed_facts(map_facts(read), everything)
     alone = {
         identity: replace(row, flow_name=one.flow_name, in_solution=one.in_solution)
         if (row := known.get(one.workflow_id))
@@ -114,7 +114,7 @@ async def _report(
 NO_ROW = "Dataverse has no row for it, and it was not read"
 
 
-def facts_of(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
+def map_facts(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
     """Return the flows in Dataverse by id."""
     return {facts.workflow_id: facts for _, facts in read}
 
@@ -131,10 +131,10 @@ async def _read_rows_or_reason(
 
 
 async def _read_rows(services: Services, environment: Environment) -> list[ReadRow]:
-    return [(row.summary, facts_of_row(row)) async for row in services.workflows.list(environment)]
+    return [(row.summary, build_facts(row)) async for row in services.workflows.list(environment)]
 
 
-def facts_of_row(row: Workflow) -> FlowFacts:
+def build_facts(row: Workflow) -> FlowFacts:
     """Return the facts of a flow that an assessment keeps, without its definition."""
     summary, problem, invokers = _summarize(row.client_data)
     return FlowFacts(

@@ -15,8 +15,8 @@ from shared.domain.plans.assessment_request import AssessmentProgress
 from shared.domain.plans.discovery import (
     DiscoveryPage,
     DiscoverySource,
+    list_whole_pages,
     select_reported_flows,
-    whole_pages,
 )
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.remediation import EnvironmentJob
@@ -27,10 +27,10 @@ from shared.steps.assessing.read_flow_facts import (
     NO_DATAVERSE,
     FlowReadResult,
     ReadRow,
+    build_facts,
     combine_answers,
     explain_not_read,
-    facts_of,
-    facts_of_row,
+    map_facts,
     read_alone,
 )
 from shared.steps.flows.caller_index import index_url, read_known_url_ids, read_url_id_of_runs
@@ -60,12 +60,12 @@ async def read_flow_parts(
     read = await _read_rows(parts, environment)
     if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
         return combine_answers(everything, staying, read, {}, {})
-    known = facts_of(read)
+    known = map_facts(read)
     missing = [flow for flow in staying if flow.identity not in known]
     await _read_alone(parts, environment, missing[:MOST_ALONE])
     unread = {flow.identity: explain_not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
-    for part in whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
+    for part in list_whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
         (flow,) = part.reported
         if part.facts:
             (found[flow.identity],) = part.facts
@@ -123,14 +123,14 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
             replace(
                 parts.part(DiscoverySource.DATAVERSE),
                 workflows=tuple(row.summary for row in some),
-                facts=tuple(map(facts_of_row, some)),
+                facts=tuple(map(build_facts, some)),
             )
             for some in split_into_rows(flows)
         ]
 
     workflows = partial(parts.services.flow_pages.read_workflows, environment)
     silent = await read_or_reason(parts.read(DiscoverySource.DATAVERSE, workflows, build_rows))
-    pages = whole_pages(parts.parts, DiscoverySource.DATAVERSE)
+    pages = list_whole_pages(parts.parts, DiscoverySource.DATAVERSE)
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
 

@@ -16,7 +16,7 @@ from shared.domain.plans.discovery import (
     DISCOVERY_RESTART_AFTER,
     DiscoveryPage,
     DiscoverySource,
-    whole_pages,
+    list_whole_pages,
 )
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
@@ -79,7 +79,7 @@ async def _read_connections(
     read = parts.read(source, partial(port.read_page, environment.id), build_rows)
     if silent := await _read_or_give_up(held, read):
         return silent
-    found = [one for part in whole_pages(parts.parts, source) for one in part.connections]
+    found = [one for part in list_whole_pages(parts.parts, source) for one in part.connections]
     names = sorted({one.connector for one in found if one.connector})
     silent = await _read_or_give_up(held, _read_connectors(parts, environment, names))
     return silent or add_sign_in(found, _get_known_connectors(parts))
@@ -87,7 +87,7 @@ async def _read_connections(
 
 def _get_known_connectors(parts: DiscoveryPages) -> dict[str, ConnectorSignIn]:
     known: dict[str, ConnectorSignIn] = {}
-    for part in whole_pages(parts.parts, DiscoverySource.CONNECTOR):
+    for part in list_whole_pages(parts.parts, DiscoverySource.CONNECTOR):
         known |= part.connectors
     return known
 
@@ -115,7 +115,9 @@ async def _read_apps(
 
     read = parts.read(source, partial(port.read_page, environment.id), build_rows)
     silent = await _read_or_give_up(held, read)
-    return silent or [one for part in whole_pages(parts.parts, source) for one in part.canvas_apps]
+    return silent or [
+        one for part in list_whole_pages(parts.parts, source) for one in part.canvas_apps
+    ]
 
 
 async def _read_or_give_up(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from shared.domain.environment import Environment
-from shared.domain.solution import Solution, solutions_for_copy
+from shared.domain.solution import Solution, list_solutions_for_copy
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
@@ -65,7 +65,7 @@ async def _read_solutions(
 ) -> list[Solution]:
     if not solution_ids:
         return []
-    return solutions_for_copy(await services.solutions.get(environment, solution_ids))
+    return list_solutions_for_copy(await services.solutions.get(environment, solution_ids))
 
 
 def _build_write(work: StepContext, solution: Solution) -> Write:

@@ -12,10 +12,10 @@ from shared.domain.definitions.connection_reference import (
     ConnectionReference,
     ConnectionReferenceDraft,
     EmbeddedConnection,
+    build_logical_name,
+    derive_reference_id,
     is_bound_to,
-    logical_name,
     parse_embedded_connections,
-    reference_id,
     with_references,
 )
 from shared.domain.jobs.flow_job import FlowJob
@@ -89,7 +89,7 @@ async def _create_reference(
     identity = _derive_reference_id(job, connection)
     draft = ConnectionReferenceDraft(
         reference_id=identity,
-        logical_name=logical_name(connection, identity),
+        logical_name=build_logical_name(connection, identity),
         display_name=f"{connection.connector} of {job.display_name}"[:200],
         description="Made for the copy of a flow that embeds its connection.",
         connector_id=connection.connector_id,
@@ -183,4 +183,4 @@ async def read_connection_owner(work: StepContext, connection_id: str) -> str:
 
 
 def _derive_reference_id(job: FlowJob, connection: EmbeddedConnection) -> str:
-    return reference_id(job.environment_id, job.original_id, job.policy_id, connection)
+    return derive_reference_id(job.environment_id, job.original_id, job.policy_id, connection)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 from shared.domain.callers.caller_edit import replace_references
-from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.definitions.subscription_name import with_own_subscription
 from shared.domain.display_names import copy_name
@@ -127,7 +127,7 @@ async def create_copy(work: StepContext) -> FlowJob:
             f"The flow service does not show the copy of {work.job.display_name}.",
             code=Reason.WRITE_NOT_VISIBLE,
         )
-    digest = definition_digest(row.client_data)
+    digest = hash_definition(row.client_data)
     job = replace(work.job, copy_flow_name=name, copy_digest=digest)
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy exists and is {state}."
@@ -230,7 +230,7 @@ def _with_stored_references(row: Workflow, intended: str) -> str:
 def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
     """Raise `JobBlocked` if writing the copy again would overwrite somebody's edit."""
     job = work.job
-    if job.copy_digest in {"", definition_digest(_with_stored_references(row, intended))}:
+    if job.copy_digest in {"", hash_definition(_with_stored_references(row, intended))}:
         return
     raise JobBlocked(
         (

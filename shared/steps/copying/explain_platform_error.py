@@ -9,7 +9,7 @@ import contextlib
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.platform_errors import (
     find_error_code,
-    fix_for,
+    find_fix,
     parse_connection,
     parse_quoted_id,
 )
@@ -55,7 +55,7 @@ async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
     item = await _describe_item(work, find_error_code(error.code, message).code, message)
     return JobBlocked(
         f"{work.job.display_name}: {message} ({error.code}){item}",
-        fix=fix_for(error.code, message),
+        fix=find_fix(error.code, message),
         code=error.code,
     )
 
@@ -66,7 +66,7 @@ async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) ->
     text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"
     reason = await _read_suspension_reason(work, copy)
     if reason not in _NO_REASON:
-        return JobBlocked(f"{text}: {reason}.", fix=fix_for(reason), code=reason)
+        return JobBlocked(f"{text}: {reason}.", fix=find_fix(reason), code=reason)
     return JobBlocked(
         f"{text}.",
         fix=(

@@ -18,10 +18,10 @@ from shared.domain.sharing import (
     DataversePrincipal,
     MissingShare,
     Share,
-    missing_shares,
-    others_than,
-    rights_of,
-    shares_to_copy,
+    exclude_principal,
+    list_missing_shares,
+    list_rights,
+    list_shares_to_copy,
 )
 from shared.errors import JobBlocked
 from shared.reason import Reason
@@ -108,7 +108,9 @@ async def _read_wanted(
     else:
         permissions = await services.flow_access.read_permissions(environment.id, job.flow_name)
         known = owner if original.owner_is_entra_id else ""
-        found = await _find_dataverse_shares(work, others_than(permissions, known, service_account))
+        found = await _find_dataverse_shares(
+            work, exclude_principal(permissions, known, service_account)
+        )
     if owner.lower() != original.owner_id.lower():
         found = await _with_new_owner(work, original, found)
     if not found.shares:
@@ -119,7 +121,7 @@ async def _read_wanted(
     if service_account:
         users = await services.principals.read_users(environment, [service_account])
         left_out |= {user.principal for user in users.values()}
-    return replace(found, shares=shares_to_copy(found.shares, left_out))
+    return replace(found, shares=list_shares_to_copy(found.shares, left_out))
 
 
 async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
@@ -143,7 +145,7 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
         "them, but still belongs to the first owner. Change its owner (Power Automate → the flow "
         "→ Details → Primary owner)."
     )
-    share = Share(principal=principal, rights=rights_of("Owner"))
+    share = Share(principal=principal, rights=list_rights("Owner"))
     return _Wanted(shares=(*found.shares, share), notes=(*found.notes, note))
 
 
@@ -163,7 +165,7 @@ async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]
     for one in others:
         principal = rows.get(one.principal_id.lower())
         if principal:
-            shares.append(Share(principal=principal, rights=rights_of(one.role)))
+            shares.append(Share(principal=principal, rights=list_rights(one.role)))
             continue
         kind = "group" if one.is_group else (one.principal_type or "user").lower()
         remedy = "create a team for it" if one.is_group else "add it to the environment"
@@ -179,7 +181,7 @@ async def _read_missing(work: StepContext, wanted: tuple[Share, ...]) -> list[Mi
     if not wanted:
         return []
     held = await work.services.flow_sharing.list(work.environment, work.job.copy_id)
-    return missing_shares(wanted, held)
+    return list_missing_shares(wanted, held)
 
 
 def _grant_share(

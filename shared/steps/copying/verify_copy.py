@@ -3,7 +3,7 @@
 from functools import partial
 
 from shared.concurrency import run_concurrently
-from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.comparison import hash_definition
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
@@ -55,7 +55,7 @@ async def _check_copy(work: StepContext) -> None:
             f"The copy of {job.display_name}, written and turned {expected}",
             lambda: work.refresh("copy", read),
             lambda row: (
-                row.state is expected and definition_digest(row.client_data) == job.copy_digest
+                row.state is expected and hash_definition(row.client_data) == job.copy_digest
             ),
         )
     except NotFound as err:
@@ -64,7 +64,7 @@ async def _check_copy(work: StepContext) -> None:
             fix="Cancel this job and start a new remediation for the flow.",
             code=Reason.COPY_CHANGED,
         ) from err
-    if definition_digest(row.client_data) != job.copy_digest:
+    if hash_definition(row.client_data) != job.copy_digest:
         raise JobBlocked(
             f"The copy of {job.display_name} was edited before it was verified.",
             fix=(

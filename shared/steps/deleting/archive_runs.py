@@ -10,9 +10,9 @@ from shared.domain.jobs.run_archive import (
     MOST_RUNS,
     RunArchive,
     RunArchiveState,
-    from_json_lines,
-    part_name,
-    to_json_lines,
+    format_json_lines,
+    name_part,
+    parse_json_lines,
     with_part,
 )
 from shared.errors import NotFound, PlatformError
@@ -41,9 +41,9 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
     new = [run for run in page.items if run.run_id not in archive.oldest_run_ids]
     part = new[: MOST_RUNS - archive.own_runs]
     if part:
-        name = part_name(archive, len(archive.parts) + 1)
-        where = await services.archive.put(name, to_json_lines(part))
-        kept = from_json_lines(await services.archive.get(name))
+        name = name_part(archive, len(archive.parts) + 1)
+        where = await services.archive.put(name, format_json_lines(part))
+        kept = parse_json_lines(await services.archive.get(name))
         archive = with_part(archive, where, kept)
         if [run.run_id for run in kept] != [run.run_id for run in part]:
             return replace(archive, cursor="")  # the stored part ends at another run than this page

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from shared.alerts import readable
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_edit import contains_reference
-from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.comparison import hash_definition
 from shared.domain.flow import RUN_HISTORY, FlowRun, FlowState
 from shared.domain.ids import hash_key
 from shared.domain.jobs.deletion import Deletion, RunCheck
-from shared.domain.jobs.dependent_jobs import all_ancestors
+from shared.domain.jobs.dependent_jobs import find_all_ancestors
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.run_archive import RunArchive, RunArchiveState
 from shared.errors import Conflict, JobBlocked, MustWait, NotFound, PlatformError
@@ -20,7 +20,7 @@ from shared.jobs.fenced_rows import FencedRows
 from shared.jobs.leased_job import LeasedJob
 from shared.ports import ResultPage
 from shared.reason import Reason
-from shared.rows import sortable_time
+from shared.rows import format_sortable_time
 from shared.services import Services
 from shared.steps.flows.discovery_pages import has_expired
 from shared.steps.flows.effect import Write, perform
@@ -36,7 +36,7 @@ from shared.steps.updating_callers.find_callers import (
 )
 from shared.steps.updating_callers.record_callers import (
     holds_original,
-    original_ids_of,
+    list_original_ids,
     read_found_callers,
     read_job_copied_elsewhere,
 )
@@ -57,7 +57,9 @@ async def search_callers_before_deletion(work: StepContext, deletion: Deletion) 
     others = [kept.item async for kept in found]
     latest = max(
         others,
-        key=lambda one: sortable_time(one.callers_searched_at) if one.callers_searched_at else "",
+        key=lambda one: (
+            format_sortable_time(one.callers_searched_at) if one.callers_searched_at else ""
+        ),
         default=deletion,
     )
     if latest.callers_searched_at and now < latest.callers_searched_at + SEARCH_LASTS:
@@ -115,7 +117,7 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
             ),
             code=Reason.MANAGED_SOLUTION,
         )
-    is_as_copied = job.original_digest in {"", definition_digest(original.client_data)}
+    is_as_copied = job.original_digest in {"", hash_definition(original.client_data)}
     if not is_as_copied and not deletion.accepts_original_edits:
         raise JobBlocked(
             f"{job.display_name} was edited after it was copied.",
@@ -231,7 +233,7 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
     if original is None:
         return False
     # A workflow id is only valid in its environment, a trigger URL everywhere.
-    urls, flow_ids = {job.original_url_id} - {""}, original_ids_of(job) if is_here else set()
+    urls, flow_ids = {job.original_url_id} - {""}, list_original_ids(job) if is_here else set()
     return contains_reference(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
 
 
@@ -249,7 +251,7 @@ async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
             ),
             code=Reason.PARENT_FLOW_NOT_READY,
         )
-    in_loop = job.id in all_ancestors(parent, await work.ancestors())
+    in_loop = job.id in find_all_ancestors(parent, await work.ancestors())
     if in_loop and kept.item.reason_code == Reason.PARENT_FLOW_NOT_READY:
         return
     until = max(services.now + services.settings.wait_poll_interval, kept.item.delete_at)
@@ -298,11 +300,11 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
 
     Raises `JobBlocked` if the archive does not return it.
     """
-    archive, digest = work.services.archive, definition_digest(original.client_data)
+    archive, digest = work.services.archive, hash_definition(original.client_data)
     name = archive_name(replace(work.job, original_digest=digest))
     where = await archive.put(name, original.client_data.encode())
     try:
-        is_kept = definition_digest((await archive.get(name)).decode()) == digest
+        is_kept = hash_definition((await archive.get(name)).decode()) == digest
     except NotFound:
         is_kept = False
     if not is_kept:
@@ -347,7 +349,7 @@ async def delete(
 
 
 def _get_version(original: OriginalFlow) -> tuple[FlowState, str]:
-    return original.state, original.etag or definition_digest(original.client_data)
+    return original.state, original.etag or hash_definition(original.client_data)
 
 
 async def read_listed_names(services: Services, environment_id: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ from shared.domain.definitions.flow_definition import UnreadableDefinition, pars
 from shared.domain.environment import Environment
 from shared.domain.flow import RUN_HISTORY, FailedAction, FlowRun
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.network.blocked_call import BlockedCall, symptoms_by_host
+from shared.domain.network.blocked_call import BlockedCall, group_symptoms_by_host
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, JobBlocked, NotFound, PlatformError
 from shared.log_fields import product_log
@@ -106,7 +106,7 @@ async def _find_in_runs(
     found: dict[str, BlockedCall] = {}
     for run in reversed(failed):
         actions = await _read_failed_actions(services, job, run)
-        for host, (action, symptom) in symptoms_by_host(run, actions, hosts, runs).items():
+        for host, (action, symptom) in group_symptoms_by_host(run, actions, hosts, runs).items():
             found[host] = BlockedCall(
                 environment_id=job.environment_id,
                 host=host,

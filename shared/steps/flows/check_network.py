@@ -137,7 +137,7 @@ async def _read_network(
             everything = [firewall for kind in found for firewall in kind]
             await reading.store(build_snapshot(everything, tags))
     firewalls = [firewall for kind in found for firewall in kind]
-    return network_of(services, environment, firewalls, tags)
+    return build_network_view(services, environment, firewalls, tags)
 
 
 async def _read_remaining(
@@ -156,12 +156,12 @@ def _get_cached_view(
     """Return a stored network for the flows of one environment, computed once for many flows."""
 
     def make(kept: NetworkSnapshot) -> NetworkView:
-        return network_of(services, environment, kept.firewalls, kept.service_tags)
+        return build_network_view(services, environment, kept.firewalls, kept.service_tags)
 
     return services.memory.get_or_make(("network", environment.geography), kept, make, NetworkView)
 
 
-def network_of(
+def build_network_view(
     services: Services,
     environment: Environment,
     firewalls: Sequence[Firewall],

@@ -13,16 +13,16 @@ from shared.domain.plans.discovery import (
     DiscoveryPage,
     DiscoveryPosition,
     DiscoverySource,
+    get_position,
     is_stale,
-    outdated_sources,
-    position_of,
-    whole_pages,
+    list_outdated_sources,
+    list_whole_pages,
 )
 from shared.errors import NotFound, PlatformError, ServiceUnavailable, UnreadableRow
 from shared.jobs.fenced_rows import FencedRows
 from shared.log_fields import product_log
 from shared.ports import Condition, ResultPage
-from shared.rows import sortable_time
+from shared.rows import format_sortable_time
 from shared.services import Services
 
 log = product_log(__name__)
@@ -70,7 +70,7 @@ class DiscoveryPages:
         """
         found = await self._read_rows()
         flows = [part for part in found if part.source is DiscoverySource.DATAVERSE]
-        if not (keeps_flows and position_of(flows, DiscoverySource.DATAVERSE).is_read):
+        if not (keeps_flows and get_position(flows, DiscoverySource.DATAVERSE).is_read):
             flows = []
         others = found if not flows else [one for one in found if one not in flows]
         if is_stale(others, self.services.now):
@@ -78,9 +78,11 @@ class DiscoveryPages:
                 *reversed(others)
             )  # from the end, so that a crash leaves no hole
             found = flows
-        self.parts = [part for source in DiscoverySource for part in whole_pages(found, source)]
-        self._positions = {source: position_of(found, source) for source in DiscoverySource}
-        for source in outdated_sources(self.parts, self.services.now):
+        self.parts = [
+            part for source in DiscoverySource for part in list_whole_pages(found, source)
+        ]
+        self._positions = {source: get_position(found, source) for source in DiscoverySource}
+        for source in list_outdated_sources(self.parts, self.services.now):
             if not (keeps_flows and source is DiscoverySource.DATAVERSE):
                 await self.restart(source)
 
@@ -192,7 +194,7 @@ async def forget_stale_discoveries(services: Services) -> None:
             waiting.add(found.row[2])  # it may await approval
         elif found.item.awaits_approval or found.item.state is _APPROVED:
             waiting.add(found.item.id)
-    table, day = services.tables.discovery_pages, sortable_time(services.now - LONGEST)
+    table, day = services.tables.discovery_pages, format_sortable_time(services.now - LONGEST)
     old = await table.removals(where=[Condition("read_at", "lt", day)])
     younger = Condition("read_at", "ge", day)
     for partition in {one.row.partition for one in old} - waiting:

@@ -19,7 +19,7 @@ from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import CmkflowError, ThrottledError
 from shared.ports import Condition
 from shared.resumable_resources import resume_reading
-from shared.rows import sortable_time
+from shared.rows import format_sortable_time
 from shared.services import Services
 from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
 
@@ -181,5 +181,5 @@ class NetworkReading:
 
 async def forget_stale_readings(services: Services) -> None:
     """Remove the answers of incomplete readings."""
-    before = sortable_time(services.now - _RETENTION)
+    before = format_sortable_time(services.now - _RETENTION)
     await services.tables.resource_answers.clear(where=[Condition("read_at", "lt", before)])

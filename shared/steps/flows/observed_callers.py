@@ -37,7 +37,7 @@ _EVENT_SUBSCRIPTION = "/eventsubscriptions/"
 _WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
 
 
-def late_from(services: Services, job: FlowJob, cut_over: datetime) -> datetime:
+def compute_late_from(services: Services, job: FlowJob, cut_over: datetime) -> datetime:
     """Return the time after which a call of the original is of a late caller."""
     in_progress = min(_IN_PROGRESS_PERIOD, services.settings.no_call_period)
     return cut_over + max(job.no_call_period or in_progress, in_progress)
@@ -61,7 +61,7 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
     first = ObservedCallers(
         environment_id=job.environment_id,
         job_id=job.id,
-        read_until=max(late_from(services, job, cut_over), services.now - RUN_HISTORY),
+        read_until=max(compute_late_from(services, job, cut_over), services.now - RUN_HISTORY),
     )
     before = kept.item if kept else first
     calls: list[ObservedCall] = []

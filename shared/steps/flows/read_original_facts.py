@@ -1,12 +1,12 @@
 """Record an original as it is now, and detect edits since it was planned or copied."""
 
 from shared.domain.definitions.changed_paths import find_changed_paths
-from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.ids import derive_flow_job_id
-from shared.domain.jobs.flow_job import FlowJob, migration_method_for
+from shared.domain.jobs.flow_job import FlowJob, choose_migration_method
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.errors import JobBlocked, NotFound
@@ -28,7 +28,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
         job = await _accept_edit(work, original)
     if job.observation_started_at:
         return job  # callers use the copy, so it stays on
-    pattern = migration_method_for(TriggerCategory(job.category), is_on=original.is_on)
+    pattern = choose_migration_method(TriggerCategory(job.category), is_on=original.is_on)
     return replace(job, original_was_on=original.is_on, migration_method=pattern)
 
 
@@ -40,7 +40,7 @@ def archive_name(job: FlowJob) -> str:
 async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
     """Return if the original is as planned or copied; else raise `JobBlocked`."""
     job = work.job
-    if job.original_digest in {"", definition_digest(original.client_data)}:
+    if job.original_digest in {"", hash_definition(original.client_data)}:
         return
     when, places = "planned", ""
     if job.archive_name:
@@ -58,7 +58,7 @@ async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
 
 
 async def _accept_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
-    job, digest = work.job, definition_digest(original.client_data)
+    job, digest = work.job, hash_definition(original.client_data)
     try:
         summary = summarise(parse_client_data(original.client_data))
     except UnreadableDefinition as err:

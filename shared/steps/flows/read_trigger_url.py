@@ -1,6 +1,6 @@
 """Read a trigger URL as a co-owner. The URL is a secret and is never stored."""
 
-from shared.domain.trigger_urls.signatures import signatures_in
+from shared.domain.trigger_urls.signatures import find_signatures
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
 from shared.errors import JobBlocked
 from shared.reason import Reason
@@ -37,4 +37,4 @@ def parse_platform_url(url: str, title: str) -> TriggerUrl:
 
 async def read_original_signatures(work: StepContext) -> dict[str, str]:
     """Return the original's current signature by its SHA-256."""
-    return signatures_in(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))
+    return find_signatures(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))

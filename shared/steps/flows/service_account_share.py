@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from shared.domain.service_account import ServiceAccountRecord
-from shared.domain.sharing import USERS, DataversePrincipal, Share, rights_of
+from shared.domain.sharing import USERS, DataversePrincipal, Share, list_rights
 from shared.steps.flows.effect import SKIP, Refusal, Reply, Write, perform, skip_if_gone
 from shared.steps.step_context import StepContext
 
@@ -49,7 +49,7 @@ class ServiceAccountShare:
         it.
         """
         work, is_accepted = self.work, True
-        share = Share(principal=self._user, rights=rights_of("CanEdit"))
+        share = Share(principal=self._user, rights=list_rights("CanEdit"))
         grant = partial(work.services.flow_sharing.grant, work.environment, self.workflow_id)
 
         async def handle_error(_: Refusal) -> Reply:

@@ -169,10 +169,10 @@ async def toggle_original(
     If the returned flow does not have the name, `rename` has to give it the name.
     """
     state = FlowState.ON if on else FlowState.OFF
-    return await toggle_flow(work, original_switch(work, name), state, seen=seen)
+    return await toggle_flow(work, build_original_toggle(work, name), state, seen=seen)
 
 
-def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[OriginalFlow]:
+def build_original_toggle(work: StepContext, name: str | None = None) -> FlowToggle[OriginalFlow]:
     """Return how the original is turned on and off, and renamed in the same write if possible."""
     job, services = work.job, work.services
 

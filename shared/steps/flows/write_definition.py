@@ -12,19 +12,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from shared.domain.definitions.comparison import same_definition
+from shared.domain.definitions.comparison import is_same_definition
 from shared.domain.definitions.connector_hosts import SHAPE_REFUSED, with_reference_hosts
 from shared.domain.definitions.lost_references import (
     References,
     describe_references,
-    lost_references,
-    unresolved_references,
+    find_lost_references,
+    list_unresolved_references,
     with_lost_references,
 )
 from shared.domain.platform_errors import (
     REFERENCE_NOT_FOUND,
     find_error_code,
-    fix_for,
+    find_fix,
     is_passing,
 )
 from shared.domain.shape_demand import ShapeDemand
@@ -82,7 +82,7 @@ async def keep_references(
         work.services.archive,
         f"{environment_id}/{workflow_id}/before-{work.job.id}.json",
     )
-    unresolved = unresolved_references(client_data)
+    unresolved = list_unresolved_references(client_data)
     if unresolved:
         with suppress(NotFound):
             archived = (await archive.get(name)).decode()
@@ -94,9 +94,9 @@ async def keep_references(
 
 def is_stored(stored: str, client_data: str) -> bool:
     """Return whether the stored definition is the saved one, in either format."""
-    if same_definition(stored, client_data):
+    if is_same_definition(stored, client_data):
         return True
-    return same_definition(stored, with_reference_hosts(client_data))
+    return is_same_definition(stored, with_reference_hosts(client_data))
 
 
 def _save_in_either_format(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
@@ -122,14 +122,14 @@ def _is_format_error(error: Refusal) -> bool:
 
 async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal) -> Reply:
     """Restore what a rejected save removed; return an error that says more than the platform's."""
-    lost = lost_references(flow.before, await flow.read()) if flow.before else {}
+    lost = find_lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
         return _retry_later(error, "")
     missing = f"The {flow.title} has lost its connection references: {describe_references(lost)}."
     try:
         await perform(_save_in_either_format(work, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
-        more = fix_for(err.code, err.detail) if isinstance(err, PlatformError) else ""
+        more = find_fix(err.code, err.detail) if isinstance(err, PlatformError) else ""
         return _retry_later(err, missing) or _build_lost_references_error(
             flow, lost, str(err), more
         )
@@ -149,7 +149,7 @@ def _retry_later(err: PlatformError | NotFound | JobBlocked, more: str) -> Refus
 
 async def _is_restored(work: StepContext, flow: SavedFlow) -> bool:
     async for _ in poll(work):
-        if not lost_references(flow.before, await flow.read()):
+        if not find_lost_references(flow.before, await flow.read()):
             return True
     return False
 

@@ -14,7 +14,7 @@ from shared.domain.plans.not_migrated import count_not_included
 from shared.domain.plans.plan_approval import ApprovalDecision, apply_approval, exclude_unapproved
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.row_limits import fitting_findings, with_network
+from shared.domain.plans.row_limits import select_fitting_findings, with_network
 from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
 from shared.steps.flows.caller_index import read_places_by_id
@@ -22,13 +22,17 @@ from shared.steps.planning.complete_plan import (
     FlowRunLookups,
     KnownCallers,
     complete,
-    copied_flows,
-    ids_that_callers_hold,
+    list_copied_flows,
+    list_ids_that_callers_have,
     with_callers,
 )
 from shared.steps.planning.make_plan import find_firewall_issues
 from shared.steps.planning.policy_denials import find_policy_denials
-from shared.steps.planning.trigger_urls import TriggerUrlIndex, find_unmatched_callers, trigger_urls
+from shared.steps.planning.trigger_urls import (
+    TriggerUrlIndex,
+    find_unmatched_callers,
+    read_trigger_urls,
+)
 from shared.steps.planning.url_secrets import propose_url_secrets
 
 
@@ -44,7 +48,7 @@ async def require_new_approval_for_changes(
     """
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
     planned = apply_url_secret_choices(job, await plan.all())
-    urls = await trigger_urls(services, job, planned)
+    urls = await read_trigger_urls(services, job, planned)
     planned = await _look_up_new_callers(held, planned, urls)
     now_items, findings = now
     decision = ApprovalDecision(
@@ -63,7 +67,7 @@ async def require_new_approval_for_changes(
         unclaimed = await find_unmatched_callers(services, urls, list(items.values()))
         job = replace(
             job,
-            findings=fitting_findings((*findings, *unclaimed)),
+            findings=select_fitting_findings((*findings, *unclaimed)),
             unmatched_trigger_urls=urls.shown,
         )
         network = await find_firewall_issues(services, environment, list(items.values()))
@@ -161,13 +165,13 @@ async def _read_current_items(
     items = [
         _with_known_facts(item, known) for item in now if (known := approved.get(item.workflow_id))
     ]
-    places = await read_places_by_id(services, ids_that_callers_hold(items))
+    places = await read_places_by_id(services, list_ids_that_callers_have(items))
     known_callers = KnownCallers(
         environment_id=job.environment_id,
         places=places,
         secrets=await propose_url_secrets(services, job.environment_id, items, places),
         denials=await find_policy_denials(services, items, places),
-        copied=copied_flows(now),
+        copied=list_copied_flows(now),
         but_not=copies,
     )
     return {item.workflow_id: with_callers(services, item, known_callers) for item in items}

@@ -10,7 +10,11 @@ from itertools import batched
 
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
-from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
+from shared.domain.callers.notification_channels import (
+    CHANGED_BY_HAND,
+    OWN_CHANNEL,
+    find_channels_using,
+)
 from shared.domain.conversions.preview import ConversionPreview, preview_conversion
 from shared.domain.definitions.event_grid_validation import NOT_ANSWERED
 from shared.domain.definitions.flow_definition import UnreadableDefinition
@@ -20,7 +24,7 @@ from shared.domain.plans.choose_url_secret import choose_url_secret
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.preparation import with_proposal
-from shared.domain.plans.row_limits import fitting_callers
+from shared.domain.plans.row_limits import select_fitting_callers
 from shared.domain.plans.unknowns import (
     OF_EVERY_COPY,
     OUTSIDE_SOLUTIONS,
@@ -70,7 +74,7 @@ async def complete(
     `TransientError` after all others are stored.
     """
     done = {item.workflow_id: item for item in items}
-    copied = copied_flows(items if plan is None else plan)
+    copied = list_copied_flows(items if plan is None else plan)
 
     async def keep_completed(*some: PlanItem) -> None:
         done.update((item.workflow_id, item) for item in some)
@@ -94,7 +98,7 @@ async def complete(
             await keep_completed(await looks.urls.look_up(services, environment.id, item))
     for some in batched([done[one.workflow_id] for one in left], _BATCH_SIZE, strict=False):
         prepared = [_with_unknowns(one, looks) for one in some]
-        places = await read_places_by_id(services, ids_that_callers_hold(prepared))
+        places = await read_places_by_id(services, list_ids_that_callers_have(prepared))
         known = KnownCallers(
             environment_id=environment.id,
             places=places,
@@ -184,7 +188,7 @@ def _preview(client_data: str | None, item: PlanItem, why: str) -> ConversionPre
     return ConversionPreview(obstacles=(f"The definition cannot be read: {why}",))
 
 
-def copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
+def list_copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
     """Return the Dataverse ids of the flows of a plan that it, or an earlier one, copies."""
     return frozenset(
         item.workflow_id
@@ -193,7 +197,7 @@ def copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
     )
 
 
-def ids_that_callers_hold(items: Iterable[PlanItem]) -> set[str]:
+def list_ids_that_callers_have(items: Iterable[PlanItem]) -> set[str]:
     """Return the ids by which callers refer to these flows; a canvas app may hold either id of a
     flow.
     """
@@ -248,11 +252,11 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
     if any(known.denials.get(place.caller.address, "") is None for place in found):
         unknowns = dict.fromkeys((*item.unknowns, UNCHECKED_POLICIES.text))
         item = replace(item, unknowns=tuple(unknowns))
-    for key, label in channels_using(services.settings.channel_addresses, item.trigger_url_id):
+    for key, label in find_channels_using(services.settings.channel_addresses, item.trigger_url_id):
         callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
     item = replace(
         item,
-        callers=fitting_callers(tuple(callers.values())),
+        callers=select_fitting_callers(tuple(callers.values())),
         possible_url_secret=secret.address if secret and secret.can_be_used else "",
         is_complete=True,
     )

@@ -10,7 +10,7 @@ from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.jobs.flow_job import MigrationMethod
-from shared.domain.permissions import find_written_type, type_of
+from shared.domain.permissions import find_written_type, get_resource_type
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.services import Services
@@ -59,14 +59,14 @@ def _find_written(services: Services, caller: Caller) -> _Written | None:
     if kind is None or caller.manual_reason or not resource_id.startswith("/subscriptions/"):
         return None
     needs = kind.required_permissions
-    written_type = find_written_type(needs, type_of(resource_id))
+    written_type = find_written_type(needs, get_resource_type(resource_id))
     return _Written(resource_id, written_type, needs.api_version) if written_type else None
 
 
 async def _find_denying(services: Services, written: _Written) -> Sequence[str]:
     resource_id, version = written.resource_id, written.api_version
     content: dict[str, object] = {}
-    if written.written_type.lower() == type_of(resource_id).lower():
+    if written.written_type.lower() == get_resource_type(resource_id).lower():
         found = await services.assessment.resources.get(resource_id, version)
         content |= as_mapping(json.loads(redact(json.dumps(found))))
     content["type"] = written.written_type

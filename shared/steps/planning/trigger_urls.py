@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.alerts import readable
-from shared.domain.callers.notification_channels import channel_url_ids
+from shared.domain.callers.notification_channels import list_channel_url_ids
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.known_url import KnownUrl
@@ -66,7 +66,7 @@ class TriggerUrlIndex:
         return frozenset(flows[:most])
 
 
-async def trigger_urls(
+async def read_trigger_urls(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
 ) -> TriggerUrlIndex:
     """Return what is known before any flow is read; `items` are the job's own plan."""
@@ -81,7 +81,7 @@ async def trigger_urls(
         async for kept in readable(services, services.tables.caller_index.scan())
         if kept.item.found_at >= since and _URL_ID.fullmatch(kept.item.held_id)
     }
-    held |= channel_url_ids(services.settings.channel_addresses.values())
+    held |= list_channel_url_ids(services.settings.channel_addresses.values())
     return TriggerUrlIndex(known=known, unclaimed=held - claimed)
 
 

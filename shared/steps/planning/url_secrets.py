@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
-from shared.domain.callers.url_secret import address_url_secret, is_url_secret
+from shared.domain.callers.url_secret import build_url_secret_address, is_url_secret
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.url_secret_use import UrlSecretUse
@@ -56,7 +56,7 @@ async def propose_url_secrets(
         if not callers or not item.trigger_url_id or not item.action.is_copy or not is_updated:
             continue
         known = (one.address for one in callers if is_url_secret(one.address, vault_url))
-        address = next(known, address_url_secret(vault_url, item.workflow_id))
+        address = next(known, build_url_secret_address(vault_url, item.workflow_id))
         obstacles: dict[Caller, str] = {}
         for caller in callers:
             kind = services.callers[caller.kind]

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from shared.domain.conversions.conversion import has_same_actions
 from shared.domain.conversions.preview import convert
-from shared.domain.definitions.comparison import definition_digest, same_definition
+from shared.domain.definitions.comparison import hash_definition, is_same_definition
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -47,7 +47,7 @@ async def start_preparing(work: StepContext) -> FlowJob:
         text = await keep_references(
             work, work.job.environment_id, original.workflow_id, original.client_data
         )
-        if work.job.original_digest not in {"", definition_digest(text)}:
+        if work.job.original_digest not in {"", hash_definition(text)}:
             _block_edited(work)
         await _archive(work, text)
     await work.check_write_allowed()
@@ -92,7 +92,7 @@ async def _convert(work: StepContext, workflow_id: str) -> None:
     if is_stored(row.client_data, convert(archived, edits).client_data):
         return
     before = _with_references(row, archived)
-    if not same_definition(before, archived):
+    if not is_same_definition(before, archived):
         if work.job.in_solution or not has_same_actions(before, archived):
             _block_edited(work)
         await _archive(work, before)  # adding it to a solution renamed its connections
@@ -193,7 +193,7 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
 
 
 async def _archive(work: StepContext, client_data: str) -> None:
-    job = replace(work.job, original_digest=definition_digest(client_data))
+    job = replace(work.job, original_digest=hash_definition(client_data))
     where = await work.services.archive.put(archive_name(job), client_data.encode())
     await work.save(replace(job, archive_name=where))
 

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from shared.alerts import tell_unreadable
-from shared.domain.callers.caller import flow_caller
+from shared.domain.callers.caller import build_flow_caller
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.durations import format_duration
 from shared.domain.flow import RUN_HISTORY, FlowRun
 from shared.domain.ids import hash_key
-from shared.domain.jobs.dependent_jobs import blocking_parent
+from shared.domain.jobs.dependent_jobs import find_blocking_parent
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.trigger_urls.trigger_url import redact
@@ -29,7 +29,7 @@ from shared.services import Services
 from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.lease_resource import lease_resource
 from shared.steps.flows.observed_callers import (
-    late_from,
+    compute_late_from,
     name_observed_callers,
     read_new_calls,
 )
@@ -69,7 +69,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
     period = max(
         services.settings.no_call_period,
         job.no_call_period or timedelta(0),
-        2 * longest_gap([run for run in runs if run.started_at < cut_over]),
+        2 * find_longest_gap([run for run in runs if run.started_at < cut_over]),
     )
     if any(run.is_running for run in runs):
         raise MustWait(
@@ -83,7 +83,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
         late = [run for run in runs if run.started_at > cut_over]
         called = f"{len(late)} times" if len(late) > 1 else "once"
         rule = f"must receive no calls for {format_duration(period)}."
-        is_late = called_at > late_from(services, job, cut_over)
+        is_late = called_at > compute_late_from(services, job, cut_over)
         who = await _describe_callers(services, job) if is_late else ""
         raise MustWait(
             f"The original was called {called} since its callers were updated. {who}It {rule}"
@@ -121,7 +121,7 @@ async def _describe_callers(services: Services, job: FlowJob) -> str:
 
 
 async def _wait_for_parents(work: StepContext) -> None:
-    parent = blocking_parent(work.job, await work.ancestors(), _is_settled)
+    parent = find_blocking_parent(work.job, await work.ancestors(), _is_settled)
     if parent is None:
         return
     if parent.is_inactive:
@@ -148,7 +148,7 @@ async def _update_parent_copies(work: StepContext) -> None:
     for parent in await work.related(job.parents):
         if not parent.is_verified:  # an unverified copy must stay as it was created
             continue
-        caller = flow_caller(
+        caller = build_flow_caller(
             parent.environment_id, parent.copy_id, f"copy of {parent.display_name}"
         )
         if await holds_original(work.services, job, caller):
@@ -238,7 +238,7 @@ async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
     return any(run.is_running and run.started_at <= flow.began_by for run in runs)
 
 
-def longest_gap(runs: list[FlowRun]) -> timedelta:
+def find_longest_gap(runs: list[FlowRun]) -> timedelta:
     """Return the longest time between the starts of two consecutive runs; zero for
     fewer than two.
     """

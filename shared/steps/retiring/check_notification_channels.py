@@ -1,6 +1,6 @@
 """Prevent turning off a flow that this app's own notifications are sent to."""
 
-from shared.domain.callers.notification_channels import channels_using
+from shared.domain.callers.notification_channels import find_channels_using
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import JobBlocked
 from shared.reason import Reason
@@ -29,4 +29,4 @@ def check_own_channels(work: StepContext) -> None:
 def find_channels_of_job(services: Services, job: FlowJob) -> list[str]:
     """Return the labels of the settings with the URL of the flow that a job is to turn off."""
     url_id = job.copy_url_id if job.rollback_stage else job.original_url_id
-    return [label for _, label in channels_using(services.settings.channel_addresses, url_id)]
+    return [label for _, label in find_channels_using(services.settings.channel_addresses, url_id)]

@@ -13,7 +13,10 @@ from datetime import datetime
 from itertools import chain
 
 from shared.concurrency import run_concurrently
-from shared.domain.definitions.connection_reference import ConnectionReference, connections_used
+from shared.domain.definitions.connection_reference import (
+    ConnectionReference,
+    list_connections_used,
+)
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState, Workflow
@@ -118,7 +121,7 @@ async def _find_owner_issues(
 async def _find_connection_issues(
     work: StepContext, flows: Iterable[str]
 ) -> AsyncIterator[StartIssue]:
-    uses = {use for text in flows for use in connections_used(text)}
+    uses = {use for text in flows for use in list_connections_used(text)}
     if not uses:
         return
     named = {use.logical_name for use in uses} - {""}

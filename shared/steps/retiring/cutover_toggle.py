@@ -27,7 +27,11 @@ from shared.steps.copying.explain_platform_error import explain_refusal
 from shared.steps.copying.turn_copy_on_or_off import copy_switch
 from shared.steps.flows.original import find_original
 from shared.steps.flows.read_back import WriteNotVisible, next_poll_delay
-from shared.steps.flows.toggle_flow import check_is_turned_by_others, original_switch, toggle_flow
+from shared.steps.flows.toggle_flow import (
+    build_original_toggle,
+    check_is_turned_by_others,
+    toggle_flow,
+)
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import require_linked_environment
 
@@ -47,7 +51,7 @@ class CutoverSide:
 
 def build_original_side(work: StepContext) -> CutoverSide:
     """Return the original's side."""
-    switch = original_switch(work)
+    switch = build_original_toggle(work)
 
     async def is_on() -> bool:
         return switch.is_known(work, await switch.read(), FlowState.ON)

@@ -1,8 +1,8 @@
 """Retire an original: turn it off, rename it, and give its name to the copy."""
 
 from shared.concurrency import run_concurrently
-from shared.domain.definitions.comparison import definition_digest
-from shared.domain.display_names import retired_name
+from shared.domain.definitions.comparison import hash_definition
+from shared.domain.display_names import build_retired_name
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
@@ -77,7 +77,7 @@ async def retire(work: StepContext) -> FlowJob:
     work.remember(await share_copy(work, original, belonging))
     title = work.job.display_name
     has_name = work.job.in_solution and original.etag and not original.is_managed
-    name = retired_name(title) if has_name else None
+    name = build_retired_name(title) if has_name else None
     original = await toggle_original(work, on=False, seen=original, name=name)
     if name:
         await rename(work, work.job.original_id, name, seen=original)
@@ -101,7 +101,7 @@ async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
 def _copy_again_if_edited(work: StepContext, original: OriginalFlow) -> FlowJob | None:
     """Return the job that copies an edited original again; None: it is unchanged, or not copied."""
     job = work.job
-    is_edited = job.original_digest not in {"", definition_digest(original.client_data)}
+    is_edited = job.original_digest not in {"", hash_definition(original.client_data)}
     is_copied_again = work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN
     if not is_edited or not is_copied_again or job.migration_method is MigrationMethod.CUT_OVER:
         return None

@@ -10,7 +10,7 @@ from functools import partial
 
 from shared.alerts import readable, tell
 from shared.domain.callers.caller_records import CallerRecord
-from shared.domain.callers.unchanged_content import surrounding_digest
+from shared.domain.callers.unchanged_content import hash_surroundings
 from shared.domain.jobs.transitions import add_notes
 from shared.errors import NotFound
 from shared.ports import KeepsVersions
@@ -63,7 +63,7 @@ async def _find_overwritten(
             continue
         now |= value.surrounding_digests or {}
         if record.id in surroundings.caller_ids:
-            outer = partial(surrounding_digest, record.id, is_json=kind.is_json)
+            outer = partial(hash_surroundings, record.id, is_json=kind.is_json)
             now[record.id] = outer(value.text)
             if isinstance(kind, KeepsVersions):
                 texts = await kind.read_texts_since(record.caller, since)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.jobs.dependent_jobs import format_job_reference
-from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
+from shared.domain.trigger_urls.signatures import SignatureChanged, find_signatures
 from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.steps.flows.lease_resource import lease_resource, require_unleased
@@ -77,7 +77,7 @@ async def _revert(
             value = current.get(caller.address)
             if value is None:
                 return await _mark_reverted(work, record)
-            known = {**signatures_in(value.text), **signatures}
+            known = {**find_signatures(value.text), **signatures}
             try:
                 text = caller_edit.revert_edits(value.text, edits, known)
             except (SignatureChanged, caller_edit.EditConflict) as err:

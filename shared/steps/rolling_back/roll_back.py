@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.callers.caller_records import CallerState
-from shared.domain.display_names import copy_name, retired_name
+from shared.domain.display_names import build_retired_name, copy_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.backlog_replay import describe_replays, find_replay
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, MigrationMethod, RollbackStage
@@ -79,7 +79,7 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
         if original.etag and not original.is_managed:
             title = job.display_name
             is_renamed = any(change.state in _MAY_RENAME for change in job.history)
-            anew = is_renamed and retired_name(title) != title
+            anew = is_renamed and build_retired_name(title) != title
             await rename(work, job.original_id, title, seen=original, anew=anew)
     return _move_to_stage(work, RollbackStage.REVERT_CALLERS, "The original is restored.")
 

@@ -7,7 +7,7 @@ blocked, the waiting job is blocked too and says so.
 from dataclasses import replace
 from typing import NoReturn
 
-from shared.domain.jobs.dependent_jobs import blocking_parent, format_job_reference
+from shared.domain.jobs.dependent_jobs import find_blocking_parent, format_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import JobBlocked, MustWait
 from shared.jobs.engine import UNTIL_WOKEN
@@ -93,7 +93,7 @@ async def _read_possible_callees(work: StepContext) -> list[FlowJob]:
 
 async def wait_for_parents(work: StepContext) -> None:
     """Wait for the copies of the parents, which call this copy."""
-    parent = blocking_parent(work.job, await work.ancestors(), _is_copy_off)
+    parent = find_blocking_parent(work.job, await work.ancestors(), _is_copy_off)
     if parent is None:
         return
     _check_not_blocked(parent, code=Reason.PARENT_FLOW_NOT_READY)

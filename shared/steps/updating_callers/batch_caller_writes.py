@@ -23,7 +23,7 @@ from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.read_back import poll
 from shared.steps.step_context import StepContext
-from shared.steps.updating_callers.record_callers import original_ids_of
+from shared.steps.updating_callers.record_callers import list_original_ids
 from shared.steps.write_permission import require_linked_environment
 
 _BEFORE_CALLERS = frozenset(
@@ -139,7 +139,7 @@ def build_pending_write(
         resource_id=hash_key(resource),
         environment_id=job.environment_id,
         job_id=job.id,
-        held_ids=frozenset({job.original_url_id, *original_ids_of(job)} - {""}),
+        held_ids=frozenset({job.original_url_id, *list_original_ids(job)} - {""}),
         is_written=is_done,
     )
 

@@ -7,11 +7,11 @@ from typing import Self
 
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller import CallerContent
-from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, active_edits
+from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, list_active_edits
 from shared.domain.callers.unchanged_content import (
     UnchangedContentDigests,
-    changed_digests,
-    surrounding_digest,
+    find_changed_digests,
+    hash_surroundings,
 )
 from shared.jobs.fenced_rows import FencedRows
 from shared.steps.step_context import StepContext
@@ -39,7 +39,7 @@ class CallerEditLog:
 
     def edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
         """Return all edits of a caller that were or may have been made and are not reverted."""
-        return active_edits(record, self._intents[record.id])
+        return list_active_edits(record, self._intents[record.id])
 
     def surroundings(
         self, records: Sequence[CallerRecord], since: datetime
@@ -69,7 +69,7 @@ class CallerEditLog:
             caller_id=record.id,
             fencing_token=self._work.job.fencing_token,
             sequence=sum(map(len, self._intents.values())),
-            edits=caller_edit.edits_to_json(edits),
+            edits=caller_edit.format_edits(edits),
             is_first_edit=is_first,
             surrounding_digests=self._build_digests(record, value),
             noted_at=self._work.services.now,
@@ -81,10 +81,12 @@ class CallerEditLog:
         if value.surrounding_digests is None:
             return {}
         resource = record.caller.resource_id
-        new_digests = changed_digests(self._recorded.get(resource, {}), value.surrounding_digests)
+        new_digests = find_changed_digests(
+            self._recorded.get(resource, {}), value.surrounding_digests
+        )
         self._recorded[resource] = value.surrounding_digests
         is_json = self._work.services.callers[record.caller.kind].is_json
         return {
             **new_digests,
-            record.id: surrounding_digest(record.id, value.text, is_json=is_json),
+            record.id: hash_surroundings(record.id, value.text, is_json=is_json),
         }

@@ -19,7 +19,7 @@ from shared.domain.flow import Workflow
 from shared.errors import JobBlocked, PermanentError, TransientError
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Condition, FoundInDefinitions, WritesWholeResource
-from shared.rows import sortable_time
+from shared.rows import format_sortable_time
 from shared.services import Services
 
 #: Index entries that are stored together: a crash loses no more.
@@ -83,7 +83,7 @@ async def note_callers_in(
 
 async def forget_stale_searches(services: Services) -> None:
     """Remove the progress of searches that nobody continues; their results are too old."""
-    where = [Condition("updated_at", "lt", sortable_time(services.now - SEARCH_LASTS))]
+    where = [Condition("updated_at", "lt", format_sortable_time(services.now - SEARCH_LASTS))]
     await services.tables.caller_searches.clear(where=where)
 
 

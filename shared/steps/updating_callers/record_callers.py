@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.domain.callers.caller import Caller, flow_caller
+from shared.domain.callers.caller import Caller, build_flow_caller
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.callers.url_secret import format_reference
@@ -63,7 +63,7 @@ async def _find_all(work: StepContext) -> AsyncIterator[Caller]:
     with suppress(NotFound):  # the search finds flows with a row; the archive has all definitions
         copied = (await work.services.archive.get(archive_name(job))).decode()
         urls = {job.original_url_id} - {""}
-        if contains_reference(copied, is_json=True, urls=urls, flow_ids=original_ids_of(job)):
+        if contains_reference(copied, is_json=True, urls=urls, flow_ids=list_original_ids(job)):
             yield _copy_as_caller(job)
 
 
@@ -72,7 +72,7 @@ def _copy_as_caller(job: FlowJob) -> Caller:
     updated.
     """
     title = f"copy of {job.display_name}, which calls itself"
-    return flow_caller(job.environment_id, job.copy_id, title)
+    return build_flow_caller(job.environment_id, job.copy_id, title)
 
 
 async def has_callers_left(work: StepContext) -> bool:
@@ -177,19 +177,19 @@ async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
         work.services,
         job.environment_id,
         url_id=job.original_url_id,
-        flow_ids=original_ids_of(job),
+        flow_ids=list_original_ids(job),
     ):
         yield place.caller
 
 
-def original_ids_of(job: FlowJob) -> set[str]:
+def list_original_ids(job: FlowJob) -> set[str]:
     """Return the ids of the original; a canvas app may use the flow service's."""
     return {job.original_id, job.flow_name.lower()}
 
 
 async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Return whether a caller holds the original's URL or id now."""
-    flow_ids = original_ids_of(job) if is_child_reference(job, caller) else set()
+    flow_ids = list_original_ids(job) if is_child_reference(job, caller) else set()
     return await _holds_reference(services, caller, {job.original_url_id}, flow_ids)
 
 

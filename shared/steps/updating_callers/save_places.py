@@ -9,7 +9,7 @@ from functools import partial
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowUpdate
-from shared.domain.platform_errors import most_specific_code
+from shared.domain.platform_errors import find_most_specific_code
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
 from shared.ports import CallerKind, FoundInDefinitions, ReadOnSave, WritesWholeResource
 from shared.reason import Reason
@@ -297,5 +297,5 @@ async def _perform(write: Write, label: str, why: str = "") -> None:
                 f"Fix what the message names in the {label}, and save it. Or change it to the "
                 "copy yourself. Then retry."
             ),
-            code=most_specific_code(err.code, err.detail),
+            code=find_most_specific_code(err.code, err.detail),
         ) from err

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
-from shared.domain.permissions import resource_group
+from shared.domain.permissions import get_resource_group_id
 from shared.errors import AlreadyExists, Conflict, NotFound, PlatformError
 from shared.resumable_resources import resume_reading
 from tests.contract.adapter_world import CONTAINER_APP, SITE_ID, SITE_IDENTITY, VAULT_URL
@@ -262,7 +262,7 @@ async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
 
 async def test_permissions_in_a_resource_group_are_listed(side: Side) -> None:
     """The rights are patterns of actions, some of which are excluded again."""
-    group = resource_group(SITE_ID)
+    group = get_resource_group_id(SITE_ID)
     found = await side.ports.resources.list_children(
         group, "providers/Microsoft.Authorization/permissions", "2022-04-01"
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.sharing import USERS, DataversePrincipal, Share, rights_of
+from shared.domain.sharing import USERS, DataversePrincipal, Share, list_rights
 from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import GROUP, OPERATOR
 from tests.contract.ports.sides import Side
@@ -59,7 +59,7 @@ async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     operator = DataversePrincipal(table=USERS, id=side.hands.user_id(OPERATOR))
-    share = Share(principal=operator, rights=rights_of("CanEdit"))
+    share = Share(principal=operator, rights=list_rights("CanEdit"))
 
     await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
     try:

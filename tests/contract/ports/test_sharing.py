@@ -3,8 +3,8 @@
 import pytest
 
 from shared.domain.flow import FlowPermission
-from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, Share, rights_of
-from shared.domain.solution import solutions_for_copy
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, Share, list_rights
+from shared.domain.solution import list_solutions_for_copy
 from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import GROUP, GROUP_TEAM, OWN_TEAM, STRANGER
 from tests.contract.ports.sides import Side
@@ -27,9 +27,9 @@ def build_principal(side: Side, entra_id: str) -> DataversePrincipal:
 
 async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
     """A second grant of the same rights changes nothing. A team needs no Entra group."""
-    user = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanEdit"))
+    user = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanEdit"))
     team = Share(
-        principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
+        principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=list_rights("CanView")
     )
 
     for share in (user, user, team):
@@ -43,7 +43,7 @@ async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
 async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
     """Each flow has its own list; a missing flow has the error `NotFound`."""
     where = await side.environment()
-    share = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanView"))
+    share = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
 
     found = await side.ports.flow_sharing.list_each(where, [HTTP_FLOW, STRANGER, DAILY_FLOW])
@@ -57,7 +57,7 @@ async def test_grant_adds_rights_and_modify_replaces_them(
     side: Side,
 ) -> None:
     """If a copy already has other rights, the app therefore modifies them."""
-    reader = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanView"))
+    reader = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     sharer = Share(principal=build_principal(side, ADMIN), rights=frozenset({"ShareAccess"}))
     where = await side.environment(), HTTP_FLOW
 
@@ -73,9 +73,9 @@ async def test_grant_adds_rights_and_modify_replaces_them(
 
 async def test_revoked_share_is_no_longer_listed(side: Side) -> None:
     """Revoking a missing share does nothing, and other shares stay."""
-    user = Share(principal=build_principal(side, ADMIN), rights=rights_of("CanEdit"))
+    user = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanEdit"))
     team = Share(
-        principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
+        principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=list_rights("CanView")
     )
     where = await side.environment(), HTTP_FLOW
     for share in (user, team):
@@ -91,7 +91,7 @@ async def test_revoked_share_is_no_longer_listed(side: Side) -> None:
 
 async def test_share_in_dataverse_is_a_permission_in_the_flow_service(side: Side) -> None:
     share = Share(
-        principal=DataversePrincipal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit")
+        principal=DataversePrincipal(table=TEAMS, id=GROUP_TEAM), rights=list_rights("CanEdit")
     )
 
     await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
@@ -107,9 +107,9 @@ async def test_share_in_dataverse_is_a_permission_in_the_flow_service(side: Side
 
 async def test_impossible_share_raises_an_error(side: Side) -> None:
     """The user is disabled or unknown, or the flow is missing."""
-    disabled = Share(principal=build_principal(side, UNLICENSED), rights=rights_of("CanView"))
+    disabled = Share(principal=build_principal(side, UNLICENSED), rights=list_rights("CanView"))
     nobody = Share(
-        principal=DataversePrincipal(table=USERS, id=STRANGER), rights=rights_of("CanView")
+        principal=DataversePrincipal(table=USERS, id=STRANGER), rights=list_rights("CanView")
     )
 
     with pytest.raises(PlatformError):
@@ -174,7 +174,7 @@ async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> Non
     """Built-in and managed solutions are omitted. A second request changes nothing."""
     where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
     held = await side.ports.solutions.read_solution_ids(where, both)
-    found = solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))
+    found = list_solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))
     assert [solution.unique_name for solution in found] == ["Orders"]
 
     for _ in range(2):

@@ -8,7 +8,7 @@ import pytest
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.firewall_fix_record import FirewallFixState
-from shared.domain.plans.denying_firewalls import denying_firewalls
+from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.remediation import RemediationMode
 from shared.reason import Reason
 from shared.use_cases.change_environment import change_environment
@@ -77,7 +77,7 @@ async def test_plan_changes_no_firewall_that_the_settings_do_not_name() -> None:
     assert finding.fix_by_app == ""
     assert job.reason_code == Reason.FIREWALL_DENIES
     # The pages find the firewall by the message of the job.
-    assert denying_firewalls(job, [replace(finding, firewall_name="x"), finding]) == [finding]
+    assert list_denying_firewalls(job, [replace(finding, firewall_name="x"), finding]) == [finding]
     assert scenario.azure == before
 
 

@@ -20,7 +20,7 @@ from shared.bootstrap import build_services, provide, services
 from shared.domain.network.network_check import TAGS_BESIDE
 from shared.domain.principal import Role
 from shared.errors import JobBlocked, ThrottledError
-from shared.kind_discovery import kinds_in
+from shared.kind_discovery import find_kinds
 from shared.ports import InsertRow, Store, StoreRow, UnusableChannel
 from shared.queues import POISON
 from shared.services import Services
@@ -185,8 +185,8 @@ async def test_services_contain_each_kind_of_caller_and_firewall(
 
         assert "flow" in built.callers
         assert "app_service" in built.firewalls
-        assert set(built.callers) == {kind.kind for kind in kinds_in("shared.callers")}
-        assert set(built.firewalls) == {kind.kind for kind in kinds_in("shared.firewalls")}
+        assert set(built.callers) == {kind.kind for kind in find_kinds("shared.callers")}
+        assert set(built.firewalls) == {kind.kind for kind in find_kinds("shared.firewalls")}
 
 
 async def test_service_tags_are_read_from_the_file_of_the_setting(

@@ -16,7 +16,7 @@ from shared.bootstrap import provide
 from shared.domain.flow import FlowServiceFlow
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
-from shared.domain.trigger_urls.trigger_url import signatures_in
+from shared.domain.trigger_urls.trigger_url import find_signatures
 from shared.errors import FlowNotFound, PlatformError, ThrottledError
 from shared.ports import FlowReports
 from shared.use_cases import import_callers as importing
@@ -236,7 +236,7 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
         "Door": 1,
     }
     assert (after["Till"].max_url_length, after["Kiosk"].owner) == (255, "Sam")
-    assert not any(signature in shown.text for signature in signatures_in(url).values())
+    assert not any(signature in shown.text for signature in find_signatures(url).values())
 
 
 async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario) -> None:

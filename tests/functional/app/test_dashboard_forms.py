@@ -11,12 +11,12 @@ import pytest
 from functions import dashboard_api, environments_api, firewall_fixes_api, remediation_actions_api
 from functions.dashboard.page_actions import (
     PageAction,
-    fix_action,
-    flow_actions,
-    remediation_actions,
+    build_fix_action,
+    list_flow_actions,
+    list_remediation_actions,
 )
 from functions.dashboard.page_layout import PageContext
-from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
+from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
@@ -95,7 +95,7 @@ async def list_actions(
 ) -> dict[str, PageAction]:
     """Return the possible actions of the remediation, by route."""
     shown = await show_remediation(scenario.services, scenario.remediation.id)
-    found = remediation_actions(shown, principal, scenario.services.now)
+    found = list_remediation_actions(shown, principal, scenario.services.now)
     return {deed.action.rpartition("/")[2]: deed for deed in found}
 
 
@@ -216,7 +216,9 @@ async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
     await run_until_no_call_period(scenario)
     jobs = await scenario.jobs()
     detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original_id)
-    found = flow_actions(detail.flow.job, detail.dependent_flows, EVERYBODY, scenario.services.now)
+    found = list_flow_actions(
+        detail.flow.job, detail.dependent_flows, EVERYBODY, scenario.services.now
+    )
     [deed] = [deed for deed in found if deed.action.endswith("rollback")]
     assert deed.title == "Roll back 2 dependent flows"
     assert deed.does[0] == "Originals turned on again: Close of day."
@@ -369,7 +371,7 @@ async def test_firewall_fix_requires_the_role_approver() -> None:
     operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.USER)
     [shown] = await propose_fixes(scenario.services)
 
-    list_actions = [fix_action(shown, job, who) for who in (operator, EVERYBODY)]
+    list_actions = [build_fix_action(shown, job, who) for who in (operator, EVERYBODY)]
 
     refusals = [deed and deed.unavailable_reason for deed in list_actions]
     assert refusals == ["You need the role approver. Ask an administrator to assign it.", ""]
@@ -384,7 +386,7 @@ async def test_firewall_issue_of_two_environments_has_a_form_for_each() -> None:
     both = replace(shown, environment_jobs=(job, replace(job, environment_id="other")))
 
     view = PageContext(principal=EVERYBODY, now=scenario.services.now)
-    page = remediation_page(view, both, [], RemediationPageChoice())
+    page = build_remediation_page(view, both, [], RemediationPageChoice())
 
     orders = re.findall(r'action="/api/environments/([^/]+)/ignored-issues"', page)
     assert orders == [job.environment_id, "other"]

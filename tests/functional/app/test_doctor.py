@@ -10,7 +10,7 @@ import pytest
 
 from functions import doctor_api
 from shared.bootstrap import provide
-from shared.domain.permissions import resource_group
+from shared.domain.permissions import get_resource_group_id
 from shared.errors import JobBlocked, NotFound, PlatformError, ServiceUnavailable
 from shared.ports import QueueMessage
 from shared.queues import POISON
@@ -176,7 +176,7 @@ async def test_finding_names_missing_permission_for_callers(
     }
     scenario.world.resources[site["id"].lower()] = site
     scenario.world.resources[f"{site['id']}/config/web".lower()] = {"properties": {}}
-    scenario.world.permissions[resource_group(site["id"]).lower()] = given
+    scenario.world.permissions[get_resource_group_id(site["id"]).lower()] = given
 
     found = await find_finding("callers", "app_setting")
 

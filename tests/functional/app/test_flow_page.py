@@ -12,7 +12,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.remediation import FirewallIssueSummary
-from shared.jobs.request_demands import flow_job_demand
+from shared.jobs.request_demands import estimate_flow_job_demand
 from shared.reason import Reason
 from tests.functional.app.dashboard_scenario import (
     block_flow,
@@ -210,7 +210,7 @@ async def test_flow_page_shows_the_number_of_requests_that_a_waiting_job_needs(
     """The page shows the next check, and the number of requests that the job needs."""
     await run_until_no_call_period(scenario)
     job = await scenario.job("Orders")
-    need = flow_job_demand(job)
+    need = estimate_flow_job_demand(job)
     assert need is not None
 
     page = await show_flow_page(scenario, "Orders")

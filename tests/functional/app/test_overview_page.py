@@ -16,7 +16,7 @@ from functions import (
     remediation_actions_api,
     status_api,
 )
-from functions.dashboard.overview import headline as headline_of
+from functions.dashboard.overview import build_headline as headline_of
 from functions.forms import FORM
 from functions.routes import LISTED, UNKNOWN_PAGE
 from shared.bootstrap import provide
@@ -30,7 +30,7 @@ from shared.domain.plans.remediation import (
     Remediation,
     RemediationMode,
     StartSource,
-    environment_job_id,
+    build_environment_job_id,
 )
 from shared.domain.principal import Role
 from shared.services import Services
@@ -142,7 +142,7 @@ async def put_environment(
     entry = HistoryEntry(changed_at=services.now, state=state, message="")
     values: dict[str, Any] = {"not_migrated": {}, "planned_at": services.now} | more
     job = EnvironmentJob(
-        id=environment_job_id(remediation.id, environment_id),
+        id=build_environment_job_id(remediation.id, environment_id),
         remediation_id=remediation.id,
         environment_id=environment_id,
         environment_name=f"Team {number}",

@@ -5,7 +5,7 @@ from datetime import timedelta
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.flow import WorkflowUpdate
-from shared.domain.trigger_urls.trigger_url import signatures_in
+from shared.domain.trigger_urls.trigger_url import find_signatures
 from shared.ports import CallerKind, ReadOnSave
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Ports, fakes_of
@@ -69,7 +69,7 @@ class Tenant:
             old.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids
         ).edits
         value = await kind.read(caller)
-        text = revert_edits(value.text, edits, signatures_in(old.text))
+        text = revert_edits(value.text, edits, find_signatures(old.text))
         await write_caller(self.ports, kind, caller, CallerContent(text=text, etag=value.etag))
 
     def _rewritten(self, kind: CallerKind, text: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.domain.callers.caller import CallerContent
-from shared.domain.trigger_urls.trigger_url import signatures_in
+from shared.domain.trigger_urls.trigger_url import find_signatures
 from shared.errors import JobBlocked, NotFound
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.callers.called_tenant import Tenant
@@ -58,7 +58,7 @@ async def test_manual_caller_is_never_written(tenant: Tenant, kind: str) -> None
 async def test_texts_of_callers_contain_no_signature(tenant: Tenant) -> None:
     """No signature may be in a caller's text, because rows and reports contain it."""
     add_callers(tenant)
-    signatures = signatures_in(tenant.builder.url_of(tenant.original)).values()
+    signatures = find_signatures(tenant.builder.url_of(tenant.original)).values()
 
     shown = [repr(caller) for kind in tenant.kinds for caller in await tenant.found(kind)]
 

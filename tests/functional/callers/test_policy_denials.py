@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.permissions import find_written_type, type_of
+from shared.domain.permissions import find_written_type, get_resource_type
 from shared.domain.plans.unknowns import UNCHECKED_POLICIES
 from shared.steps.planning.policy_denials import find_policy_denials
 from tests.fakes.services import kinds_on
@@ -30,7 +30,7 @@ async def is_written_by_resource_manager(kind: str) -> bool:
     tenant = Tenant()
     caller_case(kind).add(tenant.builder, tenant.original)
     [caller] = await tenant.found(kind)
-    resource_type = type_of(caller.address.partition("|")[0])
+    resource_type = get_resource_type(caller.address.partition("|")[0])
     needs = kinds_on(tenant.ports)[kind].required_permissions
     return caller.address.startswith("/") and bool(find_written_type(needs, resource_type))
 

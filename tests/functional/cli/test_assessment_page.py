@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cmkflow.assessment_page import page_of
+from cmkflow.assessment_page import build_page
 from tests.functional.cli.test_cli_assess import FLOW, RETIRED
 
 
@@ -38,7 +38,7 @@ def build_unread_assessment(**more: Any) -> dict[str, Any]:
 
 def test_page_of_an_unread_environment_shows_no_zero() -> None:
     """A zero would suggest that no flow needs a copy."""
-    page = page_of([build_unread_assessment(phase="unknown")])
+    page = build_page([build_unread_assessment(phase="unknown")])
 
     assert "could not be read" in page
     assert "<dt>Work</dt><dd>unknown</dd>" in page
@@ -77,7 +77,7 @@ def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
         for topic, levels in found.items()
     ]
 
-    page = page_of([build_unread_assessment(sections=sections, flow_count=3)])
+    page = build_page([build_unread_assessment(sections=sections, flow_count=3)])
 
     assert find_answer(page).startswith(answer)
 
@@ -123,10 +123,10 @@ def test_answer_counts_flows_firewalls_and_problems() -> None:
         FLOW | {"stays_on_microsoft_key": None}
     ]
 
-    before = page_of(
+    before = build_page(
         [build_unread_assessment(sections=[*READY, network], flows=flows, flow_count=41)]
     )
-    after = page_of(
+    after = build_page(
         [build_unread_assessment(phase="after_key", sections=[], flows=flows[:1], flow_count=41)]
     )
 
@@ -185,7 +185,7 @@ def test_answer_counts_retired_originals_apart(
     """An original with a working copy needs no remediation."""
     sections = [build_section("network", *findings)] if findings else []
 
-    page = page_of(
+    page = build_page(
         [build_unread_assessment(phase="after_key", sections=sections, flows=flows, flow_count=60)]
     )
 
@@ -204,7 +204,7 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
     found = build_unread_assessment(phase="after_key", flows=flows, flow_count=64)
     found["estimate"] = found["estimate"] | {"unknown_reason": ""}
 
-    page = page_of([found])
+    page = build_page([found])
 
     assert re.findall(r"<h3>(\d+\. [^<]+)</h3>", page) == [
         "1. Act on 1 flow of a remediation",
@@ -228,7 +228,7 @@ def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:
     """An unread fact may be a problem."""
     sections = [*READY, build_section("connections", build_finding("unknown"))]
 
-    page = page_of([build_unread_assessment(sections=sections, flow_count=3)])
+    page = build_page([build_unread_assessment(sections=sections, flow_count=3)])
 
     assert find_answer(page).startswith("Yes, but 1 fact is unknown. ")
 
@@ -253,7 +253,7 @@ def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
     found = build_unread_assessment(sections=sections, flows=flows, flow_count=5)
     found["estimate"] = found["estimate"] | {"copies": 3, "no_call_days": 7}
 
-    page = page_of([found])
+    page = build_page([found])
 
     assert re.findall(r"<h3>(\d+\. [^<]+)</h3>", page) == [
         "1. 1 caller is broken today",
@@ -281,7 +281,7 @@ def test_problem_of_the_key_is_the_first_to_do() -> None:
         build_section("key", build_finding("problem", message="The key is disabled.")),
     ]
 
-    page = page_of([build_unread_assessment(sections=sections, flow_count=0)])
+    page = build_page([build_unread_assessment(sections=sections, flow_count=0)])
 
     assert "1. Fix 1 problem of the environment or the key" in page
     assert "The key is disabled. <b>Do it.</b>" in page
@@ -292,7 +292,7 @@ def test_flows_with_the_same_reason_and_recommendation_share_one_text() -> None:
     alike = FLOW | {"stays_on_microsoft_key": True, "recommendations": ["Copy it with care."]}
     flows = [alike | {"display_name": f"Flow {number}"} for number in range(12)]
 
-    page = page_of([build_unread_assessment(flows=flows, flow_count=12)])
+    page = build_page([build_unread_assessment(flows=flows, flow_count=12)])
 
     assert page.count("Copy it with care.") == 1
     assert "No reason found: 12 flows" in page
@@ -302,7 +302,7 @@ def test_each_environment_has_its_answer_and_every_link_has_a_target() -> None:
     """The links are fragments of the page, so that a reload keeps the position."""
     sections = [build_section("key", build_finding("problem"))]
 
-    page = page_of(
+    page = build_page(
         [
             build_unread_assessment(sections=sections),
             build_unread_assessment(phase="after_key", display_name="B"),
@@ -327,8 +327,8 @@ def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
         for number in range(2_000)
     ]
 
-    page = page_of([build_unread_assessment(flows=flows, flow_count=2_000)])
-    few = page_of([build_unread_assessment(flows=flows[:20], flow_count=20)])
+    page = build_page([build_unread_assessment(flows=flows, flow_count=2_000)])
+    few = build_page([build_unread_assessment(flows=flows[:20], flow_count=20)])
 
     assert page.count("It starts from an HTTP request.") == 1
     assert page.count("the platform has no API for it") == 1
@@ -352,8 +352,8 @@ def test_page_of_two_thousand_retired_originals_names_each_without_details() -> 
         for number in range(2_000)
     ]
 
-    page = page_of([build_unread_assessment(flows=flows, flow_count=2_000)])
-    few = page_of([build_unread_assessment(flows=flows[:10], flow_count=10)])
+    page = build_page([build_unread_assessment(flows=flows, flow_count=2_000)])
+    few = build_page([build_unread_assessment(flows=flows[:10], flow_count=10)])
 
     assert "It starts from an HTTP request." not in page
     assert page.count("<code>w") == 2_000

@@ -27,7 +27,7 @@ from shared.domain.evidence_file import EvidenceFile
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.signature import Signature, format_signature
-from shared.signatures import public_key_of
+from shared.signatures import get_public_key
 from shared.time_stamps import build_query
 from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
@@ -146,7 +146,7 @@ def _write_evidence(folder: Path) -> None:
     numbers = key.public_key().public_numbers()
     signature = Signature(
         key_id="https://kv-name.vault.azure.net/keys/evidence/1",
-        public_key=public_key_of(modulus=numbers.n, exponent=numbers.e),
+        public_key=get_public_key(modulus=numbers.n, exponent=numbers.e),
         value=base64.b64encode(sign_digest(key, hashlib.sha256(manifest).digest())).decode(),
     )
     content = format_signature(signature)

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
-from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, list_rights
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
@@ -160,7 +160,7 @@ async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
     await scenario.run(timedelta(days=60))
 
     copy = copy_of(scenario, await scenario.job("Orders"))
-    assert copy.shares[user_row(reader)] == rights_of("CanEdit")
+    assert copy.shares[user_row(reader)] == list_rights("CanEdit")
 
 
 async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> None:
@@ -205,7 +205,7 @@ async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy_of(scenario, job).owner_id == scenario.build.owner.user_id
-    assert copy_of(scenario, job).shares == {user_row(heir): rights_of("Owner")}
+    assert copy_of(scenario, job).shares == {user_row(heir): list_rights("Owner")}
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
 
 
@@ -229,8 +229,8 @@ async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() ->
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.description == "For the app"
     assert copy.shares == {
-        user_row(person): rights_of("CanEdit"),
-        DataversePrincipal(table=TEAMS, id=group.team_id): rights_of("CanView"),
+        user_row(person): list_rights("CanEdit"),
+        DataversePrincipal(table=TEAMS, id=group.team_id): list_rights("CanView"),
     }
     [note] = [note for note in job.notes if stranger in note]
     assert "add it to the environment" in note
@@ -252,7 +252,7 @@ async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
 
     copy = copy_of(scenario, await scenario.job("App flow"))
     assert (copy.owner_id, copy.description) == (flow.owner_id, "For the app")
-    assert copy.shares == {user_row(person): rights_of("CanEdit")}
+    assert copy.shares == {user_row(person): list_rights("CanEdit")}
 
 
 async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.sharing import rights_of
+from shared.domain.sharing import list_rights
 from shared.reason import Reason
 from shared.use_cases import set_kill_switch
 from shared.use_cases.change_environment import ignore_issue
@@ -34,7 +34,7 @@ async def test_note_is_removed_when_its_cause_is_fixed() -> None:
 
     job = await scenario.job("App flow")
     assert job.state is FlowJobState.RETIRED
-    assert copy_of(scenario, job).shares == {user_row(late): rights_of("CanEdit")}
+    assert copy_of(scenario, job).shares == {user_row(late): list_rights("CanEdit")}
     assert not [note for note in job.notes if late.entra_id in note]
 
 

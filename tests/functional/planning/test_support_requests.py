@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.keys.environment_checks import ENVIRONMENT_LIMIT, ENVIRONMENT_WARNING
-from shared.domain.plans.notification import actions_to_notify
+from shared.domain.plans.notification import list_actions_to_notify
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.support_request import SupportRequest, SupportRequestState
 from shared.errors import Conflict, NotFound, ServiceUnavailable
@@ -112,7 +112,7 @@ async def test_notification_of_the_last_days_does_not_name_more_days(scenario: S
     assert request.closes_at
     scenario.world.clock.advance_to(request.closes_at - timedelta(days=1))
 
-    sent = actions_to_notify(await find_actions(scenario), (), scenario.world.clock.now())
+    sent = list_actions_to_notify(await find_actions(scenario), (), scenario.world.clock.now())
 
     [title] = [action.title for action in sent.values()]
     assert title.endswith("its window closes within a week")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from cmkflow.assessment_page import page_of
+from cmkflow.assessment_page import build_page
 from functions.forms import FORM
 from functions.routes import ROUTES
 from local_cloud.demo.call_log import LoggedCall
@@ -202,8 +202,8 @@ async def _report(visitor: Visitor) -> None:
         reply = await visitor.ask("GET", "environments/{id}/assessment", id=environment.id)
         assessments.append(json.loads(reply.get_body()))
     for assessment in assessments[:2]:
-        visitor.keep_report(f"assessment-{assessment['phase']}", page_of([assessment]))
-    visitor.keep_report("assessment-all", page_of(assessments))
+        visitor.keep_report(f"assessment-{assessment['phase']}", build_page([assessment]))
+    visitor.keep_report("assessment-all", build_page(assessments))
     visitor.keep_report("demo", await _build_demo_report(visitor.scenario))
     reply = await visitor.ask("GET", "remediations/{id}/evidence", id=visitor.identity)
     with zipfile.ZipFile(io.BytesIO(reply.get_body())) as pack:

@@ -70,7 +70,7 @@ async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
         )
         ca_file = scenario.server.ca_file
         monkeypatch.setattr(
-            signing_key, "default_transport", lambda: build_trusting_transport(ca_file)
+            signing_key, "build_default_transport", lambda: build_trusting_transport(ca_file)
         )
         settings = scenario.services.settings.model_copy(
             update={"evidence_key": KEY_URL, "time_stamp_authority": f"https://{HOST}/"}

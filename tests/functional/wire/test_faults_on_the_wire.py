@@ -17,7 +17,7 @@ from local_cloud.tenant.power_platform import environments as admin_api
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.platform_errors import fix_for
+from shared.domain.platform_errors import find_fix
 from shared.use_cases.check_health import check_health
 from tests.functional.wire.wire_scenario import (
     SHORT,
@@ -186,7 +186,7 @@ async def test_app_without_registration_blocks_the_environment_job(
         job = await scenario.environment_job()
         assert job.state is EnvironmentJobState.BLOCKED
         assert "UserMissingRequiredPermission" in job.message
-        assert job.fix == fix_for("UserMissingRequiredPermission")
+        assert job.fix == find_fix("UserMissingRequiredPermission")
         app.is_admin = True
         await scenario.retry()
         await require_retired(scenario)
@@ -222,7 +222,7 @@ async def test_unreadable_flow_needs_changes_and_the_others_are_copied(
         items = await scenario.services.tables.plan_items.all((await scenario.environment_job()).id)
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-        assert item.fix == fix_for("DefinitionNotShown")
+        assert item.fix == find_fix("DefinitionNotShown")
         assert "nor to the service account" in item.message
         assert ORDERS in await scenario.jobs()
 

@@ -41,7 +41,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
     StartSource,
 )
-from shared.domain.platform_errors import fix_for
+from shared.domain.platform_errors import find_fix
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import change_remediation
@@ -251,7 +251,7 @@ async def wire_scenario(
     names = None if cloud is CloudName.PUBLIC else SovereignCloud(cloud)
     async with TenantServer(tenant, cloud=names) as server, AsyncExitStack() as closing:
         _point_at(monkeypatch, server)
-        monkeypatch.setattr(http_client, "default_transport", lambda: transport(server))
+        monkeypatch.setattr(http_client, "build_default_transport", lambda: transport(server))
         built = build_services(build_settings(folder, budgets, cloud), closing)
         messages = FakeMessages(built.clock)
         services = replace(built, messages=messages)
@@ -321,7 +321,7 @@ async def require_blocked(
     """Require that a job is blocked with a fix, and that its original is on; return the job."""
     job = await scenario.job(flow_id)
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
-    assert job.fix == fix_for(code)
+    assert job.fix == find_fix(code)
     for name in (job.display_name, *names):
         assert name in job.message
     assert scenario.flow(flow_id).state == SimulatedFlowState.STARTED

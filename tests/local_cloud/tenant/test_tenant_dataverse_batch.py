@@ -15,7 +15,7 @@ from azure.core.pipeline.transport import HttpRequest
 
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.dataverse.batch import LONGEST, MOST
-from shared.adapters.http.policies import proxies_to
+from shared.adapters.http.policies import find_proxies
 from tests.contract.adapter_world import Adapters, run_adapters
 from tests.local_cloud.tenant.dataverse_flow import WORKFLOWS
 from tests.local_cloud.tenant.tenant_world import (
@@ -72,7 +72,7 @@ async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = 
     """Send a request to the batch's address."""
     request.headers["Authorization"] = f"Bearer {app.world.token(who, ORG)}"
     request.headers.update(headers)
-    response: Any = await app.http._transport.send(request, proxies=proxies_to(HOST))
+    response: Any = await app.http._transport.send(request, proxies=find_proxies(HOST))
     await response.load_body()
     kind = response.content_type or ""
     is_read = request.multipart_mixed_info and kind.startswith("multipart")

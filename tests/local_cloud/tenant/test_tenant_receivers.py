@@ -15,7 +15,7 @@ from standardwebhooks.webhooks import Webhook
 
 from shared.adapters.channels.event import build_cloud_event
 from shared.adapters.channels.teams import build_card
-from shared.adapters.entra.identity import application_credential
+from shared.adapters.entra.identity import build_application_credential
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap.core_services import CoreServices
 from shared.bootstrap.notification_channels import build_channels
@@ -88,7 +88,7 @@ async def test_every_channel_sends_to_its_receiver(platform: Adapters) -> None:
     )  # fmt: skip
     clock, store = SystemClock(), MemoryStore()
     async with AsyncExitStack() as closing:
-        credential = application_credential(APP_CLIENT)
+        credential = build_application_credential(APP_CLIENT)
         closing.push_async_callback(credential.close)
         ground = CoreServices(
             settings=settings, closing=closing, credential=credential, clock=clock, store=store,
