@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from local_cloud.tenant.flows.saves import (
-    first_operation,
-    reference_not_found,
+    build_reference_not_found,
+    build_unpublished_row,
+    find_first_operation,
     require_known_references,
     require_savable,
-    unpublished_row,
     without_references,
 )
 from shared.domain.flow import FlowState
@@ -135,12 +135,12 @@ def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> No
     See platform.md#stamped-references, #unpublished-rows.
     """
     if flow.stamped_reference:
-        raise reference_not_found(flow.stamped_reference, first_operation(client_data))
+        raise build_reference_not_found(flow.stamped_reference, find_first_operation(client_data))
     if flow.is_on and world.assumptions.unpublished_row_seconds:
         wait = timedelta(seconds=world.assumptions.unpublished_row_seconds)
         flow.saves_pass_from = flow.saves_pass_from or world.clock.now() + wait
         if world.clock.now() < flow.saves_pass_from:
-            raise unpublished_row()
+            raise build_unpublished_row()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, build_arm_route
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.core.tenant import Tenant
@@ -39,8 +39,8 @@ class ReceivedDeployments:
     def _add_routes(self, service: Service) -> Any:
         def routes(tenant: Tenant) -> list[Route]:
             return [
-                arm_route("POST", f"{_PATH}/validate", self.validate_deployment),
-                arm_route("PUT", _PATH, self.put_deployment),
+                build_arm_route("POST", f"{_PATH}/validate", self.validate_deployment),
+                build_arm_route("PUT", _PATH, self.put_deployment),
                 *service.routes(tenant),
             ]
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, HOST, ArmCall, ArmHandler, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, HOST, ArmCall, ArmHandler, build_arm_route
 from local_cloud.tenant.azure.named_values import read_named_value, store_named_value
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -53,17 +53,23 @@ def routes() -> list[Route]:
         resource_type, kinds = f"{SERVICE}/{below}", below.split("/")
         parents = "".join(f"/{{{name}}}/{kind}" for name, kind in zip(_NAMES, kinds, strict=False))
         collection = f"{GROUP}/providers/{SERVICE}{parents}"
-        found.append(arm_route("GET", collection, _list_handler(plural, resource_type)))
-        found.append(arm_route("GET", f"{collection}/{{name}}", _get_handler(singular, below)))
+        found.append(build_arm_route("GET", collection, _list_handler(plural, resource_type)))
+        found.append(
+            build_arm_route("GET", f"{collection}/{{name}}", _get_handler(singular, below))
+        )
         found += [
-            arm_route(method, f"{collection}/{{name}}", _write_handler(singular, below, method))
+            build_arm_route(
+                method, f"{collection}/{{name}}", _write_handler(singular, below, method)
+            )
             for method in methods
         ]
     service = f"{GROUP}/providers/{SERVICE}/{{service}}"
     return [
         *found,
-        arm_route("POST", f"{service}/namedValues/{{name}}/listValue", list_named_value),
-        arm_route("POST", f"{service}/policyFragments/{{name}}/listReferences", list_references),
+        build_arm_route("POST", f"{service}/namedValues/{{name}}/listValue", list_named_value),
+        build_arm_route(
+            "POST", f"{service}/policyFragments/{{name}}/listReferences", list_references
+        ),
     ]
 
 

@@ -26,18 +26,18 @@ def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
             for kind in (f"{SERVICE}/policies", f"{SERVICE}/apis/policies"):
                 for policy in azure.resources.list_of_type(kind):
                     if policy["id"].lower().startswith(f"{service['id']}/".lower()):
-                        for let_in in _filters(policy["properties"]["value"]):
+                        for let_in in _list_filters(policy["properties"]["value"]):
                             yield service["id"], let_in
 
 
-def _filters(xml: str) -> Iterator[Ranges]:
+def _list_filters(xml: str) -> Iterator[Ranges]:
     policy = ET.fromstring(escape_expressions(xml))  # noqa: S314 – from the seed
     for element in policy.iterfind("inbound//ip-filter"):
-        listed = merge_ranges(_range(child) for child in element)
+        listed = merge_ranges(_parse_range(child) for child in element)
         yield listed if element.get("action") == "allow" else subtract(EVERY_ADDRESS, listed)
 
 
-def _range(element: ET.Element) -> tuple[int, int]:
+def _parse_range(element: ET.Element) -> tuple[int, int]:
     ends = (element.get("from"), element.get("to")) if element.get("from") else (element.text,) * 2
     first, last = (parse_ranges([end or ""])[0][0] for end in ends)
     return first, last

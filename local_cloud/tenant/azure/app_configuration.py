@@ -55,12 +55,12 @@ def routes(tenant: Tenant) -> list[Route]:
     """Return the routes of every store."""
     del tenant  # Handlers find it in the request.
     return [
-        _route("GET", "/kv", list_key_values),
-        _route("GET", "/kv/{key:path}", get_key_value),
-        _route("PUT", "/kv/{key:path}", put_key_value),
-        _route("DELETE", "/kv/{key:path}", delete_key_value),
-        _route("PUT", "/locks/{key:path}", lock_key_value),
-        _route("DELETE", "/locks/{key:path}", unlock_key_value),
+        _build_route("GET", "/kv", list_key_values),
+        _build_route("GET", "/kv/{key:path}", get_key_value),
+        _build_route("PUT", "/kv/{key:path}", put_key_value),
+        _build_route("DELETE", "/kv/{key:path}", delete_key_value),
+        _build_route("PUT", "/locks/{key:path}", lock_key_value),
+        _build_route("DELETE", "/locks/{key:path}", unlock_key_value),
     ]
 
 
@@ -167,7 +167,7 @@ def _build_locked_response(found: SimulatedKeyValue) -> Response:
     return JSONResponse(problem, 409, media_type="application/problem+json; charset=utf-8")
 
 
-def _route(
+def _build_route(
     method: str, path: str, handler: Callable[[_StoreCall], Awaitable[Response]]
 ) -> AnyCaseRoute:
     async def endpoint(request: Request) -> Response:

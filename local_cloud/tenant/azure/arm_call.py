@@ -1,6 +1,6 @@
 """Check the common parts of calls to Resource Manager: token, api-version, scope, paging, errors.
 
-A handler gets an ArmCall and returns a document or a Response; `arm_route` does the rest.
+A handler gets an ArmCall and returns a document or a Response; `build_arm_route` does the rest.
 """
 
 import json
@@ -97,7 +97,7 @@ class ArmCall:
         The query option `$skipToken` is the position of the page, and `$top` its size if the route
         accepts it.
         """
-        start = self._skipped()
+        start = self._parse_skip_token()
         top = self.request.query_params.get("$top", "")
         end = start + min(self.azure.page_size, int(top) if top.isdecimal() else sys.maxsize)
         page: JsonObject = {member: list(items[start:end])}
@@ -106,7 +106,7 @@ class ArmCall:
             page["nextLink"] = str(next_url.replace(scheme="https"))
         return page
 
-    def _skipped(self) -> int:
+    def _parse_skip_token(self) -> int:
         token = self.request.query_params.get("$skipToken", "0")
         if not token.isdecimal():
             raise SimulatedPlatformError(
@@ -118,7 +118,7 @@ class ArmCall:
 type ArmHandler = Callable[[ArmCall], Awaitable[JsonObject | Response]]
 
 
-def arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
+def build_arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
     """Return a route of Resource Manager whose name is that of its handler."""
 
     async def endpoint(request: Request) -> Response:

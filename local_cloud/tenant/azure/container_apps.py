@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, build_arm_route
 from local_cloud.tenant.azure.references import parse_reference
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.site_identity import find_assigned_principal
@@ -32,13 +32,13 @@ def routes() -> list[Route]:
     """Return the routes that change apps and revisions."""
     revision = f"{_PATH}/revisions/{{revision}}"
     return [
-        arm_route("PUT", _PATH, put_container_app),
-        arm_route("PATCH", _PATH, update_container_app),
-        arm_route("POST", f"{_PATH}/listSecrets", list_container_app_secrets),
-        arm_route("POST", f"{revision}/activate", activate_revision),
-        arm_route("POST", f"{revision}/deactivate", deactivate_revision),
-        arm_route("POST", f"{revision}/restart", restart_revision),
-        arm_route("GET", f"{SUBSCRIPTION}/providers/{_OPERATION}/{{operation}}", get_change),
+        build_arm_route("PUT", _PATH, put_container_app),
+        build_arm_route("PATCH", _PATH, update_container_app),
+        build_arm_route("POST", f"{_PATH}/listSecrets", list_container_app_secrets),
+        build_arm_route("POST", f"{revision}/activate", activate_revision),
+        build_arm_route("POST", f"{revision}/deactivate", deactivate_revision),
+        build_arm_route("POST", f"{revision}/restart", restart_revision),
+        build_arm_route("GET", f"{SUBSCRIPTION}/providers/{_OPERATION}/{{operation}}", get_change),
     ]
 
 
@@ -72,7 +72,7 @@ async def get_change(call: ArmCall) -> JsonObject:
 
 async def list_container_app_secrets(call: ArmCall) -> JsonObject:
     """Return the secrets with their values, or with the address of a Key Vault secret."""
-    return {"value": _secrets(call.get_existing(CONTAINER_APPS, call.path("name")))}
+    return {"value": _list_secrets(call.get_existing(CONTAINER_APPS, call.path("name")))}
 
 
 async def activate_revision(call: ArmCall) -> Response:
@@ -99,8 +99,8 @@ def write_container_app(
     """Store an app, and start a revision if its template is new. Raises PlatformError 400, also
     for a new reference to a secret that the app may not read.
     """
-    known = {one.get("keyVaultUrl") for one in _secrets(there)} if there else set()
-    for secret in _secrets(document):
+    known = {one.get("keyVaultUrl") for one in _list_secrets(there)} if there else set()
+    for secret in _list_secrets(document):
         url = secret.get("keyVaultUrl")
         if there and url and url not in known and _fetch(azure, document, secret) is None:
             raise SimulatedPlatformError(
@@ -157,7 +157,7 @@ def list_revisions(azure: Azure, app_id: str) -> list[JsonObject]:
 def show_container_app(document: JsonObject) -> JsonObject:
     """Return an app for a read, with secrets without values."""
     shown = deepcopy(document)
-    for secret in _secrets(shown):
+    for secret in _list_secrets(shown):
         secret.pop("value", None)
     return shown
 
@@ -170,7 +170,7 @@ def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -
     app = azure.resources.find(CONTAINER_APPS, revision["id"].partition("/revisions/")[0])
     key = revision["id"].lower()
     is_old = now - azure.container_starts[key] >= REFRESH_AFTER
-    if app and is_old and any("keyVaultUrl" in one for one in _secrets(app)):
+    if app and is_old and any("keyVaultUrl" in one for one in _list_secrets(app)):
         _start_containers(azure, app, revision, now)
     return azure.container_variables[key]
 
@@ -190,7 +190,7 @@ def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject, now: 
         secret["name"]: _fetch(azure, app, secret)
         if secret.get("keyVaultUrl")
         else secret.get("value")
-        for secret in _secrets(app)
+        for secret in _list_secrets(app)
     }
     template = revision["properties"]["template"]
     key = revision["id"].lower()
@@ -214,7 +214,7 @@ def _set_active(call: ArmCall, *, is_active: bool) -> Response:
     return Response(status_code=200)
 
 
-def _secrets(document: Mapping[str, JsonObject]) -> list[JsonObject]:
+def _list_secrets(document: Mapping[str, JsonObject]) -> list[JsonObject]:
     found: list[JsonObject] = document["properties"].get("configuration", {}).get("secrets") or []
     return found
 

@@ -5,7 +5,7 @@
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, build_arm_route
 from local_cloud.tenant.azure.published_parts import check_part, require_etag, show_part
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -28,7 +28,7 @@ def routes() -> list[Route]:
         path = (
             f"{GROUP}/providers/{FACTORIES}/{{parent}}/{resource_type.rpartition('/')[2]}/{{name}}"
         )
-        found.append(arm_route("PUT", path, _put_handler(singular, resource_type)))
+        found.append(build_arm_route("PUT", path, _put_handler(singular, resource_type)))
     return found
 
 

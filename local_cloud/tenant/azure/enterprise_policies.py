@@ -5,7 +5,7 @@ import uuid
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, build_arm_route
 from local_cloud.tenant.azure.events import (
     PolicyEventPayload,
     PolicyOperation,
@@ -34,12 +34,12 @@ _POLICY = f"{_COLLECTION}/{{name}}"
 def routes() -> list[Route]:
     """Return the routes of enterprise policies."""
     return [
-        arm_route("GET", f"{SUBSCRIPTION}/providers/{POLICIES}", list_policies),
-        arm_route("GET", _COLLECTION, list_policies),
-        arm_route("GET", _POLICY, get_policy),
-        arm_route("PUT", _POLICY, put_policy),
-        arm_route("PATCH", _POLICY, patch_policy),
-        arm_route("DELETE", _POLICY, delete_policy),
+        build_arm_route("GET", f"{SUBSCRIPTION}/providers/{POLICIES}", list_policies),
+        build_arm_route("GET", _COLLECTION, list_policies),
+        build_arm_route("GET", _POLICY, get_policy),
+        build_arm_route("PUT", _POLICY, put_policy),
+        build_arm_route("PATCH", _POLICY, patch_policy),
+        build_arm_route("DELETE", _POLICY, delete_policy),
     ]
 
 
@@ -76,7 +76,7 @@ async def patch_policy(call: ArmCall) -> JsonObject:
     policy = call.get_existing(POLICIES, call.path("name"))
     _require_unused(call, policy)
     changed = policy | {k: body[k] for k in ("tags", "identity") if k in body}
-    changed["properties"] = policy["properties"] | _properties(body)
+    changed["properties"] = policy["properties"] | _read_properties(body)
     changed["identity"] = _build_identity(changed["identity"], call.tenant_id)
     _stamp(call, changed)
     call.azure.resources.put(changed)
@@ -119,11 +119,11 @@ def build_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject
         "kind": kind,
         "tags": body.get("tags", {}),
         "identity": _build_identity(body.get("identity", {"type": "None"}), tenant_id),
-        "properties": properties | _properties(body),
+        "properties": properties | _read_properties(body),
     }
 
 
-def _properties(body: JsonObject) -> JsonObject:
+def _read_properties(body: JsonObject) -> JsonObject:
     given = dict(body.get("properties", {}))
     # What the service decides is not the request's to say.
     given.pop("healthStatus", None)

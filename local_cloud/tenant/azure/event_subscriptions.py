@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
@@ -40,8 +40,10 @@ def routes() -> list[Route]:
         )
         path = f"{GROUP}/providers/{_PROVIDER}{parents}/eventSubscriptions/{{name}}"
         found += [
-            arm_route("PATCH", path, _update_handler(start, resource_type)),
-            arm_route("POST", f"{path}/getFullUrl", _full_url_handler(start, resource_type)),
+            build_arm_route("PATCH", path, _update_handler(start, resource_type)),
+            build_arm_route(
+                "POST", f"{path}/getFullUrl", _build_full_url_handler(start, resource_type)
+            ),
         ]
     return found
 
@@ -72,7 +74,7 @@ def _update_handler(start: str, resource_type: str) -> ArmHandler:
     return update_event_subscription
 
 
-def _full_url_handler(start: str, resource_type: str) -> ArmHandler:
+def _build_full_url_handler(start: str, resource_type: str) -> ArmHandler:
     async def get_full_url(call: ArmCall) -> JsonObject:
         destination = _find(call, resource_type)["properties"].get("destination") or {}
         return {"endpointUrl": (destination.get("properties") or {}).get("endpointUrl")}

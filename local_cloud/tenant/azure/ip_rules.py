@@ -23,17 +23,17 @@ def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, R
     """Yield each service of a host, with the callers from a region that the service allows."""
     for kind, (member, let_in) in _SERVICES.items():
         for one in azure.resources.list_of_type(kind):
-            if host in _hosts(one["properties"].get(member)):
+            if host in _list_hosts(one["properties"].get(member)):
                 yield one["id"], let_in(azure, one, region)
 
 
 def allows_address(resource: JsonObject, address: str) -> bool:
     """Return whether the network rules of a vault allow an address."""
-    return not subtract(parse_ranges([address]), _acls(resource))
+    return not subtract(parse_ranges([address]), _list_acl_ranges(resource))
 
 
-def _vault(_: Azure, vault: JsonObject, __: str) -> Ranges:
-    return _acls(vault)
+def _list_vault_ranges(_: Azure, vault: JsonObject, __: str) -> Ranges:
+    return _list_acl_ranges(vault)
 
 
 def _get_account_ranges(_: Azure, account: JsonObject, region: str) -> Ranges:
@@ -41,18 +41,18 @@ def _get_account_ranges(_: Azure, account: JsonObject, region: str) -> Ranges:
 
     Callers in the account's own region have private addresses, which no rule can contain.
     """
-    allowed = _acls(account)
+    allowed = _list_acl_ranges(account)
     is_own = account.get("location", "").replace(" ", "").lower() == region.lower()
     return () if is_own and allowed != EVERY_ADDRESS else allowed
 
 
-def _namespace(azure: Azure, namespace: JsonObject, _: str) -> Ranges:
+def _list_namespace_ranges(azure: Azure, namespace: JsonObject, _: str) -> Ranges:
     kind, rules_id = namespace["type"], f"{namespace['id']}/networkRuleSets/default"
     rules = azure.resources.find(f"{kind}/networkRuleSets", rules_id)
     return _list(rules["properties"] if rules else {}, "ipMask")
 
 
-def _acls(resource: JsonObject) -> Ranges:
+def _list_acl_ranges(resource: JsonObject) -> Ranges:
     properties = resource["properties"]
     if _is_off(properties):
         return ()
@@ -67,7 +67,7 @@ def _list(rules: JsonObject, member: str) -> Ranges:
     return parse_ranges(rule[member] for rule in rules.get("ipRules") or ())
 
 
-def _cosmos(_: Azure, account: JsonObject, __: str) -> Ranges:
+def _list_cosmos_ranges(_: Azure, account: JsonObject, __: str) -> Ranges:
     properties = account["properties"]
     rules = [rule["ipAddressOrRange"] for rule in properties.get("ipRules") or ()]
     if _is_off(properties):
@@ -76,7 +76,7 @@ def _cosmos(_: Azure, account: JsonObject, __: str) -> Ranges:
     return EVERY_ADDRESS if is_open or _AZURE in rules else parse_ranges(rules)
 
 
-def _server(azure: Azure, server: JsonObject, _: str) -> Ranges:
+def _list_server_ranges(azure: Azure, server: JsonObject, _: str) -> Ranges:
     if _is_off(server["properties"]) or _is_off(server["properties"].get("network") or {}):
         return ()
     start = f"{server['id']}/".lower()
@@ -95,19 +95,19 @@ def _is_off(properties: JsonObject) -> bool:
     return str(properties.get("publicNetworkAccess")).lower() == "disabled"
 
 
-def _hosts(endpoints: str | dict[str, str] | None) -> set[str]:
+def _list_hosts(endpoints: str | dict[str, str] | None) -> set[str]:
     urls = endpoints.values() if isinstance(endpoints, dict) else [endpoints or ""]
     return {(urlsplit(url if "//" in url else f"//{url}").hostname or "").lower() for url in urls}
 
 
 #: By type: the member that holds its endpoints, and whom it lets in.
 _SERVICES: dict[str, tuple[str, _LetIn]] = {
-    VAULTS: ("vaultUri", _vault),
+    VAULTS: ("vaultUri", _list_vault_ranges),
     "Microsoft.Storage/storageAccounts": ("primaryEndpoints", _get_account_ranges),
-    "Microsoft.DocumentDB/databaseAccounts": ("documentEndpoint", _cosmos),
-    "Microsoft.Sql/servers": ("fullyQualifiedDomainName", _server),
-    "Microsoft.DBforPostgreSQL/flexibleServers": ("fullyQualifiedDomainName", _server),
-    "Microsoft.DBforPostgreSQL/servers": ("fullyQualifiedDomainName", _server),
-    "Microsoft.ServiceBus/namespaces": ("serviceBusEndpoint", _namespace),
-    "Microsoft.EventHub/namespaces": ("serviceBusEndpoint", _namespace),
+    "Microsoft.DocumentDB/databaseAccounts": ("documentEndpoint", _list_cosmos_ranges),
+    "Microsoft.Sql/servers": ("fullyQualifiedDomainName", _list_server_ranges),
+    "Microsoft.DBforPostgreSQL/flexibleServers": ("fullyQualifiedDomainName", _list_server_ranges),
+    "Microsoft.DBforPostgreSQL/servers": ("fullyQualifiedDomainName", _list_server_ranges),
+    "Microsoft.ServiceBus/namespaces": ("serviceBusEndpoint", _list_namespace_ranges),
+    "Microsoft.EventHub/namespaces": ("serviceBusEndpoint", _list_namespace_ranges),
 }

@@ -6,7 +6,7 @@ a real vault (assumed). A client reads these members with a request for each ver
 
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
 from local_cloud.tenant.azure.vault_contents import Key, SimulatedKeyVersion, VaultContents
@@ -19,63 +19,63 @@ _KEY = f"{_KEYS}/{{key}}"
 def routes() -> list[Route]:
     """Return the routes that read keys and their versions."""
     return [
-        arm_route("GET", _KEYS, list_vault_keys),
-        arm_route("GET", _KEY, get_vault_key),
-        arm_route("GET", f"{_KEY}/versions", list_vault_key_versions),
-        arm_route("GET", f"{_KEY}/versions/{{version}}", get_vault_key_version),
+        build_arm_route("GET", _KEYS, list_vault_keys),
+        build_arm_route("GET", _KEY, get_vault_key),
+        build_arm_route("GET", f"{_KEY}/versions", list_vault_key_versions),
+        build_arm_route("GET", f"{_KEY}/versions/{{version}}", get_vault_key_version),
     ]
 
 
 async def list_vault_keys(call: ArmCall) -> JsonObject:
     """List the keys of a vault, each with its current version."""
-    vault = _vault(call)
-    return call.page([_item(call, vault, key, key.latest) for key in vault.keys.values()])
+    vault = _find_vault(call)
+    return call.page([_build_item(call, vault, key, key.latest) for key in vault.keys.values()])
 
 
 async def get_vault_key(call: ArmCall) -> JsonObject:
     """Return the current version of a key."""
-    vault = _vault(call)
-    key = _existing(call, vault)
-    return _with_details(_item(call, vault, key, key.latest), key)
+    vault = _find_vault(call)
+    key = _require_key(call, vault)
+    return _with_details(_build_item(call, vault, key, key.latest), key)
 
 
 async def list_vault_key_versions(call: ArmCall) -> JsonObject:
     """List the versions of a key."""
-    vault = _vault(call)
-    key = _existing(call, vault)
-    return call.page([_version(call, vault, key, version) for version in key.versions])
+    vault = _find_vault(call)
+    key = _require_key(call, vault)
+    return call.page([_build_version(call, vault, key, version) for version in key.versions])
 
 
 async def get_vault_key_version(call: ArmCall) -> JsonObject:
     """Return one version of a key."""
-    vault = _vault(call)
-    key = _existing(call, vault)
+    vault = _find_vault(call)
+    key = _require_key(call, vault)
     version = key.find(call.path("version"))
     if version is None:
-        raise _not_found(call)
-    return _with_details(_version(call, vault, key, version), key)
+        raise _build_not_found(call)
+    return _with_details(_build_version(call, vault, key, version), key)
 
 
-def _vault(call: ArmCall) -> VaultContents:
+def _find_vault(call: ArmCall) -> VaultContents:
     document = call.get_existing(VAULTS, call.path("vault"))
     vault = call.azure.find_vault(document["name"])
     assert vault is not None  # a vault has contents as soon as it is a resource
     return vault
 
 
-def _existing(call: ArmCall, vault: VaultContents) -> Key:
+def _require_key(call: ArmCall, vault: VaultContents) -> Key:
     key = vault.find_key(call.path("key"))
     if key is None:
-        raise _not_found(call)
+        raise _build_not_found(call)
     return key
 
 
-def _not_found(call: ArmCall) -> SimulatedPlatformError:
+def _build_not_found(call: ArmCall) -> SimulatedPlatformError:
     message = f"A key with (name/id) {call.path('key')} was not found in this key vault."
     return SimulatedPlatformError(404, "KeyNotFound", message)
 
 
-def _item(
+def _build_item(
     call: ArmCall, vault: VaultContents, key: Key, version: SimulatedKeyVersion
 ) -> JsonObject:
     document = call.get_existing(VAULTS, call.path("vault"))
@@ -97,10 +97,10 @@ def _item(
     }
 
 
-def _version(
+def _build_version(
     call: ArmCall, vault: VaultContents, key: Key, version: SimulatedKeyVersion
 ) -> JsonObject:
-    item = _item(call, vault, key, version)
+    item = _build_item(call, vault, key, version)
     return item | {
         "id": f"{item['id']}/versions/{version.version}",
         "name": version.version,

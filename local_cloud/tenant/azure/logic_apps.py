@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -20,9 +20,9 @@ _PATH = f"{GROUP}/providers/{LOGIC_APPS}/{{name}}"
 def routes() -> list[Route]:
     """Return the routes that write; readable_resources.py has those that read."""
     return [
-        arm_route("PUT", _PATH, put_logic_app),
-        arm_route("POST", f"{_PATH}/enable", enable_logic_app),
-        arm_route("POST", f"{_PATH}/disable", disable_logic_app),
+        build_arm_route("PUT", _PATH, put_logic_app),
+        build_arm_route("POST", f"{_PATH}/enable", enable_logic_app),
+        build_arm_route("POST", f"{_PATH}/disable", disable_logic_app),
     ]
 
 

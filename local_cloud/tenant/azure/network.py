@@ -8,7 +8,7 @@ import uuid
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import SECURITY_GROUPS
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -48,21 +48,21 @@ _EITHER_OR = (
 def routes() -> list[Route]:
     """Return the routes of security rules; readable_resources.py has those of groups."""
     return [
-        arm_route("GET", _RULE, get_security_rule),
-        arm_route("PUT", _RULE, put_security_rule),
-        arm_route("DELETE", _RULE, delete_security_rule),
+        build_arm_route("GET", _RULE, get_security_rule),
+        build_arm_route("PUT", _RULE, put_security_rule),
+        build_arm_route("DELETE", _RULE, delete_security_rule),
     ]
 
 
 async def get_security_rule(call: ArmCall) -> JsonObject:
     """Return one rule."""
-    rules = _rules(call)
+    rules = _list_rules(call)
     return rules[_find_position(call, rules)]
 
 
 async def put_security_rule(call: ArmCall) -> Response:
     """Create or replace a rule."""
-    group, rules = call.get_existing(SECURITY_GROUPS, call.path("parent")), _rules(call)
+    group, rules = call.get_existing(SECURITY_GROUPS, call.path("parent")), _list_rules(call)
     body = await call.json() | {"name": call.path("name")}
     rule = build_security_rule(group["id"], body)
     same = [each for each in rules if each["name"].lower() == rule["name"].lower()]
@@ -88,7 +88,7 @@ async def put_security_rule(call: ArmCall) -> Response:
 
 async def delete_security_rule(call: ArmCall) -> Response:
     """Delete a rule."""
-    rules = _rules(call)
+    rules = _list_rules(call)
     del rules[_find_position(call, rules)]
     return Response(status_code=200)
 
@@ -147,7 +147,7 @@ def build_security_rule(group_id: str, body: JsonObject) -> JsonObject:
     }
 
 
-def _rules(call: ArmCall) -> list[JsonObject]:
+def _list_rules(call: ArmCall) -> list[JsonObject]:
     group = call.get_existing(SECURITY_GROUPS, call.path("parent"))
     rules: list[JsonObject] = group["properties"]["securityRules"]
     return rules

@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.policy_assignments import find_denying
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -11,7 +11,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 def routes() -> list[Route]:
     """Return the routes of Azure Policy."""
     path = f"{GROUP}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions"
-    return [arm_route("POST", path, check_policy_restrictions)]
+    return [build_arm_route("POST", path, check_policy_restrictions)]
 
 
 async def check_policy_restrictions(call: ArmCall) -> JsonObject:

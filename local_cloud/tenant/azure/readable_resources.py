@@ -11,7 +11,7 @@ from local_cloud.tenant.azure.arm_call import (
     SUBSCRIPTION,
     ArmCall,
     ArmHandler,
-    arm_route,
+    build_arm_route,
 )
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
 from local_cloud.tenant.azure.data_factory import FACTORIES, PARTS
@@ -124,16 +124,16 @@ def routes() -> list[Route]:
             _list_handler(plural, resource_type),
             _get_handler(singular, resource_type),
         )
-        collection = _collection(resource_type)
+        collection = _get_collection(resource_type)
         if resource_type.count("/") == 1:
             path = f"{SUBSCRIPTION}/providers/{resource_type}"
-            found.append(arm_route("GET", path, list_handler))
-        found.append(arm_route("GET", collection, list_handler))
-        found.append(arm_route("GET", f"{collection}/{{name}}", get_handler))
+            found.append(build_arm_route("GET", path, list_handler))
+        found.append(build_arm_route("GET", collection, list_handler))
+        found.append(build_arm_route("GET", f"{collection}/{{name}}", get_handler))
     return found
 
 
-def _collection(resource_type: str) -> str:
+def _get_collection(resource_type: str) -> str:
     namespace, kind, *child = resource_type.split("/")
     path = f"{GROUP}/providers/{namespace}/{kind}"
     return path + "".join(

@@ -54,7 +54,7 @@ def parse_reference(value: str) -> KeyVaultReference:
     pairs = (pair.partition("=") for pair in match["arguments"].split(";"))
     arguments = {name.strip().lower(): text.strip() for name, _, text in pairs}
     if "secreturi" in arguments:
-        return _from_uri(arguments["secreturi"])
+        return _parse_uri(arguments["secreturi"])
     if not arguments.get("vaultname") or not arguments.get("secretname"):
         raise ValueError(_NO_SYNTAX)
     return KeyVaultReference(
@@ -64,7 +64,7 @@ def parse_reference(value: str) -> KeyVaultReference:
     )
 
 
-def _from_uri(uri: str) -> KeyVaultReference:
+def _parse_uri(uri: str) -> KeyVaultReference:
     parts = urlsplit(uri)
     kind, _, rest = parts.path.strip("/").partition("/")
     name, _, version = rest.partition("/")

@@ -24,7 +24,7 @@ from local_cloud.tenant.azure import (
     writable_network,
     writable_services,
 )
-from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, build_arm_route
 from local_cloud.tenant.azure.locks import LOCKS
 from local_cloud.tenant.azure.providers import list_resource_providers
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
@@ -58,13 +58,13 @@ def routes(tenant: Tenant) -> list[Route]:
     """Return every route of Resource Manager."""
     del tenant  # Handlers find it in the request.
     return [
-        arm_route("GET", "/subscriptions", list_subscriptions),
-        arm_route("GET", SUBSCRIPTION, get_subscription),
-        arm_route("GET", f"{SUBSCRIPTION}/resourceGroups", list_resource_groups),
-        arm_route("GET", GROUP, get_resource_group),
-        arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
-        arm_route("GET", f"{GROUP}/resources", list_resources),
-        arm_route("GET", f"{SUBSCRIPTION}/providers/{LOCKS}", list_locks),
+        build_arm_route("GET", "/subscriptions", list_subscriptions),
+        build_arm_route("GET", SUBSCRIPTION, get_subscription),
+        build_arm_route("GET", f"{SUBSCRIPTION}/resourceGroups", list_resource_groups),
+        build_arm_route("GET", GROUP, get_resource_group),
+        build_arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
+        build_arm_route("GET", f"{GROUP}/resources", list_resources),
+        build_arm_route("GET", f"{SUBSCRIPTION}/providers/{LOCKS}", list_locks),
         *enterprise_policies.routes(),
         *key_resources.routes(),
         *role_assignments.routes(),
@@ -88,12 +88,12 @@ def routes(tenant: Tenant) -> list[Route]:
 
 async def list_subscriptions(call: ArmCall) -> JsonObject:
     """List the subscriptions of the tenant."""
-    return call.page([_subscription(call, each) for each in call.azure.subscriptions])
+    return call.page([_build_subscription(call, each) for each in call.azure.subscriptions])
 
 
 async def get_subscription(call: ArmCall) -> JsonObject:
     """Return one subscription."""
-    return _subscription(call, call.path("subscription").lower())
+    return _build_subscription(call, call.path("subscription").lower())
 
 
 async def list_locks(call: ArmCall) -> JsonObject:
@@ -104,20 +104,20 @@ async def list_locks(call: ArmCall) -> JsonObject:
 
 async def list_resource_groups(call: ArmCall) -> JsonObject:
     """List the resource groups that have resources."""
-    return call.page(_groups(call))
+    return call.page(_list_groups(call))
 
 
 async def get_resource_group(call: ArmCall) -> JsonObject:
     """Return one resource group."""
     wanted = call.path("group")
-    for group in _groups(call):
+    for group in _list_groups(call):
         if group["name"].lower() == wanted.lower():
             return group
     message = f"Resource group '{wanted}' could not be found."
     raise SimulatedPlatformError(404, "ResourceGroupNotFound", message)
 
 
-def _groups(call: ArmCall) -> list[JsonObject]:
+def _list_groups(call: ArmCall) -> list[JsonObject]:
     scope = ResourceScope(subscription=call.path("subscription"))
     ids = [each["id"].split("/") for each in call.azure.resources.list_top_level(scope)]
     return [
@@ -158,7 +158,7 @@ def _parse_filter(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _subscription(call: ArmCall, subscription: str) -> JsonObject:
+def _build_subscription(call: ArmCall, subscription: str) -> JsonObject:
     return {
         "id": f"/subscriptions/{subscription}",
         "subscriptionId": subscription,

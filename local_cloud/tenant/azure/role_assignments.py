@@ -7,7 +7,7 @@ platform.md#key-grants.
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
 from local_cloud.tenant.core.odata import parse_filter
@@ -33,20 +33,20 @@ OPTIONS = {"list_role_assignments": ("$filter",), "list_role_definitions": ("$fi
 def routes() -> list[Route]:
     """Return the routes of role assignments."""
     return [
-        arm_route("GET", _COLLECTION, list_role_assignments),
-        arm_route("PUT", _ITEM, put_role_assignment),
-        arm_route("DELETE", _ITEM, delete_role_assignment),
-        arm_route("PUT", _GROUP_ITEM, put_role_assignment),
-        arm_route("DELETE", _GROUP_ITEM, delete_role_assignment),
-        arm_route("GET", f"{GROUP}/providers/{DEFINITIONS}", list_role_definitions),
-        arm_route("GET", f"{GROUP}/providers/{PERMISSIONS}", list_permissions),
-        arm_route("GET", f"{SUBSCRIPTION}/providers/{PERMISSIONS}", list_permissions),
+        build_arm_route("GET", _COLLECTION, list_role_assignments),
+        build_arm_route("PUT", _ITEM, put_role_assignment),
+        build_arm_route("DELETE", _ITEM, delete_role_assignment),
+        build_arm_route("PUT", _GROUP_ITEM, put_role_assignment),
+        build_arm_route("DELETE", _GROUP_ITEM, delete_role_assignment),
+        build_arm_route("GET", f"{GROUP}/providers/{DEFINITIONS}", list_role_definitions),
+        build_arm_route("GET", f"{GROUP}/providers/{PERMISSIONS}", list_permissions),
+        build_arm_route("GET", f"{SUBSCRIPTION}/providers/{PERMISSIONS}", list_permissions),
     ]
 
 
 async def list_role_assignments(call: ArmCall) -> JsonObject:
     """List the assignments at, above and below a vault, or those of `principalId eq '…'`."""
-    vault = _vault(call)
+    vault = _get_vault(call)
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
     found = [
@@ -120,11 +120,11 @@ def build_role_assignment(scope: str, name: str, given: JsonObject) -> JsonObjec
 def _parse_scope(call: ArmCall) -> str:
     """Return the vault or the resource group of an assignment."""
     if "vault" in call.request.path_params:
-        return _vault(call)
+        return _get_vault(call)
     return call.scope.prefix.rstrip("/")
 
 
-def _vault(call: ArmCall) -> str:
+def _get_vault(call: ArmCall) -> str:
     vault_id: str = call.get_existing(VAULTS, call.path("vault"))["id"]
     return vault_id
 

@@ -5,7 +5,7 @@ See platform.md#service-tag-api.
 
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -15,8 +15,8 @@ _LOCATION = f"{SUBSCRIPTION}/providers/Microsoft.Network/locations/{{location}}"
 def routes() -> list[Route]:
     """Return the routes of the discovery API."""
     return [
-        arm_route("GET", f"{_LOCATION}/serviceTags", list_service_tags),
-        arm_route("GET", f"{_LOCATION}/serviceTagDetails", list_service_tag_details),
+        build_arm_route("GET", f"{_LOCATION}/serviceTags", list_service_tags),
+        build_arm_route("GET", f"{_LOCATION}/serviceTagDetails", list_service_tag_details),
     ]
 
 

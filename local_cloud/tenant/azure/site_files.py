@@ -9,7 +9,7 @@ import json
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.site_runtime import get_configuration
 from local_cloud.tenant.azure.state import SITES, SLOTS
@@ -23,7 +23,7 @@ OPTIONS = {"get_site_file": ("relativePath",), "put_site_file": ("relativePath",
 def routes() -> list[Route]:
     """Return the routes of apps, and the same for their slots."""
     return [
-        arm_route(method, f"{base}/{path}", handler)
+        build_arm_route(method, f"{base}/{path}", handler)
         for base in (f"{_SITE}/slots/{{slot}}", _SITE)
         for method, path, handler in (
             ("GET", "workflows", list_workflows),
@@ -36,14 +36,14 @@ def routes() -> list[Route]:
 
 async def list_workflows(call: ArmCall) -> JsonObject:
     """List the workflows of an app: each folder with a workflow.json."""
-    files = _files(call)
+    files = _get_files(call)
     names = [path.partition("/")[0] for path in files if path.endswith("/workflow.json")]
     return call.page([_show_workflow(call, name) for name in sorted(names)])
 
 
 async def get_workflow(call: ArmCall) -> JsonObject:
     """Return a workflow with its files."""
-    name, files = call.path("name"), _files(call)
+    name, files = call.path("name"), _get_files(call)
     if f"{name}/workflow.json" not in files:
         raise SimulatedPlatformError(404, "WorkflowNotFound", f"There is no workflow '{name}'.")
     shown = _show_workflow(call, name)
@@ -56,28 +56,28 @@ async def get_workflow(call: ArmCall) -> JsonObject:
 
 async def get_site_file(call: ArmCall) -> Response:
     """Return a file as it was written."""
-    content = _existing_file(call)
-    return Response(content, media_type="application/json", headers={"ETag": _etag_of(content)})
+    content = _require_file(call)
+    return Response(content, media_type="application/json", headers={"ETag": _build_etag(content)})
 
 
 async def put_site_file(call: ArmCall) -> Response:
     """Create or replace a file; its app loads it."""
-    files, path = _files(call), call.path("path")
-    package = get_configuration(call.azure, _site_id(call), "appsettings").get(
+    files, path = _get_files(call), call.path("path")
+    package = get_configuration(call.azure, _get_site_id(call), "appsettings").get(
         "WEBSITE_RUN_FROM_PACKAGE", "0"
     )
     if package != "0":
         raise SimulatedPlatformError(409, "Conflict", "The file system is read-only.")
     there, wanted = files.get(path), call.request.headers.get("If-Match")
-    if there is not None and wanted not in ("*", _etag_of(there)):
+    if there is not None and wanted not in ("*", _build_etag(there)):
         text = "ETag does not represent the latest state of the resource."
         raise SimulatedPlatformError(412, "PreconditionFailed", text)
     files[path] = await call.request.body()
-    headers = {"ETag": _etag_of(files[path])}
+    headers = {"ETag": _build_etag(files[path])}
     return Response(status_code=201 if there is None else 204, headers=headers)
 
 
-def _site_id(call: ArmCall) -> str:
+def _get_site_id(call: ArmCall) -> str:
     site, slot = call.path("site"), call.request.path_params.get("slot")
     document = (
         call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
@@ -86,23 +86,23 @@ def _site_id(call: ArmCall) -> str:
     return site_id
 
 
-def _files(call: ArmCall) -> dict[str, bytes]:
-    return call.azure.site_files[_site_id(call).lower()]
+def _get_files(call: ArmCall) -> dict[str, bytes]:
+    return call.azure.site_files[_get_site_id(call).lower()]
 
 
-def _existing_file(call: ArmCall) -> bytes:
-    content = _files(call).get(call.path("path"))
+def _require_file(call: ArmCall) -> bytes:
+    content = _get_files(call).get(call.path("path"))
     if content is None:
         raise SimulatedPlatformError(404, "NotFound", f"There is no file '{call.path('path')}'.")
     return content
 
 
-def _etag_of(content: bytes) -> str:
+def _build_etag(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
 def _show_workflow(call: ArmCall, name: str) -> JsonObject:
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     return {
         "id": f"{site_id}/workflows/{name}",
         "name": f"{site_id.rpartition('/')[2]}/{name}",

@@ -28,7 +28,7 @@ def build_effective_restrictions(web: JsonObject) -> list[JsonObject]:
         for each in web.get("ipSecurityRestrictions") or []
         if each.get("priority") != _LAST
     ]
-    rules.sort(key=_priority)
+    rules.sort(key=_get_priority)
     action = web.get("ipSecurityRestrictionsDefaultAction") or ("Deny" if rules else "Allow")
     last = {
         "ipAddress": "Any",
@@ -40,5 +40,5 @@ def build_effective_restrictions(web: JsonObject) -> list[JsonObject]:
     return [*rules, last]
 
 
-def _priority(rule: dict[str, Any]) -> int:
+def _get_priority(rule: dict[str, Any]) -> int:
     return int(rule["priority"])

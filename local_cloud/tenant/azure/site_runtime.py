@@ -54,7 +54,7 @@ def resolve_references(azure: Azure, site_id: str, now: datetime) -> None:
     for part in PARTS:
         azure.references[_name(site_id, part)] = {
             name: _resolve(azure, site_id, value, now)
-            for name, value in _texts(azure, site_id, part).items()
+            for name, value in _get_texts(azure, site_id, part).items()
             if is_reference(value)
         }
 
@@ -63,7 +63,7 @@ def _name(site_id: str, part: str) -> str:
     return f"{site_id}/config/{part}".lower()
 
 
-def _texts(azure: Azure, site_id: str, part: str) -> dict[str, str]:
+def _get_texts(azure: Azure, site_id: str, part: str) -> dict[str, str]:
     values = get_configuration(azure, site_id, part)
     is_plain = part == PARTS[0]
     return {name: one if is_plain else one.get("value") or "" for name, one in values.items()}

@@ -9,7 +9,7 @@ import hashlib
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.references import ResolvedReference
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.site_restrictions import build_effective_restrictions
@@ -30,7 +30,7 @@ _REFERENCES = "config/configreferences"
 def routes() -> list[Route]:
     """Return the routes of sites and of their slots."""
     return [
-        arm_route(method, f"{base}/{path}", handler)
+        build_arm_route(method, f"{base}/{path}", handler)
         for base in (_SITE, f"{_SITE}/slots/{{slot}}")
         for method, path, handler in (
             ("POST", "config/appsettings/list", list_application_settings),
@@ -79,7 +79,7 @@ async def get_web_configuration(call: ArmCall) -> JsonObject:
 
 async def update_web_configuration(call: ArmCall) -> JsonObject:
     """Change members of the site's configuration; lists are replaced as a whole."""
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     changes = (await call.json()).get("properties", {})
     current = get_configuration(call.azure, site_id, "web")
     document = put_configuration(call.azure, site_id, "web", current | changes)
@@ -97,27 +97,27 @@ async def list_string_references(call: ArmCall) -> JsonObject:
 
 
 def _list_references(call: ArmCall, part: str) -> JsonObject:
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     known = get_references(call.azure, site_id, call.tenant.clock.now(), part)
     place = f"{site_id}/{_REFERENCES}/{part}"
-    return call.page([_reference(place, name, one) for name, one in sorted(known.items())])
+    return call.page([_build_reference(place, name, one) for name, one in sorted(known.items())])
 
 
 async def refresh_setting_references(call: ArmCall) -> Response:
     """Resolve all references now."""
-    resolve_references(call.azure, _site_id(call), call.tenant.clock.now())
+    resolve_references(call.azure, _get_site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
 
 async def restart_site(call: ArmCall) -> Response:
     """Restart the site."""
-    restart(call.azure, _site_id(call), call.tenant.clock.now())
+    restart(call.azure, _get_site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
 
 async def start_site(call: ArmCall) -> Response:
     """Start a stopped site, which reads its settings."""
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     _set_state(call, site_id, "Running")
     restart(call.azure, site_id, call.tenant.clock.now())
     return Response(status_code=200)
@@ -125,7 +125,7 @@ async def start_site(call: ArmCall) -> Response:
 
 async def stop_site(call: ArmCall) -> Response:
     """Stop the site."""
-    _set_state(call, _site_id(call), "Stopped")
+    _set_state(call, _get_site_id(call), "Stopped")
     return Response(status_code=200)
 
 
@@ -138,7 +138,7 @@ def _set_state(call: ArmCall, site_id: str, state: str) -> None:
 
 async def get_slot_setting_names(call: ArmCall) -> JsonObject:
     """Return the names of settings that stay with a slot in a swap; there are none."""
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     return {
         "id": f"{site_id}/config/slotConfigNames",
         "name": "slotConfigNames",
@@ -149,7 +149,7 @@ async def get_slot_setting_names(call: ArmCall) -> JsonObject:
 
 async def list_publishing_profiles(call: ArmCall) -> Response:
     """Return how to publish to the site, without a password because basic authentication is off."""
-    name = _site_id(call).rpartition("/sites/")[2].replace("/slots/", "-")
+    name = _get_site_id(call).rpartition("/sites/")[2].replace("/slots/", "-")
     profile = (
         f'<publishData><publishProfile profileName="{name} - Web Deploy" publishMethod="MSDeploy" '
         f'publishUrl="{name}.scm.azurewebsites.net:443" userName="REDACTED" userPWD="REDACTED" '
@@ -160,12 +160,12 @@ async def list_publishing_profiles(call: ArmCall) -> Response:
 
 async def list_host_keys(call: ArmCall) -> JsonObject:
     """Return the keys of a function app's host."""
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     key = hashlib.sha256(site_id.lower().encode()).hexdigest()
     return {"masterKey": key[::-1], "functionKeys": {"default": key}, "systemKeys": {}}
 
 
-def _site_id(call: ArmCall) -> str:
+def _get_site_id(call: ArmCall) -> str:
     site, slot = call.path("site"), call.request.path_params.get("slot")
     document = (
         call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
@@ -175,7 +175,7 @@ def _site_id(call: ArmCall) -> str:
 
 
 def _document(call: ArmCall, name: str) -> JsonObject:
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     return {
         "id": f"{site_id}/config/{name}",
         "name": name,
@@ -185,7 +185,7 @@ def _document(call: ArmCall, name: str) -> JsonObject:
 
 
 async def _replace(call: ArmCall, name: str) -> JsonObject:
-    site_id = _site_id(call)
+    site_id = _get_site_id(call)
     properties = (await call.json()).get("properties") or {}
     if not isinstance(properties, dict):
         raise SimulatedPlatformError(
@@ -202,7 +202,7 @@ def _with_restrictions(web: JsonObject) -> JsonObject:
     return web | {"properties": properties | shown}
 
 
-def _reference(place: str, name: str, resolved: ResolvedReference) -> JsonObject:
+def _build_reference(place: str, name: str, resolved: ResolvedReference) -> JsonObject:
     properties: JsonObject = {
         "reference": resolved.text,
         "status": resolved.status,

@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, build_arm_route
 from local_cloud.tenant.azure.readable_resources import READABLE
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
 from local_cloud.tenant.azure.state import POLICIES
@@ -29,11 +29,15 @@ OPTIONS = {
 def routes() -> list[Route]:
     """Return the routes of a subscription's regions and resource providers."""
     return [
-        arm_route("GET", f"{SUBSCRIPTION}/locations", list_locations),
-        arm_route("GET", f"{SUBSCRIPTION}/providers", list_providers),
-        arm_route("GET", f"{SUBSCRIPTION}/providers/{{namespace}}", get_provider),
-        arm_route("GET", f"{SUBSCRIPTION}/providers/Microsoft.Web/geoRegions", list_geo_regions),
-        arm_route("POST", f"{SUBSCRIPTION}/providers/{{namespace}}/register", register_provider),
+        build_arm_route("GET", f"{SUBSCRIPTION}/locations", list_locations),
+        build_arm_route("GET", f"{SUBSCRIPTION}/providers", list_providers),
+        build_arm_route("GET", f"{SUBSCRIPTION}/providers/{{namespace}}", get_provider),
+        build_arm_route(
+            "GET", f"{SUBSCRIPTION}/providers/Microsoft.Web/geoRegions", list_geo_regions
+        ),
+        build_arm_route(
+            "POST", f"{SUBSCRIPTION}/providers/{{namespace}}/register", register_provider
+        ),
     ]
 
 
@@ -69,21 +73,23 @@ async def list_geo_regions(call: ArmCall) -> JsonObject:
 
 async def list_providers(call: ArmCall) -> JsonObject:
     """List the providers of all types in the tenant."""
-    return call.page([_provider(call, namespace) for namespace in _types_by_namespace()])
+    return call.page(
+        [_build_provider(call, namespace) for namespace in _group_types_by_namespace()]
+    )
 
 
 async def get_provider(call: ArmCall) -> JsonObject:
     """Return one provider with its types."""
-    return _provider(call, call.path("namespace"))
+    return _build_provider(call, call.path("namespace"))
 
 
 async def register_provider(call: ArmCall) -> JsonObject:
     """Return the provider; its first resource registers it, not this request."""
-    return _provider(call, call.path("namespace"))
+    return _build_provider(call, call.path("namespace"))
 
 
-def _provider(call: ArmCall, wanted: str) -> JsonObject:
-    found = [name for name in _types_by_namespace() if name.lower() == wanted.lower()]
+def _build_provider(call: ArmCall, wanted: str) -> JsonObject:
+    found = [name for name in _group_types_by_namespace() if name.lower() == wanted.lower()]
     if not found:
         raise SimulatedPlatformError(
             404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid."
@@ -103,12 +109,12 @@ def _provider(call: ArmCall, wanted: str) -> JsonObject:
                 "apiVersions": [_API_VERSION],
                 "capabilities": "SupportsTags, SupportsLocation",
             }
-            for kind in _types_by_namespace()[namespace]
+            for kind in _group_types_by_namespace()[namespace]
         ],
     }
 
 
-def _types_by_namespace() -> dict[str, list[str]]:
+def _group_types_by_namespace() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for resource_type in (*READABLE.values(), POLICIES):
         namespace, _, kind = resource_type.partition("/")

@@ -94,7 +94,9 @@ class VaultCall:
 type VaultHandler = Callable[[VaultCall], Awaitable[JsonObject | Response]]
 
 
-def vault_route(method: str, path: str, handler: VaultHandler, name: str | None = None) -> Route:
+def build_vault_route(
+    method: str, path: str, handler: VaultHandler, name: str | None = None
+) -> Route:
     """Return a route of every vault, by default with the name of its handler."""
 
     async def endpoint(request: Request) -> Response:

@@ -12,8 +12,8 @@ from local_cloud.tenant.azure.vault_call import (
     VaultCall,
     build_deleted_error,
     build_parameter_error,
+    build_vault_route,
     require_existing,
-    vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import (
     Attributes,
@@ -33,18 +33,18 @@ def routes() -> list[Route]:
     """Return the routes of keys; fixed last parts precede `{version}`."""
     key = "/keys/{name}"
     return [
-        vault_route("GET", "/keys", list_keys),
-        vault_route("POST", f"{key}/create", create_key),
-        vault_route("POST", f"{key}/rotate", rotate_key),
-        vault_route("GET", f"{key}/rotationpolicy", get_rotation_policy),
-        vault_route("PUT", f"{key}/rotationpolicy", update_rotation_policy),
-        vault_route("GET", f"{key}/versions", list_key_versions),
-        vault_route("GET", key, get_key),
-        vault_route("GET", f"{key}/", get_key),
-        vault_route("GET", f"{key}/{{version}}", get_key),
-        vault_route("POST", f"{key}/{{version}}/sign", sign),
-        vault_route("PATCH", f"{key}/", update_key),
-        vault_route("PATCH", f"{key}/{{version}}", update_key),
+        build_vault_route("GET", "/keys", list_keys),
+        build_vault_route("POST", f"{key}/create", create_key),
+        build_vault_route("POST", f"{key}/rotate", rotate_key),
+        build_vault_route("GET", f"{key}/rotationpolicy", get_rotation_policy),
+        build_vault_route("PUT", f"{key}/rotationpolicy", update_rotation_policy),
+        build_vault_route("GET", f"{key}/versions", list_key_versions),
+        build_vault_route("GET", key, get_key),
+        build_vault_route("GET", f"{key}/", get_key),
+        build_vault_route("GET", f"{key}/{{version}}", get_key),
+        build_vault_route("POST", f"{key}/{{version}}/sign", sign),
+        build_vault_route("PATCH", f"{key}/", update_key),
+        build_vault_route("PATCH", f"{key}/{{version}}", update_key),
     ]
 
 
@@ -55,7 +55,7 @@ async def list_keys(call: VaultCall) -> JsonObject:
 
 async def list_key_versions(call: VaultCall) -> JsonObject:
     """List the versions of a key, without their material."""
-    key = _existing_key(call)
+    key = _require_key(call)
     return call.page(
         [
             {
@@ -70,8 +70,8 @@ async def list_key_versions(call: VaultCall) -> JsonObject:
 
 async def get_key(call: VaultCall) -> JsonObject:
     """Return a version of a key, by default the current one."""
-    key = _existing_key(call)
-    return _build_bundle(call, key, _existing_version(call, key))
+    key = _require_key(call)
+    return _build_bundle(call, key, _require_version(call, key))
 
 
 async def create_key(call: VaultCall) -> JsonObject:
@@ -91,18 +91,18 @@ async def create_key(call: VaultCall) -> JsonObject:
 
 async def rotate_key(call: VaultCall) -> JsonObject:
     """Create a new current version with the key's rotation policy."""
-    key = _existing_key(call)
+    key = _require_key(call)
     return await _announce(call, key, rotate(key, call.now))
 
 
 async def get_rotation_policy(call: VaultCall) -> JsonObject:
     """Return the rotation policy of a key."""
-    return _build_rotation_policy(call, _existing_key(call))
+    return _build_rotation_policy(call, _require_key(call))
 
 
 async def update_rotation_policy(call: VaultCall) -> JsonObject:
     """Replace the rotation policy of a key."""
-    key, body, now = _existing_key(call), await call.json(), convert_to_epoch(call.now)
+    key, body, now = _require_key(call), await call.json(), convert_to_epoch(call.now)
     created = key.rotation_policy.get("attributes", {}).get("created", now)
     key.rotation_policy = {
         "lifetimeActions": body.get("lifetimeActions") or [],
@@ -113,8 +113,8 @@ async def update_rotation_policy(call: VaultCall) -> JsonObject:
 
 async def update_key(call: VaultCall) -> JsonObject:
     """Change attributes or tags of a version, for example to disable it."""
-    key, body = _existing_key(call), await call.json()
-    version = _existing_version(call, key)
+    key, body = _require_key(call), await call.json()
+    version = _require_version(call, key)
     version.attributes.change(body.get("attributes") or {}, call.now)
     if body.get("tags") is not None:
         version.tags = body["tags"]
@@ -123,8 +123,8 @@ async def update_key(call: VaultCall) -> JsonObject:
 
 async def sign(call: VaultCall) -> JsonObject:
     """Sign a SHA-256 digest with a version of a key."""
-    key, body = _existing_key(call), await call.json()
-    version = _existing_version(call, key)
+    key, body = _require_key(call), await call.json()
+    version = _require_version(call, key)
     if not version.attributes.is_usable(call.now):
         message = f"Operation sign is not allowed on a disabled key {key.name}."
         raise SimulatedPlatformError(403, "Forbidden", message, innererror={"code": "KeyDisabled"})
@@ -143,11 +143,11 @@ async def sign(call: VaultCall) -> JsonObject:
     return {"kid": _build_kid(call, key, version), "value": encode_base64url(value)}
 
 
-def _existing_key(call: VaultCall) -> Key:
+def _require_key(call: VaultCall) -> Key:
     return require_existing(call, "key", call.vault.find_key(call.path("name")))
 
 
-def _existing_version(call: VaultCall, key: Key) -> SimulatedKeyVersion:
+def _require_version(call: VaultCall, key: Key) -> SimulatedKeyVersion:
     return require_existing(call, "key", key.find(call.path("version")))
 
 

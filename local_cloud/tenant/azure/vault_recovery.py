@@ -19,8 +19,8 @@ from local_cloud.tenant.azure.vault_call import (
     VaultHandler,
     build_deleted_error,
     build_parameter_error,
+    build_vault_route,
     require_existing,
-    vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import (
     Key,
@@ -63,7 +63,9 @@ class _Kind[Item: (Key, SimulatedSecret)]:
             ("DELETE", deleted, f"purge_deleted_{self.name}", self.purge),
             ("POST", f"{deleted}/recover", f"recover_deleted_{self.name}", self.recover),
         )
-        return [vault_route(method, path, handler, name) for method, path, name, handler in table]
+        return [
+            build_vault_route(method, path, handler, name) for method, path, name, handler in table
+        ]
 
     async def delete(self, call: VaultCall) -> JsonObject:
         """Delete an item with all versions; soft delete keeps it in the recycle bin."""

@@ -10,8 +10,8 @@ from local_cloud.tenant.azure.vault_call import (
     VaultCall,
     build_deleted_error,
     build_parameter_error,
+    build_vault_route,
     require_existing,
-    vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import (
     Attributes,
@@ -26,14 +26,14 @@ def routes() -> list[Route]:
     """Return the routes of secrets; `versions` precedes `{version}`."""
     secret = "/secrets/{name}"
     return [
-        vault_route("GET", "/secrets", list_secrets),
-        vault_route("PUT", secret, set_secret),
-        vault_route("GET", f"{secret}/versions", list_secret_versions),
-        vault_route("GET", secret, get_secret),
-        vault_route("GET", f"{secret}/", get_secret),
-        vault_route("GET", f"{secret}/{{version}}", get_secret),
-        vault_route("PATCH", f"{secret}/", update_secret),
-        vault_route("PATCH", f"{secret}/{{version}}", update_secret),
+        build_vault_route("GET", "/secrets", list_secrets),
+        build_vault_route("PUT", secret, set_secret),
+        build_vault_route("GET", f"{secret}/versions", list_secret_versions),
+        build_vault_route("GET", secret, get_secret),
+        build_vault_route("GET", f"{secret}/", get_secret),
+        build_vault_route("GET", f"{secret}/{{version}}", get_secret),
+        build_vault_route("PATCH", f"{secret}/", update_secret),
+        build_vault_route("PATCH", f"{secret}/{{version}}", update_secret),
     ]
 
 
@@ -44,16 +44,19 @@ async def list_secrets(call: VaultCall) -> JsonObject:
 
 async def list_secret_versions(call: VaultCall) -> JsonObject:
     """List the versions of a secret, without their values."""
-    secret = _existing_secret(call)
+    secret = _require_secret(call)
     return call.page(
-        [_item(call, _id(call, secret, version), version) for version in secret.versions]
+        [
+            _build_item(call, _build_id(call, secret, version), version)
+            for version in secret.versions
+        ]
     )
 
 
 async def get_secret(call: VaultCall) -> JsonObject:
     """Return a version with its value; a disabled version is rejected."""
-    secret = _existing_secret(call)
-    version = _existing_version(call, secret)
+    secret = _require_secret(call)
+    version = _require_version(call, secret)
     if not version.attributes.enabled:
         raise SimulatedPlatformError(
             403,
@@ -61,7 +64,7 @@ async def get_secret(call: VaultCall) -> JsonObject:
             "Operation get is not allowed on a disabled secret.",
             innererror={"code": "SecretDisabled"},
         )
-    return _bundle(call, secret, version)
+    return _build_bundle(call, secret, version)
 
 
 async def set_secret(call: VaultCall) -> JsonObject:
@@ -80,48 +83,48 @@ async def set_secret(call: VaultCall) -> JsonObject:
         content_type=body.get("contentType"),
         tags=body.get("tags") or {},
     )
-    return _bundle(call, call.vault.put_secret(name, version), version)
+    return _build_bundle(call, call.vault.put_secret(name, version), version)
 
 
 async def update_secret(call: VaultCall) -> JsonObject:
     """Change attributes, content type or tags of a version; the answer has no value."""
-    secret, body = _existing_secret(call), await call.json()
-    version = _existing_version(call, secret)
+    secret, body = _require_secret(call), await call.json()
+    version = _require_version(call, secret)
     version.attributes.change(body.get("attributes") or {}, call.now)
     version.content_type = body.get("contentType", version.content_type)
     if body.get("tags") is not None:
         version.tags = body["tags"]
-    return _item(call, _id(call, secret, version), version)
+    return _build_item(call, _build_id(call, secret, version), version)
 
 
-def _existing_secret(call: VaultCall) -> SimulatedSecret:
+def _require_secret(call: VaultCall) -> SimulatedSecret:
     return require_existing(call, "secret", call.vault.find_secret(call.path("name")))
 
 
-def _existing_version(call: VaultCall, secret: SimulatedSecret) -> SecretVersion:
+def _require_version(call: VaultCall, secret: SimulatedSecret) -> SecretVersion:
     return require_existing(call, "secret", secret.find(call.path("version")))
 
 
 def build_secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
     """Return a secret with its current version, without its value."""
-    return _item(call, _id(call, secret, secret.latest), secret.latest)
+    return _build_item(call, _build_id(call, secret, secret.latest), secret.latest)
 
 
 def build_secret_item(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
     """Return a secret for a list, without its value."""
-    return _item(call, f"{call.url}/secrets/{secret.name}", secret.latest)
+    return _build_item(call, f"{call.url}/secrets/{secret.name}", secret.latest)
 
 
-def _id(call: VaultCall, secret: SimulatedSecret, version: SecretVersion) -> str:
+def _build_id(call: VaultCall, secret: SimulatedSecret, version: SecretVersion) -> str:
     return f"{call.url}/secrets/{secret.name}/{version.version}"
 
 
-def _item(call: VaultCall, secret_id: str, version: SecretVersion) -> JsonObject:
+def _build_item(call: VaultCall, secret_id: str, version: SecretVersion) -> JsonObject:
     item: JsonObject = {"id": secret_id, "attributes": call.build_attributes(version.attributes)}
     if version.content_type is not None:
         item["contentType"] = version.content_type
     return item | {"tags": version.tags}
 
 
-def _bundle(call: VaultCall, secret: SimulatedSecret, version: SecretVersion) -> JsonObject:
-    return _item(call, _id(call, secret, version), version) | {"value": version.value}
+def _build_bundle(call: VaultCall, secret: SimulatedSecret, version: SecretVersion) -> JsonObject:
+    return _build_item(call, _build_id(call, secret, version), version) | {"value": version.value}

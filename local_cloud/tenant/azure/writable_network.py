@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, build_arm_route
 from local_cloud.tenant.azure.network import build_security_group
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
@@ -42,8 +42,8 @@ def routes() -> list[Route]:
         _, kind, *child = resource_type.split("/")
         parent = f"/{{parent}}/{child[0]}" if child else ""
         path = f"{GROUP}/providers/{_NETWORK}/{kind}{parent}/{{name}}"
-        found.append(arm_route("PUT", path, _put_handler(name, resource_type)))
-        found.append(arm_route("DELETE", path, _delete_handler(name, resource_type)))
+        found.append(build_arm_route("PUT", path, _put_handler(name, resource_type)))
+        found.append(build_arm_route("DELETE", path, _delete_handler(name, resource_type)))
     return found
 
 
@@ -120,7 +120,7 @@ def _build_document(identity: str, resource_type: str, body: JsonObject) -> Json
     }
 
 
-def _ip_group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+def _build_ip_group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
     members = body.get("properties", {}).get("ipAddresses", [])
     if len(members) > _MOST_MEMBERS:
         text = f"IpGroup {identity} has {len(members)} addresses, at most {_MOST_MEMBERS} are."
@@ -128,7 +128,7 @@ def _ip_group(identity: str, resource_type: str, body: JsonObject) -> JsonObject
     return _build_document(identity, resource_type, body)
 
 
-def _firewall(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+def _build_firewall(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
     document = _build_document(identity, resource_type, body)
     for configuration in document["properties"].get("ipConfigurations", []):
         configuration["properties"]["privateIPAddress"] = _PRIVATE_ADDRESS
@@ -143,8 +143,8 @@ def _group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
 
 _BUILDERS: dict[str, Callable[[str, str, JsonObject], JsonObject]] = {
     SECURITY_GROUPS: _group,
-    f"{_NETWORK}/azureFirewalls": _firewall,
-    f"{_NETWORK}/ipGroups": _ip_group,
+    f"{_NETWORK}/azureFirewalls": _build_firewall,
+    f"{_NETWORK}/ipGroups": _build_ip_group,
 }
 
 

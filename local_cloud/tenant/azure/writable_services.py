@@ -17,7 +17,7 @@ from local_cloud.tenant.azure.arm_call import (
     SUBSCRIPTION,
     ArmCall,
     ArmHandler,
-    arm_route,
+    build_arm_route,
 )
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
@@ -75,12 +75,12 @@ def routes() -> list[Route]:
         )
         path = f"{GROUP}/providers/{namespace}/{kind}{parents}/{{name}}"
         found += [
-            arm_route(method, path, _write_handler(name, resource_type, method))
+            build_arm_route(method, path, _write_handler(name, resource_type, method))
             for method in methods
         ]
     for namespace in sorted({one.partition("/")[0] for one in _ANSWERED_LATER}):
         path = f"{SUBSCRIPTION}/providers/{namespace}/{_OPERATIONS}/{{operation}}"
-        found.append(arm_route("GET", path, get_operation))
+        found.append(build_arm_route("GET", path, get_operation))
     return found
 
 

@@ -21,7 +21,7 @@ from local_cloud.tenant.flows.self_starting import tick
 from local_cloud.tenant.receivers.received_messages import Receivers
 
 
-def control_application(tenant: Tenant, identity_header: str) -> Starlette:
+def build_control_application(tenant: Tenant, identity_header: str) -> Starlette:
     """Return the application of the control port."""
     app = Starlette(
         routes=[
@@ -37,14 +37,14 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
             Route("/device-code-user", set_device_code_user, methods=["PUT"]),
             Route("/faults", add_fault, methods=["POST"]),
             Route("/faults", clear_faults, methods=["DELETE"]),
-            *azure.control_routes(),
-            *power_platform.control_routes(),
+            *azure.build_control_routes(),
+            *power_platform.build_control_routes(),
         ],
         exception_handlers={
             SimulatedPlatformError: render_platform_error,
-            KeyError: _bad_request,
-            TypeError: _bad_request,
-            ValueError: _bad_request,
+            KeyError: _answer_bad_request,
+            TypeError: _answer_bad_request,
+            ValueError: _answer_bad_request,
         },
     )
     app.state.tenant = tenant
@@ -52,13 +52,13 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
     return app
 
 
-def tenant_of(request: Request) -> Tenant:
+def get_tenant(request: Request) -> Tenant:
     """Return the tenant of a control request."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
 
-async def _bad_request(_: Request, error: Exception) -> Response:
+async def _answer_bad_request(_: Request, error: Exception) -> Response:
     body = SimulatedPlatformError(
         400, "BadControlRequest", f"{type(error).__name__}: {error}"
     ).body()
@@ -67,13 +67,13 @@ async def _bad_request(_: Request, error: Exception) -> Response:
 
 async def read_clock(request: Request) -> Response:
     """Return the tenant's time."""
-    return JSONResponse({"now": format_time(tenant_of(request).clock.now())})
+    return JSONResponse({"now": format_time(get_tenant(request).clock.now())})
 
 
 async def advance_clock(request: Request) -> Response:
     """Advance the tenant's time by `{"seconds": n}`."""
-    tenant_of(request).clock.advance(float((await request.json())["seconds"]))
-    await tick(tenant_of(request))
+    get_tenant(request).clock.advance(float((await request.json())["seconds"]))
+    await tick(get_tenant(request))
     return await read_clock(request)
 
 
@@ -84,7 +84,7 @@ async def read_refused_hosts(request: Request) -> Response:
 
 async def read_calls(request: Request) -> Response:
     """Return how often each route and each capability was called or throttled."""
-    calls = tenant_of(request).calls
+    calls = get_tenant(request).calls
     return JSONResponse(
         {
             "routes": dict(calls.routes),
@@ -96,18 +96,18 @@ async def read_calls(request: Request) -> Response:
 
 async def reset_calls(request: Request) -> Response:
     """Set all counts to zero."""
-    tenant_of(request).calls.reset()
+    get_tenant(request).calls.reset()
     return Response(status_code=204)
 
 
 async def read_told(request: Request) -> Response:
     """Return the messages that receivers got, accepted or rejected, oldest first."""
-    return JSONResponse(tenant_of(request).part(Receivers).to_json())
+    return JSONResponse(get_tenant(request).part(Receivers).to_json())
 
 
 async def set_device_code_user(request: Request) -> Response:
     """Let the user in `{"upn": …}` enter all device codes from now on."""
-    directory, upn = tenant_of(request).part(Directory), (await request.json())["upn"]
+    directory, upn = get_tenant(request).part(Directory), (await request.json())["upn"]
     found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
     if not found:
         raise ValueError(f"the tenant has no user {upn}")
@@ -117,7 +117,7 @@ async def set_device_code_user(request: Request) -> Response:
 
 async def set_budgets(request: Request) -> Response:
     """Set request budgets: `{"flow_service": {"calls": 5, "seconds": 60}}`; null removes one."""
-    budgets = tenant_of(request).calls.budgets
+    budgets = get_tenant(request).calls.budgets
     for name, budget in (await request.json()).items():
         budgets.pop(name, None)
         if budget is not None:
@@ -129,11 +129,11 @@ async def add_fault(request: Request) -> Response:
     """Add a `Fault` (faults.py) or a list of them, as JSON."""
     orders = await request.json()
     for order in orders if isinstance(orders, list) else [orders]:
-        tenant_of(request).faults.add(Fault.from_json(order))
+        get_tenant(request).faults.add(Fault.from_json(order))
     return Response(status_code=204)
 
 
 async def clear_faults(request: Request) -> Response:
     """Remove all faults."""
-    tenant_of(request).faults.clear()
+    get_tenant(request).faults.clear()
     return Response(status_code=204)

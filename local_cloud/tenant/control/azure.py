@@ -19,7 +19,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.seed.azure import seed_azure
 
 
-def control_routes() -> list[Route]:
+def build_control_routes() -> list[Route]:
     """Return the routes for the control application."""
     return [
         Route("/azure/seed", seed, methods=["POST"]),
@@ -33,23 +33,23 @@ def control_routes() -> list[Route]:
 
 async def seed(request: Request) -> Response:
     """Add a seed in the format of seed/azure.py to the tenant."""
-    seed_azure(_tenant(request), await request.json())
+    seed_azure(_get_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def read_site(request: Request) -> Response:
     """Return the settings that a site or slot (`?id=`) reads, and its number of restarts."""
     site_id = request.query_params.get("id", "")
-    azure = _azure(request)
+    azure = _get_azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
         raise SimulatedPlatformError(404, "NotFound", f"There is no site or slot '{site_id}'.")
-    settings = get_running_settings(azure, site_id, _tenant(request).clock.now())
+    settings = get_running_settings(azure, site_id, _get_tenant(request).clock.now())
     return JSONResponse({"settings": settings, "restarts": azure.restarts[site_id.lower()]})
 
 
 async def read_locks(request: Request) -> Response:
     """Return by policy id why its environments are locked, or null."""
-    azure, now = _azure(request), _tenant(request).clock.now()
+    azure, now = _get_azure(request), _get_tenant(request).clock.now()
     policies = azure.resources.list_of_type(POLICIES)
     return JSONResponse(
         {policy["id"]: find_lock_reason(azure, policy["id"], now) for policy in policies}
@@ -60,7 +60,7 @@ async def read_reachability(request: Request) -> Response:
     """Return why a flow's call (`?host=&region=&isProtected=true`) is denied, or null."""
     query = request.query_params
     origin = FlowOrigin(region=query["region"], is_protected=query.get("isProtected") == "true")
-    refusal = find_denial(_azure(request), query["host"], origin)
+    refusal = find_denial(_get_azure(request), query["host"], origin)
     return JSONResponse({"refusedBy": refusal.resource_id if refusal else None})
 
 
@@ -71,7 +71,7 @@ async def publish(request: Request) -> Response:
     news = KeyEventPayload(
         kind=KeyEvent(order["kind"]), vault=vault, key_name=key.name, version=key.latest
     )
-    await publish_key_event(_tenant(request), news)
+    await publish_key_event(_get_tenant(request), news)
     return Response(status_code=204)
 
 
@@ -79,23 +79,23 @@ async def set_key_enabled(request: Request) -> Response:
     """Disable or enable the newest version of a key (`{"vault", "key", "enabled"}`)."""
     order = await request.json()
     _, key = _find_key(request, order["vault"], order["key"])
-    now = _tenant(request).clock.now()
+    now = _get_tenant(request).clock.now()
     key.latest.attributes.change({"enabled": bool(order["enabled"])}, now)
     return await read_locks(request)
 
 
 def _find_key(request: Request, vault_name: str, name: str) -> tuple[VaultContents, Key]:
-    vault = _azure(request).find_vault(vault_name)
+    vault = _get_azure(request).find_vault(vault_name)
     key = vault.find_key(name) if vault else None
     if vault is None or key is None:
         raise SimulatedPlatformError(404, "NotFound", f"There is no key '{vault_name}/{name}'.")
     return vault, key
 
 
-def _tenant(request: Request) -> Tenant:
+def _get_tenant(request: Request) -> Tenant:
     tenant: Tenant = request.app.state.tenant
     return tenant
 
 
-def _azure(request: Request) -> Azure:
-    return _tenant(request).part(Azure)
+def _get_azure(request: Request) -> Azure:
+    return _get_tenant(request).part(Azure)

@@ -18,7 +18,7 @@ from local_cloud.tenant.flows.call_history import CallHistory, RunStartKind, run
 from local_cloud.tenant.flows.lifecycle import save, turn_off, turn_on
 from local_cloud.tenant.flows.runtime import Start, start_run
 from local_cloud.tenant.flows.self_starting import emit
-from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.flows.trigger_urls import build_callback
 from local_cloud.tenant.power_platform.links import start_link, start_unlink
 from local_cloud.tenant.seed.tenant import seed
 
@@ -26,7 +26,7 @@ _ENVIRONMENT = "/environments/{environment}"
 _FLOW = _ENVIRONMENT + "/flows/{flow}"
 
 
-def control_routes() -> list[Route]:
+def build_control_routes() -> list[Route]:
     """Return the routes that local_cloud/tenant/README.md describes."""
     return [
         Route("/seed", add_seed, methods=["POST"]),
@@ -48,24 +48,24 @@ def control_routes() -> list[Route]:
     ]
 
 
-def _tenant(request: Request) -> Tenant:
+def _get_tenant(request: Request) -> Tenant:
     tenant: Tenant = request.app.state.tenant
     return tenant
 
 
-def _environment(request: Request) -> SimulatedEnvironment:
-    platform, name = _tenant(request).part(PowerPlatform), request.path_params["environment"]
+def _require_environment(request: Request) -> SimulatedEnvironment:
+    platform, name = _get_tenant(request).part(PowerPlatform), request.path_params["environment"]
     environment = platform.environments.get(name)
     if environment is None:
         raise SimulatedPlatformError(
             404, "EnvironmentNotFound", f"There is no environment '{name}'."
         )
-    settle_operation(platform, environment, _tenant(request).clock.now())
+    settle_operation(platform, environment, _get_tenant(request).clock.now())
     return environment
 
 
-def _flow(request: Request) -> tuple[SimulatedEnvironment, Flow]:
-    environment, name = _environment(request), request.path_params["flow"].lower()
+def _require_flow(request: Request) -> tuple[SimulatedEnvironment, Flow]:
+    environment, name = _require_environment(request), request.path_params["flow"].lower()
     flow = environment.flows.get(name) or environment.workflows.get(name)
     if flow is None:
         raise SimulatedPlatformError(404, "FlowNotFound", f"There is no flow '{name}'.")
@@ -74,19 +74,19 @@ def _flow(request: Request) -> tuple[SimulatedEnvironment, Flow]:
 
 async def add_seed(request: Request) -> Response:
     """Add a seed in the format of seed/tenant.py to the tenant."""
-    seed(_tenant(request), await request.json())
+    seed(_get_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def change_assumptions(request: Request) -> Response:
     """Change assumptions by name."""
-    _tenant(request).part(PowerPlatform).assumptions.change(await request.json())
+    _get_tenant(request).part(PowerPlatform).assumptions.change(await request.json())
     return Response(status_code=204)
 
 
 async def read_ledger(request: Request) -> Response:
     """Return all calls of flows from entry `?since=` on, and the next value of `since`."""
-    tenant = _tenant(request)
+    tenant = _get_tenant(request)
     ledger, since = tenant.part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())
     return JSONResponse({"entries": entries, "next": since + len(entries)})
@@ -94,13 +94,13 @@ async def read_ledger(request: Request) -> Response:
 
 async def expire_tokens(request: Request) -> Response:
     """Reject all tokens issued so far."""
-    _tenant(request).tokens.expire_all()
+    _get_tenant(request).tokens.expire_all()
     return Response(status_code=204)
 
 
 async def read_outbox(request: Request) -> Response:
     """Return the events that were published without a Service Bus."""
-    messages = _tenant(request).outbox.messages
+    messages = _get_tenant(request).outbox.messages
     return JSONResponse(
         [
             {"queue": message.queue, "body": message.body, "properties": message.properties}
@@ -111,7 +111,7 @@ async def read_outbox(request: Request) -> Response:
 
 async def read_environment(request: Request) -> Response:
     """Return an environment's policy and the state of its migration."""
-    environment, now = _environment(request), _tenant(request).clock.now()
+    environment, now = _require_environment(request), _get_tenant(request).clock.now()
     present = [flow for flow in environment.order if flow.state != SimulatedFlowState.DELETED]
     return JSONResponse(
         {
@@ -119,7 +119,7 @@ async def read_environment(request: Request) -> Response:
             "linkStatus": environment.policy.status if environment.policy else None,
             "systemId": environment.policy.system_id if environment.policy else None,
             "isMigrating": environment.is_migrating(now),
-            "isLocked": is_locked(_tenant(request), environment),
+            "isLocked": is_locked(_get_tenant(request), environment),
             "flows": len(present),
             "protectedFlows": sum(flow.is_protected(now) for flow in present),
         }
@@ -128,7 +128,7 @@ async def read_environment(request: Request) -> Response:
 
 async def change_environment(request: Request) -> Response:
     """Change an environment: `{"isLocked": true, "isManaged": …, "sku": …}`."""
-    environment, body = _environment(request), await request.json()
+    environment, body = _require_environment(request), await request.json()
     environment.is_locked = body.get("isLocked", environment.is_locked)
     environment.is_managed = body.get("isManaged", environment.is_managed)
     environment.sku = body.get("sku", environment.sku)
@@ -138,27 +138,27 @@ async def change_environment(request: Request) -> Response:
 async def link_environment(request: Request) -> Response:
     """Link an environment to a policy (`{"systemId": …}`), as in the admin center."""
     system_id = (await request.json())["systemId"]
-    start_link(_tenant(request), _environment(request), system_id, "administrator")
+    start_link(_get_tenant(request), _require_environment(request), system_id, "administrator")
     return await read_environment(request)
 
 
 async def unlink_environment(request: Request) -> Response:
     """Remove the policy of an environment."""
-    environment = _environment(request)
+    environment = _require_environment(request)
     system_id = environment.policy.system_id if environment.policy else ""
-    start_unlink(_tenant(request), environment, system_id, "administrator")
+    start_unlink(_get_tenant(request), environment, system_id, "administrator")
     return await read_environment(request)
 
 
 async def emit_event(request: Request) -> Response:
     """Send an event of a connector (`{"operationId": …}`); return the flows that it started."""
-    started = emit(_tenant(request), _environment(request), await request.json())
+    started = emit(_get_tenant(request), _require_environment(request), await request.json())
     return JSONResponse({"started": started})
 
 
 async def share_connection(request: Request) -> Response:
     """Share a connection with these people as its owner does: `{"sharedWith": [object id]}`."""
-    connection = _environment(request).connections.get(request.path_params["connection"])
+    connection = _require_environment(request).connections.get(request.path_params["connection"])
     if connection is None:
         raise SimulatedPlatformError(404, "ConnectionNotFound", "There is no such connection.")
     connection.shared_with = set((await request.json())["sharedWith"])
@@ -167,7 +167,7 @@ async def share_connection(request: Request) -> Response:
 
 async def publish_app(request: Request) -> Response:
     """Publish a canvas app with these flows, as its maker does: `{"flows": [id]}`."""
-    app = _environment(request).canvas_apps.get(request.path_params["app"])
+    app = _require_environment(request).canvas_apps.get(request.path_params["app"])
     if app is None:
         raise SimulatedPlatformError(404, "AppNotFound", "There is no such app.")
     app.flows = tuple((await request.json())["flows"])
@@ -176,11 +176,11 @@ async def publish_app(request: Request) -> Response:
 
 async def list_flows(request: Request) -> Response:
     """Return all flows with a few members, including deleted ones."""
-    environment, now = _environment(request), _tenant(request).clock.now()
-    return JSONResponse([_brief(flow, now) for flow in environment.order])
+    environment, now = _require_environment(request), _get_tenant(request).clock.now()
+    return JSONResponse([_build_summary(flow, now) for flow in environment.order])
 
 
-def _brief(flow: Flow, now: Any) -> dict[str, Any]:
+def _build_summary(flow: Flow, now: Any) -> dict[str, Any]:
     return {
         "name": flow.name,
         "workflowEntityId": flow.workflow_entity_id,
@@ -195,10 +195,10 @@ def _brief(flow: Flow, now: Any) -> dict[str, Any]:
 
 async def read_flow(request: Request) -> Response:
     """Return all data of a flow, with its runs, and its trigger URL with the signature."""
-    environment, flow = _flow(request)
-    now = _tenant(request).clock.now()
+    environment, flow = _require_flow(request)
+    now = _get_tenant(request).clock.now()
     has_url = flow.facts().has_callback_url
-    body = _brief(flow, now) | {
+    body = _build_summary(flow, now) | {
         "clientData": flow.client_data,
         "modified": format_time(flow.modified),
         "modifiedBy": flow.modified_by,
@@ -207,7 +207,7 @@ async def read_flow(request: Request) -> Response:
         "solutions": sorted(flow.solutions),
         "referencesWiped": flow.references_wiped,
         "savedVariables": flow.saved_variables,
-        "triggerUrl": callback(environment, flow)["value"] if has_url else None,
+        "triggerUrl": build_callback(environment, flow)["value"] if has_url else None,
         "runs": [run_json(run, now) for run in flow.runs],
     }
     return JSONResponse(body)
@@ -215,8 +215,8 @@ async def read_flow(request: Request) -> Response:
 
 async def edit_flow(request: Request) -> Response:
     """Edit a flow: `{"by": object id, "clientData"|"displayName"|"state"|"runSeconds": …}`."""
-    environment, flow = _flow(request)
-    tenant, body = _tenant(request), await request.json()
+    environment, flow = _require_flow(request)
+    tenant, body = _get_tenant(request), await request.json()
     by = body.get("by", flow.owner)
     tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     if "clientData" in body:
@@ -233,10 +233,10 @@ async def edit_flow(request: Request) -> Response:
 
 async def run_flow(request: Request) -> Response:
     """Start a flow manually; 409 if it is off. The body `{"by": …}` is optional."""
-    environment, flow = _flow(request)
+    environment, flow = _require_flow(request)
     if flow.state != SimulatedFlowState.STARTED:
         raise SimulatedPlatformError(409, "FlowIsOff", "The flow is not turned on.")
-    tenant = _tenant(request)
+    tenant = _get_tenant(request)
     body = await request.json() if await request.body() else {}
     start = Start(cause=RunStartKind.MANUAL, by=body.get("by", "somebody"))
     run = start_run(tenant, environment, flow, start)

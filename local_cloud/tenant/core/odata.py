@@ -49,7 +49,7 @@ def select(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, 
         return dict(row)
     wanted = {name.strip() for name in names.split(",")}
     for name in wanted:
-        value_of(row, name)
+        get_value(row, name)
     return {key: row[key] for key in row if key in wanted or key in keeps or "@" in key}
 
 
@@ -62,12 +62,12 @@ def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
         *parents, last = path.strip().split(".")
         source, target = body, chosen
         for name in parents:
-            source, target = value_of(source, name), target.setdefault(name, {})
-        target[last] = value_of(source, last)
+            source, target = get_value(source, name), target.setdefault(name, {})
+        target[last] = get_value(source, last)
     return chosen
 
 
-def value_of(row: Row, name: str) -> Any:
+def get_value(row: Row, name: str) -> Any:
     """Return a property's value; raise PlatformError 400 if the property does not exist."""
     if name not in row:
         raise build_query_error(f"Could not find a property named '{name}'.")
@@ -80,10 +80,10 @@ def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
     if match is None:
         raise build_query_error(f"Syntax error in '{clause}'.")
     name = match["name"]
-    return (lambda row: (value_of(row, name) is not None, row[name])), match["way"] == "desc"
+    return (lambda row: (get_value(row, name) is not None, row[name])), match["way"] == "desc"
 
 
-def expansions(clause: str) -> dict[str, str | None]:
+def parse_expansions(clause: str) -> dict[str, str | None]:
     """Return each navigation property of `$expand` with its `$select`; raise PlatformError."""
     asked: dict[str, str | None] = {}
     rest = clause
@@ -169,20 +169,20 @@ class _Parser:
         part = _parse_literal(self._take_next())
         self._expect(")")
         function = _FUNCTIONS[name]
-        return lambda row: function(str(value_of(row, column) or "").lower(), str(part).lower())
+        return lambda row: function(str(get_value(row, column) or "").lower(), str(part).lower())
 
     def _parse_comparison(self, column: str) -> Predicate:
         name, value = self._take_next(), _parse_literal(self._take_next())
         if name in ("eq", "ne"):
             return lambda row: (
-                _compare_equal(_convert_for_comparison(value_of(row, column), value), value)
+                _compare_equal(_convert_for_comparison(get_value(row, column), value), value)
                 is (name == "eq")
             )
         if name not in _ORDERS:
             raise build_query_error(f"'{name}' is no operator in '{self._text}'.")
         compare = _ORDERS[name]
         return lambda row: (
-            value_of(row, column) is not None
+            get_value(row, column) is not None
             and compare(_convert_for_comparison(row[column], value), value)
         )
 

@@ -11,7 +11,9 @@ from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedP
 TOKEN = "$skiptoken"
 
 
-def page[Item](request: Request, items: Sequence[Item], size: int) -> tuple[list[Item], str | None]:
+def select_page[Item](
+    request: Request, items: Sequence[Item], size: int
+) -> tuple[list[Item], str | None]:
     """Return the page that a request asks for, and the absolute link to the next page or None."""
     start = start_of(request)
     chosen = list(items[start : start + size])

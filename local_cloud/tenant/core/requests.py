@@ -40,7 +40,7 @@ class CallLog:
 
     def count(self, route: str, method: str) -> None:
         """Count a call; raise PlatformError 429 with `Retry-After` if a budget is exceeded."""
-        service, capability = route.partition(".")[0], _capability(route, method)
+        service, capability = route.partition(".")[0], _name_capability(route, method)
         self.routes[route] += 1
         self.capabilities[capability] += 1
         for name in (capability, service):
@@ -50,7 +50,7 @@ class CallLog:
     def count_batched(self, route: str, method: str) -> None:
         """Count an operation of a batch. The batch is a read, its writes are writes."""
         self.batched[route] += 1
-        capability = _capability(route, method)
+        capability = _name_capability(route, method)
         if capability.endswith(_WRITE):
             self.capabilities[capability] += 1
 
@@ -71,7 +71,7 @@ class CallLog:
             counter.clear()
 
 
-def _capability(route: str, method: str) -> str:
+def _name_capability(route: str, method: str) -> str:
     is_read = method in ("GET", "HEAD") or route == BATCH
     return route.partition(".")[0] + (_READ if is_read else _WRITE)
 

@@ -83,7 +83,7 @@ class HostTable:
         self._exact: dict[str, ASGIApp] = {}
         self._suffixes: list[tuple[str, ASGIApp]] = []
         for service in services:
-            app = _application(tenant, service, abort, assumptions)
+            app = _build_application(tenant, service, abort, assumptions)
             for host in service.hosts:
                 if host.startswith("."):
                     self._suffixes.append((host, app))
@@ -111,7 +111,7 @@ class HostTable:
         await app(scope, receive, send)
 
 
-def _application(
+def _build_application(
     tenant: Tenant, service: Service, abort: Abort, assumptions: Assumptions
 ) -> ASGIApp:
     routes = service.routes(tenant)

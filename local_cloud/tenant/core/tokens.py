@@ -48,7 +48,7 @@ class SimulatedCaller:
 
 
 @cache
-def _signing_key() -> RSAPrivateKey:
+def _create_signing_key() -> RSAPrivateKey:
     """Return the key of this process, whose creation takes a tenth of a second."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -95,12 +95,12 @@ class TokenIssuer:
         now = int(time.time())
         times = {"iat": now, "nbf": now, "exp": now + LIFETIME}
         return jwt.encode(
-            times | claims, _signing_key(), algorithm="RS256", headers={"kid": _KEY_ID}
+            times | claims, _create_signing_key(), algorithm="RS256", headers={"kid": _KEY_ID}
         )
 
     def public_keys(self) -> dict[str, Any]:
         """Return the JSON Web Key Set for those tokens."""
-        key = jwt.algorithms.RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(_create_signing_key().public_key(), as_dict=True)
         return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def read(self, token: str) -> SimulatedCaller:

@@ -89,7 +89,7 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
         )
 
 
-def privilege_depth(user: Row, privilege: str) -> str:
+def find_privilege_depth(user: Row, privilege: str) -> str:
     """Return the depth of a user's privilege: global for administrators, own rows for makers."""
     if privilege == _TO_ACT:
         return "Global" if user.get(MAY_IMPERSONATE) else ""

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.odata import (
     build_query_error,
-    expansions,
+    parse_expansions,
     parse_filter,
     select,
     sort_key,
@@ -45,13 +45,13 @@ def list_answer(
         key, descending = sort_key(order)
         rows = sorted(rows, key=key, reverse=descending)
     matches = parse_filter(query["$filter"]) if "$filter" in query else None
-    size, place = _page_size(request), start_of(request)
+    size, place = _parse_page_size(request), start_of(request)
     chosen: list[Row] = []
     while place < len(rows) and len(chosen) < size:
         row = rows[place]
         place += 1
         if matches is None or matches(row):
-            chosen.append(shape_row(request, environment, entity_set, row))
+            chosen.append(select_members(request, environment, entity_set, row))
     body: Row = {"@odata.context": f"{request.url.path}#rows", "value": chosen}
     if place < len(rows) and "$top" not in query:
         body["@odata.nextLink"] = link(request, place)
@@ -68,7 +68,7 @@ def _require_short(request: Request) -> None:
         raise SimulatedPlatformError(400, "0x8004430C", message)
 
 
-def shape_row(
+def select_members(
     request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Row:
     """Return a row with the members of `$select` and `$expand`, and always its key."""
@@ -76,7 +76,7 @@ def shape_row(
     query = request.query_params
     columns = [name for name in query.get("$select", "").split(",") if name.strip() not in lookups]
     chosen = select(row, ",".join(columns), keeps={KEYS[entity_set]})
-    for name, names in expansions(query.get("$expand", "")).items():
+    for name, names in parse_expansions(query.get("$expand", "")).items():
         if name not in lookups:
             raise build_query_error(f"Could not find a property named '{name}'.")
         target = environment.table(lookups[name]).get(row[f"_{name.lower()}_value"] or "")
@@ -85,7 +85,7 @@ def shape_row(
     return chosen
 
 
-def _page_size(request: Request) -> int:
+def _parse_page_size(request: Request) -> int:
     limit = find_platform(request).assumptions.dataverse_page
     if "$top" in request.query_params:
         return parse_top(request, limit)

@@ -9,7 +9,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.dataverse.access import Actor
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow_facts import parse_client_data, read_facts
-from local_cloud.tenant.flows.lifecycle import connection_name
+from local_cloud.tenant.flows.lifecycle import find_connection_name
 
 
 def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, body: Row) -> None:
@@ -33,7 +33,7 @@ def with_connection_names(environment: SimulatedEnvironment, client_data: str) -
     """Return a definition in which each connection reference also names its connection."""
     document = json.loads(client_data)
     for use in read_facts(parse_client_data(client_data)).connections:
-        name = connection_name(environment, use)
+        name = find_connection_name(environment, use)
         if use.logical_name and name:
             entry = document["properties"]["connectionReferences"][use.key]
             entry.setdefault("connection", {})["name"] = name

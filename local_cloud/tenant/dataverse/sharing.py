@@ -45,7 +45,7 @@ async def modify_access(request: Request) -> Response:
 async def _give_access(request: Request, *, beside: bool) -> Response:
     environment, actor = require_actor(request)
     body = await request.json()
-    flow = _target(environment, body)
+    flow = _require_target(environment, body)
     require_right(flow, actor, to_write=True)
     access = body["PrincipalAccess"]
     holder = _find_holder(environment, access["Principal"])
@@ -65,7 +65,7 @@ async def revoke_access(request: Request) -> Response:
     """Serve RevokeAccess: remove the rights of a user or a team."""
     environment, actor = require_actor(request)
     body = await request.json()
-    flow = _target(environment, body)
+    flow = _require_target(environment, body)
     require_right(flow, actor, to_write=True)
     holder = _find_holder(environment, body["Revokee"])
     _let_lag(request, environment, flow)
@@ -85,7 +85,7 @@ async def list_access(request: Request) -> Response:
     shared = [
         {
             "AccessMask": ", ".join(sorted(_parse_rights(flow, holder))),
-            "Principal": _principal(environment, holder),
+            "Principal": _build_principal(environment, holder),
         }
         for holder in flow.roles
     ]
@@ -113,7 +113,7 @@ def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -
     return str(team["azureactivedirectoryobjectid"] or row_id)
 
 
-def _principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]:
+def _build_principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]:
     """Return a principal in the format of Dataverse: its type and its `ownerid` only."""
     for row in environment.table("teams").values():
         if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
@@ -134,7 +134,7 @@ async def add_solution_component(request: Request) -> Response:
         raise build_missing_row_error("workflow", str(body["ComponentId"]))
     require_right(flow, actor, to_write=True)
     name = str(body["SolutionUniqueName"])
-    if any(r["uniquename"] == name and r["ismanaged"] for r in _solutions(environment)):
+    if any(r["uniquename"] == name and r["ismanaged"] for r in _list_solutions(environment)):
         message = f"The solution '{name}' is managed: components cannot be added to it."
         raise SimulatedPlatformError(400, "0x80048033", message)
     _let_lag(request, environment, flow)
@@ -144,7 +144,7 @@ async def add_solution_component(request: Request) -> Response:
 
 def add_to_named_solution(environment: SimulatedEnvironment, flow: Flow, unique_name: str) -> str:
     """Add a flow to the solution with a name; return the id of the component row."""
-    for solution in _solutions(environment):
+    for solution in _list_solutions(environment):
         if solution["uniquename"] == unique_name:
             return add_to_solution(environment, flow, solution)
     raise SimulatedPlatformError(404, "0x80040217", f"The solution '{unique_name}' was not found.")
@@ -154,11 +154,11 @@ def _let_lag(request: Request, environment: SimulatedEnvironment, flow: Flow) ->
     find_platform(request).let_reads_lag(environment, flow, find_tenant(request).clock.now())
 
 
-def _solutions(environment: SimulatedEnvironment) -> list[Row]:
+def _list_solutions(environment: SimulatedEnvironment) -> list[Row]:
     return list(environment.table("solutions").values())
 
 
-def _target(environment: SimulatedEnvironment, body: dict[str, Any]) -> Flow:
+def _require_target(environment: SimulatedEnvironment, body: dict[str, Any]) -> Flow:
     workflow_id = str(body["Target"]["workflowid"]).lower()
     flow = environment.workflows.get(workflow_id)
     if flow is None:

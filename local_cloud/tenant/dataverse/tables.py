@@ -19,7 +19,7 @@ from local_cloud.tenant.dataverse.answers import (
     build_row_answer,
     build_written_answer,
     list_answer,
-    shape_row,
+    select_members,
 )
 from local_cloud.tenant.dataverse.conditions import build_missing_row_error, check_conditions
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
@@ -39,10 +39,10 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 async def list_rows(request: Request) -> Response:
     """Return rows of a table."""
     environment, _ = require_actor(request)
-    table = _table(request)
+    table = _get_table(request)
     rows = [
         _read_sent_row(table, row)
-        for row in environment.shown_rows(table.entity_set, _now(request))
+        for row in environment.shown_rows(table.entity_set, _get_time(request))
     ]
     return list_answer(request, environment, table.entity_set, rows)
 
@@ -50,19 +50,19 @@ async def list_rows(request: Request) -> Response:
 async def get_row(request: Request) -> Response:
     """Return one row."""
     environment, _ = require_actor(request)
-    table = _table(request)
-    shown = environment.shown_row(table.entity_set, _row_id(request), _now(request))
+    table = _get_table(request)
+    shown = environment.shown_row(table.entity_set, _get_row_id(request), _get_time(request))
     if shown is None:
-        raise build_missing_row_error(table.logical_name, _row_id(request))
+        raise build_missing_row_error(table.logical_name, _get_row_id(request))
     return build_row_answer(
-        shape_row(request, environment, table.entity_set, _read_sent_row(table, shown))
+        select_members(request, environment, table.entity_set, _read_sent_row(table, shown))
     )
 
 
 async def post_row(request: Request) -> Response:
     """Create a row."""
     environment, actor = require_actor(request)
-    table = _table(request)
+    table = _get_table(request)
     body = _build_new_row(request, environment, actor, await request.json())
     row_id = str(body.setdefault(table.key, str(uuid4()))).lower()
     _let_lag(request, environment, table, row_id)
@@ -73,7 +73,7 @@ async def post_row(request: Request) -> Response:
 async def patch_row(request: Request) -> Response:
     """Change a row, or create it with the given id."""
     environment, actor = require_actor(request)
-    table, body, row_id = _table(request), await request.json(), _row_id(request)
+    table, body, row_id = _get_table(request), await request.json(), _get_row_id(request)
     row = environment.table(table.entity_set).get(row_id)
     _check_conditions(request, table, row_id, row)
     if row is None:
@@ -92,8 +92,8 @@ async def patch_row(request: Request) -> Response:
 async def remove_row(request: Request) -> Response:
     """Delete a row."""
     environment, actor = require_actor(request)
-    table = _table(request)
-    row = _row(request, environment, table)
+    table = _get_table(request)
+    row = _require_row(request, environment, table)
     _require_write(table, environment, actor, row)
     _check_conditions(request, table, row[table.key], row)
     _let_lag(request, environment, table, row[table.key])
@@ -117,7 +117,7 @@ def _build_new_row(
     request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> Row:
     """Return the content of a new row if the actor may add one; the actor owns it by default."""
-    table = _table(request)
+    table = _get_table(request)
     if not table.is_user_owned:
         _require_write(table, environment, actor)
     _require_content(table, environment, actor, body)
@@ -128,14 +128,14 @@ def _build_new_row(
 def _let_lag(
     request: Request, environment: SimulatedEnvironment, table: SimulatedTable, row_id: str
 ) -> None:
-    find_platform(request).let_row_lag(environment, table.entity_set, row_id, _now(request))
+    find_platform(request).let_row_lag(environment, table.entity_set, row_id, _get_time(request))
 
 
-def _now(request: Request) -> datetime:
+def _get_time(request: Request) -> datetime:
     return find_tenant(request).clock.now()
 
 
-def _table(request: Request) -> SimulatedTable:
+def _get_table(request: Request) -> SimulatedTable:
     entity_set = request.path_params["entity_set"]
     table = TABLES.get(entity_set)
     environment, _ = require_actor(request)
@@ -175,14 +175,14 @@ def _require_content(
             require_usable_connection(environment, actor, body)
 
 
-def _row_id(request: Request) -> str:
+def _get_row_id(request: Request) -> str:
     return str(request.path_params["row_id"]).lower()
 
 
-def _row(request: Request, environment: SimulatedEnvironment, table: SimulatedTable) -> Row:
-    row = environment.table(table.entity_set).get(_row_id(request))
+def _require_row(request: Request, environment: SimulatedEnvironment, table: SimulatedTable) -> Row:
+    row = environment.table(table.entity_set).get(_get_row_id(request))
     if row is None:
-        raise build_missing_row_error(table.logical_name, _row_id(request))
+        raise build_missing_row_error(table.logical_name, _get_row_id(request))
     return row
 
 

@@ -15,7 +15,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse import definitions, sharing, tables
 from local_cloud.tenant.dataverse.access import (
     Actor,
-    privilege_depth,
+    find_privilege_depth,
     require_actor,
     require_right,
 )
@@ -23,7 +23,7 @@ from local_cloud.tenant.dataverse.answers import (
     build_row_answer,
     build_written_answer,
     list_answer,
-    shape_row,
+    select_members,
 )
 from local_cloud.tenant.dataverse.batch import run_batch
 from local_cloud.tenant.dataverse.conditions import build_missing_row_error, check_conditions
@@ -102,10 +102,10 @@ async def who_am_i(request: Request) -> Response:
 async def privilege_of(request: Request) -> Response:
     """Return the depth of a user's privilege."""
     environment, _ = require_actor(request)
-    user = environment.table("systemusers").get(_row_id(request))
+    user = environment.table("systemusers").get(_parse_row_id(request))
     if user is None:
-        raise build_missing_row_error("systemuser", _row_id(request))
-    depth = privilege_depth(user, request.path_params["privilege"])
+        raise build_missing_row_error("systemuser", _parse_row_id(request))
+    depth = find_privilege_depth(user, request.path_params["privilege"])
     found = [{"Depth": depth, "BusinessUnitId": environment.org_id}] if depth else []
     return JSONResponse({"RolePrivileges": found})
 
@@ -137,7 +137,7 @@ async def post_workflow(request: Request) -> Response:
     """Create a flow."""
     environment, actor = require_actor(request)
     workflow_id = _create_workflow(request, environment, actor, await request.json())
-    return _written(request, environment, workflow_id)
+    return _answer_write(request, environment, workflow_id)
 
 
 def _create_workflow(
@@ -157,19 +157,19 @@ def _create_workflow(
 async def get_workflow(request: Request) -> Response:
     """Return one flow."""
     environment, actor = require_actor(request)
-    workflow_id = _row_id(request)
+    workflow_id = _parse_row_id(request)
     flow = environment.shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
     if flow is None or not has_row(find_tenant(request), flow):
         raise build_missing_row_error("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
     row = build_flow_row(environment, flow)
-    return build_row_answer(shape_row(request, environment, "workflows", row))
+    return build_row_answer(select_members(request, environment, "workflows", row))
 
 
 async def patch_workflow(request: Request) -> Response:
     """Change a flow, or create it with the given id."""
     environment, actor = require_actor(request)
-    workflow_id, body = _row_id(request), await request.json()
+    workflow_id, body = _parse_row_id(request), await request.json()
     flow = environment.workflows.get(workflow_id)
     version = flow.version if flow else None
     check_conditions(request, entity="workflow", row_id=workflow_id, version=version)
@@ -181,7 +181,7 @@ async def patch_workflow(request: Request) -> Response:
             _turn_on_at_once(request, environment, actor, workflow_id)
     else:
         update_workflow(find_tenant(request), environment, actor, flow, body)
-    return _written(request, environment, workflow_id)
+    return _answer_write(request, environment, workflow_id)
 
 
 def _turn_on_at_once(
@@ -199,7 +199,7 @@ def _turn_on_at_once(
 async def remove_workflow(request: Request) -> Response:
     """Delete a flow."""
     environment, actor = require_actor(request)
-    workflow_id = _row_id(request)
+    workflow_id = _parse_row_id(request)
     flow = environment.workflows.get(workflow_id)
     if flow is None or not has_row(find_tenant(request), flow):
         raise build_missing_row_error("workflow", workflow_id)
@@ -208,10 +208,12 @@ async def remove_workflow(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _row_id(request: Request) -> str:
+def _parse_row_id(request: Request) -> str:
     return str(request.path_params["row_id"]).lower()
 
 
-def _written(request: Request, environment: SimulatedEnvironment, workflow_id: str) -> Response:
+def _answer_write(
+    request: Request, environment: SimulatedEnvironment, workflow_id: str
+) -> Response:
     row = build_flow_row(environment, environment.workflows[workflow_id])
     return build_written_answer(request, environment, "workflows", row)

@@ -177,7 +177,7 @@ def _change(
     flow.owner = _find_owner(environment, body) or flow.owner
     _change_state(tenant, environment, actor, flow, body.get("statecode"))
     if "clientdata" in body and flow.state == SimulatedFlowState.STARTED:
-        require_connections(environment, flow, _seen_by_flow_service(tenant, actor))
+        require_connections(environment, flow, _find_checked_person(tenant, actor))
 
 
 def _save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
@@ -193,10 +193,10 @@ def _change_state(
     if state == 0:
         turn_off(tenant, environment, flow)
     elif state == 1:
-        turn_on(tenant, environment, flow, _seen_by_flow_service(tenant, actor))
+        turn_on(tenant, environment, flow, _find_checked_person(tenant, actor))
 
 
-def _seen_by_flow_service(tenant: Tenant, actor: Actor) -> str:
+def _find_checked_person(tenant: Tenant, actor: Actor) -> str:
     """Return the person whom the flow service checks: the actor, or the caller.
 
     The flow service checks the caller if the impersonation does not reach it.

@@ -90,7 +90,7 @@ async def start_device_code(request: Request) -> Response:
     """Return a device code, which the directory's `device_code_user` enters at once."""
     form = await _read_form(request)
     code = secrets.token_urlsafe(16)
-    _device_codes(request)[code] = (form.get("client_id", ""), form.get("scope", ""))
+    _get_device_codes(request)[code] = (form.get("client_id", ""), form.get("scope", ""))
     user_code = secrets.token_hex(4).upper()
     return JSONResponse(
         {
@@ -190,7 +190,7 @@ def _answer_refresh_token(request: Request, form: dict[str, str]) -> Response:
 
 def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
-    started = _device_codes(request).pop(form.get("device_code", ""), None)
+    started = _get_device_codes(request).pop(form.get("device_code", ""), None)
     directory = tenant.part(Directory)
     client_id = form.get("client_id", "")
     user = directory.device_code_users.get(client_id, directory.device_code_user)
@@ -245,7 +245,7 @@ def _answer_delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> R
         "access_token": issue_user_token(tenant, object_id, parse_audience(scope), client_id),
         "refresh_token": tenant.tokens.remember_refresh_token(object_id, client_id),
         "id_token": tenant.tokens.issue_for_others(claims),
-        "client_info": _client_info(object_id, directory.tenant_id),
+        "client_info": _build_client_info(object_id, directory.tenant_id),
     }
     return JSONResponse(answer)
 
@@ -258,12 +258,12 @@ def parse_audience(scope: str) -> str:
     return "00000003-0000-0000-c000-000000000000"
 
 
-def _client_info(object_id: str, tenant_id: str) -> str:
+def _build_client_info(object_id: str, tenant_id: str) -> str:
     data = json.dumps({"uid": object_id, "utid": tenant_id}).encode()
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _device_codes(request: Request) -> dict[str, tuple[str, str]]:
+def _get_device_codes(request: Request) -> dict[str, tuple[str, str]]:
     tenant: Tenant = request.app.state.tenant
     return tenant.part(_DeviceCodes).pending
 

@@ -80,7 +80,7 @@ async def authorize(request: Request) -> Response:
         return PlainTextResponse("AADSTS50011: The redirect URI does not match.", 400)
     account = directory.principals.get(asked.pop("account", ""))
     if account is None or account.type != PrincipalType.USER:
-        return HTMLResponse(_page(directory, client, asked))
+        return HTMLResponse(_build_page(directory, client, asked))
     grant = Grant(
         object_id=account.object_id,
         client_id=client.client_id,
@@ -123,7 +123,7 @@ def _without_port(uri: str) -> str:
     return uri
 
 
-def _page(directory: Directory, client: SimulatedPrincipal, asked: dict[str, str]) -> str:
+def _build_page(directory: Directory, client: SimulatedPrincipal, asked: dict[str, str]) -> str:
     accounts = [
         f'<li><a href="?{escape(urlencode(asked | {"account": one.object_id}))}">'
         f"{escape(one.upn or one.name)}</a>: "

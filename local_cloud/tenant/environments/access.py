@@ -15,7 +15,7 @@ from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import (
     GLOBAL_FLOW_HOST,
     PowerPlatform,
-    flow_host,
+    build_flow_host,
 )
 
 #: Audience of BAP (platform.md#audiences).
@@ -112,7 +112,7 @@ def require_environment(request: Request) -> SimulatedEnvironment:
 def require_region(request: Request, environment: SimulatedEnvironment) -> None:
     """Reject an environment of another region than the host's, or of an unknown region."""
     host = request.headers["host"].partition(":")[0].lower()
-    if host == flow_host(environment.location) or not host.endswith(GLOBAL_FLOW_HOST):
+    if host == build_flow_host(environment.location) or not host.endswith(GLOBAL_FLOW_HOST):
         return  # BAP's hosts answer for every region
     if host != GLOBAL_FLOW_HOST:
         raise build_environment_denied(environment.id)

@@ -124,18 +124,18 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
     """Return the facts of a flow from its `properties` (definition and connection references)."""
     definition = properties["definition"]
     name, trigger = next(iter(definition["triggers"].items()))
-    inputs = _mapping(trigger.get("inputs"))
-    connections = tuple(_connections(properties.get("connectionReferences") or {}))
+    inputs = _get_mapping(trigger.get("inputs"))
+    connections = tuple(_list_connections(properties.get("connectionReferences") or {}))
     actions = [action for _, action in walk_actions(definition["actions"])]
     types = {str(action.get("type")).lower() for action in actions}
-    operation = _operation(trigger)
+    operation = _get_operation(trigger)
     kind = str(trigger.get("kind") or "")
     return FlowFacts(
         trigger_name=name,
         trigger_type=str(trigger.get("type")),
         trigger_kind=kind,
         operation_id=operation,
-        subscription=_id_or_nothing(_mapping(inputs.get("parameters")).get(_SUBSCRIPTION)),
+        subscription=_get_id_or_nothing(_get_mapping(inputs.get("parameters")).get(_SUBSCRIPTION)),
         authentication=str(inputs.get("triggerAuthenticationType") or "All"),
         relative_path=str(inputs.get("relativePath") or ""),
         is_teams=kind == "TeamsWebhook" or operation in TEAMS_OPERATIONS,
@@ -144,7 +144,9 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
             for action in actions
             if str(action.get("type")).lower() == "workflow"
         ),
-        lists_flows_as_admin_v1=any(_operation(action) == _LIST_AS_ADMIN_V1 for action in actions),
+        lists_flows_as_admin_v1=any(
+            _get_operation(action) == _LIST_AS_ADMIN_V1 for action in actions
+        ),
         has_http_action=bool(types & {"http", "httpwebhook"}),
         has_response="response" in types,
         connections=connections,
@@ -156,7 +158,7 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
     )
 
 
-def _id_or_nothing(name: object) -> str:
+def _get_id_or_nothing(name: object) -> str:
     """Return the name of a subscription, unless it is that of a custom action."""
     try:
         return str(UUID(str(name)))
@@ -175,19 +177,19 @@ def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             stack += [branch["actions"] for branch in branches if branch and branch.get("actions")]
 
 
-def _operation(step: dict[str, Any]) -> str:
+def _get_operation(step: dict[str, Any]) -> str:
     """Return an action's connector operation; older definitions have it only in their metadata."""
-    inputs = _mapping(step.get("inputs"))
-    system = _mapping(_mapping(step.get("metadata")).get("flowSystemMetadata"))
-    found = inputs.get("operationId") or _mapping(inputs.get("host")).get("operationId")
+    inputs = _get_mapping(step.get("inputs"))
+    system = _get_mapping(_get_mapping(step.get("metadata")).get("flowSystemMetadata"))
+    found = inputs.get("operationId") or _get_mapping(inputs.get("host")).get("operationId")
     return str(found or system.get("swaggerOperationId") or "")
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def _get_mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _connections(references: dict[str, Any]) -> Iterator[SimulatedConnectionUse]:
+def _list_connections(references: dict[str, Any]) -> Iterator[SimulatedConnectionUse]:
     for key, reference in references.items():
         connection = reference.get("connection") or {}
         api = (reference.get("api") or {}).get("name") or str(reference.get("id", key))

@@ -16,24 +16,24 @@ GLOBAL_FLOW_HOST = "api.flow.microsoft.com"
 _REGION_OF_FLOW = {"europe": "emea", "uk": "unitedkingdom", "uae": "unitedarabemirates"}
 
 
-def environment_host(environment_id: str) -> str:
+def build_environment_host(environment_id: str) -> str:
     """Return the host of an environment's own Power Platform API (platform.md#environment-host)."""
     compact = environment_id.lower().replace("-", "")
     return f"{compact[:-2]}.{compact[-2:]}.environment.api.powerplatform.com"
 
 
-def flow_host(location: str) -> str:
+def build_flow_host(location: str) -> str:
     """Return the host of the flow service for the environments of a geography."""
     return f"{_REGION_OF_FLOW.get(location, location)}.{GLOBAL_FLOW_HOST}"
 
 
-def runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
+def list_runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
     """Return the addresses of services in an environment's region, in each service's format."""
     region = environment.location
     return {
         "microsoft.BusinessAppPlatform": f"https://{region}.api.bap.microsoft.com",
         "microsoft.PowerApps": f"https://{region}.api.powerapps.com",
-        "microsoft.Flow": f"https://{flow_host(region)}",
+        "microsoft.Flow": f"https://{build_flow_host(region)}",
     }
 
 

@@ -125,17 +125,17 @@ def routes(tenant: Tenant) -> list[Route]:
     hooks = "/{organization}/_apis/hooks/subscriptions"
     groups = "_apis/distributedtask/variablegroups"
     return [
-        _route("OPTIONS", "/{organization}/_apis", list_locations),
-        _route("GET", "/{organization}/_apis/ResourceAreas", list_areas),
-        _route("GET", "/{organization}/_apis/projects", list_projects),
-        _route("GET", hooks, list_hooks),
-        _route("POST", hooks, create_hook),
-        _route("GET", f"{hooks}/{{id}}", get_hook),
-        _route("PUT", f"{hooks}/{{id}}", put_hook),
-        _route("GET", f"/{{organization}}/{{project}}/{groups}", list_variable_groups),
-        _route("GET", f"/{{organization}}/{{project}}/{groups}/{{id}}", get_variable_group),
-        _route("POST", f"/{{organization}}/{groups}", create_variable_group),
-        _route("PUT", f"/{{organization}}/{groups}/{{id}}", put_variable_group),
+        _build_route("OPTIONS", "/{organization}/_apis", list_locations),
+        _build_route("GET", "/{organization}/_apis/ResourceAreas", list_areas),
+        _build_route("GET", "/{organization}/_apis/projects", list_projects),
+        _build_route("GET", hooks, list_hooks),
+        _build_route("POST", hooks, create_hook),
+        _build_route("GET", f"{hooks}/{{id}}", get_hook),
+        _build_route("PUT", f"{hooks}/{{id}}", put_hook),
+        _build_route("GET", f"/{{organization}}/{{project}}/{groups}", list_variable_groups),
+        _build_route("GET", f"/{{organization}}/{{project}}/{groups}/{{id}}", get_variable_group),
+        _build_route("POST", f"/{{organization}}/{groups}", create_variable_group),
+        _build_route("PUT", f"/{{organization}}/{groups}/{{id}}", put_variable_group),
     ]
 
 
@@ -299,7 +299,9 @@ def _reject(status: int, message: str) -> Response:
     return JSONResponse(body, status)
 
 
-def _route(method: str, path: str, handler: Callable[[_DevOpsCall], Awaitable[Response]]) -> Route:
+def _build_route(
+    method: str, path: str, handler: Callable[[_DevOpsCall], Awaitable[Response]]
+) -> Route:
     async def endpoint(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
         caller = require_token(request, AUDIENCE)

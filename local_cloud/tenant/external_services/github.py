@@ -94,16 +94,16 @@ def routes(tenant: Tenant) -> list[Route]:
     del tenant  # Handlers find it in the request.
     hooks, variables = "/hooks", "/actions/variables"
     return [
-        _route("GET", "", get_repository),
-        _route("GET", hooks, list_webhooks),
-        _route("POST", hooks, create_webhook),
-        _route("GET", f"{hooks}/{{id}}", get_webhook),
-        _route("PATCH", f"{hooks}/{{id}}/config", update_webhook_config),
-        _route("GET", variables, list_actions_variables),
-        _route("POST", variables, create_actions_variable),
-        _route("GET", f"{variables}/{{name}}", get_actions_variable),
-        _route("PATCH", f"{variables}/{{name}}", update_actions_variable),
-        _route("GET", "/actions/secrets", list_actions_secrets),
+        _build_route("GET", "", get_repository),
+        _build_route("GET", hooks, list_webhooks),
+        _build_route("POST", hooks, create_webhook),
+        _build_route("GET", f"{hooks}/{{id}}", get_webhook),
+        _build_route("PATCH", f"{hooks}/{{id}}/config", update_webhook_config),
+        _build_route("GET", variables, list_actions_variables),
+        _build_route("POST", variables, create_actions_variable),
+        _build_route("GET", f"{variables}/{{name}}", get_actions_variable),
+        _build_route("PATCH", f"{variables}/{{name}}", update_actions_variable),
+        _build_route("GET", "/actions/secrets", list_actions_secrets),
     ]
 
 
@@ -215,7 +215,9 @@ def _reject(status: int, message: str) -> Response:
     return JSONResponse({"message": message, "status": str(status)}, status)
 
 
-def _route(method: str, path: str, handler: Callable[[_GitHubCall], Awaitable[Response]]) -> Route:
+def _build_route(
+    method: str, path: str, handler: Callable[[_GitHubCall], Awaitable[Response]]
+) -> Route:
     async def endpoint(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
         state = tenant.part(GitHub)

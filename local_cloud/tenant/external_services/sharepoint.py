@@ -84,10 +84,12 @@ def routes(tenant: Tenant) -> list[Route]:
         route
         for site in ("", "/{site:path}")
         for route in (
-            _route("GET", f"{site}/_api/web/lists", list_lists),
-            _route("GET", f"{site}/_api/web/lists('{{list}}')/subscriptions", list_subscriptions),
-            _route("POST", f"{site}/{_SCRIPTS}.GetSiteScripts", list_site_scripts),
-            _route("POST", f"{site}/{_SCRIPTS}.GetSiteScriptMetadata", get_site_script),
+            _build_route("GET", f"{site}/_api/web/lists", list_lists),
+            _build_route(
+                "GET", f"{site}/_api/web/lists('{{list}}')/subscriptions", list_subscriptions
+            ),
+            _build_route("POST", f"{site}/{_SCRIPTS}.GetSiteScripts", list_site_scripts),
+            _build_route("POST", f"{site}/{_SCRIPTS}.GetSiteScriptMetadata", get_site_script),
         )
     ]
 
@@ -140,7 +142,7 @@ def _reject_access() -> Response:
     return _reject(403, "-2147024891, System.UnauthorizedAccessException", "Access denied.")
 
 
-def _route(
+def _build_route(
     method: str, path: str, handler: Callable[[_SharePointCall], Awaitable[Response]]
 ) -> Route:
     async def endpoint(request: Request) -> Response:

@@ -16,7 +16,7 @@ from local_cloud.tenant.environments.flow_facts import parse_client_data
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.run_contents import build_outputs_link
 from local_cloud.tenant.flows.saves import convert_to_runtime_shape
-from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.flows.trigger_urls import build_callback
 
 PROVIDER = "/providers/Microsoft.ProcessSimple"
 _APIS = "/providers/Microsoft.PowerApps/apis"
@@ -99,7 +99,7 @@ def build_full_body(
     return body
 
 
-def license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
+def build_license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
     """Return the licence with which a flow runs: its owner's, or none.
 
     See platform.md#flow-licence; the names of members are assumed.
@@ -125,7 +125,7 @@ def _build_connection(key: str, reference: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def api_definition(reference: dict[str, Any]) -> dict[str, Any]:
+def build_api_definition(reference: dict[str, Any]) -> dict[str, Any]:
     """Return a short form of the connector of a connection reference, as `$expand` does."""
     return {
         "name": reference["id"].rpartition("/")[2],
@@ -135,7 +135,7 @@ def api_definition(reference: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def client_data_of(properties: dict[str, Any]) -> str:
+def parse_client_data_member(properties: dict[str, Any]) -> str:
     """Return the `clientdata` of a request's `properties`; raise PlatformError 400."""
     references = {}
     for key, reference in (properties.get("connectionReferences") or {}).items():
@@ -176,7 +176,7 @@ def run_body(
         },
     }
     if flow.facts().trigger_type == "Request":
-        host = callback(environment, flow)["basePath"].partition("/workflows/")[0]
+        host = build_callback(environment, flow)["basePath"].partition("/workflows/")[0]
         uri = f"{host}/workflows/{flow.workflow_id}/runs/{run.name}/contents/TriggerInputs"
         properties["trigger"]["inputsLink"] = {"uri": f"{uri}?api-version=2016-06-01"}
         if link := build_outputs_link(host, flow, run, now):

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.clock import format_time
-from local_cloud.tenant.core.paging import page, parse_top
+from local_cloud.tenant.core.paging import parse_top, select_page
 from local_cloud.tenant.environments.access import (
     build_environment_denied,
     find_environment,
@@ -16,7 +16,7 @@ from local_cloud.tenant.environments.access import (
     require_region,
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
-from local_cloud.tenant.environments.power_platform import runtime_endpoints
+from local_cloud.tenant.environments.power_platform import list_runtime_endpoints
 from local_cloud.tenant.flow_service.bodies import PROVIDER
 
 
@@ -24,8 +24,8 @@ async def list_environments(request: Request) -> Response:
     """Return the environments of which the caller is a member."""
     mine = find_visible_environments(request, require_flow_caller(request))
     size = parse_top(request, find_platform(request).assumptions.environment_page)
-    chosen, next_link = page(request, mine, size)
-    value = [_body(each) for each in chosen]
+    chosen, next_link = select_page(request, mine, size)
+    value = [_build_body(each) for each in chosen]
     return JSONResponse({"value": value} | ({"nextLink": next_link} if next_link else {}))
 
 
@@ -37,10 +37,10 @@ async def get_environment(request: Request) -> Response:
     if environment is None:
         raise build_environment_denied(name)
     require_region(request, environment)
-    return JSONResponse(_body(environment))
+    return JSONResponse(_build_body(environment))
 
 
-def _body(environment: SimulatedEnvironment) -> dict[str, Any]:
+def _build_body(environment: SimulatedEnvironment) -> dict[str, Any]:
     return {
         "name": environment.id,
         "location": environment.location,
@@ -56,6 +56,6 @@ def _body(environment: SimulatedEnvironment) -> dict[str, Any]:
             "environmentType": "Production",
             "isDefault": environment.is_default,
             "azureRegionHint": environment.azure_region,
-            "runtimeEndpoints": runtime_endpoints(environment),
+            "runtimeEndpoints": list_runtime_endpoints(environment),
         },
     }

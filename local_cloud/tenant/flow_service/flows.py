@@ -26,11 +26,11 @@ from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import release_after
 from local_cloud.tenant.environments.solutions import add_to_solution
 from local_cloud.tenant.flow_service.bodies import (
-    api_definition,
+    build_api_definition,
     build_full_body,
     build_lean_item,
-    client_data_of,
-    license_data,
+    build_license_data,
+    parse_client_data_member,
 )
 from local_cloud.tenant.flows.lifecycle import (
     NewFlow,
@@ -81,10 +81,10 @@ async def get_flow(request: Request) -> Response:
     body = build_full_body(find_tenant(request), environment, flow)
     expanded = _parse_expand(request)
     if "properties.licensedata" in expanded:
-        body["properties"]["licenseData"] = license_data(find_tenant(request), flow)
+        body["properties"]["licenseData"] = build_license_data(find_tenant(request), flow)
     if "properties.connectionreferences.apidefinition" in expanded:
         for reference in body["properties"]["connectionReferences"].values():
-            reference["apiDefinition"] = api_definition(reference)
+            reference["apiDefinition"] = build_api_definition(reference)
     return JSONResponse(body)
 
 
@@ -102,9 +102,9 @@ async def create_flow(request: Request) -> Response:
     tenant, environment = find_tenant(request), require_environment(request)
     properties = (await request.json())["properties"]
     is_in_solution = _goes_into_solution(environment)
-    client_data, stamp = client_data_of(properties), ""
+    client_data, stamp = parse_client_data_member(properties), ""
     if find_platform(request).assumptions.creates_stamp_references and not is_in_solution:
-        client_data, stamp = with_stamp(client_data, _logical_names(environment))
+        client_data, stamp = with_stamp(client_data, _map_logical_names(environment))
     flow = create(
         tenant,
         environment,
@@ -144,7 +144,7 @@ def _goes_into_solution(environment: SimulatedEnvironment) -> bool:
     return any(row.get("enableflowsinsolutionbydefault") for row in organizations)
 
 
-def _logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
+def _map_logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
     """Return the logical name of a connection reference by its connector."""
     return {
         str(row["connectorid"]).rpartition("/")[2]: row["connectionreferencelogicalname"]
@@ -160,7 +160,9 @@ async def update_flow(request: Request) -> Response:
     properties: dict[str, Any] = (await request.json()).get("properties") or {}
     if "definition" in properties:
         with stop_flow_when_refused(find_platform(request).assumptions, flow):
-            _save(request, environment, flow, caller.object_id, client_data_of(properties))
+            _save(
+                request, environment, flow, caller.object_id, parse_client_data_member(properties)
+            )
     flow.display_name = properties.get("displayName", flow.display_name)
     if properties.get("state") == SimulatedFlowState.STARTED:
         turn_on(tenant, environment, flow, caller.object_id)
@@ -233,12 +235,12 @@ async def move_into_solution(request: Request) -> Response:
     """
     caller = require_flow_caller(request)
     environment = require_environment(request)
-    solution = _named_solution(request, environment)
+    solution = _find_named_solution(request, environment)
     names = (await request.json()).get("flowsToMigrate") or []
     if len(names) > _BATCH:
         message = f"At most {_BATCH} flows can be migrated in one call."
         raise SimulatedPlatformError(400, "InvalidRequestContent", message)
-    flows = [_to_be_moved(request, environment, caller, str(name)) for name in names]
+    flows = [_require_movable_flow(request, environment, caller, str(name)) for name in names]
     tenant = find_tenant(request)
     require_writable(tenant, environment)
     with release_after(find_platform(request), environment, tenant.clock.now()):
@@ -250,7 +252,7 @@ async def move_into_solution(request: Request) -> Response:
     return JSONResponse({}, 202)
 
 
-def _named_solution(request: Request, environment: SimulatedEnvironment) -> Row | None:
+def _find_named_solution(request: Request, environment: SimulatedEnvironment) -> Row | None:
     name = request.path_params.get("solution") or request.query_params.get("solutionId")
     solution = environment.table("solutions").get((name or "").lower())
     if name and solution is None:
@@ -258,7 +260,7 @@ def _named_solution(request: Request, environment: SimulatedEnvironment) -> Row 
     return solution
 
 
-def _to_be_moved(
+def _require_movable_flow(
     request: Request, environment: SimulatedEnvironment, caller: SimulatedCaller, name: str
 ) -> Flow:
     flow = environment.flows.get(name.lower())

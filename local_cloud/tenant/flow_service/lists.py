@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.paging import page, parse_top
+from local_cloud.tenant.core.paging import parse_top, select_page
 from local_cloud.tenant.core.platform_error import InvalidQueryError
 from local_cloud.tenant.environments.access import (
     find_platform,
@@ -21,7 +21,7 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import report
 from local_cloud.tenant.flow_service.bodies import build_full_body, build_lean_item
-from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.flows.trigger_urls import build_callback
 
 
 async def list_flows(request: Request) -> Response:
@@ -37,7 +37,9 @@ async def list_flows(request: Request) -> Response:
         and (not flow.is_in_solution or "includeSolutionCloudFlows" in included)
         and not (flow.is_in_solution and "excludeSolutionCloudFlows" in excluded)
     ]
-    return _lean_page(request, environment, flows, find_platform(request).assumptions.flow_page)
+    return _build_short_page(
+        request, environment, flows, find_platform(request).assumptions.flow_page
+    )
 
 
 async def list_own_flows(request: Request) -> Response:
@@ -58,7 +60,7 @@ async def list_own_flows(request: Request) -> Response:
         for flow in _list_present_flows(request, environment)
         if (with_solutions or not flow.is_in_solution) and is_wanted(flow, caller.object_id)
     ]
-    chosen, next_link = page(request, flows, size)
+    chosen, next_link = select_page(request, flows, size)
     items = []
     for flow in chosen:
         body = build_full_body(tenant, environment, flow)
@@ -100,7 +102,7 @@ async def list_flows_on_microsoft_key(request: Request) -> Response:
         find_tenant(request).clock.now(),
         only_stuck="cmkMigrationSupportedFlows" in excluded,
     )
-    return _lean_page(request, environment, flows, platform.assumptions.report_page)
+    return _build_short_page(request, environment, flows, platform.assumptions.report_page)
 
 
 async def list_http_action_flows(request: Request) -> Response:
@@ -110,7 +112,9 @@ async def list_http_action_flows(request: Request) -> Response:
     flows = [
         flow for flow in _list_present_flows(request, environment) if flow.facts().has_http_action
     ]
-    return _lean_page(request, environment, flows, find_platform(request).assumptions.report_page)
+    return _build_short_page(
+        request, environment, flows, find_platform(request).assumptions.report_page
+    )
 
 
 async def list_migrating_url_flows(request: Request) -> Response:
@@ -121,9 +125,11 @@ async def list_migrating_url_flows(request: Request) -> Response:
         flow
         for flow in _list_present_flows(request, environment)
         if flow.facts().has_callback_url
-        and callback(environment, flow)["basePath"].partition(":443")[0].endswith("azure.com")
+        and build_callback(environment, flow)["basePath"].partition(":443")[0].endswith("azure.com")
     ]
-    return _lean_page(request, environment, flows, find_platform(request).assumptions.report_page)
+    return _build_short_page(
+        request, environment, flows, find_platform(request).assumptions.report_page
+    )
 
 
 async def read_cmk_status(request: Request) -> Response:
@@ -145,10 +151,10 @@ def _list_present_flows(request: Request, environment: SimulatedEnvironment) -> 
     return [flow for flow in shown if flow.state != SimulatedFlowState.DELETED]
 
 
-def _lean_page(
+def _build_short_page(
     request: Request, environment: SimulatedEnvironment, flows: Sequence[Flow], size: int
 ) -> Response:
-    chosen, next_link = page(request, flows, parse_top(request, size))
+    chosen, next_link = select_page(request, flows, parse_top(request, size))
     tenant = find_tenant(request)
     return _answer_list([build_lean_item(tenant, environment, flow) for flow in chosen], next_link)
 

@@ -41,7 +41,7 @@ class Packages:
     made: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
-def bap_routes() -> list[Route]:
+def build_bap_routes() -> list[Route]:
     """Return the routes of packages in BAP and its blob store."""
     return [
         AnyCaseRoute(
@@ -56,12 +56,12 @@ async def list_package_resources(request: Request) -> Response:
     """Return the resources of a flow's package: the flow, its connectors and its connections."""
     _, flow = await _find_named_flow(request, "baseResourceIds")
     root = f"/providers/{_FLOW}/{flow.name}"
-    parts = _dependencies(flow)
+    parts = _list_dependencies(flow)
     resources = {
-        _build_resource_key(root): _resource(root, _FLOW, flow.display_name, "Root")
+        _build_resource_key(root): _build_resource(root, _FLOW, flow.display_name, "Root")
         | {"dependsOn": [_build_resource_key(part) for part in parts]},
         **{
-            _build_resource_key(part): _resource(part, kind, part.rpartition("/")[2], "Child")
+            _build_resource_key(part): _build_resource(part, kind, part.rpartition("/")[2], "Child")
             for part, kind in parts.items()
         },
     }
@@ -134,7 +134,7 @@ async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvi
     return require_shown_flow(request, caller, str(resource).rpartition("/")[2])
 
 
-def _dependencies(flow: Flow) -> dict[str, str]:
+def _list_dependencies(flow: Flow) -> dict[str, str]:
     """Return the ids of the connectors and connections of a flow, each with its type."""
     parts: dict[str, str] = {}
     for reference in (flow.properties().get("connectionReferences") or {}).values():
@@ -145,7 +145,7 @@ def _dependencies(flow: Flow) -> dict[str, str]:
     return parts
 
 
-def _resource(resource_id: str, kind: str, name: str, hierarchy: str) -> dict[str, Any]:
+def _build_resource(resource_id: str, kind: str, name: str, hierarchy: str) -> dict[str, Any]:
     return {
         "id": resource_id,
         "name": resource_id.rpartition("/")[2],

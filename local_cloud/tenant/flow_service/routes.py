@@ -23,7 +23,7 @@ from local_cloud.tenant.environments.access import (
     require_environment,
     require_flow_caller,
 )
-from local_cloud.tenant.environments.power_platform import GLOBAL_FLOW_HOST, flow_host
+from local_cloud.tenant.environments.power_platform import GLOBAL_FLOW_HOST, build_flow_host
 from local_cloud.tenant.flow_service import (
     environments,
     flows,
@@ -33,7 +33,7 @@ from local_cloud.tenant.flow_service import (
     sharing,
 )
 
-HOSTS = (GLOBAL_FLOW_HOST, *{flow_host(location): None for location in LOCATIONS})
+HOSTS = (GLOBAL_FLOW_HOST, *{build_flow_host(location): None for location in LOCATIONS})
 
 _ENVIRONMENTS = "/providers/Microsoft.ProcessSimple/environments"
 _MAKER = f"{_ENVIRONMENTS}/{{environment}}"

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.odata import parse_filter
-from local_cloud.tenant.core.paging import page, parse_top
+from local_cloud.tenant.core.paging import parse_top, select_page
 from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.environments.access import (
     find_platform,
@@ -31,14 +31,14 @@ async def list_runs(request: Request) -> Response:
     runs = [run for run in flow.kept_runs(now) if moved is None or run.started >= moved]
     if text := request.query_params.get("$filter"):
         matches = parse_filter(text)
-        runs = [run for run in runs if matches(_filterable(run, now))]
+        runs = [run for run in runs if matches(_list_filterable(run, now))]
     size = parse_top(request, find_platform(request).assumptions.run_page)
-    chosen, next_link = page(request, runs, size)
+    chosen, next_link = select_page(request, runs, size)
     bodies = [run_body(environment, flow, run, tenant) for run in chosen]
     return JSONResponse({"value": bodies} | ({"nextLink": next_link} if next_link else {}))
 
 
-def _filterable(run: Run, now: datetime) -> dict[str, str]:
+def _list_filterable(run: Run, now: datetime) -> dict[str, str]:
     status, started = run.status(now), format_time(run.started)
     return {"status": status, "startTime": started, "Status": status, "StartTime": started}
 

@@ -21,7 +21,7 @@ from local_cloud.tenant.environments.access import (
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState, SimulatedRole
 from local_cloud.tenant.flow_service.bodies import PROVIDER
-from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.flows.trigger_urls import build_callback
 
 #: Roles that a put of another role would take away (platform.md#permission-downgrades).
 _MORE_THAN = {
@@ -35,11 +35,11 @@ async def list_permissions(request: Request) -> Response:
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     directory = find_tenant(request).part(Directory)
     holders = {flow.owner: SimulatedRole.OWNER} | flow.roles
-    value = [_permission(directory, environment, flow, each) for each in holders.items()]
+    value = [_build_permission(directory, environment, flow, each) for each in holders.items()]
     return JSONResponse({"value": value})
 
 
-def _permission(
+def _build_permission(
     directory: Directory,
     environment: SimulatedEnvironment,
     flow: Flow,
@@ -116,7 +116,7 @@ async def list_callback_url(request: Request) -> Response:
     if not flow.was_on and not find_platform(request).assumptions.callback_url_before_activation:
         message = f"The trigger '{trigger}' has no URL: the flow was never turned on."
         raise SimulatedPlatformError(400, "WorkflowTriggerIsNotEnabled", message)
-    return JSONResponse({"response": callback(environment, flow)})
+    return JSONResponse({"response": build_callback(environment, flow)})
 
 
 async def regenerate_access_key(request: Request) -> Response:

@@ -52,10 +52,10 @@ class CallHistory:
 
     def to_json(self, since: int, now: datetime) -> list[dict[str, Any]]:
         """Return the entries from a position on, with each run's name and current status."""
-        return [_entry(entry, now) for entry in self.entries[since:]]
+        return [_build_entry(entry, now) for entry in self.entries[since:]]
 
 
-def _entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
+def _build_entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
     run = entry.run
     return {
         "at": format_time(entry.at),

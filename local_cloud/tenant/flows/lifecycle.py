@@ -110,7 +110,7 @@ def _save(environment: SimulatedEnvironment, flow: Flow, client_data: str) -> No
 
 def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
     """Store the current values of the environment variables in the flow."""
-    values = current_variables(environment)
+    values = read_current_variables(environment)
     flow.saved_variables = {
         parameter: values[schema]
         for parameter, schema in flow.facts().variables
@@ -118,7 +118,7 @@ def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
     }
 
 
-def current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
+def read_current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
     """Return the value or default of each environment variable by its schema name."""
     definitions = environment.table("environmentvariabledefinitions")
     values = {
@@ -280,7 +280,7 @@ def _require_connection(
 
     See platform.md#activation-check.
     """
-    name = connection_name(environment, use)
+    name = find_connection_name(environment, use)
     if not name:
         raise SimulatedPlatformError(
             400,
@@ -302,7 +302,9 @@ def _require_connection(
     return name
 
 
-def connection_name(environment: SimulatedEnvironment, use: SimulatedConnectionUse) -> str | None:
+def find_connection_name(
+    environment: SimulatedEnvironment, use: SimulatedConnectionUse
+) -> str | None:
     """Return the connection of an entry, by connection reference or by name, or None."""
     if use.logical_name:
         for row in environment.table("connectionreferences").values():
@@ -313,5 +315,5 @@ def connection_name(environment: SimulatedEnvironment, use: SimulatedConnectionU
 
 def grant_connections(environment: SimulatedEnvironment, flow: Flow) -> None:
     """Record that the flow may use its connections, as for a flow that is already on."""
-    names = (connection_name(environment, use) for use in _list_embedded_connections(flow))
+    names = (find_connection_name(environment, use) for use in _list_embedded_connections(flow))
     flow.granted_connections.update(name for name in names if name)

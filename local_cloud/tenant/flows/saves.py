@@ -49,18 +49,18 @@ def require_savable_again(
     """Reject an update that the platform does not accept for this flow, or not yet."""
     require_savable(assumptions, client_data)
     if flow.stamped_reference:
-        raise reference_not_found(flow.stamped_reference, first_operation(client_data))
+        raise build_reference_not_found(flow.stamped_reference, find_first_operation(client_data))
     if flow.state == SimulatedFlowState.STARTED and assumptions.unpublished_row_seconds:
         flow.saves_pass_from = flow.saves_pass_from or now + timedelta(
             seconds=assumptions.unpublished_row_seconds
         )
         if now < flow.saves_pass_from:
-            raise unpublished_row()
+            raise build_unpublished_row()
 
 
 def require_reference_hosts(client_data: str) -> None:
     """Reject an operation with `authentication` or without the name of a connection reference."""
-    for name, kind, inputs in _operations(client_data):
+    for name, kind, inputs in _list_operations(client_data):
         what = f"The 'inputs' of workflow run action '{name}' of type '{kind}'"
         if "authentication" in inputs:
             raise SimulatedPlatformError(
@@ -79,18 +79,18 @@ def require_reference_hosts(client_data: str) -> None:
 def require_known_references(client_data: str) -> None:
     """Reject an operation whose connection reference is missing from the definition."""
     known = parse_client_data(client_data).get("connectionReferences") or {}
-    for name, _, inputs in _operations(client_data):
+    for name, _, inputs in _list_operations(client_data):
         key = (inputs.get("host") or {}).get("connectionReferenceName")
         if key and key not in known:
-            raise reference_not_found(key, name)
+            raise build_reference_not_found(key, name)
 
 
-def first_operation(client_data: str) -> str:
+def find_first_operation(client_data: str) -> str:
     """Return the operation that an error about the whole definition names."""
-    return next((name for name, _, _ in _operations(client_data)), "manual")
+    return next((name for name, _, _ in _list_operations(client_data)), "manual")
 
 
-def reference_not_found(reference: str, operation: str) -> SimulatedPlatformError:
+def build_reference_not_found(reference: str, operation: str) -> SimulatedPlatformError:
     """Return the error for a connection reference that the service does not find."""
     return SimulatedPlatformError(
         400,
@@ -100,7 +100,7 @@ def reference_not_found(reference: str, operation: str) -> SimulatedPlatformErro
     )
 
 
-def unpublished_row() -> SimulatedPlatformError:
+def build_unpublished_row() -> SimulatedPlatformError:
     """Return the error of a rejection that ends after some time.
 
     The code is published, the text is assumed.
@@ -166,7 +166,7 @@ def convert_to_runtime_shape(definition: dict[str, Any]) -> dict[str, Any]:
 
     The platform rejects a save in this format.
     """
-    for _, _, inputs in _operations_of(definition):
+    for _, _, inputs in _list_operations_of(definition):
         host = inputs.get("host") or {}
         if key := host.pop("connectionReferenceName", None):
             host["connectionName"] = key
@@ -174,11 +174,11 @@ def convert_to_runtime_shape(definition: dict[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def _operations(client_data: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    return _operations_of(parse_client_data(client_data)["definition"])
+def _list_operations(client_data: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    return _list_operations_of(parse_client_data(client_data)["definition"])
 
 
-def _operations_of(definition: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _list_operations_of(definition: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield name, type and inputs of each connector operation, including the trigger's."""
     for name, step in [*definition["triggers"].items(), *walk_actions(definition["actions"])]:
         kind, inputs = str(step.get("type")), step.get("inputs")

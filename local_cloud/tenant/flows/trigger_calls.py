@@ -14,7 +14,7 @@ from local_cloud.tenant.core.tokens import SimulatedCaller
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
-from local_cloud.tenant.environments.power_platform import PowerPlatform, environment_host
+from local_cloud.tenant.environments.power_platform import PowerPlatform, build_environment_host
 
 #: Audience of a call's token, compared to the letter, slash and all.
 AUDIENCE = "https://service.flow.microsoft.com/"
@@ -60,7 +60,7 @@ def admit(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment, Flow
 def _is_at(environment: SimulatedEnvironment, flow: Flow, host: str) -> bool:
     if flow.url_form == "classic":
         return host.lower().endswith(f".{environment.azure_region}.logic.azure.com")
-    return host.lower() == environment_host(environment.id)
+    return host.lower() == build_environment_host(environment.id)
 
 
 def _check_signature(flow: Flow, call: TriggerCall) -> None:
@@ -69,7 +69,7 @@ def _check_signature(flow: Flow, call: TriggerCall) -> None:
         raise SimulatedPlatformError(401, "OAuthAccessPolicyNotFound", message)
     signature = call.query.get("sig")
     if signature is None:
-        raise _authorization_required()
+        raise _build_authorization_required()
     if not hmac.compare_digest(signature.encode(), flow.signature().encode()):
         message = "The authentication credentials are not valid."
         raise SimulatedPlatformError(401, "AuthorizationFailed", message)
@@ -78,7 +78,7 @@ def _check_signature(flow: Flow, call: TriggerCall) -> None:
 def _check_token(tenant: Tenant, flow: Flow, call: TriggerCall) -> None:
     scheme, _, token = call.authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise _authorization_required()
+        raise _build_authorization_required()
     try:
         caller = tenant.tokens.read(token)
     except ValueError as error:
@@ -117,6 +117,6 @@ def _check_state(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) 
     raise SimulatedPlatformError(status, "WorkflowTriggerIsNotEnabled", message)
 
 
-def _authorization_required() -> SimulatedPlatformError:
+def _build_authorization_required() -> SimulatedPlatformError:
     message = "The request must be authenticated: the OAuth authorization scheme is required."
     return SimulatedPlatformError(401, "DirectApiAuthorizationRequired", message)

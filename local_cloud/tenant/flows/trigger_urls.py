@@ -8,16 +8,16 @@ from urllib.parse import quote
 
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
-from local_cloud.tenant.environments.power_platform import environment_host
+from local_cloud.tenant.environments.power_platform import build_environment_host
 
 #: Stamp of the old hosts (`prod-NN`) and of the newer paths (`/cu/NN/`).
 _STAMP = "24"
 
 
-def callback(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
+def build_callback(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     """Return the `response` of `listCallbackUrl`: value, method, basePath, queries."""
     facts = flow.facts()
-    base = f"https://{_host(environment, flow)}:443{_prefix(flow)}/workflows/{flow.workflow_id}"
+    base = f"https://{_get_host(environment, flow)}:443{_prefix(flow)}/workflows/{flow.workflow_id}"
     base += f"/triggers/{quote(facts.trigger_name)}/paths/invoke"
     queries = {"api-version": "2016-06-01" if flow.url_form == "classic" else "1"}
     if facts.authentication == "All":
@@ -27,17 +27,17 @@ def callback(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in queries.items())
     return {
         "value": f"{base}{relative}?{query}",
-        "method": _method(flow),
+        "method": _get_method(flow),
         "basePath": base,
         "relativePath": relative,
         "queries": queries,
     }
 
 
-def _host(environment: SimulatedEnvironment, flow: Flow) -> str:
+def _get_host(environment: SimulatedEnvironment, flow: Flow) -> str:
     if flow.url_form == "classic":
         return f"prod-{_STAMP}.{environment.azure_region}.logic.azure.com"
-    return environment_host(environment.id)
+    return build_environment_host(environment.id)
 
 
 def _prefix(flow: Flow) -> str:
@@ -50,6 +50,6 @@ def _prefix(flow: Flow) -> str:
             return "/powerautomate/automations/direct"
 
 
-def _method(flow: Flow) -> str:
+def _get_method(flow: Flow) -> str:
     trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
     return str((trigger.get("inputs") or {}).get("method") or "POST")

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.linked_policies import is_locked
 from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.odata import select_paths
-from local_cloud.tenant.core.paging import page, parse_top
+from local_cloud.tenant.core.paging import parse_top, select_page
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
@@ -28,8 +28,8 @@ from local_cloud.tenant.environments.access import (
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.migration import settle_operation
-from local_cloud.tenant.environments.power_platform import PowerPlatform, runtime_endpoints
-from local_cloud.tenant.power_platform.links import link_routes, operation_body
+from local_cloud.tenant.environments.power_platform import PowerPlatform, list_runtime_endpoints
+from local_cloud.tenant.power_platform.links import build_operation_body, link_routes
 
 HOSTS = ("api.bap.microsoft.com", ".api.bap.microsoft.com")
 PROVIDER = "/providers/Microsoft.BusinessAppPlatform"
@@ -93,8 +93,8 @@ async def get_as_maker(request: Request) -> Response:
 
 def _answer_list(request: Request, environments: list[SimulatedEnvironment]) -> Response:
     size = parse_top(request, find_platform(request).assumptions.environment_page)
-    chosen, next_link = page(request, environments, size)
-    body: dict[str, Any] = {"value": [_environment_body(request, each) for each in chosen]}
+    chosen, next_link = select_page(request, environments, size)
+    body: dict[str, Any] = {"value": [_build_environment_body(request, each) for each in chosen]}
     return JSONResponse(body | ({"nextLink": next_link} if next_link else {}))
 
 
@@ -104,7 +104,7 @@ def _answer_environment(request: Request, environments: list[SimulatedEnvironmen
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
         raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
-    body = _environment_body(request, environment)
+    body = _build_environment_body(request, environment)
     return JSONResponse(select_paths(body, request.query_params.get("$select")))
 
 
@@ -119,7 +119,7 @@ async def get_operation(request: Request) -> Response:
         )
     environment = tenant.part(PowerPlatform).environments[operation.environment]
     settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
-    return JSONResponse(operation_body(tenant, operation))
+    return JSONResponse(build_operation_body(tenant, operation))
 
 
 async def list_admin_applications(request: Request) -> Response:
@@ -158,7 +158,7 @@ def _set_admin(request: Request, *, is_admin: bool) -> Response:
     return JSONResponse({"applicationId": client_id})
 
 
-def _environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
+def _build_environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     tenant = find_tenant(request)
     now = tenant.clock.now()
     settle_operation(tenant.part(PowerPlatform), environment, now)
@@ -174,7 +174,7 @@ def _environment_body(request: Request, environment: SimulatedEnvironment) -> di
         "environmentSku": environment.sku,
         "isDefault": environment.is_default,
         "databaseType": "CommonDataService" if environment.org_host else "None",
-        "runtimeEndpoints": runtime_endpoints(environment),
+        "runtimeEndpoints": list_runtime_endpoints(environment),
         "states": {
             "management": {"id": "Ready"},
             "runtime": {"id": runtime, "runtimeReasonCode": "NotSpecified"},
@@ -185,9 +185,9 @@ def _environment_body(request: Request, environment: SimulatedEnvironment) -> di
         },
     }
     if environment.org_host:
-        properties["linkedEnvironmentMetadata"] = _dataverse(environment)
+        properties["linkedEnvironmentMetadata"] = _build_dataverse(environment)
     if environment.policy:
-        properties["enterprisePolicies"] = {"customerManagedKeys": _policy(environment)}
+        properties["enterprisePolicies"] = {"customerManagedKeys": _build_policy(environment)}
     is_admin = is_admin_scope(request)
     return {
         "id": f"{PROVIDER}{'/scopes/admin' if is_admin else ''}/environments/{environment.id}",
@@ -198,7 +198,7 @@ def _environment_body(request: Request, environment: SimulatedEnvironment) -> di
     }
 
 
-def _dataverse(environment: SimulatedEnvironment) -> dict[str, Any]:
+def _build_dataverse(environment: SimulatedEnvironment) -> dict[str, Any]:
     host = environment.org_host or ""
     return {
         "resourceId": environment.org_id,
@@ -213,7 +213,7 @@ def _dataverse(environment: SimulatedEnvironment) -> dict[str, Any]:
     }
 
 
-def _policy(environment: SimulatedEnvironment) -> dict[str, Any]:
+def _build_policy(environment: SimulatedEnvironment) -> dict[str, Any]:
     policy = environment.policy
     assert policy is not None
     return {

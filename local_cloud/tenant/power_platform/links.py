@@ -118,7 +118,7 @@ def _begin(
         starts=starts,
         ends=starts + timedelta(seconds=assumptions.link_seconds),
         link=link,
-        error=_failure(assumptions) if link else None,
+        error=_find_failure(assumptions) if link else None,
     )
     environment.operation = operation
     platform.operations[operation.id] = operation
@@ -126,7 +126,7 @@ def _begin(
     return operation
 
 
-def _failure(assumptions: Assumptions) -> dict[str, str] | None:
+def _find_failure(assumptions: Assumptions) -> dict[str, str] | None:
     """Return why a link fails, or None; it can be requested again afterwards.
 
     See platform.md#link-operation.
@@ -144,7 +144,7 @@ def _require_idle(tenant: Tenant, environment: SimulatedEnvironment) -> None:
         raise SimulatedPlatformError(409, "ConcurrentLifecycleOperation", message)
 
 
-def _geography(location: str) -> str:
+def _normalize_geography(location: str) -> str:
     """Return a geography's name in a policy, as Microsoft's scripts compare them.
 
     See platform.md#policy-regions.
@@ -159,7 +159,7 @@ def _require_fit(
 
     See platform.md#environment-requirements.
     """
-    if _geography(environment.location) != _geography(policy.location):
+    if _normalize_geography(environment.location) != _normalize_geography(policy.location):
         message = (
             f"The environment is in '{environment.location}', the policy in '{policy.location}'."
         )
@@ -179,7 +179,7 @@ def _require_fit(
         raise SimulatedPlatformError(400, "CustomerManagedKeyEnvironmentLimitReached", message)
 
 
-def operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:
+def build_operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:
     """Return a lifecycle operation for polling."""
     now = tenant.clock.now()
     provider = "/providers/Microsoft.BusinessAppPlatform"

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.core.clock import format_time
-from local_cloud.tenant.core.paging import page, parse_top
+from local_cloud.tenant.core.paging import parse_top, select_page
 from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
@@ -57,20 +57,20 @@ async def list_environments(request: Request) -> Response:
     """Return all environments of the tenant."""
     _require_admin(request)
     everything = list(find_platform(request).environments.values())
-    chosen, next_link = page(request, everything, parse_top(request, _PAGE))
-    value = [_environment_body(request, each) for each in chosen]
+    chosen, next_link = select_page(request, everything, parse_top(request, _PAGE))
+    value = [_build_environment_body(request, each) for each in chosen]
     return JSONResponse({"value": value} | ({"@odata.nextLink": next_link} if next_link else {}))
 
 
 async def get_environment(request: Request) -> Response:
     """Return one environment."""
-    return JSONResponse(_environment_body(request, _require_environment(request)))
+    return JSONResponse(_build_environment_body(request, _require_environment(request)))
 
 
 async def list_cloud_flows(request: Request) -> Response:
     """Return the flows with a row in Dataverse, with the data of the row."""
     environment = _require_environment(request)
-    rows = [_flow_body(environment, flow) for flow in _list_flows(request, environment)]
+    rows = [_build_flow_body(environment, flow) for flow in _list_flows(request, environment)]
     return _answer_list(request, rows)
 
 
@@ -80,7 +80,7 @@ async def list_flow_actions(request: Request) -> Response:
     rows = [
         row
         for flow in _list_flows(request, environment)
-        for row in _action_bodies(environment, flow)
+        for row in _build_action_bodies(environment, flow)
     ]
     return _answer_list(request, rows)
 
@@ -142,11 +142,11 @@ def _answer_list(request: Request, rows: list[dict[str, Any]]) -> Response:
         for row in rows
         if all(str(row.get(name)).lower() == value for name, value in asked.items())
     ]
-    chosen, next_link = page(request, matching, _PAGE)
+    chosen, next_link = select_page(request, matching, _PAGE)
     return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
 
 
-def _environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
+def _build_environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": environment.id,
         "tenantId": find_tenant(request).part(Directory).tenant_id,
@@ -167,7 +167,7 @@ def _environment_body(request: Request, environment: SimulatedEnvironment) -> di
     return body
 
 
-def _flow_body(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
+def _build_flow_body(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     state, status = _STATES.get(flow.state, ("Draft", "Draft"))
     return {
         "workflowId": flow.workflow_entity_id,
@@ -175,11 +175,11 @@ def _flow_body(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
         "name": flow.display_name,
         "description": flow.description,
         "definition": flow.client_data,
-        "ownerId": _user_id(environment, flow.owner),
-        "owningUser": _user_id(environment, flow.owner),
-        "createdBy": _user_id(environment, flow.created_by),
+        "ownerId": _find_user_id(environment, flow.owner),
+        "owningUser": _find_user_id(environment, flow.owner),
+        "createdBy": _find_user_id(environment, flow.created_by),
         "createdOn": format_time(flow.created),
-        "modifiedBy": _user_id(environment, flow.modified_by),
+        "modifiedBy": _find_user_id(environment, flow.modified_by),
         "modifiedOn": format_time(flow.modified),
         "stateCode": state,
         "statusCode": status,
@@ -187,7 +187,7 @@ def _flow_body(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     }
 
 
-def _action_bodies(environment: SimulatedEnvironment, flow: Flow) -> Iterator[dict[str, Any]]:
+def _build_action_bodies(environment: SimulatedEnvironment, flow: Flow) -> Iterator[dict[str, Any]]:
     definition = flow.properties()["definition"]
     stages = [(True, *each) for each in definition["triggers"].items()]
     stages += [(False, *each) for each in walk_actions(definition.get("actions") or {})]
@@ -204,7 +204,7 @@ def _action_bodies(environment: SimulatedEnvironment, flow: Flow) -> Iterator[di
             "operationKind": stage.get("kind"),
             "operationId": host.get("operationId"),
             "connector": str(host.get("apiId") or "").rpartition("/")[2] or None,
-            "ownerId": _user_id(environment, flow.owner),
+            "ownerId": _find_user_id(environment, flow.owner),
         }
 
 
@@ -221,9 +221,9 @@ def _run_body(
         "endTime": format_time(run.ends) if is_over else None,
         "durationMs": int((run.ends - run.started).total_seconds() * 1000) if is_over else None,
         "triggerType": flow.facts().trigger_type,
-        "ownerId": _user_id(environment, flow.owner),
+        "ownerId": _find_user_id(environment, flow.owner),
     }
 
 
-def _user_id(environment: SimulatedEnvironment, object_id: str) -> str | None:
+def _find_user_id(environment: SimulatedEnvironment, object_id: str) -> str | None:
     return environment.user_ids.get(object_id.lower())

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.core.clock import format_time
-from local_cloud.tenant.core.paging import page, parse_top
+from local_cloud.tenant.core.paging import parse_top, select_page
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
@@ -32,7 +32,7 @@ from local_cloud.tenant.environments.environment import (
     SimulatedConnection,
     SimulatedEnvironment,
 )
-from local_cloud.tenant.environments.power_platform import PowerPlatform, runtime_endpoints
+from local_cloud.tenant.environments.power_platform import PowerPlatform, list_runtime_endpoints
 
 #: Where apps' documents lie: the address carries a signature, and no token is taken.
 DOCUMENT_HOST = "pafeblobprodlocal.blob.core.windows.net"
@@ -63,7 +63,7 @@ def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service
 async def list_environments(request: Request) -> Response:
     """Return the environments of which the caller is a member."""
     mine = find_visible_environments(request, require_bap_caller(request))
-    return _list(request, [_environment_body(each) for each in mine])
+    return _list(request, [_build_environment_body(each) for each in mine])
 
 
 async def get_environment(request: Request) -> Response:
@@ -73,10 +73,10 @@ async def get_environment(request: Request) -> Response:
     found = find_environment(name, mine)
     if found is None:
         raise _build_environment_error(name)
-    return JSONResponse(_environment_body(found))
+    return JSONResponse(_build_environment_body(found))
 
 
-def _environment_body(environment: SimulatedEnvironment) -> dict[str, Any]:
+def _build_environment_body(environment: SimulatedEnvironment) -> dict[str, Any]:
     return {
         "id": f"/providers/Microsoft.PowerApps/environments/{environment.id}",
         "name": environment.id,
@@ -88,7 +88,7 @@ def _environment_body(environment: SimulatedEnvironment) -> dict[str, Any]:
             "environmentSku": environment.sku,
             "azureRegionHint": environment.azure_region,
             "isDefault": environment.is_default,
-            "runtimeEndpoints": runtime_endpoints(environment),
+            "runtimeEndpoints": list_runtime_endpoints(environment),
         },
     }
 
@@ -96,18 +96,18 @@ def _environment_body(environment: SimulatedEnvironment) -> dict[str, Any]:
 async def list_connections(request: Request) -> Response:
     """Return all connections of an environment, or none if applications may not see them."""
     caller = require_bap_admin(request)
-    environment = _environment(request)
-    hidden = _platform(request).assumptions.connections_hidden_from_applications
+    environment = _require_environment(request)
+    hidden = _get_platform(request).assumptions.connections_hidden_from_applications
     shown = [] if hidden and not caller.is_delegated else list(environment.connections.values())
-    return _list(request, [_connection_body(request, environment, one) for one in shown])
+    return _list(request, [_build_connection_body(request, environment, one) for one in shown])
 
 
 async def get_connector(request: Request) -> Response:
     """Return the part of a connector's definition that shows how connections sign in."""
     require_bap_admin(request)
-    _environment(request)
+    _require_environment(request)
     name = request.path_params["connector"]
-    is_basic = name in _platform(request).assumptions.connectors_without_oauth
+    is_basic = name in _get_platform(request).assumptions.connectors_without_oauth
     parameters: dict[str, Any] = (
         {"username": {"type": "string"}, "password": {"type": "securestring"}}
         if is_basic
@@ -120,14 +120,14 @@ async def get_connector(request: Request) -> Response:
 async def list_apps(request: Request) -> Response:
     """Return all canvas apps of an environment."""
     require_bap_admin(request)
-    environment = _environment(request)
+    environment = _require_environment(request)
     apps = environment.canvas_apps.values()
-    return _list(request, [_app_body(request, environment, one) for one in apps])
+    return _list(request, [_build_app_body(request, environment, one) for one in apps])
 
 
 async def get_app_document(request: Request) -> Response:
     """Return the document of an app to any caller with its signed address."""
-    environment, app = _environment(request), request.path_params["app"]
+    environment, app = _require_environment(request), request.path_params["app"]
     found = environment.canvas_apps.get(app)
     if found is None or not found.has_document:
         raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
@@ -135,23 +135,23 @@ async def get_app_document(request: Request) -> Response:
         raise SimulatedPlatformError(
             403, "AuthenticationFailed", "A token and a signature were sent."
         )
-    if request.query_params.get("sig") != _signature(environment, found):
+    if request.query_params.get("sig") != _sign(environment, found):
         raise SimulatedPlatformError(403, "AuthenticationFailed", "Signature did not match.")
     return Response(_document(found), media_type="application/octet-stream")
 
 
 def _list(request: Request, items: list[dict[str, Any]]) -> Response:
-    chosen, next_link = page(request, items, parse_top(request, _PAGE))
+    chosen, next_link = select_page(request, items, parse_top(request, _PAGE))
     return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
 
 
-def _platform(request: Request) -> PowerPlatform:
+def _get_platform(request: Request) -> PowerPlatform:
     return find_tenant(request).part(PowerPlatform)
 
 
-def _environment(request: Request) -> SimulatedEnvironment:
+def _require_environment(request: Request) -> SimulatedEnvironment:
     name = request.path_params["environment"]
-    found = _platform(request).environments.get(name)
+    found = _get_platform(request).environments.get(name)
     if found is None:
         raise _build_environment_error(name)
     return found
@@ -162,13 +162,13 @@ def _build_environment_error(name: str) -> SimulatedPlatformError:
     return SimulatedPlatformError(404, "EnvironmentNotFound", message)
 
 
-def _person(request: Request, object_id: str) -> dict[str, Any]:
+def _build_person(request: Request, object_id: str) -> dict[str, Any]:
     found = find_tenant(request).part(Directory).principals.get(object_id)
     name = {"displayName": found.name, "email": found.upn} if found else {}
     return {"id": object_id, "type": "User", **name}
 
 
-def _connection_body(
+def _build_connection_body(
     request: Request, environment: SimulatedEnvironment, connection: SimulatedConnection
 ) -> dict[str, Any]:
     status: dict[str, Any] = {"status": "Connected"}
@@ -182,19 +182,19 @@ def _connection_body(
         "properties": {
             "apiId": f"{_API}/{connection.api}",
             "displayName": connection.name,
-            "createdBy": _person(request, connection.owner),
+            "createdBy": _build_person(request, connection.owner),
             "environment": {"name": environment.id},
             "statuses": [status],
         },
     }
 
 
-def _app_body(
+def _build_app_body(
     request: Request, environment: SimulatedEnvironment, app: SimulatedCanvasApp
 ) -> dict[str, Any]:
     address = (
         f"https://{DOCUMENT_HOST}/{environment.id}/{app.name}/document.msapp"
-        f"?sv=2018-03-28&sr=b&sig={_signature(environment, app)}&sp=r"
+        f"?sv=2018-03-28&sr=b&sig={_sign(environment, app)}&sp=r"
     )
     return {
         "name": app.name,
@@ -202,7 +202,7 @@ def _app_body(
         "type": "Microsoft.PowerApps/apps",
         "properties": {
             "displayName": app.display_name,
-            "owner": _person(request, app.owner),
+            "owner": _build_person(request, app.owner),
             "connectionReferences": {
                 f"reference-{number}": {
                     "id": f"{_API}/shared_logicflows",
@@ -217,7 +217,7 @@ def _app_body(
     }
 
 
-def _signature(environment: SimulatedEnvironment, app: SimulatedCanvasApp) -> str:
+def _sign(environment: SimulatedEnvironment, app: SimulatedCanvasApp) -> str:
     return hmac.digest(environment.id.encode(), app.name.encode(), hashlib.sha256).hex()
 
 

@@ -79,7 +79,7 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
     given_policies = description.get("policyAssignments", ())
     azure.policy_assignments += [build_assignment(**policy) for policy in given_policies]
     if "events" in description:
-        azure.events = _event_settings(description["events"])
+        azure.events = _build_event_settings(description["events"])
     azure.page_size = description.get("pageSize", azure.page_size)
 
 
@@ -129,12 +129,12 @@ def _seed_vault(tenant: Tenant, description: JsonObject) -> None:
     contents = VaultContents(name=name, resource_id=vault_id)
     azure.vaults[name.lower()] = contents
     for key in description.get("keys", ()):
-        contents.keys[key["name"].lower()] = _key(key, now)
+        contents.keys[key["name"].lower()] = _build_key(key, now)
     for secret in description.get("secrets", ()):
-        contents.put_secret(secret["name"], _secret_version(secret, now))
+        contents.put_secret(secret["name"], _build_secret_version(secret, now))
 
 
-def _key(description: JsonObject, now: datetime) -> Key:
+def _build_key(description: JsonObject, now: datetime) -> Key:
     key = Key(
         name=description["name"],
         key_type=description.get("kty", "RSA"),
@@ -143,21 +143,21 @@ def _key(description: JsonObject, now: datetime) -> Key:
         rotation_policy=description.get("rotationPolicy", {}),
     )
     for version in description.get("versions", [{}]):
-        key.add_version(_attributes(version, now), version.get("version"))
+        key.add_version(_build_attributes(version, now), version.get("version"))
     return key
 
 
-def _secret_version(description: JsonObject, now: datetime) -> SecretVersion:
+def _build_secret_version(description: JsonObject, now: datetime) -> SecretVersion:
     return SecretVersion(
         version=description.get("version") or create_version_id(),
         value=description["value"],
-        attributes=_attributes(description, now),
+        attributes=_build_attributes(description, now),
         content_type=description.get("contentType"),
         tags=description.get("tags", {}),
     )
 
 
-def _attributes(description: JsonObject, now: datetime) -> Attributes:
+def _build_attributes(description: JsonObject, now: datetime) -> Attributes:
     """Return attributes from `enabled` and the days of creation, validity and expiry."""
     created = now - timedelta(days=description.get("createdDaysAgo", 0))
     return Attributes(
@@ -278,7 +278,7 @@ def _seed_plan(azure: Azure, site_id: str) -> str:
     return plan_id
 
 
-def _event_settings(description: JsonObject) -> EventSettings:
+def _build_event_settings(description: JsonObject) -> EventSettings:
     settings = EventSettings()
     return EventSettings(
         schema=EventSchema(description.get("schema", settings.schema)),

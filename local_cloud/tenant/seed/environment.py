@@ -81,10 +81,10 @@ def _seed_members(
         if principal.type is PrincipalType.GROUP:
             continue
         member = rights.get(principal.object_id, {})
-        environment.add_user(_user_row(principal, member))
+        environment.add_user(_build_user_row(principal, member))
 
 
-def _user_row(principal: SimulatedPrincipal, member: Description) -> dict[str, Any]:
+def _build_user_row(principal: SimulatedPrincipal, member: Description) -> dict[str, Any]:
     return {
         "systemuserid": str(member.get("systemUserId") or uuid4()).lower(),
         "fullname": principal.name,
@@ -160,7 +160,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
         name=str(description.get("name") or workflow_entity_id).lower(),
         workflow_entity_id=workflow_entity_id,
         display_name=description["displayName"],
-        client_data=_client_data(description),
+        client_data=_build_client_data(description),
         owner=description["owner"],
         created=created,
         modified=created,
@@ -195,7 +195,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
     return flow
 
 
-def _client_data(description: Description) -> str:
+def _build_client_data(description: Description) -> str:
     """Return the flow's `clientData` (text or object), or one built from a bare `definition`."""
     given = description.get("clientData")
     if isinstance(given, str):

@@ -22,7 +22,7 @@ from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.environments.migration import start_migration
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.external_services import list_external_services
-from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.flows.trigger_urls import build_callback
 from local_cloud.tenant.receivers.received_messages import Receivers
 from local_cloud.tenant.seed.azure import seed_azure
 from local_cloud.tenant.seed.environment import seed_environment
@@ -119,7 +119,7 @@ class _Urls:
         return _PLACEHOLDER.sub(self._build_url, text) if "{{trigger_url:" in text else text
 
     def _build_url(self, match: re.Match[str]) -> str:
-        url: str = callback(*self._flows[match[1]])["value"]
+        url: str = build_callback(*self._flows[match[1]])["value"]
         match match[2]:
             case "json":
                 return url.replace("&", "\\u0026")

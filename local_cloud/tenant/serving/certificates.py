@@ -16,7 +16,7 @@ class Certificates:
     def __init__(self) -> None:
         self._authority = trustme.CA()
         self._contexts: dict[str, ssl.SSLContext] = {}
-        self.server_context = self._context("localhost")
+        self.server_context = self._build_context("localhost")
         self.server_context.sni_callback = self._choose
 
     def write_ca_file(self, path: Path) -> None:
@@ -27,9 +27,9 @@ class Certificates:
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
     ) -> None:
         if name is not None:
-            connection.context = self._context(name.lower())
+            connection.context = self._build_context(name.lower())
 
-    def _context(self, name: str) -> ssl.SSLContext:
+    def _build_context(self, name: str) -> ssl.SSLContext:
         if name not in self._contexts:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._authority.issue_cert(name).configure_cert(context)

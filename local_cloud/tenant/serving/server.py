@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from local_cloud.tenant.control.api import control_application
+from local_cloud.tenant.control.api import build_control_application
 from local_cloud.tenant.core.routing import HostTable, Service
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.power_platform import PowerPlatform
@@ -51,7 +51,7 @@ class TenantServer:
         self._hosts = HostTable(tenant, services, self._abort, assumptions)
         self._cloud = cloud
         self._tls = _Server(cloud.wrap(self._hosts) if cloud else self._hosts, certificates)
-        control = control_application(tenant, self.identity_header)
+        control = build_control_application(tenant, self.identity_header)
         self._control = _Server(cloud.wrap_identity(control) if cloud else control)
         self._closed: set[str] = set()
         self._tunnel = Tunnel(serves=self._serves, tls_port=self._tls.port)

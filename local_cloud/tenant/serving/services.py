@@ -25,7 +25,7 @@ SERVICES: tuple[Service, ...] = (
     Service(
         name="bap",
         hosts=(*bap.HOSTS, packages.BLOB_HOST),
-        routes=lambda tenant: [*bap.routes(tenant), *packages.bap_routes()],
+        routes=lambda tenant: [*bap.routes(tenant), *packages.build_bap_routes()],
         options=bap.OPTIONS | packages.OPTIONS,
     ),
     Service(

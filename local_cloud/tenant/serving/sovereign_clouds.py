@@ -125,7 +125,9 @@ class SovereignCloud:
                 return {"type": "http.request", "body": content, "more_body": False}
 
             await app(
-                self._translate_scope(scope, len(content)), receive_translated, self._sender(send)
+                self._translate_scope(scope, len(content)),
+                receive_translated,
+                self._wrap_send(send),
             )
 
         return serve
@@ -153,7 +155,7 @@ class SovereignCloud:
             "query_string": self.name_publicly(scope["query_string"].decode()).encode(),
         }
 
-    def _sender(self, send: Send) -> Send:
+    def _wrap_send(self, send: Send) -> Send:
         start: list[Message] = []
         parts: list[bytes] = []
 

@@ -18,7 +18,7 @@ from local_cloud.demo.flow_folder import read_folders
 from local_cloud.demo.tenant import MAKER as DEMO_MAKER
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
-from local_cloud.tenant.flows.lifecycle import connection_name
+from local_cloud.tenant.flows.lifecycle import find_connection_name
 from shared.domain.definitions.connection_reference import parse_embedded_connections
 from shared.domain.display_names import shorten_with_suffix
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -100,7 +100,9 @@ def normalise_definition(
         for field in _CONNECTION_FIELDS:
             reference.pop(field, None)
         # The person who runs the flow provides this connection; the export names an earlier one.
-        reference["connection"] = None if use.is_invokers else connection_name(environment, use)
+        reference["connection"] = (
+            None if use.is_invokers else find_connection_name(environment, use)
+        )
     return properties
 
 

@@ -68,7 +68,7 @@ async def test_flow_is_copied_although_the_global_host_rejects_requests(
 ) -> None:
     """The app finds the regional host in the environment, or from the region in the rejection."""
     if not is_told:
-        monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
+        monkeypatch.setattr(admin_api, "list_runtime_endpoints", lambda _: {})
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"global_flow_host_refuses": ["europe"]}
     )

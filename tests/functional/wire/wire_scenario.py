@@ -23,7 +23,7 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.self_starting import tick
-from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.flows.trigger_urls import build_callback
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
 from local_cloud.tenant.serving.sovereign_clouds import SovereignCloud
@@ -111,7 +111,7 @@ class WireScenario:
 
     def url_of(self, flow_id: str = ORDERS) -> str:
         """Return a flow's trigger URL."""
-        return str(callback(self.environment, self.flow(flow_id))["value"])
+        return str(build_callback(self.environment, self.flow(flow_id))["value"])
 
     async def post(self, url: str) -> int:
         """Call a trigger URL as an external system does, and return the status."""

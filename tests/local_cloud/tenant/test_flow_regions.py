@@ -107,7 +107,7 @@ async def test_app_finds_the_regional_host_of_an_environment_without_a_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The global host rejects each request and names the region; the app then uses its host."""
-    monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
+    monkeypatch.setattr(admin_api, "list_runtime_endpoints", lambda _: {})
     async with run_adapters(monkeypatch, described()) as app:
         app.world.tenant.calls.reset()
 

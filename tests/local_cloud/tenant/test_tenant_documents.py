@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.tenant.control.api import control_application
+from local_cloud.tenant.control.api import build_control_application
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.core.routing import Service
@@ -50,7 +50,7 @@ def test_every_route_is_documented(service: Service) -> None:
 
 def test_every_control_operation_is_documented() -> None:
     """People can use the control API, too."""
-    routes = control_application(Tenant(), "header").routes
+    routes = build_control_application(Tenant(), "header").routes
     paths = {getattr(route, "path", "") for route in routes}
 
     assert [path for path in sorted(paths) if path not in TEXT] == []

@@ -3,7 +3,7 @@
 import pytest
 
 from local_cloud.tenant.core.odata import (
-    expansions,
+    parse_expansions,
     parse_filter,
     select,
     select_paths,
@@ -89,10 +89,10 @@ def test_select_of_a_path_keeps_id_and_name() -> None:
 
 def test_expand_is_parsed_with_the_select_of_each_property() -> None:
     """Other options of navigation properties are rejected."""
-    assert expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
+    assert parse_expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
     for text in ("a($top=1)", "a;b", "a($select=b"):
         with pytest.raises(SimulatedPlatformError):
-            expansions(text)
+            parse_expansions(text)
 
 
 def test_select_refuses_an_unknown_column() -> None:

@@ -15,8 +15,8 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import LinkStatus, SimulatedEnvironment
 from local_cloud.tenant.environments.migration import report
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.lifecycle import current_variables
-from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.flows.lifecycle import read_current_variables
+from local_cloud.tenant.flows.trigger_urls import build_callback
 from local_cloud.tenant.seed.tenant import seed
 from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
@@ -73,14 +73,14 @@ def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
 
     tenant, environment = build_tenant(described)
 
-    url = callback(environment, environment.workflows[HTTP_FLOW])["value"]
+    url = build_callback(environment, environment.workflows[HTTP_FLOW])["value"]
     settings = get_running_settings(tenant.part(Azure), SITE, tenant.clock.now())
     saved = environment.workflows[CALLER].client_data
     assert settings["URL"] == url
     assert unquote(settings["ENCODED"]) == url
     assert "\\u0026sig=" in saved
     assert url in json.dumps(json.loads(saved))
-    assert current_variables(environment)["cr1_ordersurl"] == url
+    assert read_current_variables(environment)["cr1_ordersurl"] == url
 
 
 def test_trigger_url_of_a_missing_flow_raises_an_error() -> None:
@@ -121,7 +121,7 @@ def test_trigger_url_has_the_format_of_its_flow(form: str, start: str) -> None:
 
     _, environment = build_tenant(described)
 
-    url = callback(environment, environment.workflows[HTTP_FLOW])["value"]
+    url = build_callback(environment, environment.workflows[HTTP_FLOW])["value"]
     assert url.startswith(start)
     assert "&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=" in url
 

@@ -9,7 +9,7 @@ import json
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resource_provider import ResourceProvider
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -23,8 +23,8 @@ _ACCOUNT = f"{GROUP}/providers/{ACCOUNTS}/{{parent}}"
 def routes() -> list[Route]:
     """Return the routes beside those that list and read accounts, variables and runbooks."""
     return [
-        arm_route("PATCH", f"{_ACCOUNT}/variables/{{name}}", update_variable),
-        arm_route("GET", f"{_ACCOUNT}/runbooks/{{name}}/content", get_runbook_content),
+        build_arm_route("PATCH", f"{_ACCOUNT}/variables/{{name}}", update_variable),
+        build_arm_route("GET", f"{_ACCOUNT}/runbooks/{{name}}/content", get_runbook_content),
     ]
 
 
