@@ -49,7 +49,7 @@ def list_deletions(
         str | None,
         typer.Argument(
             metavar="REMEDIATION",
-            help="Name, id, or beginning of an id. Default: the deletions of all remediations.",
+            help="Name, id, or the beginning of an id. Default: the deletions of all remediations.",
             autocompletion=build_completion(REMEDIATIONS),
         ),
         REMEDIATIONS,

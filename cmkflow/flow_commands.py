@@ -87,7 +87,8 @@ def _format_tables(answer: Any) -> Iterator[RenderableType]:
 def show_flow(
     api: ApiClient,
     flow: Annotated[
-        str, typer.Argument(metavar="FLOW", help="Name, id, or beginning of an id of the flow.")
+        str,
+        typer.Argument(metavar="FLOW", help="Name or id of the flow, or the beginning of its id."),
     ],
     remediation: Annotated[
         str | None,

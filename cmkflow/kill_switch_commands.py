@@ -57,7 +57,7 @@ def _format_health(answer: Any) -> Facts:
             "Plans awaiting approval": str(answer["plans_awaiting_approval"] or ""),
             "Blocked or failed jobs": str(answer["action_required_count"] or ""),
             "Overdue rows (timer not running)": str(answer["overdue_rows"] or ""),
-            "Overdue rows without a wake-up": str(answer["without_wake_up"] or ""),
+            "Overdue rows (until the daily check)": str(answer["without_wake_up"] or ""),
             "Open alerts": "\n".join(
                 f"{code}: {count}" for code, count in answer["alert_counts"].items()
             ),

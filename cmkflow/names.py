@@ -156,7 +156,7 @@ def build_completion(resolver: NameResolver) -> Callable[[typer.Context, str], l
     return complete
 
 
-_BY = "Name, id, or beginning of an id."
+_BY = "Name, id, or the beginning of an id."
 EnvironmentId = Annotated[
     str,
     typer.Argument(metavar="ENVIRONMENT", help=_BY, autocompletion=build_completion(ENVIRONMENTS)),
@@ -193,7 +193,7 @@ SupportRequestId = Annotated[
     str,
     typer.Argument(
         metavar="REQUEST",
-        help="Id, beginning of an id, or name of the environment.",
+        help="Id, the beginning of an id, or name of the environment.",
         autocompletion=build_completion(SUPPORT_REQUESTS),
     ),
     SUPPORT_REQUESTS,

@@ -28,7 +28,7 @@ def register(group: typer.Typer) -> None:
         api: ApiClient,
         remediation: Annotated[
             str | None,
-            typer.Argument(help="Name, id, or beginning of an id. Default: the whole tenant."),
+            typer.Argument(help="Name, id, or the beginning of an id. Default: the whole tenant."),
             REMEDIATIONS,
         ] = None,
     ) -> object:

@@ -137,7 +137,7 @@ class Reason(StrEnum):
         "managed_solution",
         "The flow is part of a managed solution.",
         (
-            "Copy the flow where its solution is developed, release that, then start a new "
+            "Copy the flow where its solution is developed, release the solution, then start a new "
             "remediation."
         ),
     )

@@ -103,7 +103,7 @@ def format_entries(entries: Sequence[SealedEntry]) -> bytes:
 
 
 def parse_entries(content: bytes) -> list[SealedEntry]:
-    """Return the entries of a list; raise `ValueError`."""
+    """Return the entries in the list of a seal; raise `ValueError` if a line is malformed."""
     lines = (line.partition(" ") for line in content.decode().splitlines())
     return [SealedEntry(key=json.loads(key), sha256=sha256) for sha256, _, key in lines]
 
@@ -121,7 +121,7 @@ def format_seal(seal: AuditSeal) -> bytes:
 
 
 def parse_seal(line: bytes) -> AuditSeal:
-    """Return the seal of a line; raise `ValueError`."""
+    """Return the seal in a line; raise `ValueError` if the line is malformed."""
     try:
         read = json.loads(line)
         statement = parse_statement(read["text"])

@@ -13,7 +13,7 @@ class Role(StrEnum):
 
 
 class PrincipalKind(StrEnum):
-    """The kind of a principal."""
+    """What a principal is: a person, an application, or the holder of a key or link."""
 
     USER = "user"
     APPLICATION = "application"  #: an application or a managed identity

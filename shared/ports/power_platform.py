@@ -124,13 +124,13 @@ class FlowsAsServiceAccount(Protocol):
         """Return the trigger URL, a secret; raise `PlatformError` if the trigger has none."""
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the service account; raise `PlatformError` (403) without co-
-        ownership.
+        """Return a flow as the service account; raise `PlatformError` (403) if it is no
+        co-owner.
         """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the service account; raise `PlatformError` (403) without co-
-        ownership.
+        """Turn a flow on as the service account; raise `PlatformError` (403) if it is no
+        co-owner.
         """
 
     async def read_account_id(self) -> str:

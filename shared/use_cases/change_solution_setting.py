@@ -68,7 +68,7 @@ class _Record:
         return change
 
     async def complete(self, change: SolutionSettingChange) -> SolutionSettingChange:
-        """Store the change as read back."""
+        """Mark the change as completed, after the setting has been read back."""
         return await self.store(replace(change, state=_COMPLETED[change.state]))
 
 

@@ -117,11 +117,11 @@ async def check_health(
         failing_channels=failing,
         last_daily_check_at=runs.get(SWEEP),
         overdue_rows=await count_overdue_rows(services),
-        without_wake_up=await _without_wake_up(services),
+        without_wake_up=await _count_rows_without_wake_up(services),
     )
 
 
-async def _without_wake_up(services: Services) -> int:
+async def _count_rows_without_wake_up(services: Services) -> int:
     """Return the number of overdue rows that have no wake-up."""
     late = services.now - SOON - services.settings.overdue_delay
     return await count_overdue(services, late, await read_reminded_rows(services))

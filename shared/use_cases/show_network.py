@@ -79,7 +79,7 @@ async def show_network(services: Services) -> NetworkStatus:
     alerts = await reading.all(tables.alerts.scan("alert"))
     snapshot: SharedSnapshot | None = None
     with reading.one():
-        snapshot = await NetworkReading(services).last()
+        snapshot = await NetworkReading(services).read_last()
     found = find_incomplete_firewalls(facts)
     firewalls = tuple(one for one in found if one.is_firewall)
     return NetworkStatus(

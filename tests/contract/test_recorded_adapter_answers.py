@@ -68,7 +68,7 @@ def test_every_recorded_environment_is_parsed() -> None:
 
 
 def test_every_recorded_flow_is_parsed() -> None:
-    """A flow with a definition has the format of Dataverse."""
+    """Definitions from the flow service have the format of definitions from Dataverse."""
     flows = parse_all(FlowEntity, FLOWS, 5)
 
     assert {flow.properties.state for flow in flows} == {"Started", "Deleted"}

@@ -77,16 +77,16 @@ class RecordingTelemetry:
         return self._current.get()
 
     def count(self, name: str, attributes: Attributes) -> None:
-        """Add one."""
+        """Add one to a metric."""
         key = (name, frozenset(attributes.items()))
         self.values[key] = self.values.get(key, 0) + 1
 
     def measure(self, name: str, value: float, attributes: Attributes) -> None:
-        """Keep the value."""
+        """Store the value of a metric."""
         self.values[name, frozenset(attributes.items())] = value
 
     def report(self, name: str, value: float, attributes: Attributes) -> None:
-        """Keep the value."""
+        """Store the value of a metric."""
         self.values[name, frozenset(attributes.items())] = value
 
     def value(self, name: str, **attributes: str) -> float:

@@ -60,7 +60,7 @@ def find_wrong_delete(world: World) -> list[str]:
 async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
     """Retire all flows, schedule their deletion in three days, and return the remediation's id.
 
-    The plan applies to the deletion.
+    `plan` interrupts only the deletion.
     """
     await scenario.opt_in()
     await repeat_until_done(scenario, scenario.order)

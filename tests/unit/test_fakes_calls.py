@@ -75,7 +75,7 @@ async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
 
 @pytest.mark.parametrize("form", ["environment", "capacity_unit", "logic_apps"])
 def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> None:
-    """A caller finds its flow by any shape, also with a relative path of its own."""
+    """The app reads the id from every format of a trigger URL, with a relative path too."""
     flow = builder.flow("Orders", define.http_trigger(relative_path="orders/{id}"))
     flow.url_form = form
 

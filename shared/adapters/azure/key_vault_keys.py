@@ -135,7 +135,7 @@ class AssignmentEntity(Wire):
     properties: _Assignment
 
     def to_domain(self) -> RoleAssignment:
-        """Return the domain object."""
+        """Return the role assignment as a domain object."""
         assignment = self.properties
         return RoleAssignment(
             role_id=assignment.role_definition_id.rpartition("/")[2].lower(),

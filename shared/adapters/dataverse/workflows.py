@@ -73,7 +73,7 @@ class WorkflowEntity(Wire):
     owning_team: _OwningTeam | None = Field(None, alias="owningteam")
 
     def to_domain(self) -> Workflow:
-        """Return the domain object."""
+        """Return the flow as a domain object."""
         return Workflow(
             workflow_id=self.workflowid.lower(),
             name=redact(self.name or ""),

@@ -54,7 +54,7 @@ class PermissionEntity(Wire):
     properties: _PermissionProperties
 
     def to_domain(self) -> FlowPermission:
-        """Return the domain object."""
+        """Return the permission as a domain object."""
         return FlowPermission(
             permission_id=self.name,
             principal_id=self.properties.principal.id or self.name,
@@ -132,14 +132,14 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         return url
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the service account; raise `PlatformError` (403) without co-
-        ownership.
+        """Return a flow as the service account; raise `PlatformError` (403) if it is no
+        co-owner.
         """
         return await read_flow(self._as_operator, environment_id, flow_name, as_maker=True)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the service account; raise `PlatformError` (403) without co-
-        ownership.
+        """Turn a flow on as the service account; raise `PlatformError` (403) if it is no
+        co-owner.
         """
         call = ServiceRequest(method="POST", url=f"flows/{flow_name}/start", body={})
         await self._as_operator.send(environment_id, call, as_maker=True)

@@ -75,7 +75,7 @@ class EnvironmentEntity(Wire):
     properties: _Properties
 
     def to_domain(self) -> Environment:
-        """Return the domain object."""
+        """Return the environment as a domain object."""
         properties = self.properties
         dataverse = properties.linked_environment_metadata
         url = dataverse.instance_api_url if dataverse else None

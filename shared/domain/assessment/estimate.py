@@ -37,11 +37,11 @@ class ProcessingRates:
 def estimate_effort(
     flows: Collection[AssessedFlow], rates: ProcessingRates, *, has_read_all: bool = True
 ) -> EffortEstimate:
-    """Return the effort of copying these flows.
+    """Return the effort of copying the flows that stay, or may stay, on Microsoft's key.
 
-    Flows that may stay are counted. Flows of managed solutions, flows that their maker has to
-    change, and flows whose job has started or is complete, are not. `has_read_all` False: some
-    flows that stay may not have been read.
+    It excludes flows of managed solutions, flows that their makers have to change, and flows whose
+    job has started or is complete. If `has_read_all` is False, the app could not read some flows,
+    so the effort may be higher.
     """
     copied = [
         flow

@@ -64,7 +64,7 @@ class EditConflict(ValueError):
 
 
 class FlowReferenceKind(StrEnum):
-    """The kind of a reference to a flow."""
+    """How a caller refers to a flow."""
 
     TRIGGER_URL = "trigger_url"
     CHILD_FLOW = "child_flow"

@@ -61,12 +61,12 @@ class UnchangedContentDigests:
     def find_reverted_addresses(
         self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]
     ) -> set[str]:
-        """Return the addresses whose current value an invocation read earlier, and that had another
-        value in between.
+        """Return the addresses whose value changed after an invocation had read it, and then
+        changed back.
 
-        The value in between was read by a later invocation, or is one of the latest `versions` that
-        no invocation had read. A value that no invocation had read was written by somebody who may
-        have read the latest ones, so it is not returned.
+        The other value was read by a later invocation, or is one of the latest `versions`. If no
+        invocation has read the current value, the address is not returned, because the writer may
+        have read the latest value.
         """
         found = set[str]()
         for place in {place for noted in self.digests for place in noted}:

@@ -13,7 +13,7 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 
 
 class ConversionKind(StrEnum):
-    """The kind of conversion."""
+    """What a conversion replaces in a definition so that its flow moves to your key."""
 
     #: Power Apps (V1) becomes Power Apps (V2).
     POWER_APPS_TRIGGER = "power_apps_trigger"

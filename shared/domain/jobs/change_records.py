@@ -22,7 +22,7 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class ChangeKind(StrEnum):
-    """The kind of a change."""
+    """What a change did to a flow or a caller."""
 
     COPY_CREATED = "copy_created"
     CONVERTED = "converted"

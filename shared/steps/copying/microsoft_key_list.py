@@ -30,7 +30,10 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
 
     Raises `MustWait` otherwise. Called before requests are reserved for the verification.
     """
-    last, shows = await _snapshot_store(services, job).last(), _find_visible_from(services, job)
+    last, shows = (
+        await _snapshot_store(services, job).read_last(),
+        _find_visible_from(services, job),
+    )
     fits = last.is_newer_than(shows, services.now - _MAX_AGE)
     _wait_until(services, shows if fits else max(shows, await _next_reading_at(services, last)))
 
@@ -78,7 +81,7 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     services, job, store = work.services, work.job, _snapshot_store(work.services, work.job)
     kept = await store.cached(_find_visible_from(services, job), services.now - _MAX_AGE)
     if kept is None:
-        last = await store.last()
+        last = await store.read_last()
         if last.is_refreshing(
             services.now + READING_TAKES
         ):  # another invocation reads it page by page

@@ -71,9 +71,9 @@ class NetworkReading:
         # The age counts from the end: a reading that took long would otherwise be too old at once.
         return await self._snapshots.cached(_ANY_TIME, self.services.now - age)
 
-    async def last(self) -> SharedSnapshot:
+    async def read_last(self) -> SharedSnapshot:
         """Return when the network was last read, and since when a reading is incomplete."""
-        return await self._snapshots.last()
+        return await self._snapshots.read_last()
 
     async def store(self, snapshot: NetworkSnapshot) -> None:
         """Store a complete reading, unless the stored one is newer or nothing can be stored."""
@@ -147,7 +147,7 @@ class NetworkReading:
         """Load the stored answers; return whether this reader may send requests."""
         last = await self._snapshots.claim()
         has_turn = last is not None
-        last = last or await self._snapshots.last()
+        last = last or await self._snapshots.read_last()
         if last.goes_on_since:
             reading_id = self._get_id(last.goes_on_since)
             rows = await self.services.tables.resource_answers.all(reading_id)

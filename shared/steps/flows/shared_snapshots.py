@@ -35,7 +35,7 @@ class SharedSnapshotStore[T]:
     #: Identifies this reader in the row.
     reader: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    async def last(self) -> SharedSnapshot:
+    async def read_last(self) -> SharedSnapshot:
         """Return the last reading, and the one in progress."""
         kept = await self.services.tables.shared_snapshots.get(self.topic, self.id)
         return kept.item if kept else self._empty

@@ -32,7 +32,7 @@ async def make_plan(
 ) -> tuple[list[PlanItem], list[str]]:
     """Return the plan's items and further findings for the administrator.
 
-    `is_limited` False: the environment's flow limit does not apply.
+    If `is_limited` is False, the environment's flow limit does not apply.
     """
     settings = await read_environment_settings(services, job.environment_id)
     graph = DependencyGraph(discovery.children)

@@ -132,7 +132,7 @@ async def test_edited_flow_is_no_longer_listed_as_unable_to_migrate(
 
 
 async def test_parent_of_a_copy_on_your_key_does_not_stay_on_microsofts_key(side: Side) -> None:
-    """A child with this trigger keeps its parent there only if the child is on Microsoft's key."""
+    """A child flow on your key does not keep its parent on Microsoft's key."""
     await side.hands.link()
     await side.hands.migrate()
     environment, workflows = await side.environment(), side.ports.workflows

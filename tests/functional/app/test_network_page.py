@@ -138,7 +138,7 @@ async def test_flows_that_firewalls_block_are_retried_from_the_page(scenario: Sc
 async def test_overview_and_status_count_firewalls_and_flows_like_the_network_page(
     scenario: Scenario,
 ) -> None:
-    """The Overview links to the page; without a blocking firewall it says nothing of it."""
+    """The Overview links to the page only while a firewall blocks flows."""
     overview = (await call(dashboard_api.show_status_page)).text
     status = (await call(status_api.show_status)).document
 

@@ -417,7 +417,7 @@ async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
 
 
 async def test_ip_group_of_another_firewall_is_not_extended() -> None:
-    """Azure also lists firewalls and policies that the app cannot read."""
+    """A policy that the app cannot read also uses the group, so the fix creates a new group."""
     here = build_azure_firewall()
     [group] = [one for one in here.resources.values() if one["type"].endswith("/ipGroups")]
     group["properties"]["firewallPolicies"] = [{"id": "/subscriptions/t/…/firewallPolicies/other"}]
