@@ -70,7 +70,9 @@ class CalledHostReport:
         """Return the row of a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._find_worst_verdict(one) for one in admissions]
-        lacking = unite(one.counting(self._asked) - one.allowed for one in admissions)
+        lacking = unite(
+            one.find_reaching_addresses(self._asked) - one.allowed for one in admissions
+        )
         verdict = "external" if target.is_external else "expression"
         return {
             "host": target.host,
@@ -88,7 +90,7 @@ class CalledHostReport:
         verdicts = [find_verdict(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)
 
-    def mail(self, row: CalledHostRow) -> bytes:
+    def build_mail(self, row: CalledHostRow) -> bytes:
         """Return an e-mail to the owner of a host; it names no flow, because it leaves the
         company.
         """

@@ -107,7 +107,7 @@ def _list_template_resources(
     for written in listed if isinstance(listed, list) else ():
         members = as_mapping(written)
         resource_type, name = (str(members.get(key) or "") for key in ("type", "name"))
-        name = str(template.resolved(name, "name"))
+        name = str(template.resolve_value(name, "name"))
         if parent:
             resource_type, name = f"{parent[0]}/{resource_type}", f"{parent[1]}/{name}"
         resource_type = _OLDER_TYPES.get(resource_type.lower(), resource_type)
@@ -115,7 +115,7 @@ def _list_template_resources(
             "id": template.id_of(resource_type, name),
             "name": name.rpartition("/")[2],
             "type": resource_type,
-            "tags": template.resolved(members.get("tags")),
+            "tags": template.resolve_value(members.get("tags")),
             "properties": _read_properties(members, template),
         }
         inner = mapping_at(members, "properties", "template")
@@ -129,13 +129,13 @@ def _list_template_resources(
 
 def _read_properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
     """Return a resource's properties, with expressions as text where only a deployment decides."""
-    properties = {**as_mapping(template.resolved(members.get("properties")))}
+    properties = {**as_mapping(template.resolve_value(members.get("properties")))}
     copies = properties.pop("copy", None)
     for copied in copies if isinstance(copies, list) else ():
-        properties[str(as_mapping(copied).get("name"))] = template.placeholder("[copy()]")
+        properties[str(as_mapping(copied).get("name"))] = template.build_placeholder("[copy()]")
     condition = members.get("condition", True)
     if condition is not True and "ruleCollections" in properties:
-        properties["ruleCollections"] = template.resolved(condition, "condition")
+        properties["ruleCollections"] = template.resolve_value(condition, "condition")
     return properties
 
 

@@ -44,7 +44,7 @@ class ExportedResources:
     #: Values that only a deployment decides, by the lower-case id prefix of a template.
     expressions: dict[str, Expressions] = field(default_factory=dict)
 
-    def expressions_of(self, resource_id: str) -> Expressions | None:
+    def find_expressions(self, resource_id: str) -> Expressions | None:
         """Return the values that only a deployment decides, or None if the id is not of a
         template.
         """

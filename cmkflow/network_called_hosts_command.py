@@ -90,7 +90,7 @@ def _write_mails(folder: Path, rows: Sequence[CalledHostRow], answers: CalledHos
     for row in rows:
         if row["verdict"] == "external":
             file = folder / f"{_UNSAFE.sub('_', row['host'] or '')}.eml"
-            file.write_bytes(answers.mail(row))
+            file.write_bytes(answers.build_mail(row))
             echo(str(file), err=True)
 
 

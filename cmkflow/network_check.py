@@ -112,7 +112,7 @@ async def check_network(
         own = [*_build_rows(firewall, sources, question)]
         if with_fixes:
             fix = await _propose_fix(kinds, firewall, sources, question)
-            expressions = resources.expressions_of(firewall.id)
+            expressions = resources.find_expressions(firewall.id)
             if fix and expressions is not None:
                 fix = with_parameters(fix, expressions)
             own = [{**row, "fix": fix if is_firewall_issue(row) else None} for row in own]

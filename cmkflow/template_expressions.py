@@ -54,23 +54,23 @@ class ArmTemplate:
     #: Expressions that were replaced by placeholders so far.
     expressions: Expressions = field(default_factory=dict)
 
-    def resolved(self, value: object, name: str = "") -> object:
+    def resolve_value(self, value: object, name: str = "") -> object:
         """Return a value with its expressions evaluated; `name` is the name of its member."""
         if isinstance(value, dict):
             return {
-                str(self.resolved(key, "name")): self.resolved(one, key)
+                str(self.resolve_value(key, "name")): self.resolve_value(one, key)
                 for key, one in value.items()
             }
         if isinstance(value, list):
-            return [self.resolved(one, name) for one in value]
+            return [self.resolve_value(one, name) for one in value]
         if not isinstance(value, str) or not is_expression(value):
             return value
         try:
             return self.evaluate(value, takes_defaults=_is_identity(name, value))
         except (UnresolvedExpression, RecursionError):
-            return self.placeholder(value)
+            return self.build_placeholder(value)
 
-    def placeholder(self, expression: str) -> str:
+    def build_placeholder(self, expression: str) -> str:
         """Return the placeholder of an expression, and record the expression."""
         parameter = _PARAMETER.fullmatch(expression)
         declared = (self.types.get(parameter[1]) if parameter else None) or "string"
@@ -170,7 +170,7 @@ class _Reader:
         defaults = self._template.defaults
         if name in defaults:
             return self._evaluate(defaults[name])
-        return self._template.placeholder(f"[parameters('{name}')]")
+        return self._template.build_placeholder(f"[parameters('{name}')]")
 
     def _read_variable(self, name: str) -> object:
         return self._evaluate(self._template.variables[name])
@@ -200,7 +200,7 @@ class _Reader:
         whole = self._template.expressions.get(value) if isinstance(value, str) else None
         if whole:
             wanted = f"[{name}]" if isinstance(name, int) else "." + str(name).removeprefix("'")
-            return self._template.placeholder(f"{whole.text[:-1]}{wanted}]")
+            return self._template.build_placeholder(f"{whole.text[:-1]}{wanted}]")
         return _read_member(value, name)
 
     def _take(self) -> "str | int":

@@ -115,7 +115,7 @@ class _Writer:
         signature = await try_to_sign(self.evidence.services, manifest)
         content = format_signature(signature)
         stamp = await try_to_stamp(self.evidence.services, signature, content)
-        return await asyncio.to_thread(self.pack.zipped, manifest, content, stamp)
+        return await asyncio.to_thread(self.pack.build_zip, manifest, content, stamp)
 
     async def _write_plans(self, job: EnvironmentJob) -> None:
         async for item in self.evidence.plan(job):
@@ -125,7 +125,7 @@ class _Writer:
             name = f"{APPROVED_PLANS}{job.environment_id}/{approved.version}.json"
             try:
                 # Unchanged, because the version is a hash of these bytes.
-                self.pack.write(name, await self.evidence.approved_plan(job, approved))
+                self.pack.write(name, await self.evidence.read_approved_plan(job, approved))
             except NotFound as err:
                 self.omitted[name] = redact(str(err))
 

@@ -42,7 +42,7 @@ class FailedFlowResponse(ApiResponse):
             last_failed_at=flow.last_failed_at,
             error_codes=flow.error_codes,
             has_more_runs=flow.has_more_runs,
-            runs_url=services().settings.cloud.runs_page(environment_id, flow.flow_name),
+            runs_url=services().settings.cloud.build_runs_url(environment_id, flow.flow_name),
         )
 
 

@@ -103,7 +103,7 @@ async def show_remediation(
     call: ApiRequest[RemediationDetailQuery, NoBody],
 ) -> RemediationDetailResponse:
     """Return a remediation, its progress and its jobs."""
-    found = (await shown.show_remediation(services(), call.id.lower())).of_owner(
+    found = (await shown.show_remediation(services(), call.id.lower())).filter_by_owner(
         call.query.owner or ""
     )
     detail = RemediationDetailResponse.model_validate(found)

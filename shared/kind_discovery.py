@@ -8,12 +8,12 @@ from typing import Any
 
 
 @cache
-def kinds_in(package: str) -> tuple[type[Any], ...]:
+def find_kinds(package: str) -> tuple[type[Any], ...]:
     """Return the class of each kind in the order of modules."""
-    return tuple(_find_kinds(package))
+    return tuple(_scan_kinds(package))
 
 
-def _find_kinds(package: str) -> Iterator[type[Any]]:
+def _scan_kinds(package: str) -> Iterator[type[Any]]:
     for file in pkgutil.iter_modules(import_module(package).__path__):
         module = import_module(f"{package}.{file.name}")
         for one in vars(module).values():

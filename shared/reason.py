@@ -41,7 +41,7 @@ class Reason(StrEnum):
         return member
 
     @classmethod
-    def all_cleared_by(cls, what: ClearedBy) -> tuple["Reason", ...]:
+    def list_cleared_by(cls, what: ClearedBy) -> tuple["Reason", ...]:
         """Return the reasons that this event clears."""
         return tuple(reason for reason in cls if reason.cleared_by is what)
 

@@ -189,7 +189,7 @@ class Table[T]:
             for batch in split_into_batches(rows):
                 yield [UpsertRow(row) for row in batch]
 
-    def removal(self, item: T) -> DeleteRow:
+    def build_removal(self, item: T) -> DeleteRow:
         """Return the operation that deletes an item in any version."""
         return DeleteRow(self.row(item))
 
@@ -202,7 +202,9 @@ class Table[T]:
 
         An interruption leaves the beginning of a list, without a hole in it.
         """
-        for some in batched(await self.removals(partition, where=where), _REMOVED, strict=False):
+        for some in batched(
+            await self.read_removals(partition, where=where), _REMOVED, strict=False
+        ):
             for _, same in groupby(some, key=lambda one: one.row.partition):
                 await self._remove(list(same))
 
@@ -222,7 +224,7 @@ class Table[T]:
             with suppress(NotFound):
                 await self.store.write(DeleteRow(replace(fence, etag=None)))
 
-    async def removals(
+    async def read_removals(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[DeleteRow]:
         """Return the operations that delete the items of a query, last first."""
@@ -334,7 +336,7 @@ class Table[T]:
                 if not self.is_rebuilt:
                     raise
 
-    def corrected(self, row: StoreRow) -> StoreRow | None:
+    def correct_row(self, row: StoreRow) -> StoreRow | None:
         """Return the row with corrected search columns, or None if they are correct.
 
         Raises `UnreadableRow`.

@@ -31,7 +31,7 @@ def build_failed_runs_page(
             ReportSection(
                 report=report,
                 flows=[
-                    (one, cloud.runs_page(report.environment_id, one.flow_name))
+                    (one, cloud.build_runs_url(report.environment_id, one.flow_name))
                     for one in report.flows
                 ],
             )

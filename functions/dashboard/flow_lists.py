@@ -84,7 +84,7 @@ class FlowLists:
         """Return all flows that were read, with the keys of their parts."""
         return [*self.flows, *((flow, find_part(flow)) for flow in self.closed.on_page)]
 
-    def matching(self, chosen: FlowFilter, start: int) -> dict[str, Any]:
+    def build_matching_list(self, chosen: FlowFilter, start: int) -> dict[str, Any]:
         """Return the template values of one list of the flows that match a filter."""
         found = [(flow, part) for flow, part in self.flows if chosen.takes(flow, part)]
         lines = [
@@ -103,7 +103,7 @@ class FlowLists:
             "size": FLOWS_ON_PAGE,
         }
 
-    def by_part(self, causes: Sequence[Cause]) -> dict[str, Any]:
+    def build_lists_by_part(self, causes: Sequence[Cause]) -> dict[str, Any]:
         """Return the template values of all flows: by cause, and the others by part."""
         most = max(min(FLOWS_ON_PAGE // max(len(causes), 1), FLOWS_OF_PART), 3)
         by_part: dict[str, list[FlowView]] = {}

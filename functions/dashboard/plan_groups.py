@@ -74,10 +74,10 @@ def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequenc
     """Return the flows of a group, each after all flows that run it; those of a loop come last."""
     if len(group) == 1:
         return group
-    waiting = {flow: len(graph.parents_of(flow)) for flow in group}
+    waiting = {flow: len(graph.find_parents(flow)) for flow in group}
     order = [flow for flow in group if not waiting[flow]]
     for flow in order:
-        for child in sorted(graph.children_of(flow)):
+        for child in sorted(graph.find_children(flow)):
             waiting[child] -= 1
             if not waiting[child]:
                 order.append(child)

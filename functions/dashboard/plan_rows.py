@@ -71,7 +71,7 @@ class PlanRow:
         """Return the names of the flows that are left out if it is left out."""
         if not self.awaits:
             return ()
-        above = self.plan.graph.ancestors_of(self.item.workflow_id)
+        above = self.plan.graph.find_ancestors(self.item.workflow_id)
         return self.plan.names(above & self.plan.awaiting)
 
     @property

@@ -119,9 +119,9 @@ def build_remediation_page(
             (cause.code, get_cause_title(cause.code), len(cause.flows)) for cause in causes
         ],
         **(
-            lists.matching(choice.flows, choice.start)
+            lists.build_matching_list(choice.flows, choice.start)
             if choice.is_list
-            else lists.by_part(causes)
+            else lists.build_lists_by_part(causes)
         ),
         chosen=choice.flows,
         owner=name_chosen_owner((flow.owner for flow, _ in lists.read), choice.flows.owner),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from shared.domain.callers.caller import CallerContent
-from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 
 #: What a write sends of a hook and of a group; Azure DevOps sets the other members.
@@ -33,7 +33,7 @@ _SHARED = (
 def read_content(document: Mapping[str, object]) -> CallerContent:
     """Return the content with sorted names; its ETag is a digest of all that a write sends."""
     text = json.dumps(mapping_at(document, name_content_member(document)), sort_keys=True)
-    digest = value_digest(json.dumps(keep_written(document), sort_keys=True))
+    digest = hash_value(json.dumps(keep_written(document), sort_keys=True))
     return CallerContent(text=text, etag=digest)
 
 

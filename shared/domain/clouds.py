@@ -114,7 +114,7 @@ class Cloud:
             }
         )
 
-    def runs_page(self, environment_id: str, flow_name: str) -> str:
+    def build_runs_url(self, environment_id: str, flow_name: str) -> str:
         """Return the URL of the page with the runs of a flow."""
         place = f"environments/{environment_id}/flows/{flow_name}/runs"
         return f"https://{self.maker_portal_host}/{place}"

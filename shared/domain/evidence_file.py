@@ -80,7 +80,7 @@ class EvidenceFile:
         manifest = {"format": _FORMAT, **about, "files": files}
         return (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
 
-    def zipped(self, manifest: bytes, signature: bytes, time_stamp: bytes | str) -> bytes:
+    def build_zip(self, manifest: bytes, signature: bytes, time_stamp: bytes | str) -> bytes:
         """Return the zip with the files, their manifest, and its signature file and time stamp.
 
         A text is the reason why there is no time stamp.

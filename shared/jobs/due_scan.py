@@ -250,7 +250,7 @@ async def _write(services: Services, moves: Sequence[_Move]) -> None:
     last = sorted((one.new for one in moves if one.new), key=lambda one: one.written_at)
     new = {table.address(one): one for one in last}
     operations: list[Operation] = [one for batch in table.batches(*new.values()) for one in batch]
-    operations += [table.removal(move.old) for move in moves]
+    operations += [table.build_removal(move.old) for move in moves]
     try:
         await table.store.write(*operations)
     except NotFound:  # another instance's timer has moved it too

@@ -62,12 +62,12 @@ class FencedRows[T]:
 
     async def delete(self, *items: T) -> None:
         """Remove rows, whatever their content. Raises `LeaseLost`."""
-        await self._remove(self._table.removal(item) for item in items)
+        await self._remove(self._table.build_removal(item) for item in items)
 
     async def clear(self, *, where: Sequence[Condition] = ()) -> None:
         """Remove the rows that a query finds, as `Table.clear` does. Raises `LeaseLost`."""
         await self._write_fence()
-        await self._remove(await self._table.removals(self.partition, where=where))
+        await self._remove(await self._table.read_removals(self.partition, where=where))
 
     async def _remove(self, removals: Iterable[DeleteRow]) -> None:
         for removal in removals:

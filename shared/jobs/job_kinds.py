@@ -34,7 +34,7 @@ def _with_choices(job: EnvironmentJob, fresh: EnvironmentJob) -> EnvironmentJob:
 
 
 def _is_flow_watched(job: FlowJob) -> bool:
-    is_waiting = job.reason_code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW)
+    is_waiting = job.reason_code in Reason.list_cleared_by(ClearedBy.DEPENDENT_FLOW)
     return is_waiting or (FLOW.is_ended(job) and job.has_grants_to_check)
 
 

@@ -125,7 +125,7 @@ class StepContext:
         """Return if the lease lasts for as long as a write takes; else raise `LeaseLost`."""
         await self.held.ensure_lease(WRITE_TAKES)
 
-    async def related(self, ids: Iterable[str]) -> list[FlowJob]:
+    async def read_related_jobs(self, ids: Iterable[str]) -> list[FlowJob]:
         """Return the jobs with these names; jobs that do not exist are omitted."""
         return await self._read_jobs(
             parse_job_reference(one, self.job.environment_id) for one in ids
@@ -134,7 +134,7 @@ class StepContext:
     async def ancestors(self) -> dict[str, FlowJob]:
         """Return the jobs of all flows that reach this one by calls, by id."""
         found: dict[str, FlowJob] = {}
-        related = await self.related(self.job.parents)
+        related = await self.read_related_jobs(self.job.parents)
         while related:
             found |= {one.id: one for one in related if one.id != self.job.id}
             above = [

@@ -42,7 +42,7 @@ class ApprovalInput:
     #: Workflow ids among which the approver chose; other flows are included. None: among all.
     offered_flow_ids: tuple[str, ...] | None = None
 
-    def excluded_among(self, awaiting: Collection[str]) -> tuple[str, ...]:
+    def list_excluded_among(self, awaiting: Collection[str]) -> tuple[str, ...]:
         """Return the workflow ids that it excludes, sorted; `awaiting` are those of a plan."""
         excluded = {flow.lower() for flow in self.excluded_flow_ids}
         if self.included_flow_ids is not None:
@@ -207,7 +207,7 @@ def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput)
     flows = (*approval.excluded_flow_ids, *unknown)
     select_flows(open_items, flows, "flows that await approval")
     for plan in plans:
-        left_out = approval.excluded_among(plan.awaiting)
+        left_out = approval.list_excluded_among(plan.awaiting)
         selection = PlanSelection(awaiting=plan.awaiting_items, left_out=left_out)
         if approval.included_flow_ids is not None and not selection.included:
             raise JobBlocked(
@@ -224,7 +224,7 @@ async def _approve_one(
 
     The plan is archived first, so that every approved plan can be shown later.
     """
-    left_out, content = approval.excluded_among(plan.awaiting), plan.text
+    left_out, content = approval.list_excluded_among(plan.awaiting), plan.text
     version = compute_plan_version(content)
     where = await services.archive.put(name_approved_plan(plan.job.id, version), content.encode())
     approved = ApprovedPlan(
@@ -266,7 +266,7 @@ async def _read_already_approved(
         and job.state is not EnvironmentJobState.CANCELLED
         and not job.awaits_approval
         and job.excluded_from_approval
-        == approval.excluded_among(await _read_approved_flows(services, job, approval))
+        == approval.list_excluded_among(await _read_approved_flows(services, job, approval))
     }
 
 

@@ -29,7 +29,7 @@ async def _report_or_correct_row(services: Services, table: Table[Any], row: Sto
     """Check one row; raise `UnreadableRow`, which the caller reports."""
     store = services.tables.store
     try:
-        corrected = table.corrected(row)
+        corrected = table.correct_row(row)
     except UnreadableRow as err:
         if not table.is_rebuilt:
             raise

@@ -74,7 +74,7 @@ class EvidenceReader:
         """Yield the plan items of one environment."""
         return self.reading.each(self.services.tables.plan_items.scan(job.id))
 
-    async def approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
+    async def read_approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
         """Return an approved plan as it was archived; raise `NotFound`."""
         return await self.services.archive.get(name_approved_plan(job.id, approved.version))
 

@@ -150,7 +150,7 @@ async def index_declared_callers(
     await index.upsert(*new.values())
     for key in old.keys() - new.keys():
         with suppress(NotFound):
-            await services.tables.store.write(index.removal(old[key]))
+            await services.tables.store.write(index.build_removal(old[key]))
 
 
 async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> int:

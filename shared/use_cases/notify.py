@@ -129,7 +129,7 @@ async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, Mes
         report = kept.item
         if action := build_failed_run_action(report, services.now):
             urls = [
-                cloud.runs_page(report.environment_id, one.flow_name)
+                cloud.build_runs_url(report.environment_id, one.flow_name)
                 for one in report.flows[: len(action.flows)]
             ]
             path = f"/api/dashboard/failed-runs#{report.environment_id}"

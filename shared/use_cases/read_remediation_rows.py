@@ -26,10 +26,10 @@ class RowReader:
 
     async def each[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> AsyncIterator[T]:
         """Yield the readable items of a scan; collect unreadable rows."""
-        async for row in self.each_row(rows):
+        async for row in self.read_each_row(rows):
             yield row.item
 
-    async def each_row[T](
+    async def read_each_row[T](
         self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
     ) -> AsyncIterator[StoredItem[T]]:
         """Yield the readable rows of a scan; collect unreadable rows."""
@@ -67,7 +67,7 @@ async def read_job_rows(
     kept: list[StoredItem[FlowJob]] = []
     for environment_id in remediation.environment_ids:
         rows = (table.scan if reading else table.query)(environment_id, where=where)
-        kept += [row async for row in (reading or RowReader()).each_row(rows)]
+        kept += [row async for row in (reading or RowReader()).read_each_row(rows)]
     return kept
 
 

@@ -95,7 +95,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 
     planned = await plan.all()
     urls = await read_trigger_urls(services, job, planned)
-    flows = urls.looked_at(planned, MOST_LOOKS if job.mode.writes else None)
+    flows = urls.list_flows_to_read(planned, MOST_LOOKS if job.mode.writes else None)
     items = await complete(
         services, environment, planned, FlowRunLookups(urls=urls, flows=flows), keep
     )

@@ -95,7 +95,7 @@ async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJ
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
         async with one_row(services, table.name_of(job)):
-            if job.reason_code in Reason.all_cleared_by(
+            if job.reason_code in Reason.list_cleared_by(
                 ClearedBy.DEPENDENT_FLOW
             ) and await _is_unblocked(services, job):
                 await FLOW.wake_up(

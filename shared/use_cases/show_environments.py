@@ -180,7 +180,7 @@ async def _read_last_assessments(
 
 def _build_job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]:
     """Return partition and key of the job of an assessment that was started with this key."""
-    identity = Remediation.id_for(StartSource.API_REQUEST, idempotency_key)
+    identity = Remediation.derive_id_for(StartSource.API_REQUEST, idempotency_key)
     return identity, build_environment_job_id(identity, environment_id)
 
 

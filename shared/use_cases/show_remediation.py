@@ -60,7 +60,7 @@ class RemediationView:
     #: Rows of its environments that this version of the app cannot read.
     unreadable_rows: tuple[UnreadableRow, ...] = ()
 
-    def of_owner(self, text: str) -> "RemediationView":
+    def filter_by_owner(self, text: str) -> "RemediationView":
         """Return the view with the flows whose owner matches; its progress counts all."""
         return replace(
             self,

@@ -31,7 +31,7 @@ def test_order_contains_each_flow_once_after_its_children(
 
     assert sorted(order) == sorted(children)
     for parent in children:
-        for child in graph.children_of(parent):
+        for child in graph.find_children(parent):
             assert order.index(child) <= order.index(parent) or parent in _reaches(children, child)
 
 
@@ -57,7 +57,7 @@ def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]
     assert sorted(flow for family in graph.dependent_groups for flow in family) == sorted(children)
     for family in graph.dependent_groups:
         for flow in family:
-            assert graph.children_of(flow) | graph.parents_of(flow) <= set(family)
+            assert graph.find_children(flow) | graph.find_parents(flow) <= set(family)
 
 
 @given(_GRAPHS)
@@ -68,7 +68,7 @@ def test_missing_children_are_listed_with_their_callers(
     graph = DependencyGraph(children)
 
     for flow, called in children.items():
-        known = graph.children_of(flow) | graph.missing.get(flow, frozenset())
+        known = graph.find_children(flow) | graph.missing.get(flow, frozenset())
         assert known == called - {flow}
     assert not {c for missing in graph.missing.values() for c in missing} & children.keys()
 
@@ -81,5 +81,5 @@ def test_ancestors_are_all_flows_that_reach_the_flow(children: dict[str, frozens
     others = {flow: called - {flow} for flow, called in children.items()}
     for flow in children:
         expected = {one for one in children if flow in _reaches(others, one)}
-        assert graph.ancestors_of(flow) == expected
-        assert graph.descendants_of(flow) == _reaches(others, flow)
+        assert graph.find_ancestors(flow) == expected
+        assert graph.find_descendants(flow) == _reaches(others, flow)

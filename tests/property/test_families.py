@@ -45,7 +45,7 @@ class FlowGroup:
     def staying(self) -> set[str]:
         """Return the titles of the flows on Microsoft's key: HTTP flows and all their ancestors."""
         http = [str(one) for one, trigger in enumerate(self.triggers) if trigger == "http"]
-        return set(http) | self.graph.ancestors_of(*http)
+        return set(http) | self.graph.find_ancestors(*http)
 
 
 _CHILDLESS: st.SearchStrategy[frozenset[int]] = st.just(frozenset())
@@ -106,7 +106,7 @@ def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
         assert set(await scenario.plan()) == set(jobs) == family.staying
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         for parent, job in jobs.items():
-            for child in family.graph.children_of(parent) & jobs.keys():
+            for child in family.graph.find_children(parent) & jobs.keys():
                 assert find_time_of_state(jobs[child], FlowJobState.VERIFIED) <= find_time_of_state(
                     job, FlowJobState.COPYING
                 )
@@ -130,7 +130,7 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
     pairs = [
         (low, high)
         for low in sorted(family.staying)
-        for high in sorted({low} | graph.ancestors_of(low))
+        for high in sorted({low} | graph.find_ancestors(low))
         if family.triggers[int(high)] != "recurrence"
     ]
     if not pairs:
@@ -144,9 +144,9 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
         actions = document["properties"]["definition"]["actions"]
         actions["Back"] = define.child_flow_action(flows[int(high)].workflow_id) | {"runAfter": {}}
         flows[int(low)].client_data = json.dumps(document)
-        between = graph.descendants_of(high) & (graph.ancestors_of(low) | {low})
+        between = graph.find_descendants(high) & (graph.find_ancestors(low) | {low})
         circle = {high, *between} if high != low else set[str]()
-        above = {one for one in family.staying if graph.descendants_of(one) & circle}
+        above = {one for one in family.staying if graph.find_descendants(one) & circle}
         scenario.build.link()
         scenario.build.share_connections()
         await scenario.opt_in()

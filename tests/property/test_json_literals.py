@@ -38,8 +38,8 @@ def test_strings_around_matches_equal_those_of_a_full_parse(
         for one in everything
         if _WANTED.search(one.value) or (one.key and _WANTED.search(one.key))
     ]
-    assert [(one.value, one.source_span(0, len(one.value))) for one in found] == [
-        (one.value, one.source_span(0, len(one.value))) for one in wanted
+    assert [(one.value, one.find_source_span(0, len(one.value))) for one in found] == [
+        (one.value, one.find_source_span(0, len(one.value))) for one in wanted
     ]
     assert [one.value for one in found if one.key == "childReference"] == [
         one.value for one in everything if one.key == "childReference"

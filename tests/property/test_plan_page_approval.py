@@ -119,7 +119,7 @@ def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None
     decision = ApprovalDecision(
         number=1,
         approved_by="Ada",
-        excluded_from_approval=frozenset(approval.excluded_among(awaiting)),
+        excluded_from_approval=frozenset(approval.list_excluded_among(awaiting)),
     )
     decided = apply_approval(items, {one.workflow_id: one for one in items}, decision)
     started = [one for one in decided if one.action.has_job]

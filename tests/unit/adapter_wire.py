@@ -86,7 +86,7 @@ class ToldEndpoint:
     def __init__(self, url: str = "https://emea.api.flow.microsoft.com") -> None:
         self.url = url
 
-    async def flow_endpoint(self, environment_id: str) -> str:
+    async def read_flow_endpoint(self, environment_id: str) -> str:
         """Return the address."""
         return self.url
 

@@ -204,7 +204,7 @@ def test_error_of_a_failed_action_is_read_without_secrets() -> None:
     }
 
     run = read_wire(RunWithActions, {"properties": {"actions": actions}})
-    call, wait = run.failed_actions()
+    call, wait = run.list_failed_actions()
 
     assert (call.name, call.code, wait.name, wait.code) == (
         *("Call", "BadRequest"),
@@ -212,7 +212,7 @@ def test_error_of_a_failed_action_is_read_without_secrets() -> None:
     )
     assert call.message.startswith("No: https://p.logic.azure.com")
     assert "sss" not in call.message
-    assert read_wire(RunWithActions, {"properties": {}}).failed_actions() == []
+    assert read_wire(RunWithActions, {"properties": {}}).list_failed_actions() == []
 
 
 def test_dataverse_row_is_read_with_its_annotations() -> None:

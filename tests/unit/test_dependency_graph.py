@@ -11,7 +11,7 @@ def test_children_are_copied_before_their_parents() -> None:
 
     assert order.index("leaf") < order.index("mid") < order.index("top")
     assert graph.dependent_groups == (("alone",), ("leaf", "mid", "top"))
-    assert graph.ancestors_of("leaf") == {"mid", "top"}
+    assert graph.find_ancestors("leaf") == {"mid", "top"}
     assert graph.call_loops == ()
 
 
@@ -32,7 +32,7 @@ def test_a_missing_child_is_named_with_its_caller() -> None:
 
     assert graph.missing == {"parent": {"gone"}}
     assert graph.leaves_first == ("leaf", "parent")
-    assert graph.children_of("gone") == frozenset()
+    assert graph.find_children("gone") == frozenset()
 
 
 def test_a_chain_of_thousands_needs_no_recursion() -> None:

@@ -189,14 +189,14 @@ def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> N
 def test_hosts_of_microsoft_need_no_check(host: str) -> None:
     """Their firewalls are not the customer's; not even an unknown geography matters."""
     assert find_required_issues([group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
-    assert ClaimedHosts([]).unchecked([host]) == ()
+    assert ClaimedHosts([]).list_unchecked([host]) == ()
 
 
 def test_host_without_a_known_firewall_is_unchecked() -> None:
     """Reports can list the hosts that the app could not check."""
     known = group(build_rule("*"), hosts=HOST)
 
-    assert ClaimedHosts([known]).unchecked([HOST, "elsewhere.example", None]) == (
+    assert ClaimedHosts([known]).list_unchecked([HOST, "elsewhere.example", None]) == (
         "elsewhere.example",
     )
 

@@ -75,7 +75,7 @@ def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
     ended = {f"Reason.{reason.name}" for reason in Reason if reason.cleared_by}
 
     assert {one for one in woken if one.startswith("Reason.")} == ended
-    assert Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW) == (
+    assert Reason.list_cleared_by(ClearedBy.DEPENDENT_FLOW) == (
         Reason.CHILD_FLOW_NOT_READY,
         Reason.PARENT_FLOW_NOT_READY,
     )

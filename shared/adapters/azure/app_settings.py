@@ -101,7 +101,7 @@ class SiteAppSettings(AppSettings):
             read_wire(SiteEntity, item).to_domain()
             async for item in self._resources.each("Microsoft.Web/sites", _VERSION)
         ]
-        slots = self._resources.each_tracked("Microsoft.Web/sites/slots")
+        slots = self._resources.read_each_tracked("Microsoft.Web/sites/slots")
         return sites + [read_wire(SiteEntity, item).to_domain() async for item in slots]
 
     async def read(self, site_id: str) -> dict[str, str]:

@@ -54,7 +54,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             except ProviderNotRegistered:
                 continue  # the provider is not registered in this subscription
 
-    async def each_tracked(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
+    async def read_each_tracked(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
         """Yield id and name of every resource of a type that lies below others, such as slots.
 
         A list by provider exists only for types without parents.

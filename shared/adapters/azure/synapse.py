@@ -128,7 +128,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
                 headers=answer.headers,
                 body=answer.body,
             )
-            raise await self._http.refusal(self._service, failed)
+            raise await self._http.build_refusal(self._service, failed)
 
     def _request(self, workspace: str, path: str) -> ServiceRequest:
         url = f"https://{workspace}.{self._domain}/{path}"

@@ -198,7 +198,7 @@ class Dataverse:
                 headers=part.headers,
                 body=part.body,
             )
-            return await self._http.refusal(service, failed)
+            return await self._http.build_refusal(service, failed)
         try:
             answer = ServiceResponse(status=part.status, headers=part.headers, body=part.body)
             return read_object(service, answer)

@@ -198,7 +198,7 @@ class FlowServiceReports(FlowReports):
             params={"$expand": "properties/actions"},
         )
         answer = await self._service.read(environment_id, call)
-        return read_wire(RunWithActions, answer).failed_actions()
+        return read_wire(RunWithActions, answer).list_failed_actions()
 
 
 class FlowServiceNonSolutionFlows(NonSolutionFlows):

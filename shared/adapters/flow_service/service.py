@@ -43,7 +43,7 @@ _log = product_log(__name__)
 class Endpoints(Protocol):
     """The service endpoints of an environment."""
 
-    async def flow_endpoint(self, environment_id: str) -> str:
+    async def read_flow_endpoint(self, environment_id: str) -> str:
         """Return the flow service's endpoint from the platform, or "" if it names none.
 
         Raises `NotFound` for an unknown environment.
@@ -156,7 +156,7 @@ class FlowService:
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
     ) -> ServiceRequest:
         try:
-            told = await self._endpoints.flow_endpoint(environment_id)
+            told = await self._endpoints.read_flow_endpoint(environment_id)
         except NotFound:  # the flow service reports it; here it would look like a missing flow
             told = ""
         base = told.rstrip("/") if is_within(told, self._host) else f"https://{self._host}"

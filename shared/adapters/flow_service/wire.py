@@ -196,7 +196,7 @@ class RunWithActions(Wire):
 
     properties: _ActionsOfRun
 
-    def failed_actions(self) -> list[FailedAction]:
+    def list_failed_actions(self) -> list[FailedAction]:
         """Return the failed actions, without their inputs and outputs, which are secrets."""
         return [
             FailedAction(

@@ -304,9 +304,9 @@ class HttpClient:
             headers=response.headers,
             body=body,
         )
-        return await self.refusal(service, failed)
+        return await self.build_refusal(service, failed)
 
-    async def refusal(self, service: HttpService, failed: FailedResponse) -> CmkflowError:
+    async def build_refusal(self, service: HttpService, failed: FailedResponse) -> CmkflowError:
         """Return the error for a response of 400 or above, and pause the budget if it asks for a
         wait.
         """

@@ -142,7 +142,7 @@ class PowerPlatformAdmin(Environments):
             return known
         return await self.get(environment_id)
 
-    async def flow_endpoint(self, environment_id: str) -> str:
+    async def read_flow_endpoint(self, environment_id: str) -> str:
         """Return the last read URL of an environment's flow service, or "" if unknown.
 
         The cache needs no refresh, because nearly every step reads the environment.

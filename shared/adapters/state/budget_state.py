@@ -111,7 +111,7 @@ class BudgetState:
         with suppress(ThrottledError):
             await self.decide_with_queue(without, "")
 
-    async def resets(self) -> list[RowName]:
+    async def read_resets(self) -> list[RowName]:
         """Return the rows of all budgets that were reset within a day."""
         since = (self.clock.now() - _SHOWN_FOR).isoformat()
         found = self.store.query(_TABLE, _RESETS, where=[Condition(_RESET_AT, "gt", since)])

@@ -18,7 +18,7 @@ class Waiting(NamedTuple):
     calls: int = 0
     later: int = 0
 
-    def plus(self, other: "Waiting", *, times: int = 1) -> "Waiting":
+    def add_times(self, other: "Waiting", *, times: int = 1) -> "Waiting":
         """Return the sum; with `times` -1 the difference."""
         return Waiting(*(one + times * more for one, more in zip(self, other, strict=True)))
 
@@ -35,14 +35,14 @@ class QueueTotals:
         """Return all waiters."""
         return self._add_parts("~")
 
-    def up_to(self, position: str) -> Waiting:
+    def sum_up_to(self, position: str) -> Waiting:
         """Return the waiters of the parts up to that of the position, which is included."""
         return self._add_parts(position[:_PART])
 
     def with_change(self, position: str, waiting: Waiting, *, times: int = 1) -> Self:
         """Return the totals with a waiter at this position; with `times` -1 without it."""
         part = position[:_PART]
-        after = self.parts.get(part, Waiting()).plus(waiting, times=times)
+        after = self.parts.get(part, Waiting()).add_times(waiting, times=times)
         after = Waiting(*(max(one, 0) for one in after))
         others = {name: count for name, count in self.parts.items() if name != part}
         return type(self)(parts={**others, part: after} if after.waiters > 0 else others)
@@ -51,5 +51,5 @@ class QueueTotals:
         total = Waiting()
         for part, waiting in self.parts.items():
             if part <= last:
-                total = total.plus(waiting)
+                total = total.add_times(waiting)
         return total

@@ -152,7 +152,7 @@ class StoredRequestBudget(RequestBudget):
         await self._write_changes(returns, gone, unreadable)
         return replace(
             self._build_queue_status(ledger),
-            reset=tuple(await self._row.resets()),
+            reset=tuple(await self._row.read_resets()),
             removed=tuple((row.table, row.partition, row.key) for row in unreadable),
         )
 

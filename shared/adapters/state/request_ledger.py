@@ -165,9 +165,13 @@ class RequestLedger:
         opens = [self._move_into_window(number), self.paused_until]
         given_back = self.now + self.window
         if self.day:
-            opens.append(self.day.opens(number, self.held, is_urgent=is_urgent) or given_back)
+            opens.append(
+                self.day.find_opening_time(number, self.held, is_urgent=is_urgent) or given_back
+            )
         if self.writes and may_write:  # it is not known how many of them write
-            opens.append(self.writes.opens(1, self.held, is_urgent=is_urgent) or given_back)
+            opens.append(
+                self.writes.find_opening_time(1, self.held, is_urgent=is_urgent) or given_back
+            )
         return max(opens)
 
     def _move_into_window(self, number: int) -> datetime:

@@ -177,9 +177,9 @@ def _estimate_return(
     if is_near(ledger, at_once):
         return max(at_once, ledger.now + RECHECK_DELAY)
     totals = count_waiters(first) if line.has_all else ledger.queue or QueueTotals()
-    before = totals.up_to(line.place.key)
+    before = totals.sum_up_to(line.place.key)
     if line.own and not line.has_all:
-        before = before.plus(line.own.waiting, times=-1)
+        before = before.add_times(line.own.waiting, times=-1)
     ahead = ledger.owed + before.calls + round(_MORE * before.later)
     return ledger.free_at(ahead + 1, is_urgent=is_urgent)
 

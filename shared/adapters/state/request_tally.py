@@ -32,7 +32,7 @@ class RequestTally:
         """Return how many requests are left beside the reserved; a tenth is for urgent ones."""
         return self._count_usable(is_urgent=is_urgent) - held - sum(self.counts.values())
 
-    def opens(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
+    def find_opening_time(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
         """Return the earliest time at which `number` more requests are available.
 
         None: when reserved ones are returned.

@@ -65,7 +65,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
         chains = [
             _display_names(facts.flows, chain) for chain in _find_reason_paths(flow, graph, answers)
         ]
-        ancestors = graph.ancestors_of(flow.workflow_id) - {flow.workflow_id}
+        ancestors = graph.find_ancestors(flow.workflow_id) - {flow.workflow_id}
         found.append(
             AssessedFlow(
                 workflow_id=flow.workflow_id,
@@ -317,7 +317,7 @@ def _find_reason_paths(
             )
             found.append(way[1:])
         missing += [(*way[1:], one) for one in sorted(graph.missing.get(way[-1], ()))]
-        for child in sorted(graph.children_of(way[-1]) - seen):
+        for child in sorted(graph.find_children(way[-1]) - seen):
             seen.add(child)
             ways.append((*way, child))
     return [*last, *on_the_way, *missing]

@@ -335,12 +335,12 @@ def _find_json_references(text: str) -> list[FlowReference]:
         if string.key == CHILD_REFERENCE:
             bare = string.value.strip("{}")
             first = string.value.find(bare)
-            start, end = string.source_span(first, first + len(bare))
+            start, end = string.find_source_span(first, first + len(bare))
             kind = FlowReferenceKind.CHILD_FLOW
             references.append(FlowReference(kind=kind, id=bare.lower(), start=start, end=end))
             continue
         for found in _find_url_references(string.value):
-            start, end = string.source_span(found.start, found.end)
+            start, end = string.find_source_span(found.start, found.end)
             references.append(replace(found, start=start, end=end))
     return references
 

@@ -45,7 +45,7 @@ def build_canonical_definition(text: str) -> str:
     """Return the same text for all texts that describe the same flow; one that is not JSON is
     unchanged.
     """
-    return DefinitionText(text).canonical()
+    return DefinitionText(text).build_canonical()
 
 
 class DefinitionText:
@@ -71,9 +71,9 @@ class DefinitionText:
 
     def digest(self) -> str:
         """Return the digest of the text; see `hash_definition`."""
-        return hashlib.sha256(self.canonical().encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(self.build_canonical().encode("utf-8", "surrogatepass")).hexdigest()
 
-    def canonical(self) -> str:
+    def build_canonical(self) -> str:
         """Return the canonical text; see `build_canonical_definition`."""
         document, self.document = self._decoded, None
         for definition in self._definitions:

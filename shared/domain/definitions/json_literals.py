@@ -29,7 +29,7 @@ class JsonString:
     #: How this literal escapes each character that is not alphanumeric.
     _spelling: dict[str, str] = field(repr=False)
 
-    def source_span(self, start: int, end: int) -> tuple[int, int]:
+    def find_source_span(self, start: int, end: int) -> tuple[int, int]:
         """Return where a part of the value is in the source."""
         if self._offsets is None:
             return self._start + start, self._start + end

@@ -21,7 +21,7 @@ def with_own_subscription(client_data: str, ids: Collection[str], own_id: str) -
     pieces, position = [], 0
     for string in list_json_strings_around(client_data, re.compile(re.escape(_NAME))):
         if string.key == _NAME and string.value.lower() in ids:
-            start, end = string.source_span(0, len(string.value))
+            start, end = string.find_source_span(0, len(string.value))
             pieces += [client_data[position:start], own_id]
             position = end
     return "".join([*pieces, client_data[position:]])

@@ -76,7 +76,7 @@ def list_change_records(
 
 
 def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
-    title, copy_title = job.title_of(job.original_id), job.title_of(job.copy_id)
+    title, copy_title = job.get_title_of(job.original_id), job.get_title_of(job.copy_id)
     if job.copy_digest:
         yield ChangeRecord(
             changed_at=_find_entered_at(job, FlowJobState.COPIED),

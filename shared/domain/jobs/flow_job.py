@@ -202,7 +202,7 @@ class FlowJob(DurableJob[FlowJobState]):
         """Return the ids by which an administrator may name the original, in lower case."""
         return frozenset({self.original_id.lower(), self.flow_name.lower()})
 
-    def title_of(self, workflow_id: str) -> str:
+    def get_title_of(self, workflow_id: str) -> str:
         """Return the name of one of its two flows for texts."""
         is_copy = workflow_id == self.copy_id
         return f"the copy of {self.display_name}" if is_copy else self.display_name

@@ -49,13 +49,13 @@ class FirewallDecision:
     #: Nothing reaches it by IPv6, so that no IPv6 address can be missing.
     is_ipv4_only: bool = False
 
-    def counting(self, asked: AddressRanges) -> AddressRanges:
+    def find_reaching_addresses(self, asked: AddressRanges) -> AddressRanges:
         """Return the addresses that can reach it."""
         return asked & IPV4 if self.is_ipv4_only else asked
 
     def is_without_addresses(self, asked: AddressRanges) -> bool:
         """Return whether none of some addresses can reach it, so that the real ones are unknown."""
-        return bool(asked) and not self.counting(asked)
+        return bool(asked) and not self.find_reaching_addresses(asked)
 
 
 def list_rules_affecting(rules: Says, asked: AddressRanges) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def find_firewall_issue(
     lacking = {
         tag: left
         for tag, whole in asked.items()
-        if (left := admission.counting(whole) - admission.allowed)
+        if (left := admission.find_reaching_addresses(whole) - admission.allowed)
     }
     # The addresses of these tags are unknown, so only a firewall that allows all of IPv4 is sure to
     # allow them.

@@ -98,7 +98,7 @@ class NetworkCheck:
         found = (
             issue
             for firewall, evaluated, issue in (*self._required_issues, *self._additional_issues)
-            if calls.meet(firewall, is_for_flows=evaluated.is_for_flows)
+            if calls.may_meet(firewall, is_for_flows=evaluated.is_for_flows)
         )
         return [*self._unknown_issues, *found]
 
@@ -110,7 +110,7 @@ class NetworkCheck:
         """Return whether a flow that calls these hosts passes, or may pass, through a firewall."""
         calls = HostMatcher(hosts, self._claimed)
         return calls.may_be_refused and any(
-            calls.meet(firewall, is_for_flows=evaluated.is_for_flows)
+            calls.may_meet(firewall, is_for_flows=evaluated.is_for_flows)
             for firewall, evaluated in self._evaluated
             if firewall.id.lower() == firewall_id.lower()
         )
@@ -142,7 +142,7 @@ class NetworkCheck:
         self, flows_by_host: Mapping[str, Sequence[str]]
     ) -> list[FirewallIssue]:
         """Return an issue for each host that no known firewall protects, with the flows' names."""
-        hosts = self._claimed.unchecked(flows_by_host)
+        hosts = self._claimed.list_unchecked(flows_by_host)
         return [
             issue_for_external_host(host, flows_by_host[host], self._required) for host in hosts
         ]
@@ -174,7 +174,7 @@ def _evaluate(
         if rule.action is RuleAction.ALLOW
         for source in rule.sources
     )
-    lets_in = bool(admission.allowed & admission.counting(of_flows))
+    lets_in = bool(admission.allowed & admission.find_reaching_addresses(of_flows))
     return _EvaluatedRules(admission=admission, is_for_flows=names_them or lets_in)
 
 

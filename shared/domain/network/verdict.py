@@ -51,7 +51,7 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
             missing_prefixes=(),
             message=_REASONS_WITHOUT_ADDRESSES[verdict],
         )
-    asked = admission.counting(asked)
+    asked = admission.find_reaching_addresses(asked)
     missing = asked - admission.allowed
     versions = {"ipv4": asked & IPV4, "ipv6": asked & IPV6}
     return TagVerdict(
@@ -72,7 +72,7 @@ def find_verdict(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
         if not IPV4 - admission.allowed:
             return Verdict.ALLOWED
         return Verdict.UNKNOWN if IPV4 - admission.denied else Verdict.DENIED
-    asked = admission.counting(asked)
+    asked = admission.find_reaching_addresses(asked)
     if asked <= admission.allowed:
         return Verdict.ALLOWED
     if not asked & admission.denied:

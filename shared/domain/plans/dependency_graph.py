@@ -30,21 +30,21 @@ class DependencyGraph:
                 parents[child].add(flow)
         self._parents = {flow: frozenset(ids) for flow, ids in parents.items()}
 
-    def children_of(self, flow: str) -> frozenset[str]:
+    def find_children(self, flow: str) -> frozenset[str]:
         """Return the flows that it calls directly, without missing ones."""
         return self._children.get(flow, frozenset())
 
-    def parents_of(self, flow: str) -> frozenset[str]:
+    def find_parents(self, flow: str) -> frozenset[str]:
         """Return the flows that call it directly."""
         return self._parents.get(flow, frozenset())
 
-    def ancestors_of(self, *flows: str) -> frozenset[str]:
+    def find_ancestors(self, *flows: str) -> frozenset[str]:
         """Return every flow that reaches one of these by calls; the flows themselves only in a
         loop.
         """
         return _find_reachable(flows, self._parents)
 
-    def descendants_of(self, *flows: str) -> frozenset[str]:
+    def find_descendants(self, *flows: str) -> frozenset[str]:
         """Return every flow that these reach by calls; the flows themselves only in a loop."""
         return _find_reachable(flows, self._children)
 

@@ -107,10 +107,10 @@ def evaluate_flows(
     for flow in definitions:
         found[flow] = assess(flow, listed - definitions.keys(), ())
     held_back = {flow for flow, one in found.items() if one.stays_on_microsoft_key} | listed
-    held_back |= graph.ancestors_of(*held_back)
+    held_back |= graph.find_ancestors(*held_back)
     unknown = {flow for flow, one in found.items() if one.stays_on_microsoft_key is None}
     unknown |= frozenset().union(*graph.missing.values()) - listed
-    unknown |= graph.ancestors_of(*unknown) | graph.ancestors_of(*graph.missing)
+    unknown |= graph.find_ancestors(*unknown) | graph.find_ancestors(*graph.missing)
     unknown |= graph.missing.keys()
     return {flow: assess(flow, held_back, unknown - held_back) for flow in definitions}
 

@@ -134,7 +134,7 @@ class NotificationDelivery:
             return is_grown
         return is_grown or self.next_attempt_at <= now
 
-    def failed_after(self, accepted: datetime | None) -> bool:
+    def has_failed_after(self, accepted: datetime | None) -> bool:
         """Return whether it failed, and its channel has accepted nothing since; `accepted`: when it
         last did.
         """
@@ -174,7 +174,7 @@ def choose_to_send(
         delivery = deliveries.get(identity)
         if delivery is None or delivery.is_claimed(now):
             continue
-        if delivery.is_due(cause, now) or delivery.failed_after(accepted):
+        if delivery.is_due(cause, now) or delivery.has_failed_after(accepted):
             due.append(identity)
         elif delivery.consecutive_failures:
             rejected.append(identity)

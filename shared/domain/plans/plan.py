@@ -68,7 +68,7 @@ class PlanRequest:
     #: The environment has Dataverse, where flows are written as rows.
     has_dataverse: bool = True
 
-    def command_naming(self, item: PlanItem) -> str:
+    def format_command(self, item: PlanItem) -> str:
         """Return the command of a remediation in which the app may change this flow."""
         mode = "prepare" if self.is_prepare else "apply"
         return (
@@ -130,7 +130,7 @@ def _find_dependent_groups(
     """Return the groups of candidates that call one another; flows that moved do
     not connect them.
     """
-    among = {flow: _select_candidates(graph.children_of(flow), by_id) for flow in by_id}
+    among = {flow: _select_candidates(graph.find_children(flow), by_id) for flow in by_id}
     return DependencyGraph(among).dependent_groups
 
 
@@ -173,10 +173,10 @@ def _build_item(
         action=PlannedAction.COPY,
         message=explanation,
         digest=flow.digest,
-        children=_select_candidates(graph.children_of(flow.workflow_id), by_id),
+        children=_select_candidates(graph.find_children(flow.workflow_id), by_id),
         owner=flow.owner,
         embedded_connections=_list_bindable_connections(definition),
-        parents=_select_candidates(graph.parents_of(flow.workflow_id), by_id),
+        parents=_select_candidates(graph.find_parents(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
         answers_event_grid=definition is not None and definition.answers_event_grid,
         possible_conversions=list_possible_edits(definition, in_solution=flow.in_solution)
@@ -227,13 +227,13 @@ def _choose_action(
             fix=fix,
         )
     if request.is_prepare:
-        return plan_preparation(item, request.command_naming(item), is_named=named)
+        return plan_preparation(item, request.format_command(item), is_named=named)
     if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
         only_action = replace(item, possible_conversions=(ConversionKind.LIST_FLOWS_ACTION,))
         return (
             plan_edit(only_action)
             if named
-            else require_explicit_selection(item, request.command_naming(item))
+            else require_explicit_selection(item, request.format_command(item))
         )
     if item.migration_method is MigrationMethod.COPY_OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
@@ -292,11 +292,11 @@ def _needs_changes_reason(
             (
                 "Find out what starts it. If a cutover is possible (the original is turned off, "
                 "then the copy on), start a remediation for this flow "
-                f"(`{request.command_naming(item)}`). Otherwise exclude it and copy it yourself."
+                f"(`{request.format_command(item)}`). Otherwise exclude it and copy it yourself."
             ),
         )
     if candidate.is_off_like_its_copy and not _is_named(request, candidate):
-        command = request.command_naming(item)
+        command = request.format_command(item)
         return (
             "The flow and its copy are off, and the copy's job is lost.",
             (
@@ -350,7 +350,7 @@ def _apply_limit(
     for workflow_id, item in items.items():
         if item.action.is_work:
             count += 1
-            if count > request.max_flows or graph.descendants_of(workflow_id) & left:
+            if count > request.max_flows or graph.find_descendants(workflow_id) & left:
                 left.add(workflow_id)
                 limit = "1 flow" if request.max_flows == 1 else f"{request.max_flows} flows"
                 why = f"Beyond the limit of {limit} per remediation."

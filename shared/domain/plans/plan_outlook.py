@@ -94,12 +94,12 @@ def _with_dependent_flows(
     )
     found = {flow: (outlook, "") for flow, outlook in stopped.items()}
     for flow, outlook in stopped.items():
-        for parent in sorted(graph.ancestors_of(flow)):
+        for parent in sorted(graph.find_ancestors(flow)):
             found.setdefault(parent, (outlook, flow))
     for flow in paused_by_person:
         found.setdefault(flow, (Outlook.PERSON, ""))
     for flow, (outlook, _) in list(found.items()):
-        for child in sorted(graph.descendants_of(flow)):
+        for child in sorted(graph.find_descendants(flow)):
             found.setdefault(child, (outlook, flow))
     return found
 

@@ -68,10 +68,10 @@ class Remediation:
     @property
     def id(self) -> str:
         """Return the remediation's id, derived from its start source and cause."""
-        return self.id_for(self.start_source, self.idempotency_key)
+        return self.derive_id_for(self.start_source, self.idempotency_key)
 
     @staticmethod
-    def id_for(start_source: StartSource, idempotency_key: str) -> str:
+    def derive_id_for(start_source: StartSource, idempotency_key: str) -> str:
         """Return the id of the remediation that was started from there with this key."""
         return str(uuid.uuid5(NAMESPACE, f"remediation/{start_source}/{idempotency_key}"))
 

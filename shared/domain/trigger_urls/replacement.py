@@ -60,7 +60,7 @@ def replace_in_json(text: str, *, urls: Mapping[str, str], flow_ids: Mapping[str
         else:
             changes = _find_url_edits(string.value, parsed)
         edits += [
-            _Splice(*string.source_span(one.start, one.end), string.encode(one.new))
+            _Splice(*string.find_source_span(one.start, one.end), string.encode(one.new))
             for one in changes
         ]
     return _apply_edits(text, edits)

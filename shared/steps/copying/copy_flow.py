@@ -68,7 +68,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(job, FlowJobState.CANCELLED, text, now=work.services.now)
     await _wait_for_pilot_flows(work)
-    for child in await work.related(job.children):
+    for child in await work.read_related_jobs(job.children):
         if child.is_verified:
             continue
         if child.is_inactive:
@@ -143,7 +143,7 @@ async def build_copied_definition(work: StepContext, client_data: str) -> str:
     job = work.job
     flow_ids = {
         child.original_id: child.copy_id
-        for child in await work.related(job.children)
+        for child in await work.read_related_jobs(job.children)
         if child.is_verified
     }
     if job.migration_method is not MigrationMethod.UPDATE_CALLERS:

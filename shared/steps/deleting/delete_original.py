@@ -216,7 +216,7 @@ async def _check_parents(work: StepContext) -> None:
     """Raise unless the parents' originals are deleted first: they could not be turned on without
     this one.
     """
-    for parent in await work.related(work.job.parents):
+    for parent in await work.read_related_jobs(work.job.parents):
         if parent.id != work.job.id and await _still_calls(work, parent):
             await _wait_for_deletion(work, parent)
 

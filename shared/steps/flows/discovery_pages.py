@@ -195,7 +195,7 @@ async def forget_stale_discoveries(services: Services) -> None:
         elif found.item.awaits_approval or found.item.state is _APPROVED:
             waiting.add(found.item.id)
     table, day = services.tables.discovery_pages, format_sortable_time(services.now - LONGEST)
-    old = await table.removals(where=[Condition("read_at", "lt", day)])
+    old = await table.read_removals(where=[Condition("read_at", "lt", day)])
     younger = Condition("read_at", "ge", day)
     for partition in {one.row.partition for one in old} - waiting:
         if not [row async for row in table.store.query(table.name, partition, where=[younger])]:

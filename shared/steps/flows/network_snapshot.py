@@ -141,7 +141,7 @@ class NetworkReading:
         table = self.services.tables.resource_answers
         for row in await table.all(self._reading_id):
             if row.request.startswith(start):
-                await table.store.write(table.removal(row))
+                await table.store.write(table.build_removal(row))
 
     async def _open(self) -> bool:
         """Load the stored answers; return whether this reader may send requests."""

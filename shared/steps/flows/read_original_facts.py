@@ -89,7 +89,9 @@ async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tup
     job = work.job
     children = sorted(summary.children - {job.original_id})
     ids = [derive_flow_job_id(job.environment_id, child, job.policy_id) for child in children]
-    return tuple(child.id for child in await work.related(ids) if child.migration_method.has_copy)
+    return tuple(
+        child.id for child in await work.read_related_jobs(ids) if child.migration_method.has_copy
+    )
 
 
 async def _describe_changes(work: StepContext, original: OriginalFlow) -> str:

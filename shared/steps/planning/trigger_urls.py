@@ -56,7 +56,7 @@ class TriggerUrlIndex:
             await index_url(services, known)
         return replace(item, trigger_url_id=url_id, was_run_checked=True)
 
-    def looked_at(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
+    def list_flows_to_read(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
         """Return the workflow ids of the flows to read, the same for each call."""
         flows = [
             item.workflow_id

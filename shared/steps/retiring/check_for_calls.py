@@ -145,7 +145,7 @@ async def _update_parent_copies(work: StepContext) -> None:
     job = work.job
     if not job.original_url_id:
         return
-    for parent in await work.related(job.parents):
+    for parent in await work.read_related_jobs(job.parents):
         if not parent.is_verified:  # an unverified copy must stay as it was created
             continue
         caller = build_flow_caller(
@@ -176,7 +176,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
             # callers.
             began_by=now if one.state is FlowJobState.RETIRED else began_by,
         )
-        for one in await work.related(work.job.parents)
+        for one in await work.read_related_jobs(work.job.parents)
     ]
     await wait_for_runs(
         work, [*parents, *await read_recorded_calling_flows(work, CallerState.UPDATED)]

@@ -45,7 +45,7 @@ class _Connections:
     asked: datetime
     errors: Mapping[str, str]
 
-    def all_work(self, connections: Iterable[str]) -> bool:
+    def are_all_usable(self, connections: Iterable[str]) -> bool:
         """Return whether these connections exist without an error."""
         return not any(self.errors.get(one.lower(), "it is gone") for one in connections if one)
 
@@ -178,7 +178,7 @@ async def _read_connection_errors(
     services, home = work.services, work.environment.id
     asked = services.now
     match services.memory.find(("connections", home), home):
-        case _Connections() as known if asked - known.asked <= LATELY and known.all_work(
+        case _Connections() as known if asked - known.asked <= LATELY and known.are_all_usable(
             connections
         ):
             return known.errors
@@ -199,7 +199,7 @@ async def _find_child_flow_issues(
     Originals that this remediation copies are skipped: they were on, and in a call loop the app has
     turned some off. See platform.md#child-flows-first.
     """
-    ours = {one.original_id for one in await work.related(work.job.children)}
+    ours = {one.original_id for one in await work.read_related_jobs(work.job.children)}
     wanted = _parse_children(original.client_data) | (
         _parse_children(copy.client_data) if copy else set()
     )

@@ -80,7 +80,7 @@ def copy_of(work: StepContext) -> CutoverSide:
             return False
 
     return CutoverSide(
-        title=work.job.title_of(work.job.copy_id),
+        title=work.job.get_title_of(work.job.copy_id),
         turn_on=lambda: toggle_flow(work, switch, FlowState.ON),
         turn_off=turn_off,
         is_on=is_on,

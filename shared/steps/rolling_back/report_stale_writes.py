@@ -50,7 +50,7 @@ async def _find_overwritten(
     work: StepContext, log: CallerEditLog, records: list[CallerRecord], since: datetime
 ) -> list[str]:
     """Return the places that were overwritten and that no job reverts, for people."""
-    surroundings = log.surroundings(records, since)
+    surroundings = log.list_surroundings(records, since)
     if len(surroundings.digests) < 2:
         return []  # no later invocation read this resource
     now: dict[str, str] = {}

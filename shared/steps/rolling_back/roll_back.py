@@ -209,7 +209,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
             flow_name=one.copy_flow_name,
             began_by=work.services.now,
         )
-        for one in await work.related(work.job.parents)
+        for one in await work.read_related_jobs(work.job.parents)
         if one.copy_flow_name
     ]
     await wait_for_runs(

@@ -19,7 +19,7 @@ from shared.steps.step_context import StepContext
 
 async def wait_for_children(work: StepContext) -> None:
     """Wait for the originals of the children, which the original runs."""
-    for child in await work.related(work.job.children):
+    for child in await work.read_related_jobs(work.job.children):
         if not child.has_original_restored:
             _wait_for_child(work, child)
 

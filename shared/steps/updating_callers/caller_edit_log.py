@@ -41,7 +41,7 @@ class CallerEditLog:
         """Return all edits of a caller that were or may have been made and are not reverted."""
         return list_active_edits(record, self._intents[record.id])
 
-    def surroundings(
+    def list_surroundings(
         self, records: Sequence[CallerRecord], since: datetime
     ) -> UnchangedContentDigests:
         """Return what each invocation since then recorded about the other values

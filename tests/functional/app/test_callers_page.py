@@ -338,7 +338,7 @@ async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Sce
     index = scenario.services.tables.caller_index
     before = await index.all()
     for place in before:
-        await index.store.write(index.removal(place))
+        await index.store.write(index.build_removal(place))
 
     await import_callers(scenario.services, lines)
 

@@ -219,7 +219,7 @@ def is_right(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
     """Return whether a row is deleted, or readable with the columns that it needs."""
     row = scenario.fakes.store.rows.get(name)
     with suppress(UnreadableRow):
-        return row is None or row.key == FENCE or table.corrected(row) is None
+        return row is None or row.key == FENCE or table.correct_row(row) is None
     return False
 
 

@@ -153,7 +153,7 @@ def _write_evidence(folder: Path) -> None:
     authority = TokenSigner("Contoso time stamps", datetime.now(UTC))
     answer = authority.answer(build_query(content).as_bytes(), datetime.now(UTC))
     (folder / "tsa.pem").write_bytes(authority.pem)
-    (folder / "evidence.zip").write_bytes(pack.zipped(manifest, content, answer))
+    (folder / "evidence.zip").write_bytes(pack.build_zip(manifest, content, answer))
     (folder / "evidence.pem").write_text(signature.public_key)
 
 
