@@ -92,7 +92,7 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiClient:
-    """The address and the key of the app."""
+    """A client of the HTTP API of the app."""
 
     #: URL of the app (`https://APP.azurewebsites.net`), with or without `/api`.
     url: str

@@ -12,10 +12,10 @@ from shared.domain.audit_seal import (
     SEALS_FILE,
     AuditSeal,
     SealedEntry,
+    build_entries_name,
     find_chain_differences,
     format_entries,
     hash_text,
-    name_entries_file,
     parse_entries,
     parse_seal,
 )
@@ -63,14 +63,14 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
 
 def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
     for seal in seals:
-        name = name_entries_file(seal.statement)
+        name = build_entries_name(seal.statement)
         content = format_entries(_parse_sealed_entries(seal, files))
         if name not in files or hash_text(content.decode()) != seal.statement.entries_sha256:
             yield f"{name} is missing or was changed: it does not match seal {seal.number}"
 
 
 def _parse_sealed_entries(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
-    return parse_entries(files.get(name_entries_file(seal.statement), b""))
+    return parse_entries(files.get(build_entries_name(seal.statement), b""))
 
 
 def _build_sealed_entry(line: bytes) -> SealedEntry:

@@ -27,7 +27,10 @@ _NAMED = 3
 def build_flow_table(inspections: Sequence[Inspection], *, is_full: bool = False) -> Listing:
     """Return one row per flow, flows that stay on Microsoft's key first."""
     return Listing(
-        columns=_COLUMNS, items=sorted(inspections, key=_compute_rank), note=_note, is_full=is_full
+        columns=_COLUMNS,
+        items=sorted(inspections, key=_compute_rank),
+        note=_format_note,
+        is_full=is_full,
     )
 
 
@@ -39,12 +42,14 @@ def format_summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> st
     return text + (f" {format_number(skipped, 'file')} of other types skipped." if skipped else "")
 
 
-def _name(one: Inspection) -> str:
+def _format_name(one: Inspection) -> str:
     return one.file.name or one.file.workflow_id or one.file.path
 
 
 def _compute_rank(one: Inspection) -> tuple[int, str]:
-    return 3 if _is_logic_app(one) else _RANKS[one.assessment.stays_on_microsoft_key], _name(one)
+    return 3 if _is_logic_app(one) else _RANKS[one.assessment.stays_on_microsoft_key], _format_name(
+        one
+    )
 
 
 def _is_logic_app(one: Inspection) -> bool:
@@ -61,7 +66,7 @@ def _format_triggers(one: Inspection) -> str:
     return ", ".join(trigger.category.value for trigger in one.definition.triggers)
 
 
-def _note(one: Inspection) -> str:
+def _format_note(one: Inspection) -> str:
     return " · ".join(_format_remarks(one))
 
 
@@ -81,7 +86,7 @@ def _format_remarks(one: Inspection) -> Iterator[str]:
 
 
 _COLUMNS = (
-    Column("Flow", _name),
+    Column("Flow", _format_name),
     Column("Trigger", _format_triggers, Kind.WORD),
     Column("Key", _format_key, Kind.WORD),
 )

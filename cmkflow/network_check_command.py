@@ -125,7 +125,7 @@ def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None)
     """Return the required tags that each firewall lacks first, and the fixes."""
     shown = [row for row in rows if row["kind"] == "file" or (row["verdict"] and row["required"])]
     table = Listing(
-        columns=_build_columns(shown), items=sorted(shown, key=_compute_rank), note=_note
+        columns=_build_columns(shown), items=sorted(shown, key=_compute_rank), note=_format_note
     )
     found = {row["resource"]: one for row in rows if language and (one := row.get("fix"))}
     fixes = [
@@ -172,7 +172,7 @@ def _format_verdict(row: FirewallCheckRow) -> Text:
     return Text((verdict or "not read").replace("_", " "), style=_STYLES[verdict])
 
 
-def _note(row: FirewallCheckRow) -> str:
+def _format_note(row: FirewallCheckRow) -> str:
     """Return why a firewall does not allow a tag, and the first address ranges."""
     missing = row["missing_prefixes"]
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

@@ -68,11 +68,13 @@ def show_changes_between_lists(
         echo(f"{before}, {after}: {err}", err=True)
         raise typer.Exit(1) from None
     items = [asdict(one) for one in found]
-    printer.print({"items": items}, lambda: _change_table(_REGION, items) if items else Text(""))
+    printer.print(
+        {"items": items}, lambda: _build_change_table(_REGION, items) if items else Text("")
+    )
     echo(f"{tag}, from {_list_name(old)} to {_list_name(new)}: {_format_totals(found)}.", err=True)
 
 
-def _change_table(name: Column, changes: Sequence[Any]) -> Listing:
+def _build_change_table(name: Column, changes: Sequence[Any]) -> Listing:
     """Return the address ranges that were added and removed, by region."""
     return Listing(columns=(name, *_COUNTS), items=changes, note=_format_ranges, is_full=True)
 
@@ -112,7 +114,7 @@ def _format_version(one: Any) -> Iterator[RenderableType]:
     lists = f"{one['previous_change_number']} to {one['change_number']}"
     heading = f"{format_minute(one['first_seen_at'])} UTC: list {lists}{is_open}"
     yield Text(heading, style="bold")
-    yield _change_table(_TAG, one["changes"])
+    yield _build_change_table(_TAG, one["changes"])
     for firewall in one["affected_firewalls"]:
         missing = ", ".join(firewall["missing_prefixes"])
         yield Text(f"! {firewall['name']} does not allow {missing} ({firewall['issue']})")

@@ -13,7 +13,7 @@ from cmkflow.flow_owners import OfOwner
 from cmkflow.named_files import parse_file_name, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.paragraphs import format_names
-from cmkflow.plan_text import format_approval, plan_text
+from cmkflow.plan_text import format_approval, format_plan
 from cmkflow.remediation_commands import Yes
 from cmkflow.remediation_tables import format_counted
 from cmkflow.run_archive_tables import format_number
@@ -31,7 +31,7 @@ def describe() -> None:
     """Show plans."""
 
 
-@api_command(app, "show", show=lambda answer: plan_text(answer, ""))
+@api_command(app, "show", show=lambda answer: format_plan(answer, ""))
 def show_plan(
     api: ApiClient,
     remediation: RemediationId,
@@ -73,13 +73,13 @@ def show_plan(
         write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
         echo(f"Wrote {html}.", err=True)
         raise typer.Exit
-    answer = api.send(_call(remediation, environment, owner))
+    answer = api.send(_build_call(remediation, environment, owner))
     if only or flows or owner:
         answer = _select(remove_line_breaks(answer), only, flows)
     is_full = full or needs_changes or bool(flows)
     return Shown(
         answer=answer,
-        show=lambda found: plan_text(found, remediation, is_full=is_full),
+        show=lambda found: format_plan(found, remediation, is_full=is_full),
         next_commands=[] if is_full else _format_next_commands(answer, remediation),
     )
 
@@ -164,7 +164,7 @@ def approve_plan(
     `--yes` approves the current versions and prints them.
     """
     if not versions:
-        plans = remove_line_breaks(api.send(_call(remediation, environment)))
+        plans = remove_line_breaks(api.send(_build_call(remediation, environment)))
         versions = _confirm_versions(plans, remediation, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "approved_by": by}
     if except_flows:
@@ -182,7 +182,7 @@ def register_approve(group: typer.Typer) -> None:
     api_command(group, "approve", show=_format_approval)(approve_plan)
 
 
-def _call(remediation: str, environment: str | None, owner: str | None = None) -> ApiCall:
+def _build_call(remediation: str, environment: str | None, owner: str | None = None) -> ApiCall:
     path = ("remediations", remediation, "plan")
     return ApiCall(method="GET", path=path, query={"environment": environment, "owner": owner})
 
@@ -216,7 +216,7 @@ def _confirm_versions(
         raise ApiError("No plan awaits approval. Check cmkflow remediation show.")
     console = Terminal(stderr=True)
     if not yes:
-        console.print(plan_text({"items": waiting}, remediation), Text(), crop=False)
+        console.print(format_plan({"items": waiting}, remediation), Text(), crop=False)
     number = 0
     for plan in waiting:
         excluded = _find_excluded_flows(plan, except_flows)

@@ -15,7 +15,7 @@ from shared.domain.plans.plan_item import PlannedAction
 _STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_change": "dim"}
 
 
-def plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
+def format_plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
     """Yield these flows with their planned changes, the firewalls that block them, and the hosts of
     the plan.
     """

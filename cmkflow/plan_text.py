@@ -18,10 +18,10 @@ from cmkflow.paragraphs import (
     format_names,
     shorten_resource_ids,
 )
-from cmkflow.plan_details import plan_details
+from cmkflow.plan_details import format_plan_details
 from cmkflow.run_archive_tables import format_number
 from shared.domain.flow_owner import OwnerStatus
-from shared.domain.plans.display_text import ACTION_WORDS, plan_sort_key
+from shared.domain.plans.display_text import ACTION_WORDS, build_plan_sort_key
 from shared.domain.plans.plan_item import PlannedAction
 
 #: Most findings of an environment that the short text shows.
@@ -112,10 +112,14 @@ class PlanSummary:
         return format_number(sum(len(one["planned_changes"]) for one in flows), "planned change")
 
 
-def plan_text(answer: Any, remediation: str, *, is_full: bool = False) -> RenderableType:
+def format_plan(answer: Any, remediation: str, *, is_full: bool = False) -> RenderableType:
     """Return each plan: totals, problems, and one line per flow, or with `is_full` every change."""
     summaries = [PlanSummary(plan) for plan in answer["items"]]
-    parts = [part for one in summaries for part in (*_plan(one, remediation, is_full), Text())]
+    parts = [
+        part
+        for one in summaries
+        for part in (*_format_single_plan(one, remediation, is_full), Text())
+    ]
     return Group(*parts[:-1]) if parts else Text("The plan is not ready yet.")
 
 
@@ -154,7 +158,9 @@ def _lacks_owner(item: Any) -> bool:
     )
 
 
-def _plan(one: PlanSummary, remediation: str, is_full: bool) -> Iterator[RenderableType]:
+def _format_single_plan(
+    one: PlanSummary, remediation: str, is_full: bool
+) -> Iterator[RenderableType]:
     job = one.plan["environment_job"]
     yield Headline(
         left=f"Plan: {one.name} · #{remediation[:8]}", right=_format_state(job), style="yellow"
@@ -171,7 +177,7 @@ def _plan(one: PlanSummary, remediation: str, is_full: bool) -> Iterator[Rendera
         if more := len(job["findings"]) - len(shown):
             yield Paragraph(text=f"{format_number(more, 'more note')}: --full")
     if is_full:
-        yield from plan_details(one.plan, sorted(one.plan["items"], key=_sort_key))
+        yield from format_plan_details(one.plan, sorted(one.plan["items"], key=_sort_key))
         return
     if one.included:
         columns = (*_COLUMNS, Column("Risk", one.risk))
@@ -232,7 +238,7 @@ def _format_version(one: PlanSummary) -> str:
 
 
 def _sort_key(item: Any) -> tuple[bool, int, str]:
-    return plan_sort_key(
+    return build_plan_sort_key(
         changed=item["changed_since_approval"], action=item["action"], title=item["display_name"]
     )
 

@@ -20,7 +20,9 @@ def format_counted(number: int, noun: str, participle: str) -> Text:
 
 def build_remediation_table(answer: Any) -> RenderableType:
     """Return one row for each remediation, and a line for each row that cannot be read."""
-    listing = Listing(columns=_COLUMNS, items=answer["items"], note=_note, next=answer["next"])
+    listing = Listing(
+        columns=_COLUMNS, items=answer["items"], note=_format_note, next=answer["next"]
+    )
     return Group(listing, *format_unreadable_rows(answer))
 
 
@@ -47,7 +49,7 @@ def format_both_off_warning(number: int, where: str) -> str:
     return f"ORIGINAL AND COPY ARE BOTH OFF: {number} flow{'s' if number > 1 else ''}; {where}"
 
 
-def _note(item: Any) -> str:
+def _format_note(item: Any) -> str:
     return format_both_off_warning(item["progress"]["both_off_count"], "cmkflow remediation show")
 
 

@@ -64,7 +64,7 @@ def format_watched_lines(answer: Any) -> dict[str, str]:
     lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
         state = f"{job['state']} ({job['reason_code']})" if job["reason_code"] else job["state"]
-        lines[f"{_format_id(job)} {_name(job)}"] = (
+        lines[f"{_format_id(job)} {_format_name(job)}"] = (
             f"{state}: {_format_why_waiting(job, remediation['mode'])}"
         )
     return lines
@@ -72,7 +72,7 @@ def format_watched_lines(answer: Any) -> dict[str, str]:
 
 def _format_head(answer: Any) -> Iterator[RenderableType]:
     remediation, progress = answer["remediation"], answer["progress"]
-    names = [_name(job) for job in answer["environment_jobs"]]
+    names = [_format_name(job) for job in answer["environment_jobs"]]
     mode = remediation["mode"].replace("_", " ").capitalize()
     left = f"{format_names(names, 2) or 'Remediation'} · #{remediation['id'][:8]} · {mode}"
     state = format_state(progress["state"], progress["not_migrated"]).replace("_", " ")
@@ -101,7 +101,7 @@ def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
         yield Text(f"\nPlan awaits approval; it expires {expires}", style="bold yellow")
         yield Command(label="Then", command=f"cmkflow approve {identity}")
     groups: dict[tuple[str, str], list[Any]] = {}
-    jobs = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_name)
+    jobs = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_format_name)
     for job in jobs:
         if job["fix"]:
             groups.setdefault((job["state"], job["reason_code"]), []).append(job)
@@ -112,7 +112,7 @@ def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
         yield from _format_reasons(alike, is_full=is_full)
         if code == Reason.FIREWALL_DENIES:
             environment = environments[alike[0]["environment_id"]]
-            name = format_argument(_name(environment), environment["environment_id"])
+            name = format_argument(_format_name(environment), environment["environment_id"])
             yield Command(label="Fix", command=f"cmkflow network fix --environment {name}")
         yield Command(
             label="Then", command=f"cmkflow retry {identity}" + f" --code {code}" * bool(code)
@@ -127,7 +127,7 @@ def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[Renderab
     """Yield each message and fix once, with the flows that they are about."""
     alike: dict[tuple[str, str], list[str]] = {}
     for item in items:
-        alike.setdefault((item["message"], item["fix"]), []).append(_name(item))
+        alike.setdefault((item["message"], item["fix"]), []).append(_format_name(item))
     shown = list(alike.items()) if is_full else list(alike.items())[:_NAMED]
     for (message, fix), names in shown:
         if is_full:
@@ -166,7 +166,7 @@ def _has_succeeded(job: Any) -> bool:
     return "original_id" in job and bool(facts and facts.is_success)
 
 
-def _name(job: Any) -> str:
+def _format_name(job: Any) -> str:
     return str(job.get("display_name") or job["environment_name"] or job["environment_id"])
 
 
@@ -191,7 +191,7 @@ def _format_notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
     about: dict[str, list[str]] = {}
     for job in jobs:
         for note in job.get("notes") or job.get("findings") or ():
-            about.setdefault(note, []).append(_name(job))
+            about.setdefault(note, []).append(_format_name(job))
     for note, names in about.items():
         yield Paragraph(text=f"Note: {note} [{format_names(names, _NAMED)}]", indent=0)
 
@@ -203,13 +203,13 @@ def _format_history(answer: Any) -> list[RenderableType]:
             number = change["requests"]
             requests = f" ({format_number(number, 'request')})" if number else ""
             what = f"{change['state']}: {change['message']}{requests}"
-            lines.append(Text(f"{change['changed_at']}  {_name(job)}  {what}"))
+            lines.append(Text(f"{change['changed_at']}  {_format_name(job)}  {what}"))
     return lines
 
 
 _OWNER = Column("Owner", lambda job: format_owner_of(job) if "original_id" in job else "")
 _COLUMNS = (
-    Column("Environment / flow", _name),
+    Column("Environment / flow", _format_name),
     Column("Id", _format_id, Kind.ID),
     Column("State", lambda job: job["state"], Kind.WORD),
     Column("Step", _format_step, Kind.WORD),

@@ -127,7 +127,7 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
         await do_each(records, lambda record: _store_record(place, record))
         mark = {"export_id": file.id, "records": some[-1][0] + 1}
         await place.store.write(UpsertRow(_build_mark(mark)))
-    await _compare(place, expected)
+    await _require_same_contents(place, expected)
     operations: list[Operation] = [DeleteRow(_build_mark({})), *map(UpsertRow, schema)]
     await place.store.write(*operations)
     return expected
@@ -172,7 +172,7 @@ async def _store_record(place: StatePlace, record: Record) -> None:
             await do_each(batches, lambda rows: place.store.write(*map(UpsertRow, rows)))
 
 
-async def _compare(place: StatePlace, expected: Contents) -> None:
+async def _require_same_contents(place: StatePlace, expected: Contents) -> None:
     """Read all rows back; raise `InvalidInput` if they differ."""
     for table, digest in expected.digests.items():
         if table == SCHEMA:

@@ -76,7 +76,7 @@ def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[Renderabl
     for number, one in enumerate(actions, 1):
         style = "bold red" if one["kind"] in _URGENT else "bold yellow"
         yield Text.assemble(f"\n{number:<3}", (one["title"], style))
-        yield Paragraph(text=f"{one['actor']}{_time(one)}", indent=3, style="dim")
+        yield Paragraph(text=f"{one['actor']}{_format_time(one)}", indent=3, style="dim")
         if one["flows"]:
             more = one["count"] - len(one["flows"])
             names = ", ".join(one["flows"]) + (f", +{more}" if more > 0 else "")
@@ -90,7 +90,7 @@ def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[Renderabl
         yield Command(label="Then", command=one["next_command"], indent=3)
 
 
-def _time(one: Any) -> str:
+def _format_time(one: Any) -> str:
     """Return when an action expires, or since when it is pending; empty if neither is known."""
     if one["expires_at"]:
         return f" · expires {format_time_left_or_date(one['expires_at'])}"

@@ -108,7 +108,7 @@ class EvidenceReport:
         if left is None:
             if item.is_retired:
                 return  # migrated by an earlier remediation
-            left, message = _without_job(job, item)
+            left, message = _explain_missing_job(job, item)
         self.flows[job.environment_id, item.workflow_id] = FlowLine(
             environment_id=job.environment_id,
             workflow_id=item.workflow_id,
@@ -250,7 +250,7 @@ _ALWAYS_SHOWN = {
 }
 
 
-def _without_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigratedReason, str]:
+def _explain_missing_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigratedReason, str]:
     """Return why a flow that was to get a job has none, as far as the rows show it."""
     match job.state:
         case EnvironmentJobState.CANCELLED:

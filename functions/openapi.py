@@ -88,7 +88,7 @@ def _build_operation(one: Endpoint, schemas: Json) -> Json:
         "description": f"{more}\n\nRole: {one.role or 'none, needs no sign-in'}.".strip(),
         "parameters": [
             *_build_path_parameters(one),
-            *_query(one, schemas),
+            *_build_query_parameters(one, schemas),
             *_build_header_parameters(one),
         ],
         "responses": _build_responses(one),
@@ -111,7 +111,7 @@ def _build_path_parameters(one: Endpoint) -> list[Json]:
     ]
 
 
-def _query(one: Endpoint, schemas: Json) -> list[Json]:
+def _build_query_parameters(one: Endpoint, schemas: Json) -> list[Json]:
     schema = schemas.get(one.query.__name__, {})
     return [
         {

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import azure.functions as func
 from pydantic import ConfigDict, Field, StringConstraints
 
-from functions.dashboard.plan_page import PlanChoice, ShownPlan, plan_page
+from functions.dashboard.plan_page import PlanChoice, ShownPlan, build_plan_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LOCATION
 from functions.http_requests import Id, NoBody, RequestModel
@@ -89,7 +89,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
         reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:
         view = replace(view, may_not_approve=err.reason)
-    text = plan_page(
+    text = build_plan_page(
         view,
         identity,
         plans,

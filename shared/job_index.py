@@ -12,11 +12,11 @@ from shared.concurrency import read_each
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     IndexRow,
+    build_environment_job_row,
+    build_flow_job_row,
     get_counter,
     has_to_be_named,
     is_closed,
-    name_of_environment_job,
-    name_of_flow_job,
     with_closed,
 )
 from shared.domain.plans.remediation import EnvironmentJob
@@ -33,7 +33,7 @@ async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[Flow
     reopened = [(before, after) for before, after in named if before and is_closed(before)]
     opened = [after for before, after in named if before is None or not is_closed(before)]
     if opened:
-        await index.upsert(*map(name_of_flow_job, opened))
+        await index.upsert(*map(build_flow_job_row, opened))
     # Also those with an entry: a comparison that began earlier must not remove it.
     may_have_names = False
     while reopened:
@@ -56,7 +56,7 @@ async def index_environment_jobs(
     """Add environment jobs to the index before they are written in place of others."""
     for before, after in changes:
         if before is None or (before.is_inactive and not after.is_inactive):
-            await index.upsert(name_of_environment_job(after))
+            await index.upsert(build_environment_job_row(after))
 
 
 async def _list_reopening_operations(
@@ -71,7 +71,7 @@ async def _list_reopening_operations(
     async def read_name(name: IndexRow) -> StoreRow | None:
         return await index.store.get(index.name, *index.address(name))
 
-    names = [name_of_flow_job(after) for _, after in changes]
+    names = [build_flow_job_row(after) for _, after in changes]
     rows = await read_each(names, read_name) if may_have_names else [None] * len(names)
     operations: list[Operation] = [
         ReplaceRow(index.row(name, row.etag)) if row else InsertRow(index.row(name))

@@ -406,7 +406,7 @@ class Reason(StrEnum):
     )
     BATCHING_CALLER_WRITES = (
         "batching_caller_writes",
-        "Other flows have callers in the same app, secret or flow; the app writes them together.",
+        "Other flows have callers in the same resource. One write updates them together.",
         ("Nothing: the job continues after `CMK_CALLER_BATCH_WAIT` at the latest."),
         ClearedBy.OTHER_JOB,
     )
@@ -421,7 +421,8 @@ class Reason(StrEnum):
         ("An unknown caller still calls the original. No call is lost."),
         (
             "Find the caller by the original's run history, and give it the copy's URL. "
-            "The app names it after `cmkflow environment set ENVIRONMENT --observe-callers`."
+            "To let the app identify it, run "
+            "`cmkflow environment set ENVIRONMENT --observe-callers`."
         ),
     )
     MONITORING_PERIOD = (
@@ -590,7 +591,7 @@ class Reason(StrEnum):
     )
     ADDRESS_RANGES_CHANGED = (
         "address_ranges_changed",
-        "Microsoft's address ranges changed, and firewalls deny the new ones.",
+        "Microsoft's address ranges have changed, and firewalls deny the new ones.",
         (
             "Allow the new address ranges in the firewalls that `cmkflow network tag-changes` "
             "shows, or ignore each issue."

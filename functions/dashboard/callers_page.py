@@ -104,7 +104,7 @@ def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCal
 
 
 def _format_title(found: TenantCallers) -> str:
-    """Return the answer of the page as a sentence."""
+    """Return the title of the page: how many declared callers are not confirmed."""
     left = [
         one
         for one in found.callers

@@ -33,7 +33,7 @@ class FlowDisplayState(NamedTuple):
     reason: str = ""
 
 
-def look_with(state: str, left: Mapping[str, int] | None = None) -> str:
+def choose_look(state: str, left: Mapping[str, int] | None = None) -> str:
     """Return the CSS class of a state; a completed state with flows `left` is shown as waiting."""
     look = get_state_style(state)
     return "wait" if look == "done" and left else look
@@ -54,7 +54,7 @@ def get_state_style(state: str) -> str:
     return "over" if facts.is_over else "work"
 
 
-def display_state_for(flow: FlowView) -> FlowDisplayState:
+def find_display_state(flow: FlowView) -> FlowDisplayState:
     """Return the display state of a flow: from its job, or from its plan item if it has no job."""
     if flow.job and not flow.awaits_approval:
         return _build_state_of_job(flow.job)

@@ -78,7 +78,7 @@ def build_environments_page(
         found.items,
         key=lambda one: (
             order.get(one.environment_id, len(order)),
-            compute_natural_key(_name(one)),
+            compute_natural_key(_format_name(one)),
         ),
     )
     cards = [
@@ -108,7 +108,7 @@ def _build_card(
     link = one.policy_link
     return EnvironmentCard(
         id=one.environment_id,
-        name=_name(one),
+        name=_format_name(one),
         progress=row,
         key=_compute_sort_key(one),
         policy_name=link.policy_id.rpartition("/")[2] if link else "",
@@ -125,7 +125,7 @@ def _build_card(
     )
 
 
-def _name(one: KnownEnvironment) -> str:
+def _format_name(one: KnownEnvironment) -> str:
     return one.environment_name or one.environment_id
 
 

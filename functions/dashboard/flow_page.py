@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from functions.dashboard.display_state import display_state_for
+from functions.dashboard.display_state import find_display_state
 from functions.dashboard.fix_links import find_fix_link
 from functions.dashboard.flow_durations import is_history_cut, list_step_durations
 from functions.dashboard.flow_path import build_path, explain_original_on
@@ -56,7 +56,7 @@ def build_flow_page(
 ) -> str:
     """Return the page of one flow; `compared`: its definitions, or why they cannot be read."""
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
-    display = display_state_for(flow)
+    display = find_display_state(flow)
     actions = [
         hold(one, view)
         for one in list_flow_actions(job, detail.dependent_flows, view.principal, view.now)

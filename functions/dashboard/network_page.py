@@ -117,7 +117,7 @@ def build_firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
 def _build_cells(one: IncompleteFirewall) -> Iterator[object]:
     yield from (one.name, one.kind, one.status, " ".join(one.missing_prefixes))
     yield from ("yes" if one.has_more_prefixes else "no", one.blocked_count)
-    yield ", ".join(_name(each) for each in one.environments)
+    yield ", ".join(_format_name(each) for each in one.environments)
     yield " ".join(dict.fromkeys(each.remediation_id for each in one.environments))
     yield " ".join(map(str, one.change_numbers))
     yield one.read_at.isoformat() if one.read_at else ""
@@ -151,7 +151,9 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
 def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageAction]:
     """Return the retry of the flows that firewalls block, for each remediation."""
     names: dict[str, str] = {
-        place.remediation_id: _name(place) for one in status.firewalls for place in one.environments
+        place.remediation_id: _format_name(place)
+        for one in status.firewalls
+        for place in one.environments
     }
     counts = {
         one: number for one, number in status.blocked_flows_by_remediation.items() if one in names
@@ -227,5 +229,5 @@ def _build_fix_url(one: IncompleteFirewall, place: ConcernedEnvironment) -> str:
     return f"/api/dashboard/remediations/{place.remediation_id}?{query}#firewall-fix"
 
 
-def _name(one: ConcernedEnvironment) -> str:
+def _format_name(one: ConcernedEnvironment) -> str:
     return one.environment_name or one.environment_id

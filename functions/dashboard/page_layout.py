@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from functions.dashboard.display_state import look_with
+from functions.dashboard.display_state import choose_look
 from functions.dashboard.live_sections import add_hashes
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.display_text import CONVERSION_WORDS
@@ -128,7 +128,7 @@ def render_page(
         "pages": _PAGES,
         "section_title": section,
         "view": view,
-        "look": look_with,
+        "look": choose_look,
         "conversion_words": CONVERSION_WORDS,
         "style": "",
         "stopped": None,

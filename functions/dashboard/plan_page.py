@@ -255,7 +255,7 @@ class ShownPlan:
         ]
 
 
-def plan_page(
+def build_plan_page(
     view: PageContext,
     remediation_id: str,
     plans: Sequence[PlanView],

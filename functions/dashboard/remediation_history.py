@@ -8,7 +8,7 @@ from heapq import nlargest
 from itertools import pairwise
 from typing import NamedTuple
 
-from functions.dashboard.display_state import look_with
+from functions.dashboard.display_state import choose_look
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
 from shared.html_pages import format_span
 from shared.use_cases.show_remediation import RemediationView
@@ -134,7 +134,7 @@ def _build_lines(source: _Source) -> list[HistoryLine]:
     lines = [
         HistoryLine(
             entry=entry,
-            look=_look(entry, source),
+            look=_choose_look(entry, source),
             title=source.title,
             flow_id=source.flow_id,
             lasted=duration if duration and duration.total_seconds() >= 1 else None,
@@ -144,8 +144,8 @@ def _build_lines(source: _Source) -> list[HistoryLine]:
     return lines[::-1]
 
 
-def _look(entry: HistoryEntry, source: _Source) -> str:
-    look = look_with(entry.state)
+def _choose_look(entry: HistoryEntry, source: _Source) -> str:
+    look = choose_look(entry.state)
     # The job of an environment is completed also if its flows are blocked.
     return "over" if look == "done" and not source.flow_id else look
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functions.dashboard.cause_actions import retry_cause
 from functions.dashboard.causes import find_causes, get_cause_title
 from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
-from functions.dashboard.display_state import display_state_for
+from functions.dashboard.display_state import find_display_state
 from functions.dashboard.firewall_issues import list_issues
 from functions.dashboard.flow_lines import ALL, FlowFilter, build_line_context
 from functions.dashboard.flow_lists import ClosedFlows, FlowLists, divide
@@ -72,7 +72,7 @@ def build_remediation_page(
     `closed_by`: proposed firewall fixes, or the error that occurred. `others`: closed flows that
     come after `flows`; None if `flows` are all.
     """
-    names = {job.environment_id: _name_of(job) for job in shown.environment_jobs}
+    names = {job.environment_id: _get_name(job) for job in shown.environment_jobs}
     here = f"/api/dashboard/remediations/{shown.remediation.id}"
     lists = FlowLists(
         view=view,
@@ -148,7 +148,7 @@ def build_remediation_page(
         unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
         **draw_dependency_groups(
             here,
-            {flow.workflow_id: (flow, display_state_for(flow)) for flow, _ in lists.read},
+            {flow.workflow_id: (flow, find_display_state(flow)) for flow, _ in lists.read},
             choice.diagrams,
         ),
     )  # fmt: skip
@@ -174,5 +174,5 @@ def _compute_place_in_strip(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
     return part[0] != "both_off", part[1].look != "done"
 
 
-def _name_of(job: EnvironmentJob) -> str:
+def _get_name(job: EnvironmentJob) -> str:
     return job.environment_name or job.environment_id

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from functions.dashboard.display_state import look_with
+from functions.dashboard.display_state import choose_look
 from functions.dashboard.flow_parts import PARTS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.remediation_states import RemediationState
@@ -80,7 +80,7 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
     words = progress.state.replace("_", " ").capitalize()
     if progress.state is RemediationState.COMPLETED and is_dry_run(shown):
         return "over", f"{words} · nothing was changed"
-    look = look_with(progress.state, progress.not_migrated)
+    look = choose_look(progress.state, progress.not_migrated)
     left = sum(progress.not_migrated.values())
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"

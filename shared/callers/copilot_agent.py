@@ -47,11 +47,13 @@ class CopilotAgentCallers(DataverseRowCallers):
         """Yield the caller of a topic or tool that holds an id or a URL."""
         urls = [match.url for match in find_trigger_urls(row.text)]
         flow_ids = _find_flow_ids(row.text)
-        where = f"Open the agent {_read_agent(row)} in Copilot Studio. In its {_name(row)}, replace"
+        where = (
+            f"Open the agent {_read_agent(row)} in Copilot Studio. In its {_get_name(row)}, replace"
+        )
         if urls or flow_ids:
             yield replace(
                 place,
-                label=f"{_name(row)} of the agent {_read_agent(row)}",
+                label=f"{_get_name(row)} of the agent {_read_agent(row)}",
                 trigger_url_ids=frozenset(url.trigger_url_id for url in urls),
                 retired_url_ids=frozenset(url.trigger_url_id for url in urls if url.is_retired),
                 child_flow_ids=flow_ids,
@@ -103,5 +105,5 @@ def _read_agent(row: TextRow) -> str:
     return text_at(mapping_at(row.others, "parentbotid"), "name") or "without a name"
 
 
-def _name(row: TextRow) -> str:
+def _get_name(row: TextRow) -> str:
     return f"{'tool' if _TOOL in row.text else 'topic'} {row.name}"

@@ -108,7 +108,7 @@ def parse_entries(content: bytes) -> list[SealedEntry]:
     return [SealedEntry(key=json.loads(key), sha256=sha256) for sha256, _, key in lines]
 
 
-def name_entries_file(statement: SealStatement) -> str:
+def build_entries_name(statement: SealStatement) -> str:
     """Return the name of the list of entries in the archive and in an evidence file."""
     number = f"{statement.number:0{_DIGITS}}"
     return f"audit-seals/{number}-{statement.entries_sha256[:16]}.txt"

@@ -22,7 +22,7 @@ _JOINER = "\u200d"
 _CONTINUING = frozenset({"Mn", "Mc", "Me", "Cf"})
 
 
-def copy_name(title: str) -> str:
+def build_copy_name(title: str) -> str:
     """Return the name of the copy of a flow with this name."""
     return shorten_with_suffix(title, COPY_SUFFIX)
 

@@ -147,7 +147,9 @@ class AppServices:
             terraform=format_terraform_part(
                 _get_terraform_type(site),
                 issue.resource_name,
-                TerraformBlock("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
+                TerraformBlock(
+                    "site_config", body=[_build_terraform_block(one, is_scm=is_scm) for one in new]
+                ),
             ),
             added_entries=AddedEntries(
                 resource_id=issue.resource_id,
@@ -304,7 +306,7 @@ def _get_terraform_type(site: Mapping[str, object]) -> str:
     return f"azurerm_{system}_{'function' if _is_function_app(site) else 'web'}_app"
 
 
-def _block(rule: Mapping[str, object], *, is_scm: bool) -> TerraformBlock:
+def _build_terraform_block(rule: Mapping[str, object], *, is_scm: bool) -> TerraformBlock:
     members = {"name": "name", "service_tag": "ipAddress", "action": "action"}
     body = [(name, rule[member]) for name, member in members.items()]
     kind = "scm_ip_restriction" if is_scm else "ip_restriction"

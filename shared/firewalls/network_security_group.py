@@ -40,8 +40,8 @@ from shared.domain.network.firewall_fix_text import format_bicep_children, forma
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS, any_matches, covers, holds_port, leads_anywhere
 from shared.domain.network.security_rules import (
-    block,
     build_rule,
+    build_terraform_block,
     format_command,
     format_existing_rule,
     format_rule,
@@ -123,7 +123,9 @@ class NetworkSecurityGroups:
             bicep=format_bicep_children(
                 f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", issue.resource_name, rules
             ),
-            terraform=format_terraform(*(block(issue, name, rule) for name, rule in rules.items())),
+            terraform=format_terraform(
+                *(build_terraform_block(issue, name, rule) for name, rule in rules.items())
+            ),
             added_entries=AddedEntries(
                 resource_id=issue.resource_id,
                 entries=tuple(format_rule(name, rule) for name, rule in rules.items()),

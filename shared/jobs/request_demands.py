@@ -54,11 +54,11 @@ def estimate_flow_job_demand(job: FlowJob) -> RequestDemand | None:
         return _build_demand(job.id, _ROLLBACK_CALLS, _ROLLBACK) if is_begun else None
     if reached is FlowJobState.PLANNED:
         group = min(job.parents, default=job.id).rpartition("/")[2]
-        demand = _build_demand(job.id, _request_count(job), f"{_NEW}-{group}")
+        demand = _build_demand(job.id, _count_requests(job), f"{_NEW}-{group}")
         return replace(demand, later_requests=_choose_counts(job)[FlowJobState.COPIED])
     if job.active_grants:  # grants are revoked first
-        return _build_demand(job.id, _request_count(job), _ROLLBACK)
-    return _build_demand(job.id, _request_count(job), f"{_IN_PROGRESS}-{_DEPTHS[reached]}")
+        return _build_demand(job.id, _count_requests(job), _ROLLBACK)
+    return _build_demand(job.id, _count_requests(job), f"{_IN_PROGRESS}-{_DEPTHS[reached]}")
 
 
 def estimate_environment_job_demand(job: EnvironmentJob) -> RequestDemand:
@@ -66,7 +66,7 @@ def estimate_environment_job_demand(job: EnvironmentJob) -> RequestDemand:
     return _build_demand(job.id, _ENVIRONMENT_CALLS.get(job.step, 0), _PLAN)
 
 
-def _request_count(job: FlowJob) -> int:
+def _count_requests(job: FlowJob) -> int:
     looks = job.step in _RETIRING and bool(job.http_hosts)
     return _choose_counts(job).get(job.step, _DEFAULT_COUNT) + looks
 

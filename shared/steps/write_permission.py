@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.maintenance_window import next_opening
+from shared.domain.jobs.maintenance_window import find_next_opening
 from shared.domain.kill_switch import KillSwitch
 from shared.errors import JobBlocked, MustWait, NotFound, UnreadableRow
 from shared.reason import Reason
@@ -62,7 +62,7 @@ async def check_write_allowed(
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
     window = settings.maintenance_window
-    opening = next_opening(window, services.now)
+    opening = find_next_opening(window, services.now)
     if opening and not anytime:
         text = f"Outside the maintenance window {window} UTC."
         raise MustWait(text, until=opening, code=Reason.OUTSIDE_MAINTENANCE_WINDOW)
@@ -85,7 +85,7 @@ async def require_linked_environment(
     Uses what was read within the last minute, unless `anew`.
     """
     environment = await _read_environment(services, environment_id, anew=anew)
-    later = _next_check_at(services)
+    later = _compute_next_check(services)
     link = environment.policy
     if link is None:
         raise MustWait(
@@ -142,5 +142,5 @@ async def _read_environment(
         ) from err
 
 
-def _next_check_at(services: Services) -> datetime:
+def _compute_next_check(services: Services) -> datetime:
     return services.now + max(services.settings.wait_poll_interval, timedelta(seconds=1))

@@ -11,9 +11,9 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.plan_approval import (
     compute_plan_version,
+    format_plan_text,
     name_approved_plan,
     parse_awaiting_flows,
-    plan_text,
 )
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_selection import PlanSelection
@@ -66,8 +66,8 @@ class AwaitingPlan:
 
     @property
     def text(self) -> str:
-        """Return what the approver reads, as `plan_text` returns it."""
-        return plan_text(self.job, self.items)
+        """Return what the approver reads, as `format_plan_text` returns it."""
+        return format_plan_text(self.job, self.items)
 
     @property
     def version(self) -> str:

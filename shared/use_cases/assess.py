@@ -86,7 +86,7 @@ async def assess(
     )
     flows = await find_assessed_callers(services, environment, searched, flows)
     flows = add_canvas_app_callers(flows, facts.canvas_apps)
-    names = await _names(services, environment, {flow.owner for flow in flows}, shares)
+    names = await _read_names(services, environment, {flow.owner for flow in flows}, shares)
     flows = with_co_owners(flows, shares, names)
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
     retired = await read_places_on_retired_host(services, searched)
@@ -112,7 +112,7 @@ async def read_named_policy(
     return None
 
 
-async def _names(
+async def _read_names(
     services: Services, environment: Environment, owners: set[str], shares: ReadShares
 ) -> dict[str, str]:
     """Return the names that Dataverse has for these ids."""

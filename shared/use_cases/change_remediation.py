@@ -62,11 +62,11 @@ async def cancel(
     Raises `JobBlocked` and cancels nothing if an original would process its backlog again and
     `replay` is False.
     """
-    before = await _open_jobs(services, remediation_id, RowReader())
+    before = await _list_open_jobs(services, remediation_id, RowReader())
     _require_replay_accepted(services, before, replay=replay)
     reading = RowReader()
     await _cancel_environment_jobs(services, remediation_id, reading)
-    unfinished = await _open_jobs(services, remediation_id, reading)
+    unfinished = await _list_open_jobs(services, remediation_id, reading)
     return await _request_rollback(services, unfinished, JobCommand.CANCEL, reading, replay=replay)
 
 
@@ -97,7 +97,9 @@ async def roll_back(
 type _JobRow = StoredItem[FlowJob]
 
 
-async def _open_jobs(services: Services, remediation_id: str, reading: RowReader) -> list[_JobRow]:
+async def _list_open_jobs(
+    services: Services, remediation_id: str, reading: RowReader
+) -> list[_JobRow]:
     rows = await read_job_rows(services, remediation_id, reading)
     return _add_dependent_jobs([row.item for row in rows if not row.item.has_succeeded], rows)
 
@@ -186,7 +188,7 @@ async def retry(
     every = [row.item for row in rows]
     flows: list[FlowJob | PlanItem] = [
         *every,
-        *await _without_job(services, remediation_id, every),
+        *await _list_items_without_job(services, remediation_id, every),
     ]
     found = _select_named_jobs(flows, flow_ids, reading)
     if flow_ids and any(isinstance(one, PlanItem) and one.action.is_work for one in found):
@@ -216,7 +218,7 @@ async def retry(
     )
 
 
-async def _without_job(
+async def _list_items_without_job(
     services: Services, remediation_id: str, jobs: Sequence[FlowJob]
 ) -> list[PlanItem]:
     """Return the plan items of flows that have no job in the remediation."""

@@ -15,9 +15,9 @@ from shared.domain.audit_seal import (
     EntryChange,
     SealedEntry,
     SealStatement,
+    build_entries_name,
     compare_entries,
     find_chain_differences,
-    name_entries_file,
     parse_entries,
 )
 from shared.errors import NotFound, UnreadableRow
@@ -75,7 +75,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
         first = build_first_key_before(seal.ends_at)
         if first >= end:
             break  # all others are older too
-        if _end_of(seal) > begin:
+        if _build_end_key(seal) > begin:
             seals.append(seal)
     if not seals:
         problems: list[str] = []
@@ -100,7 +100,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
                 "entries cannot be compared"
             )
             continue
-        place = max(begin, build_first_key_before(seal.ends_at)), min(end, _end_of(seal))
+        place = max(begin, build_first_key_before(seal.ends_at)), min(end, _build_end_key(seal))
         changes = compare_entries(_select_between(listed, place), _select_between(page.rows, place))
         entries += [
             EntryDifference(
@@ -126,14 +126,14 @@ def _read_statement(seal: AuditSeal) -> SealStatement | None:
         return None
 
 
-def _end_of(seal: AuditSeal) -> str:
+def _build_end_key(seal: AuditSeal) -> str:
     """Return a text that sorts after the keys of a seal's entries."""
     statement = _read_statement(seal)
     return build_first_key_before(statement.begins_at) if statement and statement.begins_at else "~"
 
 
 def _covers(seal: AuditSeal, key: str) -> bool:
-    return build_first_key_before(seal.ends_at) < key < _end_of(seal)
+    return build_first_key_before(seal.ends_at) < key < _build_end_key(seal)
 
 
 def _select_between(entries: Sequence[SealedEntry], place: tuple[str, str]) -> list[SealedEntry]:
@@ -146,7 +146,7 @@ async def _read_list(services: Services, statement: SealStatement) -> list[Seale
     content = b""
     if statement.entry_count:
         try:
-            content = await services.archive.get(name_entries_file(statement))
+            content = await services.archive.get(build_entries_name(statement))
         except NotFound:
             return None
     if hashlib.sha256(content).hexdigest() != statement.entries_sha256:

@@ -14,12 +14,12 @@ from shared.alerts import readable
 from shared.domain.plans.job_index import (
     IndexRow,
     NamedKind,
+    build_environment_job_row,
+    build_flow_job_row,
     correct_index_row,
     find_current_environment_jobs,
     get_counter,
     is_closed,
-    name_of_environment_job,
-    name_of_flow_job,
     reduce_to_key,
     with_closed,
 )
@@ -95,7 +95,7 @@ async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:
         if is_closed(row.item):
             jobs.closed[row.item.id] = get_counter(row.item)
         else:
-            jobs.needed[row.item.id] = name_of_flow_job(row.item)
+            jobs.needed[row.item.id] = build_flow_job_row(row.item)
     return found
 
 
@@ -179,7 +179,7 @@ async def _compare_environment_jobs(
     remediations = readable(services, tables.remediations.scan("remediation"))
     created = {one.item.id: one.item.created_at async for one in remediations}
     current = find_current_environment_jobs(jobs, created, now)
-    needed = {identity: name_of_environment_job(job) for identity, job in current.items()}
+    needed = {identity: build_environment_job_row(job) for identity, job in current.items()}
     there = {row.job_id for rows in before.values() for row, _ in rows}
     await index.upsert(*(row for identity, row in needed.items() if identity not in there))
     readable_ids = {job.id for job in jobs}

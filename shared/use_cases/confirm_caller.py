@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from shared.alerts import readable
-from shared.domain.callers.caller_records import index_entries_for
+from shared.domain.callers.caller_records import build_index_entries
 from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
     CalledFlow,
@@ -14,7 +14,7 @@ from shared.domain.callers.declared_caller import (
     build_declared_caller_id,
     build_secret_callers,
 )
-from shared.domain.jobs.called_sides import choose_side_to_leave, copy_of, get_original_ids
+from shared.domain.jobs.called_sides import choose_side_to_leave, get_copy_ids, get_original_ids
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked, NotFound
 from shared.reason import Reason
@@ -99,7 +99,7 @@ async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
         kept.item
         async for kept in readable(services, rows)
         if (kept.item.is_rolling_back or (kept.item.is_live and kept.item.is_verified))
-        and (get_original_ids(kept.item).matches(flow) or copy_of(kept.item).matches(flow))
+        and (get_original_ids(kept.item).matches(flow) or get_copy_ids(kept.item).matches(flow))
     ]
 
 
@@ -143,7 +143,7 @@ async def index_declared_callers(
             (place.held_id, place.id): place
             for declared in callers
             for caller in (*build_callers(declared), *build_secret_callers(declared))
-            for place in index_entries_for(caller, services.now)
+            for place in build_index_entries(caller, services.now)
         }
         for callers in (before, after)
     )

@@ -116,7 +116,7 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
         for one in await list_applied_fixes(services)
         if one.state is not FirewallFixState.REVERTED
     ]
-    selected = [one for one in open_fixes if request.resource.lower() in _names(one)]
+    selected = [one for one in open_fixes if request.resource.lower() in _list_names(one)]
     if not selected:
         names = describe_unknown_issue(request.resource, (one.issue for one in open_fixes))
         raise JobBlocked(
@@ -143,7 +143,7 @@ async def _read_fixes_in_progress(services: Services, resource: str) -> list[Fir
     return [
         one
         for one in await list_applied_fixes(services)
-        if one.state.is_under_way and resource.lower() in _names(one)
+        if one.state.is_under_way and resource.lower() in _list_names(one)
     ]
 
 
@@ -270,7 +270,7 @@ def _build_permission_check(
     return permit
 
 
-def _names(record: FirewallFixRecord) -> set[str]:
+def _list_names(record: FirewallFixRecord) -> set[str]:
     resource_id = record.issue.partition(":")[2].partition("#")[0]
     return {
         record.issue.lower(),

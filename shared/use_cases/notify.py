@@ -51,7 +51,7 @@ from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.completed_remediations import read_completed_work
 from shared.use_cases.confirm_by_link import build_link_path
-from shared.use_cases.notification_link import MessageLink, link_for, list_flow_paths
+from shared.use_cases.notification_link import MessageLink, build_link, list_flow_paths
 from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
 from shared.use_cases.unconfirmed_callers import (
     UnconfirmedCaller,
@@ -100,7 +100,7 @@ async def notify(services: Services) -> int:
         causes=causes,
         held=held,
         links={
-            one.id: link_for(one, waits.environment_jobs, waits.blocked_jobs)
+            one.id: build_link(one, waits.environment_jobs, waits.blocked_jobs)
             for one in causes.values()
         }
         | {action.id: link for action, link in failed}
@@ -328,7 +328,7 @@ def _build_notification(
     else:
         cause = build_digest([one for one, _ in sent])
         identity = f"digest-{hash_key(*sorted(names))}"
-    link = links.get(cause.id) or link_for(cause, (), ())
+    link = links.get(cause.id) or build_link(cause, (), ())
     address = services.settings.own_address
     return Notification(
         id=identity,

@@ -59,7 +59,7 @@ async def _handle_environment_change(services: Services, event: Event) -> str:
             created_at=services.now,
             mode=RemediationMode.APPLY,
             start_source=StartSource.POLICY_EVENT,
-            idempotency_key=_link_cause(event, environment_id),
+            idempotency_key=_build_link_cause(event, environment_id),
             environment_ids=(environment_id,),
         ),
     )
@@ -76,7 +76,7 @@ def _parse_environment_id(event: Event) -> str:
     return normalize_environment_id(text)
 
 
-def _link_cause(event: Event, environment_id: str) -> str:
+def _build_link_cause(event: Event, environment_id: str) -> str:
     """Return a key that is the same for all status changes of one link."""
     return f"{environment_id}/{event.text('policyId')}/{event.text('linkedSince')}"
 

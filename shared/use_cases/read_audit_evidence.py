@@ -10,10 +10,10 @@ from shared.domain.audit import AuditEntry, build_first_key_before
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
+    build_entries_name,
     find_chain_differences,
     find_entry_differences,
     format_entries,
-    name_entries_file,
 )
 from shared.domain.plans.remediation import Remediation
 from shared.domain.trigger_urls.trigger_url import redact
@@ -109,11 +109,11 @@ class AuditReader:
             present = self._present.get(position, [])
             content = format_entries(present)
             if hashlib.sha256(content).hexdigest() != statement.entries_sha256:
-                listed = await self._read_list(name_entries_file(statement))
+                listed = await self._read_list(build_entries_name(statement))
                 differences += find_entry_differences(statement, listed, present)
                 content = listed or content
             if self._newest is not None and position >= self._newest:
-                entry_lists[name_entries_file(statement)] = content
+                entry_lists[build_entries_name(statement)] = content
         rejected, unconfirmed = await self._compare_public_keys()
         return SealEvidence(
             seals=() if self._newest is None else tuple(self._seals[self._newest :][::-1]),

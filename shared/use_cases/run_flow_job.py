@@ -27,7 +27,7 @@ from shared.services import Services
 from shared.steps.copying import copy_flow, verify_copy
 from shared.steps.copying.explain_platform_error import explain_refusal
 from shared.steps.copying.microsoft_key_list import wait_for_key_list
-from shared.steps.flows.read_back import WriteNotVisible, next_poll_delay
+from shared.steps.flows.read_back import WriteNotVisible, compute_next_poll_delay
 from shared.steps.flows.temporary_co_ownership import check_returned, revoke_all_grants
 from shared.steps.preparing import prepare_original
 from shared.steps.retiring import cut_over, retire_original
@@ -313,7 +313,7 @@ def _record_error_while_both_off(
     is_told = is_late or after.next_check_at is None or isinstance(err, PlatformMigrationInProgress)
     if after.reason_code == Reason.BOTH_OFF or is_accepted or not is_told:
         return replace(after, cutover_failure=job.cutover_failure) if after.next_check_at else after
-    soon = now + next_poll_delay(services, since)
+    soon = now + compute_next_poll_delay(services, since)
     fix = f"Turn {job.display_name} on in Power Automate. {after.fix}"
     later = wait_until(
         job,

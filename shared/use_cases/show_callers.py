@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.callers.declared_caller import DECLARED_CALLER, CalledFlow, DeclaredCaller
-from shared.domain.jobs.called_sides import choose_side_to_leave, copy_of, get_original_ids
+from shared.domain.jobs.called_sides import choose_side_to_leave, get_copy_ids, get_original_ids
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import UnreadableRow
@@ -93,7 +93,9 @@ def _build_view(
     flow: CalledFlow, jobs: Sequence[FlowJob], names: Mapping[str, str]
 ) -> CalledFlowView:
     found = [
-        job for job in jobs if get_original_ids(job).matches(flow) or copy_of(job).matches(flow)
+        job
+        for job in jobs
+        if get_original_ids(job).matches(flow) or get_copy_ids(job).matches(flow)
     ]
     # A copy may itself be replaced, so a caller that is to leave a flow comes first.
     left = [job for job in found if choose_side_to_leave(job).matches(flow)]

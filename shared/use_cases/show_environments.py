@@ -91,7 +91,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     }
     assessments = await _read_last_assessments(services, jobs, reading)
     elsewhere = await services.environments.list() if with_platform else []
-    names = _names([*settings.values()], [*links.values()], jobs, elsewhere)
+    names = _read_names([*settings.values()], [*links.values()], jobs, elsewhere)
     flow_names = await _name_flows(services, settings.values(), statuses, reading)
     ids = {*settings, *links, *statuses, *assessments, *names}
     return KnownEnvironments(
@@ -114,7 +114,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     )
 
 
-def _names(
+def _read_names(
     settings: Sequence[EnvironmentSettings],
     links: Sequence[PolicyLinkRecord],
     jobs: Sequence[EnvironmentJob],

@@ -17,7 +17,7 @@ pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Browser, Page, Route, expect
 
 from functions.dashboard.page_layout import read_assets
-from functions.dashboard.plan_page import PlanChoice, plan_page
+from functions.dashboard.plan_page import PlanChoice, build_plan_page
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.show_remediation import PlanView
@@ -52,7 +52,7 @@ async def open_plan(page: Page, items: list[PlanItem], width: int = 1280, **choi
         trigger_hosts=(),
         approval_policy=ApprovalPolicy.REQUIRED,
     )
-    text = plan_page(READER, "r", [plan], PlanChoice(**choice))  # type: ignore[arg-type]  # any choice
+    text = build_plan_page(READER, "r", [plan], PlanChoice(**choice))  # type: ignore[arg-type]  # any choice
 
     async def serve(route: Route) -> None:
         name = route.request.url.rpartition("/")[2]

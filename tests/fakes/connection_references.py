@@ -19,7 +19,7 @@ class FakeConnectionReferences:
     """The connection references of a world."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its application."""
+        """Use the rights of the application of `world`."""
         self._world = world
 
     async def find(

@@ -13,7 +13,7 @@ class FakeFlowPlacement:
     """Adds a world's flows to its default solution."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its application."""
+        """Use the rights of the application of `world`."""
         self._world = world
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:

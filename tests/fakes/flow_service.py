@@ -144,10 +144,10 @@ def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> No
 
 
 @contextmanager
-def harmful_when_refused(world: World, flow: FakeFlow) -> Iterator[None]:
-    """Empty the flow's connection references if a save is rejected and the platform does so.
+def empty_references_when_rejected(world: World, flow: FakeFlow) -> Iterator[None]:
+    """Empty the flow's connection references if the block's save is rejected, as Dataverse may do.
 
-    The row's version stays as it is (platform.md#rejected-saves).
+    The version of the row does not change (platform.md#rejected-saves).
     """
     try:
         yield

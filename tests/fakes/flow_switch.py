@@ -17,7 +17,7 @@ class FakeFlowSwitch:
     """The port for every flow of a world."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its application."""
+        """Use the rights of the application of `world`."""
         self._world = world
 
     async def start(self, environment_id: str, flow_name: str) -> None:

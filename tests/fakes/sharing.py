@@ -80,7 +80,7 @@ class FakeFlowSharing:
     """Shares of a world's flows."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its application."""
+        """Use the rights of the application of `world`."""
         self._world = world
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
@@ -141,7 +141,7 @@ class FakePrincipals:
     """Users and teams; every environment has all of them."""
 
     def __init__(self, world: World) -> None:
-        """Read `world` as its application."""
+        """Use the rights of the application of `world`."""
         self._world = world
 
     async def read_users(

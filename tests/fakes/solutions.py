@@ -12,7 +12,7 @@ class FakeSolutions:
     """Solutions of a world's environments."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its application."""
+        """Use the rights of the application of `world`."""
         self._world = world
 
     async def read_solution_ids(

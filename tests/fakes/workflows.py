@@ -12,7 +12,7 @@ from shared.errors import AlreadyExists, CmkflowError, Conflict, NotFound, Platf
 from tests.fakes.definitions import refused, require_valid
 from tests.fakes.flow_service import (
     delete,
-    harmful_when_refused,
+    empty_references_when_rejected,
     refuse_while_migrating,
     save,
     turn_off,
@@ -26,7 +26,7 @@ class FakeWorkflows:
     """The `workflow` rows of a world."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its application."""
+        """Use the rights of the application of `world`."""
         self._world = world
 
     async def list(
@@ -89,7 +89,7 @@ class FakeWorkflows:
         self._require_short_name(change.name or "")
         with world.writing(fake.id, "update workflow", flow.workflow_id):
             if change.client_data is not None:
-                with harmful_when_refused(world, flow):
+                with empty_references_when_rejected(world, flow):
                     self._save(flow, change, actor)
             elif change.state is FlowState.ON:
                 turn_on(world, flow, actor)

@@ -13,7 +13,7 @@ from functions.dashboard.diagrams import GROUPS_ON_PAGE
 from functions.dashboard.flow_lines import FlowFilter
 from functions.dashboard.live_sections import find_changes
 from functions.dashboard.page_layout import PageContext
-from functions.dashboard.plan_page import PlanChoice, plan_page
+from functions.dashboard.plan_page import PlanChoice, build_plan_page
 from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from shared.domain.audit import AuditEntry
 from shared.domain.environment import ApprovalPolicy
@@ -182,7 +182,7 @@ async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
         return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
     def page() -> str:
-        return plan_page(view, shown.remediation.id, [plan], PlanChoice())
+        return build_plan_page(view, shown.remediation.id, [plan], PlanChoice())
 
     for make in (table, page):
         make()  # templates are read once in a process

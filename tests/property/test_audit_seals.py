@@ -15,13 +15,13 @@ from shared.domain.audit import AuditEntry
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
+    build_entries_name,
     build_statement,
     find_chain_differences,
     find_entry_differences,
     format_entries,
     format_statement,
     hash_text,
-    name_entries_file,
     parse_entries,
 )
 from shared.domain.principal import PrincipalKind
@@ -193,7 +193,7 @@ class Log:
         assert list(find_chain_differences(seals, is_signature_valid)) == []
         sealed: list[SealedEntry] = []
         for seal in seals:
-            listed = await services.archive.get(name_entries_file(seal.statement))
+            listed = await services.archive.get(build_entries_name(seal.statement))
             assert hashlib.sha256(listed).hexdigest() == seal.statement.entries_sha256
             sealed += parse_entries(listed)
         present = [entry async for entry, _ in read_audit_rows(services)]

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from functions.dashboard import plan_groups
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_left_out import decode_left_out, encode_left_out
-from functions.dashboard.plan_page import PlanChoice, plan_page
+from functions.dashboard.plan_page import PlanChoice, build_plan_page
 from functions.forms import parse_member_name
 from functions.http_requests import FORM_CONTEXT
 from functions.plan_models import ApproveRequest
@@ -159,7 +159,7 @@ def draw_pages(draw: st.DrawFn) -> Page:
         ),
     )
     with patch.object(plan_groups, "ROWS_ON_PAGE", 4):
-        return Page(items, plan_page(READER, "r", [plan], choice))
+        return Page(items, build_plan_page(READER, "r", [plan], choice))
 
 
 def build_form(page: Page, flows: Iterable[str]) -> Fields:

@@ -2,7 +2,12 @@
 
 import pytest
 
-from shared.domain.display_names import LIMIT, build_retired_name, copy_name, shorten_with_suffix
+from shared.domain.display_names import (
+    LIMIT,
+    build_copy_name,
+    build_retired_name,
+    shorten_with_suffix,
+)
 
 FAMILY = "👩‍👩‍👧"
 FLAG = "🇳🇱"
@@ -17,7 +22,7 @@ def count_utf16_units(text: str) -> int:
 
 def test_name_within_the_limit_is_not_cut() -> None:
     """Most names fit."""
-    assert copy_name("Orders") == "Orders (CMK)"
+    assert build_copy_name("Orders") == "Orders (CMK)"
     assert build_retired_name("Orders") == "Orders (retired, MMK)"
     assert shorten_with_suffix("x" * LIMIT) == "x" * LIMIT
 
@@ -28,7 +33,7 @@ def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
     title = "".join(chr(ord("a") + place % 26) for place in range(length))
 
     for name, suffix in (
-        (copy_name(title), " (CMK)"),
+        (build_copy_name(title), " (CMK)"),
         (shorten_with_suffix(title), ""),
     ):
         assert count_utf16_units(name) <= LIMIT
@@ -53,7 +58,7 @@ def test_no_character_is_cut_in_two(character: str, before: int) -> None:
     """Surrogate pairs, flags, families of emoji, and letters with accents stay whole."""
     title = "x" * before + character * LIMIT
 
-    kept = copy_name(title).removesuffix("… (CMK)").removeprefix("x" * before)
+    kept = build_copy_name(title).removesuffix("… (CMK)").removeprefix("x" * before)
 
     assert kept
     assert kept == character * (len(kept) // len(character))
@@ -61,11 +66,11 @@ def test_no_character_is_cut_in_two(character: str, before: int) -> None:
 
 def test_name_is_cut_exactly_at_the_limit() -> None:
     """A name is not cut shorter than necessary."""
-    assert count_utf16_units(copy_name("x" * 255)) == LIMIT
-    assert count_utf16_units(copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
+    assert count_utf16_units(build_copy_name("x" * 255)) == LIMIT
+    assert count_utf16_units(build_copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
 
 
 def test_name_of_lone_surrogates_or_accents_is_cut_to_the_limit() -> None:
     """Examples are a lone surrogate, which JSON may contain, and a name of accents only."""
-    assert count_utf16_units(copy_name("\ud83d" * 255)) <= LIMIT
-    assert copy_name("\u200f" * 255) == "… (CMK)"
+    assert count_utf16_units(build_copy_name("\ud83d" * 255)) <= LIMIT
+    assert build_copy_name("\u200f" * 255) == "… (CMK)"

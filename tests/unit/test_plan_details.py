@@ -3,7 +3,7 @@
 from typing import Any
 
 from cmkflow.paragraphs import Paragraph
-from cmkflow.plan_details import plan_details
+from cmkflow.plan_details import format_plan_details
 
 
 def issue(name: str, *flows: str, count: int) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
         "external_hosts": [],
     }
 
-    shown = [one.text for one in plan_details(plan, [item]) if isinstance(one, Paragraph)]
+    shown = [one.text for one in format_plan_details(plan, [item]) if isinstance(one, Paragraph)]
 
     assert [one for one in shown if one.startswith("Firewall ")] == [
         "Firewall its-own blocks 2 flows: nsg:its-own",

@@ -1,6 +1,6 @@
 """Test how plans are shown on a page and in a terminal."""
 
-from shared.domain.plans.display_text import plan_sort_key
+from shared.domain.plans.display_text import build_plan_sort_key
 
 
 def test_changed_flows_are_first_then_flows_that_need_a_person_then_by_title() -> None:
@@ -16,7 +16,7 @@ def test_changed_flows_are_first_then_flows_that_need_a_person_then_by_title() -
 
     for items in (shown, shown[::-1]):
         places = sorted(
-            items, key=lambda one: plan_sort_key(changed=one[2], action=one[1], title=one[0])
+            items, key=lambda one: build_plan_sort_key(changed=one[2], action=one[1], title=one[0])
         )
         assert places[0] == shown[0]
         assert places[1] == shown[1]

@@ -89,7 +89,7 @@ def test_every_pin_has_a_hash(path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["requirements-demo.txt", "requirements-dev.txt"])
 def test_pins_are_complete_and_are_the_versions_of_these_tests(file: str) -> None:
-    """pip rejects a package that another one brings and that no line names."""
+    """pip rejects a file that does not pin a dependency of one of its packages."""
     pins = read_requirements(ROOT / file).pins
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     own = {normalize_name(re.split("[<>=]", one)[0]) for one in project["dependencies"]}

@@ -66,7 +66,7 @@ class VaultClient:
         )
 
     @asynccontextmanager
-    async def keys(self, vault_url: str) -> AsyncIterator["KeyClient"]:
+    async def open_keys(self, vault_url: str) -> AsyncIterator["KeyClient"]:
         """Provide the SDK's client for the keys of a vault.
 
         The client does not need to be closed, because the pipeline owns all connections.

@@ -248,11 +248,11 @@ class VaultKeys(Keys):
 
     async def _read_versions_from_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
         """Return the versions by the Key Vault API. Its list omits key type and size."""
-        async with self._contents.keys(vault_url) as client:
+        async with self._contents.open_keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
         keys = []
         for properties in listed:
-            async with self._contents.keys(vault_url) as client:
+            async with self._contents.open_keys(vault_url) as client:
                 keys.append(_build_key_version(await client.get_key(name, properties.version)))
         return keys
 

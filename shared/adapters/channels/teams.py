@@ -69,7 +69,7 @@ def build_card(notification: Notification) -> dict[str, Any]:
         "version": "1.4",
         "body": [
             _build_paragraph(
-                _run(
+                _build_text_run(
                     waiting.title,
                     size="Medium",
                     weight="Bolder",
@@ -78,7 +78,9 @@ def build_card(notification: Notification) -> dict[str, Any]:
             ),
             *_build_flow_names(notification),
             *(
-                _build_paragraph(_run(f"{name}: ", weight="Bolder"), _run(text))
+                _build_paragraph(
+                    _build_text_run(f"{name}: ", weight="Bolder"), _build_text_run(text)
+                )
                 for name, text in facts.items()
                 if text
             ),
@@ -99,18 +101,20 @@ def _build_flow_names(notification: Notification) -> Iterator[dict[str, Any]]:
     action, links = notification.pending_action, notification.flow_links
     if not action.flows or len(links) != len(action.flows) or not _are_safe(links):
         if text := describe_flows(action):
-            yield _build_paragraph(_run("Flows: ", weight="Bolder"), _run(text))
+            yield _build_paragraph(
+                _build_text_run("Flows: ", weight="Bolder"), _build_text_run(text)
+            )
         return
-    runs = [_run("Flows: ", weight="Bolder")]
+    runs = [_build_text_run("Flows: ", weight="Bolder")]
     more = action.count - len(action.flows)
     for number, (name, link) in enumerate(zip(action.flows, links, strict=True)):
         is_last = number == len(links) - 1 and not more > 0
         between = "" if not number else " and " if is_last else ", "
         opens = {"selectAction": {"type": "Action.OpenUrl", "url": link}}
-        runs += [_run(between)] if between else []
-        runs.append({**_run(name), **opens})
+        runs += [_build_text_run(between)] if between else []
+        runs.append({**_build_text_run(name), **opens})
     if more > 0:
-        runs.append(_run(f" and {more} more"))
+        runs.append(_build_text_run(f" and {more} more"))
     yield _build_paragraph(*runs)
 
 
@@ -129,5 +133,5 @@ def _build_paragraph(*runs: dict[str, Any]) -> dict[str, Any]:
     return {"type": "RichTextBlock", "inlines": list(runs)}
 
 
-def _run(text: str, **style: str) -> dict[str, Any]:
+def _build_text_run(text: str, **style: str) -> dict[str, Any]:
     return {"type": "TextRun", "text": _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", text), **style}

@@ -88,7 +88,7 @@ class _Reason:
 def build_error(answer: FailedResponse) -> CmkflowError:
     """Return the error for a response of 300 or above."""
     reason = _parse_reason(answer)
-    text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
+    text = f"{answer.service}: {reason.message}{_format_request_id(answer.headers)}"
     match answer.status:
         case _ if reason.code == ORGANIZATION_DISABLED:
             return EnvironmentDisabled(f"{text} ({reason.code})")
@@ -206,7 +206,7 @@ def _find_first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
     return codes[0], " ".join(text_at(one, "message") or "" for one in details)
 
 
-def _request_id(headers: Mapping[str, str]) -> str:
+def _format_request_id(headers: Mapping[str, str]) -> str:
     """Return the request id for Microsoft support, in brackets, or ""."""
     request = headers.get("x-ms-request-id") or headers.get("REQ_ID") or ""
     return f" [request {request[:64]}]" if request else ""

@@ -63,7 +63,8 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
             continue
         summary = flow.summary
         chains = [
-            _display_names(facts.flows, chain) for chain in _find_reason_paths(flow, graph, answers)
+            _list_display_names(facts.flows, chain)
+            for chain in _find_reason_paths(flow, graph, answers)
         ]
         ancestors = graph.find_ancestors(flow.workflow_id) - {flow.workflow_id}
         found.append(
@@ -83,8 +84,8 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
                 message=answer.message,
                 blocked_by_flows=chains[0] if chains else (),
                 parent_chains=tuple(chains),
-                blocks_flows=_display_names(facts.flows, sorted(ancestors)),
-                run_only_users=_run_only_users(summary.category if summary else None),
+                blocks_flows=_list_display_names(facts.flows, sorted(ancestors)),
+                run_only_users=_describe_run_only_users(summary.category if summary else None),
                 recommendations=recommend(
                     answer.microsoft_key_reasons, is_before=is_before, is_managed=flow.is_managed
                 ),
@@ -122,7 +123,7 @@ def list_flow_findings(
         yield passed(code, f"None {total} stays on Microsoft's key.")
     yield from list_remediation_findings(flows, total)
     yield from _list_differences(facts, facts.flows)
-    yield from _call_loop_findings(facts.flows, {flow.workflow_id for flow in rest})
+    yield from _list_call_loop_findings(facts.flows, {flow.workflow_id for flow in rest})
     retired = {flow.workflow_id for flow in flows if flow.remediation_status.is_retired}
     yield from _list_definition_findings(facts, facts.flows, retired)
 
@@ -144,14 +145,14 @@ def _list_definition_findings(
             )
 
 
-def _call_loop_findings(
+def _list_call_loop_findings(
     flows: Mapping[str, FlowFacts], to_migrate: Collection[str]
 ) -> Iterator[Finding]:
     """Yield the call loops with flows that a remediation has to migrate; others do no harm."""
     for cycle in _build_graph(flows).call_loops:
         if set(cycle).isdisjoint(to_migrate):
             continue
-        names = ", ".join(_display_names(flows, cycle))
+        names = ", ".join(_list_display_names(flows, cycle))
         yield problem(
             "flow_cycle",
             f"These flows run one another in a call loop: {names}.",
@@ -323,14 +324,14 @@ def _find_reason_paths(
     return [*last, *on_the_way, *missing]
 
 
-def _run_only_users(category: TriggerCategory | None) -> str:
+def _describe_run_only_users(category: TriggerCategory | None) -> str:
     """Return what is known about the flow's run-only users, which the platform does not show."""
     if category is None or category is TriggerCategory.UNKNOWN or category.can_have_run_only_users:
         return _RUN_ONLY_UNKNOWN
     return _RUN_ONLY_UNLIKELY
 
 
-def _display_names(flows: Mapping[str, FlowFacts], ids: Collection[str]) -> tuple[str, ...]:
+def _list_display_names(flows: Mapping[str, FlowFacts], ids: Collection[str]) -> tuple[str, ...]:
     return tuple(
         flows[one].display_name if one in flows else (f"{one} (not in this environment)")
         for one in ids

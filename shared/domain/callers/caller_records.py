@@ -104,7 +104,7 @@ class CallerIndexEntry:
     found_at: datetime
 
 
-def index_entries_for(
+def build_index_entries(
     caller: Caller, seen: datetime, *, is_shared: bool = False
 ) -> list[CallerIndexEntry]:
     """Return one index entry for each reference that a caller holds, and one for a shared resource.

@@ -34,7 +34,7 @@ def get_original_ids(job: FlowJob) -> FlowIds:
     return FlowIds(job.environment_id, ids, job.original_url_id)
 
 
-def copy_of(job: FlowJob) -> FlowIds:
+def get_copy_ids(job: FlowJob) -> FlowIds:
     """Return the ids of the copy."""
     ids = frozenset({job.copy_id, job.copy_flow_name.lower()} - {""})
     return FlowIds(job.environment_id, ids, job.copy_url_id)
@@ -42,4 +42,4 @@ def copy_of(job: FlowJob) -> FlowIds:
 
 def choose_side_to_leave(job: FlowJob) -> FlowIds:
     """Return the flow that callers have to leave: the original, or in a rollback the copy."""
-    return copy_of(job) if job.is_rolling_back else get_original_ids(job)
+    return get_copy_ids(job) if job.is_rolling_back else get_original_ids(job)

@@ -13,7 +13,7 @@ def is_valid_window(text: str) -> bool:
     return not text or (_WINDOW.fullmatch(text) is not None and text[:5] != text[6:])
 
 
-def next_opening(window: str, now: datetime) -> datetime | None:
+def find_next_opening(window: str, now: datetime) -> datetime | None:
     """Return when the window opens next; None: it is open now. It may span midnight."""
     match = _WINDOW.fullmatch(window)
     if match is None:

@@ -23,7 +23,7 @@ def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
         yield check_geography(facts.policy, environment)
         yield check_managed(environment)
         yield check_environment_type(environment)
-        yield _link_finding(environment)
+        yield _check_link(environment)
     count = sum(environment.policy is not None for environment in facts.environments)
     are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
     text = f"{count} {are} on customer-managed keys"
@@ -85,7 +85,7 @@ def check_environment_type(environment: Environment) -> Finding:
     return passed(code, text, subject)
 
 
-def _link_finding(environment: Environment) -> Finding:
+def _check_link(environment: Environment) -> Finding:
     """Return the state of the environment's link to the policy."""
     code, link, name = "environment_link", environment.policy, environment.display_name
     assert link

@@ -14,7 +14,7 @@ POLICY_HEALTH = "policy_health"
 
 def list_policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
     """Yield a finding for every check of the policy itself."""
-    yield _state_finding(policy)
+    yield _check_state(policy)
     yield _check_health(policy)
     if policy.key_version is None:
         yield passed("key_pinned", "The policy follows the newest version of the key.")
@@ -38,7 +38,7 @@ def list_policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
         yield passed("policy_identity", "The policy has an identity.")
 
 
-def _state_finding(policy: EnterprisePolicy) -> Finding:
+def _check_state(policy: EnterprisePolicy) -> Finding:
     code = "policy_state"
     match policy.encryption_state:
         case "Enabled":

@@ -87,13 +87,13 @@ def propose_azure_firewall_fix(
         if (
             is_alone
             and _is_used_only_by(groups[one], leading[0])
-            and _group_addresses(groups[one]) is not None
+            and _find_group_addresses(groups[one]) is not None
         ):
             return _extend_group(issue, groups[one], version, notes)
     return _add_group_and_rule(issue, leading[0], version, notes)
 
 
-def _group_addresses(group: Document) -> list[object] | None:
+def _find_group_addresses(group: Document) -> list[object] | None:
     listed = mapping_at(group, "properties").get("ipAddresses")
     return listed if isinstance(listed, list) else None
 
@@ -117,7 +117,7 @@ def _is_used_only_by(group: Document, rule: TrafficRule) -> bool:
 def _extend_group(
     issue: FirewallIssue, group: Document, version: str, notes: tuple[str, ...]
 ) -> FirewallFix:
-    there = [*map(str, _group_addresses(group) or ())]
+    there = [*map(str, _find_group_addresses(group) or ())]
     group_id = text_at(group, "id") or ""
     name = ResourceIdParts.of(group_id)
     new, own = issue.missing_prefixes, name.names[-1]

@@ -157,7 +157,7 @@ def _format_fix(
     return " ".join(filter(None, (allow, firewall.how_to_open, only_v6 if missing <= IPV6 else "")))
 
 
-def issue_for_external_host(
+def build_issue_for_external_host(
     host: str, flows: Sequence[str], asked: Mapping[str, AddressRanges]
 ) -> FirewallIssue:
     """Return the issue of a host for which the app knows no firewall: its owner has to allow the
@@ -182,7 +182,7 @@ def issue_for_external_host(
     )
 
 
-def issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
+def build_issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
     """Return the issue that the service tag list has no region of a geography."""
     return _build_unknown_issue(
         name=f"geography:{geography}",
@@ -197,7 +197,7 @@ def issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
     )
 
 
-def issue_for_unknown_tag(tag: str) -> FirewallIssue:
+def build_issue_for_unknown_tag(tag: str) -> FirewallIssue:
     """Return the issue that the addresses of a tag are unknown."""
     return _build_unknown_issue(
         name=f"service_tag:{tag.lower()}",

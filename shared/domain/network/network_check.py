@@ -20,10 +20,10 @@ from shared.domain.network.firewall_decision import (
 )
 from shared.domain.network.firewall_issue import (
     FirewallIssue,
+    build_issue_for_external_host,
+    build_issue_for_unknown_geography,
+    build_issue_for_unknown_tag,
     find_firewall_issue,
-    issue_for_external_host,
-    issue_for_unknown_geography,
-    issue_for_unknown_tag,
 )
 from shared.domain.network.geographies import list_regions, normalize_geography
 from shared.domain.network.host_matching import ClaimedHosts, HostMatcher
@@ -144,7 +144,8 @@ class NetworkCheck:
         """Return an issue for each host that no known firewall protects, with the flows' names."""
         hosts = self._claimed.list_unchecked(flows_by_host)
         return [
-            issue_for_external_host(host, flows_by_host[host], self._required) for host in hosts
+            build_issue_for_external_host(host, flows_by_host[host], self._required)
+            for host in hosts
         ]
 
 
@@ -194,9 +195,11 @@ def _list_unknown_issues(
     """Yield an issue for every required tag whose addresses are unknown."""
     for tag in required:
         if not listed.regions(tag):
-            yield issue_for_unknown_tag(tag)
+            yield build_issue_for_unknown_tag(tag)
         elif not by_tag[tag]:
-            yield issue_for_unknown_geography(normalize_geography(geography), tag)
+            yield build_issue_for_unknown_geography(normalize_geography(geography), tag)
         yield from (
-            issue_for_unknown_tag(name) for name in by_tag[tag] if listed.addresses(name) is None
+            build_issue_for_unknown_tag(name)
+            for name in by_tag[tag]
+            if listed.addresses(name) is None
         )

@@ -82,7 +82,9 @@ def format_command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) 
     )
 
 
-def block(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> TerraformBlock:
+def build_terraform_block(
+    issue: FirewallIssue, name: str, rule: Mapping[str, object]
+) -> TerraformBlock:
     """Return a rule as Terraform."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return TerraformBlock(

@@ -103,10 +103,10 @@ def describe_change(version: ServiceTagListVersion) -> str:
             "Microsoft's service tag list changed from version "
             f"{version.previous_change_number} to {version.change_number}."
         ),
-        *_prefix_sentences(
+        *_format_prefixes(
             "Added", ((f"{one.tag}.{one.region}", one.added) for one in version.changes)
         ),
-        *_prefix_sentences(
+        *_format_prefixes(
             "Removed", ((f"{one.tag}.{one.region}", one.removed) for one in version.changes)
         ),
     ]
@@ -122,7 +122,7 @@ def describe_change(version: ServiceTagListVersion) -> str:
     return " ".join(sentences)
 
 
-def _prefix_sentences(word: str, by_region: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
+def _format_prefixes(word: str, by_region: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
     """Return a sentence with the prefixes, cut after some of each region."""
     parts = []
     for region, prefixes in by_region:

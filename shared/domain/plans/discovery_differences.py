@@ -50,7 +50,9 @@ def find_differences(
     if listed.everything is None:
         return (
             *found,
-            *_state_and_name_differences(known, reported, "the list of flows on Microsoft's key"),
+            *_list_state_and_name_differences(
+                known, reported, "the list of flows on Microsoft's key"
+            ),
         )
     everything = listed.everything
     here = {flow.flow_name.lower() for flow in everything.values()} | everything.keys()
@@ -68,7 +70,7 @@ def find_differences(
             "listed on Microsoft's key, but not in the flow service's list of all flows",
             [flow for identity, flow in reported.items() if identity not in everything],
         ),
-        *_state_and_name_differences(known, everything, "the flow service"),
+        *_list_state_and_name_differences(known, everything, "the flow service"),
         *_describe(
             (
                 "listed with a flow name that differs from the workflow id (both are used; no "
@@ -83,7 +85,7 @@ def find_differences(
     )
 
 
-def _state_and_name_differences(
+def _list_state_and_name_differences(
     known: Mapping[str, WorkflowSummary], listed: Mapping[str, FlowListEntry], by: str
 ) -> Iterator[str]:
     both = [(known[identity], flow) for identity, flow in listed.items() if identity in known]

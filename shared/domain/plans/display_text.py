@@ -134,7 +134,9 @@ def format_fixes[Why: str](left: Mapping[Why, int]) -> list[str]:
     ]
 
 
-def plan_sort_key(*, changed: Sequence[str], action: str, title: str) -> tuple[bool, int, str]:
+def build_plan_sort_key(
+    *, changed: Sequence[str], action: str, title: str
+) -> tuple[bool, int, str]:
     """Return the position of an item: changed items first, then by action.
 
     An action of a newer version of the app comes after those that need a person.

@@ -61,14 +61,14 @@ def reduce_to_key(environment_id: str, key: str) -> IndexRow:
     return IndexRow(environment_id=environment_id, job_id=job_id, remediation_id=remediation_id)
 
 
-def name_of_flow_job(job: FlowJob) -> IndexRow:
+def build_flow_job_row(job: FlowJob) -> IndexRow:
     """Return the index row of a flow job."""
     return IndexRow(
         environment_id=job.environment_id, job_id=job.id, needs_person=needs_person(job)
     )
 
 
-def name_of_environment_job(job: EnvironmentJob) -> IndexRow:
+def build_environment_job_row(job: EnvironmentJob) -> IndexRow:
     """Return the index row of an environment job."""
     return IndexRow(
         environment_id=job.environment_id, job_id=job.id, remediation_id=job.remediation_id

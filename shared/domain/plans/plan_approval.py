@@ -43,7 +43,7 @@ class ApprovalDecision:
     excluded_from_approval: frozenset[str] = frozenset()
 
 
-def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
+def format_plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
     """Return everything that a plan shows as JSON, the same text for the same plan.
 
     It contains the environment, so that no two plans of a remediation have the same text.
@@ -86,7 +86,7 @@ def _list_shown_values(item: PlanItem) -> dict[str, object]:
 
 def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
     """Return the first 16 hex digits of the SHA-256 of the plan's text."""
-    return compute_plan_version(plan_text(job, items))
+    return compute_plan_version(format_plan_text(job, items))
 
 
 def compute_plan_version(text: str) -> str:

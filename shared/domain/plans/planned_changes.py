@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.callers.url_secret import format_url_secret
-from shared.domain.display_names import build_retired_name, copy_name, shorten_with_suffix
+from shared.domain.display_names import build_copy_name, build_retired_name, shorten_with_suffix
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
@@ -123,7 +123,7 @@ def _list_planned_changes(item: PlanItem) -> Iterator[PlannedChange]:
 def _describe_copying(item: PlanItem, title: str) -> Iterator[str]:
     for label in item.embedded_connections:
         yield f"create a connection reference for the connection {label}, unless one is bound to it"
-    yield f"create the flow {copy_name(title)}, off, for the original's owner"
+    yield f"create the flow {build_copy_name(title)}, off, for the original's owner"
     for solution in item.solutions:
         yield f"add the copy to the solution {solution}"
     if item.co_owner_count is None:

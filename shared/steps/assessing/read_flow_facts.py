@@ -38,8 +38,10 @@ class FlowReadResult:
 async def read_flows(services: Services, environment: Environment) -> FlowReadResult:
     """Return every cloud flow by its workflow id; `owner` is an id."""
     everything, staying, read = await asyncio.gather(
-        read_or_none_with_retry(lambda: _report(services, environment)),
-        read_or_none_with_retry(lambda: _report(services, environment, cannot_migrate_only=True)),
+        read_or_none_with_retry(lambda: _read_report(services, environment)),
+        read_or_none_with_retry(
+            lambda: _read_report(services, environment, cannot_migrate_only=True)
+        ),
         _read_rows_or_reason(services, environment),
     )
     alone: dict[str, FlowFacts] = {}
@@ -98,7 +100,7 @@ def combine_answers(
     )
 
 
-async def _report(
+async def _read_report(
     services: Services, environment: Environment, *, cannot_migrate_only: bool = False
 ) -> Sequence[FlowListEntry]:
     async with open_key_report(

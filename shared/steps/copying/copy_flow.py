@@ -7,7 +7,7 @@ from shared.domain.callers.caller_edit import replace_references
 from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.definitions.subscription_name import with_own_subscription
-from shared.domain.display_names import copy_name
+from shared.domain.display_names import build_copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
@@ -244,7 +244,7 @@ def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
 def _build_creation(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
     draft = WorkflowDraft(
         workflow_id=work.job.copy_id,
-        name=copy_name(original.name),
+        name=build_copy_name(original.name),
         description=original.description,
         client_data=client_data,
         owner_id=original.owner_id,

@@ -35,7 +35,9 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
         _find_visible_from(services, job),
     )
     fits = last.is_newer_than(shows, services.now - _MAX_AGE)
-    _wait_until(services, shows if fits else max(shows, await _next_reading_at(services, last)))
+    _wait_until(
+        services, shows if fits else max(shows, await _find_next_reading_at(services, last))
+    )
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:
@@ -49,7 +51,7 @@ def _wait_until(services: Services, until: datetime) -> None:
         raise MustWait(text, until=until, code=Reason.WAITING_FOR_MICROSOFT_KEY_LIST)
 
 
-async def _next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
+async def _find_next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
     """Return when the next list may be read, or the reading in progress continued."""
     if last.goes_on_since or last.read_at is None:
         return _estimate_reading_end(services, last) or services.now

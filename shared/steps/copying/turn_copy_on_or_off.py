@@ -13,10 +13,10 @@ async def toggle_copy(
     work: StepContext, state: FlowState, *, seen: Workflow | None = None
 ) -> Workflow:
     """Turn the copy on or off (see `toggle_flow`); raise `NotFound` if it is gone."""
-    return await toggle_flow(work, copy_switch(work), state, seen=seen)
+    return await toggle_flow(work, build_copy_toggle(work), state, seen=seen)
 
 
-def copy_switch(work: StepContext) -> FlowToggle[Workflow]:
+def build_copy_toggle(work: StepContext) -> FlowToggle[Workflow]:
     """Return the functions that turn the copy on and off."""
 
     async def read() -> Workflow:

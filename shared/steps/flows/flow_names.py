@@ -21,14 +21,12 @@ async def read_flow_name(
     state: FlowState | None = None,
     unique_id: str = "",
 ) -> str | None:
-    """Return the flow's name; None if the flow service does not show the flow (in `state`, if
-    given).
+    """Return the flow's name, or None if the flow service does not show the flow.
 
-    Usually one request is enough, by either id of the row. `unique_id` is the second id, if the
-    caller knows it; otherwise it is read if it is needed. The name of a flow that was just turned
-    on is certain only if the flow is shown as on; otherwise the read may be older
-    (platform.md#reads-lag). Raises `ThrottledError` if no request is allowed: the next call
-    continues.
+    With `state`, a flow in another state is not returned. After a flow was turned on, ask for it as
+    on: another answer may be older (platform.md#reads-lag). `unique_id` is the second id of the
+    row; if it is empty, it is read when it is needed. Usually one request is enough. Raises
+    `ThrottledError` if no request is allowed; the next call continues.
     """
     flow = await _find_flow(services, environment_id, workflow_id, workflow_id)
     if flow is None:

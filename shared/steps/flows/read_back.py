@@ -27,7 +27,7 @@ class WriteNotVisible(MustWait):
         """Wait until then, or half as long as since the write was sent."""
         #: Reads show it, but may have done so before it was sent.
         self.is_shown = until is not None
-        until = until or services.now + next_poll_delay(services, since)
+        until = until or services.now + compute_next_poll_delay(services, since)
         super().__init__(
             f"{what}: accepted, but not visible yet.", until=until, code=Reason.WRITE_NOT_VISIBLE
         )
@@ -86,7 +86,7 @@ async def wait_until_visible(work: StepContext, what: str) -> None:
     raise WriteNotVisible(services, what, since=unseen.sent_at)
 
 
-def next_poll_delay(services: Services, since: datetime) -> timedelta:
+def compute_next_poll_delay(services: Services, since: datetime) -> timedelta:
     """Return a delay of half the time so far, within the limits of the back-off."""
     settings, waited = services.settings, services.now - since
     return max(settings.backoff_initial_delay, min(waited / 2, settings.backoff_max_delay))

@@ -94,7 +94,7 @@ async def find_useful_share(
     return ServiceAccountShare(work=work, workflow_id=workflow_id, row=row) if row else None
 
 
-async def share_to_return(
+async def find_share_to_return(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
     """Return the share by which an invocation may have granted access; None: there is none."""

@@ -21,8 +21,8 @@ from shared.services import Services
 from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.service_account_share import (
     ServiceAccountShare,
+    find_share_to_return,
     find_useful_share,
-    share_to_return,
 )
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed
@@ -63,9 +63,9 @@ async def _grant_and_call[T](
     *,
     has_grant: bool = False,
 ) -> T:
-    """Send the request after the flow service granted the co-ownership, which the row has recorded.
+    """Let the flow service grant co-ownership, and send the request. The row records the grant.
 
-    `has_grant`: an earlier invocation may have granted a share as well; both are revoked then.
+    With `has_grant`, an earlier invocation may have granted a share too. Then both are revoked.
     """
     await work.services.request_budget.wait_for()
     await _check_other_environment(work, environment_id)
@@ -92,7 +92,7 @@ async def _call_with_existing_rights[T](
     (platform.md#reads-lag). Only if a share has no effect does the flow service grant co-ownership
     as well.
     """
-    name = _grant_name(work, environment_id, flow_name)
+    name = _name_grant(work, environment_id, flow_name)
     has_grant = name in work.job.active_grants
     try:
         return await (ask() if has_grant else _call_when_propagated(work, flow_name, ask))
@@ -125,7 +125,7 @@ async def _call_when_propagated[T](
         raise
 
 
-def _grant_name(work: StepContext, environment_id: str, flow_name: str) -> str:
+def _name_grant(work: StepContext, environment_id: str, flow_name: str) -> str:
     """Return the name of a flow in the row's list of grants."""
     is_here = environment_id == work.job.environment_id
     return flow_name if is_here else f"{environment_id}/{flow_name}"
@@ -188,7 +188,7 @@ async def _record_grant_if_needed(
     co-owner, which then stays. (An owner that is granted and loses a share stays the owner.)
     """
     job, services = work.job, work.services
-    name = _grant_name(work, environment_id, flow_name)
+    name = _name_grant(work, environment_id, flow_name)
     if name in job.active_grants:
         return False
     # A copy whose original is not shared has no other co-owner.
@@ -266,7 +266,7 @@ async def _is_still_granted(work: StepContext, name: str) -> bool:
     """
     environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     try:
-        if share := await share_to_return(work, environment_id, flow_name):
+        if share := await find_share_to_return(work, environment_id, flow_name):
             return await share.is_listed()
     except NotFound:  # the flow was deleted, with its co-ownership
         return False
@@ -309,7 +309,7 @@ async def revoke_grant(work: StepContext, name: str) -> None:
         await check_write_allowed(work.services, environment_id, anytime=True, settings=settings)
         await work.check_lease()
 
-    if not is_made and (share := await share_to_return(work, environment_id, flow_name)):
+    if not is_made and (share := await find_share_to_return(work, environment_id, flow_name)):
         await share.revoke(permit)
     if not is_shared:
         await take_back(work.services, flow, permit, is_made=is_made)

@@ -36,16 +36,18 @@ async def add_to_solution(work: StepContext) -> str:
         (job.solution_requested_at for job in batch if job.solution_requested_at), default=None
     )
     if requested_at is None and not is_first:
-        raise _wait(work, f"The app adds it to a solution together with {leader.display_name}.")
+        raise _build_wait(
+            work, f"The app adds it to a solution together with {leader.display_name}."
+        )
     found = await read_solution_id(work)
     is_due = requested_at is None or work.services.now - requested_at >= LONGEST_ADDITION
     if found is None and is_first and is_due:
         if work.job.solution_requested_at:
-            await _block(work)
+            await _raise_blocked(work)
         await _request_for_batch(work, batch)
         found = await read_solution_id(work)
     if found is None:
-        raise _wait(work, "The platform has not added it to a solution yet.")
+        raise _build_wait(work, "The platform has not added it to a solution yet.")
     return found
 
 
@@ -99,7 +101,7 @@ def _is_to_be_added(job: FlowJob) -> bool:
     return job.requested_command is None and not job.is_inactive and job.is_live
 
 
-async def _block(work: StepContext) -> NoReturn:
+async def _raise_blocked(work: StepContext) -> NoReturn:
     job = await work.save(replace(work.job, solution_requested_at=None))  # a retry asks again
     raise JobBlocked(
         f"The platform accepted to add {job.display_name} to a solution, but it is in none.",
@@ -107,6 +109,6 @@ async def _block(work: StepContext) -> NoReturn:
     )
 
 
-def _wait(work: StepContext, reason: str) -> MustWait:
+def _build_wait(work: StepContext, reason: str) -> MustWait:
     until = work.services.now + work.services.settings.wait_poll_interval
     return MustWait(reason, until=until, code=Reason.WAITING_FOR_SOLUTION_BATCH)

@@ -24,9 +24,9 @@ from shared.errors import (
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying.explain_platform_error import explain_refusal
-from shared.steps.copying.turn_copy_on_or_off import copy_switch
+from shared.steps.copying.turn_copy_on_or_off import build_copy_toggle
 from shared.steps.flows.original import find_original
-from shared.steps.flows.read_back import WriteNotVisible, next_poll_delay
+from shared.steps.flows.read_back import WriteNotVisible, compute_next_poll_delay
 from shared.steps.flows.toggle_flow import (
     build_original_toggle,
     check_is_turned_by_others,
@@ -67,7 +67,7 @@ def build_original_side(work: StepContext) -> CutoverSide:
 
 def copy_of(work: StepContext) -> CutoverSide:
     """Return the copy's side."""
-    switch = copy_switch(work)
+    switch = build_copy_toggle(work)
 
     async def turn_off() -> None:
         with suppress(NotFound):
@@ -191,7 +191,7 @@ def _build_both_off_wait(
             f"Original and copy are both off since {since:%Y-%m-%d %H:%M} UTC: {first.title}, "
             f"{second.title}. {why}"
         ),
-        until=services.now + next_poll_delay(services, since),
+        until=services.now + compute_next_poll_delay(services, since),
         code=Reason.BOTH_OFF,
         fix=" ".join([f"Turn {first.title} on in Power Automate.", errors[0].fix]),
     )

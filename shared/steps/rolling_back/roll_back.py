@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.callers.caller_records import CallerState
-from shared.domain.display_names import build_retired_name, copy_name
+from shared.domain.display_names import build_copy_name, build_retired_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.backlog_replay import describe_replays, find_replay
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, MigrationMethod, RollbackStage
@@ -238,7 +238,7 @@ async def _turn_off_and_rename(work: StepContext) -> bool:
     """Turn the copy off under its name as a copy; return False if it does not exist."""
     try:
         await toggle_copy(work, FlowState.OFF)
-        await rename(work, work.job.copy_id, copy_name(work.job.display_name))
+        await rename(work, work.job.copy_id, build_copy_name(work.job.display_name))
     except NotFound:
         return False
     return True

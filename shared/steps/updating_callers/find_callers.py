@@ -11,7 +11,7 @@ from datetime import timedelta
 from shared.domain.callers.caller_records import (
     CallerIndexEntry,
     CallerSearchProgress,
-    index_entries_for,
+    build_index_entries,
 )
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -74,7 +74,7 @@ async def note_callers_in(
         for kind in kinds
         for flow in flows
         for caller in kind.callers_in(environment, flow)
-        for place in index_entries_for(
+        for place in build_index_entries(
             caller, services.now, is_shared=isinstance(kind, WritesWholeResource)
         )
     ]
@@ -122,7 +122,7 @@ async def search_kind(
 
     try:
         async for caller in kind.find(where, search):
-            places += index_entries_for(caller, services.now, is_shared=is_shared)
+            places += build_index_entries(caller, services.now, is_shared=is_shared)
             if len(places) >= _BATCH_SIZE:
                 await keep()
     except PermanentError as err:

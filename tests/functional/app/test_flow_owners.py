@@ -12,7 +12,7 @@ from functions import dashboard_api, plan_page_api, remediations_api
 from functions.dashboard.flow_lists import FLOWS_ON_PAGE
 from shared.bootstrap import provide
 from shared.domain.flow_owner import OwnerStatus
-from shared.domain.plans.plan_approval import plan_text
+from shared.domain.plans.plan_approval import format_plan_text
 from tests.fakes.definition_builder import http_trigger
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
@@ -131,7 +131,7 @@ async def test_flow_page_links_to_the_flows_of_its_owner(scenario: Scenario) -> 
 
 
 async def test_answers_have_owners_and_filter_by_owner(scenario: Scenario) -> None:
-    """The version and the flows that await approval are those of the whole plan."""
+    """A plan that is filtered by owner keeps the version of the whole plan."""
     identity = scenario.remediation.id
     whole = await call(remediations_api.show_plan, id=identity)
     part = await call(remediations_api.show_plan, id=identity, query={"owner": "disabled"})
@@ -165,7 +165,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
         "Returns",
     }
     assert "<dt>Owner</dt><dd>unknown</dd>" in (await read_plan_page(scenario)).text
-    assert '"owner"' not in plan_text(job, old)
+    assert '"owner"' not in format_plan_text(job, old)
 
 
 async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
