@@ -35,7 +35,7 @@ def find_by_id_or_name(
     this.
 
     A name in the same case wins over one in another case. More than one item means that the text is
-    ambiguous. `by_beginning` False: the first characters of an id are not enough.
+    ambiguous. If `by_beginning` is False, the first characters of an id are not enough.
     """
     text, every = wanted.strip().casefold(), list(items)
     if exact := [one for one in every if text in one.ids]:

@@ -50,7 +50,7 @@ class FirewallDecision:
     is_ipv4_only: bool = False
 
     def find_reaching_addresses(self, asked: AddressRanges) -> AddressRanges:
-        """Return the addresses that can reach it."""
+        """Return the addresses that can reach the host; without IPv6, only IPv4 addresses."""
         return asked & IPV4 if self.is_ipv4_only else asked
 
     def is_without_addresses(self, asked: AddressRanges) -> bool:
