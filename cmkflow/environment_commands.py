@@ -146,8 +146,8 @@ def set_environment(
         list[str] | None,
         typer.Option(
             help=(
-                "E-mail address that notifications about the environment name. Can be repeated; "
-                "replaces the list. '' for none."
+                "E-mail address that notifications about the environment name as a recipient; the "
+                "app sends no e-mail. Can be repeated; replaces the list. '' for none."
             )
         ),
     ] = None,
@@ -155,7 +155,7 @@ def set_environment(
         bool | None,
         typer.Option(
             "--url-secrets/--no-url-secrets",
-            help="Whether callers may refer to a Key Vault secret with the URL.",
+            help="Whether callers may refer to a Key Vault secret that holds the URL.",
         ),
     ] = None,
     app_configuration: Annotated[
@@ -163,8 +163,9 @@ def set_environment(
         typer.Option(
             "--url-secrets-in-app-configuration/--no-url-secrets-in-app-configuration",
             help=(
-                "Whether keys of App Configuration may refer to it too. Their readers must then "
-                "resolve Key Vault references and may read the vault; the app cannot check that."
+                "Whether keys of App Configuration may refer to it, too. Their readers must then "
+                "resolve Key Vault references and have access to the vault; the app cannot check "
+                "that."
             ),
         ),
     ] = None,

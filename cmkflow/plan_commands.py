@@ -100,7 +100,8 @@ def choose_url_secrets(
                 "none: callers hold the URL; verified_callers: those that can read the flow's "
                 "secret refer to it; with_app_configuration: so do keys of App Configuration, "
                 "whose readers must resolve Key Vault references, which the app cannot check."
-            )
+            ),
+            metavar="USE",
         ),
     ],
     flows: Annotated[
@@ -109,7 +110,7 @@ def choose_url_secrets(
         FLOWS_OF_PLANS,
     ],
 ) -> object:
-    """Choose before the approval which callers of flows refer to their URL secrets.
+    """Choose, before the approval, which callers of a flow refer to its URL secret.
 
     The plan gets another version. Other flows follow the setting of their environment.
     """

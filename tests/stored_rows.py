@@ -4,6 +4,7 @@
 tests/stored_rows/version-N.json, N being the version of the schema; the others stay as they are.
 """
 
+import argparse
 import asyncio
 import json
 from collections.abc import Iterator
@@ -75,6 +76,7 @@ def documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
 
 def main() -> None:
     """Add the rows of this release to the file of its version."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"version-{SCHEMA_VERSION}.json"
     known = json.loads(path.read_text()) if path.exists() else []

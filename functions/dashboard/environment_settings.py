@@ -26,9 +26,10 @@ _WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
 #: The command line changes the use in App Configuration.
 _URL_SECRETS = {
     UrlSecretUse.NONE: "callers hold URLs",
-    UrlSecretUse.VERIFIED_CALLERS: "callers may refer to a Key Vault secret with the URL",
+    UrlSecretUse.VERIFIED_CALLERS: "callers may refer to a Key Vault secret that holds the URL",
     UrlSecretUse.WITH_APP_CONFIGURATION: (
-        "callers, also keys of App Configuration, may refer to a Key Vault secret with the URL"
+        "callers, also keys of App Configuration, may refer to a Key Vault secret that holds the "
+        "URL"
     ),
 }
 
@@ -158,7 +159,7 @@ def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> PageActi
     return _change(
         one,
         principal,
-        "Allow URL secrets" if allows else "Keep URLs",
+        "Allow URL secrets" if allows else "Write URLs instead",
         [
             "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
             "if the app has a vault for it. Callers that can read it refer to it."
@@ -274,7 +275,10 @@ def _change_recipients(one: KnownEnvironment, principal: Principal) -> PageActio
         one,
         principal,
         "Change recipients",
-        ["Notifications about this environment name these addresses."],
+        [
+            "Notifications about this environment name these addresses.",
+            "The app sends no e-mail: what receives the notifications can.",
+        ],
         FormInput(
             name="notification_recipients[,]",
             label="E-mail addresses, with commas; empty for none",

@@ -40,6 +40,8 @@ class RequestLine:
     where: str
     look: str
     state: str
+    #: From when the days count; empty without a countdown.
+    note: str
     url: str
     action: PageAction
 
@@ -72,6 +74,7 @@ def _build_line(request: SupportRequest, view: PageContext) -> RequestLine:
         where=_format_place(request),
         look=_LOOKS[request.find_state(view.now)],
         state=describe_support_request(request, view.now),
+        note=COUNTED_FROM if request.count_days_left(view.now) is not None else "",
         url=find_url(request.kind, request.environment_id),
         action=_build_action(request, view.principal),
     )
@@ -96,7 +99,7 @@ def describe_support_request(request: SupportRequest, now: datetime) -> str:
             if days is None:
                 return "Not filed"
             left = format_count(days, "day")
-            return f"{left} left to file it, until {request.closes_at:%Y-%m-%d}. {COUNTED_FROM}"
+            return f"{left} left to file it, until {request.closes_at:%Y-%m-%d}"
 
 
 def _build_action(request: SupportRequest, principal: Principal) -> PageAction:

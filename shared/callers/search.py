@@ -142,6 +142,6 @@ class UnreadableCallers:
             remedy = "Remove each read-only lock." if is_locked else self.remedy
             raise JobBlocked(
                 f"Not searched: {', '.join(self.search.unreadable)}",
-                fix=f"{remedy} Then search again.",
+                fix=f"{remedy} Then assess or plan again.",
                 code=Reason.CALLER_SEARCH_INCOMPLETE,
             )

@@ -27,6 +27,8 @@ def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
         "message": "",
         "fix": "",
         "conversion_preview": "",
+        "url_secret_use": None,
+        "unknown_readers": "",
         **dict.fromkeys(
             ("callers", "changed_since_approval", "notes", "planned_changes", "unknowns"), ()
         ),

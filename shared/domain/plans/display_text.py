@@ -28,7 +28,7 @@ CONVERSION_WORDS: Mapping[str, str] = {
 }
 #: Which callers refer to a flow's URL secret, and the words that choose this.
 URL_SECRET_WORDS: Mapping[str, tuple[str, str]] = {
-    UrlSecretUse.NONE: ("callers hold the URL", "Keep URLs"),
+    UrlSecretUse.NONE: ("callers hold the URL", "Write URLs instead"),
     UrlSecretUse.VERIFIED_CALLERS: ("callers that can read the secret refer to it", "Use secret"),
     UrlSecretUse.WITH_APP_CONFIGURATION: (
         "callers that can read the secret refer to it, and so do keys of App Configuration",

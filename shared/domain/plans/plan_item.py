@@ -11,8 +11,8 @@ from shared.domain.url_secret_use import UrlSecretUse
 
 #: What a reference in App Configuration needs.
 UNKNOWN_READERS = (
-    "Its readers must resolve Key Vault references and may read the vault, which the app cannot "
-    "check."
+    "Its readers must resolve Key Vault references and have access to the vault, which the app "
+    "cannot check."
 )
 
 

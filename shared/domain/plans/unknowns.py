@@ -48,7 +48,7 @@ OF_EVERY_COPY = (
 #: For a flow without a row in Dataverse, the app cannot act for the owner
 #: (platform.md#rows-of-flows).
 OUTSIDE_SOLUTIONS = Unknown(
-    title="whether the app may turn on again a flow that is in no solution",
+    title="whether the app may turn a flow outside solutions on again",
     text=(
         "Whether the app or the service account may turn it on again, because it is in no solution."
     ),

@@ -40,7 +40,7 @@ async def test_plan_page_counts_who_refers_to_the_secret_and_says_why_others_do_
     (flow,) = list(scenario.world.flows())
 
     assert "1 Key Vault secret gets the copy's URL, and 1 caller will refer to it." in text
-    assert "1 other of the kinds that can refer to secrets holds the URL." in text
+    assert "1 other caller of a kind that can refer to secrets holds the URL." in text
     assert f"store the copy's URL in the secret {name_secret(flow)}" in text
     assert f"(holds the URL: {REASON})" in text
 
@@ -58,7 +58,7 @@ async def test_form_turns_url_secrets_off_and_on(scenario: Scenario) -> None:
     """The Environments page has a button for the other value."""
     environment_id = scenario.build.environment.id
 
-    for value, title in (("false", "Keep URLs"), ("true", "Allow URL secrets")):
+    for value, title in (("false", "Write URLs instead"), ("true", "Allow URL secrets")):
         page = await environments_page.show_page()
         [fields] = [
             fields
@@ -103,7 +103,7 @@ async def test_page_and_command_line_state_what_app_configuration_needs(
     page = unescape(await plan_page.show_page(scenario))
     shown = await cli.run("plan", "show", scenario.remediation.id, "--flow", "Orders")
 
-    need = "Its readers must resolve Key Vault references and may read the vault"
+    need = "Its readers must resolve Key Vault references and have access to the vault"
     assert f"<p>In App Configuration: {need}" in page
     assert 'Use secret, also in App Configuration<span class="vh"> for Orders</span>' in page
     assert f"App Configuration: {need}" in " ".join(shown.stdout.split())

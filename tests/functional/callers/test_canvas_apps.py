@@ -121,7 +121,7 @@ async def test_plan_names_an_unreadable_canvas_app() -> None:
     findings = (await scenario.environment_job()).findings
     [finding] = [one for one in findings if "canvas_app" in one]
     assert "app Requests" in finding
-    assert finding.endswith(" Then search again.")
+    assert finding.endswith(" Then assess or plan again.")
 
 
 async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> None:

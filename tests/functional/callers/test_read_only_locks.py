@@ -71,4 +71,4 @@ async def test_values_that_a_lock_hides_are_named(
     with pytest.raises(JobBlocked, match=f"{text} .read-only lock at /subscriptions/s") as caught:
         [one async for one in tenant.kinds[kind].find([])]
 
-    assert caught.value.fix == "Remove each read-only lock. Then search again."
+    assert caught.value.fix == "Remove each read-only lock. Then assess or plan again."

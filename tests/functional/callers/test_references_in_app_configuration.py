@@ -30,7 +30,7 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 
 STORE = "https://contoso.azconfig.io"
 PLACE = (STORE, "Flow:Urls", "production")
-RISK = "Its readers must resolve Key Vault references and may read the vault"
+RISK = "Its readers must resolve Key Vault references and have access to the vault"
 
 
 def build_with_key_value(content_type: str | None = "text/plain") -> tuple[Scenario, FakeFlow]:
