@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.azure.api_management import SERVICE as API_MANAGEMENT
+from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.writable_services import TOPICS
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -177,6 +179,7 @@ def read_resources(template: dict[str, Any]) -> list[dict[str, Any]]:
 
 _EVENTS = "az eventgrid topic event-subscription"
 _FLOW = "-g rg --topic-name sales -n flow"
+_KEY = "--endpoint https://contoso.azconfig.io --auth-mode login --key Colour"
 #: What people type to look at what the app found, and to change it by hand → a part of the answer.
 EVERYDAY = {
     "az account list-locations --query [].name": "westeurope",
@@ -195,11 +198,23 @@ EVERYDAY = {
     "az webapp config appsettings set -g rg -n shop --settings SIZE=big": "SIZE",
     "az webapp config access-restriction show -g rg -n shop": "Allow all",
     "az webapp restart -g rg -n shop": "",
+    "az logicapp list -g rg --query [].name": "hub",
+    "az logicapp config appsettings set -g rg -n hub --settings SIZE=big": "SIZE",
+    "az logicapp config appsettings list -g rg -n hub --query [].name": "SIZE",
     "az containerapp list --query [].name": "kiosk",
     "az containerapp secret list -g rg -n kiosk --show-values --query [].value": "old",
     "az containerapp secret set -g rg -n kiosk --secrets flow=new --query [].name": "flow",
     "az containerapp update -g rg -n kiosk --set-env-vars A=b --query name": "kiosk",
     "az containerapp revision list -g rg -n kiosk --query [].properties.active": "true",
+    "az monitor action-group list -g rg --query [].name": "on-call",
+    "az monitor action-group update -g rg -n on-call --add-action webhook flow https://y.example": (
+        "y.example"
+    ),
+    "az apim nv list -g rg --service-name contoso-api --query [].name": "flow",
+    "az apim nv show-secret -g rg --service-name contoso-api --named-value-id flow": "x.example",
+    "az apim nv update -g rg --service-name contoso-api --named-value-id flow --value new": "flow",
+    f"az appconfig kv set {_KEY} --value green --yes": "green",
+    f"az appconfig kv list {_KEY} --query [].value": "green",
     "az eventgrid topic list --query [].name": "sales",
     f"{_EVENTS} list -g rg --topic-name sales --query [].name": "flow",
     f"{_EVENTS} show {_FLOW} --query destination.endpointBaseUrl": "x.example",
@@ -232,7 +247,25 @@ async def test_everyday_commands_work(
             },
         },
     ]
-    seed = [{"sites": [slot], "resources": topics}]
+    hub = {"id": f"{GROUP}/providers/Microsoft.Web/sites/hub", "kind": "functionapp,workflowapp"}
+    store = {
+        "id": f"{GROUP}/providers/{STORES}/contoso",
+        "keyValues": [{"key": "Colour", "value": "blue"}],
+    }
+    service = {"id": f"{GROUP}/providers/{API_MANAGEMENT}/contoso-api", "type": API_MANAGEMENT}
+    named_value = {
+        "id": f"{service['id']}/namedValues/flow",
+        "type": f"{API_MANAGEMENT}/namedValues",
+        "properties": {"displayName": "flow", "secret": True, "value": "https://x.example"},
+    }
+    action_group = {
+        "id": f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call",
+        "type": "Microsoft.Insights/actionGroups",
+        "location": "Global",
+        "properties": {"groupShortName": "on-call", "enabled": True},
+    }
+    resources = [*topics, service, named_value, action_group]
+    seed = [{"sites": [slot, hub], "configurationStores": [store], "resources": resources}]
     async with sign_in_to_azure_cli(monkeypatch, tmp_path, seed) as cli:
         for command, part in EVERYDAY.items():
             with subtests.test(command):

@@ -1,7 +1,8 @@
 """Serve the children of an API Management service, each with an ETag in a header.
 
-A write names the ETag that it replaces. Policies are stored as a person writes them (`rawxml`); the
-other format escapes their expressions. Only `listValue` shows the value of a secret.
+A write names the ETag that it replaces; a PUT without one replaces any. Policies are stored as a
+person writes them (`rawxml`); the other format escapes their expressions. Only `listValue` shows
+the value of a secret.
 """
 
 import hashlib
@@ -143,7 +144,7 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
             if is_patch
             else call.azure.resources.find(resource_type, identity)
         )
-        _require_etag(call, there)
+        _require_etag(call, there, is_required=is_patch)
         given = (await call.json()).get("properties")
         if not isinstance(given, dict):
             raise SimulatedPlatformError(400, "ValidationError", "'properties' is not an object.")
@@ -176,10 +177,10 @@ def _compute_etag(document: JsonObject) -> str:
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
-def _require_etag(call: ArmCall, there: JsonObject | None) -> None:
-    """Reject (412) an update without the current ETag."""
+def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool) -> None:
+    """Reject (412) an update with another ETag than the current one, or without a required one."""
     wanted = call.request.headers.get("If-Match")
-    if there is None:
+    if there is None or (wanted is None and not is_required):
         return
     if wanted is None or wanted not in ("*", _compute_etag(there)):
         raise SimulatedPlatformError(

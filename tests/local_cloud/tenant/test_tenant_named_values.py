@@ -94,3 +94,13 @@ async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> Non
 
     assert (rejected.status, rejected.body["error"]["code"]) == (400, "ValidationError")
     assert await read(world) == (BEFORE, BEFORE["value"])
+
+
+async def test_only_a_patch_needs_an_etag(world: AzureWorld) -> None:
+    """`az apim nv update` sends a PUT without one."""
+    body = {"properties": BEFORE | {"value": "https://flow.example/2"}}
+    patched = await world.arm("PATCH", NAMED_VALUE, body)
+    put_anyway = await world.arm("PUT", NAMED_VALUE, body)
+
+    assert (patched.status, put_anyway.status) == (412, 200)
+    assert (await read(world))[1] == "https://flow.example/2"
