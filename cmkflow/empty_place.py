@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import batched, groupby
 from typing import TYPE_CHECKING
 
+from shared.domain.shared_snapshot import MICROSOFT_KEY_LISTS, NETWORK_SNAPSHOTS
 from shared.errors import InvalidInput
 from shared.ports import DeleteRow, StoreRow
 
@@ -39,6 +40,8 @@ FIRST_START_TABLES = frozenset(
         "wakeups",
     }
 )
+#: Folders of the archive with answers of services, which the app can read again.
+_CACHED = (f"{NETWORK_SNAPSHOTS}/", f"{MICROSOFT_KEY_LISTS}/")
 #: Rows of a transaction.
 _REMOVED = 100
 
@@ -52,7 +55,7 @@ async def require_empty(place: "StatePlace", schema: str, *, is_used: bool) -> N
         if table != schema and table not in FIRST_START_TABLES:
             async for _ in place.store.query(table, page_size=1):
                 raise InvalidInput(_describe(table, is_used=is_used))
-    if await place.archive.list_names():
+    if any(not name.startswith(_CACHED) for name in await place.archive.list_names()):
         raise InvalidInput("The archive is not empty. Import into another account.")
 
 

@@ -23,6 +23,7 @@ from shared.errors import InvalidInput, JobBlocked, ServiceUnavailable
 from shared.ports import InsertRow, StoreRow, UpsertRow
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes.definition_builder import http_action
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -47,10 +48,12 @@ class FailingStore(MemoryStore):
         return await super().write(*operations)
 
 
-def build_place(rows: dict[Any, StoreRow] | None = None) -> tuple[StatePlace, FailingStore]:
+def build_place(
+    rows: dict[Any, StoreRow] | None = None, archive: MemoryArchive | None = None
+) -> tuple[StatePlace, FailingStore]:
     """Return a place in memory, and its store."""
     store = FailingStore(rows)
-    return StatePlace(store, MemoryArchive()), store
+    return StatePlace(store, archive or MemoryArchive()), store
 
 
 async def build_running_scenario() -> Scenario:
@@ -162,7 +165,8 @@ async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete
 async def build_first_start() -> Scenario:
     """Return an app that has polled, checked and planned a day, without a request of a person."""
     scenario = Scenario()
-    scenario.build.app_setting_caller(scenario.build.http_flow("Flow"))
+    actions = {"Call": http_action("https://erp.contoso.example/orders")}
+    scenario.build.app_setting_caller(scenario.build.http_flow("Flow", actions))
     scenario.build.link()
     await poll_environments(scenario.services)
     await run_daily_check(scenario.services, "today")
@@ -175,8 +179,10 @@ async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) ->
     """However many writes succeed, the repeated command continues, and nothing else is left."""
     scenario = await build_running_scenario()
     _, file = await export_scenario(scenario, tmp_path / "state")
-    new, store = build_place((await build_first_start()).fakes.store.rows)
+    first = await build_first_start()
+    new, store = build_place(first.fakes.store.rows, first.fakes.archive)
     assert {"remediations", "policylinks"} <= {table for table, _, _ in store.rows}
+    assert await new.archive.list_names() != []
 
     for interruptions in count():
         store.writes_left = iter(range(interruptions))
