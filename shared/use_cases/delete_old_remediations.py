@@ -1,7 +1,7 @@
 """Delete remediations whose originals were all deleted more than `CMK_REMEDIATIONS_KEPT` ago.
 
-The remediation goes first and the row of the deletion, which leads to the others, last. So each
-step may be repeated, and the next daily check continues after a crash.
+The files are deleted first, then the remediation, and last the row of the deletion, which leads to
+the others. So each step may be repeated, and the next daily check continues after a crash.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ async def delete_old_remediations(services: Services) -> int:
         if max(kept.item.delete_at, kept.item.deleted_at or kept.item.delete_at) < before:
             old.setdefault(kept.item.remediation_id, []).append(kept.item)
     in_use, originals = await _find_in_use(services, old)
-    count = 0
+    count, files = 0, list[str]()
     for remediation_id, deletions in sorted(old.items()):
         if remediation_id in in_use:
             continue
@@ -50,8 +50,9 @@ async def delete_old_remediations(services: Services) -> int:
         async with one_row(services, row):
             if await _is_over(services, remediation_id):
                 some = deletions[: _MOST - count]
+                files = files or await services.archive.list_names()
                 try:
-                    await _delete_files(services, remediation_id, some, originals)
+                    await _delete_files(services, remediation_id, some, originals, files)
                 except Conflict as err:
                     log.info("an old remediation stays", extra={"text": err})
                     continue
@@ -96,27 +97,30 @@ async def _delete_files(
     remediation_id: str,
     deletions: Sequence[Deletion],
     originals: Counter[str],
+    files: Sequence[str],
 ) -> None:
-    """Delete definitions, run archives and approved plans; raise `Conflict` for a kept file.
+    """Delete run archives, definitions and approved plans; raise `Conflict` for a kept file.
 
-    The definitions of an original stay while another job names them.
+    The newest are deleted first, because a retention policy keeps these longest. The definitions of
+    an original stay while another job names them. Definitions of callers may be in any environment.
     """
-    archive = services.archive
-    for environment_id in {one.environment_id for one in deletions}:
-        ours = [one for one in deletions if one.environment_id == environment_id]
-        last = [one for one in ours if originals[one.original_id] == 1]
-        folders = {
-            *(f"{environment_id}/{one.original_id}" for one in last),
-            *(f"runs/{environment_id}/{one.job_id}" for one in ours),
-        }
-        endings = tuple(f"/before-{one.job_id}.json" for one in ours)
-        for root in (f"{environment_id}/", f"runs/{environment_id}/"):
-            for name in await archive.list_names(root):
-                if name.rpartition("/")[0] in folders or name.endswith(endings):
-                    await archive.delete(name)
-    for plan in await services.tables.environment_jobs.all(remediation_id):
-        for name in await archive.list_names(f"plans/{plan.id}/"):
-            await archive.delete(name)
+    last = [one for one in deletions if originals[one.original_id] == 1]
+    jobs = await services.tables.environment_jobs.all(remediation_id)
+    folders = {
+        *(f"runs/{one.environment_id}/{one.job_id}" for one in deletions),
+        *(f"{one.environment_id}/{one.original_id}" for one in last),
+        *(f"plans/{plan.id}" for plan in jobs),
+    }
+    endings = {f"before-{one.job_id}.json" for one in deletions}
+    ours = [
+        name
+        for name in files
+        if name.rpartition("/")[0] in folders or name.rpartition("/")[2] in endings
+    ]
+    for name in sorted(
+        ours, key=lambda one: (one.startswith("plans/"), not one.startswith("runs/"))
+    ):
+        await services.archive.delete(name)
 
 
 async def _delete(services: Services, remediation_id: str, deletions: Sequence[Deletion]) -> None:

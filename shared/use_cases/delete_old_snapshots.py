@@ -13,13 +13,16 @@ async def delete_old_snapshots(services: Services) -> int:
 
     A job that needs such an answer at this moment reads it again.
     """
+    archive = services.archive
+    topics = (NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS)
+    # Listed first: an answer that is stored meanwhile is not listed, or its row is read.
+    files = [name for topic in topics for name in await archive.list_names(f"{topic}/")]
     rows = readable(services, services.tables.shared_snapshots.scan())
     named = {kept.item.archive_name async for kept in rows}
     deleted = 0
-    for topic in (NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS):
-        for name in await services.archive.list_names(f"{topic}/"):
-            if name not in named:
-                with suppress(Conflict):  # a retention policy keeps it
-                    await services.archive.delete(name)
-                    deleted += 1
+    for name in files:
+        if name not in named:
+            with suppress(Conflict):  # a retention policy keeps it
+                await archive.delete(name)
+                deleted += 1
     return deleted

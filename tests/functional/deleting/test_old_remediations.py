@@ -7,7 +7,11 @@ import pytest
 
 from shared.domain.jobs.deletion import RECYCLE_BIN
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.shared_snapshot import MICROSOFT_KEY_LISTS, NETWORK_SNAPSHOTS
+from shared.domain.shared_snapshot import (
+    MICROSOFT_KEY_LISTS,
+    NETWORK_SNAPSHOTS,
+    SharedSnapshot,
+)
 from shared.use_cases import delete_old_remediations as deletion
 from shared.use_cases.delete_old_remediations import delete_old_remediations
 from shared.use_cases.delete_old_snapshots import delete_old_snapshots
@@ -80,6 +84,19 @@ async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None
     assert await list_files(scenario) == []
 
 
+async def test_newest_file_is_deleted_first() -> None:
+    """A policy that keeps it keeps the evidence of a remediation complete."""
+    scenario = await build_deleted_scenario()
+    archive, job = scenario.fakes.archive, await scenario.job("Orders")
+    runs = f"runs/{job.environment_id}/{job.id}/0001.jsonl"
+    await archive.put(runs, b"")
+    before = await list_files(scenario)
+    archive.kept.add(runs)
+
+    assert await delete_old_remediations(scenario.services) == 0
+    assert await list_files(scenario) == before
+
+
 async def test_definitions_that_another_job_names_stay() -> None:
     """An earlier remediation of the same original was rolled back, and its evidence is kept."""
     scenario = await build_deleted_scenario()
@@ -111,6 +128,26 @@ async def test_cached_answers_that_no_row_names_are_deleted() -> None:
     assert await list_files(scenario) == [name for name in before if not name.startswith(CACHED)]
 
 
+async def test_answer_that_is_stored_during_the_deletion_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another invocation stores the file before the row that names it."""
+    scenario = await build_deleted_scenario()
+    archive, rows = scenario.fakes.archive, scenario.services.tables.shared_snapshots
+    name, list_names = f"{NETWORK_SNAPSHOTS}/new.json", archive.list_names
+
+    async def store_and_list(folder: str = "") -> list[str]:
+        if name.startswith(folder):
+            await archive.put(name, b"{}")
+            await rows.upsert(SharedSnapshot(topic=NETWORK_SNAPSHOTS, id="new", archive_name=name))
+        return await list_names(folder)
+
+    monkeypatch.setattr(archive, "list_names", store_and_list)
+    await delete_old_snapshots(scenario.services)
+
+    assert name in archive.contents
+
+
 async def test_old_remediation_is_deleted() -> None:
     """Nothing of it is left, and its flows are not migrated again."""
     scenario = await build_deleted_scenario()
@@ -119,9 +156,11 @@ async def test_old_remediation_is_deleted() -> None:
     environment_id, job_id = scenario.build.environment.id, (await scenario.job("Orders")).id
     archive = scenario.services.archive
     await archive.put(f"runs/{environment_id}/{job_id}/0001.jsonl", b"")
-    await archive.put(f"{environment_id}/a-copy/before-{job_id}.json", b"{}")
+    await archive.put(f"another/a-caller/before-{job_id}.json", b"{}")
     files = await list_files(scenario)
-    assert {name.partition("/")[0] for name in files} == {"runs", "plans", environment_id}
+    assert {name.partition("/")[0] for name in files} == {
+        *("runs", "plans", "another", environment_id)
+    }
 
     assert await delete_old_remediations(scenario.services) == 2
 
