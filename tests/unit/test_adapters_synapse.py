@@ -69,6 +69,27 @@ async def test_save_is_read_until_it_is_complete() -> None:
     assert transport.slept == [0.5, 3.0]
 
 
+async def test_state_without_an_address_keeps_the_one_before() -> None:
+    """Services need not repeat it."""
+    running = Scripted(status=202, body=b'{"status": "InProgress"}')
+    transport = ScriptedTransport(build_accepted(), running, Scripted(body=b'{"etag": "2"}'))
+
+    await write(transport)
+
+    assert [one.url for one in transport.requests[1:]] == [STATE] * 2
+
+
+async def test_long_wait_is_left_to_a_later_invocation() -> None:
+    """Otherwise the lease of the job would end during the wait."""
+    transport = ScriptedTransport(build_accepted(wait="3600"))
+
+    with pytest.raises(ServiceUnavailable, match="still saving") as raised:
+        await write(transport)
+
+    assert raised.value.retry_after == timedelta(hours=1)
+    assert transport.slept == []
+
+
 @pytest.mark.parametrize(
     ("answers", "expected", "message"),
     [
@@ -76,6 +97,7 @@ async def test_save_is_read_until_it_is_complete() -> None:
         ([build_failed("PreconditionFailed")], Conflict, "invalid reference"),
         ([Scripted(body=b'{"status": "Canceled"}')], PlatformError, "gave no reason"),
         ([build_accepted()] * 5, ServiceUnavailable, "still saving"),
+        ([Scripted(status=404)], ServiceUnavailable, "no state of the save"),
     ],
 )
 async def test_save_that_failed_or_takes_too_long_is_an_error(
@@ -87,7 +109,8 @@ async def test_save_that_failed_or_takes_too_long_is_an_error(
     with pytest.raises(expected, match=message) as raised:
         await write(transport)
 
-    if isinstance(raised.value, ServiceUnavailable):
+    if message == "still saving":
+        assert isinstance(raised.value, ServiceUnavailable)
         assert raised.value.retry_after == timedelta(seconds=30)
     assert transport.answers == []
 

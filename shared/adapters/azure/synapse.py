@@ -19,14 +19,14 @@ from shared.adapters.http.client import (
 from shared.adapters.http.errors import FailedResponse, retry_after
 from shared.domain.clouds import Cloud
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
-from shared.errors import PlatformError, ServiceUnavailable
+from shared.errors import NotFound, PlatformError, ServiceUnavailable
 from shared.ports import SynapseArtifacts
 
 _VERSION = {"api-version": "2020-12-01"}
 _ACCEPTED = 202
-#: Waits before the state of a save is read again; a longer one that the service asks for counts.
+#: Waits before the state of a save is read again; the service may ask for longer ones.
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 2, 4, 8))
-#: How long a job waits for a save that takes longer than these.
+#: How long a job waits for a save that takes longer than these, and the longest of these.
 _LATER = timedelta(seconds=30)
 _OTHER_ETAG = "PreconditionFailed"
 
@@ -98,14 +98,25 @@ class WorkspaceArtifacts(SynapseArtifacts):
             headers={"If-Match": etag},
             body={"name": name, "properties": properties},
         )
-        answer = await self._http.send(self._service, call)
+        answer, state = await self._http.send(self._service, call), None
+        later = _LATER
         for pause in _PAUSES:
             if answer.status != _ACCEPTED:
                 break
-            await self._http.pause(max(pause, retry_after(answer.headers) or pause))
-            answer = await self._http.send(self._service, self._follow(call, answer))
+            wait = max(pause, retry_after(answer.headers) or pause)
+            if wait > _LATER:
+                later = wait
+                break
+            await self._http.pause(wait)
+            if state is None or "Location" in answer.headers:
+                state = self._follow(call, answer)
+            try:
+                answer = await self._http.send(self._service, state)
+            except NotFound as err:  # of the state: the item itself may be saved
+                text = f"{self._service.name}: no state of the save"
+                raise ServiceUnavailable(text) from err
         if answer.status == _ACCEPTED:
-            raise ServiceUnavailable(f"{self._service.name}: still saving", retry_after=_LATER)
+            raise ServiceUnavailable(f"{self._service.name}: still saving", retry_after=later)
         await self._require_success(answer)
 
     def _follow(self, call: ServiceRequest, answer: ServiceResponse) -> ServiceRequest:
