@@ -259,3 +259,20 @@ def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
     assert timedelta(days=1) < by_date <= timedelta(days=2)
     assert retry_after({"Retry-After": "soon"}) is None
     assert retry_after({}) is None
+
+
+@pytest.mark.parametrize(
+    ("reset", "date", "minutes"),
+    [
+        ("1448", "Thu, 01 Jan 1970 00:09:08 GMT", 15),
+        ("9999999999", "", 60),
+        ("9999999999", "Thu, 01 Jan 1970 00:09:08 GMT", 60),
+    ],
+)
+def test_rate_limit_is_waited_for_at_most_an_hour_by_the_clock_of_its_service(
+    reset: str, date: str, minutes: int
+) -> None:
+    """The app's clock may be wrong by days."""
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset, "Date": date}
+
+    assert retry_after(headers) == timedelta(minutes=minutes)

@@ -59,6 +59,8 @@ _WRAPPED = re.compile(
 #: In the message of a 403 of GitHub that may have no header about it (platform.md#github).
 _RATE_LIMIT = "secondary rate limit"
 _RATE_LIMIT_WAIT = timedelta(minutes=1)
+#: GitHub's limits count an hour.
+_LONGEST_RATE_LIMIT = timedelta(hours=1)
 _LONGEST_MESSAGE = 1000
 
 
@@ -142,18 +144,27 @@ def _build_refusal(
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """Return the wait in `Retry-After` (seconds or a date), or until the time in
-    `X-RateLimit-Reset` if no request remains; or None.
+    `X-RateLimit-Reset` if no request remains, at most an hour; or None.
+
+    Dates are compared with the service's clock, if the response has its time.
     """
     value = headers.get("Retry-After", "").strip()
     reset = headers.get("X-RateLimit-Reset", "")
     try:
         if not value and headers.get("X-RateLimit-Remaining") == "0":
-            return max(datetime.fromtimestamp(int(reset), UTC) - datetime.now(UTC), timedelta(0))
+            wait = datetime.fromtimestamp(int(reset), UTC) - _read_date(headers)
+            return min(max(wait, timedelta(0)), _LONGEST_RATE_LIMIT)
         if value.replace(".", "", 1).isdigit():
             return timedelta(seconds=float(value))
-        return max(parsedate_to_datetime(value) - datetime.now(UTC), timedelta(0))
+        return max(parsedate_to_datetime(value) - _read_date(headers), timedelta(0))
     except (TypeError, ValueError, OverflowError, OSError):
         return None
+
+
+def _read_date(headers: Mapping[str, str]) -> datetime:
+    if date := headers.get("Date"):
+        return parsedate_to_datetime(date).astimezone(UTC)
+    return datetime.now(UTC)
 
 
 def _parse_reason(answer: FailedResponse) -> _Reason:
