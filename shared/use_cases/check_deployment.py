@@ -1,15 +1,20 @@
 """Check whether this deployment can do its work: connections, permissions, settings.
 
-Writes nothing, but may renew the sign-in of the service account. A check that fails does not stop
-the others.
+Writes nothing, but may renew the sign-in of the service account. The checks run side by side. One
+that fails, or does not end in time, does not stop the others.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
+from shared.alerts import cause_of
+from shared.concurrency import read_each
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.finding import Finding, passed, problem, unknown, warning
@@ -28,6 +33,7 @@ from shared.errors import (
 from shared.jobs.due_scan import count_overdue_rows
 from shared.ports import FirewallKind, SearchesScopes
 from shared.queues import POISON
+from shared.reason import Reason
 from shared.services import Services
 from shared.settings import Settings
 from shared.steps.write_permission import read_switch
@@ -50,6 +56,11 @@ _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIP
 _SIGN_IN_LASTS = timedelta(days=90)
 #: A seal ends at a midnight, and the next daily check follows a day later.
 _SEAL_IS_MISSING = timedelta(days=3)
+#: App Service ends a request after 230 seconds. A check that contains others may take longer than
+#: these, so that the findings of the others are kept.
+_SECONDS, _MORE_SECONDS = 180.0, 20.0
+#: When a check without parts must end, by the clock of the event loop.
+_ends_at: ContextVar[float] = ContextVar("ends_at")
 #: Fix for each check that fails, by its code.
 _REMEDIES: Mapping[str, str] = {
     "sign_in": "Check that the app can reach its own URL, https://WEBSITE_HOSTNAME.",
@@ -82,19 +93,42 @@ _REMEDIES: Mapping[str, str] = {
 
 async def check_deployment(services: Services) -> list[Finding]:
     """Return the findings of all checks, in the order in which a deployment is set up."""
+    _ends_at.set(asyncio.get_running_loop().time() + _SECONDS)
     found = check_settings(services)
-    for code, check in _CHECKS.items():
-        found += await _run_guarded(code, check(services))
-    return found
+    return found + await _run_each(
+        _run_guarded(code, check(services), has_parts=True) for code, check in _CHECKS.items()
+    )
+
+
+async def _run_each(checks: Iterable[Coroutine[Any, Any, list[Finding]]]) -> list[Finding]:
+    """Return the findings of checks that run side by side, in their order."""
+    found = await read_each(checks, _run)
+    return [one for some in found for one in some]
+
+
+async def _run(check: Awaitable[list[Finding]]) -> list[Finding]:
+    return await check
 
 
 async def _run_guarded(
-    code: str, check: Awaitable[list[Finding]], subject: str = "", remedy: str = ""
+    code: str,
+    check: Awaitable[list[Finding]],
+    subject: str = "",
+    remedy: str = "",
+    *,
+    has_parts: bool = False,
 ) -> list[Finding]:
-    """Return the findings of a check, or a finding that it could not run."""
+    """Return the findings of a check, or a finding that it could not run.
+
+    `has_parts`: the check contains others.
+    """
     remedy = remedy or _REMEDIES[code]
     try:
-        return await check
+        async with asyncio.timeout_at(_ends_at.get() + (_MORE_SECONDS if has_parts else 0)):
+            return await check
+    except TimeoutError:
+        text = "The check did not end in time."
+        return [unknown(code, text, f"Try again. If it persists: {remedy}", subject)]
     except JobBlocked as err:
         return [problem(code, err.reason, err.fix or remedy, subject)]
     except StorageKeyUnusable as err:
@@ -117,6 +151,10 @@ async def _run_guarded(
         ]
     except CmkflowError as err:
         return [problem(code, str(err), remedy, subject)]
+    except Exception as err:  # noqa: BLE001 -- a bug in one check must not stop the others
+        return [
+            problem(code, f"The check failed: {cause_of(err)}", Reason.ROW_SKIPPED.fix, subject)
+        ]
 
 
 def check_settings(services: Services) -> list[Finding]:
@@ -215,11 +253,9 @@ async def _archive(services: Services) -> list[Finding]:
 
 
 async def _check_queues(services: Services) -> list[Finding]:
-    return [
-        one
-        for queue in (*QUEUES, POISON)
-        for one in await _run_guarded("queues", _check_queue(services, queue), queue)
-    ]
+    return await _run_each(
+        _run_guarded("queues", _check_queue(services, queue), queue) for queue in (*QUEUES, POISON)
+    )
 
 
 async def _check_queue(services: Services, queue: str) -> list[Finding]:
@@ -254,12 +290,19 @@ async def _check_power_platform(services: Services) -> list[Finding]:
     environments = await services.environments.list()
     decided = {one.environment_id: one for one in await services.tables.environment_settings.all()}
     found = [passed("power_platform", f"Environments found: {len(environments)}.")]
-    for one in environments:
-        if _is_used(one, decided.get(one.id)):
-            name = one.display_name
-            found += await _run_guarded("flow_service", _check_flow_service(services, one), name)
-            if one.dataverse_url:
-                found += await _run_guarded("dataverse", check_dataverse_roles(services, one), name)
+    return found + await _run_each(
+        _check_environment(services, one)
+        for one in environments
+        if _is_used(one, decided.get(one.id))
+    )
+
+
+async def _check_environment(services: Services, environment: Environment) -> list[Finding]:
+    name = environment.display_name
+    found = await _run_guarded("flow_service", _check_flow_service(services, environment), name)
+    if environment.dataverse_url:
+        roles = check_dataverse_roles(services, environment)
+        found += await _run_guarded("dataverse", roles, name)
     return found
 
 
@@ -299,15 +342,10 @@ async def _check_service_account(services: Services) -> list[Finding]:
 
 
 async def _check_subscriptions(services: Services) -> list[Finding]:
-    return [
-        one
-        for subscription_id in services.settings.subscription_ids
-        for one in await _run_guarded(
-            "subscriptions",
-            check_subscription_permissions(services, subscription_id),
-            subscription_id,
-        )
-    ]
+    return await _run_each(
+        _run_guarded("subscriptions", check_subscription_permissions(services, one), one)
+        for one in services.settings.subscription_ids
+    )
 
 
 async def _check_keys(services: Services) -> list[Finding]:
@@ -350,29 +388,26 @@ async def _check_service_tags(services: Services) -> list[Finding]:
 
 async def _check_callers(services: Services) -> list[Finding]:
     """Check the caller kinds outside of Power Platform, whose checks cover the others."""
-    found = await _find_trigger_url_vault(services)
+    checks = []
+    if vault := services.settings.trigger_url_vault:
+        checks.append(_run_guarded("callers", _find_trigger_url_vault(services, vault), vault))
     for kind in services.callers.values():
         if isinstance(kind, SearchesScopes):
             fix = kind.required_permissions.fix
-            found += await _run_guarded("callers", _check_scopes(kind, fix), kind.kind, fix)
-    return found + [
-        one
-        for kind in services.callers.values()
-        if kind.required_permissions.resource_type
-        for one in await _run_guarded(
-            "callers",
-            check_caller_kind_permissions(services, kind.kind, kind.required_permissions),
-            kind.kind,
-        )
-    ]
+            scopes = _check_scopes(kind, fix)
+            checks.append(_run_guarded("callers", scopes, kind.kind, fix, has_parts=True))
+    for kind in services.callers.values():
+        if kind.required_permissions.resource_type:
+            found = check_caller_kind_permissions(services, kind.kind, kind.required_permissions)
+            checks.append(_run_guarded("callers", found, kind.kind))
+    return await _run_each(checks)
 
 
 async def _check_scopes(kind: SearchesScopes, fix: str) -> list[Finding]:
-    return [
-        one
+    return await _run_each(
+        _run_guarded("callers", _check_scope(kind, scope), scope, fix)
         for scope in await kind.read_scopes()
-        for one in await _run_guarded("callers", _check_scope(kind, scope), scope, fix)
-    ]
+    )
 
 
 async def _check_scope(kind: SearchesScopes, scope: str) -> list[Finding]:
@@ -380,10 +415,7 @@ async def _check_scope(kind: SearchesScopes, scope: str) -> list[Finding]:
     return [passed("callers", "The app can search it.", scope)]
 
 
-async def _find_trigger_url_vault(services: Services) -> list[Finding]:
-    vault = services.settings.trigger_url_vault
-    if not vault:
-        return []
+async def _find_trigger_url_vault(services: Services, vault: str) -> list[Finding]:
     needs = next(
         kind.required_permissions
         for kind in services.callers.values()
@@ -399,11 +431,10 @@ async def _find_trigger_url_vault(services: Services) -> list[Finding]:
 
 
 async def _check_firewalls(services: Services) -> list[Finding]:
-    return [
-        one
+    return await _run_each(
+        _run_guarded("firewalls", _check_firewall_kind(kind), kind.kind)
         for kind in services.firewalls.values()
-        for one in await _run_guarded("firewalls", _check_firewall_kind(kind), kind.kind)
-    ]
+    )
 
 
 async def _check_firewall_kind(kind: FirewallKind) -> list[Finding]:

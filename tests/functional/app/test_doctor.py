@@ -1,5 +1,6 @@
 """`GET /api/doctor` reports services, permissions and settings of the deployment, with fixes."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -10,12 +11,14 @@ import pytest
 
 from functions import doctor_api
 from shared.bootstrap import provide
+from shared.callers.synapse import SynapseCallers
 from shared.domain.permissions import get_resource_group_id
 from shared.errors import JobBlocked, NotFound, PlatformError, ServiceUnavailable
-from shared.ports import QueueMessage
+from shared.ports import QueueMessage, ResourceReader
 from shared.queues import POISON
 from shared.reason import Reason
 from shared.settings import Settings, name_setting
+from shared.use_cases import check_deployment
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
 from tests.fakes.fault_injection import Failing
@@ -134,6 +137,79 @@ async def test_failed_check_has_a_fix_and_stops_no_other_check(
     assert {(one["code"], one["level"]) for one in failed} == {(code, level)}
     assert all(remedy in one["fix"] for one in failed)
     assert found[-1]["code"] == "firewall_fixes"
+
+
+async def test_bug_in_one_check_stops_no_other_check(scenario: Scenario) -> None:
+    """The finding names the place in the code."""
+    failing: Any = {"keys": Failing(KeyError("properties"))}
+    provide(replace(scenario.services, **failing))
+
+    found = await list_findings()
+
+    [failed] = [one for one in found if one["level"] == "problem"]
+    assert (failed["code"], failed["fix"]) == ("keys", "Report the message to the project.")
+    assert failed["message"].startswith("The check failed: KeyError at ")
+    assert found[-1]["code"] == "firewall_fixes"
+
+
+class _NoAnswer(SynapseCallers):
+    """A search of two workspaces, one of which never answers."""
+
+    async def read_scopes(self) -> list[str]:
+        """Return both."""
+        return ["silent", "there"]
+
+    async def check_scope(self, scope: str) -> None:
+        """Answer for the second workspace."""
+        if scope == "silent":
+            await asyncio.Event().wait()
+
+
+async def test_check_without_an_answer_ends_in_time_and_stops_no_other_check(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """App Service ends the request after 230 seconds, and nothing would be known."""
+    services = scenario.services
+    artifacts = scenario.fakes.ports.synapse_artifacts
+    silent = _NoAnswer(services.assessment.resources, artifacts)
+    provide(replace(services, callers={**services.callers, "synapse": silent}))
+    monkeypatch.setattr(check_deployment, "_SECONDS", 2.0)
+
+    found = await list_findings()
+
+    levels = {one["subject"]: one["level"] for one in found if one["code"] == "callers"}
+    assert (levels["silent"], levels["there"]) == ("unknown", "ok")
+    assert [one["subject"] for one in found if one["level"] in {"problem", "unknown"}] == ["silent"]
+
+
+class _WithoutVaults:
+    """A reader of resources that may not list vaults."""
+
+    def __init__(self, resources: ResourceReader) -> None:
+        self._resources = resources
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._resources, name)
+
+    async def list(self, resource_type: str, api_version: str) -> Any:
+        """Return the resources of any other type."""
+        if resource_type == "Microsoft.KeyVault/vaults":
+            raise FORBIDDEN
+        return await self._resources.list(resource_type, api_version)
+
+
+async def test_vault_that_cannot_be_found_stops_no_check_of_callers(scenario: Scenario) -> None:
+    """Only the checks of the vault and of its secrets need the list of vaults."""
+    scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": VAULT_URL})
+    services = scenario.services
+    resources: Any = _WithoutVaults(services.assessment.resources)
+    provide(replace(services, assessment=replace(services.assessment, resources=resources)))
+
+    found = [one for one in await list_findings() if one["code"] == "callers"]
+
+    failed = [one["subject"] for one in found if one["level"] == "problem"]
+    assert failed == [VAULT_URL, "key_vault_secret"]
+    assert len(found) > len(failed)
 
 
 async def test_finding_shows_the_fix_of_its_error(scenario: Scenario) -> None:
