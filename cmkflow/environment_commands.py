@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cmkflow.api_client import ApiCall, ApiClient, ApiError
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.failed_runs_command import register as register_failed_runs
 from cmkflow.listing import Column, Facts, Kind, Listing
@@ -59,7 +59,9 @@ def _format_environment(answer: Any) -> Facts:
             "Ignored issues": "\n".join(waived),
             "Callers may refer to URL secrets": "yes" if settings["has_url_secrets"] else "no",
             "Also keys of App Configuration": (
-                "yes" if settings["has_url_secrets_in_app_configuration"] else "no"
+                "yes"
+                if settings["has_url_secrets"] and settings["has_url_secrets_in_app_configuration"]
+                else "no"
             ),
         }
     )
@@ -186,7 +188,7 @@ def set_environment(
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:
-        raise ApiError("Nothing to change. Use at least one option; see --help.")
+        raise typer.BadParameter("Nothing to change. Use at least one option.")
     return api.send(ApiCall(method="PUT", path=("environments", environment), body=body))
 
 

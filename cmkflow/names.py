@@ -128,14 +128,16 @@ SUPPORT_REQUESTS = NameResolver(
 )
 FLOWS_OF_ENVIRONMENTS = NameResolver(
     noun="flow of that environment",
-    command="cmkflow flow list",
+    command="cmkflow flow list ENVIRONMENT",
     listed=_list_flows_of_environments,
 )
 FLOWS_OF_JOBS = NameResolver(
-    noun="flow of that remediation", command="cmkflow remediation show", listed=_list_flows_of_jobs
+    noun="flow of that remediation",
+    command="cmkflow remediation show REMEDIATION",
+    listed=_list_flows_of_jobs,
 )
 FLOWS_OF_PLANS = NameResolver(
-    noun="flow of that plan", command="cmkflow plan show", listed=_list_flows_of_plans
+    noun="flow of that plan", command="cmkflow plan show REMEDIATION", listed=_list_flows_of_plans
 )
 
 

@@ -75,7 +75,7 @@ def export(
     passphrase: _Passphrase = "",
     archive_key: _ArchiveKey = "",
 ) -> None:
-    """Write the app's tables and archive to an encrypted file. Stop the app before.
+    """Write the app's tables and archive to an encrypted file. Stop the app first.
 
     If interrupted, run the command again: it continues. Needs Storage Table Data Reader and
     Storage Blob Data Reader on the account.
@@ -104,7 +104,7 @@ def import_(
 ) -> None:
     """Store an exported state in an empty storage account or folder, and read it back.
 
-    What the app writes at its start counts as empty, and is replaced. Stop the app before. If
+    What the app writes at its start counts as empty, and is replaced. Stop the app first. If
     interrupted, run the command again: it continues, and the app rejects the store until it is
     complete. Needs Storage Table Data Contributor and Storage Blob Data Contributor.
     """
@@ -112,6 +112,8 @@ def import_(
     from cmkflow.state_transfer import import_state
 
     place = _choose_place(storage_account, state_folder, archive_key, cloud, managed_identity)
+    if not file.is_file():
+        raise typer.BadParameter(f"There is no file {file}.", param_hint="FILE")
     secret = _read_secret(key_file, passphrase, is_new=False)
     found = _run(place, lambda: StateFile.open(file, secret), import_state)
     echo(f"Imported {_describe(found)}.")

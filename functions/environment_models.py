@@ -1,5 +1,6 @@
 """API models: environments and their settings."""
 
+import re
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -17,12 +18,19 @@ from shared.domain.jobs.maintenance_window import is_valid_window
 from shared.use_cases.change_environment import EnvironmentView
 
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_EMAIL_ADDRESS = r"^[^\s@,;:<>()\[\]\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
 
 def _check_window(text: str) -> str:
     if not is_valid_window(text):
         raise ValueError("Use HH:MM-HH:MM in UTC with two different times, or an empty text.")
     return text
+
+
+def _check_email_address(text: str) -> str:
+    if not re.search(_EMAIL_ADDRESS, text):
+        raise ValueError("Use one e-mail address, such as owner@contoso.com.")
+    return text.lower()
 
 
 def _lower(text: str) -> str:
@@ -48,12 +56,9 @@ type ResourceId = Annotated[
 #: An e-mail address, which a flow can use as a recipient.
 type EmailAddress = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True,
-        pattern=r"^[^\s@,;:<>()\[\]\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
-        max_length=254,
-    ),
-    AfterValidator(_lower),
+    StringConstraints(strip_whitespace=True, max_length=254),
+    Field(json_schema_extra={"pattern": _EMAIL_ADDRESS}),
+    AfterValidator(_check_email_address),
 ]
 
 

@@ -121,8 +121,15 @@ def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
     return values
 
 
+def _format_message(text: str) -> str:
+    """Return the message of a field's error; pydantic begins those of validators with a prefix."""
+    return text.removeprefix("Value error, ")
+
+
 def _list_field_errors(err: ValidationError) -> list[FieldError]:
     return [
-        FieldError(field=".".join(str(part) for part in one["loc"]), message=one["msg"])
+        FieldError(
+            field=".".join(str(part) for part in one["loc"]), message=_format_message(one["msg"])
+        )
         for one in err.errors(include_input=False, include_url=False, include_context=False)
     ]

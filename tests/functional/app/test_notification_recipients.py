@@ -77,7 +77,9 @@ async def test_invalid_recipient_is_rejected_by_name(scenario: Scenario) -> None
     reply = await change(scenario, [ANNA, f"{ANNA};{BOB}"])
 
     assert reply.status == 400
-    assert "notification_recipients" in str(reply.document["errors"])
+    [error] = reply.document["errors"]
+    assert error["field"].startswith("notification_recipients.")
+    assert error["message"] == "Use one e-mail address, such as owner@contoso.com."
 
 
 async def test_command_sets_and_clears_the_recipients(scenario: Scenario) -> None:

@@ -377,3 +377,15 @@ def test_wrong_options_are_explained(
     assert done.exit_code != 0
     assert text in " ".join(done.output.replace("│", " ").split())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_import_of_a_missing_file_does_not_ask_for_its_passphrase(tmp_path: Path) -> None:
+    """The command names the file before a person types a secret."""
+    file = tmp_path / "state.cmkflow"
+
+    done = CliRunner().invoke(app, ["state", "import", str(file), "--storage-account", "x"])
+
+    assert done.exit_code == 2
+    output = "".join(done.output.replace("│", "").split())
+    assert f"Thereisnofile{file}." in output
+    assert "Passphrase" not in output
