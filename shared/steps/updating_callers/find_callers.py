@@ -127,7 +127,8 @@ async def search_kind(
                 await keep()
     except PermanentError as err:
         fix = err.fix if isinstance(err, JobBlocked) else ""
-        what = f"The search for callers of kind {kind.kind} is incomplete: {err}"
+        why = str(err).removeprefix("Not searched: ")
+        what = f"The search for callers of kind {kind.kind} is incomplete: {why}"
         text = f"{what.rstrip('.')}. {fix}".rstrip()
         return await keep(text, is_done=True)
     except TransientError:

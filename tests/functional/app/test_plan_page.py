@@ -22,9 +22,10 @@ from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.principal import Role
+from tests.functional.callers.test_canvas_apps import add_app
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.guarded_scenario import GROUP, build_guarded_scenario
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown, planned
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
@@ -437,6 +438,21 @@ async def test_firewall_is_shown_once_with_its_flows_and_a_link_to_its_fix() -> 
     assert f'id="{link.partition("#")[2]}"' in fix.text
     assert f"Pauses: firewall {issue.firewall_name}" in page
     assert "at a firewall" in page
+
+
+async def test_place_that_was_not_searched_is_shown_with_its_fix_without_a_click() -> None:
+    """Otherwise an approver sees only flows without a known caller."""
+    scenario = Scenario()
+    scenario.build.power_apps_v1_flow("Old form")
+    add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")
+    await planned(scenario)
+    provide(scenario.services)
+
+    page = await show_page(scenario)
+
+    [shown] = re.findall(r'<details class="fold" open><summary>Findings.*?</details>', page, re.S)
+    assert "canvas_app is incomplete: Cannot read the document of app Requests" in shown
+    assert "New-PowerAppManagementApp" in shown
 
 
 async def test_plan_after_its_approval_shows_no_ticks(scenario: Scenario) -> None:
