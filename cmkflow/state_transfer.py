@@ -147,7 +147,7 @@ async def _require_place(place: StatePlace, export_id: str) -> int:
         version = await place.store.get(*VERSION)
         await require_empty(place, SCHEMA, is_used=version is not None)
         mark = _build_mark({"export_id": export_id, "records": 0})
-        # In one transaction: from now on, the app rejects the store.
+        # In one transaction: an app that starts from now on rejects the store.
         removals = [DeleteRow(version)] if version else []
         await place.store.write(InsertRow(mark), *removals)
     if mark.columns["export_id"] != export_id:
@@ -173,14 +173,12 @@ async def _store_record(place: StatePlace, record: Record) -> None:
 
 
 async def _require_same_contents(place: StatePlace, expected: Contents) -> None:
-    """Read all rows back; raise `InvalidInput` if they differ."""
-    for table, digest in expected.digests.items():
-        if table == SCHEMA:
-            continue
+    """Read all rows back; raise `InvalidInput` if they differ, or if there are others."""
+    for table in sorted({*expected.digests, *await place.store.list_tables()} - {SCHEMA}):
         found = Contents()
         async for row in place.store.query(table):
             found.add_rows(table, [row])
-        if found.digests.get(table) != digest:
+        if found.digests.get(table) != expected.digests.get(table):
             raise InvalidInput(f"Table {table} differs from the file: something else wrote to it.")
 
 

@@ -195,6 +195,22 @@ async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) ->
     assert contents_of(store) == contents_of(scenario.fakes.store)
 
 
+async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_have(
+    tmp_path: Path,
+) -> None:
+    """An app that was not stopped does not notice the import, and could mix two states."""
+    _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
+    new, store = build_place()
+    store.writes_left = iter(range(1))
+    with pytest.raises(ServiceUnavailable):
+        await import_state(new, file)
+    store.writes_left = count()
+    await store.write(InsertRow(StoreRow(table="other", partition="p", key="k", columns={})))
+
+    with pytest.raises(InvalidInput, match="Table other differs from the file"):
+        await import_state(new, file)
+
+
 async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) -> None:
     """Nothing is written to it."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
