@@ -18,7 +18,8 @@ from shared.domain.jobs.maintenance_window import is_valid_window
 from shared.use_cases.change_environment import EnvironmentView
 
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
-_EMAIL_ADDRESS = r"^[^\s@,;:<>()\[\]\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
+#: As HTML defines it.
+_EMAIL_ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
 
 def _check_window(text: str) -> str:

@@ -72,9 +72,14 @@ async def test_notification_without_recipients_is_sent_to_each_channel(scenario:
     assert build_cloud_event(failed)["data"]["recipients"] == []
 
 
-async def test_invalid_recipient_is_rejected_by_name(scenario: Scenario) -> None:
-    """A list of addresses in one text would lose all mails of a flow."""
-    reply = await change(scenario, [ANNA, f"{ANNA};{BOB}"])
+@pytest.mark.parametrize(
+    "wrong", [f"{ANNA};{BOB}", f"{ANNA}\r\nBcc: {BOB}", f"\x1b{ANNA}", f"a\u202e{ANNA}"]
+)
+async def test_invalid_recipient_is_rejected_by_name(scenario: Scenario, wrong: str) -> None:
+    """A list of addresses in one text would lose all mails of a flow, and a control character could
+    show another address.
+    """
+    reply = await change(scenario, [ANNA, wrong])
 
     assert reply.status == 400
     [error] = reply.document["errors"]
