@@ -25,9 +25,9 @@ CODES = (
 
 
 class Account(ThreadingHTTPServer):
-    """A storage account that answers every request with 403 and a code."""
+    """A storage account that answers every request with an error."""
 
-    code = ""
+    code, status = "", 403
 
     @property
     def url(self) -> str:
@@ -40,7 +40,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def _reject(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(403)
+        self.send_response(self.server.status)
         self.send_header("x-ms-error-code", self.server.code)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -52,10 +52,10 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_account(code: str) -> Iterator[Account]:
+def serve_account(code: str, status: int = 403) -> Iterator[Account]:
     """Serve an account that rejects every request with this code."""
     server = Account(("127.0.0.1", 0), _Answer)
-    server.code = code
+    server.code, server.status = code, status
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
@@ -100,10 +100,11 @@ async def test_archive_of_an_account_without_its_key(account: Account) -> None:
             await archive.delete("name")
 
 
-async def test_file_that_a_retention_policy_keeps_is_not_deleted() -> None:
-    """Azure answers with its own code."""
+@pytest.mark.parametrize("code", ["BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"])
+async def test_file_that_a_retention_policy_or_a_legal_hold_keeps_is_not_deleted(code: str) -> None:
+    """As an outage of the archive, it would stop all copying of flows."""
     credential = AzureNamedKeyCredential("account", KEY)
-    with serve_account("BlobImmutableDueToPolicy") as account:
+    with serve_account(code, 409) as account:
         async with ContainerClient(account.url, "archive", credential=credential) as container:
             archive = BlobArchive(container, NoCircuitBreakerGate())
             with pytest.raises(Conflict):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _CONTAINER = "archive"
 #: Name in logs and errors.
 _NAME = "Archive"
-#: Answer to a deletion of a blob that an immutability policy of its container keeps.
-_KEPT = "BlobImmutableDueToPolicy"
+#: Answers to a deletion of a blob that an immutability policy or a legal hold keeps.
+_KEPT = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
 
 
 def build_blob_container(
@@ -80,7 +80,7 @@ class BlobArchive(Archive):
                 raise _build_error("Cannot read the archive", err) from err
 
     async def delete(self, name: str) -> None:
-        """Delete blob `name`; raise `Conflict` if the container's policy keeps it."""
+        """Delete blob `name`; raise `Conflict` if a policy or a legal hold keeps it."""
         check_name(name)
         async with self._circuits.calling(_NAME, "", name):
             try:
@@ -88,8 +88,8 @@ class BlobArchive(Archive):
             except ResourceNotFoundError:
                 pass
             except AzureError as err:
-                if _read_code(err) == _KEPT:
-                    raise Conflict(f"A retention policy keeps {name}") from err
+                if _read_code(err) in _KEPT:
+                    raise Conflict(f"A retention policy or a legal hold keeps {name}") from err
                 raise _build_error("Cannot delete from the archive", err) from err
 
 
