@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
-from msal import PublicClientApplication
+from msal import PublicClientApplication, authority
 
 from shared.adapters.entra.identity import ServiceAccountCredential
 from shared.adapters.flow_service.access import FlowServiceAccountFlows
 from shared.domain.clouds import PUBLIC
-from shared.errors import JobBlocked
+from shared.errors import JobBlocked, ServiceUnavailable
 from tests.contract.adapter_world import OPERATOR, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
@@ -58,6 +59,39 @@ async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> 
     with pytest.raises(JobBlocked) as caught:
         await next_process.renew_sign_in()
     assert caught.value.code == "service_account_signed_out"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer of the sign-in service, and the client that gets it."""
+
+    status_code: int
+    text: str
+
+    def get(self, *_: object, **__: object) -> "_Answer":
+        """Return the answer."""
+        return self
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (_Answer(400, "AADSTS90002"), JobBlocked),
+        (_Answer(429, ""), ServiceUnavailable),
+        (_Answer(403, "Forbidden"), ServiceUnavailable),
+        (_Answer(200, "<html>"), ServiceUnavailable),
+    ],
+)
+async def test_only_an_unknown_tenant_is_named_as_wrong(
+    app: Adapters, monkeypatch: pytest.MonkeyPatch, answer: _Answer, expected: type[Exception]
+) -> None:
+    """A rate limit, or the page of a proxy, is temporary."""
+    await app.sign_in()
+    discover = authority.tenant_discovery
+    monkeypatch.setattr(authority, "tenant_discovery", lambda url, _: discover(url, answer))
+
+    with pytest.raises(expected):
+        await ServiceAccountCredential(OPERATOR, app.secrets).get_token(PUBLIC.flow_service_scope)
 
 
 async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> None:

@@ -200,7 +200,10 @@ class ServiceAccountCredential:
                 token_cache=self._cache,
                 timeout=_TIMEOUT,
             )
-        except ValueError as err:  # the sign-in service answers 4xx
+        except ValueError as err:
+            # For msal, a rate limit and a page of a proxy are the same error as an unknown tenant.
+            if "HTTP status: 400" not in str(err.__context__):
+                raise
             raise JobBlocked(
                 f"{settings.authority} has no tenant {settings.tenant_id}.",
                 fix="Correct CMK_TENANT_ID or CMK_CLOUD, deploy again (azd up), then retry.",
