@@ -277,7 +277,7 @@ def _change_recipients(one: KnownEnvironment, principal: Principal) -> PageActio
         "Change recipients",
         [
             "Notifications about this environment name these addresses.",
-            "The app sends no e-mail: what receives the notifications can.",
+            "The app sends no e-mail. The flow that receives the notifications can.",
         ],
         FormInput(
             name="notification_recipients[,]",

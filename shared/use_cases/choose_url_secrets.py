@@ -37,7 +37,7 @@ async def choose_url_secrets(
     while True:
         plans = await read_plans_awaiting_approval(services, remediation_id)
         items = [item for plan in plans for item in plan.items if item.can_choose_url_secret]
-        where = "flows that await approval and have a caller that can refer to a secret"
+        where = "this plan that awaits approval and has a caller that can refer to a secret"
         chosen = {item.workflow_id for item in select_flows(items, flow_ids, where)}
         changed = [plan for plan in plans if chosen & plan.awaiting]
         with suppress(Conflict):  # another invocation or person changed a row: read it again
