@@ -139,6 +139,21 @@ async def test_failed_check_has_a_fix_and_stops_no_other_check(
     assert found[-1]["code"] == "firewall_fixes"
 
 
+async def test_unreadable_settings_of_an_environment_stop_no_check(scenario: Scenario) -> None:
+    """The finding names the row."""
+    rows = scenario.fakes.store.rows
+    [name] = [name for name in rows if name[0] == "environmentsettings"]
+    rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})
+
+    found = await list_findings()
+
+    [failed] = [one for one in found if one["level"] == "problem"]
+    assert name[2] in failed["message"]
+    assert {"power_platform", "flow_service"} <= {
+        one["code"] for one in found if one["level"] == "ok"
+    }
+
+
 async def test_bug_in_one_check_stops_no_other_check(scenario: Scenario) -> None:
     """The finding names the place in the code."""
     failing: Any = {"keys": Failing(KeyError("properties"))}
