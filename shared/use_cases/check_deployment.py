@@ -292,7 +292,7 @@ async def _check_power_platform(services: Services) -> list[Finding]:
     settings = await reading.all(services.tables.environment_settings.scan())
     decided = {one.environment_id: one for one in settings}
     found = [passed("power_platform", f"Environments found: {len(environments)}.")]
-    found += [problem("state", str(row), row.fix) for row in reading.unreadable]
+    found += [problem("power_platform", str(row), row.fix) for row in reading.unreadable]
     return found + await _run_each(
         _check_environment(services, one)
         for one in environments

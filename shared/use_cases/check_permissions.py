@@ -24,6 +24,7 @@ from shared.domain.permissions import (
 from shared.errors import CmkflowError
 from shared.ports import AppliesFixes
 from shared.services import Services
+from shared.use_cases.read_remediation_rows import RowReader
 
 _PERMISSIONS = "providers/Microsoft.Authorization/permissions"
 _VERSION = "2022-04-01"
@@ -134,12 +135,10 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
     A fix that Azure rejects blocks the flows behind the firewall.
     """
     kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesFixes)]
-    opened = {
-        resource
-        for settings in await services.tables.environment_settings.all()
-        for resource in settings.writable_firewalls
-    }
-    found = []
+    reading = RowReader()
+    settings = await reading.all(services.tables.environment_settings.scan())
+    opened = {resource for one in settings for resource in one.writable_firewalls}
+    found = [problem("firewall_fixes", str(row), row.fix) for row in reading.unreadable]
     for resource in sorted(opened):
         name = resource.rpartition("/")[2]
         for kind in kinds:

@@ -140,15 +140,16 @@ async def test_failed_check_has_a_fix_and_stops_no_other_check(
 
 
 async def test_unreadable_settings_of_an_environment_stop_no_check(scenario: Scenario) -> None:
-    """The finding names the row."""
+    """Both checks that need the settings name the row."""
     rows = scenario.fakes.store.rows
     [name] = [name for name in rows if name[0] == "environmentsettings"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})
 
     found = await list_findings()
 
-    [failed] = [one for one in found if one["level"] == "problem"]
-    assert name[2] in failed["message"]
+    failed = [one for one in found if one["level"] == "problem"]
+    assert [one["code"] for one in failed] == ["power_platform", "firewall_fixes"]
+    assert all(name[2] in one["message"] and "delete the row" in one["fix"] for one in failed)
     assert {"power_platform", "flow_service"} <= {
         one["code"] for one in found if one["level"] == "ok"
     }
