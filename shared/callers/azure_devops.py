@@ -70,6 +70,7 @@ class AzureDevOpsCallers:
     """
 
     kind = "azure_devops"
+    service = AZURE_DEVOPS
     is_json = True
     #: The next event or run reads the new value.
     old_value_lifetime = timedelta(0)

@@ -51,6 +51,7 @@ class GitHubCallers:
     """Implements `CallerKind`. Addresses are paths of webhooks and variables."""
 
     kind = "github"
+    service = GITHUB
     is_json = False
     #: The next event or run reads the new value.
     old_value_lifetime = timedelta(0)

@@ -72,6 +72,7 @@ class SharePointCallers:
     """Implements `CallerKind`. Addresses are paths, with the id of the webhook or site script."""
 
     kind = "sharepoint"
+    service = SHAREPOINT
     is_json = False
     #: The next change in the list, or the next use of the site script, calls the new URL.
     old_value_lifetime = timedelta(0)

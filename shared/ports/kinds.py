@@ -14,6 +14,7 @@ from shared.domain.network.firewall_fix import AddedEntries, FirewallFix, ListEn
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.permissions import RequiredPermissions
 from shared.ports.azure import ResourceWriter
+from shared.ports.json_api import JsonService
 
 
 class CallerKind(Protocol):
@@ -67,6 +68,13 @@ class SearchesScopes(Protocol):
 
     async def check_scope(self, scope: str) -> None:
         """Raise an error if the app cannot search one of them."""
+
+
+@runtime_checkable
+class InJsonService(SearchesScopes, Protocol):
+    """A `CallerKind` in a service of which settings name the scopes; none: it is not searched."""
+
+    service: JsonService
 
 
 @runtime_checkable

@@ -18,7 +18,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
 from shared.errors import JobBlocked, PermanentError, TransientError
 from shared.jobs.fenced_rows import FencedRows
-from shared.ports import Condition, FoundInDefinitions, WritesWholeResource
+from shared.ports import Condition, FoundInDefinitions, InJsonService, WritesWholeResource
 from shared.rows import format_sortable_time
 from shared.services import Services
 
@@ -51,6 +51,8 @@ async def find_callers(
     findings: list[str] = []
     begun = {progress.kind: progress for progress in await rows.all()}
     for kind in services.callers.values():
+        if isinstance(kind, InJsonService) and not await kind.read_scopes():
+            continue
         progress = begun.get(kind.kind) or CallerSearchProgress(
             environment_job_id=rows.partition, kind=kind.kind
         )
