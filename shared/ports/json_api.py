@@ -3,9 +3,10 @@
 import builtins
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from shared.settings import Settings
+if TYPE_CHECKING:  # the command line has the ports without what settings need
+    from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +20,11 @@ class JsonService:
     #: Sent with each request, such as the version of the API.
     headers: Mapping[str, str]
     #: Return the organizations, repositories or sites to search; none: the service is not used.
-    scopes: Callable[[Settings], Sequence[str]]
+    scopes: Callable[["Settings"], Sequence[str]]
     #: Audience of the identity's access token. Empty: the host of each request.
     audience: str = ""
     #: Return a token that an administrator created; None: the app's identity gets one.
-    token: Callable[[Settings], str] | None = None
+    token: Callable[["Settings"], str] | None = None
 
 
 class JsonApi(Protocol):

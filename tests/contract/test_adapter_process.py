@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[2]
 LIST_ENVIRONMENTS = f"""
 import asyncio
 from shared.domain.clouds import PUBLIC
-from shared.adapters.http.client import HttpClient, HttpService, default_transport
-from shared.adapters.entra.identity import application_credential
+from shared.adapters.http.client import HttpClient, HttpService, build_default_transport
+from shared.adapters.entra.identity import build_application_credential
 from shared.adapters.power_platform.admin import PowerPlatformAdmin
 from shared.adapters.system_clock import SystemClock
 
 async def main():
-    http = HttpClient(default_transport())
-    credential = application_credential("{APP_CLIENT}")
+    http = HttpClient(build_default_transport())
+    credential = build_application_credential("{APP_CLIENT}")
     service = HttpService(name="admin", scope=PUBLIC.power_apps_scope, credential=credential)
     for environment in await PowerPlatformAdmin(http, service, SystemClock(), PUBLIC).list():
         print(environment.id)

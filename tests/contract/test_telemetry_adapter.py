@@ -21,7 +21,6 @@ from shared.errors import JobBlocked, MustWait
 from shared.ports import NoTelemetry
 from shared.reason import Reason
 from shared.settings import Settings
-from tests.fakes.services import fake_settings
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE = PARENT.split("-")[1]
@@ -40,7 +39,7 @@ def collector() -> Iterator[Collector]:
 def settings_for(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return settings with this collector."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
-    return fake_settings()
+    return Settings(tenant_id="fakes")
 
 
 @pytest.fixture
@@ -161,7 +160,7 @@ async def test_telemetry_that_cannot_be_built_is_off(
     """A connection string may be wrong."""
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", "nonsense")
     async with AsyncExitStack() as closing:
-        built = core_services.build_telemetry(fake_settings(), closing)
+        built = core_services.build_telemetry(Settings(tenant_id="fakes"), closing)
 
     assert isinstance(built, NoTelemetry)
     assert "telemetry is off" in caplog.text

@@ -35,7 +35,9 @@ def open_container(account, *others):
     address = f"https://localhost:{ports[blob]}/{{account}}"
     return ContainerClient(address, blob._CONTAINER, others[-1])
 
-table_store.tables_of_account, blob.blob_container = open_tables, open_container
+assert table_store.build_table_service and blob.build_blob_container
+table_store.build_table_service = open_tables
+blob.build_blob_container = open_container
 """
 
 

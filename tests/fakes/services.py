@@ -23,7 +23,8 @@ _DEFAULT = Settings(**_EVERYBODY)
 
 
 def fake_settings(**changes: Any) -> Settings:
-    """Return the default settings, except that every caller has all roles.
+    """Return the default settings, except that every caller has all roles. They are read from the
+    environment once.
 
     Where one is, the platform signs people in as well.
     """

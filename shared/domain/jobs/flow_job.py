@@ -156,8 +156,8 @@ class FlowJob(DurableJob[FlowJobState]):
     conversions: tuple[ConversionKind, ...] = ()
     #: When the app asked the platform to add it, with its batch, to a solution.
     solution_requested_at: datetime | None = None
-    #: Address of the secret with its trigger URL, to which callers refer (`address_url_secret`).
-    #: Empty: they hold the URL.
+    #: Address of the secret with its trigger URL, to which callers refer
+    #: (`build_url_secret_address`). Empty: they hold the URL.
     url_secret: str = ""
     #: Keys of App Configuration refer to it too.
     has_url_secret_in_app_configuration: bool = False

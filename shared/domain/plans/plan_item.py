@@ -135,7 +135,7 @@ class PlanItem:
     #: The app has searched its runs for that id and does not search again.
     was_run_checked: bool = False
     callers: tuple[PlannedCaller, ...] = ()
-    #: Address of the URL secret to which callers will refer (`address_url_secret`); empty: none.
+    #: Address of the URL secret to which callers will refer; empty: none.
     url_secret: str = ""
     #: Address of the URL secret to which an approver can let callers refer; empty: no caller can.
     possible_url_secret: str = ""
