@@ -35,9 +35,13 @@ def open_container(account, *others):
     address = f"https://localhost:{ports[blob]}/{{account}}"
     return ContainerClient(address, blob._CONTAINER, others[-1])
 
-assert table_store.build_table_service and blob.build_blob_container
-table_store.build_table_service = open_tables
-blob.build_blob_container = open_container
+# The older release has other names.
+for module, names, replacement in (
+    (table_store, ("tables_of_account", "build_table_service"), open_tables),
+    (blob, ("blob_container", "build_blob_container"), open_container),
+):
+    [name] = [one for one in names if hasattr(module, one)]
+    setattr(module, name, replacement)
 """
 
 
