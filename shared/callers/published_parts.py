@@ -3,6 +3,7 @@ and triggers, which are published from a Git repository or changed live.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class PublishedPart:
                 yield name
 
 
-class PublishedPartCallers:
+class PublishedPartCallers(ABC):
     """Implements `CallerKind` for one type of owner of such parts; a subclass names the type."""
 
     kind: str
@@ -78,21 +79,21 @@ class PublishedPartCallers:
         """`resources` reads the configured subscriptions."""
         self._reader = resources
 
+    @abstractmethod
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
         """Return all parts of an owner. Raises `NotFound`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def read_part(self, address: str) -> PublishedPart:
         """Return a part. Raises `NotFound`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def read_owner(self, address: str) -> Mapping[str, object]:
         """Return the owner of a part. Raises `NotFound`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
         """Replace the properties of a part if it has its ETag. Raises `Conflict`."""
-        raise NotImplementedError
 
     async def read_locks(self) -> ReadOnlyLocks:
         """Return the locks that reject a write of a part."""
