@@ -1,8 +1,8 @@
 """Serve the children of an API Management service, each with an ETag in a header.
 
-A write names the ETag that it replaces; a PUT without one replaces any. Policies are stored as a
-person writes them (`rawxml`); the other format escapes their expressions. Only `listValue` shows
-the value of a secret.
+A write names the ETag that it replaces; the PUT of a named value may omit it. Policies are stored
+as a person writes them (`rawxml`); the other format escapes their expressions. Only `listValue`
+shows the value of a secret.
 """
 
 import hashlib
@@ -144,7 +144,7 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
             if is_patch
             else call.azure.resources.find(resource_type, identity)
         )
-        _require_etag(call, there, is_required=is_patch)
+        _require_etag(call, there, is_required=is_patch or resource_type != _NAMED_VALUES)
         given = (await call.json()).get("properties")
         if not isinstance(given, dict):
             raise SimulatedPlatformError(400, "ValidationError", "'properties' is not an object.")
