@@ -81,8 +81,6 @@ SIGN_IN = ("az", "login")
 PRINTED = ("az", "network", "nsg", "rule", "create")
 #: Needs a service that receives templates, and the compiler: the test of its own is below.
 DEPLOYMENT = ("az", "deployment", "sub", "create")
-#: Deletes rows of a storage account, of which the local tenant has none.
-TABLES = ("az", "storage", "table")
 #: Lists what only a real subscription can show.
 ON_A_REAL_TENANT = "docs/verify-on-a-real-tenant.md"
 TOPIC = {
@@ -105,7 +103,6 @@ def read_commands() -> list[Command]:
         and one.page != ON_A_REAL_TENANT
         and one.words not in {SIGN_IN, PRINTED}
         and one.words[:4] != DEPLOYMENT
-        and (one.words[:3] != TABLES or not one.is_fenced)
     ]
 
 
@@ -121,19 +118,6 @@ async def test_documented_command_works(
 
     async with sign_in_to_azure_cli(monkeypatch, tmp_path, [{"resources": [TOPIC]}]) as cli:
         await cli.run(text)
-
-
-async def test_documented_command_for_tables_has_known_arguments(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The Azure CLI accepts the command and connects; the tenant has no storage account."""
-    [command] = {
-        one.text for one in documented_commands() if one.words[:3] == TABLES and one.is_fenced
-    }
-    async with sign_in_to_azure_cli(monkeypatch, tmp_path) as cli:
-        with pytest.raises(AssertionError, match="Unable to connect to proxy") as rejected:
-            await cli.run(command)
-    assert "arguments" not in str(rejected.value)
 
 
 _COMPILER = Path(COMPILER).absolute()
