@@ -18,6 +18,7 @@ from shared.callers.azure_devops_documents import (
     name_secrets,
     read_content,
 )
+from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.callers.whole_resource import order_like
 from shared.domain.callers.caller import Caller, CallerContent
@@ -26,7 +27,7 @@ from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
-from shared.ports import JsonApi, JsonService
+from shared.ports import JsonService
 from shared.reason import Reason
 
 #: In the public cloud only (platform.md#azure-devops).
@@ -63,7 +64,7 @@ class _Place:
         return f"variable groups of the project {self.project} in the {organization}"
 
 
-class AzureDevOpsCallers:
+class AzureDevOpsCallers(JsonServiceCallers):
     """Implements `CallerKind`. Addresses are paths of hooks and groups.
 
     The content is `consumerInputs` or `variables` as JSON.
@@ -82,14 +83,6 @@ class AzureDevOpsCallers:
         "Administrators may. Or remove the organization from CMK_AZURE_DEVOPS_ORGANIZATIONS. "
         "Nobody can read secret variables: check them yourself.",
     )
-
-    def __init__(self, json_api: JsonApi) -> None:
-        """Search the configured organizations."""
-        self._api = json_api
-
-    async def read_scopes(self) -> Sequence[str]:
-        """Return the configured organizations."""
-        return await self._api.read_scopes(AZURE_DEVOPS)
 
     async def check_scope(self, scope: str) -> None:
         """Read the service hooks of an organization."""

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -16,7 +17,7 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError
-from shared.ports import JsonApi, JsonService
+from shared.ports import JsonService
 
 GITHUB = JsonService(
     name="GitHub",
@@ -47,7 +48,7 @@ class _Place:
         return f"{_NAMES[self.list_name]} of the GitHub repository {self.repository}"
 
 
-class GitHubCallers:
+class GitHubCallers(JsonServiceCallers):
     """Implements `CallerKind`. Addresses are paths of webhooks and variables."""
 
     kind = "github"
@@ -62,14 +63,6 @@ class GitHubCallers:
         "the names of its secrets, or remove it from CMK_GITHUB_REPOSITORIES. Nobody can read "
         "secrets: check them yourself.",
     )
-
-    def __init__(self, json_api: JsonApi) -> None:
-        """Search the configured repositories."""
-        self._api = json_api
-
-    async def read_scopes(self) -> Sequence[str]:
-        """Return the configured repositories."""
-        return await self._api.read_scopes(GITHUB)
 
     async def check_scope(self, scope: str) -> None:
         """Read the webhooks of a repository."""

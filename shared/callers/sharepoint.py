@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
+from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -23,7 +24,7 @@ from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import JobBlocked, NotFound, PlatformError
-from shared.ports import JsonApi, JsonService
+from shared.ports import JsonService
 from shared.reason import Reason
 
 SHAREPOINT = JsonService(
@@ -68,7 +69,7 @@ class _Place:
         return self.name if self.script_id else f"webhooks in the SharePoint site {self.site}"
 
 
-class SharePointCallers:
+class SharePointCallers(JsonServiceCallers):
     """Implements `CallerKind`. Addresses are paths, with the id of the webhook or site script."""
 
     kind = "sharepoint"
@@ -84,14 +85,6 @@ class SharePointCallers:
         "Sites.Selected with full control of the site: others do not list all webhooks. Or remove "
         "the site from CMK_SHAREPOINT_SITES.",
     )
-
-    def __init__(self, json_api: JsonApi) -> None:
-        """Search the configured sites."""
-        self._api = json_api
-
-    async def read_scopes(self) -> Sequence[str]:
-        """Return the configured sites."""
-        return await self._api.read_scopes(SHAREPOINT)
 
     async def check_scope(self, scope: str) -> None:
         """Read the lists of a site."""

@@ -54,6 +54,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
         "azure_devops_documents",
         "below",
         "dataverse_rows",
+        "json_service",
         "named_values",
         "published_parts",
         "search",

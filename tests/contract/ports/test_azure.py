@@ -231,8 +231,8 @@ class StoredAnswers:
         self.kept[request] = answer
 
     async def forget(self, start: str) -> None:
-        """Do nothing, because no cursor expires here."""
-        raise NotImplementedError
+        """Raise an error, because no cursor expires here."""
+        raise AssertionError(start)
 
 
 async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:

@@ -204,7 +204,7 @@ async def repeat_until_blocked(services: Services, use_case: Any, kind: str) -> 
             await services.clock.sleep(not_yet.until - services.now)
         except JobBlocked as blocked:
             return blocked
-    raise AssertionError("nobody is told")
+    raise AssertionError("the app is never blocked")
 
 
 @pytest.mark.parametrize("kind", APPLIED)

@@ -257,7 +257,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
         tables = scenario.services.tables
         reported = await run_everything(scenario, name, addresses)
         if damage.row not in reported and not is_right(scenario, getattr(tables, name), damage.row):
-            failed.append(f"{damage.column} {damage.name}: nobody is told")
+            failed.append(f"{damage.column} {damage.name}: no message names it")
         quiet = {
             one.item.display_name
             async for one in tables.flow_jobs.scan()

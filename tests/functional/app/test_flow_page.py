@@ -224,7 +224,7 @@ async def test_flow_page_compares_definitions_only_on_request(
     """The page compares definitions only on request, and names places but no values."""
     await run_until_no_call_period(scenario)
     compared = await show_flow_page(scenario, "Close of day", compare="true")
-    scenario.world.environments.clear()  # whoever asks the platform now gets no answer
+    scenario.world.environments.clear()  # a request to the platform now finds no environment
     plain = await show_flow_page(scenario, "Close of day")
 
     assert "Compare now" in plain.text

@@ -16,7 +16,7 @@ from tests.kinds.case import HOST, Json
 from tests.kinds.cases import firewall_case
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
-#: Kinds whose repairs the app makes by itself.
+#: Kinds whose fixes the app applies.
 APPLIED = ("app_service", "azure_firewall", "network_security_group")
 GROUP = "network_security_group"
 SERVICE_TAGS = {
