@@ -22,8 +22,6 @@ from shared.use_cases.show_environments import KnownEnvironment
 
 _WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
 
-
-#: The command line changes the use in App Configuration.
 _URL_SECRETS = {
     UrlSecretUse.NONE: "callers hold URLs",
     UrlSecretUse.VERIFIED_CALLERS: "callers may refer to a Key Vault secret that holds the URL",
@@ -123,7 +121,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="URL secrets",
             values=[(_URL_SECRETS[settings.url_secret_use], False)],
-            actions=[_change_url_secrets(one, principal)],
+            actions=_change_url_secrets(one, principal),
         ),
     ]
 
@@ -154,20 +152,54 @@ def _change(
     )
 
 
-def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> PageAction:
-    allows = not one.settings.has_url_secrets
+def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+    if not one.settings.has_url_secrets:
+        allow = _change_url_secret_use(
+            one,
+            principal,
+            "Allow URL secrets",
+            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
+            "if the app has a vault for it. Callers that can read it refer to it.",
+            ("has_url_secrets", True),
+        )
+        return [allow]
+    is_wide = one.settings.has_url_secrets_in_app_configuration
+    return [
+        _change_url_secret_use(
+            one,
+            principal,
+            "Write URLs instead",
+            "A plan that is made from now on writes URLs into callers.",
+            ("has_url_secrets", False),
+        ),
+        _change_url_secret_use(
+            one,
+            principal,
+            "Write URLs in App Configuration" if is_wide else "Allow in App Configuration",
+            "A plan that is made from now on writes URLs into keys of App Configuration."
+            if is_wide
+            else "In a plan that is made from now on, keys of App Configuration refer to it, too. "
+            "Their readers must then resolve Key Vault references and have access to the vault; "
+            "the app cannot check that.",
+            ("has_url_secrets_in_app_configuration", not is_wide),
+        ),
+    ]
+
+
+def _change_url_secret_use(
+    one: KnownEnvironment,
+    principal: Principal,
+    title: str,
+    does: str,
+    change: tuple[str, bool],
+) -> PageAction:
+    member, value = change
     return _change(
         one,
         principal,
-        "Allow URL secrets" if allows else "Write URLs instead",
-        [
-            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
-            "if the app has a vault for it. Callers that can read it refer to it."
-            if allows
-            else "A plan that is made from now on writes URLs into callers.",
-            "Existing plans stay as they are.",
-        ],
-        fields=(("has_url_secrets[=]", str(allows).lower()),),
+        title,
+        [does, "Existing plans stay as they are."],
+        fields=((f"{member}[=]", str(value).lower()),),
     )
 
 

@@ -54,16 +54,28 @@ async def test_command_line_says_why_a_caller_holds_the_url(
     assert f"(holds the URL: {REASON})" in " ".join(shown.stdout.split())
 
 
-async def test_form_turns_url_secrets_off_and_on(scenario: Scenario) -> None:
-    """The Environments page has a button for the other value."""
+@pytest.mark.parametrize(
+    ("member", "titles"),
+    [
+        ("has_url_secrets", {"false": "Write URLs instead", "true": "Allow URL secrets"}),
+        (
+            "has_url_secrets_in_app_configuration",
+            {"true": "Allow in App Configuration", "false": "Write URLs in App Configuration"},
+        ),
+    ],
+)
+async def test_forms_turn_url_secrets_on_and_off(
+    scenario: Scenario, member: str, titles: dict[str, str]
+) -> None:
+    """The Environments page has a button for the other value, for App Configuration, too."""
     environment_id = scenario.build.environment.id
 
-    for value, title in (("false", "Write URLs instead"), ("true", "Allow URL secrets")):
+    for value, title in titles.items():
         page = await environments_page.show_page()
         [fields] = [
             fields
             for _, fields in environments_page.list_forms(page)
-            if fields.get("has_url_secrets[=]") == value
+            if fields.get(f"{member}[=]") == value
         ]
         assert title in page.text
         await environments_page.send_form(
@@ -71,7 +83,18 @@ async def test_form_turns_url_secrets_off_and_on(scenario: Scenario) -> None:
         )
         provide(scenario.services)
         (settings,) = await scenario.services.tables.environment_settings.all("environment")
-        assert settings.has_url_secrets is (value == "true")
+        assert getattr(settings, member) is (value == "true")
+
+
+async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario: Scenario) -> None:
+    """The setting has no effect then."""
+    await scenario.opt_in(has_url_secrets=False, has_url_secrets_in_app_configuration=True)
+    provide(scenario.services)
+
+    page = await environments_page.show_page()
+
+    assert "has_url_secrets[=]" in page.text
+    assert "has_url_secrets_in_app_configuration" not in page.text
 
 
 async def test_command_line_lets_keys_of_app_configuration_refer(
