@@ -4,8 +4,10 @@ What runs when one is triggered is imported then: each cold start pays for every
 """
 
 import gc
+from contextlib import suppress
 
 import azure.functions as func
+from pydantic import ValidationError
 
 from functions import (
     environment_jobs,
@@ -28,5 +30,6 @@ gc.set_threshold(20_000)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for _module in (key_events, policy_events, environment_jobs, flow_jobs, timers, routes):
     app.register_functions(_module.blueprint)
-if AccessSettings().function_key_roles:
-    app.register_functions(function_key.blueprint)
+with suppress(ValidationError):  # each request reports it; without functions, nothing could
+    if AccessSettings().function_key_roles:
+        app.register_functions(function_key.blueprint)

@@ -57,7 +57,7 @@ from shared.errors import CmkflowError, PreconditionFailed, UnusableSetting
 from shared.log_fields import logged_with, product_log
 from shared.queues import TRACEPARENT
 from shared.services import Services
-from shared.settings import AccessSettings, describe_faults
+from shared.settings import SignInSettings, describe_faults
 from shared.use_cases.audit_log import (
     PendingAuditEntry,
     Subject,
@@ -300,8 +300,8 @@ def _build_start_error_response(
 ) -> func.HttpResponse:
     """Return which settings are not valid, to readers whom App Service signed in."""
     try:
-        principal = find_signed_in_principal(req, AccessSettings())
-    except (ValidationError, NotSignedIn):
+        principal = find_signed_in_principal(req, SignInSettings())
+    except NotSignedIn:
         principal = None
     if principal and principal.may(Role.READER):
         if isinstance(err, ValidationError):

@@ -11,7 +11,7 @@ from functions.problems import Forbidden, NotSignedIn
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.ports import FunctionKeys
-from shared.settings import AccessSettings
+from shared.settings import AccessSettings, SignInSettings
 
 KEY_HEADER = "x-functions-key"
 #: The sender of requests to endpoints that need no sign-in.
@@ -69,7 +69,7 @@ async def read_principal(
     )
 
 
-def find_signed_in_principal(req: func.HttpRequest, settings: AccessSettings) -> Principal | None:
+def find_signed_in_principal(req: func.HttpRequest, settings: SignInSettings) -> Principal | None:
     """Return the principal whom App Service signed in, or None; raise `NotSignedIn` if it is not
     readable.
     """

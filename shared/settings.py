@@ -1,12 +1,13 @@
 """Read all settings from the environment, once. Nothing else reads it."""
 
 import os
+import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
@@ -36,6 +37,8 @@ _ORGANIZATION = r"^[A-Za-z0-9][A-Za-z0-9-]{0,49}$"
 _REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 #: Host and path of a site.
 _SITE = r"^[A-Za-z0-9-]+\.sharepoint(-mil)?\.(com|us|cn)(/[^/?#\s]+)*$"
+#: What precedes these names in a URL.
+_URL_START = re.compile(r"https://((github|dev\.azure)\.com/)?|/subscriptions/", re.IGNORECASE)
 
 
 class OnOriginalEdited(StrEnum):
@@ -52,20 +55,23 @@ def _split(value: object) -> object:
     return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
-def _split_urls(value: object) -> object:
-    """Split URLs like `_split`; their scheme and final slash do not count."""
+def _split_places(value: object) -> object:
+    """Split names, which may be copied as URLs, and drop those that differ in case only.
+
+    Services ignore the case. A scheme, the host of GitHub or Azure DevOps, and a final slash do not
+    count.
+    """
     found = _split(value)
     if not isinstance(found, tuple):
         return found
-    return tuple(str(one).removeprefix("https://").rstrip("/") for one in found)
+    by_name: dict[str, str] = {}
+    for name in (_URL_START.sub("", str(one)).rstrip("/") for one in found):
+        by_name.setdefault(name.lower(), name)
+    return tuple(by_name.values())
 
 
-def _read_empty(value: object) -> object:
-    return None if value == "" else value
-
-
-class AccessSettings(BaseSettings):
-    """Settings for access to the API, needed when functions are registered."""
+class SignInSettings(BaseSettings):
+    """Settings of the sign-in. An empty text means the default; spaces around one do not count."""
 
     model_config = SettingsConfigDict(
         env_prefix="CMK_", frozen=True, extra="ignore", hide_input_in_errors=True
@@ -75,14 +81,25 @@ class AccessSettings(BaseSettings):
     #: Set by App Service: `True` if App Service authentication is on. Only then does the app trust
     #: what a request says of its sender.
     website_auth_enabled: str = Field("", validation_alias="WEBSITE_AUTH_ENABLED")
-    #: Roles of the function key: `reader`, `operator`, `approver`, separated by commas. Empty: the
-    #: key is not accepted.
-    function_key_roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, values: dict[str, object]) -> dict[str, object]:
+        texts = {name: one.strip() for name, one in values.items() if isinstance(one, str)}
+        return {name: one for name, one in (values | texts).items() if one != ""}
 
     @property
     def platform_signs_in(self) -> bool:
         """Return whether App Service authenticates callers. Otherwise its headers are untrusted."""
         return self.website_auth_enabled.lower() == "true"
+
+
+class AccessSettings(SignInSettings):
+    """Settings for access to the API, needed when functions are registered."""
+
+    #: Roles of the function key: `reader`, `operator`, `approver`, separated by commas. Empty: the
+    #: key is not accepted.
+    function_key_roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split)] = ()
 
 
 class Settings(AccessSettings):
@@ -93,7 +110,7 @@ class Settings(AccessSettings):
     #: The tenant's cloud: `public`, `gcc`, `gcc_high`, `dod` or `china`. The others are untested.
     cloud_name: CloudName = Field(CloudName.PUBLIC, validation_alias="CMK_CLOUD")
     #: Subscriptions to watch, separated by commas. Service tags are read in the first.
-    subscription_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    subscription_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_places)] = ()
     #: Client id of the user-assigned identity. Empty: the system-assigned identity.
     client_id: str = ""
 
@@ -143,19 +160,23 @@ class Settings(AccessSettings):
     #: Organizations of Azure DevOps, separated by commas, whose service hooks and variable groups
     #: may be callers. Empty: none is searched.
     azure_devops_organizations: Annotated[
-        tuple[Annotated[str, Field(pattern=_ORGANIZATION)], ...], NoDecode, BeforeValidator(_split)
+        tuple[Annotated[str, Field(pattern=_ORGANIZATION)], ...],
+        NoDecode,
+        BeforeValidator(_split_places),
     ] = ()
     #: Repositories of GitHub (`OWNER/NAME`), separated by commas, whose webhooks and variables may
     #: be callers. Empty: none is searched.
     github_repositories: Annotated[
-        tuple[Annotated[str, Field(pattern=_REPOSITORY)], ...], NoDecode, BeforeValidator(_split)
+        tuple[Annotated[str, Field(pattern=_REPOSITORY)], ...],
+        NoDecode,
+        BeforeValidator(_split_places),
     ] = ()
     #: Token that reads and writes them.
-    github_token: Annotated[str, StringConstraints(strip_whitespace=True)] = Field("", repr=False)
+    github_token: str = Field("", repr=False)
     #: Sites of SharePoint (`contoso.sharepoint.com/sites/sales`), separated by commas, whose
     #: webhooks may be callers; the site scripts of their tenant, too. Empty: none is searched.
     sharepoint_sites: Annotated[
-        tuple[Annotated[str, Field(pattern=_SITE)], ...], NoDecode, BeforeValidator(_split_urls)
+        tuple[Annotated[str, Field(pattern=_SITE)], ...], NoDecode, BeforeValidator(_split_places)
     ] = ()
 
     # See platform.md#flow-service-limits.
@@ -204,10 +225,10 @@ class Settings(AccessSettings):
     plans_kept: Duration = timedelta(days=90)
     #: How long a remediation, with its history, archived definitions and runs, is kept after its
     #: last original was deleted, at least 21 days. Empty: forever.
-    remediations_kept: Annotated[Duration | None, BeforeValidator(_read_empty)] = None
+    remediations_kept: Duration | None = None
     #: How long audit entries are kept; those since the start of an open remediation stay. Empty:
     #: forever.
-    audit_log_kept: Annotated[Duration | None, BeforeValidator(_read_empty)] = None
+    audit_log_kept: Duration | None = None
     #: First delay after a temporary failure; each further delay doubles.
     backoff_initial_delay: Duration = timedelta(seconds=5)
     #: Longest such delay.
@@ -296,10 +317,12 @@ def name_setting(field_name: str) -> str:
 
 def describe_faults(err: ValidationError) -> dict[str, str]:
     """Return what is wrong with each setting that is not valid, without its value."""
-    faults = {}
+    faults: dict[str, str] = {}
     for one in err.errors(include_url=False, include_context=False, include_input=False):
-        name = str(one["loc"][0])
-        faults[name_setting(name) if name in Settings.model_fields else name] = one["msg"]
+        name, *position = one["loc"]
+        setting = name_setting(str(name)) if name in Settings.model_fields else str(name)
+        of = "".join(f"Value {int(number) + 1} of the list: " for number in position)
+        faults[setting] = " ".join(filter(None, (faults.get(setting), f"{of}{one['msg']}")))
     return faults
 
 

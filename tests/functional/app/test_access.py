@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import runpy
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -235,7 +236,7 @@ async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -
     assert reply.document["changed_by"] == "duty"
 
 
-@pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE ", "yes"])
+@pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE,", "yes"])
 def test_only_the_value_of_app_service_turns_authentication_on(said: str) -> None:
     """App Service writes `True`. No other value turns authentication on."""
     assert not fake_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
@@ -339,6 +340,16 @@ def test_app_does_not_start_with_an_unknown_role_in_the_setting(
 
     with pytest.raises(ValueError, match="function_key_roles"):
         AccessSettings()
+
+
+def test_functions_are_registered_despite_an_unknown_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise no route could report the setting, and each page would be 404."""
+    monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
+
+    app = runpy.run_path(str(function_app.__file__))["app"]
+
+    names = {one._function.get_function_name() for one in app._function_builders}
+    assert names == set(HANDLERS) - {"check_function_key"}
 
 
 async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:

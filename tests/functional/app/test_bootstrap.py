@@ -222,12 +222,13 @@ async def test_fix_names_the_missing_setting_of_the_service_account(
     [
         ("CMK_TENANT_ID", None),
         ("CMK_SUBSCRIPTION_IDS", ""),
+        ("CMK_FUNCTION_KEY_ROLES", "everybody"),
         ("CMK_ARCHIVE_KEY", ""),
         ("ServiceBusConnection", ""),
         ("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", ""),
     ],
 )
-async def test_doctor_of_an_app_that_cannot_start_names_the_missing_setting(
+async def test_doctor_of_an_app_that_cannot_start_names_the_setting(
     environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
     """Only readers see which setting it is."""

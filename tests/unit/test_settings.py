@@ -1,0 +1,83 @@
+"""Settings accept what a person can write in the portal, and name what they reject."""
+
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from shared.settings import Settings, SignInSettings, describe_faults, name_setting
+
+
+@pytest.fixture(autouse=True)
+def tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the only required setting."""
+    monkeypatch.setenv("CMK_TENANT_ID", "11111111-1111-4111-8111-111111111111")
+
+
+@pytest.mark.parametrize("name", [one for one in Settings.model_fields if one != "tenant_id"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_empty_text_is_the_default(monkeypatch: pytest.MonkeyPatch, name: str, empty: str) -> None:
+    """An emptied setting must not stop the app."""
+    monkeypatch.setenv(name_setting(name), empty)
+
+    assert getattr(Settings(), name) == Settings.model_fields[name].get_default()
+
+
+def test_empty_tenant_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty required setting is rejected by its name."""
+    monkeypatch.setenv("CMK_TENANT_ID", "")
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    assert describe_faults(raised.value) == {"CMK_TENANT_ID": "Field required"}
+
+
+def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pasted value can have a line end."""
+    monkeypatch.setenv("CMK_NO_CALL_PERIOD", " P14D\n")
+    monkeypatch.setenv("CMK_STORAGE_ACCOUNT", "account\n")
+
+    settings = Settings()
+
+    assert settings.no_call_period == timedelta(days=14)
+    assert settings.storage_account == "account"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("github_repositories", "https://github.com/A/b, c/d, a/B,", ("A/b", "c/d")),
+        ("azure_devops_organizations", "https://dev.azure.com/one/,ONE", ("one",)),
+        ("sharepoint_sites", "https://a.sharepoint.com/s/, A.sharepoint.com/S", None),
+        ("subscription_ids", "AB, /subscriptions/ab, cd", ("AB", "cd")),
+    ],
+)
+def test_list_names_each_place_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, values: tuple[str, ...] | None
+) -> None:
+    """A place that is named twice would be searched and counted twice."""
+    monkeypatch.setenv(name_setting(name), text)
+
+    assert getattr(Settings(), name) == (values or ("a.sharepoint.com/s",))
+
+
+def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person must find the one wrong value of many, although values are not shown."""
+    monkeypatch.setenv("CMK_GITHUB_REPOSITORIES", "a/b, wrong, c/d, bad")
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    fault = describe_faults(raised.value)["CMK_GITHUB_REPOSITORIES"]
+    assert "Value 2 of the list:" in fault
+    assert "Value 4 of the list:" in fault
+    assert "wrong" not in fault
+
+
+def test_sign_in_is_known_despite_another_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who is signed in may read which setting is wrong."""
+    monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+
+    assert SignInSettings().platform_signs_in
