@@ -250,15 +250,21 @@ def test_wait_ends_at_the_reset_of_a_rate_limit() -> None:
 
 def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
     """`Retry-After` may be seconds or a date; any other value is ignored."""
-    later = format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)
+    later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
 
     assert retry_after({"Retry-After": "12"}) == timedelta(seconds=12)
     assert retry_after({"Retry-After": "0.5"}) == timedelta(seconds=0.5)
     by_date = retry_after({"Retry-After": later})
     assert by_date is not None
-    assert timedelta(days=1) < by_date <= timedelta(days=2)
+    assert timedelta(hours=1) < by_date <= timedelta(hours=2)
     assert retry_after({"Retry-After": "soon"}) is None
     assert retry_after({}) is None
+
+
+@pytest.mark.parametrize("asked", ["1000000000", "9" * 12, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_wrong_retry_after_stops_no_work_for_years(asked: str) -> None:
+    """One wrong header must not leave a job waiting, nor name a time that no date can hold."""
+    assert retry_after({"Retry-After": asked}) == timedelta(days=1)
 
 
 @pytest.mark.parametrize(

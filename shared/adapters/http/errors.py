@@ -61,6 +61,8 @@ _RATE_LIMIT = "secondary rate limit"
 _RATE_LIMIT_WAIT = timedelta(minutes=1)
 #: GitHub's limits count an hour.
 _LONGEST_RATE_LIMIT = timedelta(hours=1)
+#: A longer `Retry-After` is wrong: no limit of a service counts more than a day.
+_LONGEST_WAIT = timedelta(days=1)
 _LONGEST_MESSAGE = 1000
 
 
@@ -144,7 +146,7 @@ def _build_refusal(
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """Return the wait in `Retry-After` (seconds or a date), or until the time in
-    `X-RateLimit-Reset` if no request remains, at most an hour; or None.
+    `X-RateLimit-Reset` if no request remains, at most a day or an hour; or None.
 
     Dates are compared with the service's clock, if the response has its time.
     """
@@ -155,8 +157,9 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
             wait = datetime.fromtimestamp(int(reset), UTC) - _read_date(headers)
             return min(max(wait, timedelta(0)), _LONGEST_RATE_LIMIT)
         if value.replace(".", "", 1).isdigit():
-            return timedelta(seconds=float(value))
-        return max(parsedate_to_datetime(value) - _read_date(headers), timedelta(0))
+            return min(timedelta(seconds=float(value)), _LONGEST_WAIT)
+        wait = parsedate_to_datetime(value) - _read_date(headers)
+        return min(max(wait, timedelta(0)), _LONGEST_WAIT)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
