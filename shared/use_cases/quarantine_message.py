@@ -1,6 +1,7 @@
 """Move a message that cannot be processed to the poison queue, with its body and the reason."""
 
 import hashlib
+import json
 
 from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import redact
@@ -11,7 +12,7 @@ from shared.services import Services
 
 log = product_log(__name__)
 
-#: Maximum length of a stored body, so that the message fits into the queue.
+#: Maximum length of a stored body in JSON, so that the message fits into the queue.
 LONGEST_BODY = 100_000
 
 
@@ -29,10 +30,17 @@ async def move_to_poison_queue(
                 "queue": queue,
                 "message_id": message_id,
                 "reason": redact(reason),
-                "body": redact(text[:LONGEST_BODY]),
+                "body": _cut(redact(text)),
                 "sha256": digest,
                 "length": len(text),
             },
         )
     )
     log.warning("message moved to poison queue", extra={"queue": queue, "text": reason})
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a text; in JSON, a character can have 12 bytes."""
+    while (length := len(json.dumps(text))) > LONGEST_BODY:
+        text = text[: len(text) * LONGEST_BODY // length]
+    return text

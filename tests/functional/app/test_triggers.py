@@ -144,8 +144,9 @@ async def test_message_of_an_overdue_row_is_sent_again(scenario: Scenario) -> No
         b'{"environment": "a/b", "job": "c"}',
         b'{"environment": "", "job": "c"}',
         b"[" * 100_000,
+        b"\xff" * 200_000,
     ],
-    ids=["bytes", "open", "list", "text", "one", "number", "slash", "empty", "deep"],
+    ids=["bytes", "open", "list", "text", "one", "number", "slash", "empty", "deep", "long"],
 )
 async def test_unreadable_job_message_becomes_a_poison_message(
     scenario: Scenario, body: bytes
