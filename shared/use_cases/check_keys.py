@@ -19,7 +19,7 @@ from shared.domain.keys.key_alert import KeyAlert
 from shared.domain.keys.key_check import KeyCheckResult, check_key
 from shared.domain.keys.policy_checks import POLICY_HEALTH
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import CmkflowError, Conflict, NotFound
+from shared.errors import CmkflowError, Conflict, NotFound, TransientError
 from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.services import Services
@@ -73,6 +73,25 @@ async def check_policy(
     found = check_key(await read_key(services, policy, environments))
     await _store_findings(services, policy.id, policy.name, found.findings)
     return found
+
+
+async def check_policies_of_event(
+    services: Services, policies: Sequence[EnterprisePolicy], environments: Sequence[Environment]
+) -> None:
+    """Check the key of each policy that an event is about.
+
+    Raises the error of a key that could not be checked, after it is recorded and all others are
+    checked: a temporary one first, because its event is retried.
+    """
+    failed = list[CmkflowError]()
+    for policy in policies:
+        try:
+            await check_policy(services, policy, environments)
+        except CmkflowError as err:
+            await _record_not_checked(services, policy.id, policy.name, err)
+            failed.append(err)
+    for one in sorted(failed, key=lambda err: not isinstance(err, TransientError)):
+        raise one
 
 
 async def check_new_link(services: Services, policy_id: str) -> None:

@@ -13,7 +13,7 @@ from shared.log_fields import product_log
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
 from shared.services import Services
-from shared.use_cases.check_keys import check_policy, uses_key
+from shared.use_cases.check_keys import check_policies_of_event, uses_key
 from shared.use_cases.start_remediation import start_remediation
 
 log = product_log(__name__)
@@ -37,11 +37,9 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     if not watched:
         return _log_ignored(event, f"no watched policy uses key {key} of vault {vault}")
     environments = await services.environments.list()
-    linked: list[Environment] = []
-    for policy in watched:
-        on_policy = [env for env in environments if _is_on(env, policy)]
-        await check_policy(services, policy, environments)
-        linked += [env for env in on_policy if env.is_linked]
+    linked = [
+        env for env in environments if env.is_linked and any(_is_on(env, one) for one in watched)
+    ]
     if linked:
         await start_remediation(
             services,
@@ -50,9 +48,11 @@ async def react_to_key_event(services: Services, event: Event) -> str:
                 mode=RemediationMode.APPLY,
                 start_source=StartSource.KEY_EVENT,
                 idempotency_key=event.id,
-                environment_ids=tuple(sorted({env.id for env in linked})),
+                environment_ids=tuple(sorted(env.id for env in linked)),
             ),
         )
+    # Later, because a key that cannot be read must not stop the remediation.
+    await check_policies_of_event(services, watched, environments)
     if event.type == NEW_VERSION:
         await _recheck_later(services, event)
     return f"checked {len(watched)} policies and {len(linked)} environments"

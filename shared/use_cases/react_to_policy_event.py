@@ -12,7 +12,11 @@ from shared.domain.identifiers import is_identifier, normalize_environment_id
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.log_fields import product_log
 from shared.services import Services
-from shared.use_cases.check_keys import alert_unwatched_policy, check_new_link, check_policy
+from shared.use_cases.check_keys import (
+    alert_unwatched_policy,
+    check_new_link,
+    check_policies_of_event,
+)
 from shared.use_cases.start_remediation import start_remediation
 
 log = product_log(__name__)
@@ -96,20 +100,18 @@ async def _handle_policy_change(services: Services, event: Event) -> str:
         if linked:
             await alert_unwatched_policy(services, resource, environments)
         return _log_ignored(event, f"policy {resource} is deleted or not in a watched subscription")
-    await check_policy(services, policies[resource], environments)
-    active = tuple(sorted(env.id for env in linked if env.is_linked))
-    if not active:
-        return "checked the policy; no environment is linked to it"
-    await start_remediation(
-        services,
-        Remediation(
-            created_at=services.now,
-            mode=RemediationMode.APPLY,
-            start_source=StartSource.POLICY_EVENT,
-            idempotency_key=event.id,
-            environment_ids=active,
-        ),
-    )
+    if active := tuple(sorted(env.id for env in linked if env.is_linked)):
+        await start_remediation(
+            services,
+            Remediation(
+                created_at=services.now,
+                mode=RemediationMode.APPLY,
+                start_source=StartSource.POLICY_EVENT,
+                idempotency_key=event.id,
+                environment_ids=active,
+            ),
+        )
+    await check_policies_of_event(services, [policies[resource]], environments)
     return f"checked the policy and {len(active)} environments"
 
 
@@ -119,8 +121,7 @@ async def _handle_vault_change(services: Services, vault_id: str) -> str:
         one for one in await services.keys.read_policies() if one.vault_id.lower() == vault_id
     ]
     environments = await services.environments.list() if policies else ()
-    for policy in policies:
-        await check_policy(services, policy, environments)
+    await check_policies_of_event(services, policies, environments)
     return f"checked {len(policies)} policies with a key in the vault"
 
 

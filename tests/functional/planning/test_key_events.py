@@ -12,7 +12,7 @@ from shared.bootstrap import provide
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
 from shared.domain.plans.remediation import StartSource
 from shared.errors import PlatformError, ServiceUnavailable
-from shared.queues import KEY_EVENTS, POISON
+from shared.queues import KEY_EVENTS, POISON, POLICY_EVENTS
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.run_daily_check import run_daily_check
@@ -88,6 +88,40 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
     assert await scenario.jobs() == {}
     assert scenario.world.writes[writes:] == []
     assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
+
+
+@pytest.mark.parametrize("on_event", [key_events.on_key_event, policy_events.on_policy_event])
+async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_checks(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, on_event: Any
+) -> None:
+    """Two policies use the key. The event is retried for the one that could not be checked."""
+    world, vaults = scenario.world, scenario.fakes.ports.keys
+    (policy,) = world.policies.values()
+    down = replace(policy, id=f"{policy.id}-0", name="down", vault_id=f"/down{policy.vault_id}")
+    world.policies = {down.id: down, policy.id: policy}
+    change(scenario, is_enabled=False)
+    read = vaults.read_vault
+
+    async def read_unless_down(vault: str) -> KeyVault:
+        if vault == down.vault_id:
+            raise ServiceUnavailable("503")
+        return await read(vault)
+
+    monkeypatch.setattr(vaults, "read_vault", read_unless_down)
+
+    is_key = on_event is key_events.on_key_event
+    await on_event(
+        build_message(key_event() if is_key else policy_event("ResourceWriteSuccess", policy.id))
+    )
+    if not is_key:
+        await on_event(build_message(policy_event("ResourceWriteSuccess", down.id)))
+
+    assert await told(scenario) == [("key_problem", "key_enabled")]
+    assert "down" in {one.policy_name for one in await scenario.services.tables.key_alerts.all()}
+    (started,) = await scenario.services.tables.remediations.all()
+    assert started.environment_ids == (scenario.build.environment.id,)
+    (again,) = scenario.fakes.messages.waiting(KEY_EVENTS if is_key else POLICY_EVENTS)
+    assert again.message_id.startswith("again/")
 
 
 async def test_key_that_expires_soon_is_checked_once(
