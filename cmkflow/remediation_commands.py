@@ -49,7 +49,17 @@ def _format_start(answer: Any) -> Text:
     )
 
 
-def _format_action(answer: Any, done: str = "cancelled or rolled back") -> RenderableType:
+def _format_rollback(answer: Any) -> RenderableType:
+    plans = answer["cancelled_plans"]
+    lines = [Text(f"The plan for {name} is cancelled: it starts no more flows.") for name in plans]
+    if not (answer["flow_count"] or plans or answer["unreadable_rows"]):
+        return Text("Nothing was changed: no flow is left to cancel or roll back.")
+    if plans and not answer["flow_count"]:
+        return Group(*lines, *format_unreadable_rows(answer))
+    return Group(*lines, _format_action(answer, "cancelled or rolled back"))
+
+
+def _format_action(answer: Any, done: str) -> RenderableType:
     lines = [format_counted(answer["flow_count"], "job", done), *format_unreadable_rows(answer)]
     if answer["flow_count"] and answer["kill_switch_on"]:
         flow_names = format_names(answer["flow_names"], 5)
@@ -145,7 +155,7 @@ def show_remediation(
     )
 
 
-@api_command(app, "cancel", show=_format_action)
+@api_command(app, "cancel", show=_format_rollback)
 def cancel_remediation(
     api: ApiClient, remediation: RemediationId, replay: Replay = False, yes: Yes = False
 ) -> object:
@@ -204,7 +214,7 @@ def register_actions(group: typer.Typer) -> None:
         show=_format_retry,
         ends=lambda answer: 0 if answer["flow_count"] else ExitCode.ACTION_REQUIRED,
     )(retry_remediation)
-    api_command(group, "rollback", show=_format_action)(roll_back_remediation)
+    api_command(group, "rollback", show=_format_rollback)(roll_back_remediation)
 
 
 def _ask(is_sure: bool, question: str) -> None:

@@ -346,3 +346,5 @@ class RollbackResponse(FlowActionResponse):
 
     #: Polling originals that process their backlog again.
     replays: tuple[BacklogReplayResponse, ...]
+    #: Names of the environments whose plans are cancelled: they start no more flows.
+    cancelled_plans: tuple[str, ...]

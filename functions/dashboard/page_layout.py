@@ -87,6 +87,10 @@ class PageContext:
         """Return the message about the action that led to this page, or an empty string."""
         if self.completed_action == "retry" and not self.flow_count:
             return "Nothing was retried. No flow is blocked, failed or waiting."
+        if self.completed_action == "cancel" and not self.flow_count:
+            return "Cancelled. No flow had to be rolled back."
+        if self.completed_action == "rollback" and not self.flow_count:
+            return "Nothing was changed. No flow is left to roll back."
         if not self.completed_action:
             return ""
         if self.completed_action == "approve" and self.is_stopped:

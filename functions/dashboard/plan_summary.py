@@ -206,7 +206,7 @@ class PlanSummary:
         if self.job.awaits_approval:
             return ("over", "clock", "Expired") if has_expired else _AWAITING
         if job.state is EnvironmentJobState.CANCELLED:
-            never = job.awaiting_approval_count and has_expired
+            never = job.awaiting_approval_count and job.has_expired
             return "over", "idle", "Expired" if never else "Cancelled"
         if job.needs_action:
             return "person", "stop", str(job.state).replace("_", " ").capitalize()

@@ -52,6 +52,8 @@ class RollbackResult(ActionResult):
 
     #: Originals that will process their backlog again, as the request accepts.
     replays: tuple[BacklogReplay, ...]
+    #: Names of the environments whose plans are cancelled: they start no more flows.
+    cancelled_plans: tuple[str, ...]
 
 
 async def cancel(
@@ -65,9 +67,11 @@ async def cancel(
     before = await _list_open_jobs(services, remediation_id, RowReader())
     _require_replay_accepted(services, before, replay=replay)
     reading = RowReader()
-    await _cancel_environment_jobs(services, remediation_id, reading)
+    plans = await _cancel_environment_jobs(services, remediation_id, reading)
     unfinished = await _list_open_jobs(services, remediation_id, reading)
-    return await _request_rollback(services, unfinished, JobCommand.CANCEL, reading, replay=replay)
+    return await _request_rollback(
+        services, unfinished, JobCommand.CANCEL, reading, replay=replay, cancelled_plans=plans
+    )
 
 
 async def roll_back(
@@ -85,12 +89,12 @@ async def roll_back(
     """
     to_roll_back = await _read_jobs_to_roll_back(services, remediation_id, flow_ids, RowReader())
     _require_replay_accepted(services, to_roll_back, replay=replay)
-    reading = RowReader()
+    reading, plans = RowReader(), list[str]()
     if not flow_ids:
-        await _cancel_environment_jobs(services, remediation_id, reading)
+        plans = await _cancel_environment_jobs(services, remediation_id, reading)
     to_roll_back = await _read_jobs_to_roll_back(services, remediation_id, flow_ids, reading)
     return await _request_rollback(
-        services, to_roll_back, JobCommand.ROLL_BACK, reading, replay=replay
+        services, to_roll_back, JobCommand.ROLL_BACK, reading, replay=replay, cancelled_plans=plans
     )
 
 
@@ -146,8 +150,8 @@ def _require_replay_accepted(
 
 async def _cancel_environment_jobs(
     services: Services, remediation_id: str, reading: RowReader
-) -> None:
-    """Cancel the environment jobs that would start more flow jobs.
+) -> list[str]:
+    """Cancel the environment jobs that would start more flow jobs; return their environments.
 
     Missing environment jobs are created first, so that an interrupted start cannot continue later.
     """
@@ -159,8 +163,11 @@ async def _cancel_environment_jobs(
         return None
 
     await complete_start(services, await find(services, remediation_id))
-    for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-        await _change(services, job, cancel)
+    return [
+        job.environment_name or job.environment_id
+        for job in await reading.all(services.tables.environment_jobs.scan(remediation_id))
+        if await _change(services, job, cancel)
+    ]
 
 
 async def retry(
@@ -290,6 +297,7 @@ async def _request_rollback(
     reading: RowReader,
     *,
     replay: bool,
+    cancelled_plans: Sequence[str],
 ) -> RollbackResult:
     replays = _require_replay_accepted(services, rows, replay=replay)
     jobs = [row.item for row in rows]
@@ -302,6 +310,7 @@ async def _request_rollback(
         flow_names=tuple(titles),
         kill_switch_on=await is_switch_on(services),
         replays=replays,
+        cancelled_plans=tuple(cancelled_plans),
         unreadable_rows=tuple(reading.unreadable),
     )
 

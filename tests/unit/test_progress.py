@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.progress import compute_progress
@@ -131,3 +132,24 @@ def test_every_flow_on_microsofts_key_is_counted_once_by_its_reason() -> None:
         "in_progress": 2,
         "over_flow_limit": 9,
     }
+
+
+@pytest.mark.parametrize(
+    ("awaiting", "hours", "reason"),
+    [(6, -1, "cancelled"), (6, 0, "approval_expired"), (0, -1, "cancelled")],
+)
+def test_flows_of_a_plan_cancelled_before_its_jobs_start_are_counted(
+    awaiting: int, hours: int, reason: str
+) -> None:
+    """An approved plan counts too, and no later time turns a request into an expiry."""
+    ended = HistoryEntry(changed_at=NOW + timedelta(hours=hours), state="cancelled", message="")
+    job = replace(
+        ENVIRONMENT_JOB,
+        state=EnvironmentJobState.CANCELLED,
+        planned_action_counts={"copy": 6, "needs_changes": 1},
+        awaiting_approval_count=awaiting,
+        approval_expires_at=NOW,
+        history=(ended,),
+    )
+
+    assert compute_progress([job], []).not_migrated == {reason: 6}

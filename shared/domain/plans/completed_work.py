@@ -12,7 +12,11 @@ from datetime import datetime
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.display_text import describe_why_not_migrated, format_fixes
-from shared.domain.plans.not_migrated import find_reason_for_item, find_reason_for_job
+from shared.domain.plans.not_migrated import (
+    find_reason_for_cancelled,
+    find_reason_for_item,
+    find_reason_for_job,
+)
 from shared.domain.plans.notification import ENDED_LATELY, NotificationDelivery
 from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
@@ -75,8 +79,10 @@ def list_remaining_flows(
 
 
 def _find_reason(job: EnvironmentJob, item: PlanItem) -> NotMigratedReason | None:
-    if job.state is EnvironmentJobState.CANCELLED and item.awaits_approval:
-        return NotMigratedReason.APPROVAL_EXPIRED
+    if job.state is EnvironmentJobState.CANCELLED and job.mode.writes:
+        never_started = item.action.is_work and not job.may_have_flow_jobs
+        if never_started or item.awaits_approval:
+            return find_reason_for_cancelled(job)
     return find_reason_for_item(job.mode, item)
 
 

@@ -41,7 +41,8 @@ def count_not_migrated(
         for why, number in (environment_job.not_migrated or {}).items():
             count[NotMigratedReason(why)] += number
         if environment_job.state is EnvironmentJobState.CANCELLED:
-            count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting_approval_count
+            why_left = find_reason_for_cancelled(environment_job)
+            count[why_left] += _count_cancelled(environment_job)
         count[_find_reason_without_job(environment_job)] += _count_without_job(environment_job)
     count.update(found for job in jobs if (found := find_reason_for_job(job)))
     for states in closed:
@@ -55,8 +56,17 @@ def _count_without_job(job: EnvironmentJob) -> int:
     """Return how many flows of a plan are to get a job and have none yet."""
     if job.state_properties.is_over or not job.mode.writes:
         return 0
-    if job.has_started_flow_jobs:
-        return job.awaiting_approval_count
+    return job.awaiting_approval_count if job.has_started_flow_jobs else _count_planned(job)
+
+
+def _count_cancelled(job: EnvironmentJob) -> int:
+    """Return how many flows of a cancelled plan were to get a job and have none."""
+    if not job.mode.writes:
+        return 0
+    return job.awaiting_approval_count if job.may_have_flow_jobs else _count_planned(job)
+
+
+def _count_planned(job: EnvironmentJob) -> int:
     return sum(
         (job.planned_action_counts or {}).get(action, 0)
         for action in PlannedAction
@@ -74,6 +84,11 @@ def _find_reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
             else NotMigratedReason.BLOCKED
         )
     return NotMigratedReason.IN_PROGRESS
+
+
+def find_reason_for_cancelled(job: EnvironmentJob) -> NotMigratedReason:
+    """Return why flows without a job in a cancelled environment job are not migrated."""
+    return NotMigratedReason.APPROVAL_EXPIRED if job.has_expired else NotMigratedReason.CANCELLED
 
 
 def find_reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:

@@ -63,7 +63,7 @@ class NotMigratedReason(StrEnum):
     NEEDS_CHANGES = "needs_changes"  #: it has no job: its maker has to change it first
     AWAITING_APPROVAL = "awaiting_approval"  #: its plan awaits approval
     IN_PROGRESS = "in_progress"  #: the app works on it, or is about to
-    CANCELLED = "cancelled"  #: its job was cancelled
+    CANCELLED = "cancelled"  #: its job, or its plan before the approval, was cancelled
     ROLLED_BACK = "rolled_back"  #: its job was rolled back
     OVER_FLOW_LIMIT = "over_flow_limit"  #: over the flow limit of the remediation
     EXCLUDED = "excluded"  #: an administrator excluded it

@@ -202,6 +202,18 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
         return self.history[-1].changed_at if is_over and self.history else None
 
     @property
+    def has_expired(self) -> bool:
+        """Return whether it was cancelled because its plan expired."""
+        until, ended = self.approval_expires_at, self.ended_at
+        is_cancelled = self.state is EnvironmentJobState.CANCELLED
+        return is_cancelled and until is not None and ended is not None and ended >= until
+
+    @property
+    def may_have_flow_jobs(self) -> bool:
+        """Return whether it has begun to create the flow jobs of its plan."""
+        return any(one.state == EnvironmentJobState.RUNNING_FLOW_JOBS for one in self.history)
+
+    @property
     def state_properties(self) -> EnvironmentStateProperties:
         """Return the properties of its state."""
         return ENVIRONMENT_STATES[self.state]

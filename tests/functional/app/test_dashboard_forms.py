@@ -178,7 +178,7 @@ async def test_form_redirects_to_pages_of_the_dashboard_only(
     assert path == "/api/dashboard"
     home = await call(dashboard_api.show_status_page, query=dict(parse_qsl(query)))
     assert home.status == 200
-    assert "Cancelled, with 0 flows" in home.text  # nothing had begun
+    assert "Cancelled. No flow had to be rolled back." in home.text
 
 
 async def test_form_redirects_to_the_list_of_remediations(scenario: Scenario) -> None:

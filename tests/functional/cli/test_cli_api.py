@@ -100,6 +100,22 @@ async def test_remediation_is_started_approved_and_rolled_back(
     assert not any("sig=" in one.stdout for one in outputs)
 
 
+@pytest.mark.parametrize("command", [("remediation", "cancel"), ("rollback",)])
+async def test_cancelled_plan_is_named_although_no_job_has_started(
+    scenario: Scenario, cli: CommandLine, command: tuple[str, ...]
+) -> None:
+    """An answer that counts only jobs would say that nothing was cancelled."""
+    identity = await start_planned_remediation(scenario, cli)
+    first = await cli.run(*command, identity, "--yes")
+    shown = await cli.run("remediation", "show", identity)
+    second = await cli.run(*command, identity, "--yes")
+
+    assert first.stdout == "The plan for Contoso is cancelled: it starts no more flows.\n"
+    assert " 1 cancelled: start a new remediation" in shown.stdout
+    assert "not approved in time" not in shown.stdout
+    assert second.stdout == "Nothing was changed: no flow is left to cancel or roll back.\n"
+
+
 async def test_ids_and_next_commands_are_not_broken_over_lines(
     scenario: Scenario, cli: CommandLine
 ) -> None:
