@@ -17,6 +17,7 @@ CmkflowError
 │   ├── LinkRejected         a confirmation link is not valid, or confirms nothing
 │   ├── InternalErrorRepeated  invocations for the row crash repeatedly
 │   └── PlatformError        the platform rejected the request, with its code
+│       └── SubscriptionsUnread  the read of some watched subscriptions, not of the others
 ├── NotFound             the item does not exist on the platform or in the store
 │   ├── ProviderNotRegistered  its resource provider is not registered
 │   ├── TableNotFound        the environment has no such Dataverse table
@@ -31,8 +32,9 @@ CmkflowError
     └── UnreadableRow        this version cannot read the row
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.reason import Reason
 
@@ -197,6 +199,20 @@ class PlatformError(PermanentError):
         self.code = code
         self.status = status
         self.detail = message
+
+
+class SubscriptionsUnread(PlatformError):
+    """Azure rejected the read of watched subscriptions; the others were read."""
+
+    def __init__(
+        self, message: str, *, code: str, status: int, subscriptions: str, is_all: bool
+    ) -> None:
+        """`subscriptions` are the ids of those that were not read; `is_all`: none was read."""
+        super().__init__(message, code=code, status=status)
+        self.subscriptions = subscriptions
+        self.is_all = is_all
+        #: What was read of the others.
+        self.found: Sequence[Any] = ()
 
 
 class NotFound(CmkflowError):

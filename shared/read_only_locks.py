@@ -2,10 +2,11 @@
 
 See platform.md#resource-locks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.errors import SubscriptionsUnread
 from shared.ports import ResourceReader
 
 _TYPE = "Microsoft.Authorization/locks"
@@ -39,9 +40,13 @@ class ReadOnlyLocks:
 
 
 async def read_read_only_locks(resources: ResourceReader) -> ReadOnlyLocks:
-    """Return the read-only locks of subscriptions, resource groups and resources."""
+    """Return the read-only locks of the subscriptions that can be read, and of what is in them."""
     names: dict[str, str] = {}
-    for lock in await resources.list(_TYPE, _VERSION):
+    try:
+        listed: Sequence[Mapping[str, object]] = await resources.list(_TYPE, _VERSION)
+    except SubscriptionsUnread as err:
+        listed = err.found
+    for lock in listed:
         if text_at(mapping_at(lock, "properties"), "level") == "ReadOnly":
             scope = (text_at(lock, "id") or "").lower().partition(f"/providers/{_TYPE.lower()}/")[0]
             names[scope] = text_at(lock, "name") or ""

@@ -175,7 +175,9 @@ class ApiManagementCallers:
     ) -> tuple[list[Mapping[str, object]], ReadOnlyLocks]:
         """Return all services, APIs and products, and the locks of their subscriptions."""
         try:
-            services = await self._reader.list(_SERVICES, API_VERSION)
+            services = await unreadable.list_readable(
+                self._reader.list(_SERVICES, API_VERSION), "API Management services"
+            )
             locks = await read_read_only_locks(self._reader) if services else ReadOnlyLocks({})
         except PlatformError as err:
             unreadable.add("API Management services", err)

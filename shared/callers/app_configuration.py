@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import UnreadableCallers, callers_in, read_all
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.url_secret import build_reference, find_secret_uri, is_reference
@@ -59,7 +59,8 @@ class AppConfigurationCallers:
         """Yield every key-value with a trigger URL."""
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
-        urls = [url async for url in self._stores.read_stores()]
+        stores = read_all(self._stores.read_stores())
+        urls = await unreadable.list_readable(stores, "App Configuration stores")
         for url in search.remaining(urls, str):
             try:
                 found = await self._stores.list(url)

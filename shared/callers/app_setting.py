@@ -13,14 +13,14 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from shared.callers.named_values import build_contents, get_resource_id, name_of
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import UnreadableCallers, callers_in, read_all
 from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import Conflict, NotFound, PlatformError
+from shared.errors import Conflict, NotFound, PlatformError, SubscriptionsUnread
 from shared.ports import AppSettings, Keys, Secrets, Site
 
 _REFERENCE = re.compile(r"\s*@Microsoft\.KeyVault\((?P<inside>.*)\)\s*", re.IGNORECASE | re.DOTALL)
@@ -106,7 +106,7 @@ class AppSettingCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         watched: _Watched | None = None
-        sites = await self._settings.read_sites()
+        sites = await unreadable.list_readable(self._settings.read_sites(), "apps")
         readings = unreadable.read_readable(
             sites, _get_site_id, self._read_site, lambda site: f"app {site.name}"
         )
@@ -224,7 +224,11 @@ class AppSettingCallers:
     async def _list_watched_secrets(self) -> _Watched:
         places: dict[tuple[str, str], tuple[str, str]] = {}
         closed: dict[str, PlatformError] = {}
-        async for vault_url in self._secrets.read_vaults():
+        try:
+            vaults = await read_all(self._secrets.read_vaults())
+        except SubscriptionsUnread as err:  # the search for secrets reports it
+            vaults = [*err.found]
+        for vault_url in vaults:
             vault = urlsplit(vault_url).netloc.partition(".")[0].lower()
             try:
                 async for name in self._secrets.list(vault_url):

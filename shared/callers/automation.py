@@ -90,7 +90,9 @@ class AutomationCallers:
         accounts: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
-            accounts = await self._reader.list(_ACCOUNTS, _VERSION)
+            accounts = await unreadable.list_readable(
+                self._reader.list(_ACCOUNTS, _VERSION), "Automation accounts"
+            )
             locks = await read_read_only_locks(self._reader) if accounts else locks
         except PlatformError as err:
             unreadable.add("Automation accounts", err)

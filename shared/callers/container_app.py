@@ -100,7 +100,9 @@ class ContainerAppCallers:
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
-            found = await self._reader.list(_NEEDS.resource_type, _VERSION)
+            found = await unreadable.list_readable(
+                self._reader.list(_NEEDS.resource_type, _VERSION), "container apps"
+            )
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.add("container apps", err)

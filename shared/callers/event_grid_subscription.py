@@ -166,18 +166,11 @@ class EventGridSubscriptionCallers:
 
     async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
         """Return the event subscriptions with a webhook, with one request for each list."""
-        found: list[Mapping[str, object]] = []
-        try:
-            found += await self._reader.list(_SUBSCRIPTIONS, _VERSION)
-        except PlatformError as err:
-            unreadable.add("event subscriptions of subscriptions and resource groups", err)
+        what = "event subscriptions of subscriptions and resource groups"
+        found = [*await unreadable.list_readable(self._reader.list(_SUBSCRIPTIONS, _VERSION), what)]
         for resource_type in _TOPICS:
-            try:
-                topics = await self._reader.list(resource_type, _VERSION)
-            except PlatformError as err:
-                unreadable.add(resource_type, err)
-                continue
-            for topic in topics:
+            listing = self._reader.list(resource_type, _VERSION)
+            for topic in await unreadable.list_readable(listing, resource_type):
                 found += await self._list_below(topic, resource_type, unreadable)
         unique = {_read_id(one).lower(): one for one in found}
         return [

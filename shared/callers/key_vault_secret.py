@@ -9,7 +9,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 
-from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.search import (
+    UnreadableCallers,
+    callers_in,
+    read_all,
+    read_remaining_ahead,
+)
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.declared_caller import build_secret_callers
 from shared.domain.callers.search_position import CallerSearchPosition
@@ -71,7 +76,8 @@ class KeyVaultSecretCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = {one.resource_id: one for one in await self._read_declared()}
-        async for vault_url in self._secrets.read_vaults():
+        vaults = read_all(self._secrets.read_vaults())
+        for vault_url in await unreadable.list_readable(vaults, "vaults"):
             try:
                 async for name in self._secrets.list(vault_url):
                     place = build_secret_caller(vault_url, name)

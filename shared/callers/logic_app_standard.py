@@ -79,7 +79,8 @@ class LogicAppStandardCallers:
         """Yield every file with a trigger URL."""
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
-        sites = [one for one in await self._settings.read_sites() if one.is_workflow_app]
+        listed = await unreadable.list_readable(self._settings.read_sites(), "logic apps")
+        sites = [one for one in listed if one.is_workflow_app]
         locks = await read_read_only_locks(self._resources) if sites else ReadOnlyLocks({})
         readings = unreadable.read_readable(
             sites, lambda site: site.id, self._read_site, lambda site: f"logic app {site.name}"

@@ -110,7 +110,9 @@ class PublishedPartCallers(ABC):
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
-            found = await self._reader.list(self.owner_type, self.owner_version)
+            found = await unreadable.list_readable(
+                self._reader.list(self.owner_type, self.owner_version), self.owners
+            )
             locks = await self.read_locks() if found else locks
         except PlatformError as err:
             unreadable.add(self.owners, err)

@@ -4,7 +4,15 @@ read.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,7 +24,7 @@ from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.platform_errors import SCOPE_LOCKED, parse_locked_scope
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, replace_trigger_urls
-from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
+from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, SubscriptionsUnread
 from shared.reason import Reason
 
 _ANY_URL = (
@@ -52,6 +60,18 @@ async def read_remaining_ahead[T, R](
         for reading in readings:
             reading.cancel()
         await asyncio.gather(*readings, return_exceptions=True)
+
+
+async def read_all[T](items: AsyncIterator[T]) -> list[T]:
+    """Return all items, also in the error if subscriptions cannot be read."""
+    found: list[T] = []
+    try:
+        async for item in items:
+            found.append(item)  # noqa: PERF401 -- kept if a later one fails
+    except SubscriptionsUnread as err:
+        err.found = found
+        raise
+    return found
 
 
 def environment_id(environment: Environment) -> str:
@@ -129,6 +149,17 @@ class UnreadableCallers:
                     self.add(name(place), err)
                     continue
                 yield place, found
+
+    async def list_readable[T](self, listing: Awaitable[Sequence[T]], what: str) -> Sequence[T]:
+        """Return what can be listed; record the subscriptions that cannot, or the whole list."""
+        try:
+            return await listing
+        except SubscriptionsUnread as err:
+            self.add(f"{what} of subscription {err.subscriptions}", err)
+            return err.found
+        except PlatformError as err:
+            self.add(what, err)
+            return ()
 
     def note(self, text: str) -> None:
         """Record what was not searched; repeated texts are recorded once."""

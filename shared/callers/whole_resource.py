@@ -67,8 +67,9 @@ class WholeResourceCallers:
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
-            found = await self._reader.list(
-                self.required_permissions.resource_type, self.required_permissions.api_version
+            needs = self.required_permissions
+            found = await unreadable.list_readable(
+                self._reader.list(needs.resource_type, needs.api_version), f"{self.noun}s"
             )
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:

@@ -122,10 +122,10 @@ async def alert_unwatched_policy(
     ]
     finding = problem(
         "policy_watched",
-        "The policy is deleted or in no watched subscription, and environments use it:"
-        f" {', '.join(sorted(names))}. The app cannot check its key.",
-        "Add its subscription to CMK_SUBSCRIPTION_IDS, or recover the policy before its key becomes"
-        " inaccessible.",
+        "The policy is deleted or in no watched subscription that the app can read, and"
+        f" environments use it: {', '.join(sorted(names))}. The app cannot check its key.",
+        "Add its subscription to CMK_SUBSCRIPTION_IDS, let the app read it, or recover the policy"
+        " before its key becomes inaccessible.",
     )
     await _store_findings(services, policy_id, policy_id.rpartition("/")[2], (finding,))
 

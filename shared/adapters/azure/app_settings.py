@@ -11,6 +11,7 @@ from pydantic import Field
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.keys.secret_access import SecretReader
+from shared.errors import SubscriptionsUnread
 from shared.ports import AppSettings, Site
 
 _VERSION = "2024-11-01"
@@ -96,13 +97,26 @@ class SiteAppSettings(AppSettings):
         self._resources = resources
 
     async def read_sites(self) -> list[Site]:
-        """Return every app of the configured subscriptions, and every slot (`app/slot`)."""
-        sites = [
-            read_wire(SiteEntity, item).to_domain()
-            async for item in self._resources.each("Microsoft.Web/sites", _VERSION)
-        ]
-        slots = self._resources.read_each_tracked("Microsoft.Web/sites/slots")
-        return sites + [read_wire(SiteEntity, item).to_domain() async for item in slots]
+        """Return every app of the configured subscriptions, and every slot (`app/slot`).
+
+        Raises `SubscriptionsUnread` with the others.
+        """
+        sites: list[Site] = []
+        unread: SubscriptionsUnread | None = None
+        for listing in (
+            self._resources.each("Microsoft.Web/sites", _VERSION),
+            self._resources.read_each_tracked("Microsoft.Web/sites/slots"),
+        ):
+            try:
+                async for item in listing:
+                    site = read_wire(SiteEntity, item).to_domain()
+                    sites.append(site)
+            except SubscriptionsUnread as err:
+                unread = err
+        if unread:
+            unread.found = sites
+            raise unread
+        return sites
 
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all settings of an app."""

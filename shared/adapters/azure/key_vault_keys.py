@@ -3,7 +3,7 @@
 See platform.md#enterprise-policies, #vault-api.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import text_at
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
-from shared.errors import NotFound, PlatformError
+from shared.errors import NotFound, PlatformError, SubscriptionsUnread
 from shared.ports import Keys
 
 if TYPE_CHECKING:
@@ -205,12 +205,21 @@ class VaultKeys(Keys):
         self._resources = resources
 
     async def read_policies(self) -> list[EnterprisePolicy]:
-        """Return the encryption policies of the configured subscriptions."""
+        """Return the encryption policies of the configured subscriptions that can be read.
+
+        Those of the others are not watched, which is reported for each that an environment has.
+        Raises `SubscriptionsUnread` if none can be read.
+        """
         kind = "Microsoft.PowerPlatform/enterprisePolicies"
-        entities = [
-            read_wire(PolicyEntity, item)
-            async for item in self._resources.each(kind, _POLICIES_VERSION)
-        ]
+        try:
+            found: Sequence[Mapping[str, object]] = await self._resources.list(
+                kind, _POLICIES_VERSION
+            )
+        except SubscriptionsUnread as err:
+            if err.is_all:
+                raise
+            found = err.found
+        entities = [read_wire(PolicyEntity, item) for item in found]
         return [entity.to_domain() for entity in entities if entity.kind.lower() == "encryption"]
 
     async def read_vault(self, named: str) -> KeyVault:

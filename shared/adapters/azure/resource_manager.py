@@ -4,6 +4,7 @@ import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 
 from shared.adapters.http.client import (
     HttpClient,
@@ -14,7 +15,14 @@ from shared.adapters.http.client import (
 )
 from shared.domain.clouds import Cloud
 from shared.domain.definitions.json_values import as_mapping
-from shared.errors import NotFound, ProviderNotRegistered, ServiceUnavailable
+from shared.domain.permissions import WATCHED
+from shared.errors import (
+    NotFound,
+    PlatformError,
+    ProviderNotRegistered,
+    ServiceUnavailable,
+    SubscriptionsUnread,
+)
 from shared.ports import (
     PagedResourceReader,
     ResourceWriter,
@@ -24,6 +32,8 @@ from shared.ports import (
 )
 
 _RESOURCES_VERSION = "2021-04-01"
+#: Azure's code for one that does not exist, or that the app's tenant does not know.
+_NOT_FOUND = "SubscriptionNotFound"
 
 
 class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter):
@@ -40,31 +50,33 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
 
     async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
         """Return every resource of a type in the configured subscriptions."""
-        return [resource async for resource in self.each(resource_type, api_version)]
+        found: list[Mapping[str, object]] = []
+        try:
+            async for resource in self.each(resource_type, api_version):
+                found.append(resource)  # noqa: PERF401 -- kept if a later one fails
+        except SubscriptionsUnread as err:
+            err.found = found
+            raise
+        return found
 
     async def each(
         self, resource_type: str, api_version: str
     ) -> AsyncIterator[Mapping[str, object]]:
-        """Yield every resource of a type in the configured subscriptions."""
-        for subscription in self.subscriptions:
-            path = f"/subscriptions/{subscription}/providers/{resource_type}"
-            try:
-                async for item in self._read_items(path, api_version):
-                    yield item
-            except ProviderNotRegistered:
-                continue  # the provider is not registered in this subscription
+        """Yield every resource of a type in the configured subscriptions.
+
+        At the end, raises `SubscriptionsUnread` if any may not be read, or does not exist.
+        """
+        async for item in self._read_each(f"/providers/{resource_type}", api_version):
+            yield item
 
     async def read_each_tracked(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
         """Yield id and name of every resource of a type that lies below others, such as slots.
 
-        A list by provider exists only for types without parents.
+        A list by provider exists only for types without parents. Raises as `each`.
         """
-        for subscription in self.subscriptions:
-            path, where = f"/subscriptions/{subscription}/resources", f"'{resource_type}'"
-            async for item in self._read_items(
-                path, _RESOURCES_VERSION, f"resourceType eq {where}"
-            ):
-                yield item
+        where = f"resourceType eq '{resource_type}'"
+        async for item in self._read_each("/resources", _RESOURCES_VERSION, where):
+            yield item
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
@@ -122,6 +134,10 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             page = ResultPage(
                 items=(), cursor=""
             )  # the provider is not registered in this subscription
+        except (NotFound, PlatformError) as err:
+            if url:  # the cursor may have expired
+                raise
+            raise _build_unread_error({self.subscriptions[number]: err}, is_all=False) from err
         if page.cursor:
             return replace(page, cursor=f"{number} {page.cursor}")
         has_more = number + 1 < len(self.subscriptions)
@@ -197,6 +213,22 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         )
         await self._http.send(self._service, call)
 
+    async def _read_each(
+        self, collection: str, api_version: str, where: str = ""
+    ) -> AsyncIterator[Mapping[str, object]]:
+        unread: dict[str, NotFound | PlatformError] = {}
+        for subscription in self.subscriptions:
+            path = f"/subscriptions/{subscription}{collection}"
+            try:
+                async for item in self._read_items(path, api_version, where):
+                    yield item
+            except ProviderNotRegistered:
+                continue  # the provider is not registered in this subscription
+            except (NotFound, PlatformError) as err:
+                unread[subscription] = err
+        if unread:
+            raise _build_unread_error(unread, is_all=len(unread) == len(self.subscriptions))
+
     async def _read_items(
         self, path: str, api_version: str, where: str = ""
     ) -> AsyncIterator[Mapping[str, object]]:
@@ -217,3 +249,17 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             is_repeatable=method in ("GET", "POST"),
         )
         return read_object(self._service, await self._http.send(self._service, call))
+
+
+def _build_unread_error(
+    unread: Mapping[str, NotFound | PlatformError], *, is_all: bool
+) -> SubscriptionsUnread:
+    """Return an error that names the subscriptions and the first reason."""
+    names, first = ", ".join(unread), next(iter(unread.values()))
+    return SubscriptionsUnread(
+        f"{names} of CMK_SUBSCRIPTION_IDS was not read: {first}. {WATCHED.fix}",
+        code=_NOT_FOUND if isinstance(first, NotFound) else first.code,
+        status=HTTPStatus.NOT_FOUND if isinstance(first, NotFound) else first.status,
+        subscriptions=names,
+        is_all=is_all,
+    )
