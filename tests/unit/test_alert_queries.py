@@ -121,6 +121,9 @@ async def test_notification_fires_only_the_alert_of_its_cause(
         PendingActionKind.PLAN_EXPIRES_SOON: {"plan-waits"},
         PendingActionKind.FLOWS_BLOCKED: {"flow-blocked"},
         PendingActionKind.ENVIRONMENT_BLOCKED: {"flow-blocked"},
+        # The only channel cannot report itself, and e-mail comes from alerts.
+        PendingActionKind.CHANNEL_FAILING: {"errors"},
+        PendingActionKind.WAKE_UP: {"errors"},
     }
     with run_host("send_notifications") as host:
         await LogNotificationChannel().send(build_notification(cause, reason=FORGED * 2_000))

@@ -1,9 +1,15 @@
 """Write notifications to the log, one line each, with fields for alert rules."""
 
+import logging
+
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import PendingActionKind
 from shared.log_fields import product_log
 
 log = product_log(__name__)
+
+#: No other line reports these as an error, and no alert rule asks for them.
+_ERRORS = frozenset({PendingActionKind.CHANNEL_FAILING, PendingActionKind.WAKE_UP})
 
 
 class LogNotificationChannel:
@@ -14,7 +20,8 @@ class LogNotificationChannel:
     async def send(self, notification: Notification) -> None:
         """Write the line."""
         waiting = notification.pending_action
-        log.warning(
+        log.log(
+            logging.ERROR if waiting.kind in _ERRORS else logging.WARNING,
             "%s. %s %s",
             waiting.title,
             waiting.message,
