@@ -85,13 +85,16 @@ class Table[T]:
         self._remedy = remedy
         self.store = store
         self._adapter: TypeAdapter[T] = type_adapter_for(cast("Any", kind))
-        #: By text, for any row: items are immutable, so readers can share them.
-        self._item_of = functools.lru_cache(_REMEMBERED)(self._validate)
         #: Of rows by partition and key, as last read: an upsert does not read them again.
         self._unknown: dict[tuple[str, str], UnknownFields] = {}
         self._address = address
         self._columns = columns
         self._indexed = indexed
+
+    @functools.cached_property
+    def _item_of(self) -> Callable[[str], tuple[T, UnknownFields | None]]:
+        """Read an item from its text; items are immutable, so all rows and readers share them."""
+        return functools.lru_cache(_REMEMBERED)(self._validate)
 
     def address(self, item: T) -> tuple[str, str]:
         """Return the partition and the key of an item."""

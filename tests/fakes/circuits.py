@@ -9,15 +9,16 @@ from shared.circuit_breakers import CircuitBreakers
 from shared.domain.environment import Environment
 from shared.settings import Settings
 from shared.tables import Tables
+from tests.fakes.crash import is_async_method
 from tests.fakes.ports import Ports
 
 #: Ports that are no services of the platform.
 _OURS = {"clock", "store", "messages", "notices"}
 
 
-def with_circuits(ports: Ports, settings: Settings) -> Ports:
+def with_circuits(ports: Ports, tables: Tables, settings: Settings) -> Ports:
     """Return the ports with circuit breakers; each port is a separate service."""
-    circuits = CircuitBreakers(Tables(ports.store), ports.clock, settings)
+    circuits = CircuitBreakers(tables, ports.clock, settings)
     names = [one.name for one in fields(ports) if one.name not in _OURS]
     guarded: dict[str, Any] = {
         name: _Guarded(getattr(ports, name), circuits, name) for name in names
@@ -37,9 +38,7 @@ class _Guarded:
             return attribute
 
         # Through what interrupts calls, to what is called.
-        is_async = inspect.iscoroutinefunction(
-            getattr(getattr(self._port, "_port", self._port), name)
-        )
+        is_async = is_async_method(getattr(getattr(self._port, "_port", self._port), name))
 
         def method(*arguments: Any, **named: Any) -> Any:
             where = (self._name, _place(arguments), f"{name} {_strings(arguments)}")

@@ -88,6 +88,11 @@ def was_killed(error: BaseException) -> bool:
     return isinstance(error, Killed)
 
 
+def is_async_method(method: Callable[..., Any]) -> bool:
+    """Return whether a port's method is async; a generator of items is not."""
+    return _is_async(getattr(method, "__func__", method))
+
+
 @cache
 def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function)
@@ -107,7 +112,7 @@ class _Interrupted:
         label = f"{type(self._port).__name__}.{name}"
 
         def method(*arguments: Any, **named: Any) -> Any:
-            if _is_async(getattr(attribute, "__func__", attribute)):
+            if is_async_method(attribute):
                 return self._call(label, lambda: attribute(*arguments, **named))
             result = attribute(*arguments, **named)
             return self._iterate(label, result) if inspect.isasyncgen(result) else result

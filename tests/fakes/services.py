@@ -44,11 +44,12 @@ def services_of(
     `has_azure_firewalls`: firewalls are read from the raw Azure resources, by their kinds.
     """
     settings = settings or fake_settings()
-    ports = with_circuits(ports, settings)
+    tables = Tables(ports.store)
+    ports = with_circuits(ports, tables, settings)
     return Services(
         settings=settings,
         clock=ports.clock,
-        tables=Tables(ports.store),
+        tables=tables,
         archive=ports.archive,
         messages=ports.messages,
         alerts=ports.notices,

@@ -15,7 +15,8 @@ _NAMED = re.compile(r"`cmkflow ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)")
 def _find_named_commands() -> Iterator[tuple[str, str]]:
     for folder in ("cmkflow", "functions", "local_cloud", "shared"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
+            source = path.read_text()
+            for node in ast.walk(ast.parse(source)) if "`cmkflow" in source else ():
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     text = " ".join(node.value.split())
                     yield from ((str(path.relative_to(ROOT)), one) for one in _NAMED.findall(text))

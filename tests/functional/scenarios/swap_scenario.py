@@ -1,6 +1,7 @@
 """A self-starting flow right before its cutover, on a platform that may reject starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -29,6 +30,8 @@ class Pair:
 
     def __getattr__(self, name: str) -> Any:
         """Return the attribute of the workflows port."""
+        if name.startswith("__"):  # those of Python's own protocols, such as deepcopy's
+            raise AttributeError(name)
         return getattr(self.scenario.fakes.ports.workflows, name)
 
     async def update(
@@ -68,8 +71,21 @@ class Pair:
         return [one.state for one in switches if one.workflow_id == flow.workflow_id]
 
 
+#: By the arguments of `build_pair`: pairs of which each test gets a copy.
+_BUILT: dict[tuple[object, ...], Pair] = {}
+
+
 async def build_pair(*, is_outside: bool = False, **assumptions: object) -> Pair:
     """Return a pair right before the cutover; with `is_outside`, the original has no row."""
+    key = (is_outside, *sorted(assumptions.items()))
+    if key not in _BUILT:
+        _BUILT[key] = await _build_pair(is_outside, assumptions)
+    pair = deepcopy(_BUILT[key])
+    pair.scenario.around = lambda ports: replace(ports, workflows=pair)
+    return pair
+
+
+async def _build_pair(is_outside: bool, assumptions: Mapping[str, object]) -> Pair:
     scenario = Scenario()
     pair = Pair(scenario, scenario.build.keyword_flow("Keyword"))
     if is_outside:
@@ -77,7 +93,6 @@ async def build_pair(*, is_outside: bool = False, **assumptions: object) -> Pair
         scenario.world.assumptions.my_flows_have_rows = False
     for name, value in assumptions.items():
         setattr(scenario.world.assumptions, name, value)
-    scenario.around = lambda ports: replace(ports, workflows=pair)
     await planned(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Keyword", FlowJobState.CUTTING_OVER)
