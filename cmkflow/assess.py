@@ -171,7 +171,8 @@ def _format_progress(order: Any) -> str:
         text = "not started yet"
     else:
         pages = format_number(read["pages"], "page")
-        text = f"{pages} and {format_number(read['flows'], 'flow')} read ({read['source']})"
+        source = read["source"].replace("_", " ")
+        text = f"{pages} and {format_number(read['flows'], 'flow')} read, last: {source}"
     why = f"; {order['message']}" if order["message"] else ""
     return f"{order['environment_id']}: {text}{why}"
 

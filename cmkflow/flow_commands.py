@@ -144,8 +144,11 @@ def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
                 "observed_callers": _find_observed_callers(answer, key),
             }
         seen += items
-    hint = format_suggestion(find_similar(flow, seen)) or "List flows: cmkflow flow list."
-    raise ApiError(f"No remediation has a flow {flow!r}. {hint}", ExitCode.NOT_FOUND)
+    hint = format_suggestion(find_similar(flow, seen)) or (
+        f"Its plan: cmkflow plan show {remediation or 'REMEDIATION'}. "
+        "All flows: cmkflow flow list ENVIRONMENT."
+    )
+    raise ApiError(f"No remediation has a job for the flow {flow!r}. {hint}", ExitCode.NOT_FOUND)
 
 
 def _find_observed_callers(answer: Any, workflow_id: str) -> list[Any]:

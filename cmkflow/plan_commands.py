@@ -214,7 +214,7 @@ def _confirm_versions(
     """
     waiting = [plan for plan in plans["items"] if plan["awaiting_flow_ids"]]
     if not waiting:
-        raise ApiError("No plan awaits approval. Check cmkflow remediation show.")
+        raise ApiError(f"No plan awaits approval. See: cmkflow remediation show {remediation}")
     console = Terminal(stderr=True)
     if not yes:
         console.print(format_plan({"items": waiting}, remediation), Text(), crop=False)

@@ -43,7 +43,7 @@ def main() -> int:
         if arguments.command == "notifications":
             for one in read_notifications():
                 again = " (again: its answer was lost)" if one["is_repeated"] else ""
-                echo(f"{one['at'][11:19]}  {PEOPLE[one['receiver']]}: {one['title']}{again}")
+                echo(f"{one['at'][11:19]} UTC  {PEOPLE[one['receiver']]}: {one['title']}{again}")
             return 0
         profile = Profile(arguments.profile)
         options = DemoOptions(

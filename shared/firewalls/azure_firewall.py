@@ -32,8 +32,8 @@ from shared.ports import ResourceReader, ResourceWriter
 API_VERSION = "2023-09-01"
 #: The published list gives the tag only the features API and NSG (platform.md#tag-features).
 OPENED_BY = (
-    "PowerPlatformPlex is not published for Azure Firewall (no feature FW). Add these prefixes "
-    "to an IP group, and use the group as a source."
+    "Microsoft's list does not publish every tag for Azure Firewall. Add these prefixes to an IP "
+    "group, and use the group as a source."
 )
 
 type Document = Mapping[str, object]

@@ -98,7 +98,7 @@ def test_status_shows_required_actions_and_automatic_steps(
     assert "Take orders, Take returns, +5" in text
     assert "   Fix    Name another owner." in text
     assert f"   Then   {BLOCKED['next_command'][:22]}\n" in text
-    assert "operator · since 2026-02-27 12:00" in " ".join(text.split())
+    assert "operator · since 2026-02-27 12:00 UTC" in " ".join(text.split())
     assert "expires in 6 days" in text
     assert "Not migrated: 10" in text
     assert "2 beyond the limit: start the next remediation" in text

@@ -59,9 +59,8 @@ def get_tenant(request: Request) -> Tenant:
 
 
 async def _answer_bad_request(_: Request, error: Exception) -> Response:
-    body = SimulatedPlatformError(
-        400, "BadControlRequest", f"{type(error).__name__}: {error}"
-    ).body()
+    name = "" if type(error) is ValueError else f"{type(error).__name__}: "
+    body = SimulatedPlatformError(400, "BadControlRequest", f"{name}{error}").body()
     return JSONResponse(body, 400)
 
 
@@ -110,7 +109,8 @@ async def set_device_code_user(request: Request) -> Response:
     directory, upn = get_tenant(request).part(Directory), (await request.json())["upn"]
     found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
     if not found:
-        raise ValueError(f"the tenant has no user {upn}")
+        names = ", ".join(sorted(one.upn for one in directory.principals.values() if one.upn))
+        raise ValueError(f"The tenant has no user {upn}. Its users: {names}")
     directory.device_code_users = dict.fromkeys(directory.device_code_users, found[0])
     return Response(status_code=204)
 

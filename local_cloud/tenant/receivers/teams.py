@@ -91,4 +91,5 @@ def _is_run(run: Any) -> bool:
 
 
 def _collect_shown_text(paragraph: dict[str, Any]) -> str:
-    return "".join(run["text"] for run in paragraph["inlines"])
+    text = "".join(run["text"] for run in paragraph["inlines"])
+    return text.replace("\N{ZERO WIDTH SPACE}", "")

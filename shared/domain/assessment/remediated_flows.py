@@ -29,7 +29,7 @@ def add_flow_job(
         if job.is_withdrawn:
             text = (
                 f"Its flow job was {job.state.replace('_', ' ')}. To migrate it, name the flow in "
-                "a new remediation: `cmkflow remediation start ENVIRONMENT --flow ID`."
+                "a new remediation: `cmkflow remediation start ENVIRONMENT --mode apply --flow ID`."
             )
             advice = (text, *advice)
         return replace(

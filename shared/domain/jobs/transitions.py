@@ -63,11 +63,16 @@ def stop_with_reason[J: DurableJob[Any]](
         state=state,
         resume_state=job.step,
         message=reason,
-        fix=fix,
+        fix=name_environment(fix, job.environment_id),
         reason_code=code,
         next_check_at=None,
         consecutive_failures=0,
     )
+
+
+def name_environment(fix: str, environment_id: str) -> str:
+    """Return the fix with the environment's id in its commands."""
+    return fix.replace(" ENVIRONMENT ", f" {environment_id} ")
 
 
 def resume[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:

@@ -26,7 +26,8 @@ def nothing_to_retry(
     items = [one for one in found if isinstance(one, PlanItem) and one.needs_changes]
     if items:
         changes = format_instructions(items, f"cmkflow plan show {remediation_id}")
-        return reason, f"{changes} Then start a new remediation."
+        then = "" if "start a new remediation" in changes else " Then start a new remediation."
+        return reason, f"{changes}{then}"
     return reason, f"See the state of each flow: {show}"
 
 

@@ -92,7 +92,10 @@ async def find_unmatched_callers(
 
     One of them may call a flow of the plan whose URL is unknown.
     """
-    if not any(item.has_trigger_url and item.is_on and not item.trigger_url_id for item in items):
+    if not any(
+        item.action.is_work and item.has_trigger_url and item.is_on and not item.trigger_url_id
+        for item in items
+    ):
         return ()
     labels = sorted(
         {
@@ -107,7 +110,8 @@ async def find_unmatched_callers(
     text = (
         "These callers hold trigger URLs that match no flow: "
         f"{', '.join(labels[:_MAX_NAMED])}{more}. Each flow job reads its own URL later and "
-        "updates the callers that hold it. A dry run reads the runs of every flow, a plan for "
-        f"approval those of {MOST_LOOKS} flows."
+        f"updates the callers that hold it. A plan for approval reads the runs of {MOST_LOOKS} "
+        "flows; to match more callers before you approve, start a dry run, which reads those of "
+        "all."
     )
     return (text,)

@@ -177,7 +177,7 @@ async def test_retry_without_flows_to_retry_gives_the_reason(
     assert done.exit_code == 4
     assert "Nothing was retried. No flow is blocked, failed or waiting: " in done.stdout
     assert ("1 needs changes first." if named else "2 need changes first.") in done.stdout
-    assert "Then start a new remediation." in done.stdout
+    assert done.stdout.count("tart a new remediation") == (1 if named else 2)
 
 
 async def test_retry_by_reason_code_ignores_other_reasons(scenario: Scenario) -> None:

@@ -223,6 +223,7 @@ async def test_flow_show_prints_state_callers_and_history(
     shown = await cli.run("flow", "show", "Orders")
     as_json = parse_output(await cli.run("flow", "show", job.original_id[:8], "-o", "json"))
     unknown = await cli.run("flow", "show", "Ordres", "--remediation", identity)
+    unlike = await cli.run("flow", "show", "Payroll")
 
     assert shown.exit_code == 0, shown.output
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
@@ -234,6 +235,8 @@ async def test_flow_show_prints_state_callers_and_history(
     assert as_json["remediation_id"] == identity
     assert unknown.exit_code == ExitCode.NOT_FOUND
     assert "Did you mean Orders (" in unknown.stderr
+    assert "No remediation has a job for the flow 'Payroll'." in unlike.stderr
+    assert "cmkflow flow list ENVIRONMENT." in unlike.stderr
 
 
 async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(

@@ -153,7 +153,8 @@ async def test_flow_changed_after_the_approval_is_shown_first(
     assert "Approve 1 flow?" in again.stderr
     assert len(await scenario.jobs()) == 2
     assert nothing.exit_code == 1
-    assert "No plan awaits approval" in nothing.stderr
+    show = f"cmkflow remediation show {scenario.remediation.id}"
+    assert f"No plan awaits approval. See: {show}" in nothing.stderr
 
 
 async def test_plan_show_writes_a_page(

@@ -142,3 +142,17 @@ async def test_only_new_trigger_urls_are_matched_after_an_approval(is_new: bool)
     assert {title for title, item in plan.items() if item.changed_since_approval} == (
         {last.name} if is_new else set()
     )
+
+
+async def test_preparation_names_no_callers_of_flows_that_it_does_not_change() -> None:
+    """It gives no flow a new URL, so the administrator has nothing to check."""
+    scenario = build_recorded_scenario()
+    for number in range(MANY):
+        flow = scenario.build.http_flow(f"Flow {number}")
+        scenario.build.app_setting_caller(flow)
+    await scenario.opt_in()
+
+    await scenario.order(RemediationMode.PREPARE)
+
+    assert len(await scenario.plan()) == MANY
+    assert (await scenario.environment_job()).findings == ()

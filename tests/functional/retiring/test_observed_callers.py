@@ -13,6 +13,7 @@ from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.callers.observed_caller import ObservedCall, ObservedCallers
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.pending_actions import list_pending_flow_actions
 from shared.errors import ThrottledError
 from shared.reason import Reason
 from shared.steps.flows.observed_callers import MOST_READ
@@ -120,7 +121,12 @@ async def test_nothing_is_read_without_permission() -> None:
     assert await read_row(scenario) is None
     assert job.reason_code == Reason.LATE_CALLER
     assert "curl" not in job.message
-    assert job.fix == Reason.LATE_CALLER.fix
+    command = f"cmkflow environment set {job.environment_id} --observe-callers"
+    assert job.fix == Reason.LATE_CALLER.fix.replace(
+        "cmkflow environment set ENVIRONMENT --observe-callers", command
+    )
+    [action] = list_pending_flow_actions([job], {})
+    assert command in action.fix
 
 
 async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:

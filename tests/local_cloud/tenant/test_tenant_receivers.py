@@ -193,3 +193,26 @@ async def test_card_that_teams_cannot_show_is_rejected(
     assert await post(platform, CHANNEL, json.dumps(message).encode()) == 202
     wrong = CHANNEL.replace(SIGNATURE, "other")
     assert await post(platform, wrong, json.dumps(message).encode()) == 401
+
+
+async def test_title_in_teams_has_no_invisible_characters(platform: Adapters) -> None:
+    """The card lets a long word break; a terminal would show a replacement character there."""
+    blocked = replace(NOTIFICATION.pending_action, reason_code="ConnectionAuthorizationFailed")
+    card = build_card(replace(NOTIFICATION, pending_action=blocked))
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+
+    await post(platform, CHANNEL, json.dumps({"type": "message", "attachments": [attachment]}))
+
+    [shown] = await read_notifications(platform)
+    assert shown["title"] == blocked.title
+
+
+async def test_unknown_person_is_answered_with_the_users(platform: Adapters) -> None:
+    """A person who mistypes a name needs the names, not the name of a Python class."""
+    world = platform.world
+    async with world.session.put(
+        f"{world.server.control_url}/device-code-user", json={"upn": "nobody@x"}
+    ) as response:
+        answer = await response.json()
+
+    assert answer["error"]["message"].startswith("The tenant has no user nobody@x. Its users: ")
