@@ -201,7 +201,8 @@ async def test_title_in_teams_has_no_invisible_characters(platform: Adapters) ->
     card = build_card(replace(NOTIFICATION, pending_action=blocked))
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
 
-    await post(platform, CHANNEL, json.dumps({"type": "message", "attachments": [attachment]}))
+    message = {"type": "message", "attachments": [attachment]}
+    await post(platform, CHANNEL, json.dumps(message).encode())
 
     [shown] = await read_notifications(platform)
     assert shown["title"] == blocked.title
