@@ -12,12 +12,12 @@ import threading
 
 def main() -> None:
     """Run the module with the arguments that follow its name."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     # Not sys.stdin: a thread that holds its lock makes the interpreter's own end fail.
     os.read(0, 1)
     os._exit(1)

@@ -112,7 +112,7 @@ class Stack:
         ready = await self._start(
             name, "local_cloud.functions_host", str(self.options.app_dir),
             "--port", "0", f"--function-key={self._function_key}",  # it may begin with a dash
-            environment=self.app_environment(name),
+            environment=self.build_app_environment(name),
         )  # fmt: skip
         self.app = AppAddress(url=ready["listening"], key=ready["function_key"])
         return self.app
@@ -133,13 +133,15 @@ class Stack:
         """Raise `StackError` if a process has ended unexpectedly."""
         for name, process in self._running.items():
             if process.returncode is not None:
-                raise StackError(f"{name} ended with {process.returncode}: see {self.log(name)}")
+                raise StackError(
+                    f"{name} ended with {process.returncode}: see {self.locate_log(name)}"
+                )
 
     def process_id(self, name: str) -> int:
         """Return the process id of `app`, `tenant` or `service_bus`."""
         return self._running[name].pid
 
-    def log(self, name: str) -> Path:
+    def locate_log(self, name: str) -> Path:
         """Return the log file of `app`, `tenant` or `service_bus`."""
         return self.options.folder / f"{name}.log"
 
@@ -148,7 +150,7 @@ class Stack:
         """Return the file with the spans that the collector received."""
         return self.options.folder / "spans.jsonl"
 
-    def app_environment(self, name: str = "app") -> dict[str, str]:
+    def build_app_environment(self, name: str = "app") -> dict[str, str]:
         """Return the environment variables with which the app finds the tenant and Service Bus.
 
         Its spans have the name as their instance.
@@ -214,7 +216,7 @@ class Stack:
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Start a module of this package; return the JSON line that it prints when it is ready."""
-        log = self.log(name)
+        log = self.locate_log(name)
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "local_cloud.child", module, *arguments,

@@ -37,9 +37,9 @@ def build_azure() -> Json:
             {"subscriptionId": SUBSCRIPTION, "displayName": "Integration"},
             {"subscriptionId": FABRIKAM, "displayName": "Another company's"},
         ],
-        "vaults": [_key_vault(), _application_vault()],
-        "enterprisePolicies": [_policy()],
-        "roleAssignments": [_grant()],
+        "vaults": [_build_key_vault(), _build_application_vault()],
+        "enterprisePolicies": [_build_policy()],
+        "roleAssignments": [_build_role_assignment()],
         "sites": [],
         "configurationStores": [],
         "resources": _build_edge_firewall(),
@@ -58,19 +58,19 @@ def build_azure() -> Json:
     return azure
 
 
-def _key_vault() -> Json:
+def _build_key_vault() -> Json:
     versions = [{"createdDaysAgo": 200, "expiresInDays": 300}]
     keys = [{"name": KEY, "kty": "RSA", "keySize": 3072, "versions": versions}]
     return {"id": f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}", "keys": keys}
 
 
-def _application_vault() -> Json:
+def _build_application_vault() -> Json:
     keys = [{"name": EVIDENCE_KEY, "kty": "RSA", "keySize": 3072, "keyOps": ["sign", "verify"]}]
     vault = f"{GROUP}/Microsoft.KeyVault/vaults/{APPLICATION_VAULT}"
     return {"id": vault, "keys": keys}
 
 
-def _policy() -> Json:
+def _build_policy() -> Json:
     vault = f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}"
     return {
         "id": POLICY_ID,
@@ -87,7 +87,7 @@ def _policy() -> Json:
     }
 
 
-def _grant() -> Json:
+def _build_role_assignment() -> Json:
     """Grant the policy's identity the role Key Vault Crypto Service Encryption User."""
     role = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
     return {

@@ -3,7 +3,7 @@
 Each flow that is prepared here is migrated by the platform later and needs no copy.
 """
 
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.display_text import format_assessment
 from local_cloud.demo.scenario_context import ScenarioContext
 from local_cloud.demo.tenant import OPERATIONS
@@ -11,9 +11,9 @@ from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FlowJobState
 
 #: Flows whose makers agreed to a conversion: an administrator names them.
-_NAMED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("damage", "night-list"))
+_NAMED = tuple(build_flow_id(OPERATIONS.name, slug) for slug in ("damage", "night-list"))
 #: Its app's maker is away: the approver leaves it out, and it is copied after the key.
-_LEFT_OUT = flow_id(OPERATIONS.name, "old-app")
+_LEFT_OUT = build_flow_id(OPERATIONS.name, "old-app")
 
 
 async def assess(stage: ScenarioContext) -> None:
@@ -49,7 +49,7 @@ async def _approve_and_wait(
         job = stage.watcher.get_environment_job(identity, OPERATIONS.id)
         return ENVIRONMENT_STATES[job["state"]].is_success
 
-    await stage.until(is_over, "the end of the preparation of Operations")
+    await stage.wait_until(is_over, "the end of the preparation of Operations")
     titles = [
         job["display_name"]
         for job in stage.watcher.get_remediation(identity)["flow_jobs"]

@@ -9,13 +9,13 @@ from typing import Any
 
 from local_cloud.demo.azure import build_courier_firewall
 from local_cloud.demo.call_log import FORESEEN
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.scenario_context import ScenarioContext
 from local_cloud.demo.tenant import CUSTOMER_CARE
 
 type Json = dict[str, Any]
 
-_COURIER = flow_id(CUSTOMER_CARE.name, "courier")
+_COURIER = build_flow_id(CUSTOMER_CARE.name, "courier")
 #: Longer than any demo: the original is not retired before its run has ended.
 _LONG = 3_600
 REFUSED = "outbound_call_blocked"
@@ -40,7 +40,7 @@ class BlockedCallScene:
 
     async def settle(self, identity: str) -> None:
         """Take the next step, depending on the state of the flow's job."""
-        job = self._stage.job(CUSTOMER_CARE, _COURIER)
+        job = self._stage.find_job(CUSTOMER_CARE, _COURIER)
         if job.get("reason_code") == _RUNNING and not self._is_shown:
             self._is_shown = True
             await self._show(job)

@@ -31,7 +31,7 @@ class LoggedCall:
     #: What the platform noted under this tracking id.
     entries: list[Json] = field(default_factory=list)
 
-    def loss(self, user_agent: str) -> str:
+    def explain_loss(self, user_agent: str) -> str:
         """Return why the call is lost, or an empty text."""
         if self.problem or not 200 <= self.status < 300:
             return f"{self.caller}: answered {self.status or self.problem}"
@@ -120,7 +120,7 @@ class TrafficCallLog:
     def list_losses(self, user_agent: str) -> list[str]:
         """Return why each lost call is lost; calls in progress are not included."""
         over = [call for call in self.calls.values() if call.is_noted]
-        return [loss for call in over if (loss := call.loss(user_agent))] + self.others_lost
+        return [loss for call in over if (loss := call.explain_loss(user_agent))] + self.others_lost
 
     def count_processed_twice(self) -> int:
         """Return the number of events that original and copy both processed."""

@@ -4,7 +4,7 @@ the original on until the owner confirms, which is late.
 
 from typing import Any
 
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.received_notifications import PEOPLE
 from local_cloud.demo.scenario_context import ScenarioContext, ScenarioError
 from local_cloud.demo.scope import APPLICATION_VAULT
@@ -14,7 +14,7 @@ type Json = dict[str, Any]
 
 #: A system of systems.py, which reads its URL from this secret before each call.
 CALLER = "complaint form"
-_COMPLAINT = flow_id(CUSTOMER_CARE.name, "complaint")
+_COMPLAINT = build_flow_id(CUSTOMER_CARE.name, "complaint")
 _SECRET = f"https://{APPLICATION_VAULT}.vault.azure.net/secrets/complaint-url"
 #: Why a job is blocked until somebody has changed a caller.
 MANUAL = "manual_caller"
@@ -47,7 +47,7 @@ class DeclaredCallerScene:
 
     async def settle(self) -> None:
         """Confirm once the app waits for nothing else; ScenarioError if the original is off."""
-        job = self._stage.job(CUSTOMER_CARE, _COMPLAINT)
+        job = self._stage.find_job(CUSTOMER_CARE, _COMPLAINT)
         if self._is_confirmed or job.get("reason_code") != MANUAL:
             return
         if not await self._is_notified():

@@ -41,13 +41,15 @@ class DemoFlow:
     def to_seed(self, environment: str, owner: str) -> Json:
         """Return the flow in the format of local_cloud/tenant/README.md."""
         return {
-            "workflowEntityId": flow_id(environment, self.slug),
+            "workflowEntityId": build_flow_id(environment, self.slug),
             "displayName": self.title,
             "owner": owner,
             "connectionReferences": {
                 connector: {
                     "runtimeSource": "embedded",
-                    "connection": {"connectionReferenceLogicalName": reference_name(connector)},
+                    "connection": {
+                        "connectionReferenceLogicalName": build_reference_name(connector)
+                    },
                     "api": {"name": connector},
                 }
                 for connector in self._list_connectors()
@@ -86,19 +88,19 @@ class DemoFlow:
         return sorted({host["connectionName"] for host in hosts if "connectionName" in host})
 
 
-def flow_id(environment: str, slug: str) -> str:
+def build_flow_id(environment: str, slug: str) -> str:
     """Return the Dataverse id of a flow of the demo."""
     return derive_id(environment, slug)
 
 
-def reference_name(connector: str) -> str:
+def build_reference_name(connector: str) -> str:
     """Return the logical name of the demo's connection reference for a connector."""
     return f"contoso_{connector}"
 
 
 def build_url_placeholder(environment: str, slug: str) -> str:
     """Return the placeholder for a flow's trigger URL in a seed; the tenant replaces it."""
-    return f"{{{{trigger_url:{flow_id(environment, slug)}}}}}"
+    return f"{{{{trigger_url:{build_flow_id(environment, slug)}}}}}"
 
 
 def build_http_trigger(**inputs: object) -> Json:
@@ -147,7 +149,7 @@ def build_post_action(uri: str) -> Json:
 
 def build_child_flow_action(environment: str, slug: str) -> Json:
     """Return the action *Run a child flow*."""
-    host = {"workflowReferenceName": flow_id(environment, slug)}
+    host = {"workflowReferenceName": build_flow_id(environment, slug)}
     return {"type": "Workflow", "inputs": {"host": host, "body": {}}}
 
 

@@ -6,12 +6,12 @@ continues.
 
 from datetime import UTC, datetime, timedelta
 
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.scenario_context import APPROVER, ScenarioContext, ScenarioError
 from local_cloud.demo.tenant import OPERATIONS
 
-_DELETED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("stock", "invoices"))
-_KEPT = flow_id(OPERATIONS.name, "partners")
+_DELETED = tuple(build_flow_id(OPERATIONS.name, slug) for slug in ("stock", "invoices"))
+_KEPT = build_flow_id(OPERATIONS.name, "partners")
 #: What the order and its answer may take, where the first day allowed has come already.
 _SOON = timedelta(seconds=2)
 
@@ -53,7 +53,7 @@ class DeletionScene:
     async def wait_for_deletions(self) -> None:
         """Wait until both originals are deleted and no longer on the Microsoft-key list."""
         what = "two originals deleted and off the list of flows on Microsoft's key"
-        await self._stage.until(lambda: len(self._told) == len(_DELETED), what)
+        await self._stage.wait_until(lambda: len(self._told) == len(_DELETED), what)
         self._stage.note("Both originals are no longer on the list of flows on Microsoft's key.")
 
     def _show_deletions(self) -> None:

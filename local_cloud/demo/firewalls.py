@@ -9,14 +9,14 @@ from typing import Any
 
 from local_cloud.demo.app_client import AppRefusal
 from local_cloud.demo.azure import EDGE_FIREWALL, RECEIPTS_GROUP
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.scenario_context import APPROVER, ScenarioContext, ScenarioError
 from local_cloud.demo.tenant import OPERATIONS
 
 type Json = dict[str, Any]
 
 #: The flow whose two firewalls are opened while the demo runs.
-_PRICING = flow_id(OPERATIONS.name, "pricing")
+_PRICING = build_flow_id(OPERATIONS.name, "pricing")
 _LABELS_GROUP = "nsg-labels"
 #: Of the region beside that of *Operations*: no flow calls from there while the demo runs.
 _TAG = "PowerPlatformPlex.NorthEurope"
@@ -37,7 +37,7 @@ class Firewalls:
     @property
     def must_open(self) -> bool:
         """Return whether the firewalls of *Update prices* still block their flow."""
-        pricing = self._stage.job(OPERATIONS, _PRICING)
+        pricing = self._stage.find_job(OPERATIONS, _PRICING)
         return pricing.get("reason_code") == "firewall_denies" and not self._is_opened
 
     async def settle(self, identity: str) -> None:

@@ -52,7 +52,7 @@ class FlowResult:
     explanation: str = ""
     fix: str = ""
 
-    def expectation(self) -> Json:
+    def build_expectation(self) -> Json:
         """Return the members that `expected_ends.json` has for a flow with this result."""
         members = ("action", "reasons", "state", "code", "original", "copy", "is_protected")
         return {name: value for name, value in asdict(self).items() if name in members}
@@ -292,7 +292,7 @@ def find_differences(ends: Sequence[FlowResult], expected: dict[str, dict[str, J
             found.append(f"{end.environment} / {end.title}: expected_ends.json does not contain it")
             continue
         seen[end.environment].add(end.title)
-        for name, value in end.expectation().items():
+        for name, value in end.build_expectation().items():
             is_equal = list(value) == wanted[name] if name == "reasons" else value == wanted[name]
             if not is_equal:
                 text = f"{name} is {value!r}, expected {wanted[name]!r}"

@@ -47,7 +47,7 @@ class Platform:
             raise RuntimeError("enter the platform's block first")
         return self._session
 
-    async def token(self, resource: str) -> str:
+    async def request_token(self, resource: str) -> str:
         """Return a token of the application's identity for an audience."""
         if resource not in self._tokens:
             async with self.session.get(
@@ -123,7 +123,7 @@ class Platform:
     async def cancel_run(self, environment: str, flow: str, run: str) -> None:
         """Cancel a run of a flow, as an administrator does."""
         where = f"scopes/admin/environments/{environment}/flows/{flow}/runs/{run}/cancel"
-        token = await self.token("https://service.flow.microsoft.com/")
+        token = await self.request_token("https://service.flow.microsoft.com/")
         status, text = await self.call_outside(
             "POST",
             f"https://emea.api.flow.microsoft.com/providers/Microsoft.ProcessSimple/{where}"
@@ -151,7 +151,7 @@ class Platform:
         )
 
     async def _call(self, method: str, url: str, audience: str, body: Json | None) -> Json:
-        headers = {"Authorization": f"Bearer {await self.token(audience)}"}
+        headers = {"Authorization": f"Bearer {await self.request_token(audience)}"}
         async with self.session.request(
             method, url, headers=headers, json=body, proxy=self._address.proxy, ssl=self._tls
         ) as answer:

@@ -41,7 +41,7 @@ class RequestMeter:
         self.parts[part] = self.parts.get(part, Counter()) + (now - self._before)
         self._before = now
 
-    def per_flow(self) -> dict[str, float]:
+    def compute_requests_per_flow(self) -> dict[str, float]:
         """Return the requests to each service per flow job of `REMEDIATING`, or an empty result."""
         calls = self.parts.get(REMEDIATING, Counter())
         if not self.flows:

@@ -51,7 +51,7 @@ class DemoProgress:
         for listener in self.listeners:
             listener(text)
 
-    def states(self) -> Counter[str]:
+    def count_states(self) -> Counter[str]:
         """Flow jobs by state; a waiting job counts where it waits."""
         return Counter(
             job["step"] if job["state"] == "waiting" else job["state"] for job in self.jobs.values()

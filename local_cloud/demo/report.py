@@ -67,7 +67,7 @@ class Report:
             "firewall_gaps": outcome.gaps,
             "platform_calls_in_all": sum(calls.total() for calls in self.meter.parts.values()),
             "platform_calls": {part: dict(calls) for part, calls in self.meter.parts.items()},
-            "platform_calls_per_flow": self.meter.per_flow(),
+            "platform_calls_per_flow": self.meter.compute_requests_per_flow(),
             "flows_measured": self.meter.flows,
             "flows_prepared": outcome.prepared,
             "flows_copied": outcome.copied,
@@ -180,7 +180,7 @@ def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
 
 def _format_calls_per_flow(meter: RequestMeter) -> str:
     """Format the requests for each flow, as docs/performance.md counts them."""
-    per_flow = meter.per_flow()
+    per_flow = meter.compute_requests_per_flow()
     return (
         f"{sum(per_flow.values()):.0f} for each flow, from the approved plan to its end "
         f"({meter.flows} flows of Operations)"

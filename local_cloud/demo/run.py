@@ -16,7 +16,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.collector import read_spans_file
 from local_cloud.demo.app_client import App
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.flow_folder import ImportedFlows, read_folders
 from local_cloud.demo.flow_results import (
     DemoResult,
@@ -147,7 +147,7 @@ class DemoRun:
         self.traffic.start(
             SYSTEMS,
             [
-                StartedByHand(environment=OPERATIONS.id, flow=flow_id(OPERATIONS.name, slug))
+                StartedByHand(environment=OPERATIONS.id, flow=build_flow_id(OPERATIONS.name, slug))
                 for slug in _BY_HAND
             ],
             [RepeatedEvent(environment=OPERATIONS.id, operation=name) for name in _EVENTS],
@@ -240,7 +240,7 @@ class DemoRun:
         return found + [text for line in lines if (text := find_log_error(line))]
 
     async def _read_log(self) -> str:
-        return await asyncio.to_thread(self.stack.log("app").read_text)
+        return await asyncio.to_thread(self.stack.locate_log("app").read_text)
 
     async def _read_recheck_time(self) -> str:
         """Read the time of the next key check from the scheduled message."""

@@ -11,7 +11,7 @@ from local_cloud.demo import before_key
 from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID
 from local_cloud.demo.blocked_call import REFUSED, BlockedCallScene
 from local_cloud.demo.declared_caller import MANUAL, DeclaredCallerScene
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.deletions import DeletionScene
 from local_cloud.demo.display_text import format_ends
 from local_cloud.demo.firewalls import Firewalls
@@ -25,9 +25,9 @@ from shared.domain.jobs.flow_states import FLOW_STATES
 
 #: Flows that the administrator keeps out of the first remediation; the sweep after the key's
 #: rotation finds them.
-_LATER = sorted(flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
-_OLD_APP_FLOW = flow_id(OPERATIONS.name, "old-app")
-_FEEDBACK = flow_id(CUSTOMER_CARE.name, "feedback")
+_LATER = sorted(build_flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
+_OLD_APP_FLOW = build_flow_id(OPERATIONS.name, "old-app")
+_FEEDBACK = build_flow_id(CUSTOMER_CARE.name, "feedback")
 
 
 class DemoScenario:
@@ -80,7 +80,7 @@ class DemoScenario:
         stage.note("Three flows of Operations are excluded: the app does not change them.")
         await stage.platform.link(OPERATIONS.id, POLICY_SYSTEM_ID)
         stage.note("The key is applied: Operations is being linked to the policy cmk-europe.")
-        await stage.until(
+        await stage.wait_until(
             lambda: stage.watcher.find_remediation("policy_event", OPERATIONS.id),
             "the app notices that Operations is linked",
         )
@@ -121,15 +121,15 @@ class DemoScenario:
     async def roll_back(self) -> None:
         """Roll one flow back: original on, callers reverted, copy off."""
         stage = self._stage
-        detail = await stage.until(
+        detail = await stage.wait_until(
             lambda: stage.watcher.find_remediation("api_request", CUSTOMER_CARE.id),
             "the remediation by hand",
         )
         where = f"remediations/{detail['remediation']['id']}/rollback"
         await stage.app.post(where, {"flow_ids": [_FEEDBACK]})
         stage.note("The rollback of Take feedback is requested.")
-        await stage.until(
-            lambda: stage.job(CUSTOMER_CARE, _FEEDBACK).get("state") == "rolled_back",
+        await stage.wait_until(
+            lambda: stage.find_job(CUSTOMER_CARE, _FEEDBACK).get("state") == "rolled_back",
             "the rollback of Take feedback",
         )
         stage.note(
@@ -157,7 +157,7 @@ class DemoScenario:
         Approve its plan, and take the actions that only people can take.
         """
         stage = self._stage
-        detail = await stage.until(
+        detail = await stage.wait_until(
             lambda: stage.watcher.find_remediation(origin, environment.id),
             f"a remediation of {environment.title} after {origin}",
         )
@@ -169,7 +169,7 @@ class DemoScenario:
             await self._wait_for_plan_notification()
         if job["state"] == "awaiting_approval":
             await stage.approve(identity)
-        await stage.until(
+        await stage.wait_until(
             lambda: self._is_over(identity, environment),
             f"every flow job of {environment.title} comes to an end",
             meanwhile=lambda: self._settle(identity, environment),
@@ -189,7 +189,7 @@ class DemoScenario:
         async def read() -> None:
             told[:] = await self._stage.platform.call_control("GET", "/told")
 
-        await self._stage.until(
+        await self._stage.wait_until(
             lambda: has_plan_notification(told),
             "the notification of the plan in all channels, and the repeated one",
             meanwhile=read,
@@ -209,7 +209,7 @@ class DemoScenario:
     async def _settle_app(self, identity: str) -> None:
         """Let the maker change the canvas app to the copy when the app requires it."""
         stage = self._stage
-        job = stage.job(OPERATIONS, _OLD_APP_FLOW)
+        job = stage.find_job(OPERATIONS, _OLD_APP_FLOW)
         if job.get("reason_code") != MANUAL or self._is_app_published:
             return
         self._is_app_published = True
@@ -224,7 +224,7 @@ class DemoScenario:
             return False
         if environment is OPERATIONS and self._firewalls.must_open:
             return False
-        jobs = self._stage.jobs(environment)
+        jobs = self._stage.list_jobs(environment)
         return all(
             FLOW_STATES[job["state"]].is_inactive and job["reason_code"] not in {MANUAL, REFUSED}
             for job in jobs

@@ -60,11 +60,11 @@ class ScenarioContext:
         """Show a line about the current step."""
         self.progress.note(text)
 
-    def job(self, environment: NamedEnvironment, flow: str) -> Json:
+    def find_job(self, environment: NamedEnvironment, flow: str) -> Json:
         """Return the last observed flow job of an original, or an empty document."""
         return self.progress.jobs.get((environment.id, flow), {})
 
-    def jobs(self, environment: NamedEnvironment) -> list[Json]:
+    def list_jobs(self, environment: NamedEnvironment) -> list[Json]:
         """Return the last observed flow jobs of an environment."""
         return [job for (where, _), job in self.progress.jobs.items() if where == environment.id]
 
@@ -83,12 +83,12 @@ class ScenarioContext:
     async def wait_for_plan(self, identity: str, environment: NamedEnvironment) -> Json:
         """Wait for the plan of an environment, and show its actions."""
 
-        def planned() -> Json | None:
+        def find_planned_job() -> Json | None:
             job = self.watcher.get_environment_job(identity, environment.id)
             shows = ENVIRONMENT_STATES[job["state"]].remediation_state
             return None if shows is RemediationState.PLANNING else job
 
-        job = await self.until(planned, f"the plan for {environment.title}")
+        job = await self.wait_until(find_planned_job, f"the plan for {environment.title}")
         self.note(
             f"Plan for {environment.title}: {format_plan(job['planned_action_counts'] or {})}."
         )
@@ -112,7 +112,7 @@ class ScenarioContext:
                 raise  # 409: an answer was lost on the way, and the plan is approved already
         self.note(f"The {APPROVER} approves this version of the plan: {', '.join(versions)}.")
 
-    async def until[T](
+    async def wait_until[T](
         self,
         observe: Callable[[], T | None],
         what: str,
@@ -134,7 +134,7 @@ class ScenarioContext:
                 return found
             if meanwhile:
                 await meanwhile()
-            if (now := self.watcher.picture()) != picture:
+            if (now := self.watcher.summarize_state()) != picture:
                 picture, changed = now, began
             elif began - changed > _PATIENCE:
                 raise ScenarioError(f"nothing changed for {_PATIENCE:.0f} s: not seen: {what}")

@@ -36,30 +36,42 @@ class ExternalSystem:
         return f'{{"timeout": 30, "url": "{url}"}}' if self.is_json else url
 
 
-def _operations(flow: str, name: str, holder: UrlHolder, **more: bool) -> ExternalSystem:
+def _build_operations_system(
+    flow: str, name: str, holder: UrlHolder, **more: bool
+) -> ExternalSystem:
     return ExternalSystem(name=name, environment=operations.NAME, flow=flow, holder=holder, **more)
 
 
-def _customer_care(flow: str, name: str, holder: UrlHolder) -> ExternalSystem:
+def _build_customer_care_system(flow: str, name: str, holder: UrlHolder) -> ExternalSystem:
     return ExternalSystem(name=name, environment=customer_care.NAME, flow=flow, holder=holder)
 
 
 SYSTEMS = (
-    _operations("orders", "shop", AppSetting("contoso-shop", "ORDERS_URL")),
-    _operations("old-host", "returns desk", AppSetting("contoso-shop", "RETURNS_URL")),
-    _operations("web-shop", "web shop", AppSetting("contoso-shop", "WEB_SHOP_URL")),
-    _operations("stock", "stock display", VaultSecret("stock-url")),
-    _operations("invoices", "billing", AppSetting("contoso-billing", "INVOICE_HOOK")),
-    _operations("labels", "label printer", AppSetting("contoso-billing", "LABELS"), is_json=True),
-    _operations("erp", "ERP feed", AppSetting("contoso-billing", "ERP_URL")),
-    _operations("partners", "partner portal", AppSetting("contoso-portal", "HOOK"), has_token=True),
-    _operations("alerts", "monitoring", ActionGroup("contoso-alerts")),
-    _operations("other-connection", "mail form", AppSetting("contoso-portal", "MAIL_URL")),
-    _operations("pricing", "price feed", VaultSecret("pricing-url")),
-    _operations("month-end", "scheduler", VaultSecret("month-end-url")),
-    _customer_care("survey", "survey tool", LogicApp("contoso-survey-hub")),
-    _customer_care("complaint", "complaint form", VaultSecret("complaint-url")),
-    _customer_care("chat", "chat widget", ConnectionString("contoso-web", "blue", "Chat")),
-    _customer_care("call-back", "telephony", ConfigurationKey("Phone:CallBackUrl")),
-    _customer_care("feedback", "feedback form", AppSetting("contoso-phone", "FEEDBACK_URL")),
+    _build_operations_system("orders", "shop", AppSetting("contoso-shop", "ORDERS_URL")),
+    _build_operations_system("old-host", "returns desk", AppSetting("contoso-shop", "RETURNS_URL")),
+    _build_operations_system("web-shop", "web shop", AppSetting("contoso-shop", "WEB_SHOP_URL")),
+    _build_operations_system("stock", "stock display", VaultSecret("stock-url")),
+    _build_operations_system("invoices", "billing", AppSetting("contoso-billing", "INVOICE_HOOK")),
+    _build_operations_system(
+        "labels", "label printer", AppSetting("contoso-billing", "LABELS"), is_json=True
+    ),
+    _build_operations_system("erp", "ERP feed", AppSetting("contoso-billing", "ERP_URL")),
+    _build_operations_system(
+        "partners", "partner portal", AppSetting("contoso-portal", "HOOK"), has_token=True
+    ),
+    _build_operations_system("alerts", "monitoring", ActionGroup("contoso-alerts")),
+    _build_operations_system(
+        "other-connection", "mail form", AppSetting("contoso-portal", "MAIL_URL")
+    ),
+    _build_operations_system("pricing", "price feed", VaultSecret("pricing-url")),
+    _build_operations_system("month-end", "scheduler", VaultSecret("month-end-url")),
+    _build_customer_care_system("survey", "survey tool", LogicApp("contoso-survey-hub")),
+    _build_customer_care_system("complaint", "complaint form", VaultSecret("complaint-url")),
+    _build_customer_care_system(
+        "chat", "chat widget", ConnectionString("contoso-web", "blue", "Chat")
+    ),
+    _build_customer_care_system("call-back", "telephony", ConfigurationKey("Phone:CallBackUrl")),
+    _build_customer_care_system(
+        "feedback", "feedback form", AppSetting("contoso-phone", "FEEDBACK_URL")
+    ),
 )

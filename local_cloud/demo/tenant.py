@@ -13,10 +13,10 @@ from local_cloud.demo.azure import (
 )
 from local_cloud.demo.definitions import (
     DemoFlow,
+    build_flow_id,
+    build_reference_name,
     build_url_placeholder,
     derive_id,
-    flow_id,
-    reference_name,
 )
 from local_cloud.demo.received_notifications import (
     build_channel_settings,
@@ -110,7 +110,7 @@ def build_demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
                         "name": OLD_APP,
                         "displayName": "Requests",
                         "owner": MAKER,
-                        "flows": [flow_id(operations.NAME, "old-app")],
+                        "flows": [build_flow_id(operations.NAME, "old-app")],
                     }
                 ],
                 "environmentVariables": [
@@ -231,7 +231,7 @@ def _build_environment(environment: DemoEnvironment) -> Json:
         "connections": [_build_connection(connector) for connector in connectors],
         "connectionReferences": [
             {
-                "connectionreferencelogicalname": reference_name(connector),
+                "connectionreferencelogicalname": build_reference_name(connector),
                 "connectionreferencedisplayname": connector,
                 "connectorid": f"/providers/Microsoft.PowerApps/apis/{connector}",
                 "connectionid": _build_connection(connector)["name"],

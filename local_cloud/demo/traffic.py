@@ -97,7 +97,7 @@ class Traffic:
         url = str(json.loads(held)["url"]) if system.is_json else held
         headers = {"User-Agent": USER_AGENT, "x-ms-client-tracking-id": call.tracking_id}
         if system.has_token:
-            headers["Authorization"] = f"Bearer {await self._platform.token(_AUDIENCE)}"
+            headers["Authorization"] = f"Bearer {await self._platform.request_token(_AUDIENCE)}"
         number = len(self.account.calls) + 1
         self.account.record_call(call)
         try:

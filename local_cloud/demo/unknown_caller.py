@@ -9,13 +9,13 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.definitions import build_flow_id
 from local_cloud.demo.scenario_context import ScenarioContext
 from local_cloud.demo.tenant import OPERATIONS
 
 type Json = dict[str, Any]
 
-_FLOW = flow_id(OPERATIONS.name, "stock")
+_FLOW = build_flow_id(OPERATIONS.name, "stock")
 _HEADERS = {"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.7"}
 _NAMED = "Unknown caller, "
 #: Less than the demo's no-call period.
@@ -40,7 +40,7 @@ class UnknownCallerScene:
 
     async def settle(self) -> None:
         """The owner stops the script once the app has named it."""
-        job = self._stage.job(OPERATIONS, _FLOW)
+        job = self._stage.find_job(OPERATIONS, _FLOW)
         message = str(job.get("message", ""))
         if self._calls is None or _NAMED not in message:
             return

@@ -81,7 +81,7 @@ def _build_environments(progress: DemoProgress) -> Table:
 
 
 def _build_jobs(progress: DemoProgress) -> Table:
-    states = progress.states()
+    states = progress.count_states()
     table = Table("State", "Flows", title="Flow jobs")
     for state in FlowJobState:
         if states[state]:

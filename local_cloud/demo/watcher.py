@@ -25,7 +25,7 @@ class Watcher:
         #: Remediations with their jobs, newest first, as the app showed them last.
         self.remediations: list[Json] = []
 
-    def picture(self) -> object:
+    def summarize_state(self) -> object:
         """Return the observed state; two equal values mean that nothing has changed."""
         jobs = {key: (job["state"], job["step"]) for key, job in self.progress.jobs.items()}
         states = [job["state"] for each in self.remediations for job in each["environment_jobs"]]

@@ -97,13 +97,13 @@ class Authentication:
         self._begun: dict[str, str] = {}
 
     @web.middleware
-    async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def authenticate_request(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Answer `/.auth/…`, and pass other requests on with the headers of their principal."""
         match request.path.lower():
             case "/.auth/login/aad":
                 return await self._begin_sign_in(request)
             case "/.auth/login/aad/callback":
-                return await self._end_sign_in(request)
+                return await self._complete_sign_in(request)
             case "/.auth/logout":
                 return await self._sign_out(request)
             case "/.auth/logout/complete":
@@ -169,7 +169,7 @@ class Authentication:
         answer.set_cookie("Nonce", state, httponly=True, samesite="Lax", path=_CALLBACK)
         return answer
 
-    async def _end_sign_in(self, request: web.Request) -> web.Response:
+    async def _complete_sign_in(self, request: web.Request) -> web.Response:
         """Redeem the code that a browser returns with, and begin its session."""
         state = request.query.get("state", "")
         target = self._begun.pop(state, None)

@@ -69,7 +69,7 @@ class HttpFront:
         async def answer(request: web.Request) -> web.StreamResponse:
             return await self._answer(request, function_key)
 
-        middlewares = [authentication.middleware] if authentication else []
+        middlewares = [authentication.authenticate_request] if authentication else []
         application = web.Application(client_max_size=_MAX_BODY, middlewares=middlewares)
         application.router.add_route("*", r"/{path:[\s\S]*}", answer)
         return application

@@ -35,7 +35,7 @@ class _Segment:
             return 0
         return 3 if self.is_rest else (1 if self.constraint else 2)
 
-    def accepts(self, part: str) -> bool:
+    def is_match(self, part: str) -> bool:
         """Return whether the segment matches one part of a path."""
         if self.literal:
             return part.lower() == self.literal.lower()
@@ -66,7 +66,7 @@ class Route:
             if index >= len(parts):
                 if not segment.is_optional:
                     return None
-            elif not segment.accepts(parts[index]):
+            elif not segment.is_match(parts[index]):
                 return None
             elif segment.name:
                 values[segment.name] = parts[index]

@@ -41,14 +41,14 @@ class Schedule:
         day = moment.date()
         last = day + _HORIZON
         while day <= last:
-            if self._matches_day(day):
+            if self._has_occurrence_on(day):
                 for occurrence in self._list_times(day):
                     if occurrence > moment:
                         return occurrence
             day += timedelta(days=1)
         raise ValueError("the schedule has no next occurrence")
 
-    def _matches_day(self, day: date) -> bool:
+    def _has_occurrence_on(self, day: date) -> bool:
         """Return whether the schedule has occurrences on the day."""
         weekday = day.isoweekday() % 7
         return day.month in self.months and day.day in self.days and weekday in self.weekdays

@@ -70,7 +70,7 @@ class Turns(Protocol):
     def remove_connection(self, connection: "AmqpConnection") -> None:
         """Remove a closed connection."""
 
-    def end_turn_soon(self) -> None:
+    def request_turn_end(self) -> None:
         """Request the end of the turn; repeated requests have no further effect."""
 
 
@@ -108,7 +108,7 @@ class AmqpConnection(asyncio.Protocol):
             self._read()
         except (MalformedFrame, MalformedValue) as error:
             self._close("amqp:decode-error", str(error))
-        self._turns.end_turn_soon()
+        self._turns.request_turn_end()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         """Remove the links; the locks of their messages stay until they expire."""
@@ -123,13 +123,13 @@ class AmqpConnection(asyncio.Protocol):
         """Return the links on which messages or replies are sent."""
         return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
-    def seconds_to_heartbeat(self, now: float) -> float:
+    def compute_seconds_to_heartbeat(self, now: float) -> float:
         """Return the seconds from *now* until a heartbeat is due; infinity if none is wanted."""
         return self._written_at + self._heartbeat_seconds - now
 
     def write(self, now: float) -> None:
         """Write the pending bytes, or a heartbeat if one is due."""
-        if not self._pending and self.seconds_to_heartbeat(now) <= 0:
+        if not self._pending and self.compute_seconds_to_heartbeat(now) <= 0:
             self._pending += EMPTY_FRAME
         if self._pending:
             self._socket.write(bytes(self._pending))
@@ -188,7 +188,7 @@ class AmqpConnection(asyncio.Protocol):
                         frame, self._pending.extend, self._max_frame_size, self._attach
                     )
                 case Performative.END:
-                    self._end(frame.channel)
+                    self._close_session(frame.channel)
                 case Performative.CLOSE:
                     self._close()
                     return
@@ -213,7 +213,7 @@ class AmqpConnection(asyncio.Protocol):
         self._pending += build_frame(Performative.CLOSE, error=error)
         self._is_over = True
 
-    def _end(self, channel: int) -> None:
+    def _close_session(self, channel: int) -> None:
         session = self._sessions.pop(channel, None)
         if session is not None:
             self._remove_detached()

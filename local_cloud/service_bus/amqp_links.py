@@ -176,7 +176,7 @@ class ReceiveLink:
                 self._queue.release(token)
             case AmqpOutcomeCode.REJECTED:
                 dead_lettering, amend = _parse_dead_lettering(outcome.get_field(0))
-                self._queue.dead_letter(token, dead_lettering, amend)
+                self._queue.move_to_dead_letters(token, dead_lettering, amend)
             case AmqpOutcomeCode.MODIFIED:
                 is_undeliverable_here = decode(outcome.get_field(1))
                 settle = self._queue.defer if is_undeliverable_here else self._queue.abandon

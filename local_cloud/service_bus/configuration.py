@@ -51,7 +51,7 @@ class _Queue(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-/]{0,259}$")
     properties: _QueueProperties = _QueueProperties()
 
-    def settings(self) -> QueueSettings:
+    def build_settings(self) -> QueueSettings:
         properties = self.properties
         window = properties.duplicate_detection_history_time_window
         return QueueSettings(
@@ -90,7 +90,7 @@ def read_configuration(path: Path) -> Sequence[QueueSettings]:
         configuration = _Configuration.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise InvalidConfiguration(f"{path}: {error}") from error
-    queues = [queue.settings() for queue in configuration.user_config.namespaces[0].queues]
+    queues = [queue.build_settings() for queue in configuration.user_config.namespaces[0].queues]
     if len({queue.name.lower() for queue in queues}) != len(queues):
         raise InvalidConfiguration(f"{path}: a queue is named twice")
     return queues

@@ -89,7 +89,7 @@ class LocalServiceBus:
 
     def apply_clock_change(self) -> None:
         """Read the clock again at once, after a test has changed it."""
-        self._loop.call_soon_threadsafe(self._server.result().end_turn_soon)
+        self._loop.call_soon_threadsafe(self._server.result().request_turn_end)
 
     def _run(self) -> None:
         try:

@@ -158,7 +158,7 @@ def _update_disposition(queue: Queue, request: _Request) -> _Reply:
                 description=decode_text(request.get("deadletter-description", NULL)),
             )
             for token in tokens:
-                queue.dead_letter(token, dead_lettering, amend)
+                queue.move_to_dead_letters(token, dead_lettering, amend)
         case status:
             raise _NotOffered(f"the disposition {status} is not offered here")
     return {}

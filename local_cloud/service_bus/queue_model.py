@@ -186,7 +186,7 @@ class Queue:
         """Make the locked message available as if never delivered. Raises `MessageLockLost`."""
         self._give_back(self._unlock(token))
 
-    def dead_letter(
+    def move_to_dead_letters(
         self, token: UUID, dead_lettering: DeadLettering, amend: Amendment | None = None
     ) -> None:
         """Move the locked message to the dead-letter queue. Raises `MessageLockLost`.

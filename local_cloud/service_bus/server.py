@@ -38,7 +38,7 @@ class ServiceBusServer:
             lambda: AmqpConnection(self.namespace, self), HOST, port
         )
         self.port = int(listener.sockets[0].getsockname()[1])
-        self.end_turn_soon()
+        self.request_turn_end()
         return listener
 
     def add_connection(self, connection: AmqpConnection) -> None:
@@ -49,10 +49,10 @@ class ServiceBusServer:
         """Remove a closed connection."""
         self._connections.remove(connection)
 
-    def end_turn_soon(self) -> None:
+    def request_turn_end(self) -> None:
         """Request the end of the turn, after all ready sockets have been read."""
         if self._turn is None:
-            self._turn = self._loop.call_soon(self._end_turn)
+            self._turn = self._loop.call_soon(self._complete_turn)
 
     def close(self) -> None:
         """Close every connection and stop the timers."""
@@ -62,7 +62,7 @@ class ServiceBusServer:
         for connection in self._connections:
             connection.close()
 
-    def _end_turn(self) -> None:
+    def _complete_turn(self) -> None:
         self._turn = None
         self.namespace.advance()
         self._deliver()
@@ -86,12 +86,12 @@ class ServiceBusServer:
         if self._alarm is not None:
             self._alarm.cancel()
         now = self._loop.time()
-        waits = [connection.seconds_to_heartbeat(now) for connection in self._connections]
+        waits = [connection.compute_seconds_to_heartbeat(now) for connection in self._connections]
         next_change = self.namespace.find_next_change()
         if next_change is not None:
             waits.append((next_change - self._clock()).total_seconds())
         sleep = min(max(min(waits, default=math.inf), 0.0), _LONGEST_SLEEP_SECONDS)
-        self._alarm = self._loop.call_later(sleep, self.end_turn_soon)
+        self._alarm = self._loop.call_later(sleep, self.request_turn_end)
 
 
 @asynccontextmanager

@@ -55,7 +55,7 @@ async def test_keys_of_a_vault_behind_a_firewall_are_read(
     app: Adapters, closed: dict[str, object]
 ) -> None:
     """Azure Resource Manager returns each version with type, size, operations and dates."""
-    azure = app.world.tenant.part(Azure)
+    azure = app.world.tenant.get_part(Azure)
     contents, document = azure.find_vault("kv-cmk"), azure.resources.find(VAULTS, VAULT_ID)
     assert contents is not None
     assert document is not None

@@ -41,7 +41,7 @@ async def add_subscription(app: Adapters) -> tuple[CallerKind, Caller, str]:
 
 def read_url(app: Adapters) -> str:
     """Return the whole URL that Event Grid would call."""
-    resources = app.world.tenant.part(Azure).resources
+    resources = app.world.tenant.get_part(Azure).resources
     found = resources.find("Microsoft.EventGrid/topics/eventSubscriptions", PATH)
     assert found
     return str(found["properties"]["destination"]["properties"]["endpointUrl"])

@@ -27,7 +27,7 @@ async def test_list_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) 
     async with run_adapters(monkeypatch) as app:
         organization = {"name": "contoso", "members": [APP], "projects": projects}
         seed_azure_devops(app.world.tenant, [organization])
-        app.world.tenant.part(AzureDevOps).page_size = 2
+        app.world.tenant.get_part(AzureDevOps).page_size = 2
         found = await app.json_api.list(AZURE_DEVOPS, PROJECTS, member="value")
 
     assert found == projects

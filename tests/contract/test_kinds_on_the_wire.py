@@ -92,7 +92,7 @@ async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: st
     Azure Policy denies writes of resources, and not files that the host of an app writes.
     """
     _, found = await add_and_find_callers(app)
-    azure, kinds = app.world.tenant.part(Azure), kinds_on(app)
+    azure, kinds = app.world.tenant.get_part(Azure), kinds_on(app)
     writers = {
         name
         for name, kind in kinds.items()
@@ -151,7 +151,7 @@ async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters,
 async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, kind: str) -> None:
     """Tenant and app agree before and after a rule for the new address ranges."""
     case, copy = firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
-    tags, azure = await app.service_tags.get_list(), app.world.tenant.part(Azure)
+    tags, azure = await app.service_tags.get_list(), app.world.tenant.get_part(Azure)
 
     refusals = []
     for names in (["LogicApps"], ["LogicApps", "PowerPlatformPlex"]):

@@ -100,7 +100,7 @@ class Cloud:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Return all complete log lines of the host."""
-        text = self.stack.log("app").read_text().rpartition("\n")[0]
+        text = self.stack.locate_log("app").read_text().rpartition("\n")[0]
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
     @property

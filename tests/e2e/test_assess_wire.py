@@ -58,7 +58,7 @@ async def test_assessment_before_and_after_a_key_writes_nothing(
         linked = json.loads(await run_cmkflow(app.url, app.key, *arguments, "-o", "json"))["items"][
             0
         ]
-        log = stack.log("app").read_text()
+        log = stack.locate_log("app").read_text()
 
     (found,) = json.loads(printed)["items"]
     assert found["phase"] == "before_key"

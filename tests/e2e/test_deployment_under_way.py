@@ -91,11 +91,11 @@ async def test_remediations_of_an_older_release_are_ended(
         remediations = []
         for number, (text, part) in enumerate(POINTS):
             some = flows[number * count : (number + 1) * count]
-            logged = stack.log("app").read_text().count(text)
+            logged = stack.locate_log("app").read_text().count(text)
             remediations.append(await start_remediation(app, some))
             await wait_for_log(stack, text, logged + max(1, round(part * count)))
         await stack.kill_app()
-        log = stack.log("app").read_text()
+        log = stack.locate_log("app").read_text()
 
         stack.options = newer
         await stack.start_app()
@@ -150,7 +150,7 @@ async def start_remediation(app: App, flow_ids: Sequence[str] = ()) -> str:
 async def wait_for_log(stack: Stack, text: str, times: int) -> None:
     """Wait until the app's log contains a text this often."""
     async with asyncio.timeout(60):
-        while stack.log("app").read_text().count(text) < times:
+        while stack.locate_log("app").read_text().count(text) < times:
             stack.check()
             await asyncio.sleep(0.02)
 

@@ -97,5 +97,5 @@ async def test_dry_run_finds_flows_and_callers_and_shows_no_secret(
     assert all(item["display_name"] in unescape(page) for item in items.values())
     state = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*.db*"))
     assert len(state) > 0
-    for text in (client.answers, stack.log("app").read_text(), state.decode("latin-1")):
+    for text in (client.answers, stack.locate_log("app").read_text(), state.decode("latin-1")):
         assert not SIGNATURE.search(text)

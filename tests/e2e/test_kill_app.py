@@ -44,7 +44,7 @@ async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> 
 async def _is_logged(demo: DemoRun, scenario: asyncio.Task[object], text: str, times: int) -> bool:
     """Wait until the app's log contains a text this often; return False if the demo ends first."""
     while not scenario.done():
-        log = await asyncio.to_thread(demo.stack.log("app").read_text)
+        log = await asyncio.to_thread(demo.stack.locate_log("app").read_text)
         if log.count(text) >= times:
             return True
         await asyncio.sleep(0.02)

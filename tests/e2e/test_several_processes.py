@@ -116,7 +116,7 @@ async def check_nothing_was_done_twice(
         await read_control(stack, session, f"azure/site?id={build_site_id(number)}")
         for number in range(flows)
     ]
-    logs = [stack.log(name).read_text() for name in NAMES]
+    logs = [stack.locate_log(name).read_text() for name in NAMES]
     assert environment["flows"] == 2 * flows
     assert [site["restarts"] for site in sites] == [1] * flows
     assert sum(log.count(": copied -> verified") for log in logs) == flows
@@ -125,7 +125,7 @@ async def check_nothing_was_done_twice(
 
 def find_times(stack: Stack, names: Sequence[str], text: str) -> list[float]:
     """Return when the processes logged a text, in seconds since 1970, sorted."""
-    lines = [line for name in names for line in stack.log(name).read_text().splitlines()]
+    lines = [line for name in names for line in stack.locate_log(name).read_text().splitlines()]
     entries = [json.loads(line) for line in lines if text in line]
     return sorted(datetime.fromisoformat(one["time"]).timestamp() for one in entries)
 

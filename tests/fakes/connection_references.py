@@ -71,7 +71,7 @@ class FakeConnectionReferences:
             row
             for row in self._rows(environment_id)
             if row.reference_id not in unseen
-            or unseen[row.reference_id].shown(row, now, in_list=in_list) is not None
+            or unseen[row.reference_id].find_shown_item(row, now, in_list=in_list) is not None
         ]
 
     def _rows(self, environment_id: str) -> list[ConnectionReference]:

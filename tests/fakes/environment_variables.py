@@ -23,7 +23,7 @@ class FakeEnvironmentVariables:
         """Return all environment variables."""
         now = self._world.clock.now()
         variables = self._world.environment(environment.id).variables.values()
-        shown = (one.past.shown(one, now, in_list=True) for one in variables)
+        shown = (one.past.find_shown_item(one, now, in_list=True) for one in variables)
         return [_row(variable) for variable in shown if variable is not None]
 
     async def write_value(

@@ -232,7 +232,7 @@ def stays_on_microsoft_key(environment: FakeEnvironment, flow: FakeFlow) -> bool
 def _stays(environment: FakeEnvironment, flow: FakeFlow, seen: set[str]) -> bool:
     seen.add(flow.workflow_id)
     facts = facts_of(flow.client_data)
-    if facts.never_migrates(in_solution=flow.in_solution):
+    if facts.has_microsoft_key_reason(in_solution=flow.in_solution):
         return True
     children = [environment.flows.get(child) for child in facts.children if child not in seen]
     return any(

@@ -244,7 +244,7 @@ class World:
         """
         now = self.clock.now()
         for flow in self.served(environment_id).flows.values():
-            shown: FakeFlow | None = flow.past.shown(flow, now, in_list=in_list)
+            shown: FakeFlow | None = flow.past.find_shown_item(flow, now, in_list=in_list)
             if shown is not None and not shown.is_deleted:
                 yield shown
 

@@ -21,7 +21,7 @@ class FakeTextRows:
         """Return the rows that meet the condition; none if there is no such table."""
         matches, now = parse_filter(column.condition), self._world.clock.now()
         rows = self._world.environment(environment.id).rows.get(column.entity_set, {}).values()
-        shown = (row.past.shown(row, now, in_list=True) for row in rows)
+        shown = (row.past.find_shown_item(row, now, in_list=True) for row in rows)
         return [
             _build_row(column, row)
             for row in shown
@@ -31,7 +31,7 @@ class FakeTextRows:
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
         """Return a row; raises `NotFound`."""
         row = self._find(environment, column, row_id)
-        shown = row.past.shown(row, self._world.clock.now())
+        shown = row.past.find_shown_item(row, self._world.clock.now())
         assert shown is not None
         return _build_row(column, shown)
 

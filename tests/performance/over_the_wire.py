@@ -111,7 +111,7 @@ async def migrate_with_app(run: Run) -> Took:
             await reset_calls(stack, session)
             before = _Busy.now(stack, names)
             began = time.perf_counter()
-            await _remediate(stack, app, [stack.log(name) for name in names])
+            await _remediate(stack, app, [stack.locate_log(name) for name in names])
             seconds = time.perf_counter() - began
             busy = _Busy.now(stack, names) - before
             return await _read_cost(stack, session, run.flows, seconds, busy)
@@ -186,7 +186,7 @@ async def _execute(stack: Stack, *command: str) -> bytes:
         *command,
         cwd=ROOT,
         env={
-            **stack.app_environment(),
+            **stack.build_app_environment(),
             "HOME": str(stack.options.folder),
             "NODE_EXTRA_CA_CERTS": stack.tenant.ca_file,
             "CLIMICROSOFT365_NOUPDATE": "1",

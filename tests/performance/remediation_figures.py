@@ -165,7 +165,7 @@ class FlowServiceCalls:
     hosts: HostTable = field(init=False)
 
     def __post_init__(self) -> None:
-        assumptions = self.tenant.part(PowerPlatform).assumptions
+        assumptions = self.tenant.get_part(PowerPlatform).assumptions
         self.hosts = HostTable(self.tenant, TENANT_SERVICES, lambda _: None, assumptions)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -35,7 +35,7 @@ async def test_app_restarts_as_often_as_documented(name: str) -> None:
     most, calls = read_table()[name]
     async with open_moved_scenario(build_many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:
         found = await moved.approve_and_retire(await moved.start_and_plan())
-        restarts = moved.scenario.tenant.part(Azure).restarts
+        restarts = moved.scenario.tenant.get_part(Azure).restarts
 
     assert len(restarts) == 1
     assert restarts.total() <= most

@@ -49,7 +49,7 @@ class World:
     @property
     def first_run(self) -> str:
         """Return the name of the first run of the flow that has one."""
-        environment = self.tenant.part(PowerPlatform).environments[ENVIRONMENT]
+        environment = self.tenant.get_part(PowerPlatform).environments[ENVIRONMENT]
         return environment.workflows[ORDERS].runs[0].name
 
     @property
@@ -85,7 +85,7 @@ async def serve_third_party_world() -> AsyncIterator[World]:
     """Serve a tenant in which one flow has run once, with a home folder for client processes."""
     tenant = Tenant()
     seed(tenant, SEED)
-    environment = tenant.part(PowerPlatform).environments[ENVIRONMENT]
+    environment = tenant.get_part(PowerPlatform).environments[ENVIRONMENT]
     start_run(
         tenant,
         environment,

@@ -37,14 +37,14 @@ class ReceivedDeployments:
         ]
 
     def _add_routes(self, service: Service) -> Any:
-        def routes(tenant: Tenant) -> list[Route]:
+        def build_routes(tenant: Tenant) -> list[Route]:
             return [
                 build_arm_route("POST", f"{_PATH}/validate", self.validate_deployment),
                 build_arm_route("PUT", _PATH, self.put_deployment),
                 *service.routes(tenant),
             ]
 
-        return routes
+        return build_routes
 
     async def validate_deployment(self, call: ArmCall) -> Response:
         """Answer that a deployment is valid."""
@@ -63,7 +63,7 @@ class ReceivedDeployments:
             raise SimulatedPlatformError(400, "LocationRequired", "The location is required.")
         document = {
             "id": call.request.url.path,
-            "name": call.path("name"),
+            "name": call.get_path_part("name"),
             "type": "Microsoft.Resources/deployments",
             "location": body["location"],
             "properties": {"provisioningState": "Succeeded", "mode": properties["mode"]},

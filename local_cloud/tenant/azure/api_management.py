@@ -47,7 +47,7 @@ _NAMES = ("service", "first", "second", "name")
 _LONGEST_BACKEND_URL = 2000
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of all children of a service."""
     found: list[Route] = []
     for (plural, singular), (below, methods) in _TYPES.items():
@@ -76,14 +76,14 @@ def routes() -> list[Route]:
 
 async def list_named_value(call: ArmCall) -> Response:
     """Return the value of a named value, even if it is a secret."""
-    document = call.get_existing(_NAMED_VALUES, *_names(call))
+    document = call.get_existing(_NAMED_VALUES, *_list_path_names(call))
     value = read_named_value(call.azure, document, call.tenant.clock.now())
     return JSONResponse({"value": value}, headers={"ETag": _compute_etag(document)})
 
 
 async def list_references(call: ArmCall) -> JsonObject:
     """Return the policies and fragments that include a fragment."""
-    document = call.get_existing(_FRAGMENTS, *_names(call))
+    document = call.get_existing(_FRAGMENTS, *_list_path_names(call))
     included = re.compile(rf'fragment-id="{re.escape(document["name"])}"')
     service = document["id"].lower().partition("/policyfragments/")[0]
     users = [
@@ -101,7 +101,7 @@ def escape_expressions(policy: str) -> str:
     return _EXPRESSION.sub(lambda found: html.escape(found[0], quote=False), policy)
 
 
-def _names(call: ArmCall) -> list[str]:
+def _list_path_names(call: ArmCall) -> list[str]:
     parameters = call.request.path_params
     return [parameters[key] for key in _NAMES if key in parameters]
 
@@ -109,11 +109,11 @@ def _names(call: ArmCall) -> list[str]:
 def _list_handler(plural: str, resource_type: str) -> ArmHandler:
     async def list_below(call: ArmCall) -> JsonObject:
         parent_type, _, kind = resource_type.rpartition("/")
-        parent = call.get_existing(parent_type, *_names(call))
+        parent = call.get_existing(parent_type, *_list_path_names(call))
         start = f"{parent['id']}/{kind}/".lower()
         documents = call.azure.resources.list_within(resource_type, call.scope)
         found = [one for one in documents if one["id"].lower().startswith(start)]
-        return call.page([_show_resource(one, "xml") for one in found])
+        return call.build_page([_show_resource(one, "xml") for one in found])
 
     list_below.__name__ = f"list_{plural}"
     return list_below
@@ -121,7 +121,7 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 
 def _get_handler(singular: str, below: str) -> ArmHandler:
     async def get_below(call: ArmCall) -> Response:
-        document = call.get_existing(f"{SERVICE}/{below}", *_names(call))
+        document = call.get_existing(f"{SERVICE}/{below}", *_list_path_names(call))
         failure = call.azure.failed_writes.get(document["id"].lower())
         if failure and "asyncCode" in call.request.query_params:
             raise SimulatedPlatformError(400, "ValidationError", failure)
@@ -136,16 +136,16 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
     resource_type, is_patch = f"{SERVICE}/{below}", method == "PATCH"
 
     async def write_below(call: ArmCall) -> Response:
-        names = _names(call)
+        names = _list_path_names(call)
         call.get_existing(resource_type.rpartition("/")[0], *names[:-1])
-        identity = call.resource_id(resource_type, *names)
+        identity = call.build_resource_id(resource_type, *names)
         there = (
             call.get_existing(resource_type, *names)
             if is_patch
             else call.azure.resources.find(resource_type, identity)
         )
         _require_etag(call, there, is_required=is_patch or resource_type != _NAMED_VALUES)
-        given = (await call.json()).get("properties")
+        given = (await call.read_json()).get("properties")
         if not isinstance(given, dict):
             raise SimulatedPlatformError(400, "ValidationError", "'properties' is not an object.")
         kept = there["properties"] if there and is_patch else {}

@@ -51,7 +51,7 @@ class _StoreCall:
         return self.request.path_params["key"], None if label in (None, "", "\0") else label
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the routes of every store."""
     del tenant  # Handlers find it in the request.
     return [
@@ -72,8 +72,8 @@ async def list_key_values(call: _StoreCall) -> Response:
         for _, one in sorted(
             call.key_values.items(), key=lambda item: (item[0][0], item[0][1] or "")
         )
-        if _matches(query.get("key", "*"), one.key)
-        and _matches(query.get("label", "*"), one.label or "\0")
+        if _is_match(query.get("key", "*"), one.key)
+        and _is_match(query.get("label", "*"), one.label or "\0")
     ]
     start = int(query.get("after") or 0)
     page: JsonObject = {"items": [one.as_wire() for one in found[start : start + _PAGE_SIZE]]}
@@ -92,7 +92,7 @@ async def get_key_value(call: _StoreCall) -> Response:
 async def put_key_value(call: _StoreCall) -> Response:
     """Replace a key-value; content type and tags that the body omits are removed."""
     before = call.key_values.get(call.address)
-    if not _meets_condition(call.request, before):
+    if not _is_precondition_met(call.request, before):
         return Response(status_code=412)
     if before is not None and before.locked:
         return _build_locked_response(before)
@@ -115,7 +115,7 @@ async def delete_key_value(call: _StoreCall) -> Response:
     before = call.key_values.get(call.address)
     if before is None:
         return Response(status_code=204)
-    if not _meets_condition(call.request, before):
+    if not _is_precondition_met(call.request, before):
         return Response(status_code=412)
     if before.locked:
         return _build_locked_response(before)
@@ -140,11 +140,11 @@ def _set_lock(call: _StoreCall, *, is_locked: bool) -> Response:
     return _answer(found)
 
 
-def _matches(pattern: str, text: str) -> bool:
+def _is_match(pattern: str, text: str) -> bool:
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else pattern == text
 
 
-def _meets_condition(request: Request, found: SimulatedKeyValue | None) -> bool:
+def _is_precondition_met(request: Request, found: SimulatedKeyValue | None) -> bool:
     wanted = request.headers.get("If-Match")
     if request.headers.get("If-None-Match") == "*" and found is not None:
         return False
@@ -170,16 +170,16 @@ def _build_locked_response(found: SimulatedKeyValue) -> Response:
 def _build_route(
     method: str, path: str, handler: Callable[[_StoreCall], Awaitable[Response]]
 ) -> AnyCaseRoute:
-    async def endpoint(request: Request) -> Response:
+    async def answer_request(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
         host = (request.url.hostname or "").lower()
         require_token(
             request, f"https://{host}", "https://azconfig.io", "https://appconfig.azure.com"
         )
-        key_values = tenant.part(Azure).configuration_stores.get(host.partition(".")[0])
+        key_values = tenant.get_part(Azure).configuration_stores.get(host.partition(".")[0])
         if key_values is None:
             return Response(status_code=404)
         call = _StoreCall(request=request, now=tenant.clock.now(), key_values=key_values)
         return await handler(call)
 
-    return AnyCaseRoute(path, endpoint, methods=[method], name=handler.__name__)
+    return AnyCaseRoute(path, answer_request, methods=[method], name=handler.__name__)

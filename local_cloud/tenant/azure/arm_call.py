@@ -44,12 +44,12 @@ class ArmCall:
     @property
     def azure(self) -> Azure:
         """The state of the tenant's Azure side."""
-        return self.tenant.part(Azure)
+        return self.tenant.get_part(Azure)
 
     @property
     def tenant_id(self) -> str:
         """The Entra tenant of the subscriptions."""
-        return self.tenant.part(Directory).tenant_id
+        return self.tenant.get_part(Directory).tenant_id
 
     @property
     def scope(self) -> ResourceScope:
@@ -57,18 +57,18 @@ class ArmCall:
         parameters = self.request.path_params
         return ResourceScope(subscription=parameters["subscription"], group=parameters.get("group"))
 
-    def path(self, name: str) -> str:
+    def get_path_part(self, name: str) -> str:
         """Return a named part of the path."""
         value: str = self.request.path_params[name]
         return value
 
-    def resource_id(self, resource_type: str, *names: str) -> str:
+    def build_resource_id(self, resource_type: str, *names: str) -> str:
         """Return the id of a resource in the scope of the path."""
         return build_resource_id(self.scope, resource_type, *names)
 
     def get_existing(self, resource_type: str, *names: str) -> JsonObject:
         """Return a resource in the scope of the path; raise PlatformError 404 if it is missing."""
-        wanted = self.resource_id(resource_type, *names)
+        wanted = self.build_resource_id(resource_type, *names)
         document = self.azure.resources.find(resource_type, wanted)
         if document is None:
             name = "/".join(names)
@@ -81,7 +81,7 @@ class ArmCall:
             )
         return document
 
-    async def json(self) -> JsonObject:
+    async def read_json(self) -> JsonObject:
         """Return the body; raise PlatformError 400 unless it is a JSON object."""
         try:
             document = await self.request.json()
@@ -91,7 +91,7 @@ class ArmCall:
             raise _build_body_error()
         return document
 
-    def page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
+    def build_page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
         """Return one page of a list, with `nextLink` if there is another.
 
         The query option `$skipToken` is the position of the page, and `$top` its size if the route
@@ -121,7 +121,7 @@ type ArmHandler = Callable[[ArmCall], Awaitable[JsonObject | Response]]
 def build_arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
     """Return a route of Resource Manager whose name is that of its handler."""
 
-    async def endpoint(request: Request) -> Response:
+    async def answer_request(request: Request) -> Response:
         caller = require_token(request, *AUDIENCES)
         _require_api_version(request)
         call = ArmCall(request=request, tenant=request.app.state.tenant, caller=caller)
@@ -131,7 +131,7 @@ def build_arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute
         answer = await handler(call)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
-    return AnyCaseRoute(path, endpoint, methods=[method], name=handler.__name__)
+    return AnyCaseRoute(path, answer_request, methods=[method], name=handler.__name__)
 
 
 def _require_api_version(request: Request) -> None:

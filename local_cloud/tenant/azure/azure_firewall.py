@@ -44,13 +44,14 @@ def _build_published_host(
     machines: list[tuple[str, int]] = []
     rules = list(_list_rules(azure, firewall))
     for action, rule in rules:
-        if action == "dnat" and _matches_traffic(azure, rule, address, port):
+        if action == "dnat" and _is_traffic_matched(azure, rule, address, port):
             let_in.append(_read_addresses(azure, rule, "source"))
             machines.append((rule.get("translatedAddress", ""), int(rule["translatedPort"])))
     refused = [
         _read_addresses(azure, rule, "source")
         for action, rule in rules
-        if action == "deny" and any(_matches_traffic(azure, rule, *machine) for machine in machines)
+        if action == "deny"
+        and any(_is_traffic_matched(azure, rule, *machine) for machine in machines)
     ]
     return PublishedHost(
         firewall_id=firewall["id"], refused=_join_ranges(refused), let_in=_join_ranges(let_in)
@@ -82,7 +83,7 @@ def _list_rules_of_collection(collection: JsonObject) -> Iterator[tuple[str, Jso
             yield action, rule
 
 
-def _matches_traffic(azure: Azure, rule: JsonObject, address: str, port: int) -> bool:
+def _is_traffic_matched(azure: Azure, rule: JsonObject, address: str, port: int) -> bool:
     protocols = {one.lower() for one in rule.get("ipProtocols") or rule.get("protocols", ())}
     ports = (one.partition("-") for one in rule.get("destinationPorts", ()))
     return bool(
@@ -94,7 +95,7 @@ def _matches_traffic(azure: Azure, rule: JsonObject, address: str, port: int) ->
     )
 
 
-def _contains(ports: str, port: int) -> bool:
+def _has_port(ports: str, port: int) -> bool:
     first, _, last = ports.partition("-")
     return first == "*" or int(first) <= port <= int(last or first)
 

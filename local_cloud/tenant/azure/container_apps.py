@@ -28,7 +28,7 @@ REFRESH_AFTER = timedelta(minutes=30)
 _OPERATION = "Microsoft.App/locations/westeurope/containerappOperationStatuses"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes that change apps and revisions."""
     revision = f"{_PATH}/revisions/{{revision}}"
     return [
@@ -44,8 +44,8 @@ def routes() -> list[Route]:
 
 async def put_container_app(call: ArmCall) -> Response:
     """Create or replace an app; members that the body omits are removed."""
-    name, body = call.path("name"), await call.json()
-    identity = call.resource_id(CONTAINER_APPS, name)
+    name, body = call.get_path_part("name"), await call.read_json()
+    identity = call.build_resource_id(CONTAINER_APPS, name)
     there = call.azure.resources.find(CONTAINER_APPS, identity)
     given = {
         key: body[key] for key in ("location", "tags", "identity", "properties") if key in body
@@ -57,22 +57,24 @@ async def put_container_app(call: ArmCall) -> Response:
 
 async def update_container_app(call: ArmCall) -> Response:
     """Change an app by a JSON merge patch; the response names the operation to poll."""
-    there = call.get_existing(CONTAINER_APPS, call.path("name"))
-    merged = _merge_patch(there, await call.json())
+    there = call.get_existing(CONTAINER_APPS, call.get_path_part("name"))
+    merged = _merge_patch(there, await call.read_json())
     write_container_app(call.azure, merged, there, call.tenant.clock.now())
-    path = f"subscriptions/{call.path('subscription')}/providers/{_OPERATION}/{uuid.uuid4()}"
+    path = (
+        f"subscriptions/{call.get_path_part('subscription')}/providers/{_OPERATION}/{uuid.uuid4()}"
+    )
     url = f"https://{HOST}/{path}?api-version={call.request.query_params['api-version']}"
     return Response(status_code=202, headers={"Azure-AsyncOperation": url, "Retry-After": "1"})
 
 
 async def get_change(call: ArmCall) -> JsonObject:
     """Return that a change has succeeded."""
-    return {"name": call.path("operation"), "status": "Succeeded"}
+    return {"name": call.get_path_part("operation"), "status": "Succeeded"}
 
 
 async def list_container_app_secrets(call: ArmCall) -> JsonObject:
     """Return the secrets with their values, or with the address of a Key Vault secret."""
-    return {"value": _list_secrets(call.get_existing(CONTAINER_APPS, call.path("name")))}
+    return {"value": _list_secrets(call.get_existing(CONTAINER_APPS, call.get_path_part("name")))}
 
 
 async def activate_revision(call: ArmCall) -> Response:
@@ -87,8 +89,10 @@ async def deactivate_revision(call: ArmCall) -> Response:
 
 async def restart_revision(call: ArmCall) -> Response:
     """Restart the containers of a revision, which then read the current secrets."""
-    app = call.get_existing(CONTAINER_APPS, call.path("name"))
-    revision = call.get_existing(REVISIONS, call.path("name"), call.path("revision"))
+    app = call.get_existing(CONTAINER_APPS, call.get_path_part("name"))
+    revision = call.get_existing(
+        REVISIONS, call.get_path_part("name"), call.get_path_part("revision")
+    )
     _start_containers(call.azure, app, revision, call.tenant.clock.now())
     return JSONResponse(f"Restarted {revision['name']}")
 
@@ -209,7 +213,9 @@ def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject, now: 
 
 
 def _set_active(call: ArmCall, *, is_active: bool) -> Response:
-    revision = call.get_existing(REVISIONS, call.path("name"), call.path("revision"))
+    revision = call.get_existing(
+        REVISIONS, call.get_path_part("name"), call.get_path_part("revision")
+    )
     revision["properties"]["active"] = is_active
     return Response(status_code=200)
 

@@ -21,7 +21,7 @@ PARTS = {
 _GLOBAL_PARAMETERS = f"{FACTORIES}/globalParameters"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes that write; readable_resources.py has those that read."""
     found: list[Route] = []
     for (_, singular), resource_type in PARTS.items():
@@ -34,20 +34,20 @@ def routes() -> list[Route]:
 
 def _put_handler(singular: str, resource_type: str) -> ArmHandler:
     async def put_part(call: ArmCall) -> Response:
-        factory, name = call.path("parent"), call.path("name")
+        factory, name = call.get_path_part("parent"), call.get_path_part("name")
         call.get_existing(FACTORIES, factory)
-        identity = call.resource_id(resource_type, factory, name)
+        identity = call.build_resource_id(resource_type, factory, name)
         there = call.azure.resources.find(resource_type, identity)
 
-        def exists(collection: str, wanted: str) -> bool:
+        def has_item(collection: str, wanted: str) -> bool:
             kind = f"{FACTORIES}/{collection}"
-            found = call.resource_id(kind, factory, wanted)
+            found = call.build_resource_id(kind, factory, wanted)
             return call.azure.resources.find(kind, found) is not None
 
         if resource_type != _GLOBAL_PARAMETERS:
             require_etag(call.request.headers.get("If-Match"), there)
-        properties = (await call.json()).get("properties")
-        check_part(resource_type.rpartition("/")[2], properties, there, exists)
+        properties = (await call.read_json()).get("properties")
+        check_part(resource_type.rpartition("/")[2], properties, there, has_item)
         if resource_type == _GLOBAL_PARAMETERS:
             _check_global_parameters(name, properties)
         document = {

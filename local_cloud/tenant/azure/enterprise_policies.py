@@ -31,7 +31,7 @@ _COLLECTION = f"{GROUP}/providers/{POLICIES}"
 _POLICY = f"{_COLLECTION}/{{name}}"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of enterprise policies."""
     return [
         build_arm_route("GET", f"{SUBSCRIPTION}/providers/{POLICIES}", list_policies),
@@ -46,18 +46,18 @@ def routes() -> list[Route]:
 async def list_policies(call: ArmCall) -> JsonObject:
     """List the policies of a subscription or a resource group."""
     policies = call.azure.resources.list_within(POLICIES, call.scope)
-    return call.page([_with_health(call, policy) for policy in policies])
+    return call.build_page([_with_health(call, policy) for policy in policies])
 
 
 async def get_policy(call: ArmCall) -> JsonObject:
     """Return one policy."""
-    return _with_health(call, call.get_existing(POLICIES, call.path("name")))
+    return _with_health(call, call.get_existing(POLICIES, call.get_path_part("name")))
 
 
 async def put_policy(call: ArmCall) -> Response:
     """Create or replace a policy; 409 if an environment is linked to it."""
-    body = await call.json()
-    policy_id = call.resource_id(POLICIES, call.path("name"))
+    body = await call.read_json()
+    policy_id = call.build_resource_id(POLICIES, call.get_path_part("name"))
     existing = call.azure.resources.find(POLICIES, policy_id)
     if existing is not None:
         _require_unused(call, existing)
@@ -72,8 +72,8 @@ async def put_policy(call: ArmCall) -> Response:
 
 async def patch_policy(call: ArmCall) -> JsonObject:
     """Change tags, identity or properties; 409 if an environment is linked to the policy."""
-    body = await call.json()
-    policy = call.get_existing(POLICIES, call.path("name"))
+    body = await call.read_json()
+    policy = call.get_existing(POLICIES, call.get_path_part("name"))
     _require_unused(call, policy)
     changed = policy | {k: body[k] for k in ("tags", "identity") if k in body}
     changed["properties"] = policy["properties"] | _read_properties(body)
@@ -86,7 +86,7 @@ async def patch_policy(call: ArmCall) -> JsonObject:
 
 async def delete_policy(call: ArmCall) -> Response:
     """Delete a policy; 204 if it does not exist, 409 if an environment is linked to it."""
-    policy_id = call.resource_id(POLICIES, call.path("name"))
+    policy_id = call.build_resource_id(POLICIES, call.get_path_part("name"))
     policy = call.azure.resources.find(POLICIES, policy_id)
     if policy is None:
         return Response(status_code=204)
@@ -182,7 +182,7 @@ def _require_unused(call: ArmCall, policy: JsonObject) -> None:
     """
     environments = [
         environment
-        for environment in call.tenant.part(PowerPlatform).environments.values()
+        for environment in call.tenant.get_part(PowerPlatform).environments.values()
         if environment.policy and environment.policy.id.lower() == policy["id"].lower()
     ]
     if environments:

@@ -30,7 +30,7 @@ _PARENTS = ("parent", "child")
 _FLOW_PATH = re.compile(r"/workflows/(?P<workflow>[0-9a-fA-F]{32})/triggers/")
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes beside those that list and read."""
     found: list[Route] = []
     for start, resource_type in EVENT_SUBSCRIPTIONS.items():
@@ -62,7 +62,7 @@ def show_event_subscription(document: JsonObject) -> JsonObject:
 
 def _update_handler(start: str, resource_type: str) -> ArmHandler:
     async def update_event_subscription(call: ArmCall) -> Response:
-        there, change = _find(call, resource_type), await call.json()
+        there, change = _find(call, resource_type), await call.read_json()
         destination = change.get("destination") or {}
         if destination.get("endpointType") == "WebHook":
             _require_validated(call.tenant, str(destination["properties"].get("endpointUrl")))
@@ -93,11 +93,11 @@ def _require_validated(tenant: Tenant, url: str) -> None:
     """Raise PlatformError unless the flow of a URL is on and answers; other systems answer."""
     parts = urlsplit(url)
     path = _FLOW_PATH.search(parts.path)
-    found = tenant.part(PowerPlatform).called_flow(path["workflow"]) if path else None
+    found = tenant.get_part(PowerPlatform).find_called_flow(path["workflow"]) if path else None
     if found is None:
         return
     _, flow = found
-    signed = dict(parse_qsl(parts.query)).get("sig") == flow.signature()
+    signed = dict(parse_qsl(parts.query)).get("sig") == flow.compute_signature()
     if not signed or flow.state is not SimulatedFlowState.STARTED:
         raise _build_error("the endpoint rejected the event")
     if "validationResponse" not in flow.client_data:

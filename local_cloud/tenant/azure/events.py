@@ -76,7 +76,7 @@ class _Event:
 
 async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
     """Publish an event about a version of a key to the queue of key events."""
-    settings = tenant.part(Azure).events
+    settings = tenant.get_part(Azure).events
     vault, key_name, version = news.vault, news.key_name, news.version
     blank = " " if settings.has_stray_blanks else ""
     data = {
@@ -103,7 +103,7 @@ async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> No
     """Publish `ResourceWriteSuccess` or `ResourceDeleteSuccess` to the queue of policy events."""
     resource_id = change.policy["id"]
     operation = f"Microsoft.PowerPlatform/enterprisePolicies/{change.operation}"
-    tenant_id = tenant.part(Directory).tenant_id
+    tenant_id = tenant.get_part(Directory).tenant_id
     subscription = resource_id.split("/")[2]
     data = {
         "authorization": {
@@ -137,13 +137,13 @@ async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> No
         type=f"Microsoft.Resources.Resource{change.operation.title()}Success",
         data=data,
         data_version="2",
-        queue=tenant.part(Azure).events.policy_queue,
+        queue=tenant.get_part(Azure).events.policy_queue,
     )
     await _publish(tenant, event)
 
 
 async def _publish(tenant: Tenant, event: _Event) -> None:
-    settings = tenant.part(Azure).events
+    settings = tenant.get_part(Azure).events
     event_id = str(uuid.uuid4())
     envelope = _ENVELOPES[settings.schema](event, event_id, format_time(tenant.clock.now()))
     is_cloud_event = settings.schema is EventSchema.CLOUD_EVENTS

@@ -27,7 +27,7 @@ def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, R
                 yield one["id"], let_in(azure, one, region)
 
 
-def allows_address(resource: JsonObject, address: str) -> bool:
+def is_address_allowed(resource: JsonObject, address: str) -> bool:
     """Return whether the network rules of a vault allow an address."""
     return not subtract(parse_ranges([address]), _list_acl_ranges(resource))
 

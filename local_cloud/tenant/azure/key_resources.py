@@ -16,7 +16,7 @@ _KEYS = f"{GROUP}/providers/{VAULTS}/{{vault}}/keys"
 _KEY = f"{_KEYS}/{{key}}"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes that read keys and their versions."""
     return [
         build_arm_route("GET", _KEYS, list_vault_keys),
@@ -29,7 +29,9 @@ def routes() -> list[Route]:
 async def list_vault_keys(call: ArmCall) -> JsonObject:
     """List the keys of a vault, each with its current version."""
     vault = _find_vault(call)
-    return call.page([_build_item(call, vault, key, key.latest) for key in vault.keys.values()])
+    return call.build_page(
+        [_build_item(call, vault, key, key.latest) for key in vault.keys.values()]
+    )
 
 
 async def get_vault_key(call: ArmCall) -> JsonObject:
@@ -43,42 +45,42 @@ async def list_vault_key_versions(call: ArmCall) -> JsonObject:
     """List the versions of a key."""
     vault = _find_vault(call)
     key = _require_key(call, vault)
-    return call.page([_build_version(call, vault, key, version) for version in key.versions])
+    return call.build_page([_build_version(call, vault, key, version) for version in key.versions])
 
 
 async def get_vault_key_version(call: ArmCall) -> JsonObject:
     """Return one version of a key."""
     vault = _find_vault(call)
     key = _require_key(call, vault)
-    version = key.find(call.path("version"))
+    version = key.find(call.get_path_part("version"))
     if version is None:
         raise _build_not_found(call)
     return _with_details(_build_version(call, vault, key, version), key)
 
 
 def _find_vault(call: ArmCall) -> VaultContents:
-    document = call.get_existing(VAULTS, call.path("vault"))
+    document = call.get_existing(VAULTS, call.get_path_part("vault"))
     vault = call.azure.find_vault(document["name"])
     assert vault is not None  # a vault has contents as soon as it is a resource
     return vault
 
 
 def _require_key(call: ArmCall, vault: VaultContents) -> Key:
-    key = vault.find_key(call.path("key"))
+    key = vault.find_key(call.get_path_part("key"))
     if key is None:
         raise _build_not_found(call)
     return key
 
 
 def _build_not_found(call: ArmCall) -> SimulatedPlatformError:
-    message = f"A key with (name/id) {call.path('key')} was not found in this key vault."
+    message = f"A key with (name/id) {call.get_path_part('key')} was not found in this key vault."
     return SimulatedPlatformError(404, "KeyNotFound", message)
 
 
 def _build_item(
     call: ArmCall, vault: VaultContents, key: Key, version: SimulatedKeyVersion
 ) -> JsonObject:
-    document = call.get_existing(VAULTS, call.path("vault"))
+    document = call.get_existing(VAULTS, call.get_path_part("vault"))
     address = f"https://{vault.name}.vault.azure.net:443/keys/{key.name}"
     protection = "Recoverable"
     if document["properties"].get("enablePurgeProtection") is not True:

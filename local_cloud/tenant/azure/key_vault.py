@@ -17,8 +17,12 @@ _LISTS = (
 OPTIONS = dict.fromkeys(_LISTS, ("maxresults",))
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the routes of keys and secrets."""
     del tenant  # Handlers find it in the request.
     # `restore` comes before the name of a key.
-    return [*vault_recovery.routes(), *vault_keys.routes(), *vault_secrets.routes()]
+    return [
+        *vault_recovery.build_routes(),
+        *vault_keys.build_routes(),
+        *vault_secrets.build_routes(),
+    ]

@@ -12,7 +12,7 @@ from local_cloud.tenant.environments.environment import (
 
 def find_policy(tenant: Tenant, system_id: str) -> SimulatedPolicyLink | None:
     """Return the encryption policy with a system id (or resource id) as a policy link, or None."""
-    for resource in tenant.part(Azure).resources.list_of_type(POLICIES):
+    for resource in tenant.get_part(Azure).resources.list_of_type(POLICIES):
         known: str = resource["properties"]["systemId"]
         names = {known.lower(), resource["id"].lower()}
         if system_id.lower() in names and resource.get("kind") == "Encryption":
@@ -36,4 +36,4 @@ def is_locked(tenant: Tenant, environment: SimulatedEnvironment) -> bool:
     policy, now = environment.policy, tenant.clock.now()
     if policy is None or policy.status != LinkStatus.LINKED:
         return False
-    return find_lock_reason(tenant.part(Azure), policy.id, now) is not None
+    return find_lock_reason(tenant.get_part(Azure), policy.id, now) is not None

@@ -17,7 +17,7 @@ LOGIC_APPS = "Microsoft.Logic/workflows"
 _PATH = f"{GROUP}/providers/{LOGIC_APPS}/{{name}}"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes that write; readable_resources.py has those that read."""
     return [
         build_arm_route("PUT", _PATH, put_logic_app),
@@ -28,8 +28,8 @@ def routes() -> list[Route]:
 
 async def put_logic_app(call: ArmCall) -> Response:
     """Create or replace a logic app; members that the body omits are removed."""
-    name, body = call.path("name"), await call.json()
-    identity = call.resource_id(LOGIC_APPS, name)
+    name, body = call.get_path_part("name"), await call.read_json()
+    identity = call.build_resource_id(LOGIC_APPS, name)
     there = call.azure.resources.find(LOGIC_APPS, identity)
     if not body.get("location"):
         raise SimulatedPlatformError(
@@ -77,7 +77,7 @@ def without_secure_values(document: JsonObject) -> JsonObject:
 
 
 def _set_state(call: ArmCall, state: str) -> Response:
-    document = call.get_existing(LOGIC_APPS, call.path("name"))
+    document = call.get_existing(LOGIC_APPS, call.get_path_part("name"))
     call.azure.resources.put(document | {"properties": document["properties"] | {"state": state}})
     return Response(status_code=200)
 

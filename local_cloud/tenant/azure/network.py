@@ -45,7 +45,7 @@ _EITHER_OR = (
 )
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of security rules; readable_resources.py has those of groups."""
     return [
         build_arm_route("GET", _RULE, get_security_rule),
@@ -62,8 +62,11 @@ async def get_security_rule(call: ArmCall) -> JsonObject:
 
 async def put_security_rule(call: ArmCall) -> Response:
     """Create or replace a rule."""
-    group, rules = call.get_existing(SECURITY_GROUPS, call.path("parent")), _list_rules(call)
-    body = await call.json() | {"name": call.path("name")}
+    group, rules = (
+        call.get_existing(SECURITY_GROUPS, call.get_path_part("parent")),
+        _list_rules(call),
+    )
+    body = await call.read_json() | {"name": call.get_path_part("name")}
     rule = build_security_rule(group["id"], body)
     same = [each for each in rules if each["name"].lower() == rule["name"].lower()]
     if same and call.request.headers.get("If-None-Match") == "*":
@@ -148,18 +151,18 @@ def build_security_rule(group_id: str, body: JsonObject) -> JsonObject:
 
 
 def _list_rules(call: ArmCall) -> list[JsonObject]:
-    group = call.get_existing(SECURITY_GROUPS, call.path("parent"))
+    group = call.get_existing(SECURITY_GROUPS, call.get_path_part("parent"))
     rules: list[JsonObject] = group["properties"]["securityRules"]
     return rules
 
 
 def _find_position(call: ArmCall, rules: list[JsonObject]) -> int:
-    name = call.path("name").lower()
+    name = call.get_path_part("name").lower()
     for position, rule in enumerate(rules):
         if rule["name"].lower() == name:
             return position
     raise SimulatedPlatformError(
-        404, "NotFound", f"Security rule {call.path('name')} was not found."
+        404, "NotFound", f"Security rule {call.get_path_part('name')} was not found."
     )
 
 

@@ -70,17 +70,17 @@ def find_denying(azure: Azure, path: str, content: JsonObject) -> Iterator[JsonO
     for one in azure.policy_assignments:
         properties = one["properties"]
         is_below = f"{path}/".lower().startswith(f"{properties['scope']}/".lower())
-        if is_below and _matches(properties["policyRule"]["if"], content):
+        if is_below and _is_condition_met(properties["policyRule"]["if"], content):
             yield one
 
 
-def _matches(condition: JsonObject, content: JsonObject) -> bool:
+def _is_condition_met(condition: JsonObject, content: JsonObject) -> bool:
     if "allOf" in condition:
-        return all(_matches(one, content) for one in condition["allOf"])
+        return all(_is_condition_met(one, content) for one in condition["allOf"])
     if "anyOf" in condition:
-        return any(_matches(one, content) for one in condition["anyOf"])
+        return any(_is_condition_met(one, content) for one in condition["anyOf"])
     if "not" in condition:
-        return not _matches(condition["not"], content)
+        return not _is_condition_met(condition["not"], content)
     found = _read_field(content, condition["field"])
     (operator,) = condition.keys() - {"field"}
     return _OPERATORS[operator](found, condition[operator])

@@ -8,7 +8,7 @@ from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of Azure Policy."""
     path = f"{GROUP}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions"
     return [build_arm_route("POST", path, check_policy_restrictions)]
@@ -16,13 +16,14 @@ def routes() -> list[Route]:
 
 async def check_policy_restrictions(call: ArmCall) -> JsonObject:
     """Return which assignments would deny a resource with this content."""
-    details = (await call.json()).get("resourceDetails", {})
+    details = (await call.read_json()).get("resourceDetails", {})
     content = details.get("resourceContent")
     if not isinstance(content, dict) or not content.get("type"):
         raise SimulatedPlatformError(
             400, "InvalidCheckRestrictionsRequest", "The resource content has no type."
         )
-    scope = f"/subscriptions/{call.path('subscription')}/resourceGroups/{call.path('group')}"
+    subscription, group = call.get_path_part("subscription"), call.get_path_part("group")
+    scope = f"/subscriptions/{subscription}/resourceGroups/{group}"
     parent = details.get("scope") or scope
     return {
         "fieldRestrictions": [],

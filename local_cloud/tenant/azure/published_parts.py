@@ -49,11 +49,11 @@ def check_part(
     collection: str,
     properties: object,
     there: JsonObject | None,
-    exists: Callable[[str, str], bool],
+    has_item: Callable[[str, str], bool],
 ) -> None:
     """Raise PlatformError 400 if the service rejects new properties of a part.
 
-    `exists` returns whether a collection has an item of this name.
+    `has_item` returns whether a collection has an item of this name.
     """
     kind, problem = collection.lower(), ""
     if not isinstance(properties, dict):
@@ -66,7 +66,7 @@ def check_part(
         problem = f"A notebook must have {', '.join(_OF_NOTEBOOK)}."
     else:
         for referred, name in _find_references(properties):
-            if not exists(referred, name):
+            if not has_item(referred, name):
                 problem = (
                     f"The document creation or update failed because of invalid reference '{name}'."
                 )

@@ -130,7 +130,7 @@ def _group_rules(tags: SimulatedServiceTags, group: JsonObject, target: _Target)
         if rule["direction"].lower() == "inbound"
         and rule["protocol"].lower() in ("*", "tcp")
         and _has_port(rule, target.port)
-        and _matches_destination(rule, target.address)
+        and _has_destination(rule, target.address)
     ]
     relevant.sort(key=lambda rule: int(rule["priority"]))
     return [
@@ -150,7 +150,7 @@ def _has_port(rule: JsonObject, port: int) -> bool:
     return False
 
 
-def _matches_destination(rule: JsonObject, address: str) -> bool:
+def _has_destination(rule: JsonObject, address: str) -> bool:
     """Return whether the rule's destination contains the address.
 
     Application security groups count as not containing it.

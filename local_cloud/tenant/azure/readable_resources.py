@@ -116,7 +116,7 @@ OPTIONS = {
 _PARENTS = ("parent", "child")
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of every type in the table."""
     found: list[Route] = []
     for (plural, singular), resource_type in READABLE.items():
@@ -141,7 +141,7 @@ def _get_collection(resource_type: str) -> str:
     )
 
 
-def _names(call: ArmCall) -> list[str]:
+def _list_path_names(call: ArmCall) -> list[str]:
     parameters = call.request.path_params
     return [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
 
@@ -150,11 +150,11 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
     async def list_resources(call: ArmCall) -> JsonObject:
         _require_provider(call, resource_type.partition("/")[0])
         documents = call.azure.resources.list_within(resource_type, call.scope)
-        if parents := _names(call):
+        if parents := _list_path_names(call):
             parent = call.get_existing(resource_type.rpartition("/")[0], *parents)
             start = parent["id"].lower() + "/"
             documents = [each for each in documents if each["id"].lower().startswith(start)]
-        return call.page([_show(call, each) for each in documents])
+        return call.build_page([_show(call, each) for each in documents])
 
     list_resources.__name__ = f"list_{plural}"
     return list_resources
@@ -173,7 +173,7 @@ def _require_provider(call: ArmCall, namespace: str) -> None:
 
 def _get_handler(singular: str, resource_type: str) -> ArmHandler:
     async def get_resource(call: ArmCall) -> JsonObject:
-        return _show(call, call.get_existing(resource_type, *_names(call)))
+        return _show(call, call.get_existing(resource_type, *_list_path_names(call)))
 
     get_resource.__name__ = f"get_{singular}"
     return get_resource

@@ -54,7 +54,7 @@ _FILTERED: Mapping[str, Callable[[JsonObject], str]] = {
 _LISTED = ("id", "name", "type", "kind", "location", "tags", "identity")
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return every route of Resource Manager."""
     del tenant  # Handlers find it in the request.
     return [
@@ -65,51 +65,51 @@ def routes(tenant: Tenant) -> list[Route]:
         build_arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
         build_arm_route("GET", f"{GROUP}/resources", list_resources),
         build_arm_route("GET", f"{SUBSCRIPTION}/providers/{LOCKS}", list_locks),
-        *enterprise_policies.routes(),
-        *key_resources.routes(),
-        *role_assignments.routes(),
-        *readable_resources.routes(),
-        *site_files.routes(),
-        *site_settings.routes(),
-        *network.routes(),
-        *writable_network.routes(),
+        *enterprise_policies.build_routes(),
+        *key_resources.build_routes(),
+        *role_assignments.build_routes(),
+        *readable_resources.build_routes(),
+        *site_files.build_routes(),
+        *site_settings.build_routes(),
+        *network.build_routes(),
+        *writable_network.build_routes(),
         *(route for one in list_resource_providers() for route in one.routes()),
-        *container_apps.routes(),
-        *data_factory.routes(),
-        *event_subscriptions.routes(),
-        *logic_apps.routes(),
-        *writable_services.routes(),
-        *api_management.routes(),
-        *service_tags_api.routes(),
-        *policy_restrictions.routes(),
-        *subscription_facts.routes(),
+        *container_apps.build_routes(),
+        *data_factory.build_routes(),
+        *event_subscriptions.build_routes(),
+        *logic_apps.build_routes(),
+        *writable_services.build_routes(),
+        *api_management.build_routes(),
+        *service_tags_api.build_routes(),
+        *policy_restrictions.build_routes(),
+        *subscription_facts.build_routes(),
     ]
 
 
 async def list_subscriptions(call: ArmCall) -> JsonObject:
     """List the subscriptions of the tenant."""
-    return call.page([_build_subscription(call, each) for each in call.azure.subscriptions])
+    return call.build_page([_build_subscription(call, each) for each in call.azure.subscriptions])
 
 
 async def get_subscription(call: ArmCall) -> JsonObject:
     """Return one subscription."""
-    return _build_subscription(call, call.path("subscription").lower())
+    return _build_subscription(call, call.get_path_part("subscription").lower())
 
 
 async def list_locks(call: ArmCall) -> JsonObject:
     """List the locks of a subscription, its resource groups and its resources."""
     start = call.scope.prefix
-    return call.page([one for one in call.azure.locks if one["id"].lower().startswith(start)])
+    return call.build_page([one for one in call.azure.locks if one["id"].lower().startswith(start)])
 
 
 async def list_resource_groups(call: ArmCall) -> JsonObject:
     """List the resource groups that have resources."""
-    return call.page(_list_groups(call))
+    return call.build_page(_list_groups(call))
 
 
 async def get_resource_group(call: ArmCall) -> JsonObject:
     """Return one resource group."""
-    wanted = call.path("group")
+    wanted = call.get_path_part("group")
     for group in _list_groups(call):
         if group["name"].lower() == wanted.lower():
             return group
@@ -118,11 +118,11 @@ async def get_resource_group(call: ArmCall) -> JsonObject:
 
 
 def _list_groups(call: ArmCall) -> list[JsonObject]:
-    scope = ResourceScope(subscription=call.path("subscription"))
+    scope = ResourceScope(subscription=call.get_path_part("subscription"))
     ids = [each["id"].split("/") for each in call.azure.resources.list_top_level(scope)]
     return [
         {
-            "id": f"/subscriptions/{call.path('subscription')}/resourceGroups/{name}",
+            "id": f"/subscriptions/{call.get_path_part('subscription')}/resourceGroups/{name}",
             "name": name,
             "type": "Microsoft.Resources/resourceGroups",
             "location": "westeurope",
@@ -142,7 +142,9 @@ async def list_resources(call: ArmCall) -> JsonObject:
     ]
     expanded = call.request.query_params.get("$expand", "")
     more = {"provisioningState": "Succeeded"} if "provisioningState" in expanded else {}
-    return call.page([{k: each[k] for k in _LISTED if k in each} | more for each in documents])
+    return call.build_page(
+        [{k: each[k] for k in _LISTED if k in each} | more for each in documents]
+    )
 
 
 def _parse_filter(text: str) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ _ROLES = {
 OPTIONS = {"list_role_assignments": ("$filter",), "list_role_definitions": ("$filter",)}
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of role assignments."""
     return [
         build_arm_route("GET", _COLLECTION, list_role_assignments),
@@ -54,21 +54,21 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
         for each in call.azure.role_assignments.values()
         if _is_near(each["properties"]["scope"], vault) and matches(each["properties"])
     ]
-    return call.page(found)
+    return call.build_page(found)
 
 
 async def list_permissions(call: ArmCall) -> JsonObject:
     """List the caller's permissions in a group or a subscription, by default all permissions."""
     scope = call.request.url.path.lower().partition("/providers/")[0]
     everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
-    return call.page(call.azure.permissions.get(scope, [everything]))
+    return call.build_page(call.azure.permissions.get(scope, [everything]))
 
 
 async def list_role_definitions(call: ArmCall) -> JsonObject:
     """List built-in roles, or the one of `roleName eq '…'`."""
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
-    start = f"/subscriptions/{call.path('subscription')}/providers/{DEFINITIONS}"
+    start = f"/subscriptions/{call.get_path_part('subscription')}/providers/{DEFINITIONS}"
     roles: list[JsonObject] = [
         {
             "id": f"{start}/{role_id}",
@@ -78,17 +78,17 @@ async def list_role_definitions(call: ArmCall) -> JsonObject:
         }
         for name, role_id in _ROLES.items()
     ]
-    return call.page([role for role in roles if matches(role["properties"])])
+    return call.build_page([role for role in roles if matches(role["properties"])])
 
 
 async def put_role_assignment(call: ArmCall) -> Response:
     """Assign a role; 409 if the principal has it at this scope under another name."""
-    given = (await call.json()).get("properties") or {}
+    given = (await call.read_json()).get("properties") or {}
     if not given.get("roleDefinitionId") or not given.get("principalId"):
         raise SimulatedPlatformError(
             400, "InvalidRequestContent", "A role assignment names a role and a principal."
         )
-    assignment = build_role_assignment(_parse_scope(call), call.path("name"), given)
+    assignment = build_role_assignment(_parse_scope(call), call.get_path_part("name"), given)
     known = call.azure.role_assignments
     for each in known.values():
         if each["id"] != assignment["id"] and each["properties"] == assignment["properties"]:
@@ -101,7 +101,7 @@ async def put_role_assignment(call: ArmCall) -> Response:
 
 async def delete_role_assignment(call: ArmCall) -> Response:
     """Delete an assignment; 204 if it does not exist."""
-    wanted = f"{_parse_scope(call)}/providers/{TYPE}/{call.path('name')}".lower()
+    wanted = f"{_parse_scope(call)}/providers/{TYPE}/{call.get_path_part('name')}".lower()
     gone = call.azure.role_assignments.pop(wanted, None)
     return JSONResponse(gone) if gone else Response(status_code=204)
 
@@ -125,7 +125,7 @@ def _parse_scope(call: ArmCall) -> str:
 
 
 def _get_vault(call: ArmCall) -> str:
-    vault_id: str = call.get_existing(VAULTS, call.path("vault"))["id"]
+    vault_id: str = call.get_existing(VAULTS, call.get_path_part("vault"))["id"]
     return vault_id
 
 

@@ -12,7 +12,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 _LOCATION = f"{SUBSCRIPTION}/providers/Microsoft.Network/locations/{{location}}"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of the discovery API."""
     return [
         build_arm_route("GET", f"{_LOCATION}/serviceTags", list_service_tags),
@@ -32,7 +32,7 @@ async def list_service_tags(call: ArmCall) -> JsonObject:
         "changeNumber": tags.change_number,
         "cloud": "Public",
     }
-    return head | call.page([tag.as_resource() for tag in tags], member="values")
+    return head | call.build_page([tag.as_resource() for tag in tags], member="values")
 
 
 async def list_service_tag_details(call: ArmCall) -> JsonObject:
@@ -49,4 +49,4 @@ async def list_service_tag_details(call: ArmCall) -> JsonObject:
     if call.request.query_params.get("noAddressPrefixes", "").lower() == "true":
         for entry in entries:
             del entry["properties"]["addressPrefixes"]
-    return call.page(entries)
+    return call.build_page(entries)

@@ -20,7 +20,7 @@ _FILE = "hostruntime/admin/vfs/{path:path}"
 OPTIONS = {"get_site_file": ("relativePath",), "put_site_file": ("relativePath",)}
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of apps, and the same for their slots."""
     return [
         build_arm_route(method, f"{base}/{path}", handler)
@@ -38,12 +38,12 @@ async def list_workflows(call: ArmCall) -> JsonObject:
     """List the workflows of an app: each folder with a workflow.json."""
     files = _get_files(call)
     names = [path.partition("/")[0] for path in files if path.endswith("/workflow.json")]
-    return call.page([_show_workflow(call, name) for name in sorted(names)])
+    return call.build_page([_show_workflow(call, name) for name in sorted(names)])
 
 
 async def get_workflow(call: ArmCall) -> JsonObject:
     """Return a workflow with its files."""
-    name, files = call.path("name"), _get_files(call)
+    name, files = call.get_path_part("name"), _get_files(call)
     if f"{name}/workflow.json" not in files:
         raise SimulatedPlatformError(404, "WorkflowNotFound", f"There is no workflow '{name}'.")
     shown = _show_workflow(call, name)
@@ -62,7 +62,7 @@ async def get_site_file(call: ArmCall) -> Response:
 
 async def put_site_file(call: ArmCall) -> Response:
     """Create or replace a file; its app loads it."""
-    files, path = _get_files(call), call.path("path")
+    files, path = _get_files(call), call.get_path_part("path")
     package = get_configuration(call.azure, _get_site_id(call), "appsettings").get(
         "WEBSITE_RUN_FROM_PACKAGE", "0"
     )
@@ -78,7 +78,7 @@ async def put_site_file(call: ArmCall) -> Response:
 
 
 def _get_site_id(call: ArmCall) -> str:
-    site, slot = call.path("site"), call.request.path_params.get("slot")
+    site, slot = call.get_path_part("site"), call.request.path_params.get("slot")
     document = (
         call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
     )
@@ -91,9 +91,11 @@ def _get_files(call: ArmCall) -> dict[str, bytes]:
 
 
 def _require_file(call: ArmCall) -> bytes:
-    content = _get_files(call).get(call.path("path"))
+    content = _get_files(call).get(call.get_path_part("path"))
     if content is None:
-        raise SimulatedPlatformError(404, "NotFound", f"There is no file '{call.path('path')}'.")
+        raise SimulatedPlatformError(
+            404, "NotFound", f"There is no file '{call.get_path_part('path')}'."
+        )
     return content
 
 

@@ -27,7 +27,7 @@ _SITE = f"{GROUP}/providers/{SITES}/{{site}}"
 _REFERENCES = "config/configreferences"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of sites and of their slots."""
     return [
         build_arm_route(method, f"{base}/{path}", handler)
@@ -80,7 +80,7 @@ async def get_web_configuration(call: ArmCall) -> JsonObject:
 async def update_web_configuration(call: ArmCall) -> JsonObject:
     """Change members of the site's configuration; lists are replaced as a whole."""
     site_id = _get_site_id(call)
-    changes = (await call.json()).get("properties", {})
+    changes = (await call.read_json()).get("properties", {})
     current = get_configuration(call.azure, site_id, "web")
     document = put_configuration(call.azure, site_id, "web", current | changes)
     return _with_restrictions(document)
@@ -100,7 +100,9 @@ def _list_references(call: ArmCall, part: str) -> JsonObject:
     site_id = _get_site_id(call)
     known = get_references(call.azure, site_id, call.tenant.clock.now(), part)
     place = f"{site_id}/{_REFERENCES}/{part}"
-    return call.page([_build_reference(place, name, one) for name, one in sorted(known.items())])
+    return call.build_page(
+        [_build_reference(place, name, one) for name, one in sorted(known.items())]
+    )
 
 
 async def refresh_setting_references(call: ArmCall) -> Response:
@@ -166,7 +168,7 @@ async def list_host_keys(call: ArmCall) -> JsonObject:
 
 
 def _get_site_id(call: ArmCall) -> str:
-    site, slot = call.path("site"), call.request.path_params.get("slot")
+    site, slot = call.get_path_part("site"), call.request.path_params.get("slot")
     document = (
         call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
     )
@@ -186,7 +188,7 @@ def _document(call: ArmCall, name: str) -> JsonObject:
 
 async def _replace(call: ArmCall, name: str) -> JsonObject:
     site_id = _get_site_id(call)
-    properties = (await call.json()).get("properties") or {}
+    properties = (await call.read_json()).get("properties") or {}
     if not isinstance(properties, dict):
         raise SimulatedPlatformError(
             400, "BadRequest", "The parameter properties has an invalid value."

@@ -2,7 +2,7 @@
 
 `resources` has the documents of Resource Manager. Data without a document is stored beside them:
 contents of vaults, restarts, and the hosts of network security groups. A service gets the state
-with `tenant.part(Azure)`.
+with `tenant.get_part(Azure)`.
 """
 
 from collections import Counter, defaultdict

@@ -26,7 +26,7 @@ OPTIONS = {
 }
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of a subscription's regions and resource providers."""
     return [
         build_arm_route("GET", f"{SUBSCRIPTION}/locations", list_locations),
@@ -43,7 +43,7 @@ def routes() -> list[Route]:
 
 async def list_locations(call: ArmCall) -> JsonObject:
     """List the regions; each has a type, because edge zones are listed too."""
-    start = f"/subscriptions/{call.path('subscription')}/locations"
+    start = f"/subscriptions/{call.get_path_part('subscription')}/locations"
     return {
         "value": [
             {
@@ -61,8 +61,10 @@ async def list_locations(call: ArmCall) -> JsonObject:
 
 async def list_geo_regions(call: ArmCall) -> JsonObject:
     """List the regions with App Service plans, which are all regions for every plan."""
-    start = f"/subscriptions/{call.path('subscription')}/providers/Microsoft.Web/geoRegions"
-    return call.page(
+    start = (
+        f"/subscriptions/{call.get_path_part('subscription')}/providers/Microsoft.Web/geoRegions"
+    )
+    return call.build_page(
         [
             {"id": f"{start}/{name}", "name": name, "type": "Microsoft.Web/geoRegions"}
             | {"properties": {"name": name, "displayName": name, "orgDomain": "PUBLIC;LINUX"}}
@@ -73,19 +75,19 @@ async def list_geo_regions(call: ArmCall) -> JsonObject:
 
 async def list_providers(call: ArmCall) -> JsonObject:
     """List the providers of all types in the tenant."""
-    return call.page(
+    return call.build_page(
         [_build_provider(call, namespace) for namespace in _group_types_by_namespace()]
     )
 
 
 async def get_provider(call: ArmCall) -> JsonObject:
     """Return one provider with its types."""
-    return _build_provider(call, call.path("namespace"))
+    return _build_provider(call, call.get_path_part("namespace"))
 
 
 async def register_provider(call: ArmCall) -> JsonObject:
     """Return the provider; its first resource registers it, not this request."""
-    return _build_provider(call, call.path("namespace"))
+    return _build_provider(call, call.get_path_part("namespace"))
 
 
 def _build_provider(call: ArmCall, wanted: str) -> JsonObject:
@@ -95,7 +97,7 @@ def _build_provider(call: ArmCall, wanted: str) -> JsonObject:
             404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid."
         )
     [namespace] = found
-    scope = ResourceScope(subscription=call.path("subscription"))
+    scope = ResourceScope(subscription=call.get_path_part("subscription"))
     is_registered = call.azure.resources.has_provider(namespace, scope)
     return {
         "id": f"/subscriptions/{scope.subscription}/providers/{namespace}",

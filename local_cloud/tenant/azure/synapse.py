@@ -58,7 +58,7 @@ class Synapse:
     saves: dict[str, _Save] = field(default_factory=dict)
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the routes of every workspace."""
     del tenant  # Handlers find it in the request.
     return [
@@ -102,9 +102,9 @@ async def put_artifact(request: Request) -> Response:
         "type": kind,
         "properties": body.get("properties"),
     }
-    seconds = tenant.part(PowerPlatform).assumptions.artifact_save_seconds
+    seconds = tenant.get_part(PowerPlatform).assumptions.artifact_save_seconds
     operation = str(uuid.uuid4())
-    tenant.part(Synapse).saves[operation] = _Save(
+    tenant.get_part(Synapse).saves[operation] = _Save(
         workspace_id=workspace.id,
         document=document,
         etag=etag,
@@ -113,7 +113,7 @@ async def put_artifact(request: Request) -> Response:
     now = format_time(tenant.clock.now())
     accepted = {
         **{member: document[member] for member in ("id", "name", "type")},
-        "recordId": len(tenant.part(Synapse).saves),
+        "recordId": len(tenant.get_part(Synapse).saves),
         "state": "Updating" if there else "Creating",
         "created": now,
         "changed": now,
@@ -127,13 +127,13 @@ async def get_artifact_operation(request: Request) -> Response:
     """Return the state of a save: 202 while it runs, and 200 also if it failed."""
     workspace = _Workspace(request)
     operation = request.path_params["operation"]
-    save = workspace.tenant.part(Synapse).saves.get(operation)
+    save = workspace.tenant.get_part(Synapse).saves.get(operation)
     if save is None or save.workspace_id != workspace.id:
         raise SimulatedPlatformError(404, "NotFound", "There is no such operation.")
     if not save.is_over:
         return _accept(request, operation, {"status": "InProgress"})
     if save.error:
-        return JSONResponse({"status": "Failed", **save.error.body()})
+        return JSONResponse({"status": "Failed", **save.error.build_body()})
     return JSONResponse(show_part(save.document))
 
 
@@ -146,7 +146,7 @@ async def check_access(request: Request) -> Response:
     decisions = [
         {
             "accessDecision": "Allowed"
-            if workspace.permits(principal, one["id"])
+            if workspace.has_permission(principal, one["id"])
             else "NotAllowed",
             "actionId": one["id"],
         }
@@ -180,13 +180,13 @@ class _Workspace:
         self._members = found[0].get("members", ())
         self._readers = found[0].get("readers", ())
         self.name: str = found[0]["name"]
-        if not self.permits(caller.object_id, "write" if is_write else _READ):
+        if not self.has_permission(caller.object_id, "write" if is_write else _READ):
             text = "The principal does not have the required Synapse RBAC permission."
             raise SimulatedPlatformError(403, "Unauthorized", text)
         self.id: str = found[0]["id"]
         _end_saves(self.tenant)
 
-    def permits(self, principal: object, action: str) -> bool:
+    def has_permission(self, principal: object, action: str) -> bool:
         """Return whether the role of a principal permits an action."""
         may_read = principal in self._readers and action.endswith(_READ)
         return principal in self._members or may_read
@@ -214,21 +214,21 @@ class _Workspace:
 
 def _end_saves(tenant: Tenant) -> None:
     """End the saves whose time has come: each changes its item, or fails."""
-    resources = tenant.part(Azure).resources
-    for save in tenant.part(Synapse).saves.values():
+    resources = tenant.get_part(Azure).resources
+    for save in tenant.get_part(Synapse).saves.values():
         if save.is_over or save.ends_at > tenant.clock.now():
             continue
         save.is_over = True
         document, workspace_id = save.document, save.workspace_id
         there = resources.find(document["type"], document["id"])
 
-        def exists(collection: str, name: str, owner: str = workspace_id) -> bool:
+        def has_item(collection: str, name: str, owner: str = workspace_id) -> bool:
             kind = f"{WORKSPACES}/{collection}"
             return resources.find(kind, f"{owner}/{collection}/{name}") is not None
 
         try:
             require_etag(save.etag, there)
-            check_part(document["type"].rpartition("/")[2], document["properties"], there, exists)
+            check_part(document["type"].rpartition("/")[2], document["properties"], there, has_item)
         except SimulatedPlatformError as error:
             save.error = error
         else:
@@ -252,4 +252,4 @@ async def _read_body(request: Request) -> JsonObject:
 
 def _read_azure(request: Request) -> Azure:
     tenant: Tenant = request.app.state.tenant
-    return tenant.part(Azure)
+    return tenant.get_part(Azure)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.ip_rules import allows_address
+from local_cloud.tenant.azure.ip_rules import is_address_allowed
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import Attributes, VaultContents
@@ -46,12 +46,12 @@ class VaultCall:
         """The vault's address without a final slash."""
         return f"https://{self.vault.name}.vault.azure.net"
 
-    def path(self, name: str) -> str:
+    def get_path_part(self, name: str) -> str:
         """Return a named part of the path, or an empty text if the route has no such part."""
         value: str = self.request.path_params.get(name, "")
         return value
 
-    async def json(self) -> JsonObject:
+    async def read_json(self) -> JsonObject:
         """Return the body; raise PlatformError 400 unless it is a JSON object."""
         try:
             document = await self.request.json()
@@ -63,7 +63,7 @@ class VaultCall:
 
     def build_attributes(self, attributes: Attributes) -> JsonObject:
         """Return attributes with the vault's recovery level."""
-        azure = self.tenant.part(Azure)
+        azure = self.tenant.get_part(Azure)
         document = azure.resources.find(VAULTS, self.vault.resource_id)
         properties = {} if document is None else document["properties"]
         return attributes.as_wire() | {
@@ -74,10 +74,10 @@ class VaultCall:
     @property
     def is_purge_protected(self) -> bool:
         """Whether deleted items stay in the recycle bin until their time has ended."""
-        document = self.tenant.part(Azure).resources.find(VAULTS, self.vault.resource_id)
+        document = self.tenant.get_part(Azure).resources.find(VAULTS, self.vault.resource_id)
         return document is not None and document["properties"].get("enablePurgeProtection") is True
 
-    def page(self, items: Sequence[JsonObject]) -> JsonObject:
+    def build_page(self, items: Sequence[JsonObject]) -> JsonObject:
         """Return one page of a list; `nextLink` is null on the last page."""
         query = self.request.query_params
         start, size = query.get("$skiptoken", "0"), query.get("maxresults", str(_PAGE_SIZE))
@@ -99,21 +99,21 @@ def build_vault_route(
 ) -> Route:
     """Return a route of every vault, by default with the name of its handler."""
 
-    async def endpoint(request: Request) -> Response:
+    async def answer_request(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
-        _require_vault_token(request, tenant.part(Directory).tenant_id)
+        _require_vault_token(request, tenant.get_part(Directory).tenant_id)
         if not request.query_params.get("api-version"):
             raise build_parameter_error("The api-version query parameter is required.")
         host = (request.url.hostname or "").partition(".")[0]
-        vault = tenant.part(Azure).find_vault(host)
+        vault = tenant.get_part(Azure).find_vault(host)
         if vault is None:
             raise SimulatedPlatformError(404, "VaultNotFound", f"There is no vault named '{host}'.")
-        _require_network_access(tenant.part(Azure), vault)
+        _require_network_access(tenant.get_part(Azure), vault)
         call = VaultCall(request=request, tenant=tenant, vault=vault)
         answer = await handler(call)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
-    return AnyCaseRoute(path, endpoint, methods=[method], name=name or handler.__name__)
+    return AnyCaseRoute(path, answer_request, methods=[method], name=name or handler.__name__)
 
 
 def build_deleted_error(kind: str, name: str) -> SimulatedPlatformError:
@@ -133,7 +133,9 @@ def require_existing[T](call: VaultCall, what: str, found: T | None) -> T:
     `what` is `key` or `secret`.
     """
     if found is None:
-        name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
+        name = "/".join(
+            part for part in (call.get_path_part("name"), call.get_path_part("version")) if part
+        )
         raise SimulatedPlatformError(
             404,
             f"{what.capitalize()}NotFound",
@@ -152,7 +154,7 @@ def build_parameter_error(message: str) -> SimulatedPlatformError:
 def _require_network_access(azure: Azure, vault: VaultContents) -> None:
     """Reject a request that the network rules of a vault deny, with any identity."""
     document = azure.resources.find(VAULTS, vault.resource_id)
-    if document is None or allows_address(document, CALLER):
+    if document is None or is_address_allowed(document, CALLER):
         return
     if str(document["properties"].get("publicNetworkAccess", "Enabled")).lower() == "disabled":
         message = (

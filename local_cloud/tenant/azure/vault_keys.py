@@ -29,7 +29,7 @@ _KEY_TYPES = ("RSA", "RSA-HSM")
 _KEY_SIZES = (2048, 3072, 4096)
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of keys; fixed last parts precede `{version}`."""
     key = "/keys/{name}"
     return [
@@ -50,13 +50,13 @@ def routes() -> list[Route]:
 
 async def list_keys(call: VaultCall) -> JsonObject:
     """List the keys, without their material."""
-    return call.page([build_key_item(call, key) for key in call.vault.keys.values()])
+    return call.build_page([build_key_item(call, key) for key in call.vault.keys.values()])
 
 
 async def list_key_versions(call: VaultCall) -> JsonObject:
     """List the versions of a key, without their material."""
     key = _require_key(call)
-    return call.page(
+    return call.build_page(
         [
             {
                 "kid": _build_kid(call, key, version),
@@ -76,7 +76,7 @@ async def get_key(call: VaultCall) -> JsonObject:
 
 async def create_key(call: VaultCall) -> JsonObject:
     """Create a key, or a new version of it."""
-    body, name = await call.json(), call.path("name")
+    body, name = await call.read_json(), call.get_path_part("name")
     kind, size = body.get("kty", ""), body.get("key_size") or 2048
     if kind not in _KEY_TYPES or size not in _KEY_SIZES:
         raise build_parameter_error(f"A key of type '{kind}' with {size} bits is not supported.")
@@ -102,7 +102,7 @@ async def get_rotation_policy(call: VaultCall) -> JsonObject:
 
 async def update_rotation_policy(call: VaultCall) -> JsonObject:
     """Replace the rotation policy of a key."""
-    key, body, now = _require_key(call), await call.json(), convert_to_epoch(call.now)
+    key, body, now = _require_key(call), await call.read_json(), convert_to_epoch(call.now)
     created = key.rotation_policy.get("attributes", {}).get("created", now)
     key.rotation_policy = {
         "lifetimeActions": body.get("lifetimeActions") or [],
@@ -113,7 +113,7 @@ async def update_rotation_policy(call: VaultCall) -> JsonObject:
 
 async def update_key(call: VaultCall) -> JsonObject:
     """Change attributes or tags of a version, for example to disable it."""
-    key, body = _require_key(call), await call.json()
+    key, body = _require_key(call), await call.read_json()
     version = _require_version(call, key)
     version.attributes.change(body.get("attributes") or {}, call.now)
     if body.get("tags") is not None:
@@ -123,7 +123,7 @@ async def update_key(call: VaultCall) -> JsonObject:
 
 async def sign(call: VaultCall) -> JsonObject:
     """Sign a SHA-256 digest with a version of a key."""
-    key, body = _require_key(call), await call.json()
+    key, body = _require_key(call), await call.read_json()
     version = _require_version(call, key)
     if not version.attributes.is_usable(call.now):
         message = f"Operation sign is not allowed on a disabled key {key.name}."
@@ -144,11 +144,11 @@ async def sign(call: VaultCall) -> JsonObject:
 
 
 def _require_key(call: VaultCall) -> Key:
-    return require_existing(call, "key", call.vault.find_key(call.path("name")))
+    return require_existing(call, "key", call.vault.find_key(call.get_path_part("name")))
 
 
 def _require_version(call: VaultCall, key: Key) -> SimulatedKeyVersion:
-    return require_existing(call, "key", key.find(call.path("version")))
+    return require_existing(call, "key", key.find(call.get_path_part("version")))
 
 
 async def _announce(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObject:

@@ -51,7 +51,7 @@ class _Kind[Item: (Key, SimulatedSecret)]:
     bundle: Callable[[VaultCall, Item], JsonObject]
     item: Callable[[VaultCall, Item], JsonObject]
 
-    def routes(self) -> list[Route]:
+    def build_routes(self) -> list[Route]:
         """Return the routes, named `delete_key`, `list_deleted_keys` and so on."""
         one, deleted = f"/{self.name}s/{{name}}", f"/deleted{self.name}s/{{name}}"
         table: tuple[tuple[str, str, str, VaultHandler], ...] = (
@@ -77,7 +77,7 @@ class _Kind[Item: (Key, SimulatedSecret)]:
     async def list_deleted(self, call: VaultCall) -> JsonObject:
         """List the items in the recycle bin."""
         binned = self.binned(call.vault).values()
-        return call.page(
+        return call.build_page(
             [self.item(call, one) | self._build_bin_entry(call, one) for one in binned]
         )
 
@@ -110,12 +110,12 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         """Return a backup of an item, which only a vault can read."""
         found = self._require_existing(call, self.live(call.vault))
         blob = secrets.token_urlsafe(48)
-        call.tenant.part(_Backups).taken[blob] = deepcopy(found)
+        call.tenant.get_part(_Backups).taken[blob] = deepcopy(found)
         return {"value": blob}
 
     async def restore(self, call: VaultCall) -> JsonObject:
         """Restore the item of a backup; 409 while its name is in use."""
-        taken = call.tenant.part(_Backups).taken.get(str((await call.json()).get("value")))
+        taken = call.tenant.get_part(_Backups).taken.get(str((await call.read_json()).get("value")))
         if not isinstance(taken, self.type):
             raise build_parameter_error(f"The backup is not one of a {self.name}.")
         restored, name = deepcopy(taken), taken.name.lower()
@@ -128,7 +128,7 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return self.bundle(call, restored)
 
     def _require_existing(self, call: VaultCall, among: dict[str, Item]) -> Item:
-        return require_existing(call, self.name, among.get(call.path("name").lower()))
+        return require_existing(call, self.name, among.get(call.get_path_part("name").lower()))
 
     def _build_bin_entry(self, call: VaultCall, found: Item) -> JsonObject:
         assert found.deleted is not None
@@ -158,6 +158,6 @@ _SECRETS = _Kind[SimulatedSecret](
 )
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes for keys and for secrets."""
-    return [*_KEYS.routes(), *_SECRETS.routes()]
+    return [*_KEYS.build_routes(), *_SECRETS.build_routes()]

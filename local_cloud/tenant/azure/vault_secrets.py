@@ -22,7 +22,7 @@ from local_cloud.tenant.azure.vault_contents import (
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes of secrets; `versions` precedes `{version}`."""
     secret = "/secrets/{name}"
     return [
@@ -39,13 +39,15 @@ def routes() -> list[Route]:
 
 async def list_secrets(call: VaultCall) -> JsonObject:
     """List the secrets, without their values."""
-    return call.page([build_secret_item(call, secret) for secret in call.vault.secrets.values()])
+    return call.build_page(
+        [build_secret_item(call, secret) for secret in call.vault.secrets.values()]
+    )
 
 
 async def list_secret_versions(call: VaultCall) -> JsonObject:
     """List the versions of a secret, without their values."""
     secret = _require_secret(call)
-    return call.page(
+    return call.build_page(
         [
             _build_item(call, _build_id(call, secret, version), version)
             for version in secret.versions
@@ -69,7 +71,7 @@ async def get_secret(call: VaultCall) -> JsonObject:
 
 async def set_secret(call: VaultCall) -> JsonObject:
     """Write a value, which becomes the current version."""
-    body, name = await call.json(), call.path("name")
+    body, name = await call.read_json(), call.get_path_part("name")
     if not isinstance(body.get("value"), str):
         raise build_parameter_error("A secret needs a value.")
     if name.lower() in call.vault.deleted_secrets:
@@ -88,7 +90,7 @@ async def set_secret(call: VaultCall) -> JsonObject:
 
 async def update_secret(call: VaultCall) -> JsonObject:
     """Change attributes, content type or tags of a version; the answer has no value."""
-    secret, body = _require_secret(call), await call.json()
+    secret, body = _require_secret(call), await call.read_json()
     version = _require_version(call, secret)
     version.attributes.change(body.get("attributes") or {}, call.now)
     version.content_type = body.get("contentType", version.content_type)
@@ -98,11 +100,11 @@ async def update_secret(call: VaultCall) -> JsonObject:
 
 
 def _require_secret(call: VaultCall) -> SimulatedSecret:
-    return require_existing(call, "secret", call.vault.find_secret(call.path("name")))
+    return require_existing(call, "secret", call.vault.find_secret(call.get_path_part("name")))
 
 
 def _require_version(call: VaultCall, secret: SimulatedSecret) -> SecretVersion:
-    return require_existing(call, "secret", secret.find(call.path("version")))
+    return require_existing(call, "secret", secret.find(call.get_path_part("version")))
 
 
 def build_secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:

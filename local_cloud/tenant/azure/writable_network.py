@@ -35,7 +35,7 @@ _MOST_MEMBERS = 5000
 _PRIVATE_ADDRESS = "10.0.0.4"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes that write; readable_resources.py has those that read."""
     found: list[Route] = []
     for name, resource_type in _WRITABLE.items():
@@ -78,20 +78,20 @@ def _build_etag_error() -> SimulatedPlatformError:
     return SimulatedPlatformError(412, "PreconditionFailed", text)
 
 
-def _names(call: ArmCall) -> list[str]:
+def _list_path_names(call: ArmCall) -> list[str]:
     parameters = call.request.path_params
     return [parameters[key] for key in ("parent", "name") if key in parameters]
 
 
 def _put_handler(name: str, resource_type: str) -> ArmHandler:
     async def put_resource(call: ArmCall) -> Response:
-        names, resources = _names(call), call.azure.resources
+        names, resources = _list_path_names(call), call.azure.resources
         if len(names) > 1:
             call.get_existing(resource_type.rpartition("/")[0], names[0])
-        identity = call.resource_id(resource_type, *names)
+        identity = call.build_resource_id(resource_type, *names)
         there = resources.find(resource_type, identity)
         require_etag(call.request, build_shown_resource(call.azure, there) if there else None)
-        body = await call.json()
+        body = await call.read_json()
         document = _BUILDERS.get(resource_type, _build_document)(identity, resource_type, body)
         resources.put(document)
         return JSONResponse(build_shown_resource(call.azure, document), 200 if there else 201)
@@ -102,7 +102,7 @@ def _put_handler(name: str, resource_type: str) -> ArmHandler:
 
 def _delete_handler(name: str, resource_type: str) -> ArmHandler:
     async def delete_resource(call: ArmCall) -> Response:
-        document = call.get_existing(resource_type, *_names(call))
+        document = call.get_existing(resource_type, *_list_path_names(call))
         call.azure.resources.remove(resource_type, document["id"])
         return Response(status_code=200)
 
@@ -155,13 +155,15 @@ def _find_users(azure: Azure, group_id: str) -> JsonObject:
     policies = {
         one["id"].rpartition("/ruleCollectionGroups/")[0]
         for one in groups
-        if _names_group(one, group_id)
+        if _has_reference_to_group(one, group_id)
     }
     return {
-        "firewalls": [{"id": one["id"]} for one in firewalls if _names_group(one, group_id)],
+        "firewalls": [
+            {"id": one["id"]} for one in firewalls if _has_reference_to_group(one, group_id)
+        ],
         "firewallPolicies": [{"id": policy_id} for policy_id in sorted(policies)],
     }
 
 
-def _names_group(document: JsonObject, group_id: str) -> bool:
+def _has_reference_to_group(document: JsonObject, group_id: str) -> bool:
     return json.dumps(group_id.lower()) in json.dumps(document["properties"]).lower()

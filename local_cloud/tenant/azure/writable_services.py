@@ -64,7 +64,7 @@ _MOST_VAULT_RULES = 1000
 _LONGEST_STORAGE_PREFIX = 30
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes that write; readable_resources.py has those that read."""
     found: list[Route] = []
     for name, (resource_type, methods) in _WRITABLE.items():
@@ -86,12 +86,12 @@ def routes() -> list[Route]:
 
 async def get_operation(call: ArmCall) -> JsonObject:
     """Return that a write which was answered with 202 has succeeded."""
-    return {"name": call.path("operation"), "status": "Succeeded"}
+    return {"name": call.get_path_part("operation"), "status": "Succeeded"}
 
 
 def _build_accepted_response(call: ArmCall, resource_type: str) -> Response:
     namespace, operation = resource_type.partition("/")[0], uuid.uuid4()
-    path = f"subscriptions/{call.path('subscription')}/providers/{namespace}/{_OPERATIONS}"
+    path = f"subscriptions/{call.get_path_part('subscription')}/providers/{namespace}/{_OPERATIONS}"
     version = call.request.query_params["api-version"]
     url = f"https://{HOST}/{path}/{operation}?api-version={version}"
     return Response(status_code=202, headers={"Azure-AsyncOperation": url, "Retry-After": "1"})
@@ -110,12 +110,12 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
         is_child = len(names) > 1
         if is_child:
             call.get_existing(resource_type.rpartition("/")[0], *names[:-1])
-        identity = call.resource_id(resource_type, *names)
+        identity = call.build_resource_id(resource_type, *names)
         there = call.azure.resources.find(resource_type, identity)
         if there is None and not is_child and resource_type not in _CREATED:
             # Creating one takes much more than IP rules.
             there = call.get_existing(resource_type, *names)
-        body = await call.json()
+        body = await call.read_json()
         document = _build_written_resource(
             there, body, identity, resource_type, is_patch=method == "PATCH"
         )

@@ -16,7 +16,7 @@ from local_cloud.tenant.core.requests import Budget
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.entra.managed_identity import issue_identity_token
-from local_cloud.tenant.entra.sign_in import sign_in_routes
+from local_cloud.tenant.entra.sign_in import build_sign_in_routes
 from local_cloud.tenant.flows.self_starting import tick
 from local_cloud.tenant.receivers.received_messages import Receivers
 
@@ -26,7 +26,7 @@ def build_control_application(tenant: Tenant, identity_header: str) -> Starlette
     app = Starlette(
         routes=[
             Route("/msi/token", issue_identity_token),
-            *sign_in_routes("/sign-in"),
+            *build_sign_in_routes("/sign-in"),
             Route("/clock", read_clock),
             Route("/clock/advance", advance_clock, methods=["POST"]),
             Route("/refused-hosts", read_refused_hosts),
@@ -60,7 +60,7 @@ def get_tenant(request: Request) -> Tenant:
 
 async def _answer_bad_request(_: Request, error: Exception) -> Response:
     name = "" if type(error) is ValueError else f"{type(error).__name__}: "
-    body = SimulatedPlatformError(400, "BadControlRequest", f"{name}{error}").body()
+    body = SimulatedPlatformError(400, "BadControlRequest", f"{name}{error}").build_body()
     return JSONResponse(body, 400)
 
 
@@ -101,12 +101,12 @@ async def reset_calls(request: Request) -> Response:
 
 async def read_told(request: Request) -> Response:
     """Return the messages that receivers got, accepted or rejected, oldest first."""
-    return JSONResponse(get_tenant(request).part(Receivers).to_json())
+    return JSONResponse(get_tenant(request).get_part(Receivers).to_json())
 
 
 async def set_device_code_user(request: Request) -> Response:
     """Let the user in `{"upn": …}` enter all device codes from now on."""
-    directory, upn = get_tenant(request).part(Directory), (await request.json())["upn"]
+    directory, upn = get_tenant(request).get_part(Directory), (await request.json())["upn"]
     found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
     if not found:
         names = ", ".join(sorted(one.upn for one in directory.principals.values() if one.upn))
@@ -129,7 +129,7 @@ async def add_fault(request: Request) -> Response:
     """Add a `Fault` (faults.py) or a list of them, as JSON."""
     orders = await request.json()
     for order in orders if isinstance(orders, list) else [orders]:
-        get_tenant(request).faults.add(Fault.from_json(order))
+        get_tenant(request).faults.add(Fault.parse(order))
     return Response(status_code=204)
 
 

@@ -98,4 +98,4 @@ def _get_tenant(request: Request) -> Tenant:
 
 
 def _get_azure(request: Request) -> Azure:
-    return _get_tenant(request).part(Azure)
+    return _get_tenant(request).get_part(Azure)

@@ -14,7 +14,7 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.call_history import CallHistory, RunStartKind, run_json
+from local_cloud.tenant.flows.call_history import CallHistory, RunStartKind, build_run_json
 from local_cloud.tenant.flows.lifecycle import save, turn_off, turn_on
 from local_cloud.tenant.flows.runtime import Start, start_run
 from local_cloud.tenant.flows.self_starting import emit
@@ -54,7 +54,10 @@ def _get_tenant(request: Request) -> Tenant:
 
 
 def _require_environment(request: Request) -> SimulatedEnvironment:
-    platform, name = _get_tenant(request).part(PowerPlatform), request.path_params["environment"]
+    platform, name = (
+        _get_tenant(request).get_part(PowerPlatform),
+        request.path_params["environment"],
+    )
     environment = platform.environments.get(name)
     if environment is None:
         raise SimulatedPlatformError(
@@ -80,14 +83,14 @@ async def add_seed(request: Request) -> Response:
 
 async def change_assumptions(request: Request) -> Response:
     """Change assumptions by name."""
-    _get_tenant(request).part(PowerPlatform).assumptions.change(await request.json())
+    _get_tenant(request).get_part(PowerPlatform).assumptions.change(await request.json())
     return Response(status_code=204)
 
 
 async def read_ledger(request: Request) -> Response:
     """Return all calls of flows from entry `?since=` on, and the next value of `since`."""
     tenant = _get_tenant(request)
-    ledger, since = tenant.part(CallHistory), int(request.query_params.get("since", "0"))
+    ledger, since = tenant.get_part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())
     return JSONResponse({"entries": entries, "next": since + len(entries)})
 
@@ -197,7 +200,7 @@ async def read_flow(request: Request) -> Response:
     """Return all data of a flow, with its runs, and its trigger URL with the signature."""
     environment, flow = _require_flow(request)
     now = _get_tenant(request).clock.now()
-    has_url = flow.facts().has_callback_url
+    has_url = flow.get_facts().has_callback_url
     body = _build_summary(flow, now) | {
         "clientData": flow.client_data,
         "modified": format_time(flow.modified),
@@ -208,7 +211,7 @@ async def read_flow(request: Request) -> Response:
         "referencesWiped": flow.references_wiped,
         "savedVariables": flow.saved_variables,
         "triggerUrl": build_callback(environment, flow)["value"] if has_url else None,
-        "runs": [run_json(run, now) for run in flow.runs],
+        "runs": [build_run_json(run, now) for run in flow.runs],
     }
     return JSONResponse(body)
 
@@ -218,7 +221,7 @@ async def edit_flow(request: Request) -> Response:
     environment, flow = _require_flow(request)
     tenant, body = _get_tenant(request), await request.json()
     by = body.get("by", flow.owner)
-    tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
+    tenant.get_part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     if "clientData" in body:
         save(tenant, environment, flow, body["clientData"])
     flow.display_name = body.get("displayName", flow.display_name)
@@ -240,4 +243,4 @@ async def run_flow(request: Request) -> Response:
     body = await request.json() if await request.body() else {}
     start = Start(cause=RunStartKind.MANUAL, by=body.get("by", "somebody"))
     run = start_run(tenant, environment, flow, start)
-    return JSONResponse(run_json(run, tenant.clock.now()))
+    return JSONResponse(build_run_json(run, tenant.clock.now()))

@@ -43,7 +43,9 @@ class Past[Item]:
         """Let reads show `item` until the lag ends; None means that the item did not exist."""
         self._kept.append((lag, item))
 
-    def shown(self, item: Item | None, now: datetime, *, in_list: bool = False) -> Item | None:
+    def find_shown_item(
+        self, item: Item | None, now: datetime, *, in_list: bool = False
+    ) -> Item | None:
         """Return what reads show of the item whose current state is `item`.
 
         Reads show the state before the first write that they do not show yet.

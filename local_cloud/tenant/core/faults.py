@@ -38,7 +38,7 @@ class Fault:
     delay: float = 0.0
 
     @classmethod
-    def from_json(cls, fault: dict[str, Any]) -> "Fault":
+    def parse(cls, fault: dict[str, Any]) -> "Fault":
         """Return the fault of a control request; raise `TypeError` or `ValueError`."""
         return cls(**{**fault, "kind": FaultKind(fault.get("kind", "fail"))})
 

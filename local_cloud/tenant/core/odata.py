@@ -38,7 +38,7 @@ _FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
 def parse_filter(text: str) -> Predicate:
     """Return the predicate of a filter; raise PlatformError 400 for unsupported syntax."""
     parser = _Parser(text)
-    predicate = parser.alternatives()
+    predicate = parser.parse_alternatives()
     parser.require_end()
     return predicate
 
@@ -135,7 +135,7 @@ class _Parser:
                 f"Syntax error at '{self._tokens[self._at]}' in '{self._text}'."
             )
 
-    def alternatives(self) -> Predicate:
+    def parse_alternatives(self) -> Predicate:
         """Return the predicate of terms joined by `or`."""
         terms = [self._parse_terms()]
         while self._take("or"):
@@ -155,7 +155,7 @@ class _Parser:
             inner = self._parse_factor()
             return lambda row: not inner(row)
         if self._take("("):
-            grouped = self.alternatives()
+            grouped = self.parse_alternatives()
             self._expect(")")
             return grouped
         name = self._take_next()

@@ -15,12 +15,12 @@ def select_page[Item](
     request: Request, items: Sequence[Item], size: int
 ) -> tuple[list[Item], str | None]:
     """Return the page that a request asks for, and the absolute link to the next page or None."""
-    start = start_of(request)
+    start = parse_start(request)
     chosen = list(items[start : start + size])
-    return chosen, link(request, start + size) if start + size < len(items) else None
+    return chosen, build_next_link(request, start + size) if start + size < len(items) else None
 
 
-def start_of(request: Request) -> int:
+def parse_start(request: Request) -> int:
     """Return the position in a request's skip token, or 0 without one."""
     token = request.query_params.get(TOKEN, "0")
     if not token.isdigit():
@@ -28,7 +28,7 @@ def start_of(request: Request) -> int:
     return int(token)
 
 
-def link(request: Request, start: int) -> str:
+def build_next_link(request: Request, start: int) -> str:
     """Return the request's own URL with another skip token."""
     host = request.headers["host"].removesuffix(":443")
     query = [(key, value) for key, value in request.query_params.multi_items() if key != TOKEN]

@@ -32,7 +32,7 @@ class SimulatedPlatformError(Exception):
         self.headers = dict(headers or {})
         self.extra = extra
 
-    def body(self) -> dict[str, Any]:
+    def build_body(self) -> dict[str, Any]:
         """Return the JSON body of the platform's answer."""
         return {"error": {"code": self.code, "message": self.message, **self.extra}}
 
@@ -47,4 +47,4 @@ class InvalidQueryError(SimulatedPlatformError):
 async def render_platform_error(_: Request, error: Exception) -> Response:
     """Return the response for an error; each service's application installs this handler."""
     assert isinstance(error, SimulatedPlatformError)
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+    return JSONResponse(error.build_body(), status_code=error.status, headers=error.headers)

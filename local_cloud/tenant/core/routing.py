@@ -1,9 +1,9 @@
 """Find the service of a host, and count, throttle and inject faults for every route.
 
-A service module has `HOSTS` (exact names, or suffixes that start with a dot) and `routes(tenant) ->
-list[Route]`. Counts, budgets and faults use the name of a route (`Route(..., name="get_flow")`, by
-default the name of the endpoint's function), such as `flow_service.get_flow`. A query option that a
-route does not implement is rejected.
+A service module has `HOSTS` (exact names, or suffixes that start with a dot) and
+`build_routes(tenant) -> list[Route]`. Counts, budgets and faults use the name of a route
+(`Route(..., name="get_flow")`, by default the name of the endpoint's function), such as
+`flow_service.get_flow`. A query option that a route does not implement is rejected.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ class HostTable:
         app = self.find(name) or JSONResponse(
             SimulatedPlatformError(
                 421, "MisdirectedRequest", f"'{name}' is not served here."
-            ).body(),
+            ).build_body(),
             421,
         )
         await app(scope, receive, send)
@@ -138,7 +138,9 @@ def _build_application(
 async def _answer_unreadable_body(_: Request, error: Exception) -> Response:
     """Return the response for a body that no endpoint could read."""
     message = f"The request content is invalid: {type(error).__name__}: {error}."
-    return JSONResponse(SimulatedPlatformError(400, "InvalidRequestContent", message).body(), 400)
+    return JSONResponse(
+        SimulatedPlatformError(400, "InvalidRequestContent", message).build_body(), 400
+    )
 
 
 async def _answer_bad_request(request: Request, error: Exception) -> Response:
@@ -149,13 +151,13 @@ async def _answer_bad_request(request: Request, error: Exception) -> Response:
 
 async def _answer_unknown_route(request: Request, _: Exception) -> Response:
     message = f"No route matches {request.method} {request.url.path}."
-    return JSONResponse(SimulatedPlatformError(404, "ResourceNotFound", message).body(), 404)
+    return JSONResponse(SimulatedPlatformError(404, "ResourceNotFound", message).build_body(), 404)
 
 
 async def _answer_unknown_method(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"The requested resource does not support http method '{request.method}'."
-    body = SimulatedPlatformError(405, "MethodNotAllowed", message).body()
+    body = SimulatedPlatformError(405, "MethodNotAllowed", message).build_body()
     return JSONResponse(body, 405, headers=error.headers)
 
 
@@ -215,14 +217,14 @@ class _Instrumented:
                 await self._drop(scope, receive)
             case FaultKind.LATE:
                 body = await Request(scope, receive).body()
-                late = asyncio.create_task(self._do_later(fault.delay, scope, body))
+                late = asyncio.create_task(self._handle_later(fault.delay, scope, body))
                 self._late.add(late)
                 late.add_done_callback(self._late.discard)
                 raise SimulatedPlatformError(
                     504, "GatewayTimeout", "The gateway did not get an answer."
                 )
 
-    async def _do_later(self, delay: float, scope: Scope, body: bytes) -> None:
+    async def _handle_later(self, delay: float, scope: Scope, body: bytes) -> None:
         clock = self._tenant.clock
         after = timedelta(seconds=delay or self._assumptions.late_write_seconds)
         await clock.reach(clock.now() + after)

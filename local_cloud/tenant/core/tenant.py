@@ -23,8 +23,8 @@ class Tenant:
         self.events: EventPublisher = self.outbox
         self._parts: dict[type, object] = {}
 
-    def part[State](self, kind: type[State]) -> State:
-        """Return a service's own state, which is created on first use: `tenant.part(AzureState)`.
+    def get_part[State](self, kind: type[State]) -> State:
+        """Return a service's own state, created on first use: `tenant.get_part(AzureState)`.
 
         Each service has its state class beside its routes, so this module knows none of them.
         """

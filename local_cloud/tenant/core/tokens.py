@@ -98,7 +98,7 @@ class TokenIssuer:
             times | claims, _create_signing_key(), algorithm="RS256", headers={"kid": _KEY_ID}
         )
 
-    def public_keys(self) -> dict[str, Any]:
+    def build_public_keys(self) -> dict[str, Any]:
         """Return the JSON Web Key Set for those tokens."""
         key = jwt.algorithms.RSAAlgorithm.to_jwk(_create_signing_key().public_key(), as_dict=True)
         return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}

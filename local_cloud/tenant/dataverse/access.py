@@ -39,14 +39,14 @@ def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     """Return the environment of the host, and the actor in it."""
     tenant = find_tenant(request)
     host = request.headers["host"].partition(":")[0]
-    environment = tenant.part(PowerPlatform).environment_of_host(host)
+    environment = tenant.get_part(PowerPlatform).find_environment_of_host(host)
     if environment is None:
         raise SimulatedPlatformError(404, "0x80048d02", f"No organization is found at '{host}'.")
     audiences = (f"https://{environment.org_host}", f"https://{environment.api_host}")
     caller = require_token(request, *audiences)
-    settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
+    settle_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
     if is_locked(tenant, environment):
-        raise build_organization_disabled(tenant.part(PowerPlatform).assumptions)
+        raise build_organization_disabled(tenant.get_part(PowerPlatform).assumptions)
     user = environment.users.get(caller.object_id.lower())
     if user is None:
         message = f"The user {caller.object_id} is not a member of the organization."
@@ -64,7 +64,7 @@ def _impersonate(request: Request, environment: SimulatedEnvironment, user: Row)
     if other_object:
         other = environment.users.get(other_object.lower())
     else:
-        other = environment.table("systemusers").get((other_user or "").lower())
+        other = environment.get_table("systemusers").get((other_user or "").lower())
     if other is None:
         raise SimulatedPlatformError(403, "0x80072560", "The impersonated user does not exist.")
     if other["isdisabled"]:
@@ -82,7 +82,7 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
     """Reject an actor without a right on a flow's row; with impersonation, both need the right."""
     if actor.is_administrator:
         return
-    role = flow.role_of(actor.object_id)
+    role = flow.find_role(actor.object_id)
     if role is None or (to_write and role == SimulatedRole.CAN_VIEW):
         raise build_privilege_error(
             actor.object_id, "prvWriteWorkflow" if to_write else "prvReadWorkflow"
@@ -109,7 +109,7 @@ def find_user_id(environment: SimulatedEnvironment, object_id: str | None) -> st
 
 def find_object_id(environment: SimulatedEnvironment, user_id: str) -> str:
     """Return the object id of a `systemuserid`; raise PlatformError 404 if it is unknown."""
-    user = environment.table("systemusers").get(user_id.lower())
+    user = environment.get_table("systemusers").get(user_id.lower())
     if user is None:
         message = f"systemuser With Id = {user_id} Does Not Exist"
         raise SimulatedPlatformError(404, "0x80040217", message)

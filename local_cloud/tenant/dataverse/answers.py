@@ -13,7 +13,7 @@ from local_cloud.tenant.core.odata import (
     select,
     sort_key,
 )
-from local_cloud.tenant.core.paging import link, parse_top, start_of
+from local_cloud.tenant.core.paging import build_next_link, parse_start, parse_top
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import IN_BATCH
 from local_cloud.tenant.dataverse.rows import TABLES
@@ -45,7 +45,7 @@ def list_answer(
         key, descending = sort_key(order)
         rows = sorted(rows, key=key, reverse=descending)
     matches = parse_filter(query["$filter"]) if "$filter" in query else None
-    size, place = _parse_page_size(request), start_of(request)
+    size, place = _parse_page_size(request), parse_start(request)
     chosen: list[Row] = []
     while place < len(rows) and len(chosen) < size:
         row = rows[place]
@@ -54,7 +54,7 @@ def list_answer(
             chosen.append(select_members(request, environment, entity_set, row))
     body: Row = {"@odata.context": f"{request.url.path}#rows", "value": chosen}
     if place < len(rows) and "$top" not in query:
-        body["@odata.nextLink"] = link(request, place)
+        body["@odata.nextLink"] = build_next_link(request, place)
     return build_row_answer(body)
 
 
@@ -79,7 +79,7 @@ def select_members(
     for name, names in parse_expansions(query.get("$expand", "")).items():
         if name not in lookups:
             raise build_query_error(f"Could not find a property named '{name}'.")
-        target = environment.table(lookups[name]).get(row[f"_{name.lower()}_value"] or "")
+        target = environment.get_table(lookups[name]).get(row[f"_{name.lower()}_value"] or "")
         keeps = {KEYS[lookups[name]]}
         chosen[name] = target and select(target, names, keeps=keeps)
     return chosen

@@ -52,7 +52,7 @@ def _find(request: Request) -> Row:
 def _describe(environment: SimulatedEnvironment) -> Iterator[Row]:
     yield _build("workflow", "workflows", "workflowid", has_row_versions=True)
     for table in TABLES.values():
-        if not table.is_optional or environment.table(table.entity_set):
+        if not table.is_optional or environment.get_table(table.entity_set):
             names = (table.logical_name, table.entity_set, table.key)
             yield _build(*names, has_row_versions=table.has_row_versions)
 

@@ -164,7 +164,7 @@ def create_row(
         message = f"Attribute '{missing[0]}' cannot be NULL."
         raise SimulatedPlatformError(400, "0x80040203", message)
     row_id = str(body.get(table.key) or uuid4()).lower()
-    rows = environment.table(table.entity_set)
+    rows = environment.get_table(table.entity_set)
     if row_id in rows:
         raise SimulatedPlatformError(
             412, "0x80040237", "A record with matching key values already exists."

@@ -78,7 +78,7 @@ async def list_access(request: Request) -> Response:
     environment, actor = require_actor(request)
     target = request.query_params.get("@t") or request.query_params.get("@target") or ""
     workflow_id = target.rpartition("(")[2].partition(")")[0].strip("'\" ").lower()
-    flow = environment.shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
+    flow = environment.find_shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
     if flow is None:
         raise build_missing_row_error("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
@@ -104,10 +104,10 @@ def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -
     table = str(principal["@odata.type"]).rpartition(".")[2]
     row_id = str(principal.get("ownerid") or principal[f"{table}id"]).lower()
     if table != "team":
-        if environment.table("systemusers").get(row_id, {}).get("isdisabled"):
+        if environment.get_table("systemusers").get(row_id, {}).get("isdisabled"):
             raise SimulatedPlatformError(403, "0x80040225", "The specified user is disabled.")
         return find_object_id(environment, row_id)
-    team = environment.table("teams").get(row_id)
+    team = environment.get_table("teams").get(row_id)
     if team is None:
         raise build_missing_row_error("team", row_id)
     return str(team["azureactivedirectoryobjectid"] or row_id)
@@ -115,7 +115,7 @@ def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -
 
 def _build_principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]:
     """Return a principal in the format of Dataverse: its type and its `ownerid` only."""
-    for row in environment.table("teams").values():
+    for row in environment.get_table("teams").values():
         if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
             return {"@odata.type": "#Microsoft.Dynamics.CRM.team", "ownerid": row["teamid"]}
     user_id = find_user_id(environment, holder)
@@ -155,7 +155,7 @@ def _let_lag(request: Request, environment: SimulatedEnvironment, flow: Flow) ->
 
 
 def _list_solutions(environment: SimulatedEnvironment) -> list[Row]:
-    return list(environment.table("solutions").values())
+    return list(environment.get_table("solutions").values())
 
 
 def _require_target(environment: SimulatedEnvironment, body: dict[str, Any]) -> Flow:

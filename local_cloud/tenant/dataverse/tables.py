@@ -42,7 +42,7 @@ async def list_rows(request: Request) -> Response:
     table = _get_table(request)
     rows = [
         _read_sent_row(table, row)
-        for row in environment.shown_rows(table.entity_set, _get_time(request))
+        for row in environment.list_shown_rows(table.entity_set, _get_time(request))
     ]
     return list_answer(request, environment, table.entity_set, rows)
 
@@ -51,7 +51,7 @@ async def get_row(request: Request) -> Response:
     """Return one row."""
     environment, _ = require_actor(request)
     table = _get_table(request)
-    shown = environment.shown_row(table.entity_set, _get_row_id(request), _get_time(request))
+    shown = environment.find_shown_row(table.entity_set, _get_row_id(request), _get_time(request))
     if shown is None:
         raise build_missing_row_error(table.logical_name, _get_row_id(request))
     return build_row_answer(
@@ -74,7 +74,7 @@ async def patch_row(request: Request) -> Response:
     """Change a row, or create it with the given id."""
     environment, actor = require_actor(request)
     table, body, row_id = _get_table(request), await request.json(), _get_row_id(request)
-    row = environment.table(table.entity_set).get(row_id)
+    row = environment.get_table(table.entity_set).get(row_id)
     _check_conditions(request, table, row_id, row)
     if row is None:
         body = _build_new_row(request, environment, actor, body | {table.key: row_id})
@@ -97,7 +97,7 @@ async def remove_row(request: Request) -> Response:
     _require_write(table, environment, actor, row)
     _check_conditions(request, table, row[table.key], row)
     _let_lag(request, environment, table, row[table.key])
-    del environment.table(table.entity_set)[row[table.key]]
+    del environment.get_table(table.entity_set)[row[table.key]]
     return Response(status_code=204)
 
 
@@ -139,7 +139,7 @@ def _get_table(request: Request) -> SimulatedTable:
     entity_set = request.path_params["entity_set"]
     table = TABLES.get(entity_set)
     environment, _ = require_actor(request)
-    if table is None or (table.is_optional and not environment.table(entity_set)):
+    if table is None or (table.is_optional and not environment.get_table(entity_set)):
         message = f"Resource not found for the segment '{entity_set}'."
         raise SimulatedPlatformError(404, "0x80060888", message)
     return table
@@ -180,7 +180,7 @@ def _get_row_id(request: Request) -> str:
 
 
 def _require_row(request: Request, environment: SimulatedEnvironment, table: SimulatedTable) -> Row:
-    row = environment.table(table.entity_set).get(_get_row_id(request))
+    row = environment.get_table(table.entity_set).get(_get_row_id(request))
     if row is None:
         raise build_missing_row_error(table.logical_name, _get_row_id(request))
     return row

@@ -61,7 +61,7 @@ _PRIVILEGE = (
 )
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the routes: actions first, then workflows, then all other tables."""
     workflows, rows = f"{BASE}/workflows", f"{BASE}/{{entity_set}}"
     return [
@@ -72,14 +72,14 @@ def routes(_: Tenant) -> list[Route]:
         Route(f"{BASE}/AddSolutionComponent", sharing.add_solution_component, methods=["POST"]),
         Route(f"{BASE}/RetrieveSharedPrincipalsAndAccess(Target=@t)", sharing.list_access),
         Route(f"{BASE}/RetrieveSharedPrincipalsAndAccess(Target=@target)", sharing.list_access),
-        Route(f"{BASE}/WhoAmI", who_am_i),
-        Route(f"{BASE}/WhoAmI()", who_am_i),
+        Route(f"{BASE}/WhoAmI", answer_who_am_i),
+        Route(f"{BASE}/WhoAmI()", answer_who_am_i),
         Route(workflows, list_workflows, methods=["GET"]),
         Route(workflows, post_workflow, methods=["POST"]),
         Route(workflows + _ID, get_workflow, methods=["GET"]),
         Route(workflows + _ID, patch_workflow, methods=["PATCH"]),
         Route(workflows + _ID, remove_workflow, methods=["DELETE"]),
-        Route(f"{BASE}/systemusers{_ID}/{_PRIVILEGE}", privilege_of, methods=["GET"]),
+        Route(f"{BASE}/systemusers{_ID}/{_PRIVILEGE}", get_privilege, methods=["GET"]),
         Route(f"{BASE}/EntityDefinitions", definitions.list_tables),
         Route(_TABLE, definitions.describe_table),
         Route(f"{_TABLE}/Attributes/{_CHOICES}", definitions.list_choices),
@@ -91,7 +91,7 @@ def routes(_: Tenant) -> list[Route]:
     ]
 
 
-async def who_am_i(request: Request) -> Response:
+async def answer_who_am_i(request: Request) -> Response:
     """Return the caller's user row."""
     environment, actor = require_actor(request)
     mine = environment.users[actor.object_id.lower()]
@@ -99,10 +99,10 @@ async def who_am_i(request: Request) -> Response:
     return JSONResponse(body)
 
 
-async def privilege_of(request: Request) -> Response:
+async def get_privilege(request: Request) -> Response:
     """Return the depth of a user's privilege."""
     environment, _ = require_actor(request)
-    user = environment.table("systemusers").get(_parse_row_id(request))
+    user = environment.get_table("systemusers").get(_parse_row_id(request))
     if user is None:
         raise build_missing_row_error("systemuser", _parse_row_id(request))
     depth = find_privilege_depth(user, request.path_params["privilege"])
@@ -144,7 +144,7 @@ def _create_workflow(
     request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> str:
     solution = request.headers.get("MSCRM.SolutionUniqueName")
-    known = {row["uniquename"] for row in environment.table("solutions").values()}
+    known = {row["uniquename"] for row in environment.get_table("solutions").values()}
     if solution and solution not in known:
         raise SimulatedPlatformError(404, "0x80040217", f"The solution '{solution}' was not found.")
     tenant = find_tenant(request)
@@ -158,7 +158,7 @@ async def get_workflow(request: Request) -> Response:
     """Return one flow."""
     environment, actor = require_actor(request)
     workflow_id = _parse_row_id(request)
-    flow = environment.shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
+    flow = environment.find_shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
     if flow is None or not has_row(find_tenant(request), flow):
         raise build_missing_row_error("workflow", workflow_id)
     require_right(flow, actor, to_write=False)

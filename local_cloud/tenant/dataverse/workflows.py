@@ -91,7 +91,7 @@ def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
 
 def has_row(tenant: Tenant, flow: Flow) -> bool:
     """Return whether Dataverse has a row of the flow."""
-    return flow.is_in_solution or tenant.part(PowerPlatform).assumptions.my_flows_have_rows
+    return flow.is_in_solution or tenant.get_part(PowerPlatform).assumptions.my_flows_have_rows
 
 
 def list_visible_flows(
@@ -100,10 +100,10 @@ def list_visible_flows(
     """Return the flows that have a row and that the actor may read, in the order of creation."""
     return [
         flow
-        for flow in environment.shown_flows(tenant.clock.now())
+        for flow in environment.list_shown_flows(tenant.clock.now())
         if flow.state != SimulatedFlowState.DELETED
         and has_row(tenant, flow)
-        and (actor.is_administrator or flow.role_of(actor.object_id) is not None)
+        and (actor.is_administrator or flow.find_role(actor.object_id) is not None)
     ]
 
 
@@ -129,7 +129,7 @@ def create_workflow(
         )
     client_data = str(body.get("clientdata") or "")
     with wrap_errors():
-        require_savable(tenant.part(PowerPlatform).assumptions, client_data)
+        require_savable(tenant.get_part(PowerPlatform).assumptions, client_data)
         client_data = _format_stored_definition(tenant, environment, client_data)
         create(
             tenant,
@@ -155,8 +155,8 @@ def update_workflow(
     require_right(flow, actor, to_write=True)
     _require_known(body)
     _require_short_name(tenant, body)
-    assumptions = tenant.part(PowerPlatform).assumptions
-    tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
+    assumptions = tenant.get_part(PowerPlatform).assumptions
+    tenant.get_part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     is_save = "clientdata" in body
     harm = stop_flow_when_refused(assumptions, flow) if is_save else nullcontext()
     with wrap_errors():
@@ -181,7 +181,7 @@ def _change(
 
 
 def _save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
-    assumptions = tenant.part(PowerPlatform).assumptions
+    assumptions = tenant.get_part(PowerPlatform).assumptions
     require_savable_again(assumptions, flow, client_data, tenant.clock.now())
     save(tenant, environment, flow, _format_stored_definition(tenant, environment, client_data))
 
@@ -201,7 +201,7 @@ def _find_checked_person(tenant: Tenant, actor: Actor) -> str:
 
     The flow service checks the caller if the impersonation does not reach it.
     """
-    assumptions = tenant.part(PowerPlatform).assumptions
+    assumptions = tenant.get_part(PowerPlatform).assumptions
     if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:
         return actor.on_behalf_by
     return actor.object_id
@@ -214,7 +214,7 @@ def delete_workflow(
     require_right(flow, actor, to_write=True)
     if flow.is_managed:
         raise build_privilege_error(actor.object_id, "prvDeleteWorkflow")
-    tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
+    tenant.get_part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     with wrap_errors():
         delete(tenant, environment, flow)
 
@@ -223,7 +223,7 @@ def _format_stored_definition(
     tenant: Tenant, environment: SimulatedEnvironment, client_data: str
 ) -> str:
     """Return the stored form of a definition."""
-    if tenant.part(PowerPlatform).assumptions.saves_name_connections:
+    if tenant.get_part(PowerPlatform).assumptions.saves_name_connections:
         return with_connection_names(environment, client_data)
     return client_data
 
@@ -236,7 +236,7 @@ def _require_known(body: Row) -> None:
 
 
 def _require_short_name(tenant: Tenant, body: Row) -> None:
-    limit = tenant.part(PowerPlatform).assumptions.workflow_name_units
+    limit = tenant.get_part(PowerPlatform).assumptions.workflow_name_units
     if len(str(body.get("name") or "").encode("utf-16-le", "surrogatepass")) > 2 * limit:
         message = (
             "A validation error occurred.  The length of the 'name' attribute of the 'workflow' "
@@ -266,6 +266,6 @@ def wrap_errors() -> Iterator[None]:
         reason = "Forbidden" if error.status == 403 else "BadRequest"
         message = (
             f'Flow client error returned with status code "{reason}" and details '
-            f'"{json.dumps(error.body())}".'
+            f'"{json.dumps(error.build_body())}".'
         )
         raise SimulatedPlatformError(400, "0x80060467", message) from error

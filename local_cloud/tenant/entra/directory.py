@@ -60,11 +60,11 @@ class Directory:
         if principal.client_id:
             self._clients[principal.client_id.lower()] = principal
 
-    def client(self, client_id: str) -> SimulatedPrincipal | None:
+    def find_client(self, client_id: str) -> SimulatedPrincipal | None:
         """Return the application with a client id, or None."""
         return self._clients.get(client_id.lower())
 
-    def applications(self) -> list[SimulatedPrincipal]:
+    def list_applications(self) -> list[SimulatedPrincipal]:
         """Return all applications."""
         return list(self._clients.values())
 

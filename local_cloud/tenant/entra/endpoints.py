@@ -13,7 +13,7 @@ from starlette.routing import Route
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import LIFETIME, SimulatedCaller
 from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
-from local_cloud.tenant.entra.sign_in import Codes, build_application_claims, sign_in_routes
+from local_cloud.tenant.entra.sign_in import Codes, build_application_claims, build_sign_in_routes
 
 HOSTS = ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com")
 
@@ -25,14 +25,14 @@ _DEVICE_CODE_LIFETIME = 900
 EXCHANGE = "api://AzureADTokenExchange"
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the routes for discovery, tokens and device codes."""
     return [
         Route("/common/discovery/instance", discover_instance),
-        Route("/{tenant_id}/v2.0/.well-known/openid-configuration", openid_configuration),
-        Route("/{tenant_id}/.well-known/openid-configuration", openid_configuration),
-        Route("/{tenant_id}/discovery/v2.0/keys", public_keys),
-        *sign_in_routes(),
+        Route("/{tenant_id}/v2.0/.well-known/openid-configuration", get_openid_configuration),
+        Route("/{tenant_id}/.well-known/openid-configuration", get_openid_configuration),
+        Route("/{tenant_id}/discovery/v2.0/keys", get_public_keys),
+        *build_sign_in_routes(),
         Route("/{tenant_id}/oauth2/v2.0/token", issue_token, methods=["POST"]),
         Route("/{tenant_id}/oauth2/v2.0/devicecode", start_device_code, methods=["POST"]),
     ]
@@ -56,11 +56,11 @@ async def discover_instance(_: Request) -> Response:
     )
 
 
-async def openid_configuration(request: Request) -> Response:
+async def get_openid_configuration(request: Request) -> Response:
     """Return the endpoints of the tenant; there is no other."""
     tenant: Tenant = request.app.state.tenant
     asked = request.path_params["tenant_id"]
-    if asked.lower() not in {*_ANY_TENANT, tenant.part(Directory).tenant_id.lower()}:
+    if asked.lower() not in {*_ANY_TENANT, tenant.get_part(Directory).tenant_id.lower()}:
         return _refuse("invalid_tenant", f"AADSTS90002: Tenant '{asked}' not found.")
     base = f"{_AUTHORITY}/{request.path_params['tenant_id']}"
     return JSONResponse(
@@ -80,10 +80,10 @@ async def openid_configuration(request: Request) -> Response:
     )
 
 
-async def public_keys(request: Request) -> Response:
+async def get_public_keys(request: Request) -> Response:
     """Return the keys with which applications verify their tokens."""
     tenant: Tenant = request.app.state.tenant
-    return JSONResponse(tenant.tokens.public_keys())
+    return JSONResponse(tenant.tokens.build_public_keys())
 
 
 async def start_device_code(request: Request) -> Response:
@@ -129,7 +129,7 @@ async def _read_form(request: Request) -> dict[str, str]:
 
 def _answer_application(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
-    client = tenant.part(Directory).client(form.get("client_id", ""))
+    client = tenant.get_part(Directory).find_client(form.get("client_id", ""))
     if client is None:
         return _refuse(
             "unauthorized_client", "AADSTS700016: the application is not in the directory."
@@ -148,7 +148,7 @@ def _answer_application(request: Request, form: dict[str, str]) -> Response:
 
 def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> str:
     """Return an app-only token for an application of the directory."""
-    directory = tenant.part(Directory)
+    directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         client_id = directory.principals[object_id].client_id
         return tenant.tokens.issue_for_others(claims | {"azp": client_id})
@@ -164,7 +164,7 @@ def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> st
 
 def issue_user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
     """Return a token on behalf of a person."""
-    directory = tenant.part(Directory)
+    directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         return tenant.tokens.issue_for_others(claims | {"azp": client_id, "scp": "user"})
     user = directory.principals.get(object_id)
@@ -191,7 +191,7 @@ def _answer_refresh_token(request: Request, form: dict[str, str]) -> Response:
 def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     started = _get_device_codes(request).pop(form.get("device_code", ""), None)
-    directory = tenant.part(Directory)
+    directory = tenant.get_part(Directory)
     client_id = form.get("client_id", "")
     user = directory.device_code_users.get(client_id, directory.device_code_user)
     if started is None or user is None:
@@ -202,9 +202,9 @@ def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
 def _answer_authorization_code(request: Request, form: dict[str, str]) -> Response:
     """Return tokens of the person who was redirected with a code, for the same application."""
     tenant: Tenant = request.app.state.tenant
-    directory = tenant.part(Directory)
-    granted = tenant.part(Codes).redeem(form.get("code", ""))
-    client = directory.client(form.get("client_id", ""))
+    directory = tenant.get_part(Directory)
+    granted = tenant.get_part(Codes).redeem(form.get("code", ""))
+    client = directory.find_client(form.get("client_id", ""))
     asked = (form.get("client_id"), form.get("redirect_uri"))
     if granted is None or client is None or asked != (granted.client_id, granted.redirect_uri):
         return _refuse("invalid_grant", "AADSTS70008: The authorization code has expired.")
@@ -223,7 +223,7 @@ def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> b
 
 
 def _answer_delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response:
-    directory, client_id = tenant.part(Directory), form.get("client_id", "")
+    directory, client_id = tenant.get_part(Directory), form.get("client_id", "")
     user = directory.principals.get(object_id)
     if user is None or user.type != PrincipalType.USER:
         return _refuse("invalid_grant", "AADSTS50034: The user account does not exist.")
@@ -265,7 +265,7 @@ def _build_client_info(object_id: str, tenant_id: str) -> str:
 
 def _get_device_codes(request: Request) -> dict[str, tuple[str, str]]:
     tenant: Tenant = request.app.state.tenant
-    return tenant.part(_DeviceCodes).pending
+    return tenant.get_part(_DeviceCodes).pending
 
 
 class _DeviceCodes:

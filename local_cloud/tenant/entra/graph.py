@@ -17,7 +17,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {}
 _MEMBERS = ("principalId", "resourceId", "appRoleId")
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the route of app role assignments."""
     path = "/v1.0/servicePrincipals/{principal}/appRoleAssignments"
     return [Route(path, assign_app_role, methods=["POST"])]
@@ -26,7 +26,7 @@ def routes(_: Tenant) -> list[Route]:
 async def assign_app_role(request: Request) -> Response:
     """Assign an app role; 400 unless the body has principal, resource and role as GUIDs."""
     require_token(request, f"https://{HOSTS[0]}")
-    directory = request.app.state.tenant.part(Directory)
+    directory = request.app.state.tenant.get_part(Directory)
     principal = request.path_params["principal"]
     if principal not in directory.principals:
         text = f"Resource '{principal}' does not exist."

@@ -18,7 +18,7 @@ async def issue_identity_token(request: Request) -> Response:
     header = request.headers.get("X-IDENTITY-HEADER", "")
     if not secrets.compare_digest(header, request.app.state.identity_header):
         return _refuse(401, "The X-IDENTITY-HEADER is missing or wrong.")
-    directory = tenant.part(Directory)
+    directory = tenant.get_part(Directory)
     identity = directory.principals.get(directory.managed_identity or "")
     asked = request.query_params.get("client_id")
     if identity is None or asked not in (None, identity.client_id):

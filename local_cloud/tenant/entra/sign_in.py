@@ -52,7 +52,7 @@ class Codes:
         return self._granted.pop(code, None)
 
 
-def sign_in_routes(prefix: str = "") -> list[Route]:
+def build_sign_in_routes(prefix: str = "") -> list[Route]:
     """Return the routes to which a browser is redirected to sign in and out."""
     return [
         Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/authorize", authorize),
@@ -63,7 +63,7 @@ def sign_in_routes(prefix: str = "") -> list[Route]:
 async def sign_out(request: Request) -> Response:
     """Redirect to an address that an application has registered; the tenant has no session."""
     target = request.query_params.get("post_logout_redirect_uri", "")
-    clients = request.app.state.tenant.part(Directory).principals.values()
+    clients = request.app.state.tenant.get_part(Directory).principals.values()
     if any(_is_registered(one, target) for one in clients):
         return RedirectResponse(target, 302)
     return PlainTextResponse("You have signed out.")
@@ -72,8 +72,8 @@ async def sign_out(request: Request) -> Response:
 async def authorize(request: Request) -> Response:
     """Return the page of accounts; with `account`, redirect to the application with a code."""
     tenant: Tenant = request.app.state.tenant
-    directory, asked = tenant.part(Directory), dict(request.query_params)
-    client = directory.client(asked.get("client_id", ""))
+    directory, asked = tenant.get_part(Directory), dict(request.query_params)
+    client = directory.find_client(asked.get("client_id", ""))
     redirect_uri = asked.get("redirect_uri", "")
     # As in Entra: never a redirection to where the application has not said.
     if client is None or not _is_registered(client, redirect_uri):
@@ -87,13 +87,13 @@ async def authorize(request: Request) -> Response:
         redirect_uri=redirect_uri,
         scope=asked.get("scope", ""),
     )
-    answer = {"code": tenant.part(Codes).grant(grant), "state": asked.get("state", "")}
+    answer = {"code": tenant.get_part(Codes).grant(grant), "state": asked.get("state", "")}
     return RedirectResponse(f"{redirect_uri}?{urlencode(answer)}", 302)
 
 
 def build_application_claims(directory: Directory, object_id: str, audience: str) -> dict[str, Any]:
     """Return claims (v2.0) for an application of the directory, and none for others."""
-    client = directory.client(audience.removeprefix("api://"))
+    client = directory.find_client(audience.removeprefix("api://"))
     if client is None:
         return {}
     principal = directory.principals[object_id]

@@ -36,7 +36,7 @@ def find_tenant(request: Request) -> Tenant:
 
 def find_platform(request: Request) -> PowerPlatform:
     """Return the Power Platform that a request reached."""
-    return find_tenant(request).part(PowerPlatform)
+    return find_tenant(request).get_part(PowerPlatform)
 
 
 def require_bap_caller(request: Request) -> SimulatedCaller:
@@ -49,7 +49,7 @@ def require_bap_caller(request: Request) -> SimulatedCaller:
 def require_bap_admin(request: Request) -> SimulatedCaller:
     """Return the caller of BAP, who must be a Power Platform administrator."""
     caller = require_bap_caller(request)
-    if not find_tenant(request).part(Directory).is_admin(caller):
+    if not find_tenant(request).get_part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
         raise SimulatedPlatformError(403, "UserMissingRequiredPermission", message)
     return caller
@@ -66,7 +66,7 @@ def require_flow_caller(request: Request) -> SimulatedCaller:
     if not caller.is_delegated and operation in find_platform(request).assumptions.delegated_only:
         message = f"The operation '{operation}' is not available to application tokens."
         raise SimulatedPlatformError(403, "ApplicationTokenNotSupported", message)
-    if is_admin_scope(request) and not find_tenant(request).part(Directory).is_admin(caller):
+    if is_admin_scope(request) and not find_tenant(request).get_part(Directory).is_admin(caller):
         raise build_environment_denied(request.path_params.get("environment", ""))
     return caller
 
@@ -119,7 +119,9 @@ def require_region(request: Request, environment: SimulatedEnvironment) -> None:
     if environment.location in find_platform(request).assumptions.global_flow_host_refuses:
         text = f"Cannot determine macro region for location '{environment.location}'"
         inner = SimulatedPlatformError(400, "MacroRegionDerivationFailed", text)
-        message = f"The request to Azure Resource Manager failed: '{json.dumps(inner.body())}'."
+        message = (
+            f"The request to Azure Resource Manager failed: '{json.dumps(inner.build_body())}'."
+        )
         raise SimulatedPlatformError(400, "AzureResourceManagerRequestFailed", message)
 
 
@@ -141,7 +143,9 @@ def require_shown_flow(
     """Return the flow as reads show it, by default that of the path, to the same callers."""
     environment, now = require_environment(request), find_tenant(request).clock.now()
     name = name.lower() if name else _name(request)
-    return environment, _require_flow(request, caller, environment.shown_flow(now, name=name), name)
+    return environment, _require_flow(
+        request, caller, environment.find_shown_flow(now, name=name), name
+    )
 
 
 def _name(request: Request) -> str:

@@ -50,7 +50,7 @@ class Operation:
     link: SimulatedPolicyLink | None = None
     is_settled: bool = False
 
-    def state(self, now: datetime) -> str:
+    def compute_state(self, now: datetime) -> str:
         """Return `NotStarted`, `Running`, `Succeeded` or `Failed` at a time."""
         if now < self.starts:
             return "NotStarted"
@@ -137,55 +137,57 @@ class SimulatedEnvironment:
 
     def subscribe(self, flow: Flow) -> None:
         """Register the webhook of a flow that is on, instead of a flow with the same name."""
-        if name := flow.facts().subscription:
+        if name := flow.get_facts().subscription:
             self.subscriptions[name] = flow
 
     def unsubscribe(self, flow: Flow) -> None:
         """Remove the registration with the name of a flow, whichever flow has it."""
-        self.subscriptions.pop(flow.facts().subscription, None)
+        self.subscriptions.pop(flow.get_facts().subscription, None)
 
-    def table(self, entity_set: str) -> dict[str, Row]:
+    def get_table(self, entity_set: str) -> dict[str, Row]:
         """Return the rows of a table by id."""
         return self.tables.setdefault(entity_set, {})
 
-    def shown_flow(self, now: datetime, *, workflow_id: str = "", name: str = "") -> Flow | None:
+    def find_shown_flow(
+        self, now: datetime, *, workflow_id: str = "", name: str = ""
+    ) -> Flow | None:
         """Return a flow as reads show it, by its Dataverse id or its flow name, or None."""
         self.unseen_flows = [flow for flow in self.unseen_flows if not flow.past.is_over(now)]
         current = self.workflows.get(workflow_id) or self.flows.get(name)
         for flow in [*self.unseen_flows, *([current] if current else [])]:
-            shown: Flow | None = flow.past.shown(flow, now)
+            shown: Flow | None = flow.past.find_shown_item(flow, now)
             if shown is None or shown.state == SimulatedFlowState.DELETED:
                 continue
             if workflow_id == shown.workflow_entity_id or name == shown.name:
                 return shown
         return None
 
-    def shown_flows(self, now: datetime) -> list[Flow]:
+    def list_shown_flows(self, now: datetime) -> list[Flow]:
         """Return all flows as lists show them, in the order of creation, with deleted ones."""
-        shown = (flow.past.shown(flow, now, in_list=True) for flow in self.order)
+        shown = (flow.past.find_shown_item(flow, now, in_list=True) for flow in self.order)
         return [flow for flow in shown if flow is not None]
 
-    def shown_row(self, entity_set: str, row_id: str, now: datetime) -> Row | None:
+    def find_shown_row(self, entity_set: str, row_id: str, now: datetime) -> Row | None:
         """Return a row as reads show it, or None."""
         return self._find_shown_row(entity_set, row_id, now, in_list=False)
 
-    def shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
+    def list_shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
         """Return the rows of a table as lists show them."""
         gone = {row_id for name, row_id in self.unseen_rows if name == entity_set}
-        ids = dict.fromkeys([*self.table(entity_set), *sorted(gone)])
+        ids = dict.fromkeys([*self.get_table(entity_set), *sorted(gone)])
         shown = (self._find_shown_row(entity_set, row_id, now, in_list=True) for row_id in ids)
         return [row for row in shown if row is not None]
 
     def _find_shown_row(
         self, entity_set: str, row_id: str, now: datetime, *, in_list: bool
     ) -> Row | None:
-        row = self.table(entity_set).get(row_id)
+        row = self.get_table(entity_set).get(row_id)
         past = self.unseen_rows.get((entity_set, row_id))
-        return past.shown(row, now, in_list=in_list) if past else row
+        return past.find_shown_item(row, now, in_list=in_list) if past else row
 
     def add_user(self, user: Row) -> None:
         """Add a row to `systemusers`."""
-        self.table("systemusers")[user["systemuserid"]] = user
+        self.get_table("systemusers")[user["systemuserid"]] = user
         object_id = user["azureactivedirectoryobjectid"].lower()
         self.users[object_id], self.user_ids[object_id] = user, user["systemuserid"]
 
@@ -216,7 +218,7 @@ class SimulatedEnvironment:
         self._leave_solutions(flow)
 
     def _leave_solutions(self, flow: Flow) -> None:
-        components = self.table("solutioncomponents")
+        components = self.get_table("solutioncomponents")
         gone = [
             key for key, row in components.items() if row["objectid"] == flow.workflow_entity_id
         ]
@@ -234,6 +236,6 @@ class SimulatedEnvironment:
 
     def is_migrating(self, now: datetime) -> bool:
         """Whether writes are rejected: from the start of a link until the last flow is migrated."""
-        if self.operation and self.operation.state(now) in ("NotStarted", "Running"):
+        if self.operation and self.operation.compute_state(now) in ("NotStarted", "Running"):
             return True
         return self.migration_ends is not None and now < self.migration_ends

@@ -55,7 +55,7 @@ class Run:
     #: Action name → status, code, error: as `properties.actions` of a run.
     actions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def status(self, now: datetime) -> str:
+    def compute_status(self, now: datetime) -> str:
         """Return `Running` or the outcome, at a time."""
         return "Running" if now < self.ends else self.outcome
 
@@ -127,13 +127,13 @@ class Flow:
     backlog: list[dict[str, Any]] = field(default_factory=list)
     _facts: FlowFacts | None = None
 
-    def facts(self) -> FlowFacts:
+    def get_facts(self) -> FlowFacts:
         """Return what the platform reads from the definition; cached until the next save."""
         if self._facts is None:
-            self._facts = read_facts(self.properties())
+            self._facts = read_facts(self.parse_properties())
         return self._facts
 
-    def properties(self) -> dict[str, Any]:
+    def parse_properties(self) -> dict[str, Any]:
         """Return `definition` and `connectionReferences`, parsed again."""
         return parse_client_data(self.client_data)
 
@@ -160,13 +160,13 @@ class Flow:
         self.modified, self.modified_by = now, by
         self.version += 1
 
-    def role_of(self, object_id: str) -> SimulatedRole | None:
+    def find_role(self, object_id: str) -> SimulatedRole | None:
         """Return a principal's role on the flow, or None."""
         return SimulatedRole.OWNER if object_id == self.owner else self.roles.get(object_id)
 
     def may_be_edited_by(self, object_id: str) -> bool:
         """Return whether a principal is the owner or a co-owner who may edit."""
-        return self.role_of(object_id) in (SimulatedRole.OWNER, SimulatedRole.CAN_EDIT)
+        return self.find_role(object_id) in (SimulatedRole.OWNER, SimulatedRole.CAN_EDIT)
 
     def is_protected(self, now: datetime) -> bool:
         """Return whether the flow is on the customer-managed key."""
@@ -185,17 +185,17 @@ class Flow:
         self.rights.pop(holder, None)
         return self.roles.pop(holder, None) is not None
 
-    def signature(self) -> str:
+    def compute_signature(self) -> str:
         """Return `sig` of the trigger URL.
 
         It depends on the access key, the trigger and its path, so a save keeps it.
         """
-        facts = self.facts()
+        facts = self.get_facts()
         signed = f"{self.workflow_id}/{facts.trigger_name}/{facts.relative_path}"
         digest = hmac.digest(self.access_key, signed.encode(), hashlib.sha256)
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
-    def kept_runs(self, now: datetime) -> list[Run]:
+    def list_kept_runs(self, now: datetime) -> list[Run]:
         """Return the runs that the platform has kept, newest first."""
         kept = [run for run in self.runs if run.started >= now - RUN_HISTORY]
         return sorted(kept, key=lambda run: run.started, reverse=True)

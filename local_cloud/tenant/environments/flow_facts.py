@@ -92,7 +92,7 @@ class FlowFacts:
         """Return whether the trigger is the first Power Apps trigger."""
         return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
 
-    def never_migrates(self, *, in_solution: bool) -> bool:
+    def has_microsoft_key_reason(self, *, in_solution: bool) -> bool:
         """Return whether the flow stays on Microsoft's key for a reason of its own.
 
         Parents of such flows are not included. This is the only list of the reasons here

@@ -15,9 +15,11 @@ from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 
-def stays_by_itself(flow: Flow) -> bool:
+def has_own_microsoft_key_reason(flow: Flow) -> bool:
     """Return whether a flow never migrates for a reason of its own, not because of a child."""
-    return flow.is_held_back or flow.facts().never_migrates(in_solution=flow.is_in_solution)
+    return flow.is_held_back or flow.get_facts().has_microsoft_key_reason(
+        in_solution=flow.is_in_solution
+    )
 
 
 def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumptions) -> set[str]:
@@ -34,9 +36,9 @@ def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumpt
         return {flow.workflow_entity_id for flow in flows}
     parents: defaultdict[str, list[str]] = defaultdict(list)
     for flow in flows:
-        for child in flow.facts().children:
+        for child in flow.get_facts().children:
             parents[child].append(flow.workflow_entity_id)
-    stay = {flow.workflow_entity_id for flow in flows if stays_by_itself(flow)}
+    stay = {flow.workflow_entity_id for flow in flows if has_own_microsoft_key_reason(flow)}
     frontier = list(stay)
     while frontier:
         for parent in parents[frontier.pop()]:
@@ -113,7 +115,7 @@ def _return_to_microsoft(environment: SimulatedEnvironment) -> None:
         flow.protected_since = None
 
 
-def report(
+def find_flows_on_microsoft_key(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime, *, only_stuck: bool
 ) -> list[Flow]:
     """Return flows on Microsoft's key; with `only_stuck`, only those that cannot migrate.
@@ -124,7 +126,7 @@ def report(
     assumptions = platform.assumptions
     listed = [
         flow
-        for flow in environment.shown_flows(now)
+        for flow in environment.list_shown_flows(now)
         if flow.state != SimulatedFlowState.DELETED
         and not flow.is_protected(now)
         and (assumptions.stopped_flows_stay_listed or flow.state == SimulatedFlowState.STARTED)

@@ -55,7 +55,7 @@ class PowerPlatform:
             self._by_org_host[environment.org_host.lower()] = environment
             self._by_org_host[environment.api_host.lower()] = environment
 
-    def environment_of_host(self, host: str) -> SimulatedEnvironment | None:
+    def find_environment_of_host(self, host: str) -> SimulatedEnvironment | None:
         """Return the environment of a Dataverse host, or None."""
         return self._by_org_host.get(host.lower())
 
@@ -68,7 +68,7 @@ class PowerPlatform:
         environment.add_flow(flow)
         self.register(environment, flow)
 
-    def called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
+    def find_called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
         """Return environment and flow of a trigger URL's id, also of a deleted flow, or None."""
         return self._by_workflow_id.get(workflow_id.lower())
 
@@ -86,6 +86,6 @@ class PowerPlatform:
     ) -> None:
         """Let reads show the present state of a row, or its absence, for the time of the lag."""
         if lag := draw_lag(self.assumptions, self._lags, now):
-            row = environment.table(entity_set).get(row_id)
+            row = environment.get_table(entity_set).get(row_id)
             past = environment.unseen_rows.setdefault((entity_set, row_id), Past())
             past.keep(row.copy() if row else None, lag)

@@ -14,7 +14,7 @@ def add_to_solution(environment: SimulatedEnvironment, flow: Flow, solution: Row
     """Add a flow to a solution; return the id of the component row, also if it is already there."""
     flow.solutions.add(solution["uniquename"])
     flow.is_in_solution = True
-    components = environment.table("solutioncomponents")
+    components = environment.get_table("solutioncomponents")
     values: dict[str, Any] = {
         "objectid": flow.workflow_entity_id,
         "componenttype": WORKFLOW_COMPONENT,

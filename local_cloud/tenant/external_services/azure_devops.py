@@ -98,7 +98,7 @@ class _DevOpsCall:
     organization: SimulatedOrganization
     caller: SimulatedCaller
 
-    def page(self, items: Sequence[JsonObject]) -> Response:
+    def build_page(self, items: Sequence[JsonObject]) -> Response:
         """Return a page of a list; a header has the position of the next."""
         query = self.request.query_params
         start = int(query.get("continuationToken") or 0)
@@ -111,7 +111,7 @@ class _DevOpsCall:
 def seed_azure_devops(tenant: Tenant, description: Sequence[JsonObject]) -> None:
     """Add the organizations of a seed."""
     for one in description:
-        tenant.part(AzureDevOps).organizations[one["name"].lower()] = SimulatedOrganization(
+        tenant.get_part(AzureDevOps).organizations[one["name"].lower()] = SimulatedOrganization(
             members=one.get("members", ()),
             projects=one.get("projects", ()),
             hooks={hook["id"]: hook for hook in one.get("hooks", ())},
@@ -119,7 +119,7 @@ def seed_azure_devops(tenant: Tenant, description: Sequence[JsonObject]) -> None
         )
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the routes of every organization."""
     del tenant  # Handlers find it in the request.
     hooks = "/{organization}/_apis/hooks/subscriptions"
@@ -167,7 +167,7 @@ async def list_areas(call: _DevOpsCall) -> Response:
 
 async def list_projects(call: _DevOpsCall) -> Response:
     """List the projects."""
-    return call.page(call.organization.projects)
+    return call.build_page(call.organization.projects)
 
 
 async def list_hooks(call: _DevOpsCall) -> Response:
@@ -213,7 +213,7 @@ async def list_variable_groups(call: _DevOpsCall) -> Response:
     """List the variable groups of a project."""
     project = call.request.path_params["project"]
     groups = call.organization.groups.values()
-    return call.page([_show_group(one) for one in groups if project in _list_projects(one)])
+    return call.build_page([_show_group(one) for one in groups if project in _list_projects(one)])
 
 
 async def get_variable_group(call: _DevOpsCall) -> Response:
@@ -302,10 +302,10 @@ def _reject(status: int, message: str) -> Response:
 def _build_route(
     method: str, path: str, handler: Callable[[_DevOpsCall], Awaitable[Response]]
 ) -> Route:
-    async def endpoint(request: Request) -> Response:
+    async def answer_request(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
         caller = require_token(request, AUDIENCE)
-        state = tenant.part(AzureDevOps)
+        state = tenant.get_part(AzureDevOps)
         organization = state.organizations.get(request.path_params["organization"].lower())
         if organization is None:
             return _reject(404, "The organization does not exist.")
@@ -320,11 +320,11 @@ def _build_route(
         except json.JSONDecodeError:
             return _reject(400, "The body is not JSON.")
 
-    return Route(path, endpoint, methods=[method], name=handler.__name__)
+    return Route(path, answer_request, methods=[method], name=handler.__name__)
 
 
 EXTERNAL = ExternalService(
-    service=Service(name="azure_devops", hosts=HOSTS, routes=routes, options=OPTIONS),
+    service=Service(name="azure_devops", hosts=HOSTS, routes=build_routes, options=OPTIONS),
     section="azureDevOps",
     seed=seed_azure_devops,
 )

@@ -66,7 +66,9 @@ class _GitHubCall:
     request: Request
     repository: SimulatedRepository
 
-    def page(self, items: Sequence[JsonObject], most: int) -> tuple[list[JsonObject], JsonObject]:
+    def build_page(
+        self, items: Sequence[JsonObject], most: int
+    ) -> tuple[list[JsonObject], JsonObject]:
         """Return a page of a list, and the headers with the URL of the next page."""
         query = self.request.query_params
         size, number = min(int(query.get("per_page", "30")), most), int(query.get("page", "1"))
@@ -79,7 +81,7 @@ class _GitHubCall:
 
 def seed_github(tenant: Tenant, description: JsonObject) -> None:
     """Add the repositories of a seed."""
-    state = tenant.part(GitHub)
+    state = tenant.get_part(GitHub)
     state.token = description.get("token", state.token)
     for one in description.get("repositories", ()):
         state.repositories[one["name"].lower()] = SimulatedRepository(
@@ -89,7 +91,7 @@ def seed_github(tenant: Tenant, description: JsonObject) -> None:
         )
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the routes of every repository."""
     del tenant  # Handlers find it in the request.
     hooks, variables = "/hooks", "/actions/variables"
@@ -132,7 +134,7 @@ async def create_webhook(call: _GitHubCall) -> Response:
 
 async def list_webhooks(call: _GitHubCall) -> Response:
     """List the webhooks."""
-    found, headers = call.page([*map(_show_hook, call.repository.hooks.values())], 100)
+    found, headers = call.build_page([*map(_show_hook, call.repository.hooks.values())], 100)
     return JSONResponse(found, headers=headers)
 
 
@@ -157,7 +159,7 @@ async def update_webhook_config(call: _GitHubCall) -> Response:
 async def list_actions_variables(call: _GitHubCall) -> Response:
     """List the variables with their values."""
     listed = [*call.repository.variables.values()]
-    found, headers = call.page(listed, 30)
+    found, headers = call.build_page(listed, 30)
     return JSONResponse({"total_count": len(listed), "variables": found}, headers=headers)
 
 
@@ -193,7 +195,7 @@ async def update_actions_variable(call: _GitHubCall) -> Response:
 
 async def list_actions_secrets(call: _GitHubCall) -> Response:
     """List the names of the secrets."""
-    found, headers = call.page([{"name": one} for one in call.repository.secrets], 100)
+    found, headers = call.build_page([{"name": one} for one in call.repository.secrets], 100)
     total = len(call.repository.secrets)
     return JSONResponse({"total_count": total, "secrets": found}, headers=headers)
 
@@ -218,9 +220,9 @@ def _reject(status: int, message: str) -> Response:
 def _build_route(
     method: str, path: str, handler: Callable[[_GitHubCall], Awaitable[Response]]
 ) -> Route:
-    async def endpoint(request: Request) -> Response:
+    async def answer_request(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
-        state = tenant.part(GitHub)
+        state = tenant.get_part(GitHub)
         if not request.headers.get("User-Agent"):
             return _reject(403, "Request forbidden by administrative rules.")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -236,12 +238,15 @@ def _build_route(
             return _reject(400, "Problems parsing JSON")
 
     return Route(
-        f"/repos/{{owner}}/{{repository}}{path}", endpoint, methods=[method], name=handler.__name__
+        f"/repos/{{owner}}/{{repository}}{path}",
+        answer_request,
+        methods=[method],
+        name=handler.__name__,
     )
 
 
 EXTERNAL = ExternalService(
-    service=Service(name="github", hosts=HOSTS, routes=routes, options=OPTIONS),
+    service=Service(name="github", hosts=HOSTS, routes=build_routes, options=OPTIONS),
     section="github",
     seed=seed_github,
 )

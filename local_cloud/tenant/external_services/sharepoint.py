@@ -66,7 +66,7 @@ class _SharePointCall:
 
 def seed_sharepoint(tenant: Tenant, description: JsonObject) -> None:
     """Add the sites and site scripts of a seed."""
-    state = tenant.part(SharePoint)
+    state = tenant.get_part(SharePoint)
     state.page_size = description.get("pageSize", state.page_size)
     state.scripts |= {one["Id"].lower(): one for one in description.get("siteScripts", ())}
     for one in description.get("sites", ()):
@@ -77,7 +77,7 @@ def seed_sharepoint(tenant: Tenant, description: JsonObject) -> None:
         )
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the routes of every site; the root site of a host has an empty path."""
     del tenant  # Handlers find it in the request.
     return [
@@ -145,10 +145,10 @@ def _reject_access() -> Response:
 def _build_route(
     method: str, path: str, handler: Callable[[_SharePointCall], Awaitable[Response]]
 ) -> Route:
-    async def endpoint(request: Request) -> Response:
+    async def answer_request(request: Request) -> Response:
         host = (request.url.hostname or "").lower()
         caller = require_token(request, f"https://{host}")
-        state = request.app.state.tenant.part(SharePoint)
+        state = request.app.state.tenant.get_part(SharePoint)
         path = request.path_params.get("site", "").lower()
         site = state.sites.get(f"{host}/{path}".rstrip("/"))
         if site is None:
@@ -164,11 +164,11 @@ def _build_route(
         except json.JSONDecodeError:
             return _reject(400, "-1, Microsoft.SharePoint.Client.InvalidClientQueryException", "")
 
-    return Route(path, endpoint, methods=[method], name=handler.__name__)
+    return Route(path, answer_request, methods=[method], name=handler.__name__)
 
 
 EXTERNAL = ExternalService(
-    service=Service(name="sharepoint", hosts=HOSTS, routes=routes, options=OPTIONS),
+    service=Service(name="sharepoint", hosts=HOSTS, routes=build_routes, options=OPTIONS),
     section="sharePoint",
     seed=seed_sharepoint,
 )

@@ -40,7 +40,7 @@ def build_lean_item(
         },
         "definitionSummary": {"triggers": [], "actions": []},
         "creator": {
-            "tenantId": tenant.part(Directory).tenant_id,
+            "tenantId": tenant.get_part(Directory).tenant_id,
             "objectId": flow.owner,
             "userId": flow.owner,
             "userType": "ActiveDirectory",
@@ -63,8 +63,8 @@ def build_full_body(
 ) -> dict[str, Any]:
     """Return a flow with its definition."""
     body = build_lean_item(tenant, environment, flow)
-    saved, facts = flow.properties(), flow.facts()
-    if tenant.part(PowerPlatform).assumptions.flow_service_shows_runtime_shape:
+    saved, facts = flow.parse_properties(), flow.get_facts()
+    if tenant.get_part(PowerPlatform).assumptions.flow_service_shows_runtime_shape:
         convert_to_runtime_shape(saved["definition"])
     trigger = {"type": facts.trigger_type} | (
         {"kind": facts.trigger_kind} if facts.trigger_kind else {}
@@ -104,7 +104,7 @@ def build_license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
 
     See platform.md#flow-licence; the names of members are assumed.
     """
-    has_premium = tenant.part(Directory).has_premium(flow.owner)
+    has_premium = tenant.get_part(Directory).has_premium(flow.owner)
     name = {"flowLicenseName": "PowerAutomatePremium"} if has_premium else {}
     mode = "High" if has_premium else "Low"
     return {"performanceProfile": {"throttles": {"mode": mode}}} | name
@@ -156,12 +156,12 @@ def parse_client_data_member(properties: dict[str, Any]) -> str:
     return text
 
 
-def run_body(
+def build_run_body(
     environment: SimulatedEnvironment, flow: Flow, run: Run, tenant: Tenant
 ) -> dict[str, Any]:
     """Return a run for a list of runs."""
     now = tenant.clock.now()
-    status = run.status(now)
+    status = run.compute_status(now)
     properties: dict[str, Any] = {
         "startTime": format_time(run.started),
         "status": status,
@@ -175,7 +175,7 @@ def run_body(
             "originHistoryName": run.name,
         },
     }
-    if flow.facts().trigger_type == "Request":
+    if flow.get_facts().trigger_type == "Request":
         host = build_callback(environment, flow)["basePath"].partition("/workflows/")[0]
         uri = f"{host}/workflows/{flow.workflow_id}/runs/{run.name}/contents/TriggerInputs"
         properties["trigger"]["inputsLink"] = {"uri": f"{uri}?api-version=2016-06-01"}

@@ -75,7 +75,7 @@ async def get_flow(request: Request) -> Response:
     environment, flow = require_shown_flow(request, caller)
     assumptions = find_platform(request).assumptions
     known = environment.workflows.get(flow.workflow_entity_id, flow)
-    is_stranger = is_admin_scope(request) and known.role_of(caller.object_id) is None
+    is_stranger = is_admin_scope(request) and known.find_role(caller.object_id) is None
     if is_stranger and assumptions.definitions_hidden_from_administrators:
         return JSONResponse(build_lean_item(find_tenant(request), environment, flow))
     body = build_full_body(find_tenant(request), environment, flow)
@@ -101,7 +101,7 @@ async def create_flow(request: Request) -> Response:
     caller = require_flow_caller(request)
     tenant, environment = find_tenant(request), require_environment(request)
     properties = (await request.json())["properties"]
-    is_in_solution = _goes_into_solution(environment)
+    is_in_solution = _has_solution_setting(environment)
     client_data, stamp = parse_client_data_member(properties), ""
     if find_platform(request).assumptions.creates_stamp_references and not is_in_solution:
         client_data, stamp = with_stamp(client_data, _map_logical_names(environment))
@@ -139,8 +139,8 @@ def _start_if_licensed(request: Request, environment: SimulatedEnvironment, flow
             raise
 
 
-def _goes_into_solution(environment: SimulatedEnvironment) -> bool:
-    organizations = environment.table("organizations").values()
+def _has_solution_setting(environment: SimulatedEnvironment) -> bool:
+    organizations = environment.get_table("organizations").values()
     return any(row.get("enableflowsinsolutionbydefault") for row in organizations)
 
 
@@ -148,7 +148,7 @@ def _map_logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
     """Return the logical name of a connection reference by its connector."""
     return {
         str(row["connectorid"]).rpartition("/")[2]: row["connectionreferencelogicalname"]
-        for row in environment.table("connectionreferences").values()
+        for row in environment.get_table("connectionreferences").values()
     }
 
 
@@ -254,7 +254,7 @@ async def move_into_solution(request: Request) -> Response:
 
 def _find_named_solution(request: Request, environment: SimulatedEnvironment) -> Row | None:
     name = request.path_params.get("solution") or request.query_params.get("solutionId")
-    solution = environment.table("solutions").get((name or "").lower())
+    solution = environment.get_table("solutions").get((name or "").lower())
     if name and solution is None:
         raise SimulatedPlatformError(404, "SolutionNotFound", f"Could not find solution '{name}'.")
     return solution

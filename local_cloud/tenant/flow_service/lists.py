@@ -19,7 +19,7 @@ from local_cloud.tenant.environments.access import (
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
-from local_cloud.tenant.environments.migration import report
+from local_cloud.tenant.environments.migration import find_flows_on_microsoft_key
 from local_cloud.tenant.flow_service.bodies import build_full_body, build_lean_item
 from local_cloud.tenant.flows.trigger_urls import build_callback
 
@@ -32,7 +32,7 @@ async def list_flows(request: Request) -> Response:
     excluded = _split_words(request, "exclude", "excludeSolutionCloudFlows")
     flows = [
         flow
-        for flow in environment.shown_flows(find_tenant(request).clock.now())
+        for flow in environment.list_shown_flows(find_tenant(request).clock.now())
         if (flow.state != SimulatedFlowState.DELETED or "softDeletedFlows" in included)
         and (not flow.is_in_solution or "includeSolutionCloudFlows" in included)
         and not (flow.is_in_solution and "excludeSolutionCloudFlows" in excluded)
@@ -77,7 +77,7 @@ def _search(text: str) -> Callable[[Flow, str], bool]:
         case "search('personal')":
             return lambda flow, who: flow.owner == who and not flow.roles
         case "search('team')":
-            return lambda flow, who: flow.role_of(who) is not None and bool(flow.roles)
+            return lambda flow, who: flow.find_role(who) is not None and bool(flow.roles)
         case _:
             raise InvalidQueryError(f"The query option '$filter' has the invalid value '{text}'.")
 
@@ -96,7 +96,7 @@ async def list_flows_on_microsoft_key(request: Request) -> Response:
     require_flow_caller(request)
     environment, platform = require_environment(request), find_platform(request)
     excluded = _split_words(request, "exclude", "cmkMigrationSupportedFlows")
-    flows = report(
+    flows = find_flows_on_microsoft_key(
         platform,
         environment,
         find_tenant(request).clock.now(),
@@ -110,7 +110,9 @@ async def list_http_action_flows(request: Request) -> Response:
     require_flow_caller(request)
     environment = require_environment(request)
     flows = [
-        flow for flow in _list_present_flows(request, environment) if flow.facts().has_http_action
+        flow
+        for flow in _list_present_flows(request, environment)
+        if flow.get_facts().has_http_action
     ]
     return _build_short_page(
         request, environment, flows, find_platform(request).assumptions.report_page
@@ -124,7 +126,7 @@ async def list_migrating_url_flows(request: Request) -> Response:
     flows = [
         flow
         for flow in _list_present_flows(request, environment)
-        if flow.facts().has_callback_url
+        if flow.get_facts().has_callback_url
         and build_callback(environment, flow)["basePath"].partition(":443")[0].endswith("azure.com")
     ]
     return _build_short_page(
@@ -141,13 +143,15 @@ async def read_cmk_status(request: Request) -> Response:
     elif now < environment.migration_ends:
         status = "InProgress"
     else:
-        left = report(find_platform(request), environment, now, only_stuck=False)
+        left = find_flows_on_microsoft_key(
+            find_platform(request), environment, now, only_stuck=False
+        )
         status = "PartiallyCompleted" if left else "Completed"
     return JSONResponse({"status": status})
 
 
 def _list_present_flows(request: Request, environment: SimulatedEnvironment) -> list[Flow]:
-    shown = environment.shown_flows(find_tenant(request).clock.now())
+    shown = environment.list_shown_flows(find_tenant(request).clock.now())
     return [flow for flow in shown if flow.state != SimulatedFlowState.DELETED]
 
 

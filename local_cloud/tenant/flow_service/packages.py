@@ -86,14 +86,14 @@ async def export_package(request: Request) -> Response:
         for path, document in documents.items():
             archive.writestr(path, json.dumps(document))
     name, signature = f"{flow.name}_{secrets.token_hex(4)}", secrets.token_urlsafe(32)
-    find_tenant(request).part(Packages).made[name] = signature, content.getvalue()
+    find_tenant(request).get_part(Packages).made[name] = signature, content.getvalue()
     link = f"https://{BLOB_HOST}/packages/{name}.zip?sv=2018-03-28&sr=b&sig={signature}&sp=r"
     return JSONResponse({"details": details, "packageLink": {"value": link}, "status": "Succeeded"})
 
 
 async def get_package(request: Request) -> Response:
     """Return a package to any caller with its signed address."""
-    made = find_tenant(request).part(Packages).made.get(request.path_params["name"])
+    made = find_tenant(request).get_part(Packages).made.get(request.path_params["name"])
     if made is None:
         raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
     if "authorization" in request.headers or request.query_params.get("sig") != made[0]:
@@ -111,7 +111,7 @@ async def export_to_arm_template(request: Request) -> Response:
         "name": "[parameters('logicAppName')]",
         "apiVersion": "2017-07-01",
         "location": "[parameters('logicAppLocation')]",
-        "properties": {"definition": flow.properties()["definition"], "parameters": {}},
+        "properties": {"definition": flow.parse_properties()["definition"], "parameters": {}},
     }
     name = {"type": "string", "defaultValue": flow.display_name.replace(" ", "-")}
     location = {"type": "string", "defaultValue": "[resourceGroup().location]"}
@@ -137,7 +137,7 @@ async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvi
 def _list_dependencies(flow: Flow) -> dict[str, str]:
     """Return the ids of the connectors and connections of a flow, each with its type."""
     parts: dict[str, str] = {}
-    for reference in (flow.properties().get("connectionReferences") or {}).values():
+    for reference in (flow.parse_properties().get("connectionReferences") or {}).values():
         api = f"/providers/Microsoft.PowerApps/apis/{reference['api']['name']}"
         parts[api] = "Microsoft.PowerApps/apis"
         if name := (reference.get("connection") or {}).get("name"):

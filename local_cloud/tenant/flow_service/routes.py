@@ -89,7 +89,7 @@ _ADMINS: tuple[tuple[str, str, Endpoint], ...] = (
 )
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the routes of all operations."""
     table = [(method, _ADMIN + path, endpoint, True) for method, path, endpoint in _ADMINS]
     for method, path, endpoint in _BOTH:

@@ -17,7 +17,7 @@ from local_cloud.tenant.environments.access import (
     require_shown_flow,
 )
 from local_cloud.tenant.environments.flow import Flow, Run
-from local_cloud.tenant.flow_service.bodies import run_body
+from local_cloud.tenant.flow_service.bodies import build_run_body
 from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.runtime import Start, start_run
 
@@ -28,18 +28,18 @@ async def list_runs(request: Request) -> Response:
     tenant = find_tenant(request)
     now = tenant.clock.now()
     moved = flow.protected_since if flow.is_protected(now) else None
-    runs = [run for run in flow.kept_runs(now) if moved is None or run.started >= moved]
+    runs = [run for run in flow.list_kept_runs(now) if moved is None or run.started >= moved]
     if text := request.query_params.get("$filter"):
         matches = parse_filter(text)
         runs = [run for run in runs if matches(_list_filterable(run, now))]
     size = parse_top(request, find_platform(request).assumptions.run_page)
     chosen, next_link = select_page(request, runs, size)
-    bodies = [run_body(environment, flow, run, tenant) for run in chosen]
+    bodies = [build_run_body(environment, flow, run, tenant) for run in chosen]
     return JSONResponse({"value": bodies} | ({"nextLink": next_link} if next_link else {}))
 
 
 def _list_filterable(run: Run, now: datetime) -> dict[str, str]:
-    status, started = run.status(now), format_time(run.started)
+    status, started = run.compute_status(now), format_time(run.started)
     return {"status": status, "startTime": started, "Status": status, "StartTime": started}
 
 
@@ -47,7 +47,7 @@ async def get_run(request: Request) -> Response:
     """Return one run, on request (`$expand`) with its actions."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
-    body = run_body(environment, flow, run, find_tenant(request))
+    body = build_run_body(environment, flow, run, find_tenant(request))
     match request.query_params.get("$expand", "").lower():
         case "properties/actions":
             body["properties"]["actions"] = run.actions
@@ -86,7 +86,7 @@ async def resubmit_run(request: Request) -> Response:
 
 def _require_run(request: Request, flow: Flow) -> Run:
     name = request.path_params["run"]
-    for run in flow.kept_runs(find_tenant(request).clock.now()):
+    for run in flow.list_kept_runs(find_tenant(request).clock.now()):
         if run.name == name:
             return run
     raise SimulatedPlatformError(

@@ -33,7 +33,7 @@ _MORE_THAN = {
 async def list_permissions(request: Request) -> Response:
     """Return the owner and the co-owners of a flow."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
-    directory = find_tenant(request).part(Directory)
+    directory = find_tenant(request).get_part(Directory)
     holders = {flow.owner: SimulatedRole.OWNER} | flow.roles
     value = [_build_permission(directory, environment, flow, each) for each in holders.items()]
     return JSONResponse({"value": value})
@@ -66,7 +66,7 @@ async def modify_permissions(request: Request) -> Response:
     _, flow = require_flow(request, require_flow_caller(request))
     body = await request.json()
     for put in body.get("put") or []:
-        _put(find_tenant(request).part(Directory), flow, put["properties"])
+        _put(find_tenant(request).get_part(Directory), flow, put["properties"])
     for entry in body.get("delete") or []:
         object_id = str(entry.get("id", "")).rpartition("/")[2]
         if not flow.unshare(object_id):
@@ -84,7 +84,7 @@ def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
     if object_id not in directory.principals:
         message = f"The principal '{object_id}' was not found in the tenant."
         raise SimulatedPlatformError(404, "PrincipalNotFound", message)
-    if flow.role_of(object_id) in _MORE_THAN[SimulatedRole(role)]:
+    if flow.find_role(object_id) in _MORE_THAN[SimulatedRole(role)]:
         message = f"The permission of '{object_id}' on the flow cannot be downgraded to '{role}'."
         raise SimulatedPlatformError(400, "PermissionDowngradeNotAllowed", message)
     flow.share(object_id, SimulatedRole(role))
@@ -93,7 +93,7 @@ def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
 async def list_triggers(request: Request) -> Response:
     """Return the flow's triggers by name."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
-    name = flow.facts().trigger_name
+    name = flow.get_facts().trigger_name
     path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/triggers/{name}"
     state = "Enabled" if flow.state == SimulatedFlowState.STARTED else "Disabled"
     return JSONResponse({"value": [{"name": name, "id": path, "properties": {"state": state}}]})
@@ -102,7 +102,7 @@ async def list_triggers(request: Request) -> Response:
 async def list_callback_url(request: Request) -> Response:
     """Return the trigger URL with its signature; raise PlatformError if the trigger has none."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
-    facts = flow.facts()
+    facts = flow.get_facts()
     trigger = request.path_params["trigger"]
     if trigger != facts.trigger_name:
         message = f"The workflow trigger '{trigger}' could not be found."

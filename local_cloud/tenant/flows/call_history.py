@@ -69,13 +69,13 @@ def _build_entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
         "status": entry.status,
         "code": entry.code,
         "run": run.name if run else None,
-        "runStatus": run.status(now) if run else None,
+        "runStatus": run.compute_status(now) if run else None,
         "runError": run.error if run else None,
     }
 
 
-def run_json(run: Run, now: datetime) -> dict[str, Any]:
+def build_run_json(run: Run, now: datetime) -> dict[str, Any]:
     """Return a run for the control API."""
-    body = asdict(run) | {"status": run.status(now)}
+    body = asdict(run) | {"status": run.compute_status(now)}
     del body["trigger_outputs"]  # holds what a caller sent
     return body | {"started": format_time(run.started), "ends": format_time(run.ends)}

@@ -41,7 +41,7 @@ class NewFlow:
 
 def require_writable(tenant: Tenant, environment: SimulatedEnvironment) -> None:
     """Reject a write while the environment's flows migrate (platform.md#blocked-writes)."""
-    assumptions = tenant.part(PowerPlatform).assumptions
+    assumptions = tenant.get_part(PowerPlatform).assumptions
     if environment.is_migrating(tenant.clock.now()):
         raise SimulatedPlatformError(
             assumptions.migration_blocked_status,
@@ -56,7 +56,7 @@ def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> F
 
     In a linked environment, it is on the customer-managed key from the start.
     """
-    platform, now = tenant.part(PowerPlatform), tenant.clock.now()
+    platform, now = tenant.get_part(PowerPlatform), tenant.clock.now()
     require_writable(tenant, environment)
     if not new.is_in_solution:
         _require_room(platform, environment, new.owner)
@@ -93,7 +93,7 @@ def save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_d
     require_writable(tenant, environment)
     if flow.state == SimulatedFlowState.STARTED:
         environment.unsubscribe(flow)
-    with release_after(tenant.part(PowerPlatform), environment, tenant.clock.now()):
+    with release_after(tenant.get_part(PowerPlatform), environment, tenant.clock.now()):
         _save(environment, flow, client_data)
     if flow.state == SimulatedFlowState.STARTED:
         environment.subscribe(flow)
@@ -113,20 +113,20 @@ def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
     values = read_current_variables(environment)
     flow.saved_variables = {
         parameter: values[schema]
-        for parameter, schema in flow.facts().variables
+        for parameter, schema in flow.get_facts().variables
         if schema in values
     }
 
 
 def read_current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
     """Return the value or default of each environment variable by its schema name."""
-    definitions = environment.table("environmentvariabledefinitions")
+    definitions = environment.get_table("environmentvariabledefinitions")
     values = {
         row["schemaname"]: row["defaultvalue"]
         for row in definitions.values()
         if row.get("defaultvalue") is not None
     }
-    for row in environment.table("environmentvariablevalues").values():
+    for row in environment.get_table("environmentvariablevalues").values():
         definition = definitions.get(row.get("_environmentvariabledefinitionid_value") or "")
         if definition is not None:
             values[definition["schemaname"]] = row["value"]
@@ -136,7 +136,7 @@ def read_current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
 def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activator: str) -> None:
     """Turn a flow on as a person or application (object id) who may use its items."""
     require_writable(tenant, environment)
-    platform = tenant.part(PowerPlatform)
+    platform = tenant.get_part(PowerPlatform)
     if flow.state == SimulatedFlowState.STARTED:
         return
     _require_person(tenant, activator)
@@ -145,7 +145,7 @@ def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activ
     require_known_references(flow.client_data)
     names = require_connections(environment, flow, activator)
     if blocked := sorted(
-        {use.api for use in flow.facts().connections} & environment.blocked_connectors
+        {use.api for use in flow.get_facts().connections} & environment.blocked_connectors
     ):
         _check_data_policy(platform, flow, blocked)
         return
@@ -167,7 +167,7 @@ def _check_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) 
 
 
 def _start(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    platform = tenant.part(PowerPlatform)
+    platform = tenant.get_part(PowerPlatform)
     is_new = not flow.was_on
     flow.state, flow.suspension_reason, flow.was_on = SimulatedFlowState.STARTED, "None", True
     read_variables(environment, flow)
@@ -224,16 +224,16 @@ def _require_person(tenant: Tenant, activator: str) -> None:
 
     See platform.md#application-activators.
     """
-    if tenant.part(PowerPlatform).assumptions.applications_activate:
+    if tenant.get_part(PowerPlatform).assumptions.applications_activate:
         return
-    principal = tenant.part(Directory).principals.get(activator)
+    principal = tenant.get_part(Directory).principals.get(activator)
     if principal is not None and principal.client_id:
         message = f"BapListServicePlansFailed: user details of '{activator}' are missing."
         raise SimulatedPlatformError(400, "MissingUserDetails", message)
 
 
 def _require_licence(tenant: Tenant, flow: Flow) -> None:
-    if flow.facts().is_premium and not tenant.part(Directory).has_premium(flow.owner):
+    if flow.get_facts().is_premium and not tenant.get_part(Directory).has_premium(flow.owner):
         raise SimulatedPlatformError(
             403,
             "MissingAdequateQuotaPolicy",
@@ -245,7 +245,7 @@ def _require_licence(tenant: Tenant, flow: Flow) -> None:
 def _require_children(
     platform: PowerPlatform, environment: SimulatedEnvironment, flow: Flow
 ) -> None:
-    for child_id in flow.facts().children:
+    for child_id in flow.get_facts().children:
         child = environment.workflows.get(child_id)
         # One that runs itself is off while it is turned on: having been on is all it can offer.
         must_be_on = platform.assumptions.children_must_be_on and child is not flow
@@ -262,7 +262,7 @@ def _require_children(
 
 
 def _list_embedded_connections(flow: Flow) -> list[SimulatedConnectionUse]:
-    return [use for use in flow.facts().connections if not use.is_invokers]
+    return [use for use in flow.get_facts().connections if not use.is_invokers]
 
 
 def require_connections(environment: SimulatedEnvironment, flow: Flow, activator: str) -> list[str]:
@@ -307,7 +307,7 @@ def find_connection_name(
 ) -> str | None:
     """Return the connection of an entry, by connection reference or by name, or None."""
     if use.logical_name:
-        for row in environment.table("connectionreferences").values():
+        for row in environment.get_table("connectionreferences").values():
             if row["connectionreferencelogicalname"] == use.logical_name:
                 return row.get("connectionid")
     return use.connection_name

@@ -17,7 +17,7 @@ _SECONDS = {
 
 def parse_interval(flow: Flow) -> timedelta | None:
     """Return the interval of a recurrence trigger, or None for other triggers."""
-    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    trigger = next(iter(flow.parse_properties()["definition"]["triggers"].values()))
     if str(trigger.get("type")).lower() != "recurrence":
         return None
     recurrence = trigger.get("recurrence") or {}
@@ -34,7 +34,7 @@ def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | 
     step = parse_interval(flow)
     if step is None:
         return None
-    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    trigger = next(iter(flow.parse_properties()["definition"]["triggers"].values()))
     start = (trigger.get("recurrence") or {}).get("startTime")
     if start is None:
         return now if is_new else compute_next_due(flow.next_due or now, now, step)

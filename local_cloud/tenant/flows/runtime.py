@@ -83,7 +83,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
     execution = _begin(tenant, environment, flow, start)
     run = execution.run
     headers = {"x-ms-workflow-run-id": run.name, "x-ms-client-tracking-id": run.client_tracking_id}
-    if not flow.facts().has_response:
+    if not flow.get_facts().has_response:
         return Answer(status=202, run=run, headers=headers)
     if execution.response is None:
         raise SimulatedPlatformError(
@@ -104,7 +104,7 @@ def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, sta
 
 def settle_runs(tenant: Tenant) -> None:
     """Execute the actions of runs whose duration has passed."""
-    runtime, now = tenant.part(Runtime), tenant.clock.now()
+    runtime, now = tenant.get_part(Runtime), tenant.clock.now()
     due = [execution for execution in runtime.pending if execution.run.ends <= now]
     runtime.pending = [execution for execution in runtime.pending if execution.run.ends > now]
     for execution in due:
@@ -116,13 +116,13 @@ def _begin(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start
 ) -> _Execution:
     now = tenant.clock.now()
-    definition = flow.properties()["definition"]
+    definition = flow.parse_properties()["definition"]
     trigger = next(iter(definition["triggers"].values()))
     run = Run(
-        name=run_name(now),
+        name=build_run_name(now),
         started=now,
         ends=now + timedelta(seconds=flow.run_seconds),
-        trigger_name=flow.facts().trigger_name,
+        trigger_name=flow.get_facts().trigger_name,
         client_tracking_id=start.tracking_id or f"{secrets.token_hex(13).upper()}CU24",
         trigger_outputs=None
         if start.headers is None
@@ -138,14 +138,14 @@ def _begin(
         variables=dict(flow.saved_variables),
         depth=start.depth,
     )
-    if flow.run_seconds > 0 and not flow.facts().has_response:
-        tenant.part(Runtime).pending.append(execution)
+    if flow.run_seconds > 0 and not flow.get_facts().has_response:
+        tenant.get_part(Runtime).pending.append(execution)
     else:
         _execute(tenant, execution)
     return execution
 
 
-def run_name(now: datetime) -> str:
+def build_run_name(now: datetime) -> str:
     """Return a run's name in the platform's format, by which later runs sort first."""
     ticks = int(now.timestamp() * 10_000_000) + 621_355_968_000_000_000
     return f"{9_223_372_036_854_775_807 - ticks:020d}{secrets.randbelow(10**9):09d}CU24"
@@ -199,12 +199,12 @@ def _resolve(execution: _Execution, text: str) -> str:
     """Replace `parameters('…')` by its value as of the last save."""
     parameters = execution.definition.get("parameters") or {}
 
-    def value(match: re.Match[str]) -> str:
+    def format_value(match: re.Match[str]) -> str:
         name = match[1].replace("''", "'")
         default = (parameters.get(name) or {}).get("defaultValue")
         return str(execution.variables.get(name, default))
 
-    return _PARAMETER.sub(value, text)
+    return _PARAMETER.sub(format_value, text)
 
 
 def _call_out(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str] | None:
@@ -223,7 +223,7 @@ def _call_out(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str]
     origin = FlowOrigin(
         region=environment.azure_region, is_protected=execution.flow.is_protected(now)
     )
-    refusal = find_denial(tenant.part(Azure), parts.hostname or "", origin, parts.port or 443)
+    refusal = find_denial(tenant.get_part(Azure), parts.hostname or "", origin, parts.port or 443)
     return {"code": "BadRequest", "message": refusal.message} if refusal else None
 
 
@@ -280,7 +280,7 @@ def _build_headers(execution: _Execution) -> dict[str, str]:
 def _record(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start, run: Run
 ) -> None:
-    tenant.part(CallHistory).entries.append(
+    tenant.get_part(CallHistory).entries.append(
         CallHistoryEntry(
             at=run.started,
             cause=start.cause,
@@ -298,7 +298,7 @@ def _record(
 def _record_refusal(
     tenant: Tenant, call: TriggerCall, start: Start, error: SimulatedPlatformError
 ) -> None:
-    tenant.part(CallHistory).entries.append(
+    tenant.get_part(CallHistory).entries.append(
         CallHistoryEntry(
             at=tenant.clock.now(),
             cause=start.cause,

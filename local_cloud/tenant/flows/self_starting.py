@@ -19,7 +19,7 @@ async def tick(tenant: Tenant) -> None:
     """Apply the effects of time: long runs end, and recurrences start. Missed slots are skipped."""
     settle_runs(tenant)
     now = tenant.clock.now()
-    for environment in tenant.part(PowerPlatform).environments.values():
+    for environment in tenant.get_part(PowerPlatform).environments.values():
         if is_locked(tenant, environment):
             continue
         for flow in environment.order:
@@ -45,7 +45,7 @@ def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any
     """
     started = []
     for flow in environment.order:
-        facts = flow.facts()
+        facts = flow.get_facts()
         if facts.operation_id != event["operationId"] or flow.state == SimulatedFlowState.DELETED:
             continue
         if flow.state == SimulatedFlowState.STARTED:
@@ -62,21 +62,21 @@ def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any
 
 def _is_told(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> bool:
     """Return whether Dataverse sends a flow its events: no other has its subscription's name."""
-    name = flow.facts().subscription
-    if not name or not tenant.part(PowerPlatform).assumptions.subscriptions_have_names:
+    name = flow.get_facts().subscription
+    if not name or not tenant.get_part(PowerPlatform).assumptions.subscriptions_have_names:
         return True
     return environment.subscriptions.get(name) is flow
 
 
 def is_polling(flow: Flow) -> bool:
     """Return whether a connector trigger polls."""
-    return flow.facts().trigger_type in ("OpenApiConnection", "ApiConnection")
+    return flow.get_facts().trigger_type in ("OpenApiConnection", "ApiConnection")
 
 
 def replay_backlog(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     """Start a polling flow once for each event that occurred while it was off."""
     missed, flow.backlog = flow.backlog, []
-    if tenant.part(PowerPlatform).assumptions.polling_replays_backlog:
+    if tenant.get_part(PowerPlatform).assumptions.polling_replays_backlog:
         for event in missed:
             start_run(
                 tenant, environment, flow, Start(cause=RunStartKind.EVENT, by=event["operationId"])

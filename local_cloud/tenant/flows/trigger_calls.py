@@ -40,12 +40,12 @@ class TriggerCall:
 
 def admit(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment, Flow]:
     """Return the environment and the flow of a call; raise PlatformError if it is rejected."""
-    found = tenant.part(PowerPlatform).called_flow(call.workflow_id)
+    found = tenant.get_part(PowerPlatform).find_called_flow(call.workflow_id)
     if found is None or not _is_at(found[0], found[1], call.host):
         message = f"The workflow '{call.workflow_id}' could not be found."
         raise SimulatedPlatformError(404, "WorkflowNotFound", message)
     environment, flow = found
-    facts = flow.facts()
+    facts = flow.get_facts()
     if call.trigger != facts.trigger_name:
         message = f"The workflow trigger '{call.trigger}' could not be found."
         raise SimulatedPlatformError(404, "WorkflowTriggerNotFound", message)
@@ -70,7 +70,7 @@ def _check_signature(flow: Flow, call: TriggerCall) -> None:
     signature = call.query.get("sig")
     if signature is None:
         raise _build_authorization_required()
-    if not hmac.compare_digest(signature.encode(), flow.signature().encode()):
+    if not hmac.compare_digest(signature.encode(), flow.compute_signature().encode()):
         message = "The authentication credentials are not valid."
         raise SimulatedPlatformError(401, "AuthorizationFailed", message)
 
@@ -92,11 +92,11 @@ def _check_token(tenant: Tenant, flow: Flow, call: TriggerCall) -> None:
 
 
 def _is_allowed(tenant: Tenant, flow: Flow, caller: SimulatedCaller) -> bool:
-    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    trigger = next(iter(flow.parse_properties()["definition"]["triggers"].values()))
     allowed = str((trigger.get("inputs") or {}).get("triggerAllowedUsers") or "").lower()
     if not allowed:
         return True
-    principal = tenant.part(Directory).principals.get(caller.object_id)
+    principal = tenant.get_part(Directory).principals.get(caller.object_id)
     names = {caller.object_id.lower(), principal.upn.lower() if principal else ""}
     return not names.isdisjoint(re.split(r"[;,\s]+", allowed))
 
@@ -108,10 +108,10 @@ def _check_state(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) 
     if flow.state == SimulatedFlowState.STARTED:
         return
     is_deleted = flow.state == SimulatedFlowState.DELETED
-    status = tenant.part(PowerPlatform).assumptions.deleted_flow_status if is_deleted else 400
+    status = tenant.get_part(PowerPlatform).assumptions.deleted_flow_status if is_deleted else 400
     state = "Deleted" if is_deleted else "Disabled"
     message = (
-        f"Could not execute workflow '{flow.name}' trigger '{flow.facts().trigger_name}' with "
+        f"Could not execute workflow '{flow.name}' trigger '{flow.get_facts().trigger_name}' with "
         f"state '{state}': trigger is not enabled."
     )
     raise SimulatedPlatformError(status, "WorkflowTriggerIsNotEnabled", message)

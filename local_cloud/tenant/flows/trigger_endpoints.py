@@ -25,7 +25,7 @@ _OUTPUTS = "/workflows/{workflow}/runs/{run}/contents/TriggerOutputs"
 _METHODS = ["POST", "GET", "PUT", "PATCH", "DELETE"]
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the routes of all formats of a trigger URL, and of the contents of runs."""
     calls = [
         Route(f"{prefix}{_CALL}{rest}", call_trigger, methods=_METHODS)
@@ -64,9 +64,9 @@ async def call_trigger(request: Request) -> Response:
 async def show_trigger_outputs(request: Request) -> Response:
     """Return the headers and the body of the call that started a run."""
     tenant = find_tenant(request)
-    found = tenant.part(PowerPlatform).called_flow(request.path_params["workflow"])
+    found = tenant.get_part(PowerPlatform).find_called_flow(request.path_params["workflow"])
     now, name = tenant.clock.now(), request.path_params["run"]
-    run = found and next((one for one in found[1].kept_runs(now) if one.name == name), None)
+    run = found and next((one for one in found[1].list_kept_runs(now) if one.name == name), None)
     if not found or not run:
         message = f"The workflow run '{name}' could not be found."
         raise SimulatedPlatformError(404, "WorkflowRunNotFound", message)

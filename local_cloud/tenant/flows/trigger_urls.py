@@ -16,13 +16,13 @@ _STAMP = "24"
 
 def build_callback(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     """Return the `response` of `listCallbackUrl`: value, method, basePath, queries."""
-    facts = flow.facts()
-    base = f"https://{_get_host(environment, flow)}:443{_prefix(flow)}/workflows/{flow.workflow_id}"
-    base += f"/triggers/{quote(facts.trigger_name)}/paths/invoke"
+    facts = flow.get_facts()
+    base = f"https://{_get_host(environment, flow)}:443{_build_path_prefix(flow)}"
+    base += f"/workflows/{flow.workflow_id}/triggers/{quote(facts.trigger_name)}/paths/invoke"
     queries = {"api-version": "2016-06-01" if flow.url_form == "classic" else "1"}
     if facts.authentication == "All":
         queries |= {"sp": f"/triggers/{facts.trigger_name}/run", "sv": "1.0"}
-        queries["sig"] = flow.signature()
+        queries["sig"] = flow.compute_signature()
     relative = f"/{facts.relative_path.lstrip('/')}" if facts.relative_path else ""
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in queries.items())
     return {
@@ -40,7 +40,7 @@ def _get_host(environment: SimulatedEnvironment, flow: Flow) -> str:
     return build_environment_host(environment.id)
 
 
-def _prefix(flow: Flow) -> str:
+def _build_path_prefix(flow: Flow) -> str:
     match flow.url_form:
         case "classic":
             return ""
@@ -51,5 +51,5 @@ def _prefix(flow: Flow) -> str:
 
 
 def _get_method(flow: Flow) -> str:
-    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    trigger = next(iter(flow.parse_properties()["definition"]["triggers"].values()))
     return str((trigger.get("inputs") or {}).get("method") or "POST")

@@ -29,7 +29,7 @@ from local_cloud.tenant.environments.access import (
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform, list_runtime_endpoints
-from local_cloud.tenant.power_platform.links import build_operation_body, link_routes
+from local_cloud.tenant.power_platform.links import build_link_routes, build_operation_body
 
 HOSTS = ("api.bap.microsoft.com", ".api.bap.microsoft.com")
 PROVIDER = "/providers/Microsoft.BusinessAppPlatform"
@@ -41,7 +41,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the routes of environments, policy links, operations and registered applications."""
     admin, maker = f"{PROVIDER}/scopes/admin/environments", f"{PROVIDER}/environments"
     return [
@@ -63,7 +63,7 @@ def routes(tenant: Tenant) -> list[Route]:
             remove_admin_application,
             methods=["DELETE"],
         ),
-        *link_routes(tenant, PROVIDER),
+        *build_link_routes(tenant, PROVIDER),
     ]
 
 
@@ -112,13 +112,13 @@ async def get_operation(request: Request) -> Response:
     """Return an environment's lifecycle operation, for polling."""
     require_bap_admin(request)
     tenant = find_tenant(request)
-    operation = tenant.part(PowerPlatform).operations.get(request.path_params["operation"])
+    operation = tenant.get_part(PowerPlatform).operations.get(request.path_params["operation"])
     if operation is None:
         raise SimulatedPlatformError(
             404, "LifecycleOperationNotFound", "The operation was not found."
         )
-    environment = tenant.part(PowerPlatform).environments[operation.environment]
-    settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
+    environment = tenant.get_part(PowerPlatform).environments[operation.environment]
+    settle_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
     return JSONResponse(build_operation_body(tenant, operation))
 
 
@@ -127,7 +127,7 @@ async def list_admin_applications(request: Request) -> Response:
     require_bap_admin(request)
     registered = [
         {"applicationId": each.client_id}
-        for each in find_tenant(request).part(Directory).applications()
+        for each in find_tenant(request).get_part(Directory).list_applications()
         if each.is_admin
     ]
     return JSONResponse({"value": registered})
@@ -150,7 +150,7 @@ async def remove_admin_application(request: Request) -> Response:
 
 def _set_admin(request: Request, *, is_admin: bool) -> Response:
     client_id = request.path_params["client_id"]
-    application = find_tenant(request).part(Directory).client(client_id)
+    application = find_tenant(request).get_part(Directory).find_client(client_id)
     if application is None:
         message = f"The application '{client_id}' was not found in the tenant."
         raise SimulatedPlatformError(404, "ApplicationNotFound", message)
@@ -161,11 +161,13 @@ def _set_admin(request: Request, *, is_admin: bool) -> Response:
 def _build_environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     tenant = find_tenant(request)
     now = tenant.clock.now()
-    settle_operation(tenant.part(PowerPlatform), environment, now)
-    is_busy = environment.operation is not None and environment.operation.state(now) == "Running"
+    settle_operation(tenant.get_part(PowerPlatform), environment, now)
+    is_busy = (
+        environment.operation is not None and environment.operation.compute_state(now) == "Running"
+    )
     runtime = "Disabled" if is_busy or is_locked(tenant, environment) else "Enabled"
     properties: dict[str, Any] = {
-        "tenantId": tenant.part(Directory).tenant_id,
+        "tenantId": tenant.get_part(Directory).tenant_id,
         "azureRegion": environment.azure_region,
         "displayName": environment.display_name,
         "createdTime": format_time(environment.created),

@@ -33,7 +33,7 @@ _LONG_NAMES = {"unitedkingdom": "uk", "unitedarabemirates": "uae"}
 _REFUSED_SKUS = frozenset({"Trial", "Teams"})
 
 
-def link_routes(_: Tenant, provider: str) -> list[Route]:
+def build_link_routes(_: Tenant, provider: str) -> list[Route]:
     """Return the routes of the two operations on an environment's policy."""
     base = f"{provider}/environments/{{environment}}/enterprisePolicies/Encryption"
     return [
@@ -56,7 +56,7 @@ async def _change(request: Request, *, is_link: bool) -> Response:
     caller = require_bap_admin(request)
     tenant = find_tenant(request)
     name = request.path_params["environment"]
-    environment = tenant.part(PowerPlatform).environments.get(name)
+    environment = tenant.get_part(PowerPlatform).environments.get(name)
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
         raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
@@ -68,7 +68,7 @@ async def _change(request: Request, *, is_link: bool) -> Response:
     path = f"/providers/Microsoft.BusinessAppPlatform/lifecycleOperations/{operation.id}"
     headers = {
         "operation-location": f"https://{host}{path}?api-version=2019-10-01",
-        "Retry-After": str(tenant.part(PowerPlatform).assumptions.link_retry_after),
+        "Retry-After": str(tenant.get_part(PowerPlatform).assumptions.link_retry_after),
     }
     return Response(status_code=202, headers=headers)
 
@@ -106,7 +106,7 @@ def start_unlink(
 def _begin(
     tenant: Tenant, environment: SimulatedEnvironment, by: str, link: SimulatedPolicyLink | None
 ) -> Operation:
-    platform, now = tenant.part(PowerPlatform), tenant.clock.now()
+    platform, now = tenant.get_part(PowerPlatform), tenant.clock.now()
     assumptions = platform.assumptions
     starts = now + timedelta(seconds=assumptions.link_start_seconds)
     operation = Operation(
@@ -138,7 +138,7 @@ def _find_failure(assumptions: Assumptions) -> dict[str, str] | None:
 
 
 def _require_idle(tenant: Tenant, environment: SimulatedEnvironment) -> None:
-    settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
+    settle_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
     if environment.operation is not None and not environment.operation.is_settled:
         message = "Another lifecycle operation is running on the environment."
         raise SimulatedPlatformError(409, "ConcurrentLifecycleOperation", message)
@@ -170,7 +170,7 @@ def _require_fit(
     if environment.sku in _REFUSED_SKUS:
         message = f"Environments of the type '{environment.sku}' cannot be encrypted."
         raise SimulatedPlatformError(400, "EnvironmentSkuNotSupported", message)
-    platform = tenant.part(PowerPlatform)
+    platform = tenant.get_part(PowerPlatform)
     linked = sum(
         other.policy is not None for other in platform.environments.values() if other != environment
     )
@@ -183,7 +183,7 @@ def build_operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]
     """Return a lifecycle operation for polling."""
     now = tenant.clock.now()
     provider = "/providers/Microsoft.BusinessAppPlatform"
-    state = operation.state(now)
+    state = operation.compute_state(now)
     last = min(now, operation.ends)
     body: dict[str, Any] = {
         "id": operation.id,

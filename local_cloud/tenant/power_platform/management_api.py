@@ -40,7 +40,7 @@ _STATES = {
 _PAGE = 50
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the routes of environments and of their flows."""
     environments = "/environmentmanagement/environments"
     flows = "/powerautomate/environments/{environment}"
@@ -92,10 +92,10 @@ async def list_flow_runs(request: Request) -> Response:
         raise InvalidQueryError("The query option 'workflowId' is required.")
     now = find_tenant(request).clock.now()
     rows = [
-        _run_body(environment, flow, run, now)
+        _build_run_body(environment, flow, run, now)
         for flow in _list_flows(request, environment)
         if flow.workflow_entity_id == wanted.lower()
-        for run in flow.kept_runs(now)
+        for run in flow.list_kept_runs(now)
     ]
     return _answer_list(request, rows)
 
@@ -105,7 +105,7 @@ def _require_admin(request: Request) -> None:
     if not request.query_params.get("api-version"):
         message = "The api-version query parameter (?api-version=) is required for all requests."
         raise SimulatedPlatformError(400, "MissingApiVersionParameter", message)
-    if not find_tenant(request).part(Directory).is_admin(caller):
+    if not find_tenant(request).get_part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
         raise SimulatedPlatformError(403, "UserMissingRequiredPermission", message)
 
@@ -125,7 +125,7 @@ def _list_flows(request: Request, environment: SimulatedEnvironment) -> list[Flo
     with_row = find_platform(request).assumptions.my_flows_have_rows
     return [
         flow
-        for flow in environment.shown_flows(find_tenant(request).clock.now())
+        for flow in environment.list_shown_flows(find_tenant(request).clock.now())
         if flow.state != SimulatedFlowState.DELETED and (with_row or flow.is_in_solution)
     ]
 
@@ -149,7 +149,7 @@ def _answer_list(request: Request, rows: list[dict[str, Any]]) -> Response:
 def _build_environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": environment.id,
-        "tenantId": find_tenant(request).part(Directory).tenant_id,
+        "tenantId": find_tenant(request).get_part(Directory).tenant_id,
         "type": environment.sku,
         "displayName": environment.display_name,
         "geo": environment.location,
@@ -188,7 +188,7 @@ def _build_flow_body(environment: SimulatedEnvironment, flow: Flow) -> dict[str,
 
 
 def _build_action_bodies(environment: SimulatedEnvironment, flow: Flow) -> Iterator[dict[str, Any]]:
-    definition = flow.properties()["definition"]
+    definition = flow.parse_properties()["definition"]
     stages = [(True, *each) for each in definition["triggers"].items()]
     stages += [(False, *each) for each in walk_actions(definition.get("actions") or {})]
     for is_trigger, name, stage in stages:
@@ -208,7 +208,7 @@ def _build_action_bodies(environment: SimulatedEnvironment, flow: Flow) -> Itera
         }
 
 
-def _run_body(
+def _build_run_body(
     environment: SimulatedEnvironment, flow: Flow, run: Run, now: datetime
 ) -> dict[str, Any]:
     is_over = now >= run.ends
@@ -216,11 +216,11 @@ def _run_body(
         "flowRunId": str(uuid5(NAMESPACE_URL, run.name)),
         "name": run.name,
         "workflowId": flow.workflow_entity_id,
-        "status": run.status(now),
+        "status": run.compute_status(now),
         "startTime": format_time(run.started),
         "endTime": format_time(run.ends) if is_over else None,
         "durationMs": int((run.ends - run.started).total_seconds() * 1000) if is_over else None,
-        "triggerType": flow.facts().trigger_type,
+        "triggerType": flow.get_facts().trigger_type,
         "ownerId": _find_user_id(environment, flow.owner),
     }
 

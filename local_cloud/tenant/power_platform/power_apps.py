@@ -48,7 +48,7 @@ OPTIONS = {
 }
 
 
-def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service module has
+def build_routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service module has
     """Return the routes of administrators' lists and of app documents."""
     return [
         AnyCaseRoute(f"{_ADMIN}/connections", list_connections),
@@ -146,7 +146,7 @@ def _list(request: Request, items: list[dict[str, Any]]) -> Response:
 
 
 def _get_platform(request: Request) -> PowerPlatform:
-    return find_tenant(request).part(PowerPlatform)
+    return find_tenant(request).get_part(PowerPlatform)
 
 
 def _require_environment(request: Request) -> SimulatedEnvironment:
@@ -163,7 +163,7 @@ def _build_environment_error(name: str) -> SimulatedPlatformError:
 
 
 def _build_person(request: Request, object_id: str) -> dict[str, Any]:
-    found = find_tenant(request).part(Directory).principals.get(object_id)
+    found = find_tenant(request).get_part(Directory).principals.get(object_id)
     name = {"displayName": found.name, "email": found.upn} if found else {}
     return {"id": object_id, "type": "User", **name}
 

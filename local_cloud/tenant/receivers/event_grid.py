@@ -24,7 +24,7 @@ _BATCH = "application/cloudevents-batch+json"
 _LIMIT = 1024 * 1024
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the only route of a topic's host, which publishes events."""
     return [Route("/api/events", publish_events, methods=["POST"])]
 

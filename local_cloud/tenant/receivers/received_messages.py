@@ -51,7 +51,7 @@ class Receivers:
 def find_receivers(request: Request) -> Receivers:
     """Return the receivers of the tenant that a request reached."""
     tenant: Tenant = request.app.state.tenant
-    return tenant.part(Receivers)
+    return tenant.get_part(Receivers)
 
 
 def take(request: Request, receiver: str, content: dict[str, Any]) -> None:

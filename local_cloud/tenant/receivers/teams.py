@@ -33,7 +33,7 @@ _VERSIONS = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5"}
 _COLOURS = {"Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"}
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the one route, whose address has a signature."""
     return [Route(_PATH, post_card, methods=["POST"])]
 

@@ -27,7 +27,7 @@ _LIMIT = 20 * 1024  # the standard: payloads under 20 kB
 _TOLERANCE = 300
 
 
-def routes(_: Tenant) -> list[Route]:
+def build_routes(_: Tenant) -> list[Route]:
     """Return the one route."""
     return [Route("/cmk-flow", receive_webhook, methods=["POST"])]
 

@@ -52,7 +52,7 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
     Raises KeyError, ValueError or PlatformError for an invalid seed, and OSError if the service tag
     file cannot be read.
     """
-    azure, now = tenant.part(Azure), tenant.clock.now()
+    azure, now = tenant.get_part(Azure), tenant.clock.now()
     for subscription in description.get("subscriptions", ()):
         identifier = subscription["subscriptionId"]
         azure.subscriptions[identifier.lower()] = subscription.get("displayName", identifier)
@@ -101,11 +101,11 @@ def _seed_service_tags(azure: Azure, description: JsonObject) -> None:
 
 
 def _seed_vault(tenant: Tenant, description: JsonObject) -> None:
-    azure, now = tenant.part(Azure), tenant.clock.now()
+    azure, now = tenant.get_part(Azure), tenant.clock.now()
     vault_id = description["id"]
     name = vault_id.rpartition("/")[2]
     properties = {
-        "tenantId": tenant.part(Directory).tenant_id,
+        "tenantId": tenant.get_part(Directory).tenant_id,
         "sku": {"family": "A", "name": "premium"},
         "vaultUri": f"https://{name}.vault.azure.net/",
         "enableSoftDelete": True,
@@ -174,7 +174,7 @@ def _compute_time_in_days(now: datetime, days: float | None) -> datetime | None:
 
 
 def _seed_policy(tenant: Tenant, description: JsonObject) -> None:
-    policy = build_policy(description["id"], description, tenant.part(Directory).tenant_id)
+    policy = build_policy(description["id"], description, tenant.get_part(Directory).tenant_id)
     at = format_time(tenant.clock.now())
     policy["systemData"] = {
         "createdBy": "seed",
@@ -184,7 +184,7 @@ def _seed_policy(tenant: Tenant, description: JsonObject) -> None:
         "lastModifiedByType": "User",
         "lastModifiedAt": at,
     }
-    tenant.part(Azure).resources.put(policy)
+    tenant.get_part(Azure).resources.put(policy)
 
 
 def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:

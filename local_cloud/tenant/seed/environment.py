@@ -20,7 +20,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import grant_connections, read_variables
 from local_cloud.tenant.flows.recurrence import compute_first_due
 from local_cloud.tenant.flows.run_contents import build_trigger_outputs
-from local_cloud.tenant.flows.runtime import run_name
+from local_cloud.tenant.flows.runtime import build_run_name
 
 type Description = dict[str, Any]
 
@@ -48,8 +48,8 @@ def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvir
         migration_seconds=description.get("migrationSeconds"),
         blocked_connectors=set(description.get("blockedConnectors") or ()),
     )
-    tenant.part(PowerPlatform).add_environment(environment)
-    _seed_members(tenant.part(Directory), environment, description)
+    tenant.get_part(PowerPlatform).add_environment(environment)
+    _seed_members(tenant.get_part(Directory), environment, description)
     _seed_rows(tenant, environment, description)
     for connection in description.get("connections") or []:
         environment.connections[connection["name"]] = SimulatedConnection(
@@ -182,7 +182,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
         stamped_reference=description.get("stampedReference", ""),
         run_seconds=description.get("runSeconds", 0.0),
     )
-    tenant.part(PowerPlatform).add_flow(environment, flow)
+    tenant.get_part(PowerPlatform).add_flow(environment, flow)
     read_variables(environment, flow)
     if state == SimulatedFlowState.STARTED:
         grant_connections(environment, flow)
@@ -191,7 +191,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
     for solution in description.get("solutions") or []:
         add_to_named_solution(environment, flow, solution)
     for run in description.get("runs") or []:
-        flow.runs.append(_run(flow, run, now))
+        flow.runs.append(_build_run(flow, run, now))
     return flow
 
 
@@ -207,16 +207,16 @@ def _build_client_data(description: Description) -> str:
     return json.dumps(given or {"properties": properties, "schemaVersion": "1.0.0.0"})
 
 
-def _run(flow: Flow, description: Description, now: datetime) -> Run:
+def _build_run(flow: Flow, description: Description, now: datetime) -> Run:
     started = now - timedelta(seconds=description["secondsAgo"])
     headers = description.get("headers")
-    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    trigger = next(iter(flow.parse_properties()["definition"]["triggers"].values()))
     body = str(description.get("body") or "").encode()
     return Run(
-        name=run_name(started),
+        name=build_run_name(started),
         started=started,
         ends=started + timedelta(seconds=description.get("seconds", 1)),
-        trigger_name=flow.facts().trigger_name,
+        trigger_name=flow.get_facts().trigger_name,
         outcome=description.get("status", "Succeeded"),
         error=description.get("error"),
         trigger_outputs=None if headers is None else build_trigger_outputs(trigger, headers, body),

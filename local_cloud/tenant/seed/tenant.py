@@ -34,21 +34,21 @@ _PLACEHOLDER = re.compile(r"\{\{trigger_url:([^}|]+)(?:\|(json|percent))?\}\}")
 
 def seed(tenant: Tenant, description: Description) -> None:
     """Add the items of a seed; raise KeyError, TypeError or ValueError for an invalid seed."""
-    _seed_directory(tenant.part(Directory), description.get("directory") or {})
-    assumptions = tenant.part(PowerPlatform).assumptions
+    _seed_directory(tenant.get_part(Directory), description.get("directory") or {})
+    assumptions = tenant.get_part(PowerPlatform).assumptions
     assumptions.change(PROFILES[Profile(description.get("profile", Profile.DOCUMENTED))])
     assumptions.change(description.get("assumptions") or {})
     for name, budget in (description.get("budgets") or {}).items():
         tenant.calls.budgets[name] = Budget(**budget)
     for fault in description.get("faults") or []:
-        tenant.faults.add(Fault.from_json(fault))
-    receivers, described = tenant.part(Receivers), description.get("receivers") or {}
+        tenant.faults.add(Fault.parse(fault))
+    receivers, described = tenant.get_part(Receivers), description.get("receivers") or {}
     receivers.webhook_secret = described.get("webhookSecret", receivers.webhook_secret)
     receivers.channel_signature = described.get("channelSignature", receivers.channel_signature)
     added = [
         (seed_environment(tenant, each), each) for each in description.get("environments") or []
     ]
-    urls = _Urls(tenant.part(PowerPlatform))
+    urls = _Urls(tenant.get_part(PowerPlatform))
     for environment, _ in added:
         _fill_in(environment, urls)
     seed_azure(tenant, json.loads(urls.fill(json.dumps(description.get("azure") or {}))))
@@ -96,7 +96,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
             )
         )
     if client_id := description.get("managedIdentity"):
-        identity = directory.client(client_id)
+        identity = directory.find_client(client_id)
         if identity is None:
             raise ValueError(f"the managed identity '{client_id}' is no application")
         directory.managed_identity = identity.object_id
@@ -135,11 +135,11 @@ def _fill_in(environment: SimulatedEnvironment, urls: _Urls) -> None:
         ("environmentvariablevalues", "value"),
         ("serviceendpoints", "url"),
     ):
-        for row in environment.table(entity_set).values():
+        for row in environment.get_table(entity_set).values():
             if isinstance(row[column], str):
                 row[column] = urls.fill(row[column])
     for table in OPTIONAL_TABLES:
-        for row in environment.table(table.entity_set).values():
+        for row in environment.get_table(table.entity_set).values():
             row |= {name: urls.fill(text) for name, text in row.items() if isinstance(text, str)}
     for flow in environment.order:
         flow.client_data = urls.fill(flow.client_data)
@@ -154,4 +154,4 @@ def _link(tenant: Tenant, environment: SimulatedEnvironment, system_id: str) -> 
     if policy is None:
         raise ValueError(f"the policy '{system_id}' of '{environment.id}' is not in 'azure'")
     environment.policy = policy
-    start_migration(tenant.part(PowerPlatform), environment, environment.created, 0)
+    start_migration(tenant.get_part(PowerPlatform), environment, environment.created, 0)

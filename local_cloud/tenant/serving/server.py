@@ -47,14 +47,14 @@ class TenantServer:
         certificates.write_ca_file(Path(self.ca_file))
         #: What IDENTITY_HEADER must be for the managed identity.
         self.identity_header = secrets.token_hex(16)
-        assumptions = tenant.part(PowerPlatform).assumptions
+        assumptions = tenant.get_part(PowerPlatform).assumptions
         self._hosts = HostTable(tenant, services, self._abort, assumptions)
         self._cloud = cloud
         self._tls = _Server(cloud.wrap(self._hosts) if cloud else self._hosts, certificates)
         control = build_control_application(tenant, self.identity_header)
         self._control = _Server(cloud.wrap_identity(control) if cloud else control)
         self._closed: set[str] = set()
-        self._tunnel = Tunnel(serves=self._serves, tls_port=self._tls.port)
+        self._tunnel = Tunnel(serves=self._is_host_served, tls_port=self._tls.port)
         control.state.refused_hosts = self._tunnel.refused
         self._tunnel_port = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -105,7 +105,7 @@ class TenantServer:
         self._closed.add(host)
         self._tunnel.disconnect()
 
-    def _serves(self, host: str) -> bool:
+    def _is_host_served(self, host: str) -> bool:
         if host in self._closed:
             return False
         if self._cloud is None:

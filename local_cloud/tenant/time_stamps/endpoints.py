@@ -21,7 +21,7 @@ _QUERY, _REPLY = "application/timestamp-query", "application/timestamp-reply"
 _LIMIT = 16 * 1024
 
 
-def routes(tenant: Tenant) -> list[Route]:
+def build_routes(tenant: Tenant) -> list[Route]:
     """Return the route for queries, and that of the root certificate."""
 
     @cache

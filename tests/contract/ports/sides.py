@@ -202,7 +202,7 @@ class _TenantHands:
 
     def remove_user(self, entra_id: str) -> None:
         user = self.app.world.environment.users.pop(entra_id)
-        del self.app.world.environment.table("systemusers")[user["systemuserid"]]
+        del self.app.world.environment.get_table("systemusers")[user["systemuserid"]]
 
     def block_connector(self, connector: str) -> None:
         self.app.world.environment.blocked_connectors.add(connector)
@@ -214,7 +214,7 @@ class _TenantHands:
         return self.app.world.environment.workflows[flow_id].references_wiped
 
     def remove_licence(self, entra_id: str) -> None:
-        self.app.world.tenant.part(Directory).principals[entra_id].has_premium = False
+        self.app.world.tenant.get_part(Directory).principals[entra_id].has_premium = False
 
     def fail_call(self, flow_id: str) -> None:
         runs = self.app.world.environment.workflows[flow_id].runs

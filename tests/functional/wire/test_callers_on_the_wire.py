@@ -253,7 +253,7 @@ def read_declared_places(tenant: Tenant, *, is_opt_in: bool = False) -> dict[str
 
 def read_places(scenario: WireScenario) -> dict[str, str]:
     """Return the content of each resource and row that can contain a URL, by its id."""
-    azure = scenario.tenant.part(Azure)
+    azure = scenario.tenant.get_part(Azure)
     places: dict[str, object] = {
         "variables in use": read_variables_in_use(azure),
         **read_declared_places(scenario.tenant),
@@ -286,7 +286,7 @@ def read_rows(scenario: WireScenario) -> dict[str, object]:
     return {
         f"{table} {row_id}": {name: value for name, value in row.items() if name not in CHANGING}
         for table in TABLES
-        for row_id, row in scenario.environment.table(table).items()
+        for row_id, row in scenario.environment.get_table(table).items()
     }
 
 

@@ -79,7 +79,7 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
 
         after = await copy_flow(scenario)
 
-        (reference,) = scenario.environment.table("connectionreferences").values()
+        (reference,) = scenario.environment.get_table("connectionreferences").values()
         assert after["definition"] == before["definition"]
         assert after["connectionReferences"][CONNECTOR]["connection"] == {
             "connectionReferenceLogicalName": reference["connectionreferencelogicalname"]
@@ -184,12 +184,12 @@ async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(
         )
         assert "mail-1 (shared_office365) of Colleague" in job.message
         assert "Ask Colleague to share the connection with the app" in job.fix
-        assert scenario.environment.table("connectionreferences") == {}
+        assert scenario.environment.get_table("connectionreferences") == {}
 
         scenario.environment.connections["mail-1"].shared_with.add(APP)
         await scenario.retry()
 
         job = await scenario.job(ORDERS)
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        (reference,) = scenario.environment.table("connectionreferences").values()
+        (reference,) = scenario.environment.get_table("connectionreferences").values()
         assert reference["_ownerid_value"] == scenario.environment.users[APP]["systemuserid"]

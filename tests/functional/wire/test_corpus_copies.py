@@ -95,7 +95,7 @@ def normalise_definition(
     """Return a flow's properties without the differences between copies' and originals' ids."""
     text = replace_copy_ids(flow.client_data, originals)
     properties: dict[str, Any] = json.loads(text)["properties"]
-    for use in flow.facts().connections:
+    for use in flow.get_facts().connections:
         reference = properties["connectionReferences"][use.key]
         for field in _CONNECTION_FIELDS:
             reference.pop(field, None)

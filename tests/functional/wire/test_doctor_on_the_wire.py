@@ -119,7 +119,7 @@ async def test_each_role_for_callers_is_named_by_its_permissions(
     """With all roles of the template, every kind of caller can be found and updated."""
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        granted = scenario.tenant.part(Azure).permissions
+        granted = scenario.tenant.get_part(Azure).permissions
         roles = [one for role in CALLER_ROLES for one in list_permissions(role)]
         granted[GROUP.lower()] = [*list_watching(), *roles]
         before = await check_deployment(scenario.services)
@@ -156,7 +156,10 @@ async def test_each_role_of_a_watched_subscription_is_named(
     """Reader and Key Vault Reader allow different things."""
     seed = build_tenant_seed(build_orders_seed())
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        granted, scope = scenario.tenant.part(Azure).permissions, f"/subscriptions/{SUBSCRIPTION}"
+        granted, scope = (
+            scenario.tenant.get_part(Azure).permissions,
+            f"/subscriptions/{SUBSCRIPTION}",
+        )
         granted[scope] = list_watching()
 
         [found] = await find_new(scenario, lambda: granted.update({scope: list_watching(taken)}))
@@ -183,7 +186,7 @@ async def test_each_role_that_only_a_request_shows_is_named(
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         settings = scenario.services.settings.model_copy(update={"evidence_key": EVIDENCE_KEY})
         scenario.services = replace(scenario.services, settings=settings)
-        scenario.tenant.faults.add(Fault.from_json({"route": route, **FORBIDDEN}))
+        scenario.tenant.faults.add(Fault.parse({"route": route, **FORBIDDEN}))
 
         found = await check_deployment(scenario.services)
 

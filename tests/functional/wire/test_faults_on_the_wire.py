@@ -179,7 +179,7 @@ async def test_app_without_registration_blocks_the_environment_job(
     async with wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
-        app = scenario.tenant.part(Directory).principals[APP]
+        app = scenario.tenant.get_part(Directory).principals[APP]
         scenario.between = lambda: setattr(app, "is_admin", False)
         await scenario.order(run=SHORT)
 

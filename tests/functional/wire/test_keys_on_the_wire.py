@@ -30,7 +30,7 @@ async def test_key_check_finds_a_revoked_role_and_a_closed_vault(
     async with wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
-        azure = scenario.tenant.part(Azure)
+        azure = scenario.tenant.get_part(Azure)
         by_name = await check_keys(scenario.services, vault="KV-CMK", key=KEY)
         by_id = await check_keys(scenario.services, vault=VAULT_ID, key=KEY)
         azure.role_assignments.clear()
@@ -55,7 +55,7 @@ async def test_vault_that_allows_trusted_services_has_no_finding(
     async with wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
-        vault = scenario.tenant.part(Azure).resources.find(VAULTS, VAULT_ID)
+        vault = scenario.tenant.get_part(Azure).resources.find(VAULTS, VAULT_ID)
         assert vault is not None
         vault["properties"]["networkAcls"] = {"defaultAction": "Deny", "bypass": "AzureServices"}
         [by_policy] = await check_keys(scenario.services)

@@ -83,7 +83,7 @@ class Case:
 
 def assign_licence(scenario: WireScenario) -> None:
     """Assign the trainee a licence."""
-    scenario.tenant.part(Directory).principals[TRAINEE].has_premium = True
+    scenario.tenant.get_part(Directory).principals[TRAINEE].has_premium = True
 
 
 def share_connection(scenario: WireScenario) -> None:
@@ -93,7 +93,7 @@ def share_connection(scenario: WireScenario) -> None:
 
 def choose_connection(scenario: WireScenario) -> None:
     """Choose a connection for the connection reference."""
-    for row in scenario.environment.table("connectionreferences").values():
+    for row in scenario.environment.get_table("connectionreferences").values():
         row["connectionid"] = "mail-1"
 
 
@@ -102,7 +102,7 @@ def remove_connection(scenario: WireScenario) -> None:
 
     Flows that are on continue to run.
     """
-    for row in scenario.environment.table("connectionreferences").values():
+    for row in scenario.environment.get_table("connectionreferences").values():
         row["connectionid"] = None
 
 

@@ -77,7 +77,7 @@ async def test_flow_that_reads_an_environment_variable_is_converted(
     variable |= {"displayname": "Orders", "value": "x", "type": 100000000}
     seed = build_tenant_with_caller(environmentVariables=[variable])
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        values = scenario.environment.table("environmentvariablevalues")
+        values = scenario.environment.get_table("environmentvariablevalues")
         for row in values.values():
             row["value"] = scenario.url_of()
         metadata = {"schemaName": VARIABLE}

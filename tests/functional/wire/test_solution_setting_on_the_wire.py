@@ -29,7 +29,7 @@ async def test_setting_is_changed_and_restored(
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        [row] = scenario.environment.table("organizations").values()
+        [row] = scenario.environment.get_table("organizations").values()
         before = {name: value for name, value in row.items() if not name.endswith(("on", "number"))}
 
         on = await repeat(scenario, turn_on_solution_setting)

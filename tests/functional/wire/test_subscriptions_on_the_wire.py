@@ -61,7 +61,7 @@ async def test_copy_has_its_own_subscription(
         job = await scenario.job()
         assert job.state is FlowJobState.RETIRED, job.message
         copy = scenario.flow(job.copy_id)
-        assert copy.facts().subscription == job.copy_id
+        assert copy.get_facts().subscription == job.copy_id
         assert add_row(scenario) == ["Take orders"]
         turn_on(scenario.tenant, scenario.environment, scenario.flow(), MAKER)
         assert add_row(scenario) == ["Take orders", "Take orders (retired, MMK)"]

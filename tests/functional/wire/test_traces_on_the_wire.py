@@ -76,7 +76,7 @@ async def test_trace_from_a_key_event_to_each_request(
         await send_key_event(scenario, traceparent=CALLER)
         await scenario.run(SHORT)
         job = await scenario.job()
-        signature = scenario.flow().signature()
+        signature = scenario.flow().compute_signature()
     spans = [one for one in collector.spans if one.trace_id == CALLER.split("-")[1]]
 
     assert job.step is FlowJobState.CHECKING_FOR_CALLS

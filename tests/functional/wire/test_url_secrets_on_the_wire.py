@@ -106,13 +106,13 @@ def build_tenant(profile: Profile) -> dict[str, Any]:
 
 def read_settings(scenario: WireScenario) -> list[dict[str, Any]]:
     """Return the settings of each app as they are stored."""
-    azure = scenario.tenant.part(Azure)
+    azure = scenario.tenant.get_part(Azure)
     return [dict(get_configuration(azure, site, "appsettings")) for site in SITES]
 
 
 def read_named_value_properties(scenario: WireScenario) -> dict[str, Any]:
     """Return the properties of the named value as they are stored."""
-    resources = scenario.tenant.part(Azure).resources
+    resources = scenario.tenant.get_part(Azure).resources
     document = resources.find("Microsoft.ApiManagement/service/namedValues", NAMED_VALUE)
     assert document
     return dict(document["properties"])
@@ -120,7 +120,7 @@ def read_named_value_properties(scenario: WireScenario) -> dict[str, Any]:
 
 async def call_from_apps(scenario: WireScenario) -> list[int]:
     """Call the URL that the code of each app and the service read, and return the statuses."""
-    azure, now = scenario.tenant.part(Azure), scenario.tenant.clock.now()
+    azure, now = scenario.tenant.get_part(Azure), scenario.tenant.clock.now()
     urls = [get_running_settings(azure, site, now).get("FLOW", "") for site in SITES]
     named = {"id": NAMED_VALUE, "properties": read_named_value_properties(scenario)}
     urls.append(read_named_value(azure, named, now))
@@ -135,7 +135,7 @@ async def call_from_apps(scenario: WireScenario) -> list[int]:
 
 def read_key_value(scenario: WireScenario) -> dict[str, Any]:
     """Return the key-value of App Configuration, without what each write changes."""
-    [key_values] = scenario.tenant.part(Azure).configuration_stores.values()
+    [key_values] = scenario.tenant.get_part(Azure).configuration_stores.values()
     [key_value] = key_values.values()
     shown = key_value.as_wire()
     return {name: shown[name] for name in shown if name not in {"etag", "last_modified"}}
@@ -147,13 +147,13 @@ def read_url_in_store(scenario: WireScenario) -> str:
     if "keyvaultref" not in key_value["content_type"]:
         return str(key_value["value"])
     name = json.loads(key_value["value"])["uri"].rpartition("/")[2]
-    secret = scenario.tenant.part(Azure).vaults["kv-urls"].secrets[name]
+    secret = scenario.tenant.get_part(Azure).vaults["kv-urls"].secrets[name]
     return secret.latest.value
 
 
 def read_app_secrets(scenario: WireScenario) -> list[dict[str, Any]]:
     """Return the secrets of the container app as they are stored."""
-    document = scenario.tenant.part(Azure).resources.find(CONTAINER_APPS, CONTAINER_APP)
+    document = scenario.tenant.get_part(Azure).resources.find(CONTAINER_APPS, CONTAINER_APP)
     assert document
     return [dict(one) for one in document["properties"]["configuration"]["secrets"]]
 
@@ -176,7 +176,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
         job, moved = await scenario.job(), [one["FLOW"] for one in read_settings(scenario)]
         in_vault = read_named_value_properties(scenario)["keyVault"]
         of_app = read_app_secrets(scenario)
-        secret = scenario.tenant.part(Azure).vaults["kv-urls"].secrets[f"trigger-url-{ORDERS}"]
+        secret = scenario.tenant.get_part(Azure).vaults["kv-urls"].secrets[f"trigger-url-{ORDERS}"]
         url, tags = secret.latest.value, secret.latest.tags
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         for wait in waits:

@@ -93,7 +93,7 @@ class WireScenario:
     @property
     def platform(self) -> PowerPlatform:
         """The tenant's Power Platform."""
-        return self.tenant.part(PowerPlatform)
+        return self.tenant.get_part(PowerPlatform)
 
     @property
     def assumptions(self) -> Assumptions:
@@ -126,7 +126,7 @@ class WireScenario:
         return [
             flow.display_name
             for flow in self.environment.order
-            if any(flow.signature().encode() in text for text in seen)
+            if any(flow.compute_signature().encode() in text for text in seen)
         ]
 
     # --- the app ------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ async def wire_scenario(
             folder=folder,
         )
         await _sign_in(services)
-        await _opt_in(services, tenant.part(PowerPlatform).environments)
+        await _opt_in(services, tenant.get_part(PowerPlatform).environments)
         tenant.calls.reset()
         yield scenario
 

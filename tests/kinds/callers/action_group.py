@@ -21,7 +21,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "webhookReceivers": [webhook],
         "emailReceivers": [mail],
     }
-    app.world.tenant.part(Azure).resources.put(
+    app.world.tenant.get_part(Azure).resources.put(
         resource(_TYPE, "on-call", location="Global", tags={"team": "x"}, properties=properties)
     )
 

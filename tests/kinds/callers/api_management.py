@@ -15,7 +15,7 @@ APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
-    resources, operation = app.world.tenant.part(Azure).resources, ("contoso", "sales", "post")
+    resources, operation = app.world.tenant.get_part(Azure).resources, ("contoso", "sales", "post")
     value = (
         '<policies><inbound><set-variable name="x" value="@(1 < 2 && true)" /><send-request>'
         f"<set-url>{html.escape(url)}</set-url></send-request></inbound></policies>"

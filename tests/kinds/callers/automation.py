@@ -25,7 +25,7 @@ RUNBOOKS = 6
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
-    resources = app.world.tenant.part(Azure).resources
+    resources = app.world.tenant.get_part(Azure).resources
     properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
     resources.put(resource(_ACCOUNTS, "contoso", properties={}))
     resources.put(resource(f"{_ACCOUNTS}/variables", "contoso", "Flow", properties=properties))
@@ -62,7 +62,7 @@ def _add_places(seed: Json, url: str) -> None:
 
 
 def _read(tenant: Tenant) -> Mapping[str, object]:
-    variables = tenant.part(Azure).resources.list_of_type(f"{_ACCOUNTS}/variables")
+    variables = tenant.get_part(Azure).resources.list_of_type(f"{_ACCOUNTS}/variables")
     return {one["id"]: one["properties"] for one in variables}
 
 

@@ -99,7 +99,7 @@ def _add_places(seed: Json, url: str) -> None:
 
 
 def _read(tenant: Tenant) -> Mapping[str, object]:
-    organization = tenant.part(AzureDevOps).organizations["contoso"]
+    organization = tenant.get_part(AzureDevOps).organizations["contoso"]
     return {"service hooks": organization.hooks, "variable groups": organization.groups}
 
 

@@ -19,7 +19,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "name": "Notify",
         "type": "WebActivity",
     }
-    resources = app.world.tenant.part(Azure).resources
+    resources = app.world.tenant.get_part(Azure).resources
     resources.put(resource(_FACTORIES, "contoso", location="westeurope", properties={}))
     resources.put(
         resource(f"{_FACTORIES}/pipelines", "contoso", "nightly", properties={"activities": [call]})

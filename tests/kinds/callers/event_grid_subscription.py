@@ -26,7 +26,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "destination": {"endpointType": "WebHook", "properties": webhook},
         "filter": {"subjectBeginsWith": "sales"},
     }
-    resources = app.world.tenant.part(Azure).resources
+    resources = app.world.tenant.get_part(Azure).resources
     resources.put(resource(_TOPIC, "sales", location="westeurope", properties={}))
     resources.put(resource(_TYPE, "sales", "flow", properties=properties))
 

@@ -75,7 +75,7 @@ def _add_places(seed: Json, url: str) -> None:
 
 
 def _read(tenant: Tenant) -> Mapping[str, object]:
-    repository = tenant.part(GitHub).repositories["contoso/shop"]
+    repository = tenant.get_part(GitHub).repositories["contoso/shop"]
     return {"webhooks of GitHub": repository.hooks, "variables of GitHub": repository.variables}
 
 

@@ -18,7 +18,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "triggers": {},
         "actions": {"Call": {"type": "Http", "inputs": {"uri": "@parameters('url')"}}},
     }
-    app.world.tenant.part(Azure).resources.put(
+    app.world.tenant.get_part(Azure).resources.put(
         resource(
             _TYPE,
             "order-hub",

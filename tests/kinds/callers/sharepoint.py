@@ -109,7 +109,7 @@ CASE = CallerCase(
         settings={"sharepoint_sites": (SITE,)},
         standard_seed={"sharePoint": {"sites": [{"url": SITE, "owners": [APP]}]}},
         add=_add_places,
-        read=lambda tenant: {"sites of SharePoint": tenant.part(SharePoint).sites},
+        read=lambda tenant: {"sites of SharePoint": tenant.get_part(SharePoint).sites},
     ),
 )
 

@@ -15,7 +15,7 @@ _WORKSPACE = "Microsoft.Synapse/workspaces"
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     call = {"name": "Notify", "type": "WebActivity", "typeProperties": {"url": url}}
-    resources = app.world.tenant.part(Azure).resources
+    resources = app.world.tenant.get_part(Azure).resources
     resources.put(resource(_WORKSPACE, "contoso", properties={}, members=[APP]))
     resources.put(
         resource(f"{_WORKSPACE}/pipelines", "contoso", "nightly", properties={"activities": [call]})

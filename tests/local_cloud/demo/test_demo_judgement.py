@@ -52,7 +52,7 @@ def test_expected_ends_contain_every_flow_of_the_demo() -> None:
 
 def test_blocked_flow_with_another_expected_end_fails_the_demo() -> None:
     """A flow that should be retired but is blocked fails the demo, even with a good instruction."""
-    table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.expectation()))}}
+    table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.build_expectation()))}}
 
     assert find_differences([RETIRED], table) == []
     assert any("state is 'blocked'" in text for text in find_differences([BLOCKED], table))

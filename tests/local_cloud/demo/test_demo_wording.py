@@ -58,7 +58,7 @@ async def test_requests_are_counted_for_the_part_in_which_they_were_sent() -> No
     tenant.own_calls = {"key_vault.get": 1}
     await meter.mark(REMEDIATING)
 
-    assert meter.per_flow() == {}
+    assert meter.compute_requests_per_flow() == {}
     meter.flows = 2
     assert dict(meter.parts["planning"]) == {"admin API": 2}
-    assert meter.per_flow() == {"Key Vault": 2.0, "admin API": 0.5}
+    assert meter.compute_requests_per_flow() == {"Key Vault": 2.0, "admin API": 0.5}

@@ -123,7 +123,9 @@ def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> Non
         queue.delete(message)
     [message] = queue.receive_deferred([other])
 
-    queue.dead_letter(queue.lock(message).token, DeadLettering(reason="old", description=None))
+    queue.move_to_dead_letters(
+        queue.lock(message).token, DeadLettering(reason="old", description=None)
+    )
 
     assert queue.count_messages() == QueueCounts(dead_letter=1)
 
@@ -150,7 +152,7 @@ def test_settlement_can_change_the_properties_of_a_message(queue: Queue) -> None
         settle(received[1].token, lambda payload: payload + b"+")
     [message] = queue.receive_deferred([1])
     reason = DeadLettering(reason="r", description=None)
-    queue.dead_letter(queue.lock(message).token, reason, lambda payload: payload + b"!")
+    queue.move_to_dead_letters(queue.lock(message).token, reason, lambda payload: payload + b"!")
 
     assert queue.dead_letters is not None
     assert [dead.sent.payload for dead in queue.dead_letters.peek(1, 10)] == [b"a++!"]

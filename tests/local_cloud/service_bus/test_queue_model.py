@@ -157,7 +157,9 @@ class TestDeadLetters:
         number = queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
-        queue.dead_letter(lock.token, DeadLettering(reason="unreadable", description="no JSON"))
+        queue.move_to_dead_letters(
+            lock.token, DeadLettering(reason="unreadable", description="no JSON")
+        )
 
         [(key, dead)] = journal.messages.items()
         assert key == ("jobs/$deadletterqueue", number)
@@ -167,7 +169,7 @@ class TestDeadLetters:
         """A dead letter that fails five times stays in the dead-letter queue."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
-        queue.dead_letter(lock.token, DeadLettering(reason=None, description=None))
+        queue.move_to_dead_letters(lock.token, DeadLettering(reason=None, description=None))
         dead_letters = queue.dead_letters
         assert dead_letters is not None
 

@@ -151,7 +151,7 @@ class AzureWorld:
     @property
     def azure(self) -> Azure:
         """The state behind the answers."""
-        return self.tenant.part(Azure)
+        return self.tenant.get_part(Azure)
 
     @property
     def client_options(self) -> dict[str, Any]:

@@ -243,7 +243,7 @@ class TenantWorld:
     @property
     def platform(self) -> PowerPlatform:
         """The state behind the answers."""
-        return self.tenant.part(PowerPlatform)
+        return self.tenant.get_part(PowerPlatform)
 
     @property
     def environment(self) -> SimulatedEnvironment:
@@ -252,7 +252,7 @@ class TenantWorld:
 
     def token(self, who: str, audience: str) -> str:
         """Return a token of a person or an application."""
-        principal = self.tenant.part(Directory).principals.get(who)
+        principal = self.tenant.get_part(Directory).principals.get(who)
         if principal is not None and principal.client_id:
             return issue_application_token(self.tenant, who, audience)
         return issue_user_token(self.tenant, who, audience, APP_CLIENT)

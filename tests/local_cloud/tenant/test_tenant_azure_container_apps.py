@@ -40,7 +40,7 @@ async def list_revisions(world: AzureWorld) -> list[tuple[str, bool]]:
 
 def read_variables(world: AzureWorld, revision: str) -> dict[str, str]:
     """Return the variables as the containers of a revision read them."""
-    return world.tenant.part(Azure).container_variables[f"{APP}/revisions/{revision}".lower()]
+    return world.tenant.get_part(Azure).container_variables[f"{APP}/revisions/{revision}".lower()]
 
 
 async def test_secrets_are_read_by_an_action_alone(world: AzureWorld) -> None:

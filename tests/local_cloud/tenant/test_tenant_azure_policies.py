@@ -54,7 +54,7 @@ def link(world: AzureWorld, policy_id: str) -> None:
         system_id="/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/p1",
         status=LinkStatus.LINKED,
     )
-    world.tenant.part(PowerPlatform).add_environment(environment)
+    world.tenant.get_part(PowerPlatform).add_environment(environment)
 
 
 async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:

@@ -23,7 +23,7 @@ def azure() -> Azure:
     """The Azure side of a seeded tenant."""
     tenant = Tenant()
     seed_azure(tenant, SEED)
-    return tenant.part(Azure)
+    return tenant.get_part(Azure)
 
 
 def add_rule(azure: Azure, priority: int, access: str, *sources: str, port: str = "443") -> None:

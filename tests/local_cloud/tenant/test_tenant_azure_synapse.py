@@ -29,7 +29,7 @@ async def world() -> AsyncIterator[AzureWorld]:
             build_resource(f"{WORKSPACE}/triggers/daily", type="x", runtimeState="Started"),
         ]
         seed_azure(served.tenant, {"resources": listed})
-        served.tenant.part(PowerPlatform).assumptions.artifact_save_seconds = LONG
+        served.tenant.get_part(PowerPlatform).assumptions.artifact_save_seconds = LONG
         yield served
 
 

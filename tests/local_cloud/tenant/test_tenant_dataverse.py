@@ -233,7 +233,7 @@ async def test_a_member_may_add_connection_references_and_change_their_own(
         "connectorid": "/providers/Microsoft.PowerApps/apis/shared_office365",
         "connectionid": "office-maker",
     }
-    others = next(iter(world.environment.table("connectionreferences")))
+    others = next(iter(world.environment.get_table("connectionreferences")))
 
     as_app = await world.call("PATCH", row, body)
     added = await world.call("PATCH", row, body, headers=AS_MAKER)

@@ -90,7 +90,7 @@ async def test_a_reference_without_a_connection_cannot_be_activated(world: Tenan
 
 async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -> None:
     """Dataverse wraps the error of the flow service."""
-    world.tenant.part(Directory).principals[MAKER].has_premium = False
+    world.tenant.get_part(Directory).principals[MAKER].has_premium = False
     await create(world, new_workflow(), AS_MAKER)
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)

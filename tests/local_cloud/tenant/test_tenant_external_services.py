@@ -98,7 +98,7 @@ async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWo
 
     assert (added.status, again.status, empty.status) == (200, 400, 400)
     assert added.body["variables"]["key"]["value"] is None
-    stored = world.tenant.part(AzureDevOps).organizations["contoso"].groups
+    stored = world.tenant.get_part(AzureDevOps).organizations["contoso"].groups
     assert stored["1"]["variables"]["key"]["value"] == "x"
 
 

@@ -187,7 +187,7 @@ async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -
 
 async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -> None:
     """A path, an unknown name or another person's flow is not found."""
-    [solution] = world.environment.table("solutions")
+    [solution] = world.environment.get_table("solutions")
     url = f"{MIGRATE}/{ENVIRONMENT}/solutions/{solution}/migrateFlows"
 
     async def move(flow: str, who: str = MAKER, url: str = url) -> tuple[int, str | None]:
@@ -208,7 +208,7 @@ async def test_administrator_moves_flows_into_a_named_or_the_default_solution(
     world: TenantWorld,
 ) -> None:
     """Without a name, the default solution is used. A missing flow fails the request."""
-    [solution] = world.environment.table("solutions")
+    [solution] = world.environment.get_table("solutions")
     url, body = f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
 
     nowhere = await world.call("POST", url, {"flowsToMigrate": [BUTTON_FLOW, NOBODY]})

@@ -13,7 +13,7 @@ from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.profiles import PROFILES, Profile
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import LinkStatus, SimulatedEnvironment
-from local_cloud.tenant.environments.migration import report
+from local_cloud.tenant.environments.migration import find_flows_on_microsoft_key
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import read_current_variables
 from local_cloud.tenant.flows.trigger_urls import build_callback
@@ -45,12 +45,12 @@ def build_tenant(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironmen
     """Build a tenant from a description; return it and its main environment."""
     tenant = Tenant()
     seed(tenant, described)
-    return tenant, tenant.part(PowerPlatform).environments[ENVIRONMENT]
+    return tenant, tenant.get_part(PowerPlatform).environments[ENVIRONMENT]
 
 
 def get_assumptions(tenant: Tenant) -> Assumptions:
     """Return the assumptions of a tenant."""
-    return tenant.part(PowerPlatform).assumptions
+    return tenant.get_part(PowerPlatform).assumptions
 
 
 def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
@@ -74,7 +74,7 @@ def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
     tenant, environment = build_tenant(described)
 
     url = build_callback(environment, environment.workflows[HTTP_FLOW])["value"]
-    settings = get_running_settings(tenant.part(Azure), SITE, tenant.clock.now())
+    settings = get_running_settings(tenant.get_part(Azure), SITE, tenant.clock.now())
     saved = environment.workflows[CALLER].client_data
     assert settings["URL"] == url
     assert unquote(settings["ENCODED"]) == url
@@ -99,7 +99,9 @@ def test_an_environment_may_be_linked_for_long() -> None:
 
     tenant, environment = build_tenant(described)
 
-    stuck = report(tenant.part(PowerPlatform), environment, tenant.clock.now(), only_stuck=False)
+    stuck = find_flows_on_microsoft_key(
+        tenant.get_part(PowerPlatform), environment, tenant.clock.now(), only_stuck=False
+    )
     assert environment.policy is not None
     assert environment.policy.status == LinkStatus.LINKED
     assert not environment.is_migrating(tenant.clock.now())
@@ -137,7 +139,7 @@ def test_past_runs_of_the_seed_have_their_outcome() -> None:
     tenant, environment = build_tenant(described)
 
     now = tenant.clock.now()
-    statuses = [run.status(now) for run in environment.workflows[HTTP_FLOW].runs]
+    statuses = [run.compute_status(now) for run in environment.workflows[HTTP_FLOW].runs]
     assert statuses == ["Failed", "Running"]
 
 

@@ -20,7 +20,7 @@ RUNBOOKS = f"{ACCOUNTS}/runbooks"
 _ACCOUNT = f"{GROUP}/providers/{ACCOUNTS}/{{parent}}"
 
 
-def routes() -> list[Route]:
+def build_routes() -> list[Route]:
     """Return the routes beside those that list and read accounts, variables and runbooks."""
     return [
         build_arm_route("PATCH", f"{_ACCOUNT}/variables/{{name}}", update_variable),
@@ -30,8 +30,8 @@ def routes() -> list[Route]:
 
 async def update_variable(call: ArmCall) -> JsonObject:
     """Change a variable; its value is JSON text."""
-    there = call.get_existing(VARIABLES, call.path("parent"), call.path("name"))
-    given = (await call.json()).get("properties") or {}
+    there = call.get_existing(VARIABLES, call.get_path_part("parent"), call.get_path_part("name"))
+    given = (await call.read_json()).get("properties") or {}
     properties = there["properties"] | {
         name: given[name] for name in ("value", "description") if name in given
     }
@@ -46,7 +46,7 @@ async def update_variable(call: ArmCall) -> JsonObject:
 
 async def get_runbook_content(call: ArmCall) -> Response:
     """Return the published text of a runbook."""
-    runbook = call.get_existing(RUNBOOKS, call.path("parent"), call.path("name"))
+    runbook = call.get_existing(RUNBOOKS, call.get_path_part("parent"), call.get_path_part("name"))
     content = runbook["properties"].get("content")
     if content is None:
         raise SimulatedPlatformError(404, "NotFound", "The runbook was never published.")
@@ -67,6 +67,6 @@ PROVIDER = ResourceProvider(
         ("automation_variables", "automation_variable"): VARIABLES,
         ("runbooks", "runbook"): RUNBOOKS,
     },
-    routes=routes,
+    routes=build_routes,
     shown={RUNBOOKS: show_part, VARIABLES: show_part},
 )
