@@ -1,11 +1,15 @@
 """Test the adapters of an assessment with faults, and the search for canvas apps as callers."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from local_cloud.tenant.core.faults import Fault, FaultKind
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
+from shared.adapters.power_apps import canvas_apps
 from shared.adapters.power_apps.canvas_app_document import find_flow_ids
+from shared.adapters.power_apps.canvas_apps import DOCUMENTS
 from shared.callers.canvas_app import CanvasAppCallers
 from shared.domain.callers.caller import Caller
 from shared.errors import InvalidInput, JobBlocked
@@ -51,6 +55,42 @@ async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
     caller = callers[f"{ENVIRONMENT}/{APP_OF_FLOW}"]
     assert "Studio" in caller.manual_reason
     assert HTTP_FLOW in (await kind.read(caller)).text
+
+
+async def test_documents_of_canvas_apps_do_not_exhaust_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A document can have hundreds of megabytes. Few are read at a time; a large one is named."""
+    description = build_description()
+    [home, *_] = description["environments"]
+    [first, *_] = home["canvasApps"]
+    names = [f"b0000000-0000-4000-8000-0000000000{number}" for number in range(10, 22)]
+    home["canvasApps"] = [{**first, "name": name, "displayName": name} for name in names]
+    reading: list[int] = []
+    send = HttpClient.send
+    now = 0
+
+    async def count(self: HttpClient, service: HttpService, call: ServiceRequest) -> Any:
+        nonlocal now
+        if service is not DOCUMENTS:
+            return await send(self, service, call)
+        now += 1
+        reading.append(now)
+        try:
+            return await send(self, service, call)
+        finally:
+            now -= 1
+
+    monkeypatch.setattr(HttpClient, "send", count)
+    async with run_adapters(monkeypatch, description) as app:
+        small = await app.canvas_apps.list_with_flows(ENVIRONMENT)
+        monkeypatch.setattr(canvas_apps, "_LARGEST_DOCUMENT", 100)
+        large = await app.canvas_apps.list_with_flows(ENVIRONMENT)
+
+    assert len(reading) == 2 * len(names)
+    assert max(reading) <= 4
+    assert {one.unknown_reason for one in small} == {""}
+    assert all(one.display_name in one.unknown_reason for one in large)
 
 
 def test_invalid_document_of_a_canvas_app_raises_invalid_input() -> None:

@@ -334,7 +334,7 @@ async def _read_beginning(response: AsyncHttpResponse, longest: int | None) -> b
     """Return the response's body, or its first `longest` bytes."""
     if longest is None:
         return response.content
-    body = b""
+    body = bytearray()
     try:
         async for part in response.iter_raw():
             body += part
@@ -342,7 +342,7 @@ async def _read_beginning(response: AsyncHttpResponse, longest: int | None) -> b
                 break
     finally:
         await response.close()
-    return body[:longest]
+    return bytes(body[:longest])
 
 
 def read_page(

@@ -3,6 +3,7 @@
 See platform.md#canvas-apps.
 """
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,9 @@ from shared.ports import CanvasApps, ResultPage
 
 #: The URL is signed, so no token is sent.
 DOCUMENTS = HttpService(name="App documents", scope="", credential=None)
+#: Media are part of a document, so it can have hundreds of megabytes. An instance has 2 GB.
+_LARGEST_DOCUMENT = 32 * 1024 * 1024
+_DOCUMENTS_AT_ONCE = 4
 
 
 class _Document(Wire):
@@ -82,6 +86,7 @@ class PowerAppsCanvasApps(CanvasApps):
         self._http = http
         self._service = service
         self._url = build_admin_url(cloud)
+        self._gate = asyncio.Semaphore(_DOCUMENTS_AT_ONCE)
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use flows. Reading the document of each takes one request."""
@@ -133,8 +138,17 @@ class PowerAppsCanvasApps(CanvasApps):
     async def _read_flow_ids(self, app: _AppEntity) -> frozenset[str]:
         if urlsplit(app.document).scheme != "https":
             raise InvalidInput("The platform returned no URL of the document.")
-        answer = await self._http.send(DOCUMENTS, ServiceRequest(method="GET", url=app.document))
-        return app.listed_ids | find_flow_ids(answer.body)
+        call = ServiceRequest(
+            method="GET",
+            url=app.document,
+            headers={"Accept-Encoding": "identity"},  # compressed bytes would pass the limit
+            longest_answer=_LARGEST_DOCUMENT + 1,
+        )
+        async with self._gate:
+            answer = await self._http.send(DOCUMENTS, call)
+            if len(answer.body) > _LARGEST_DOCUMENT:
+                raise InvalidInput(f"The app's document has more than {_LARGEST_DOCUMENT} bytes.")
+            return app.listed_ids | find_flow_ids(answer.body)
 
 
 def _build_canvas_app(app: _AppEntity, ids: frozenset[str]) -> CanvasApp:
