@@ -158,7 +158,10 @@ def build_archive(ground: CoreServices) -> "Archive":
 
     if not settings.archive_key:
         raise _build_missing_setting("CMK_STORAGE_ACCOUNT (or CMK_ARCHIVE_KEY)")
-    return FolderArchive(settings.state_folder / "archive", settings.archive_key)
+    try:
+        return FolderArchive(settings.state_folder / "archive", settings.archive_key)
+    except ValueError as err:
+        raise _build_malformed_setting("CMK_ARCHIVE_KEY") from err
 
 
 def build_messages(ground: CoreServices) -> "MessageSender":
@@ -173,7 +176,10 @@ def build_messages(ground: CoreServices) -> "MessageSender":
     if settings.service_bus_namespace:
         client = build_client_by_identity(settings.service_bus_namespace, ground.credential)
     elif settings.service_bus_connection:
-        client = build_client_by_connection_string(settings.service_bus_connection)
+        try:
+            client = build_client_by_connection_string(settings.service_bus_connection)
+        except ValueError as err:
+            raise _build_malformed_setting("ServiceBusConnection") from err
     else:
         raise _build_missing_setting("ServiceBusConnection__fullyQualifiedNamespace")
     messages = ServiceBusMessages(client, ground.telemetry)
@@ -183,3 +189,7 @@ def build_messages(ground: CoreServices) -> "MessageSender":
 
 def _build_missing_setting(name: str) -> UnusableSetting:
     return UnusableSetting(f"{name} is not set.", fix="Deploy again (azd up), which sets it.")
+
+
+def _build_malformed_setting(name: str) -> UnusableSetting:
+    return UnusableSetting(f"{name} is malformed.", fix="Correct it (docs/settings.md).")

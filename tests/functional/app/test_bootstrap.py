@@ -224,7 +224,9 @@ async def test_fix_names_the_missing_setting_of_the_service_account(
         ("CMK_SUBSCRIPTION_IDS", ""),
         ("CMK_FUNCTION_KEY_ROLES", "everybody"),
         ("CMK_ARCHIVE_KEY", ""),
+        ("CMK_ARCHIVE_KEY", "abc"),
         ("ServiceBusConnection", ""),
+        ("ServiceBusConnection", "abc"),
         ("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", ""),
     ],
 )
