@@ -1,6 +1,7 @@
-"""Registers the functions of the app, nothing else. Azure Functions finds `app` here.
+"""Register the functions of the app, nothing else.
 
-What runs when one is triggered is imported then: each cold start pays for every import.
+Azure Functions finds `app` here. What a function runs is imported when it is triggered, because
+each cold start pays for every import.
 """
 
 import gc

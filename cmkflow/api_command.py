@@ -86,7 +86,7 @@ def api_command(
         options = _build_options()
 
         @functools.wraps(call)
-        def command(
+        def run_command(
             *,
             api: str,
             function_key: str,
@@ -125,8 +125,8 @@ def api_command(
                 raise typer.Exit(code)
 
         # typer reads the options from the signature.
-        command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function
-        group.command(name, hidden=is_hidden)(command)
+        run_command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function
+        group.command(name, hidden=is_hidden)(run_command)
         return call
 
     return register

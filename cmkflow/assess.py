@@ -99,7 +99,7 @@ def show_assessments(
             if resume:
                 started = _read_order(api, name)
             else:
-                started = _start(
+                started = _start_assessment(
                     api, name, {**about, "callers_searched_since": _find_earlier_search(found)}
                 )
             if no_wait:
@@ -125,7 +125,7 @@ def _find_earlier_search(assessments: Sequence[Any]) -> str | None:
     return next(filter(None, (one["callers_searched_at"] for one in assessments)), None)
 
 
-def _start(api: ApiClient, environment: str, about: Mapping[str, str | None]) -> Any:
+def _start_assessment(api: ApiClient, environment: str, about: Mapping[str, str | None]) -> Any:
     body = {name: value for name, value in about.items() if value is not None}
     path = ("environments", environment, "assessment")
     return api.send(ApiCall(method="POST", path=path, body=body))

@@ -66,10 +66,10 @@ def list_audit(
     }
     answer = api.send(ApiCall(method="GET", path=("audit",), query=query))
 
-    def show(found: Any) -> Listing:
+    def format_audit_log(found: Any) -> Listing:
         return build_audit_table(found, _read_environment_names(api))
 
-    return Shown(answer=answer, show=show, warnings=list(_list_warnings(answer)))
+    return Shown(answer=answer, show=format_audit_log, warnings=list(_list_warnings(answer)))
 
 
 def _list_warnings(answer: Any) -> Iterator[str]:

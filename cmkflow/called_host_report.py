@@ -9,7 +9,7 @@ from shared.domain.network.address_ranges import unite
 from shared.domain.network.called_hosts import CalledHost
 from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, evaluate_rules
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
-from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_published
+from shared.domain.network.service_tags import ServiceTag, ServiceTagList, format_as_published
 from shared.domain.network.verdict import Verdict, find_verdict
 
 #: Verdicts, worst first.
@@ -57,7 +57,7 @@ class CalledHostReport:
         self._version = tags.change_number
         self._sources = RuleSources(tags, FLOW_TAGS)
         names = [f"{PROTECTED_TAG}.{region}" for region in regions]
-        self._by_region = [found for name in names if (found := tags.addresses(name))]
+        self._by_region = [found for name in names if (found := tags.find_addresses(name))]
         self._asked = unite(self._by_region)
         self._published = ServiceTag(
             name=PROTECTED_TAG,
@@ -79,7 +79,7 @@ class CalledHostReport:
             "flows": target.flows,
             "resources": [firewall.id for firewall in target.firewalls],
             "verdict": min(verdicts, key=_WORST.index) if verdicts else verdict,
-            "prefixes": as_published(lacking if verdicts else self._asked, self._published),
+            "prefixes": format_as_published(lacking if verdicts else self._asked, self._published),
         }
 
     def _find_worst_verdict(self, admission: FirewallDecision) -> Verdict:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.run_archive_commands import archive_table
+from cmkflow.run_archive_commands import format_archive_table
 from cmkflow.timestamps import format_minute
 from shared.domain.jobs.deletion_text import WHY_DELETE, describe_result
 
@@ -83,7 +83,7 @@ def format_deletions(answer: Any) -> RenderableType:
     if not parts:
         parts.append(Text("This remediation has no retired original yet."))
     archived = {"archives": answer["run_archives"], "support_windows": answer["support_windows"]}
-    return Group(*parts, archive_table(archived))
+    return Group(*parts, format_archive_table(archived))
 
 
 def describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:

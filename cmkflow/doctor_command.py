@@ -28,7 +28,7 @@ _TITLES = {
 
 def register(group: typer.Typer) -> None:
 
-    @api_command(group, "doctor", show=format_doctor, ends=_end)
+    @api_command(group, "doctor", show=format_doctor, ends=_choose_exit_code)
     def doctor(
         api: ApiClient,
         full: Annotated[bool, typer.Option("--full", help="Show each check that passed.")] = False,
@@ -84,7 +84,7 @@ def _format_subject(finding: Any) -> str:
     return f"{finding['code']} {finding['subject']}".rstrip().replace("_", " ")
 
 
-def _end(answer: Any) -> int:
+def _choose_exit_code(answer: Any) -> int:
     levels = {one["level"] for one in answer["items"]}
     if FindingLevel.PROBLEM in levels:
         return ExitCode.ACTION_REQUIRED

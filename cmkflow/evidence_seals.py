@@ -20,7 +20,7 @@ from shared.domain.audit_seal import (
     parse_seal,
 )
 from shared.domain.evidence_file import AUDIT_DIFFERENCES, read_files
-from shared.rows import type_adapter_for
+from shared.rows import get_type_adapter
 from shared.signatures import compute_fingerprint, is_signature_valid
 
 _AUDIT_FILE = "audit.jsonl"
@@ -76,7 +76,7 @@ def _parse_sealed_entries(seal: AuditSeal, files: dict[str, bytes]) -> list[Seal
 def _build_sealed_entry(line: bytes) -> SealedEntry:
     text = line.decode()
     try:
-        entry = type_adapter_for(AuditEntry).validate_json(text)
+        entry = get_type_adapter(AuditEntry).validate_json(text)
     except ValidationError:
         raise ValueError("an audit entry cannot be read") from None
     return SealedEntry(key=entry.sort_key, sha256=hash_text(text))

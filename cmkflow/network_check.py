@@ -96,7 +96,7 @@ class Question:
         """
         for region in self.regions or ("",):
             for tag in (PROTECTED_TAG, *TAGS_BESIDE):
-                yield tag, region, self.tags.addresses(self.name(tag, region))
+                yield tag, region, self.tags.find_addresses(self.name(tag, region))
 
 
 async def check_network(

@@ -143,7 +143,7 @@ def _compute_rank(row: FirewallCheckRow) -> int:
 def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
     names = Counter(_format_short_name(one) for one in {row["resource"] for row in rows})
 
-    def name(row: FirewallCheckRow) -> str:
+    def choose_name(row: FirewallCheckRow) -> str:
         short = _format_short_name(row["resource"])
         if names[short] == 1:
             return short
@@ -152,7 +152,7 @@ def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
 
     tags = {row["tag"] for row in rows if row["verdict"]}
     return (
-        Column("Firewall", name, Kind.PATH),
+        Column("Firewall", choose_name, Kind.PATH),
         Column("Kind", lambda row: row["kind"].replace("_", " ")),
         Column("Region", lambda row: row["region"] or "", Kind.WORD),
         Column("Tag", lambda row: row["tag"] if len(tags) > 1 else "", Kind.WORD),
@@ -208,7 +208,7 @@ def _parse_tags(names: str) -> list[str]:
 
 def find_canonical_region(region: str, tags: ServiceTagList) -> str:
     """Return a region as the list spells it; end the command if the list does not contain it."""
-    known = tags.regions(PROTECTED_TAG)
+    known = tags.list_regions(PROTECTED_TAG)
     for one in known:
         if one.lower() == region.lower():
             return one

@@ -165,7 +165,7 @@ def show_trigger_hosts(
 def _list_changes(
     old: ServiceTagList, new: ServiceTagList, tag: str
 ) -> Sequence[AddressRangeChange]:
-    if not any(one.find(tag) or one.regions(tag) for one in (old, new)):
+    if not any(one.find(tag) or one.list_regions(tag) for one in (old, new)):
         raise ValueError(f"neither list contains the service tag {tag}")
     return changes(old, new, tag)
 

@@ -160,7 +160,7 @@ def cancel_remediation(
     api: ApiClient, remediation: RemediationId, replay: Replay = False, yes: Yes = False
 ) -> object:
     """Cancel a remediation. Flows that have started are rolled back."""
-    _ask(yes, "Cancel this remediation and roll back the flows that have started?")
+    _confirm_unless_sure(yes, "Cancel this remediation and roll back the flows that have started?")
     return _send_action(api, remediation, "cancel", {"accept_replay": True} if replay else None)
 
 
@@ -199,7 +199,7 @@ def roll_back_remediation(
     yes: Yes = False,
 ) -> object:
     """Roll back flows: turn originals on, revert their callers, turn copies off."""
-    _ask(yes or bool(flows), "Roll back all flows of this remediation?")
+    _confirm_unless_sure(yes or bool(flows), "Roll back all flows of this remediation?")
     body: dict[str, object] = {"flow_ids": flows} if flows else {}
     if replay:
         body["accept_replay"] = True
@@ -217,7 +217,7 @@ def register_actions(group: typer.Typer) -> None:
     api_command(group, "rollback", show=_format_rollback)(roll_back_remediation)
 
 
-def _ask(is_sure: bool, question: str) -> None:
+def _confirm_unless_sure(is_sure: bool, question: str) -> None:
     if not is_sure:
         confirm(question)
 

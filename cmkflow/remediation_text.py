@@ -17,7 +17,7 @@ from cmkflow.paragraphs import (
     shorten_resource_ids,
 )
 from cmkflow.remediation_tables import format_both_off_warning, format_unreadable_rows
-from cmkflow.run_archive_tables import archive_and_deletion_lines, format_number
+from cmkflow.run_archive_tables import format_archive_and_deletion_lines, format_number
 from cmkflow.timestamps import format_time_left_or_date
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.plans.display_text import format_not_migrated, format_state
@@ -40,7 +40,7 @@ def format_remediation(answer: Any, *, is_full: bool = False) -> RenderableType:
         parts += [Text(), _format_jobs(every, answer["remediation"]["mode"], is_full=True)]
         parts += _format_notes(every)
     ends: list[RenderableType] = [
-        *archive_and_deletion_lines(answer),
+        *format_archive_and_deletion_lines(answer),
         *format_unreadable_rows(answer),
         *_format_history(answer),
     ]

@@ -29,7 +29,7 @@ _COLUMNS = (
 )
 
 
-def archive_table(answer: Any) -> RenderableType:
+def format_archive_table(answer: Any) -> RenderableType:
     """Return the state of each run archive, and the end of each support window."""
     archives = answer["archives"]
     shown = (
@@ -40,13 +40,13 @@ def archive_table(answer: Any) -> RenderableType:
     return Group(shown, *(Text(format_window(one)) for one in answer["support_windows"]))
 
 
-@api_command(app, "list", show=archive_table)
+@api_command(app, "list", show=format_archive_table)
 def list_archives(api: ApiClient, remediation: RemediationId) -> object:
     """List the run archives of a remediation, and the end of each support window."""
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "run-archives")))
 
 
-@api_command(app, "create", show=archive_table)
+@api_command(app, "create", show=format_archive_table)
 def create_archives(
     api: ApiClient,
     remediation: RemediationId,

@@ -27,7 +27,7 @@ def format_window(window: Any) -> str:
     )
 
 
-def archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
+def format_archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
     """Yield the totals of archives and deletions, if a flow of the remediation is retired."""
     if not any(job["state"] == "retired" for job in answer["flow_jobs"]):
         return

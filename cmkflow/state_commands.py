@@ -87,7 +87,7 @@ def export(
     is_new = not file.exists()
     secret = _read_secret(key_file, passphrase, is_new=is_new)
     opened = StateFile.create if is_new else StateFile.open
-    found = _run(place, lambda: opened(file, secret), export_state)
+    found = _run_transfer(place, lambda: opened(file, secret), export_state)
     echo(f"Exported {_describe(found)}.")
 
 
@@ -115,7 +115,7 @@ def import_(
     if not file.is_file():
         raise typer.BadParameter(f"There is no file {file}.", param_hint="FILE")
     secret = _read_secret(key_file, passphrase, is_new=False)
-    found = _run(place, lambda: StateFile.open(file, secret), import_state)
+    found = _run_transfer(place, lambda: StateFile.open(file, secret), import_state)
     echo(f"Imported {_describe(found)}.")
 
 
@@ -144,17 +144,17 @@ def _read_secret(key_file: Path | None, passphrase: str, *, is_new: bool) -> "St
     return StateSecret(passphrase or ask_secret("Passphrase of the file", is_new=is_new))
 
 
-def _run(
+def _run_transfer(
     place: "Callable[[], AbstractAsyncContextManager[StatePlace]]",
     open_file: "Callable[[], StateFile]",
     transfer: "Callable[[StatePlace, StateFile], Awaitable[Contents]]",
 ) -> "Contents":
-    async def run() -> "Contents":
+    async def open_and_transfer() -> "Contents":
         async with place() as opened:
             return await transfer(opened, open_file())
 
     try:
-        return asyncio.run(run())
+        return asyncio.run(open_and_transfer())
     except OSError as err:
         raise typer.BadParameter(f"Cannot use {err.filename}: {err.strerror}.") from None
     except (CmkflowError, ValueError) as err:

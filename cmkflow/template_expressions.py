@@ -70,16 +70,16 @@ class ArmTemplate:
         except (UnresolvedExpression, RecursionError):
             return self.build_placeholder(value)
 
-    def build_placeholder(self, expression: str) -> str:
+    def build_placeholder(self, read_expression: str) -> str:
         """Return the placeholder of an expression, and record the expression."""
-        parameter = _PARAMETER.fullmatch(expression)
+        parameter = _PARAMETER.fullmatch(read_expression)
         declared = (self.types.get(parameter[1]) if parameter else None) or "string"
-        texts = ("".join(match.groups("")) for match in _NAMING.finditer(expression))
+        texts = ("".join(match.groups("")) for match in _NAMING.finditer(read_expression))
         words = (one for one in texts if "/" not in one)  # no resource types
         name = re.sub(r"[^\w.-]+", "-", ".".join(words), flags=re.ASCII)[:_LONGEST].strip(".-")
         wanted, number = f"<{name or 'value'}>", 1
-        meant = Expression(text=expression, type=declared.lower().removeprefix("secure"))
-        while self.expressions.setdefault(wanted, meant).text != expression:
+        meant = Expression(text=read_expression, type=declared.lower().removeprefix("secure"))
+        while self.expressions.setdefault(wanted, meant).text != read_expression:
             number += 1
             wanted = f"<{name or 'value'}-{number}>"
         return wanted
@@ -87,7 +87,7 @@ class ArmTemplate:
     def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
         """Return the value of an expression; raise `UnresolvedExpression`."""
         reader = _Reader(self, text[1:-1], takes_defaults, nested)
-        value = reader.expression()
+        value = reader.read_expression()
         if reader.tokens:
             raise UnresolvedExpression
         return value
@@ -125,30 +125,30 @@ class _Reader:
         self._nested = nested
         self.tokens = _split_tokens(text)
 
-    def expression(self) -> object:
+    def read_expression(self) -> object:
         value = self._read_primary()
         while self.tokens and self.tokens[0] in (".", "["):
-            if self._take() == ".":
-                value = self._read_member(value, self._take())
+            if self._read_token() == ".":
+                value = self._read_member(value, self._read_token())
             else:
-                value = self._read_member(value, self.expression())
-                self._expect("]")
+                value = self._read_member(value, self.read_expression())
+                self._require_token("]")
             value = self._evaluate(value)
         return value
 
     def _read_primary(self) -> object:
-        token = self._take()
+        token = self._read_token()
         if isinstance(token, int):
             return token
         if token.startswith("'"):
             return token[1:]
-        self._expect("(")
+        self._require_token("(")
         arguments: list[object] = []
         while self.tokens and self.tokens[0] != ")":
-            arguments.append(self.expression())
+            arguments.append(self.read_expression())
             if self.tokens and self.tokens[0] == ",":
-                self._take()
-        self._expect(")")
+                self._read_token()
+        self._require_token(")")
         return self._read_call(token.lower(), arguments)
 
     def _read_call(self, function: str, arguments: Sequence[object]) -> object:
@@ -203,13 +203,13 @@ class _Reader:
             return self._template.build_placeholder(f"{whole.text[:-1]}{wanted}]")
         return _read_member(value, name)
 
-    def _take(self) -> "str | int":
+    def _read_token(self) -> "str | int":
         if not self.tokens:
             raise UnresolvedExpression
         return self.tokens.pop(0)
 
-    def _expect(self, token: str) -> None:
-        if self._take() != token:
+    def _require_token(self, token: str) -> None:
+        if self._read_token() != token:
             raise UnresolvedExpression
 
 

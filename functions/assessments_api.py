@@ -23,7 +23,7 @@ from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.discovery import DiscoverySource
 from shared.domain.principal import Role
 from shared.use_cases import start_assessment as assessments
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from shared.use_cases.audit_state import read_new_assessment
 
 #: Value of `Retry-After`, in seconds.
@@ -238,7 +238,7 @@ async def show_assessment(call: ApiRequest[AssessmentQuery, NoBody]) -> Assessme
     In a large environment some facts stay unknown; an assessment in the background reads them.
     """
     query = call.query
-    found = await assess(
+    found = await assess_environment(
         services(),
         normalize_environment_id(call.id),
         policy=query.policy or "",

@@ -55,8 +55,8 @@ class AuditFilterQuery(RequestModel):
             result=self.result or None,
             environment_id=normalize_environment_id(self.environment),
             remediation_id=self.remediation,
-            since=_begin(self.since) if self.since else None,
-            until=_begin(self.until) + timedelta(days=1) if self.until else None,
+            since=_compute_start_of_day(self.since) if self.since else None,
+            until=_compute_start_of_day(self.until) + timedelta(days=1) if self.until else None,
         )
 
 
@@ -66,5 +66,5 @@ class AuditExportQuery(AuditFilterQuery):
     format: Literal["csv", "json"] = "csv"
 
 
-def _begin(day: str) -> datetime:
+def _compute_start_of_day(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), time.min, UTC)

@@ -28,7 +28,7 @@ async def list_declared_callers(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[DeclaredCallerResponse]:
     """Return the declared callers ordered by name."""
-    return _answer(await callers.list_declared_callers(services()))
+    return _build_list_response(await callers.list_declared_callers(services()))
 
 
 @endpoint(
@@ -42,7 +42,7 @@ async def declare_callers(
 ) -> ItemListResponse[DeclaredCallerResponse]:
     """Declare callers: all or, if one is not valid, none. Each replaces the one with its name."""
     declared = [one.to_declared_caller() for one in call.body.callers]
-    return _answer(await callers.declare_callers(services(), declared))
+    return _build_list_response(await callers.declare_callers(services(), declared))
 
 
 @endpoint(
@@ -56,7 +56,7 @@ async def declare_called_flow(
 ) -> ItemListResponse[DeclaredCallerResponse]:
     """Declare one flow of a caller, whose other flows stay; return all callers."""
     declared = call.body.to_declared_caller()
-    return _answer(await callers.declare_called_flow(services(), declared))
+    return _build_list_response(await callers.declare_called_flow(services(), declared))
 
 
 @endpoint(
@@ -74,7 +74,7 @@ async def import_callers(
     found = read_caller_lines(call.body.file)
     if found.faults:
         raise BadRequest("The file is not valid.", found.list_errors())
-    return _answer(await imports.import_callers(services(), found.lines))
+    return _build_list_response(await imports.import_callers(services(), found.lines))
 
 
 @endpoint(
@@ -102,10 +102,10 @@ async def remove_declared_caller(
     others.
     """
     await callers.remove_declared_caller(services(), call.body.name)
-    return _answer(await callers.list_declared_callers(services()))
+    return _build_list_response(await callers.list_declared_callers(services()))
 
 
-def _answer(found: list[DeclaredCaller]) -> ItemListResponse[DeclaredCallerResponse]:
+def _build_list_response(found: list[DeclaredCaller]) -> ItemListResponse[DeclaredCallerResponse]:
     return ItemListResponse[DeclaredCallerResponse](
         items=tuple(map(DeclaredCallerResponse.model_validate, found))
     )

@@ -54,7 +54,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, PreconditionFailed, UnusableSetting
-from shared.log_fields import logged_with, product_log
+from shared.log_fields import log_with, product_log
 from shared.queues import TRACEPARENT
 from shared.services import Services
 from shared.settings import SignInSettings, describe_faults
@@ -176,7 +176,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     role or without a route.
     """
 
-    def declare(handler: Handler[Q, B]) -> Answering:
+    def register_handler(handler: Handler[Q, B]) -> Answering:
         route = _find_route(handler)
         declared = Endpoint(
             name=route.name,
@@ -195,16 +195,16 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
             is_recorded=is_recorded and route.method != "GET",
         )
 
-        async def answering(req: func.HttpRequest) -> func.HttpResponse:
+        async def answer_and_adapt_to_browser(req: func.HttpRequest) -> func.HttpResponse:
             answer = await _handle(declared, handler, req)
             is_sent = route.method != "GET" and is_form(req)
             is_page = media_types[0] == HTML
             return build_browser_response(route.path, req, answer, is_page=is_page, is_sent=is_sent)
 
-        _DECLARED[route], _ANSWERING[route] = declared, answering
-        return answering
+        _DECLARED[route], _ANSWERING[route] = declared, answer_and_adapt_to_browser
+        return answer_and_adapt_to_browser
 
-    return declare
+    return register_handler
 
 
 def _find_route(handler: Handler[Any, Any]) -> Route:
@@ -290,7 +290,7 @@ async def _run_handler(
     parent = req.headers.get(TRACEPARENT, "")
     with (
         open_services.telemetry.span(name, parent=parent) as span,
-        logged_with(trace=span.trace_id),
+        log_with(trace=span.trace_id),
     ):
         return await handler(call)
 

@@ -74,13 +74,13 @@ async def change_environment_settings(
 
 
 async def _change(call: ApiRequest[NoQuery, EnvironmentSettingsRequest]) -> EnvironmentResponse:
-    def check(shown: environments.EnvironmentView) -> None:
+    def check_seen_version(shown: environments.EnvironmentView) -> None:
         call.check_seen(EnvironmentResponse.of(shown))
         if call.body.seen_version not in (None, shown.settings.version):
             raise PreconditionFailed
 
     found = await environments.change_environment(
-        services(), normalize_environment_id(call.id), call.body.changes(), check=check
+        services(), normalize_environment_id(call.id), call.body.changes(), check=check_seen_version
     )
     return EnvironmentResponse.of(found)
 

@@ -23,11 +23,11 @@ async def handle_event_message(
     invocation = build_invocation(message, queue)
     for one in _split_events(invocation):
 
-        async def act(one: QueueInvocation = one) -> object:
+        async def handle_event(one: QueueInvocation = one) -> object:
             (event,) = read_events(one.content)
             return await react(open_services, event)
 
-        await handle_message(open_services, one, act)
+        await handle_message(open_services, one, handle_event)
 
 
 def _split_events(invocation: QueueInvocation) -> list[QueueInvocation]:

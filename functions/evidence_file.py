@@ -64,7 +64,7 @@ async def build_evidence_file(evidence: EvidenceReader) -> bytes:
     """Return the zip; the same state always gives the same bytes, but for a time stamp."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
-        return await _Writer(evidence, pack, room=MOST_RUN_BYTES).written()
+        return await _Writer(evidence, pack, room=MOST_RUN_BYTES).write_all()
 
 
 @dataclass(slots=True)
@@ -79,14 +79,14 @@ class _Writer:
     #: Names of archived files that are not included, and the reason.
     omitted: dict[str, str] = field(default_factory=dict)
 
-    async def written(self) -> bytes:
+    async def write_all(self) -> bytes:
         about = RemediationEvidence.model_validate(self.evidence)
         self._write("remediation.json", about)
         self.pack.write_row("flows.csv", _FLOW_COLUMNS)
         self.pack.write_row("changes.csv", (*_OF_FLOW, *_CHANGE_COLUMNS))
         for job in self.evidence.environment_jobs:
             await self._write_plans(job)
-            async for flow in self.evidence.flows(job):
+            async for flow in self.evidence.read_flows(job):
                 self._write_flow(flow)
                 if flow.run_archive:
                     await self._write_runs(flow.job.original_id, flow.run_archive)
@@ -111,14 +111,14 @@ class _Writer:
             "omitted": self.omitted,
             AUDIT_DIFFERENCES: differences,
         }
-        manifest = await asyncio.to_thread(self.pack.manifest, said)
+        manifest = await asyncio.to_thread(self.pack.build_manifest, said)
         signature = await try_to_sign(self.evidence.services, manifest)
         content = format_signature(signature)
         stamp = await try_to_stamp(self.evidence.services, signature, content)
         return await asyncio.to_thread(self.pack.build_zip, manifest, content, stamp)
 
     async def _write_plans(self, job: EnvironmentJob) -> None:
-        async for item in self.evidence.plan(job):
+        async for item in self.evidence.read_plan_items(job):
             self._write("plan.jsonl", PlanItemEvidence.model_validate(item))
             self.report.add_item(job, item)
         for approved in job.approved_plans:
@@ -131,7 +131,7 @@ class _Writer:
 
     async def _write_seals(self) -> tuple[str, ...]:
         """Write the seals of the audit log; return what was changed in it after it was sealed."""
-        sealed = await self.evidence.audit.seals()
+        sealed = await self.evidence.audit.compare_seals()
         for seal in sealed.seals:
             self.pack.write(SEALS_FILE, format_seal(seal))
         for name, content in sealed.entry_lists.items():

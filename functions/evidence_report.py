@@ -143,7 +143,7 @@ class EvidenceReport:
         )
         times = [one.changed_at for one in job.history]
         for change in flow.changes:
-            self._count(job.display_name, change)
+            self._count_change(job.display_name, change)
             times += [change.changed_at] if change.changed_at else []
         self.changed_at = max([*times, *filter(None, [self.changed_at])], default=None)
 
@@ -192,7 +192,7 @@ class EvidenceReport:
             "until": max(filter(None, [*_list_times(about, decisions), self.changed_at])),
         }
 
-    def _count(self, title: str, change: ChangeRecord) -> None:
+    def _count_change(self, title: str, change: ChangeRecord) -> None:
         match change.kind:
             case ChangeKind.CALLER_REVERTED:
                 self.reverted["Callers updated by the app"] += 1

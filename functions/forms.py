@@ -140,7 +140,7 @@ def build_browser_response(
             # Every page requires the same role.
             has_pages=is_sent or answer.status_code != HTTPStatus.FORBIDDEN,
         )
-        return page(text, status=answer.status_code, headers=_copy_challenge(answer))
+        return page(text, status=answer.status_code, headers=_get_challenge_header(answer))
     if not is_sent or answer.status_code >= 300 or answer.mimetype == "text/html":
         return answer
     said = json.loads(answer.get_body())
@@ -159,7 +159,7 @@ def _format_error(error: Mapping[str, str]) -> str:
     return f"{field}: {error['message'].removesuffix('.')}." if field else error["message"]
 
 
-def _copy_challenge(answer: func.HttpResponse) -> dict[str, str]:
+def _get_challenge_header(answer: func.HttpResponse) -> dict[str, str]:
     found = answer.headers.get(CHALLENGE)
     return {CHALLENGE: found} if found else {}
 

@@ -20,11 +20,11 @@ async def run_job_from_message(
     open_services = services()
     invocation = build_invocation(message, queue)
 
-    async def act() -> object:
+    async def run_due_job() -> object:
         where, job_id = _read_row_key(invocation.document, partition)
         return await run(open_services, where, job_id)
 
-    await handle_message(open_services, invocation, act)
+    await handle_message(open_services, invocation, run_due_job)
 
 
 def _read_row_key(document: object, partition: str) -> tuple[str, str]:

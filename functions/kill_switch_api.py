@@ -39,7 +39,7 @@ class KillSwitchResponse(ApiResponse):
 @endpoint(role=Role.READER, answer=KillSwitchResponse)
 async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResponse:
     """Return the state of the kill switch."""
-    return _answer(await read_switch(services()))
+    return _build_response(await read_switch(services()))
 
 
 @endpoint(
@@ -52,7 +52,7 @@ async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResp
 async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
     """Turn the kill switch on or off."""
     change = call.body
-    return await _set(call, is_on=change.is_on, reason=change.justification)
+    return await _set_kill_switch(call, is_on=change.is_on, reason=change.justification)
 
 
 @endpoint(
@@ -65,7 +65,7 @@ async def turn_kill_switch_on(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
     """Turn the kill switch on: the app writes nothing."""
-    return await _set(call, is_on=True, reason=call.body.justification)
+    return await _set_kill_switch(call, is_on=True, reason=call.body.justification)
 
 
 @endpoint(
@@ -78,10 +78,10 @@ async def turn_kill_switch_off(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
     """Turn the kill switch off: the app continues."""
-    return await _set(call, is_on=False, reason=call.body.justification)
+    return await _set_kill_switch(call, is_on=False, reason=call.body.justification)
 
 
-async def _set[B: RequestModel](
+async def _set_kill_switch[B: RequestModel](
     call: ApiRequest[NoQuery, B], *, is_on: bool, reason: str
 ) -> KillSwitchResponse:
     flag = await set_switch(
@@ -89,12 +89,12 @@ async def _set[B: RequestModel](
         is_on=is_on,
         by=call.by,
         reason=reason,
-        check=lambda flag: call.check_seen(_answer(flag)),
+        check=lambda flag: call.check_seen(_build_response(flag)),
     )
-    return _answer(flag)
+    return _build_response(flag)
 
 
-def _answer(flag: KillSwitch | None) -> KillSwitchResponse:
+def _build_response(flag: KillSwitch | None) -> KillSwitchResponse:
     if flag is None:
         return KillSwitchResponse(is_on=False)
     return KillSwitchResponse(

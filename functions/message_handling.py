@@ -38,7 +38,7 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.log_fields import logged_with, product_log
+from shared.log_fields import log_with, product_log
 from shared.ports import QueueMessage
 from shared.queues import DIAGNOSTIC_ID, TRACE_LINK, TRACEPARENT
 from shared.services import Services
@@ -116,7 +116,7 @@ async def handle_message(
                 "messaging.message.id": invocation.first,
             },
         ) as span,
-        logged_with(trace=span.trace_id),
+        log_with(trace=span.trace_id),
     ):
         await _handle(services, replace(invocation, traceparent=span.traceparent), act)
 
@@ -182,7 +182,7 @@ async def _send_again(services: Services, invocation: QueueInvocation, err: Cmkf
             services, invocation, f"The body is not an object, so it cannot be sent again: {err}"
         )
         return
-    await services.messages.send(_copy(invocation, content, failures, due))
+    await services.messages.send(_build_later_message(invocation, content, failures, due))
     log.warning(
         "message retried",
         extra={
@@ -201,7 +201,7 @@ def _count_extra_tries(err: CmkflowError, settings: Settings) -> int:
     )
 
 
-def _copy(
+def _build_later_message(
     invocation: QueueInvocation, content: Mapping[str, object], failures: int, due: datetime
 ) -> QueueMessage:
     again = invocation.again + 1

@@ -181,12 +181,12 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
         case PlatformError():
             problem = _build_problem("refused", text, find_fix(err.code), err.code)
         case MustWait() | PlatformMigrationInProgress() | TransientError():
-            seconds = _wait(err, now)
+            seconds = _compute_retry_seconds(err, now)
             headers["Retry-After"] = str(seconds)
             problem = _build_temporary(err, seconds)
         case _:
             return build_internal_error_response(instance=instance)
-    return _answer(problem, instance, headers)
+    return _build_response(problem, instance, headers)
 
 
 def _build_temporary(err: CmkflowError, seconds: int) -> Problem:
@@ -224,7 +224,7 @@ def build_internal_error_response(*, instance: str) -> func.HttpResponse:
     """Return the problem document for an internal error; details are only in the log."""
     text = "The app met an internal error."
     problem = _build_problem("defect", text, "Check the app's log for the exception.")
-    return _answer(problem, instance, {})
+    return _build_response(problem, instance, {})
 
 
 def build_misconfigured_response(
@@ -236,7 +236,7 @@ def build_misconfigured_response(
     """Return the problem document for settings that are not valid; `text` names them."""
     text = f"{text} Until this is corrected, the app does nothing."
     problem = _build_problem("misconfigured", text, fix)
-    return _answer(problem, instance, {})
+    return _build_response(problem, instance, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,14 +280,16 @@ def _build_problem(kind: str, detail: str, fix: str, code: str = "") -> Problem:
     )
 
 
-def _wait(err: MustWait | PlatformMigrationInProgress | TransientError, now: datetime) -> int:
+def _compute_retry_seconds(
+    err: MustWait | PlatformMigrationInProgress | TransientError, now: datetime
+) -> int:
     if isinstance(err, MustWait):
         return max(1, math.ceil((err.until - now).total_seconds()))
     asked = err.retry_after if isinstance(err, TransientError) else None
     return max(1, math.ceil(asked.total_seconds())) if asked else _RETRY_SECONDS
 
 
-def _answer(problem: Problem, instance: str, headers: dict[str, str]) -> func.HttpResponse:
+def _build_response(problem: Problem, instance: str, headers: dict[str, str]) -> func.HttpResponse:
     problem.instance = instance
     # The whole document is redacted, because URLs and member names may contain a trigger URL too.
     body = redact(problem.model_dump_json(exclude_defaults=True))

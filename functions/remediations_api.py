@@ -77,7 +77,7 @@ async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> Remed
     """Return remediations, newest first."""
     query = call.query
 
-    def takes(item: shown.RemediationView) -> bool:
+    def matches_query(item: shown.RemediationView) -> bool:
         return (
             query.environment in (None, *item.remediation.environment_ids)
             and query.mode in (None, item.remediation.mode)
@@ -89,7 +89,10 @@ async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> Remed
     # If the remediation named by `after` no longer matches the filter, the next page still starts
     # behind it.
     found = await shown.list_remediations(
-        services(), limit=query.limit, begin=query.begin, takes=takes if is_filtered else None
+        services(),
+        limit=query.limit,
+        begin=query.begin,
+        takes=matches_query if is_filtered else None,
     )
     return RemediationListResponse.model_validate(found)
 

@@ -156,14 +156,14 @@ blueprint = func.Blueprint()
 
 
 def _register(route: Route) -> None:
-    async def answering(req: func.HttpRequest) -> func.HttpResponse:
+    async def answer_when_called(req: func.HttpRequest) -> func.HttpResponse:
         from functions.endpoints import answer_request
 
         return await answer_request(route, req)
 
     # The worker takes the function's name from here, and reads its signature.
-    answering.__name__ = route.name
-    blueprint.route(route=route.path, methods=[route.method])(answering)
+    answer_when_called.__name__ = route.name
+    blueprint.route(route=route.path, methods=[route.method])(answer_when_called)
 
 
 for _route in (*ROUTES.values(), UNKNOWN_PAGE):

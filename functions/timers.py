@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.log_fields import logged_with, product_log
+from shared.log_fields import log_with, product_log
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -90,6 +90,6 @@ def _open_services(timer: str) -> Iterator["Services"]:
         open_services = services()
         with (
             open_services.telemetry.span(f"timer {timer}", parent="") as span,
-            logged_with(trace=span.trace_id),
+            log_with(trace=span.trace_id),
         ):
             yield open_services

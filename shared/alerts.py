@@ -43,7 +43,9 @@ _NOT_ITS_OWN = {
 _SOURCE = Path(__file__).parent
 
 
-async def tell(services: Services, code: str, row: RowName, cause: str, fix: str = "") -> None:
+async def send_alert(
+    services: Services, code: str, row: RowName, cause: str, fix: str = ""
+) -> None:
     """Send an alert about a row, unless it was sent and the reason persists."""
     notice = Alert(reason_code=code, row=row, message=cause, raised_at=services.now, fix=fix)
     notices = services.tables.alerts
@@ -55,12 +57,12 @@ async def tell(services: Services, code: str, row: RowName, cause: str, fix: str
         await notices.insert(notice)
 
 
-async def tell_unreadable(services: Services, row: UnreadableRow) -> None:
+async def alert_unreadable_row(services: Services, row: UnreadableRow) -> None:
     """Send an alert about an unreadable row, with a fix."""
-    await tell(services, Reason.UNREADABLE_ROW, row.row, str(row), row.fix)
+    await send_alert(services, Reason.UNREADABLE_ROW, row.row, str(row), row.fix)
 
 
-async def forget_settled(services: Services) -> None:
+async def delete_settled_alerts(services: Services) -> None:
     """Delete alerts whose row does not exist or no longer has that reason."""
     notices = services.tables.alerts
     async for kept in readable(services, notices.scan("alert")):
@@ -77,16 +79,16 @@ async def forget_settled(services: Services) -> None:
 async def readable[T](
     services: Services, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
 ) -> AsyncIterator[StoredItem[T]]:
-    """Yield the readable rows of a scan; send alerts about the others."""
+    """Yield the readable rows of a scan, and send an alert about each of the others."""
     async for row in rows:
         if isinstance(row, UnreadableRow):
-            await tell_unreadable(services, row)
+            await alert_unreadable_row(services, row)
         else:
             yield row
 
 
 @asynccontextmanager
-async def one_row(services: Services, row: RowName) -> AsyncGenerator[None]:
+async def catch_row_errors(services: Services, row: RowName) -> AsyncGenerator[None]:
     """Catch the errors of one row, so that a timer can continue with the next.
 
     Raises `TransientError`, which affects all rows (store or broker fails). Ignores lost races.
@@ -98,13 +100,13 @@ async def one_row(services: Services, row: RowName) -> AsyncGenerator[None]:
     except Conflict:
         pass  # another instance just processed it
     except UnreadableRow as err:
-        await tell_unreadable(services, err)
+        await alert_unreadable_row(services, err)
     except Exception as err:  # noqa: BLE001 -- one row must not stop the others
-        await tell(services, Reason.ROW_SKIPPED, row, cause_of(err))
+        await send_alert(services, Reason.ROW_SKIPPED, row, format_cause(err))
 
 
-def cause_of(err: Exception) -> str:
-    """Return the cause without secrets. For a bug: its class and source location."""
+def format_cause(err: Exception) -> str:
+    """Return the cause of an error without secrets. For a bug: its class and source location."""
     if isinstance(err, CmkflowError):
         return redact(str(err))
     frames = traceback.extract_tb(err.__traceback__)

@@ -35,9 +35,11 @@ from shared.tables import Tables
 _FIRST_TRY = timedelta(seconds=30)
 
 
-async def open_circuits(tables: Tables) -> list[CircuitBreaker]:
-    """Return the open circuit breakers."""
-    return [one for one in await tables.circuit_breakers.all("circuit_breaker") if one.opened_at]
+async def list_open_circuits(tables: Tables) -> list[CircuitBreaker]:
+    """Return the circuit breakers that are open."""
+    return [
+        one for one in await tables.circuit_breakers.read_all("circuit_breaker") if one.opened_at
+    ]
 
 
 class CircuitBreakers:
@@ -56,19 +58,20 @@ class CircuitBreakers:
         self._met: dict[tuple[str, str], StoredItem[CircuitBreaker]] = {}
 
     def calling(self, service: str, place: str, target: str) -> "_Call":
-        """Run one request to a service inside; `target` is its subject.
+        """Return a context that runs one request to a service; `target` is what the request is
+        about.
 
         Raises `ServiceOutage` while the circuit breaker is open, or instead of the request's error.
         """
         return _Call(self, (service, place), target)
 
     async def begin(self, where: tuple[str, str]) -> None:
-        """Return if a request may be sent."""
+        """Raise `ServiceOutage` unless a request may be sent now."""
         if where in self._met:
-            await self._pass(where)
+            await self._require_request_allowed(where)
 
     async def end(self, where: tuple[str, str], target: str, err: BaseException | None) -> None:
-        """Record the result of a request; raise the error that replaces its own, if any."""
+        """Record the result of a request. Raises `ServiceOutage` if the error shows an outage."""
         match err:
             case ServiceUnavailable():
                 raise await self._record_failure(where, target, err) from err
@@ -77,10 +80,10 @@ class CircuitBreakers:
             case CmkflowError() | None:
                 await self._record_success(where)
 
-    async def _pass(self, where: tuple[str, str]) -> None:
-        """Return if a request may be sent.
+    async def _require_request_allowed(self, where: tuple[str, str]) -> None:
+        """Raise `ServiceOutage` unless a request may be sent now.
 
-        If the circuit breaker is open, one caller at a time may retry.
+        If the circuit breaker is open, one request at a time may probe the service.
         """
         now, kept = self._clock.now(), self._met[where]
         if kept.item.probe_at is None:
@@ -142,7 +145,7 @@ class CircuitBreakers:
 
 
 class _Call:
-    """A request. A class, because a generator takes several times as long."""
+    """The context of one request. A class, because a generator takes several times as long."""
 
     __slots__ = ("_circuits", "_target", "_where")
 

@@ -46,7 +46,9 @@ class CmkflowError(Exception):
     """An expected error."""
 
     def __init__(self, message: str | None = None) -> None:
-        """Use `message`, or the first line of the class's docstring."""
+        """`message` is the text of the error; by default, the first line of the class's
+        docstring.
+        """
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
 
 
@@ -54,7 +56,7 @@ class TransientError(CmkflowError):
     """The request failed, but a retry may succeed."""
 
     def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
-        """Use `retry_after` as the shortest wait, if the other side named one."""
+        """`retry_after` is the shortest wait, if the service named one."""
         super().__init__(message)
         self.retry_after = retry_after
 
@@ -67,7 +69,7 @@ class TokenRejected(TransientError):
     """The service rejected the access token, and also a new one."""
 
     def __init__(self, message: str, *, code: str) -> None:
-        """Use the platform's `code` for the fix, should the error persist."""
+        """`code` is the platform's code, from which the fix follows if the error persists."""
         super().__init__(message)
         self.code = code
 
@@ -76,7 +78,7 @@ class RefusedForNow(TransientError):
     """The platform rejected a request that it may accept later."""
 
     def __init__(self, message: str, *, code: str) -> None:
-        """Use the platform's `code` for the fix, should the error persist."""
+        """`code` is the platform's code, from which the fix follows if the error persists."""
         super().__init__(message)
         self.code = code
 
@@ -91,7 +93,9 @@ class ServiceUnavailable(TransientError):
         retry_after: timedelta | None = None,
         of_object: bool = False,
     ) -> None:
-        """`of_object`: the service responded, and failed only on the request's object."""
+        """`of_object`: the service responded, but failed on the object that the request was
+        about.
+        """
         super().__init__(message, retry_after=retry_after)
         self.of_object = of_object
 
@@ -119,7 +123,7 @@ class StorageKeyUnusable(ServiceOutage):
     """The app's storage account cannot use the customer-managed key that encrypts it."""
 
     def __init__(self, detail: str) -> None:
-        """Use the code that the storage account answers."""
+        """`detail` is the code with which the storage account answered."""
         reason = Reason.STORAGE_KEY_UNUSABLE
         super().__init__(
             f"{reason.meaning} It answers {detail}.", retry_after=_KEY_CHECKED_EVERY, code=reason
@@ -149,7 +153,7 @@ class PlatformMigrationInProgress(CmkflowError):
     """
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
-        """Use the platform's `code` and the HTTP `status`."""
+        """`code` is the platform's code and `status` the HTTP status."""
         super().__init__(f"{code}: {message}")
         self.code = code
         self.status = status
@@ -191,7 +195,7 @@ class PlatformError(PermanentError):
     """The platform rejected the request."""
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
-        """Use the platform's most specific `code` and the HTTP `status`.
+        """`code` is the platform's most specific code and `status` the HTTP status.
 
         See platform.md#error-body.
         """
@@ -231,7 +235,7 @@ class FlowNotFound(NotFound):
     """A request names a flow that does not exist."""
 
     def __init__(self, message: str, *, candidates: Mapping[str, str]) -> None:
-        """`candidates` are flows with similar names, most similar first: names by id."""
+        """`candidates` has the names of similar flows by id, the most similar first."""
         super().__init__(message)
         self.candidates = candidates
 
@@ -240,7 +244,7 @@ class IssueNotFound(NotFound):
     """A request names a firewall issue that does not exist."""
 
     def __init__(self, message: str, *, fix: str) -> None:
-        """`fix` lists similar issues, or all."""
+        """`fix` lists the similar issues, or else all of them."""
         super().__init__(message)
         self.fix = fix
 
@@ -253,7 +257,7 @@ class LinkRejected(PermanentError):
     """A confirmation link is not valid, or there is nothing that it can confirm."""
 
     def __init__(self, message: str, *, fix: str) -> None:
-        """`fix` says what its holder can do instead."""
+        """`fix` says what the holder of the link can do instead."""
         super().__init__(message)
         self.fix = fix
 

@@ -69,12 +69,12 @@ async def _list_reopening_operations(
     """
 
     async def read_name(name: IndexRow) -> StoreRow | None:
-        return await index.store.get(index.name, *index.address(name))
+        return await index.store.get(index.name, *index.get_address(name))
 
     names = [build_flow_job_row(after) for _, after in changes]
     rows = await read_each(names, read_name) if may_have_names else [None] * len(names)
     operations: list[Operation] = [
-        ReplaceRow(index.row(name, row.etag)) if row else InsertRow(index.row(name))
+        ReplaceRow(index.build_row(name, row.etag)) if row else InsertRow(index.build_row(name))
         for name, row in zip(names, rows, strict=True)
     ]
     counted = [before for (before, _), row in zip(changes, rows, strict=True) if row is None]
@@ -86,16 +86,16 @@ async def _list_reopening_operations(
 async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) -> Operation:
     """Return the operation that no longer counts these jobs of an environment as closed."""
     nothing = build_empty_counts(reopened[0].environment_id)
-    row = await index.store.get(index.name, *index.address(nothing))
+    row = await index.store.get(index.name, *index.get_address(nothing))
     if row is None:
-        return InsertRow(index.row(nothing))
+        return InsertRow(index.build_row(nothing))
     counts = None
     with suppress(UnreadableRow):
-        counts = index.read(row).item
+        counts = index.parse_row(row).item
     if counts is None or counts.closed is None:  # written anyway, so that a comparison detects it
         return ReplaceRow(row)
     fewer = with_closed(counts.closed, map(get_counter, reopened), times=-1)
-    return ReplaceRow(index.row(replace(counts, closed=fewer), row.etag))
+    return ReplaceRow(index.build_row(replace(counts, closed=fewer), row.etag))
 
 
 def build_empty_counts(environment_id: str) -> IndexRow:

@@ -1,14 +1,14 @@
-"""Writes the fields of a log line into its message, in one form.
+"""Write the fields of a log line into its message, always in the same format.
 
 Microsoft's Python worker forwards four things of a record: level, message, logger name and
 invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So `product_log` moves
-`extra` to the end of the message, as one JSON object after a mark:
+`extra` to the end of the message, as one JSON object after a marker:
 
     action required | {"reason_code": "both_off", "row": "flowjobs/e/j", "text": "…"}
 
-`logged_with` adds the ids of trace, remediation, job and flow to each line of an invocation.
+`log_with` adds the ids of trace, remediation, job and flow to each line of an invocation.
 
-The mark ` | {` occurs nowhere else in a message: `without_mark` alters it in the text, and
+The marker ` | {` occurs nowhere else in a message: `without_mark` changes it in the text, and
 `logging_redaction` does so in the lines of libraries and in stacks. So no name that a person chose
 can add a field or change one. A query reads the fields with
 
@@ -51,7 +51,7 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
         extra: Mapping[str, object] | None = None,
         exc_info: object = None,
     ) -> None:
-        """Log the message with its fields."""
+        """Log the message with the fields of `extra`."""
         if self.isEnabledFor(level):
             own = extra or {}
             # Its own fields come first, and replace those of the context.
@@ -60,12 +60,12 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def product_log(name: str) -> ProductLog:
-    """Return the logger of a module."""
+    """Return the logger of a module, which writes fields into the message."""
     return ProductLog(logging.getLogger(name))
 
 
 @contextmanager
-def logged_with(**fields: object) -> Iterator[None]:
+def log_with(**fields: object) -> Iterator[None]:
     """Add these fields to every line inside, also of tasks started there."""
     token = _context.set({**_context.get(), **fields})
     try:
@@ -75,7 +75,7 @@ def logged_with(**fields: object) -> Iterator[None]:
 
 
 def without_mark(text: str) -> str:
-    """Return the text with every marker changed, so that a query finds no fields in it."""
+    """Return the text with every marker changed, so that a query finds no fields in the text."""
     return text.replace(_MARK, " |{")
 
 
@@ -97,14 +97,14 @@ def _build_line(text: str, fields: Mapping[str, object]) -> Line:
     # JSON output is ASCII on one line for any values.
     for longest in _LONGEST_VALUES:
         text_of_fields = json.dumps(
-            {name: _shorten(value, longest) for name, value in told.items()}
+            {name: _redact_and_shorten(value, longest) for name, value in told.items()}
         )
         if len(text_of_fields) <= _LONGEST_FIELDS:
             break
     return Line(f"{safe} | {text_of_fields}")
 
 
-def _shorten(value: object, longest: int) -> object:
+def _redact_and_shorten(value: object, longest: int) -> object:
     if isinstance(value, bool | int | float):
         return value
     text = redact(str(value))

@@ -29,7 +29,10 @@ class Memory:
             del self._made[next(iter(self._made))]
 
     def get_or_make[S, T](self, key: object, source: S, make: Callable[[S], T], kind: type[T]) -> T:
-        """Return the result of `make` for a source, of type `kind`; computed once per source."""
+        """Return the cached result of `make` for a source, of type `kind`.
+
+        It is computed once per source.
+        """
         found = self.find(key, source)
         if isinstance(found, kind):
             return found

@@ -21,7 +21,7 @@ class ReadOnlyLocks:
     names: Mapping[str, str]
 
     def describe(self, resource_id: str) -> str:
-        """Return what a person has to do about a lock on a resource; empty: nothing."""
+        """Return how a person removes a lock on a resource; empty: there is no lock."""
         lock = self.find(resource_id)
         if not lock:
             return ""
@@ -31,7 +31,7 @@ class ReadOnlyLocks:
         )
 
     def find(self, resource_id: str) -> str:
-        """Return the name and the scope of a lock on a resource; empty: there is none."""
+        """Return the name and the scope of a lock on a resource; empty: there is no lock."""
         wanted = f"{resource_id}/".lower()
         for scope, name in self.names.items():
             if wanted.startswith(f"{scope}/"):

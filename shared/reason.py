@@ -1,7 +1,7 @@
 """Define the reason codes: why a job waits, is blocked or failed, and what a person does about it.
 
-docs/runbook.md shows them as a table. An error answer of the platform keeps the platform's own
-code: see shared/domain/platform_errors.py.
+docs/runbook.md shows them as a table. An error of the platform keeps the platform's own code: see
+shared/domain/platform_errors.py.
 """
 
 from enum import Enum, StrEnum
@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
     @classmethod
     def list_cleared_by(cls, what: ClearedBy) -> tuple["Reason", ...]:
-        """Return the reasons that this event clears."""
+        """Return the reasons that this kind of event clears."""
         return tuple(reason for reason in cls if reason.cleared_by is what)
 
     # -- the plan and its approval

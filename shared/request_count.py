@@ -17,8 +17,8 @@ _count: ContextVar[CallCount | None] = ContextVar("call_count", default=None)
 
 
 @contextmanager
-def counted_in(count: CallCount) -> Iterator[None]:
-    """Count the requests sent inside, also by tasks started there, in `count`."""
+def count_in(count: CallCount) -> Iterator[None]:
+    """Count in `count` the requests that are sent inside, also by tasks that are started there."""
     before = _count.set(count)
     try:
         yield

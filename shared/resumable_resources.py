@@ -43,7 +43,9 @@ _answers: ContextVar[StoredAnswers | None] = ContextVar("answers", default=None)
 
 @contextmanager
 def resume_reading(answers: StoredAnswers) -> Iterator[None]:
-    """Use and store responses in every `ResumableResources` inside, also in tasks started there."""
+    """Let every `ResumableResources` inside use and store responses, also in tasks started
+    there.
+    """
     before = _answers.set(answers)
     try:
         yield
@@ -52,10 +54,12 @@ def resume_reading(answers: StoredAnswers) -> Iterator[None]:
 
 
 class ResumableResources(ResourceReader):
-    """A reader in front of another one. Outside of `resume_reading`, it forwards every request."""
+    """A reader that answers from stored responses inside `resume_reading`, and forwards other
+    requests.
+    """
 
     def __init__(self, resources: PagedResourceReader) -> None:
-        """Read by `resources`."""
+        """`resources` is the reader that gets the requests."""
         self._resources = resources
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:

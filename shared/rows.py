@@ -51,11 +51,11 @@ class StoredItem[T]:
     unknown: UnknownFields | None = field(default=None, compare=False, repr=False)
 
 
-async def _do_nothing(_before: object, _after: object) -> None:
+async def _ignore_write(_before: object, _after: object) -> None:
     """Do nothing."""
 
 
-async def _index_nothing(_changes: object) -> None:
+async def _ignore_changes(_changes: object) -> None:
     """Do nothing."""
 
 
@@ -72,19 +72,19 @@ class Table[T]:
         columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
         remedy: str = "",
         is_rebuilt: bool = False,
-        indexed: Callable[[Sequence[tuple[T | None, T]]], Awaitable[None]] = _index_nothing,
+        indexed: Callable[[Sequence[tuple[T | None, T]]], Awaitable[None]] = _ignore_changes,
     ) -> None:
         """`address` returns an item's partition and key; `columns` its searchable columns.
 
-        `remedy` is the fix for an unreadable row. `is_rebuilt`: an unreadable row counts as
-        missing, because the app writes it again. `indexed` is awaited before each write with the
+        `remedy` is the fix for an unreadable row. `is_rebuilt`: the app writes an unreadable row
+        again, so that the row counts as missing. `indexed` is awaited before each write with the
         stored items (None: new) and the new ones, all of one partition.
         """
         self.name = name
         self.is_rebuilt = is_rebuilt
         self._remedy = remedy
         self.store = store
-        self._adapter: TypeAdapter[T] = type_adapter_for(cast("Any", kind))
+        self._adapter: TypeAdapter[T] = get_type_adapter(cast("Any", kind))
         #: Of rows by partition and key, as last read: an upsert does not read them again.
         self._unknown: dict[tuple[str, str], UnknownFields] = {}
         self._address = address
@@ -96,27 +96,30 @@ class Table[T]:
         """Read an item from its text; items are immutable, so all rows and readers share them."""
         return functools.lru_cache(_REMEMBERED)(self._validate)
 
-    def address(self, item: T) -> tuple[str, str]:
+    def get_address(self, item: T) -> tuple[str, str]:
         """Return the partition and the key of an item."""
         return self._address(item)
 
     async def get(self, partition: str, key: str) -> StoredItem[T] | None:
         """Return the item or None; raise `UnreadableRow`, unless the table is rebuilt."""
         row = await self.store.get(self.name, partition, key)
-        return next(self.readable([row]), None) if row else None
+        return next(self.parse_readable([row]), None) if row else None
 
     async def insert(self, item: T, *, is_indexed: bool = False) -> StoredItem[T]:
-        """Store a new item; raise `AlreadyExists`. `is_indexed`: the index already has it."""
+        """Store a new item; raise `AlreadyExists`.
+
+        `is_indexed`: the index already contains the item.
+        """
         if not is_indexed:
             await self._indexed([(None, item)])
         try:
-            return await self._write_one(InsertRow(self.row(item)), item)
+            return await self._write_one(InsertRow(self.build_row(item)), item)
         except AlreadyExists:
             row = await self.store.get(self.name, *self._address(item))
-            if row is None or any(self.readable([row])):
+            if row is None or any(self.parse_readable([row])):
                 raise
         try:
-            return await self._write_one(ReplaceRow(self.row(item, row.etag)), item)
+            return await self._write_one(ReplaceRow(self.build_row(item, row.etag)), item)
         except Conflict as err:
             raise AlreadyExists(str(err)) from err
 
@@ -130,9 +133,10 @@ class Table[T]:
     async def replace_many(
         self, changes: Iterable[tuple[StoredItem[T], T]]
     ) -> AsyncIterator[tuple[Sequence[T], bool]]:
-        """Store items in place of others, some in each transaction.
+        """Store items in place of others, several in each transaction.
 
-        Yields the new items of each, and whether they were stored: none is if one has changed.
+        Yields the new items of each transaction, and whether they were stored. If one item has
+        changed since it was read, none of its transaction is stored.
         """
         partitions: dict[str, list[tuple[StoredItem[T], T]]] = {}
         for kept, item in changes:
@@ -154,7 +158,7 @@ class Table[T]:
         key: str,
         change: Callable[[T | None], T | None],
         *,
-        first: Callable[[T | None, T], Awaitable[None]] = _do_nothing,
+        first: Callable[[T | None, T], Awaitable[None]] = _ignore_write,
     ) -> StoredItem[T] | None:
         """Store the result of `change` for the stored item (None: missing), unless it is None.
 
@@ -172,17 +176,19 @@ class Table[T]:
 
     async def upsert(self, *items: T) -> None:
         """Store items, whether or not they exist, one batch at a time per partition."""
-        if self._indexed is not _index_nothing:
+        if self._indexed is not _ignore_changes:
             for item in items:
                 await self._indexed([(None, item)])
-        by_partition = groupby(self.batches(*items), key=lambda batch: batch[0].row.partition)
+        by_partition = groupby(
+            self.split_into_batches(*items), key=lambda batch: batch[0].row.partition
+        )
         await do_each([list(batches) for _, batches in by_partition], self._write_each)
 
     async def _write_each(self, batches: Iterable[Sequence[UpsertRow]]) -> None:
         for batch in batches:
             await self.store.write(*batch)
 
-    def batches(self, *items: T) -> Iterator[list[UpsertRow]]:
+    def split_into_batches(self, *items: T) -> Iterator[list[UpsertRow]]:
         """Yield the operations that store items, in batches of one partition."""
         partitions: dict[str, list[StoreRow]] = {}
         for item in items:
@@ -194,11 +200,11 @@ class Table[T]:
 
     def build_removal(self, item: T) -> DeleteRow:
         """Return the operation that deletes an item in any version."""
-        return DeleteRow(self.row(item))
+        return DeleteRow(self.build_row(item))
 
     async def delete(self, kept: StoredItem[T]) -> None:
         """Delete the item; raise `Conflict` if it changed, `NotFound` if it does not exist."""
-        await self.store.write(DeleteRow(self.row(kept.item, kept.etag)))
+        await self.store.write(DeleteRow(self.build_row(kept.item, kept.etag)))
 
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
         """Delete the items of a query, last first; skip those that no longer exist.
@@ -209,9 +215,9 @@ class Table[T]:
             await self.read_removals(partition, where=where), _REMOVED, strict=False
         ):
             for _, same in groupby(some, key=lambda one: one.row.partition):
-                await self._remove(list(same))
+                await self._delete_rows(list(same))
 
-    async def _remove(self, removals: Sequence[DeleteRow]) -> None:
+    async def _delete_rows(self, removals: Sequence[DeleteRow]) -> None:
         try:
             await self.store.write(*removals)
         except NotFound:  # one of them is missing: nothing was deleted
@@ -219,8 +225,8 @@ class Table[T]:
                 with suppress(NotFound):
                     await self.store.write(removal)
 
-    async def forget(self, partition: str) -> None:
-        """Delete a partition with its fence. No writer may be left."""
+    async def delete_partition(self, partition: str) -> None:
+        """Delete all rows of a partition, with its fence. Call it only when no writer is left."""
         await self.clear(partition)
         fence = await self.store.get(self.name, partition, FENCE)
         if fence:
@@ -266,11 +272,11 @@ class Table[T]:
             if row.key == FENCE:
                 continue
             try:
-                yield self.read(row)
+                yield self.parse_row(row)
             except UnreadableRow as err:
                 yield err
 
-    async def all(
+    async def read_all(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[T]:
         """Return the items of a query; raise `UnreadableRow`."""
@@ -286,7 +292,7 @@ class Table[T]:
         (row,) = await self.store.write(operation)
         return StoredItem(item, row.etag or "", unknown)
 
-    def row(self, item: T, etag: str | None = None) -> StoreRow:
+    def build_row(self, item: T, etag: str | None = None) -> StoreRow:
         """Return the row of an item with this ETag."""
         return self._build_row(item, etag, None)
 
@@ -307,7 +313,7 @@ class Table[T]:
         columns = {**self._columns(item), **chunks, "chunks": len(chunks)}
         return StoreRow(table=self.name, partition=partition, key=key, columns=columns, etag=etag)
 
-    def read(self, row: StoreRow) -> StoredItem[T]:
+    def parse_row(self, row: StoreRow) -> StoredItem[T]:
         """Return the item of a row; raise `UnreadableRow`."""
         name = (row.table, row.partition, row.key)
         try:
@@ -330,11 +336,11 @@ class Table[T]:
         item = self._adapter.validate_json(text)
         return item, UnknownFields(text, self._adapter.dump_json(item).decode())
 
-    def readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
+    def parse_readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
         """Yield the items of rows; raise `UnreadableRow`, unless the table is rebuilt."""
         for row in rows:
             try:
-                yield self.read(row)
+                yield self.parse_row(row)
             except UnreadableRow:
                 if not self.is_rebuilt:
                     raise
@@ -344,7 +350,7 @@ class Table[T]:
 
         Raises `UnreadableRow`.
         """
-        columns = {**row.columns, **self._columns(self.read(row).item)}
+        columns = {**row.columns, **self._columns(self.parse_row(row).item)}
         return replace(row, columns=columns) if columns != row.columns else None
 
 
@@ -380,7 +386,7 @@ def split_into_batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
 
 
 @functools.cache
-def type_adapter_for[T](kind: type[T]) -> TypeAdapter[T]:
+def get_type_adapter[T](kind: type[T]) -> TypeAdapter[T]:
     """Return the type adapter of a type, cached because building it takes milliseconds."""
     return TypeAdapter(kind)
 

@@ -90,7 +90,10 @@ class SignInSettings(BaseSettings):
 
     @property
     def platform_signs_in(self) -> bool:
-        """Return whether App Service authenticates callers. Otherwise its headers are untrusted."""
+        """Return whether App Service authenticates callers.
+
+        Otherwise its headers are not trusted.
+        """
         return self.website_auth_enabled.lower() == "true"
 
 
@@ -306,12 +309,15 @@ class Settings(AccessSettings):
 
     @property
     def channel_addresses(self) -> dict[str, str]:
-        """Return the URLs, which are secrets, of channels that may be flows, by setting."""
+        """Return the URLs of channels that may be trigger URLs, by setting.
+
+        The URLs are secrets.
+        """
         return {"CMK_WEBHOOK": self.webhook, "CMK_TEAMS_WEBHOOK": self.teams_webhook}
 
 
 def name_setting(field_name: str) -> str:
-    """Return the application setting of a field of `Settings`."""
+    """Return the name of the application setting for a field of `Settings`."""
     return str(Settings.model_fields[field_name].validation_alias or f"CMK_{field_name.upper()}")
 
 
@@ -327,7 +333,7 @@ def describe_faults(err: ValidationError) -> dict[str, str]:
 
 
 def find_unknown_settings() -> list[str]:
-    """Return the names that begin like a setting and are none; their values have no effect."""
+    """Return the names of application settings that begin like the app's but have no effect."""
     fields = Settings.model_fields.items()
     known = {str(field.validation_alias or f"CMK_{name}").upper() for name, field in fields}
     known.update(SCHEDULES)

@@ -1,4 +1,7 @@
-"""Check signatures with public keys. Imported when it is needed: cryptography loads slowly."""
+"""Check signatures with public keys.
+
+Imported only when needed, because the library cryptography loads slowly.
+"""
 
 import base64
 import hashlib
@@ -22,7 +25,7 @@ _SHORTEST_KEY = 2048
 def is_signature_valid(signature: Signature, content: bytes) -> bool:
     """Return whether the holder of the signature's public key signed this content."""
     try:
-        key = _load(signature.public_key)
+        key = _parse_public_key(signature.public_key)
         value = base64.b64decode(signature.value, validate=True)
         if signature.algorithm != ALGORITHM or key.key_size < _SHORTEST_KEY:
             return False
@@ -39,15 +42,15 @@ def get_public_key(*, modulus: int, exponent: int) -> str:
 
 
 def compute_fingerprint(pem: str) -> str:
-    """Return the SHA-256 of a public key, in hex; raise `ValueError` for another text.
+    """Return the SHA-256 of a public key in DER, in hex; raise `ValueError` for another text.
 
-    Of its DER form, so that line ends and comments of a PEM file do not matter.
+    Line ends and comments of a PEM file therefore do not matter.
     """
-    der = _load(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    der = _parse_public_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
 
 
-def _load(pem: str) -> RSAPublicKey:
+def _parse_public_key(pem: str) -> RSAPublicKey:
     try:
         key = load_pem_public_key(pem.encode())
     except UnsupportedAlgorithm as err:

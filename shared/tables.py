@@ -162,7 +162,7 @@ class Tables:
     def __post_init__(self) -> None:
         """Open the tables."""
 
-        def table[T](
+        def add_table[T](
             name: str,
             kind: type[T],
             address: Callable[[T], tuple[str, str]],
@@ -182,13 +182,13 @@ class Tables:
             )
             object.__setattr__(self, name, opened)
 
-        table(
+        add_table(
             "job_index",
             IndexRow,
             lambda row: (row.environment_id, row.key),
             lambda row: {"kind": row.kind, "needs_person": "yes" if row.needs_person else ""},
         )
-        table(
+        add_table(
             "flow_jobs",
             FlowJob,
             lambda job: (job.environment_id, job.id),
@@ -207,7 +207,7 @@ class Tables:
             },
             indexed=partial(index_flow_jobs, self.job_index),
         )
-        table(
+        add_table(
             "environment_jobs",
             EnvironmentJob,
             lambda job: (job.remediation_id, job.id),
@@ -219,47 +219,49 @@ class Tables:
             },
             indexed=partial(index_environment_jobs, self.job_index),
         )
-        table(
+        add_table(
             "remediations",
             Remediation,
             lambda item: ("remediation", item.id),
             lambda item: {"created_at": format_sortable_time(item.created_at)},
         )
-        table(
+        add_table(
             "plan_items",
             PlanItem,
             lambda item: (item.environment_job_id, item.workflow_id),
             lambda item: {"action": item.action},
         )
-        table("declared_callers", DeclaredCaller, lambda item: (DECLARED_CALLER, item.id))
-        table("link_keys", LinkKey, lambda item: ("link_key", item.name))
-        table("callers", CallerRecord, lambda item: (item.job_id, item.id))
-        table("caller_edit_intents", CallerEditIntent, lambda item: (item.job_id, item.key))
-        table("caller_index", CallerIndexEntry, lambda item: (item.held_id, item.id))
-        table("known_urls", KnownUrl, lambda item: (item.environment_id, item.workflow_id))
-        table("observed_callers", ObservedCallers, lambda item: (item.environment_id, item.job_id))
-        table(
+        add_table("declared_callers", DeclaredCaller, lambda item: (DECLARED_CALLER, item.id))
+        add_table("link_keys", LinkKey, lambda item: ("link_key", item.name))
+        add_table("callers", CallerRecord, lambda item: (item.job_id, item.id))
+        add_table("caller_edit_intents", CallerEditIntent, lambda item: (item.job_id, item.key))
+        add_table("caller_index", CallerIndexEntry, lambda item: (item.held_id, item.id))
+        add_table("known_urls", KnownUrl, lambda item: (item.environment_id, item.workflow_id))
+        add_table(
+            "observed_callers", ObservedCallers, lambda item: (item.environment_id, item.job_id)
+        )
+        add_table(
             "caller_searches",
             CallerSearchProgress,
             lambda item: (item.environment_job_id, item.kind),
             lambda item: {"updated_at": format_sortable_time(item.updated_at)},
         )
-        table(
+        add_table(
             "completed_caller_searches", CompletedCallerSearch, lambda item: ("search", item.kind)
         )
-        table(
+        add_table(
             "environment_settings",
             EnvironmentSettings,
             lambda item: ("environment", item.environment_id),
         )
-        table("policy_links", PolicyLinkRecord, lambda item: ("link", item.environment_id))
-        table("resource_leases", ResourceLease, lambda item: ("lease", item.id))
-        table(
+        add_table("policy_links", PolicyLinkRecord, lambda item: ("link", item.environment_id))
+        add_table("resource_leases", ResourceLease, lambda item: ("lease", item.id))
+        add_table(
             "pending_caller_writes",
             PendingCallerWrite,
             lambda item: (item.resource_id, item.job_id),
         )
-        table(
+        add_table(
             "expected_caller_updates",
             ExpectedCallerUpdate,
             lambda item: (
@@ -268,22 +270,22 @@ class Tables:
                 else ("unknown", f"{item.environment_id}~{item.job_id}")
             ),
         )
-        table(
+        add_table(
             "audit_log",
             AuditEntry,
             lambda item: ("audit", item.sort_key),
             lambda item: {"sort_key": item.sort_key},
         )
-        table("audit_seals", AuditSeal, lambda item: ("seal", item.sort_key))
-        table("kill_switch", KillSwitch, lambda item: ("kill_switch", item.name))
-        table(
+        add_table("audit_seals", AuditSeal, lambda item: ("seal", item.sort_key))
+        add_table("kill_switch", KillSwitch, lambda item: ("kill_switch", item.name))
+        add_table(
             "discovery_pages",
             DiscoveryPage,
             lambda part: (part.environment_job_id, f"{part.source}-{part.sequence:06}"),
             lambda part: {"source": part.source, "read_at": format_sortable_time(part.read_at)},
         )
-        table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
-        table(
+        add_table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
+        add_table(
             "deletions",
             Deletion,
             lambda item: (item.environment_id, item.job_id),
@@ -293,55 +295,55 @@ class Tables:
                 "reason_code": item.reason_code,
             },
         )
-        table("alerts", Alert, lambda item: ("alert", hash_key(item.reason_code, *item.row)))
-        table(
+        add_table("alerts", Alert, lambda item: ("alert", hash_key(item.reason_code, *item.row)))
+        add_table(
             "wake_ups",
             WakeUp,
             lambda item: ("wake_up", "~".join((format_sortable_time(item.wake_at), *item.row))),
         )
-        table(
+        add_table(
             "circuit_breakers",
             CircuitBreaker,
             lambda item: ("circuit_breaker", hash_key(item.service, item.endpoint)),
         )
-        table(
+        add_table(
             "service_tag_list_versions",
             ServiceTagListVersion,
             lambda item: ("service_tag_list_version", format_sortable_time(item.first_seen_at)),
             lambda item: {"reason_code": item.reason_code},
         )
-        table(
+        add_table(
             "notification_deliveries",
             NotificationDelivery,
             lambda item: ("notification_delivery", f"{item.pending_action_id}-{item.channel}"),
         )
-        table(
+        add_table(
             "resource_answers",
             ResourceAnswer,
             lambda row: (row.reading_id, f"{hash_key(row.request)}-{row.piece:04}"),
             lambda row: {"read_at": format_sortable_time(row.read_at)},
         )
-        table(
+        add_table(
             "service_accounts",
             ServiceAccountRecord,
             lambda item: ("service_account", item.environment_id),
         )
-        table("shape_demands", ShapeDemand, lambda item: ("shape", item.environment_id))
-        table("shared_snapshots", SharedSnapshot, lambda item: (item.topic, item.id))
-        table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
-        table(
+        add_table("shape_demands", ShapeDemand, lambda item: ("shape", item.environment_id))
+        add_table("shared_snapshots", SharedSnapshot, lambda item: (item.topic, item.id))
+        add_table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
+        add_table(
             "check_positions",
             CheckPosition,
             lambda item: (item.environment_id, item.check),
             lambda item: {"reason_code": item.reason_code},
         )
-        table(
+        add_table(
             "blocked_calls",
             BlockedCall,
             lambda item: (item.environment_id, hash_key(item.host)),
             lambda item: {"reason_code": item.reason_code},
         )
-        table(
+        add_table(
             "key_alerts",
             KeyAlert,
             lambda item: (
@@ -350,20 +352,20 @@ class Tables:
             ),
             lambda item: {"reason_code": item.reason_code},
         )
-        table(
+        add_table(
             "firewall_fixes",
             FirewallFixRecord,
             lambda item: ("firewall_fix", item.id),
             lambda item: {"reason_code": item.reason_code},
         )
-        table(
+        add_table(
             "solution_setting_changes",
             SolutionSettingChange,
             lambda item: ("environment", item.environment_id),
             lambda item: {"reason_code": item.reason_code},
         )
-        table("support_requests", SupportRequest, lambda item: ("support_request", item.id))
-        table(
+        add_table("support_requests", SupportRequest, lambda item: ("support_request", item.id))
+        add_table(
             "failed_run_reports",
             FailedRunReport,
             lambda item: ("failed_runs", item.environment_id),

@@ -1,4 +1,7 @@
-"""Read and verify time stamps (RFC 3161). Imported when it is needed: cryptography loads slowly."""
+"""Read and verify time stamps (RFC 3161).
+
+Imported only when needed, because the library cryptography loads slowly.
+"""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ _CHAIN_REASON = re.compile(r'(?:data: "Verify error: |reason: ")([^"]+)"(?!.*dat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeStamp:
-    """A time stamp of a content, as it states itself."""
+    """A time stamp of a content, with the time and the authority that it names."""
 
     at: datetime
     #: Issuer and serial number of the authority's certificate.
@@ -37,7 +40,7 @@ def build_query(content: bytes) -> TimeStampRequest:
 
 
 def check_answer(answer: bytes, query: TimeStampRequest) -> None:
-    """Raise `ValueError` unless an authority has granted this query, and no other.
+    """Raise `ValueError` unless the answer grants this query.
 
     The signature is not verified: that needs certificates that the reader trusts.
     """
@@ -56,8 +59,8 @@ def verify_time_stamp(
 ) -> TimeStamp:
     """Return the time stamp of content in an authority's answer; raise `ValueError`.
 
-    With `trusted` certificates (roots, and intermediates that are not in the answer), its signature
-    is verified; otherwise anyone can have made it.
+    `trusted` are root certificates, and intermediate ones that are not in the answer. They verify
+    the signature. Without them, anyone can have made the time stamp.
     """
     response = _parse_granted(answer)
     info = response.tst_info

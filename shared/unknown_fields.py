@@ -1,8 +1,8 @@
 """Keep the fields of a stored row that this release does not know.
 
-A newer release of the same schema version may add fields. An older one that runs beside it, or
-after it, must not lose them. A changed element of a list loses its own: only an element that is
-equal to a stored one has them.
+A newer release of the same schema version may add fields. An older release that runs beside it, or
+after it, must not lose them. Only an element of a list that is equal to a stored element keeps its
+unknown fields; a changed element loses them.
 """
 
 import json
@@ -20,16 +20,17 @@ class UnknownFields:
 
     def add_to(self, text: str) -> str:
         """Return the JSON of a changed item with the unknown fields."""
-        merged = _add(*map(json.loads, (self.stored, self.known, text)))
+        merged = _merge_unknown_members(*map(json.loads, (self.stored, self.known, text)))
         return json.dumps(merged, ensure_ascii=False, separators=(",", ":"))
 
 
-def _add(stored: Any, known: Any, new: Any) -> Any:
+def _merge_unknown_members(stored: Any, known: Any, new: Any) -> Any:
     match stored, known, new:
         case dict(), dict(), dict():
             unknown = {name: value for name, value in stored.items() if name not in known}
             return unknown | {
-                name: _add(stored.get(name), known.get(name), value) for name, value in new.items()
+                name: _merge_unknown_members(stored.get(name), known.get(name), value)
+                for name, value in new.items()
             }
         case list(), list(), list() if len(stored) == len(known):
             return [stored[known.index(one)] if one in known else one for one in new]

@@ -58,7 +58,7 @@ async def rows() -> list[StoreRow]:
         table: Table[Any] = getattr(tables, name)
         found = [row for row in ran if row.table == table.name and row.key != FENCE]
         for row in found[:1]:
-            await table.upsert(table.read(row).item)
+            await table.upsert(table.parse_row(row).item)
         await table.upsert(build_example(kind, {}))
     return [store.rows[name] for name in sorted(store.rows)]
 

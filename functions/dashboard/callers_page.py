@@ -186,12 +186,12 @@ def _build_confirm(
         fields=(("name", caller.name), ("flow", job.original_id)),
         does=[
             f"You state that {caller.name} calls the {side} of {job.display_name}.",
-            f"The {_name_other_side(side)} is turned off when it receives no more calls.",
+            f"The {_get_other_side(side)} is turned off when it receives no more calls.",
         ],
     )
 
 
-def _name_other_side(side: str) -> str:
+def _get_other_side(side: str) -> str:
     return "original" if side == "copy" else "copy"
 
 

@@ -99,9 +99,9 @@ def list_environment_actions(one: KnownEnvironment, principal: Principal) -> lis
     """Return what a person may do with an environment; the assessment is the first."""
     name = one.environment_name or one.environment_id
     return [
-        _assess(one, name, principal),
-        _start(one, name, principal, RemediationMode.DRY_RUN),
-        _start(one, name, principal, RemediationMode.APPLY),
+        _build_assess_action(one, name, principal),
+        _build_start_action(one, name, principal, RemediationMode.DRY_RUN),
+        _build_start_action(one, name, principal, RemediationMode.APPLY),
     ]
 
 
@@ -115,7 +115,7 @@ def list_policy_actions(one: KnownEnvironment, principal: Principal) -> list[Pag
     ]
 
 
-def _assess(one: KnownEnvironment, name: str, principal: Principal) -> PageAction:
+def _build_assess_action(one: KnownEnvironment, name: str, principal: Principal) -> PageAction:
     does = [
         f"The app reads flows, callers, keys and firewalls of {name}, and reports what to do.",
         "It changes nothing.",
@@ -132,7 +132,7 @@ def _assess(one: KnownEnvironment, name: str, principal: Principal) -> PageActio
     )
 
 
-def _start(
+def _build_start_action(
     one: KnownEnvironment, name: str, principal: Principal, mode: RemediationMode
 ) -> PageAction:
     does, read_only = [], ""

@@ -34,13 +34,13 @@ def find_changes(page: str, known: str) -> str:
     """
     hashes = frozenset(known.split())
 
-    def empty(part: re.Match[str]) -> str:
+    def build_empty_part(part: re.Match[str]) -> str:
         if part["hash"] not in hashes:
             return part[0]
         return f'<{part["tag"]} data-part="{part["hash"]}"></{part["tag"]}>'
 
     changed = [
-        _PART.sub(empty, section[0])
+        _PART.sub(build_empty_part, section[0])
         for section in _SECTION.finditer(page)
         if section["hash"] not in hashes
     ]

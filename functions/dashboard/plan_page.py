@@ -93,9 +93,9 @@ class ShownPlan:
     @cached_property
     def _kept_left_out(self) -> str:
         """Return the flows that are left out so far, for the links of each row."""
-        return self._encode(self._left_out or ())
+        return self._encode_left_out(self._left_out or ())
 
-    def _encode(self, left_out: Collection[str]) -> str:
+    def _encode_left_out(self, left_out: Collection[str]) -> str:
         ids = (item.workflow_id for item in self.awaiting)
         return encode_left_out(self.version, ids, left_out)
 
@@ -109,7 +109,7 @@ class ShownPlan:
 
         `left_out`: workflow ids of the flows to leave out, if they change.
         """
-        kept = self._kept_left_out if left_out is None else self._encode(left_out)
+        kept = self._kept_left_out if left_out is None else self._encode_left_out(left_out)
         values = {
             "filter": self.choice.filter,
             "search": self.choice.search,

@@ -58,11 +58,11 @@ def summarize(
     asked = [(flow, part) for flow, part in flows if part in _TO_DO]
     sentences += [*_format_actions(counts), *_format_originals(asked)]
     if number := counts.get("in_progress", 0):
-        sentences.append(f"{_format_flows(number)} {_are(number)} in progress.")
+        sentences.append(f"{_format_flows(number)} {_format_verb(number)} in progress.")
     if not sentences:
         sentences = _format_planning(shown)
     if number := counts.get("migrated", 0):
-        sentences.append(f"{number:,} of {_format_flows(total)} {_are(number)} migrated.")
+        sentences.append(f"{number:,} of {_format_flows(total)} {_format_verb(number)} migrated.")
     return sentences
 
 
@@ -109,7 +109,7 @@ def _list_blocked_environments(shown: RemediationView) -> list[str]:
     ]
     if not names:
         return []
-    return [f"The work on {_join(names)} is blocked. Fix the cause below, then retry."]
+    return [f"The work on {_join_texts(names)} is blocked. Fix the cause below, then retry."]
 
 
 def _format_actions(counts: Mapping[str, int]) -> list[str]:
@@ -153,7 +153,7 @@ def _format_remaining_work(
         said = [f"{number:,} {_DRY.get(key) or _LEFT[key][number == 1]}" for key, number in left]
         return [
             "Nothing was changed.",
-            f"Of {_format_flows(total)}, {_join(said)}." if said else "",
+            f"Of {_format_flows(total)}, {_join_texts(said)}." if said else "",
         ]
     number = sum(one for _, one in left)
     if counts.get("rolled_back") == total:
@@ -168,21 +168,24 @@ def _format_remaining_work(
     known = [(flow, part) for flow, part in flows if part in _LEFT]
     them = "it" if number == 1 else "them"
     first = "Make the changes, then" if counts.get("needs_changes") else f"To migrate {them},"
+    be = _format_verb(number)
     return [
-        f"{number:,} of {_format_flows(total)} {_are(number)} not migrated: {_join(said)}.",
+        f"{number:,} of {_format_flows(total)} {be} not migrated: {_join_texts(said)}.",
         *(_format_originals(known) if len(known) == number else ()),
         f"{first} start a new remediation.",
-        f"{reached:,} {_are(reached)} {'migrated' if counts.get('migrated') else 'prepared'}."
-        if reached
-        else "",
+        _format_reached(reached, "migrated" if counts.get("migrated") else "prepared"),
     ]
+
+
+def _format_reached(number: int, verb: str) -> str:
+    return f"{number:,} {_format_verb(number)} {verb}." if number else ""
 
 
 def _format_all_flows(total: int) -> str:
     return "The flow is" if total == 1 else f"All {total:,} flows are"
 
 
-def _are(number: int) -> str:
+def _format_verb(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
@@ -207,5 +210,5 @@ def _format_flows(number: int) -> str:
     return "1 flow" if number == 1 else f"{number:,} flows"
 
 
-def _join(parts: Sequence[str]) -> str:
+def _join_texts(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -33,7 +33,7 @@ def list_solution_setting_actions(
     if change is None or change.state is not SolutionSettingState.APPLIED:
         actions.append(_turn_on(one, principal))
     if change and change.state is not SolutionSettingState.REVERTED:
-        actions.append(_revert(one, principal))
+        actions.append(_build_revert_action(one, principal))
     return actions
 
 
@@ -57,7 +57,7 @@ def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
     )
 
 
-def _revert(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_revert_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     return build_page_action(
         "solution-setting",
         "Restore the former setting",

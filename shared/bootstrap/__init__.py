@@ -1,7 +1,7 @@
 """Build the adapters for all ports: the only package that imports concrete classes.
 
-Adapters are imported when they are built, so that an app start which only indexes functions does
-not import the SDKs.
+Adapters are imported when they are built. An app start that only indexes functions does not import
+the SDKs.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ async def _close_with_loop(closing: AsyncExitStack) -> None:
 
 
 def provide(those: Services) -> None:
-    """Make `services()` return `those` in the running loop."""
+    """Make `services()` return these services in the running loop."""
     _by_loop[asyncio.get_running_loop()] = those
 
 

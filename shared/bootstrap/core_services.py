@@ -71,7 +71,7 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     closing.push_async_callback(credential.close)
     # SQLite has no clock, so the machine's clock is used.
     clock = StoreClock(SystemClock())
-    store = _store(settings, credential, closing, clock)
+    store = _build_store(settings, credential, closing, clock)
     circuits = CircuitBreakers(Tables(store), clock, settings)
     telemetry = build_telemetry(settings, closing)
     http = HttpClient(build_default_transport(), circuits, telemetry)
@@ -103,7 +103,7 @@ def build_telemetry(settings: Settings, closing: AsyncExitStack) -> "Telemetry":
     return telemetry
 
 
-def _store(
+def _build_store(
     settings: Settings,
     credential: "AsyncTokenCredential",
     closing: AsyncExitStack,

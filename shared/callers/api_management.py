@@ -83,8 +83,9 @@ class ApiManagementCallers:
         resource_writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """`tagged_resources` reads the configured subscriptions, `keys` who may read the secret of
-        a new reference.
+        """`tagged_resources` reads the configured subscriptions.
+
+        `keys` reads who may read a secret.
         """
         self._reader = tagged_resources
         self._keys = keys
@@ -116,7 +117,7 @@ class ApiManagementCallers:
             async for _, places in readings:
                 for place in places:
                     if place.error:
-                        unreadable.add(place.label, place.error)
+                        unreadable.record_place(place.label, place.error)
                     reason = locks.describe(place.resource_id)
                     for caller in callers_in(place.text, _build_caller(place, reason)):
                         yield caller
@@ -180,7 +181,7 @@ class ApiManagementCallers:
             )
             locks = await read_read_only_locks(self._reader) if services else ReadOnlyLocks({})
         except PlatformError as err:
-            unreadable.add("API Management services", err)
+            unreadable.record_place("API Management services", err)
             return [], ReadOnlyLocks({})
         parents: list[Mapping[str, object]] = []
         for service in services:
@@ -190,7 +191,9 @@ class ApiManagementCallers:
             except NotFound:
                 continue
             except PlatformError as err:
-                unreadable.add(f"{describe_place(get_id(service))}: APIs and products", err)
+                unreadable.record_place(
+                    f"{describe_place(get_id(service))}: APIs and products", err
+                )
             parents.append(service)
         return parents, locks
 

@@ -73,7 +73,7 @@ class ServiceUrls:
     """The URLs of backends, and the service URLs of APIs."""
 
     def __init__(self, reader: TaggedResourceReader, writer: ResourceWriter) -> None:
-        """Read and write by Azure Resource Manager."""
+        """Use Azure Resource Manager to read and write."""
         self._reader, self._writer = reader, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
@@ -116,7 +116,7 @@ class NamedValues:
         writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """Read and write by Azure Resource Manager; `keys` reads who may read a secret."""
+        """Use Azure Resource Manager to read and write. `keys` reads who may read a secret."""
         self._reader, self._secrets, self._writer = reader, secrets, writer
         self._keys = keys
 
@@ -140,9 +140,9 @@ class NamedValues:
         )
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
-        """Replace the value, or the reference to Key Vault; all else stays.
+        """Replace the value, or the reference to Key Vault, and nothing else of the named value.
 
-        A value in Key Vault must be a secret, so the format of a value is whether it is one.
+        The format of a text says whether the value is secret, as a value in Key Vault must be.
         """
         if not (is_reference(value.text) or is_reference(before.text)):
             body = {"properties": {"value": value.text}}
@@ -167,7 +167,9 @@ class NamedValues:
         return {"secretIdentifier": uri, **client}
 
     async def read_status(self, resource_id: str) -> str:
-        """Return the status of the last read of its secret: `Success` or an error code."""
+        """Return the status of the gateway's last read of the secret: `Success` or an error
+        code.
+        """
         properties = await self._read_properties(resource_id)
         return text_at(mapping_at(properties, "keyVault", "lastStatus"), "code") or "no status"
 
@@ -228,7 +230,10 @@ def get_collection(resource: Mapping[str, object]) -> str:
 
 
 def _read_url(resource: Mapping[str, object]) -> str:
-    """Return a URL in which the flow can be found; one without its end is never replaceable."""
+    """Return the URL of a backend or an API.
+
+    If the end is missing, the URL counts as not replaceable.
+    """
     text = text_at(mapping_at(resource, "properties"), _URLS[get_collection(resource)]) or ""
     found = _BEGINNING.search(text)
     if found is None or found.end() < len(text):

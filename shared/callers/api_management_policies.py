@@ -29,7 +29,7 @@ class Policies:
     def __init__(
         self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
     ) -> None:
-        """`secrets` returns the users of a fragment."""
+        """`secrets` returns which policies use a fragment."""
         self._reader, self._secrets, self._writer = reader, secrets, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
@@ -49,7 +49,7 @@ class Policies:
         return CallerContent(text=_read_policy(found), etag=found.etag)
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
-        """Replace the policy; a fragment keeps its description."""
+        """Replace the policy. A fragment keeps its description."""
         kept = mapping_at((await self._get(resource_id)).document, "properties")
         properties = {
             **({"description": kept["description"]} if "description" in kept else {}),

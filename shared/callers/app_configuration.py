@@ -47,7 +47,9 @@ class AppConfigurationCallers:
     )
 
     def __init__(self, app_configuration: AppConfiguration, settings: Settings) -> None:
-        """Apps read key-values when they choose, like secrets, hence `settings`."""
+        """Apps read key-values when they choose, as they read secrets, so `settings` has the
+        staleness.
+        """
         self._stores = app_configuration
         self.old_value_lifetime = settings.secret_old_value_lifetime
 
@@ -65,7 +67,7 @@ class AppConfigurationCallers:
             try:
                 found = await self._stores.list(url)
             except PlatformError as err:
-                unreadable.add(f"App Configuration {url}", err)
+                unreadable.record_place(f"App Configuration {url}", err)
                 continue
             for key_value in found:
                 for caller in callers_in(key_value.value, _build_caller(key_value)):
@@ -100,11 +102,11 @@ class AppConfigurationCallers:
         await self._stores.write(replace(key_value, content_type=content_type), text)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return nothing that prevents a reference: the app does not know the readers."""
+        """Return nothing, because the app does not know which apps read the references."""
         return dict.fromkeys(secrets, "")
 
     async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return nothing: readers resolve references, and the store does not."""
+        """Return nothing, because readers resolve references, and the store does not."""
         del addresses
         return {}
 
@@ -137,13 +139,16 @@ class AppConfigurationCallers:
 
 
 def _is_reference(key_value: KeyValue) -> bool:
-    """Return whether a key-value refers to a secret; parameters of the type may differ."""
+    """Return whether a key-value is a reference to a secret.
+
+    Parameters of its content type are ignored.
+    """
     kind = (key_value.content_type or "").partition(";")[0].strip().lower()
     return kind == _REFERENCE.partition(";")[0]
 
 
 def _read_text(key_value: KeyValue) -> str:
-    """Return the value; of a reference, as every kind returns it."""
+    """Return the value of a key-value; of a reference, the text that `build_reference` returns."""
     if not _is_reference(key_value):
         return key_value.value
     try:

@@ -119,7 +119,9 @@ class AppSettingCallers:
                         try:
                             value = await self._read_pinned(reference, watched)
                         except PlatformError as err:
-                            unreadable.add(f"secret {reference.name} in {reference.vault}", err)
+                            unreadable.record_place(
+                                f"secret {reference.name} in {reference.vault}", err
+                            )
                             continue
                     for caller in callers_in(value, self._build_caller(site, name, reference)):
                         yield caller
@@ -191,7 +193,9 @@ class AppSettingCallers:
         return found
 
     async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return the status of each of these references that is not resolved, by address."""
+        """Return the status of each of these references that App Service has not resolved, by
+        address.
+        """
         found = {}
         for site_id in {address.partition("|")[0] for address in addresses}:
             statuses: Mapping[str, str] = {}
@@ -238,10 +242,11 @@ class AppSettingCallers:
         return _Watched(places, closed)
 
     async def _read_pinned(self, reference: SecretReference, watched: _Watched) -> str:
-        """Return the current value of the secret, the nearest to that of the fixed version.
+        """Return the current value of a secret that a reference names with a fixed version.
 
-        Only for watched vaults: a setting may name any address, and the app must not send a token
-        there. The port reads current versions, so a URL in an old version is not found.
+        Only secrets of watched vaults are read: a setting may name any address, and the app must
+        not send a token there. The port reads no old versions, so a URL in an old version is not
+        found.
         """
         if error := watched.closed.get(reference.vault):
             raise error

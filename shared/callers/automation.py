@@ -95,12 +95,12 @@ class AutomationCallers:
             )
             locks = await read_read_only_locks(self._reader) if accounts else locks
         except PlatformError as err:
-            unreadable.add("Automation accounts", err)
+            unreadable.record_place("Automation accounts", err)
         readings = unreadable.read_readable(accounts, _read_id, self._read_account, _name_account)
         async with aclosing(readings):
             async for account, found in readings:
                 if found.encrypted:
-                    unreadable.note(_describe_encrypted(account, found.encrypted))
+                    unreadable.record_text(_describe_encrypted(account, found.encrypted))
                 for place in found.places:
                     reason = place.manual_reason or locks.describe(place.resource_id)
                     for caller in callers_in(place.text, _build_caller(place, reason)):

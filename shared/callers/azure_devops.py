@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from shared.callers.azure_devops_documents import (
     find_manual_reason,
-    keep_written,
-    name_content_member,
+    get_content_member,
     name_secrets,
     read_content,
+    select_written_members,
 )
 from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, callers_in
@@ -85,7 +85,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
     )
 
     async def check_scope(self, scope: str) -> None:
-        """Read the service hooks of an organization."""
+        """Check that the app can read the service hooks of an organization."""
         await self._read_place(_Place(organization=scope))
 
     async def find(
@@ -105,7 +105,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
                 for document in documents:
                     caller = _build_caller(place, document)
                     if secrets := name_secrets(document):
-                        unreadable.note(f"secret variables {secrets} of the {caller.label}")
+                        unreadable.record_text(f"secret variables {secrets} of the {caller.label}")
                     for one in callers_in(read_content(document).text, caller):
                         yield one
         unreadable.raise_if_any()
@@ -133,10 +133,12 @@ class AzureDevOpsCallers(JsonServiceCallers):
                 fix=f"{reason} Then retry.",
                 code=Reason.MANUAL_CALLER,
             )
-        member = name_content_member(before)
+        member = get_content_member(before)
         wanted = order_like(before.get(member), json.loads(value.text))
         await self._api.put(
-            AZURE_DEVOPS, _write_path(caller.address), {**keep_written(before), member: wanted}
+            AZURE_DEVOPS,
+            _get_write_path(caller.address),
+            {**select_written_members(before), member: wanted},
         )
         if (await self.read(caller)).text != value.text:
             raise Conflict(f"The {caller.label} was changed by somebody else")
@@ -150,9 +152,11 @@ class AzureDevOpsCallers(JsonServiceCallers):
                     AZURE_DEVOPS, f"{organization}/{_PROJECTS}", member="value"
                 )
             except NotFound:
-                unreadable.note(f"Azure DevOps organization {organization} (not found)")
+                unreadable.record_text(f"Azure DevOps organization {organization} (not found)")
             except PlatformError as err:
-                unreadable.add(f"projects of the Azure DevOps organization {organization}", err)
+                unreadable.record_place(
+                    f"projects of the Azure DevOps organization {organization}", err
+                )
             else:
                 places += [
                     _Place(
@@ -188,12 +192,12 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
         kind=AzureDevOpsCallers.kind,
         address=address,
         label=label,
-        resource_id=f"{AzureDevOpsCallers.kind}/{_write_path(address)}".lower(),
+        resource_id=f"{AzureDevOpsCallers.kind}/{_get_write_path(address)}".lower(),
         manual_reason=find_manual_reason(document),
     )
 
 
-def _write_path(address: str) -> str:
-    """Return the path for a write: a group is read in its project, and written outside of it."""
+def _get_write_path(address: str) -> str:
+    """Return the path for a write. A group is read in its project, and written outside of it."""
     organization, _, path = address.partition("/")
     return f"{organization}/{path[path.index('_apis/') :]}"

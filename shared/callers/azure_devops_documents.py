@@ -32,18 +32,18 @@ _SHARED = (
 
 def read_content(document: Mapping[str, object]) -> CallerContent:
     """Return the content with sorted names; its ETag is a digest of all that a write sends."""
-    text = json.dumps(mapping_at(document, name_content_member(document)), sort_keys=True)
-    digest = hash_value(json.dumps(keep_written(document), sort_keys=True))
+    text = json.dumps(mapping_at(document, get_content_member(document)), sort_keys=True)
+    digest = hash_value(json.dumps(select_written_members(document), sort_keys=True))
     return CallerContent(text=text, etag=digest)
 
 
-def name_content_member(document: Mapping[str, object]) -> str:
-    """Return the member that can have a URL."""
+def get_content_member(document: Mapping[str, object]) -> str:
+    """Return the name of the member that can contain a URL."""
     return "consumerInputs" if "consumerId" in document else "variables"
 
 
-def keep_written(document: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the members that a write sends."""
+def select_written_members(document: Mapping[str, object]) -> Mapping[str, object]:
+    """Return only the members of a document that a write sends."""
     names = _HOOK_MEMBERS if "consumerId" in document else _GROUP_MEMBERS
     return {name: value for name, value in document.items() if name in names}
 

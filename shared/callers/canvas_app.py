@@ -59,20 +59,21 @@ class CanvasAppCallers:
             try:
                 apps = await self._apps.list_with_flows(environment.id)
             except PlatformError as err:
-                unreadable.add(f"canvas apps of {environment.display_name}", err)
+                unreadable.record_place(f"canvas apps of {environment.display_name}", err)
                 continue
             except NotFound:
-                unreadable.note(f"canvas apps of {environment.display_name} (no such list)")
+                unreadable.record_text(f"canvas apps of {environment.display_name} (no such list)")
                 continue
             for app in apps:
                 if app.unknown_reason:
-                    unreadable.note(app.unknown_reason)
+                    unreadable.record_text(app.unknown_reason)
                 yield _build_caller(environment.id, app)
         unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the flows that the app uses. Raises `NotFound`, or `JobBlocked` if they cannot be
-        read.
+        """Return the flows that the app uses.
+
+        Raises `NotFound`, and `JobBlocked` if the app's flows cannot be read.
         """
         home, _, name = caller.address.partition("/")
         try:

@@ -105,8 +105,8 @@ class ContainerAppCallers:
             )
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
-            unreadable.add("container apps", err)
-        readings = read_remaining_ahead(search, found, _read_id, self._complete)
+            unreadable.record_place("container apps", err)
+        readings = read_remaining_ahead(search, found, _read_id, self._read_container_app)
         async with aclosing(readings):
             async for resource, reading in readings:
                 try:
@@ -114,7 +114,7 @@ class ContainerAppCallers:
                 except NotFound:
                     continue  # deleted after it was listed
                 except (Conflict, PlatformError) as err:
-                    unreadable.add(f"secrets of the {_name_app(resource)}", err)
+                    unreadable.record_place(f"secrets of the {_name_app(resource)}", err)
                     app = ContainerApp(resource=resource, secrets=[], revisions=[])
                 locked = locks.describe(_read_id(resource))
                 for name, text in app.values.items():
@@ -214,10 +214,10 @@ class ContainerAppCallers:
         return app
 
     async def _read(self, app_id: str) -> ContainerApp:
-        return await self._complete(await self._reader.get(app_id, _VERSION))
+        return await self._read_container_app(await self._reader.get(app_id, _VERSION))
 
-    async def _complete(self, resource: Mapping[str, object]) -> ContainerApp:
-        """Read what a list of apps does not return."""
+    async def _read_container_app(self, resource: Mapping[str, object]) -> ContainerApp:
+        """Return an app with the secrets and revisions that a list of apps does not return."""
         app_id = _read_id(resource)
         configuration = mapping_at(resource, "properties", "configuration")
         secrets = objects_at(configuration, "secrets")

@@ -93,9 +93,7 @@ def _find_flow_ids(text: str) -> frozenset[str]:
 
 
 def _is_published(row: TextRow) -> bool:
-    """Return whether the agent was published after the change; an agent without a published
-    version calls nothing.
-    """
+    """Return whether a change was published. It was not if the agent has no published version."""
     published = text_at(mapping_at(row.others, "parentbotid"), "publishedon")
     # Both are UTC times in the same format.
     return not published or published >= (text_at(row.others, "modifiedon") or "")

@@ -41,7 +41,10 @@ class DataverseRowCallers(ABC):
 
     @abstractmethod
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers of a row; `place` is a caller with its address, without ids."""
+        """Yield the callers of a row.
+
+        `place` is a caller with the address of the row and without ids.
+        """
 
     async def find(
         self,
@@ -60,7 +63,7 @@ class DataverseRowCallers(ABC):
                 for column, rows in found:
                     if isinstance(rows, PlatformError):
                         where = f"{column.entity_set} of {_name_environment(environment)}"
-                        unreadable.add(where, rows)
+                        unreadable.record_place(where, rows)
                         continue
                     for row in rows:
                         for caller in self.build_callers(self._build_place(environment, row), row):

@@ -33,7 +33,7 @@ class DeclaredCallerKind:
     required_permissions = RequiredPermissions(fix="Declare the caller again.")
 
     def __init__(self, declared_callers: DeclaredCallers) -> None:
-        """`declared_callers` are the rows of the app."""
+        """`declared_callers` reads the rows in which the app stores declared callers."""
         self._declared = declared_callers
 
     async def find(
@@ -47,7 +47,7 @@ class DeclaredCallerKind:
         found: list[DeclaredCaller] = []
         async for row in self._declared.scan():
             if isinstance(row, UnreadableRow):
-                unreadable.note(f"a declared caller ({row})")
+                unreadable.record_text(f"a declared caller ({row})")
             else:
                 found.append(row.item)
         for declared in search.remaining(found, lambda one: one.id):

@@ -67,7 +67,7 @@ class EnvironmentVariableCallers:
                 for caller in await self._find_in_environment(environment):
                     yield caller
             except PlatformError as err:
-                unreadable.add(f"environment {environment.display_name}", err)
+                unreadable.record_place(f"environment {environment.display_name}", err)
         unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
@@ -76,10 +76,10 @@ class EnvironmentVariableCallers:
         return _build_content(variable, part)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Write it if it still has the ETag. Raises `Conflict` and `NotFound`.
+        """Write the value if it still has the ETag. Raises `Conflict` and `NotFound`.
 
-        An equal value is not written again, because the earlier write may have been interrupted
-        before its flows were saved.
+        An equal value is not written again: an earlier invocation wrote it and may have been
+        interrupted before the flows were saved.
         """
         environment, part, variable = await self._read_place(caller)
         if _build_content(variable, part).text != value.text:

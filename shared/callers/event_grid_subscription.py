@@ -161,7 +161,7 @@ class EventGridSubscriptionCallers:
         try:
             return await read_read_only_locks(self._reader)
         except PlatformError as err:
-            unreadable.add("read-only locks", err)
+            unreadable.record_place("read-only locks", err)
             return ReadOnlyLocks({})
 
     async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
@@ -193,7 +193,7 @@ class EventGridSubscriptionCallers:
         except NotFound:
             pass  # deleted after it was listed
         except PlatformError as err:
-            unreadable.add(f"event subscriptions of {text_at(topic, 'name')}", err)
+            unreadable.record_place(f"event subscriptions of {text_at(topic, 'name')}", err)
         return found
 
 

@@ -54,7 +54,7 @@ class FlowCallers:
                     for caller in self.callers_in(environment, workflow):
                         yield caller
             except PlatformError as err:
-                unreadable.add(f"environment {environment.display_name}", err)
+                unreadable.record_place(f"environment {environment.display_name}", err)
         unreadable.raise_if_any()
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:

@@ -65,7 +65,7 @@ class GitHubCallers(JsonServiceCallers):
     )
 
     async def check_scope(self, scope: str) -> None:
-        """Read the webhooks of a repository."""
+        """Check that the app can read the webhooks of a repository."""
         await self._read_place(_Place(repository=scope, list_name=_HOOKS))
 
     async def find(
@@ -88,7 +88,7 @@ class GitHubCallers(JsonServiceCallers):
             async for place, documents in readings:
                 if place.list_name == _SECRETS:
                     if names := ", ".join(str(one.get("name")) for one in documents):
-                        unreadable.note(
+                        unreadable.record_text(
                             f"secrets {names} of the GitHub repository {place.repository}"
                         )
                     continue

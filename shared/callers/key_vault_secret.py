@@ -83,7 +83,7 @@ class KeyVaultSecretCallers:
                     place = build_secret_caller(vault_url, name)
                     places.setdefault(place.resource_id, place)
             except PlatformError as err:
-                unreadable.add(f"secrets in {vault_url}", err)
+                unreadable.record_place(f"secrets in {vault_url}", err)
         readings = read_remaining_ahead(
             search,
             [*places.values()],
@@ -98,13 +98,16 @@ class KeyVaultSecretCallers:
                 except NotFound:
                     pass  # deleted after it was listed, or not created yet
                 except PlatformError as err:
-                    unreadable.add("secret {1} in {0}".format(*_parse_address(place)), err)
+                    unreadable.record_place("secret {1} in {0}".format(*_parse_address(place)), err)
                 for caller in _find_callers(value, place):
                     yield caller
         unreadable.raise_if_any()
 
     async def _read_declared(self) -> list[Caller]:
-        """Return the secrets of readable declared callers; their own kind reports the others."""
+        """Return the secrets of readable declared callers.
+
+        The kind of declared callers reports the others.
+        """
         rows = [row async for row in self._declared.scan()]
         return [
             place
@@ -163,7 +166,10 @@ class KeyVaultSecretCallers:
 
 
 def _find_callers(value: str, place: Caller) -> list[Caller]:
-    """Return a secret as caller; one that a declared caller names even if it holds no URL yet."""
+    """Return a secret as a caller.
+
+    One that a declared caller names is returned even without a URL.
+    """
     found = [*callers_in(value, place)]
     if not place.is_created_if_missing:
         return found

@@ -15,7 +15,7 @@ def build_contents(
 ) -> dict[str, CallerContent]:
     """Return the content of existing callers of one resource, by address.
 
-    `values` are all values of the resource by name. Their digest is the ETag.
+    `values` are all values of the resource by name. A digest of them is the ETag.
     """
     resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}

@@ -61,7 +61,7 @@ class PowerPagesCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers of a part of a site."""
+        """Yield the callers in one part of a site."""
         component = row.others.get("powerpagecomponenttype")
         part = _STANDARD.get(row.column.entity_set) or _COMPONENTS.get(
             component if isinstance(component, int) else 0, "part"

@@ -1,5 +1,7 @@
-"""Share the parts of Data Factory and Synapse: both run pipelines, with linked services, datasets
-and triggers, which are published from a Git repository or changed live.
+"""Share what Data Factory and Synapse have in common as callers.
+
+Both run pipelines with linked services, datasets and triggers, which are published from a Git
+repository or changed live.
 """
 
 import json
@@ -58,7 +60,9 @@ class PublishedPart:
 
 
 class PublishedPartCallers(ABC):
-    """Implements `CallerKind` for one type of owner of such parts; a subclass names the type."""
+    """Implements `CallerKind` for the parts of factories or workspaces; a subclass names the
+    owner's type.
+    """
 
     kind: str
     is_json = True
@@ -115,14 +119,14 @@ class PublishedPartCallers(ABC):
             )
             locks = await self.read_locks() if found else locks
         except PlatformError as err:
-            unreadable.add(self.owners, err)
+            unreadable.record_place(self.owners, err)
         readings = unreadable.read_readable(found, read_id, self.list_parts, self._name)
         async with aclosing(readings):
             async for owner, parts in readings:
                 for part in parts:
                     label = f"{part.title} of the {self._name(owner)}"
                     for name in part.find_secure_parameters():
-                        unreadable.note(f"secure parameter {name} of the {label}")
+                        unreadable.record_text(f"secure parameter {name} of the {label}")
                     reason = self._find_manual_reason(owner, part) or locks.describe(part.address)
                     place = self._build_caller(part, label, reason)
                     for caller in callers_in(part.content.text, place):

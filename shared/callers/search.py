@@ -75,7 +75,7 @@ async def read_all[T](items: AsyncIterator[T]) -> list[T]:
 
 
 def environment_id(environment: Environment) -> str:
-    """Return the key by which a search goes through environments."""
+    """Return the id of an environment, the key by which a search goes through environments."""
     return environment.id
 
 
@@ -120,13 +120,13 @@ class UnreadableCallers:
     #: How to give the app access, for the fix.
     remedy: str
 
-    def add(self, place: str, error: PlatformError | Conflict) -> None:
-        """Record a place and why it was not read: a read-only lock rejects each POST."""
+    def record_place(self, place: str, error: PlatformError | Conflict) -> None:
+        """Record a place that could not be read, with the reason: an error code, or the lock."""
         why = error.code if isinstance(error, PlatformError) else "conflict"
         if why == SCOPE_LOCKED:
             scope = parse_locked_scope(str(error))
             why = f"{_LOCKED} {scope}"
-        self.note(f"{place} ({why})")
+        self.record_text(f"{place} ({why})")
 
     async def read_readable[T, R](
         self,
@@ -146,7 +146,7 @@ class UnreadableCallers:
                 except NotFound:
                     continue  # deleted after it was listed
                 except (Conflict, PlatformError) as err:
-                    self.add(name(place), err)
+                    self.record_place(name(place), err)
                     continue
                 yield place, found
 
@@ -155,13 +155,13 @@ class UnreadableCallers:
         try:
             return await listing
         except SubscriptionsUnread as err:
-            self.add(f"{what} of subscription {err.subscriptions}", err)
+            self.record_place(f"{what} of subscription {err.subscriptions}", err)
             return err.found
         except PlatformError as err:
-            self.add(what, err)
+            self.record_place(what, err)
             return ()
 
-    def note(self, text: str) -> None:
+    def record_text(self, text: str) -> None:
         """Record what was not searched; repeated texts are recorded once."""
         if text not in self.search.unreadable:
             self.search.unreadable.append(text)

@@ -12,7 +12,7 @@ class SecretRights:
     """The rights of identities at vaults, each read once."""
 
     def __init__(self, keys: Keys) -> None:
-        """Use the vaults of the configured subscriptions."""
+        """`keys` reads the vaults of the configured subscriptions."""
         self._keys = keys
         self._vaults: dict[str, KeyVault] = {}
         self._roles: dict[tuple[str, str], Sequence[RoleAssignment]] = {}
@@ -53,9 +53,10 @@ class SecretRights:
 
 
 def read_identities(resource: Mapping[str, object], name: str) -> Sequence[SecretReader]:
-    """Return a resource, named for people, with each of its identities, the system-assigned first.
+    """Return one reader for each identity of a resource, the system-assigned identity first.
 
-    A resource without an identity has one reader without one.
+    `name` is the resource's name for people. A resource without an identity has one reader without
+    an identity.
     """
     identity, title = mapping_at(resource, "identity"), f"The {name}"
     system = text_at(identity, "principalId")

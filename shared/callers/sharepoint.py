@@ -65,7 +65,10 @@ class _Place:
 
     @property
     def label(self) -> str:
-        """Return the same text for all lists, because a site grants or denies all of them."""
+        """Return a name for people.
+
+        All lists of a site have the same, because a site grants or denies all.
+        """
         return self.name if self.script_id else f"webhooks in the SharePoint site {self.site}"
 
 
@@ -87,7 +90,7 @@ class SharePointCallers(JsonServiceCallers):
     )
 
     async def check_scope(self, scope: str) -> None:
-        """Read the lists of a site."""
+        """Check that the app can read the lists of a site."""
         await self._read_lists(scope)
 
     async def find(
@@ -146,11 +149,11 @@ class SharePointCallers(JsonServiceCallers):
                     places += await self._read_scripts(site)
                     searched_hosts.add(host)
             except NotFound:
-                unreadable.note(f"SharePoint site {site} (not found)")
+                unreadable.record_text(f"SharePoint site {site} (not found)")
             except PlatformError as err:
-                unreadable.add(f"SharePoint site {site}", err)
+                unreadable.record_place(f"SharePoint site {site}", err)
         for host in sorted(hosts - searched_hosts):
-            unreadable.note(f"site scripts of {host}")
+            unreadable.record_text(f"site scripts of {host}")
         return places
 
     async def _read_lists(self, site: str) -> Sequence[_Place]:

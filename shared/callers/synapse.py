@@ -59,7 +59,9 @@ class SynapseCallers(PublishedPartCallers):
         return [text_at(workspace, "name") or "" for workspace in found]
 
     async def check_scope(self, scope: str) -> None:
-        """Raise `PlatformError` that names what the app may not do in a workspace."""
+        """Raise `PlatformError`, which names the actions, if the app may not search or write a
+        workspace.
+        """
         if denied := await self._artifacts.find_denied_actions(scope, _ACTIONS):
             text = f"No role of the app's own identity permits {', '.join(denied)}."
             raise PlatformError(text, code="Unauthorized", status=403)

@@ -53,7 +53,7 @@ class WholeResourceCallers:
         self._writer = resource_writer
 
     def find_unreadable_parts(self, properties: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG002 -- none by default
-        """Yield what Azure does not return; a write would remove it."""
+        """Yield what Azure does not return, and a write would therefore remove."""
         yield from ()
 
     async def find(
@@ -61,7 +61,7 @@ class WholeResourceCallers:
         environments: Sequence[Environment],  # noqa: ARG002 -- resources are outside environments
         search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
-        """Yield every resource with a trigger URL. A list returns whole resources."""
+        """Yield every resource with a trigger URL. One list request returns whole resources."""
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         found: Sequence[Mapping[str, object]] = []
@@ -73,11 +73,11 @@ class WholeResourceCallers:
             )
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
-            unreadable.add(f"{self.noun}s", err)
+            unreadable.record_place(f"{self.noun}s", err)
         for resource in search.remaining(found, _read_id):
             hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
             for part in hidden:
-                unreadable.note(f"{part} of the {self.noun} {text_at(resource, 'name')}")
+                unreadable.record_text(f"{part} of the {self.noun} {text_at(resource, 'name')}")
             reason = _HIDDEN if hidden else locks.describe(_read_id(resource))
             caller = self._build_caller(resource, reason)
             for one in callers_in(self._format_content(resource), caller):

@@ -1,4 +1,4 @@
-"""Define the alert: a stored record that a person must act on a row."""
+"""Define the alert: a stored record that a person must act, and the row that it is about."""
 
 from dataclasses import dataclass
 from datetime import datetime

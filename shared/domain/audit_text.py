@@ -101,17 +101,17 @@ class StateChange:
 
 
 def list_operations() -> dict[str, str]:
-    """Return the words of each operation that changes something, as an infinitive."""
+    """Return the words for each operation that changes something, as an infinitive."""
     return {name: words[0] for name, words in _OPERATIONS.items()}
 
 
 def is_page(operation: str) -> bool:
-    """Return whether the operation shows a page, which its words name."""
+    """Return whether an operation shows a page, so that its words are the name of a page."""
     return bool(_PAGE.fullmatch(operation))
 
 
 def find_result(status: int | None) -> AuditResult:
-    """Return the result with this HTTP status; None: it is unknown."""
+    """Return the result of a request with this HTTP status; None: the result is unknown."""
     if status is None:
         return AuditResult.UNKNOWN
     if status < HTTPStatus.BAD_REQUEST:
@@ -121,7 +121,9 @@ def find_result(status: int | None) -> AuditResult:
 
 
 def describe_principal(kind: str, who: str) -> str:
-    """Return a name; the name that the holder of a function key gave is marked as not verified."""
+    """Return a principal's name, marked as not verified if the holder of a function key wrote
+    it.
+    """
     if kind == PrincipalKind.FUNCTION_KEY:
         return f"function key ({who})" if who else "function key"
     return who
@@ -176,7 +178,7 @@ def format_changes(state_before: str, state_after: str) -> str:
 
 
 def with_names(text: str, names: Mapping[str, str]) -> str:
-    """Return the text with names in place of ids; `names` are those of ids."""
+    """Return the text with each id replaced by its name; `names` maps ids to names."""
     for identity, name in names.items():
         text = text.replace(identity, name)
     return text

@@ -34,7 +34,7 @@ class Event:
     subject: str
     data: Mapping[str, object] = field(default_factory=dict)
 
-    def text(self, name: str) -> str:
+    def get_text(self, name: str) -> str:
         """Return a member of `data` as text, by case-insensitive name; empty if it is missing."""
         for key, value in self.data.items():
             if key.lower() == name.lower() and isinstance(value, str | int | float):

@@ -70,8 +70,8 @@ class EvidenceFile:
         csv.writer(line).writerow(map(format_spreadsheet_cell, texts))
         self.write(name, line.getvalue().encode("utf-8", "replace"))
 
-    def manifest(self, about: Mapping[str, object]) -> bytes:
-        """Return the manifest of the files written so far; it contains `about`."""
+    def build_manifest(self, about: Mapping[str, object]) -> bytes:
+        """Return the manifest of the files written so far. The manifest contains `about`."""
         files = {}
         for name, path in sorted(self._files.items()):
             with path.open("rb") as file:
@@ -138,7 +138,7 @@ def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
 
 
 def read_files(file: IO[bytes], names: Callable[[str], bool]) -> dict[str, bytes]:
-    """Return the files with such names; raise `ValueError` if the file is no evidence file."""
+    """Return the content of these files. Raises `ValueError` if the file is no evidence file."""
     with _open_archive(file) as archive:
         wanted = [name for name in archive.namelist() if names(name)]
         return {name: _read(archive, name, _LARGEST_MANIFEST) for name in wanted}

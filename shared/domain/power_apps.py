@@ -39,7 +39,10 @@ class CanvasApp:
 def add_sign_in(
     connections: Iterable[Connection], connectors: Mapping[str, ConnectorSignIn]
 ) -> list[Connection]:
-    """Return the connections with how they sign in, by the name of their connector."""
+    """Return the connections, each with how it signs in.
+
+    `connectors` has the ways to sign in by the connector's name.
+    """
     unknown = ConnectorSignIn()
     return [
         replace(one, uses_oauth=connectors.get(one.connector, unknown).uses_oauth(one.sign_in))

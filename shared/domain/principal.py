@@ -33,5 +33,5 @@ class Principal:
     kind: PrincipalKind
 
     def may(self, role: Role) -> bool:
-        """Return whether it has the role; every role includes reader."""
+        """Return whether the principal has this role; every role includes reader."""
         return role in self.roles or (role is Role.READER and bool(self.roles))

@@ -10,13 +10,16 @@ DEMAND_LASTS = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeDemand:
-    """An environment rejected a save in an older connector format
-    (platform.md#connector-shapes).
+    """The record that an environment rejected a save in an older connector format.
+
+    See platform.md#connector-shapes.
     """
 
     environment_id: str
     seen: datetime
 
     def lasts(self, now: datetime) -> bool:
-        """Return whether definitions are converted before they are saved there."""
+        """Return whether the app still converts definitions before it saves them in the
+        environment.
+        """
         return now < self.seen + DEMAND_LASTS

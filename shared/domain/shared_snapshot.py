@@ -29,11 +29,15 @@ class SharedSnapshot:
     reader: str = ""
 
     def is_newer_than(self, began: datetime, ended: datetime | None = None) -> bool:
-        """Return whether it was started and, if given, completed at these times or later."""
+        """Return whether the answer's reading started at `began` or later, and ended at `ended` or
+        later.
+
+        `ended` None: only the start is compared.
+        """
         if self.read_at is None or self.read_at < began:
             return False
         return ended is None or self.read_at + self.took >= ended
 
     def is_refreshing(self, now: datetime) -> bool:
-        """Return whether an invocation is reading it, as far as known."""
+        """Return whether an invocation is reading the answer again, as far as the row shows."""
         return self.refresh_expected_until is not None and self.refresh_expected_until > now

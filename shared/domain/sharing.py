@@ -80,7 +80,7 @@ def list_rights(role: str) -> frozenset[str]:
 def list_shares_to_copy(
     shares: Iterable[Share], left_out: Collection[DataversePrincipal]
 ) -> tuple[Share, ...]:
-    """Return the shares for a copy, each principal once, in a fixed order."""
+    """Return the shares that a copy needs, each principal once, in a fixed order."""
     by_principal: dict[DataversePrincipal, Share] = {}
     for share in shares:
         if share.principal in left_out or not share.rights:

@@ -1,4 +1,4 @@
-"""A signature with a Key Vault key, and the file of an evidence file that holds it.
+"""Define a signature with a Key Vault key, and the signature file of an evidence file.
 
 RS256 (RSASSA-PKCS1-v1_5 with SHA-256): the same content always has the same signature, and any
 cryptographic tool can check it.
@@ -25,7 +25,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A signature, with what is necessary to check it."""
+    """A signature, with the algorithm and the public key that a check needs."""
 
     algorithm: str = ALGORITHM
     #: URL of the key, with the version. The signer states it; only the public key verifies.

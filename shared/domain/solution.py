@@ -19,7 +19,8 @@ class Solution:
 
     @property
     def takes_copies(self) -> bool:
-        """Return whether a copy may join; a managed solution is changed where it is developed.
+        """Return whether a copy may join the solution. A managed solution is changed where it is
+        developed.
 
         See platform.md#managed-flows.
         """

@@ -17,7 +17,7 @@ _ENTRY, _END, _END_64 = 46, 22, 22 + 20 + 56
 
 
 def has_unlisted_bytes(file: IO[bytes], archive: zipfile.ZipFile) -> bool:
-    """Return whether a zip has bytes of none of its files, or a comment.
+    """Return whether a zip has a comment, or bytes that belong to none of its files.
 
     Raises `struct.error` for a damaged zip.
     """

@@ -5,5 +5,5 @@ from shared.ports import FirewallKind, ResourceReader
 
 
 def build_firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
-    """Return every kind by its name, reading from a subscription or from files."""
+    """Return every firewall kind by its name; `resources` reads a subscription or files."""
     return {kind.kind: kind(resources) for kind in find_kinds(__name__)}

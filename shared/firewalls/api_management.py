@@ -34,14 +34,14 @@ class ApiManagement:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every service, and each API that has separate filters."""
+        """Return the firewall of every service, and of each API that has separate filters."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_each(listed, self._read_service)
         return [firewall for service in found for firewall in service]
 
     async def _read_service(self, resource: Mapping[str, object]) -> list[Firewall]:
         service_id = text_at(resource, "id") or ""
-        whole = open_service(resource)
+        whole = build_open_service(resource)
         if whole.rules or whole.default is RuleAction.DENY:
             return [whole]
         try:
@@ -68,7 +68,7 @@ class ApiManagement:
 
         The policy around them is not shown, because policies may hold secrets.
         """
-        ends = [*AddressRanges.of(issue.missing_prefixes).ends()]
+        ends = [*AddressRanges.parse(issue.missing_prefixes).list_ends()]
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]
         service_id = fill_id_placeholders(issue.resource_id)
         scope = f"{service_id}/apis/{issue.part}" if issue.part else service_id
@@ -116,8 +116,8 @@ def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def open_service(resource: Mapping[str, object]) -> Firewall:
-    """Return a service as if it had no policy."""
+def build_open_service(resource: Mapping[str, object]) -> Firewall:
+    """Return the firewall of a service as if the service had no policy."""
     properties = mapping_at(resource, "properties")
     listed = properties.get("hostnameConfigurations")
     hosts = [properties.get("gatewayUrl")] + [

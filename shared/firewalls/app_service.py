@@ -37,7 +37,7 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.host_matching import ClaimedHosts, is_of_microsoft
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, JobBlocked
-from shared.firewalls.below import with_what_is_below
+from shared.firewalls.below import read_below_each
 from shared.ports import ResourceReader, ResourceWriter
 from shared.reason import Reason
 
@@ -69,23 +69,24 @@ class AppServices:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every app of the watched subscriptions, also open ones, which
-        claim their hosts.
+        """Return the firewall of every watched app.
+
+        Those of open apps are needed because they claim hosts.
         """
         return await self._read(await self._resources.list(RESOURCE_TYPE, API_VERSION))
 
     async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
         """Return the apps that serve any of these hosts."""
         sites = await self._resources.list(RESOURCE_TYPE, API_VERSION)
-        return await self._read(site for site in sites if _answers_to(site, hosts))
+        return await self._read(site for site in sites if _serves_any_host(site, hosts))
 
     async def _read(self, sites: Iterable[Mapping[str, object]]) -> list[Firewall]:
-        configured = await with_what_is_below(sites, self._read_config)
+        configured = await read_below_each(sites, self._read_config)
         return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return an allowing restriction for each missing service tag, before
-        those that deny it.
+        """Return a fix with one allowing restriction per missing service tag, before those that
+        deny it.
         """
         site = await self._resources.get(issue.resource_id, API_VERSION)
         config = await self._read_config(issue.resource_id)
@@ -214,9 +215,7 @@ def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firew
 
 
 def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
-    """Return the restrictions of the deployment site; with `…UseMain` they are
-    those of the site.
-    """
+    """Return the restrictions of the deployment site. With `…UseMain`, it has those of the site."""
     properties = mapping_at(config, "properties")
     main = read_site(site, config)
     scm = replace(
@@ -230,7 +229,7 @@ def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> F
     return _with_restrictions(scm, properties, "scmIp")
 
 
-def _answers_to(site: Mapping[str, object], hosts: Collection[str]) -> bool:
+def _serves_any_host(site: Mapping[str, object], hosts: Collection[str]) -> bool:
     claimed = ClaimedHosts([read_site(site, {}), read_scm_site(site, {})])
     return any(host in claimed for host in hosts)
 
@@ -289,7 +288,7 @@ def _format_command(
     issue: FirewallIssue, site: Mapping[str, object], rule: Mapping[str, object], *, is_scm: bool
 ) -> str:
     options = {
-        **ResourceIdParts.of(issue.resource_id).options,
+        **ResourceIdParts.parse(issue.resource_id).options,
         "name": issue.resource_name,
         "rule-name": rule["name"],
         "action": rule["action"],

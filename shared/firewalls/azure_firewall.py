@@ -41,7 +41,7 @@ type Document = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Context:
-    """The resources that rules refer to, and routes to the firewalls."""
+    """The resources that rules refer to, and the routes to the firewalls."""
 
     policies: Mapping[str, Document]
     ip_groups: Mapping[str, Sequence[str]]
@@ -52,7 +52,7 @@ class _Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """All that was read."""
+    """All firewalls and rules that were read."""
 
     #: Each destination behind a firewall, with its rules.
     places: list[tuple[Firewall, tuple[TrafficRule, ...]]] = field(default_factory=list)
@@ -81,7 +81,7 @@ class AzureFirewalls:
         return [one for one, _ in (await self._read()).places]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return the prefixes to add to an IP group, or a new group and rule."""
+        """Return a fix that adds prefixes to an IP group, or adds a new group and rule."""
         found = await self._read()
         for one, rules in found.places:
             if one.id == issue.firewall_id:
@@ -100,7 +100,7 @@ class AzureFirewalls:
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Replace an IP group, which has no smaller write, if it has the ETag that was read."""
+        """Replace an IP group if it has the ETag that was read. Azure has no smaller write."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _get_version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
@@ -115,16 +115,18 @@ class AzureFirewalls:
 
     async def _read(self) -> _Found:
         found = _Found()
-        listed = await self._list("azureFirewalls")
-        policies = {_get_id(one): one for one in await self._list("firewallPolicies")}
+        listed = await self._list_resources("azureFirewalls")
+        policies = {_get_id(one): one for one in await self._list_resources("firewallPolicies")}
         if not listed and not policies:
             return found
-        found.ip_groups.update({_get_id(one): one for one in await self._list("ipGroups")})
+        found.ip_groups.update(
+            {_get_id(one): one for one in await self._list_resources("ipGroups")}
+        )
         context = _Context(
             policies=policies,
             ip_groups={key: list_group_addresses(one) for key, one in found.ip_groups.items()},
-            hosts=dict(map(parse_public_address, await self._list("publicIPAddresses"))),
-            route_tables=await self._list("routeTables"),
+            hosts=dict(map(parse_public_address, await self._list_resources("publicIPAddresses"))),
+            route_tables=await self._list_resources("routeTables"),
         )
         alone = [
             one for key, one in policies.items() if key not in _find_used_policies(listed, policies)
@@ -182,7 +184,7 @@ class AzureFirewalls:
             except NotFound:
                 rules.leave_unread(one, "rule collection groups that do not exist")
 
-    async def _list(self, name: str) -> list[Document]:
+    async def _list_resources(self, name: str) -> list[Document]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
 
 
@@ -192,7 +194,9 @@ def _list_addresses(group: Document) -> list[str]:
 
 
 def _get_version(group: Document) -> str:
-    """Return a value that changes with a group: its ETag, or its addresses if it has none."""
+    """Return a value that changes when the group changes: its ETag, or its addresses if it has
+    none.
+    """
     return text_at(group, "etag") or json.dumps(_list_addresses(group))
 
 

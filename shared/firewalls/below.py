@@ -9,12 +9,12 @@ from shared.errors import NotFound
 type Resource = Mapping[str, object]
 
 
-async def with_what_is_below[R](
+async def read_below_each[R](
     resources: Iterable[Resource], read: Callable[[str], Coroutine[Any, Any, R]]
 ) -> list[tuple[Resource, R]]:
     """Return each resource with the result of `read` for its id.
 
-    A resource that was deleted after it was listed is omitted.
+    `read` returns resources below it. A resource that was deleted after it was listed is omitted.
     """
 
     async def read_one(resource: Resource) -> list[tuple[Resource, R]]:

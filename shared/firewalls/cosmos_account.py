@@ -32,18 +32,23 @@ class CosmosAccounts:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every account, also open ones, which claim their hosts."""
+        """Return the firewall of every account.
+
+        Those of open accounts are needed because they claim hosts.
+        """
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_cosmos_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return the list with the added rules, because every tool writes it as a whole."""
+        """Return a fix with the whole list and the added rules, because every tool writes whole
+        lists.
+        """
         account = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(account, "properties"), "ipRules")
         new = [{"ipAddressOrRange": prefix} for prefix in issue.missing_prefixes]
         listed = [*there, *new]
         addresses = [str(rule["ipAddressOrRange"]) for rule in listed]
-        options = ResourceIdParts.of(issue.resource_id).options
+        options = ResourceIdParts.parse(issue.resource_id).options
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),

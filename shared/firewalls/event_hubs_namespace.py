@@ -17,7 +17,7 @@ from shared.domain.network.firewall_fix_text import (
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import MOST_RULES, build_namespace_firewall
-from shared.firewalls.below import with_what_is_below
+from shared.firewalls.below import read_below_each
 from shared.ports import ResourceReader
 
 API_VERSION = "2024-01-01"
@@ -34,16 +34,19 @@ class EventHubsNamespaces:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every namespace, also open ones, which claim their hosts."""
+        """Return the firewall of every namespace.
+
+        Those of open namespaces are needed because they claim hosts.
+        """
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        found = await with_what_is_below(listed, self._read_rule_set)
+        found = await read_below_each(listed, self._read_rule_set)
         return [build_namespace_firewall(self.kind, one, rules) for one, rules in found]
 
     async def _read_rule_set(self, namespace_id: str) -> Mapping[str, object]:
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return the rules to add to its rule set."""
+        """Return a fix that adds rules to the rule set of the namespace."""
         rule_set = await self._read_rule_set(issue.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")

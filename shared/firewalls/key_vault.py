@@ -38,12 +38,15 @@ class KeyVaults:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every vault, also open ones, which claim their hosts."""
+        """Return the firewall of every vault.
+
+        Those of open vaults are needed because they claim hosts.
+        """
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_vault(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return the rules to add to its list."""
+        """Return a fix that adds rules to the list of the vault."""
         vault = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
         there, name = objects_at(rules, "ipRules"), issue.resource_name
@@ -61,7 +64,7 @@ class KeyVaults:
                 "virtual_network_subnet_ids: unchanged",
             ],
         )
-        options = ResourceIdParts.of(issue.resource_id).options
+        options = ResourceIdParts.parse(issue.resource_id).options
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),

@@ -75,7 +75,7 @@ class NetworkSecurityGroups:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every group of the watched subscriptions."""
+        """Return the firewalls of every group of the watched subscriptions."""
         listed = await self._list("networkSecurityGroups")
         if not listed:
             return []
@@ -84,7 +84,9 @@ class NetworkSecurityGroups:
         return [firewall for resource in listed for firewall in read_group(resource, machines)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return an allowing rule for each missing service tag, before those that deny it."""
+        """Return a fix with one allowing rule per missing service tag, before the rules that
+        deny it.
+        """
         group = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(group, "properties"), "securityRules")
         inbound = [rule for rule in there if _is_inbound(rule)]

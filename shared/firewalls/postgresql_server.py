@@ -13,7 +13,7 @@ from shared.domain.network.range_rules import (
     format_range_children,
     format_range_commands,
 )
-from shared.firewalls.below import with_what_is_below
+from shared.firewalls.below import read_below_each
 from shared.ports import ResourceReader
 
 
@@ -30,12 +30,12 @@ class PostgresqlServers:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every server."""
+        """Return the firewall of every server."""
         found: list[Firewall] = []
         for resource_type, version in self._types:
             listed = await self._resources.list(resource_type, version)
             rules_of = partial(self._read_rules, version)
-            for server, rules in await with_what_is_below(listed, rules_of):
+            for server, rules in await read_below_each(listed, rules_of):
                 properties = mapping_at(server, "properties")
                 network = mapping_at(properties, "network") or properties
                 access = network.get("publicNetworkAccess")
@@ -46,7 +46,7 @@ class PostgresqlServers:
         return await self._resources.list_children(server_id, "firewallRules", version)
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a rule for each missing range of addresses."""
+        """Return a fix with one rule for each missing range of addresses."""
         is_flexible = "/flexibleservers/" in issue.resource_id.lower()
         resource_type, version = self._types[0 if is_flexible else 1]
         word = "flexible-server" if is_flexible else "server"

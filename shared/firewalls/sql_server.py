@@ -17,7 +17,7 @@ from shared.domain.network.range_rules import (
     format_range_commands,
     list_missing_ranges,
 )
-from shared.firewalls.below import with_what_is_below
+from shared.firewalls.below import read_below_each
 from shared.ports import ResourceReader
 
 API_VERSION = "2021-11-01"
@@ -36,10 +36,10 @@ class SqlServers:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every server."""
+        """Return the firewall of every server."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found: list[Firewall] = []
-        for server, rules in await with_what_is_below(listed, self._read_rules):
+        for server, rules in await read_below_each(listed, self._read_rules):
             access = mapping_at(server, "properties").get("publicNetworkAccess")
             found.append(build_database_server_firewall(self.kind, server, rules, access))
         return found
@@ -48,7 +48,7 @@ class SqlServers:
         return await self._resources.list_children(server_id, "firewallRules", API_VERSION)
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a rule for each missing range of addresses."""
+        """Return a fix with one rule for each missing range of addresses."""
         there = await self._read_rules(issue.resource_id)
         return build_no_fix_list_full(
             issue, len(there), len([*list_missing_ranges(issue)]), MAX_RULES

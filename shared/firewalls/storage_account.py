@@ -46,12 +46,18 @@ class StorageAccounts:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every account, also open ones, which claim their hosts."""
+        """Return the firewall of every account.
+
+        Those of open accounts are needed because they claim hosts.
+        """
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_storage_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return the rules to add to its list; it accepts no prefix for one or two addresses."""
+        """Return a fix that adds rules to the list of the account.
+
+        The list accepts no prefix for one or two addresses.
+        """
         account = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
         there, new = (
@@ -69,7 +75,7 @@ class StorageAccounts:
                 "bypass, virtual_network_subnet_ids, private_link_access: unchanged",
             ],
         )
-        options = ResourceIdParts.of(issue.resource_id).options
+        options = ResourceIdParts.parse(issue.resource_id).options
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),

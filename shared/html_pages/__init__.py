@@ -63,7 +63,7 @@ def _build_environment(folder: Path) -> "Environment":
 
 
 def format_commands(text: str) -> str:
-    """Return a text as HTML, with code elements for what is between backticks."""
+    """Return a text as HTML, with code elements for the parts between backticks."""
     from jinja2.filters import do_mark_safe
 
     parts = re.split(r"`([^`]+)`", text)
@@ -95,7 +95,9 @@ def format_span(time: timedelta) -> str:
 
 
 def format_age(time: timedelta) -> str:
-    """Return how long ago something was, without seconds, so that a live page seldom changes."""
+    """Return how long ago something was, without seconds, so that a page that refreshes seldom
+    changes.
+    """
     minutes = time // timedelta(minutes=1)
     if minutes < 1:
         return "less than 1 min"

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from shared.alerts import one_row, readable, tell_unreadable
+from shared.alerts import alert_unreadable_row, catch_row_errors, readable
 from shared.domain.alert import RowName
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.flow_job import FlowJob
@@ -57,12 +57,12 @@ class DueScanResult:
     unstarted_remediations: set[str] = field(default_factory=set)
 
     def add(self, kept: StoredItem[Any]) -> None:
-        """Add a watched row."""
+        """Add a watched row that is not due."""
         (self.flows if isinstance(kept.item, FlowJob) else self.expiring_plans).append(kept)
 
 
 async def send_due_messages(services: Services) -> DueScanResult:
-    """Send the messages of rows that are due soon or overdue; return what else there is to do.
+    """Send the messages of rows that are due soon or overdue. Return what else the timer has to do.
 
     A row that cannot be read or processed is reported and blocks no other.
     """
@@ -82,7 +82,7 @@ async def _restore_unreadable(
     """Return a wake-up; one that cannot be read is restored from its key."""
     if not isinstance(found, UnreadableRow):
         return found.item
-    await tell_unreadable(services, found)
+    await alert_unreadable_row(services, found)
     return _parse_key(services, found)
 
 
@@ -135,7 +135,7 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
         table, *place = turn.row
         if table not in kinds:
             return False  # of an earlier version: its own wake-up continues it
-        async with one_row(services, turn.row):
+        async with catch_row_errors(services, turn.row):
             return await _make_due(services, kinds[table], (place[0], place[1]), turn)
         return True
 
@@ -162,7 +162,7 @@ async def _make_due[J: DurableJob[Any]](
             replace(job, next_check_at=turn.requests_available_at) if sleeps and is_late else None
         )
 
-    await kind.order(services, place, with_requests_due)
+    await kind.apply_command(services, place, with_requests_due)
     return waits
 
 
@@ -172,7 +172,7 @@ def _group_kinds_by_table(services: Services) -> dict[str, JobKind[Any]]:
 
 
 async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanResult) -> _Move:
-    async with one_row(services, wake_up.row):
+    async with catch_row_errors(services, wake_up.row):
         table, *place = wake_up.row
         kind = _group_kinds_by_table(services)[table]
         kept = await kind.table(services.tables).get(*place)
@@ -185,7 +185,7 @@ async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanRes
 
 
 def _postpone(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:
-    """Move a wake-up to when the row is due; earlier if its writer may have yet to
+    """Return the move of a wake-up to when the row is due; earlier if its writer may still
     write the row.
     """
     settled = wake_up.written_at + services.settings.in_flight_timeout
@@ -195,8 +195,8 @@ def _postpone(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _
 
 
 def _choose_watch_delay(job: DurableJob[Any], now: datetime) -> timedelta:
-    """Return when to check a row again that is not due: less often the longer it
-    has not changed.
+    """Return after how long to check again a row that is not due: longer, the longer it has not
+    changed.
     """
     unchanged_for = now - job.history[-1].changed_at if job.history else timedelta(0)
     return max(SOON, min(unchanged_for / 10, _MAX_INTERVAL))
@@ -235,7 +235,7 @@ async def _check_row[J: DurableJob[Any]](
         return job if job.next_check_at and not job.is_leased(services.now) else None
 
     # As a new attempt: the id of the old message may be used up.
-    sent = await kind.order(services, (wake_up.row[1], wake_up.row[2]), select_overdue)
+    sent = await kind.apply_command(services, (wake_up.row[1], wake_up.row[2]), select_overdue)
     result.overdue += sent is not None
     # A later invocation may leave the row due after more than five minutes, and then it has no
     # message.
@@ -248,8 +248,10 @@ async def _write(services: Services, moves: Sequence[_Move]) -> None:
     table = services.tables.wake_ups
     # Several wake-ups of one row become one: the last written.
     last = sorted((one.new for one in moves if one.new), key=lambda one: one.written_at)
-    new = {table.address(one): one for one in last}
-    operations: list[Operation] = [one for batch in table.batches(*new.values()) for one in batch]
+    new = {table.get_address(one): one for one in last}
+    operations: list[Operation] = [
+        one for batch in table.split_into_batches(*new.values()) for one in batch
+    ]
     operations += [table.build_removal(move.old) for move in moves]
     try:
         await table.store.write(*operations)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.alerts import cause_of, tell
+from shared.alerts import format_cause, send_alert
 from shared.domain.jobs.durable_job import (
     UNDER_WAY,
     DurableJob,
@@ -33,10 +33,10 @@ from shared.errors import (
 from shared.jobs.error_handling import apply_error
 from shared.jobs.leased_job import JobRowKind, LeasedJob
 from shared.jobs.traces import build_trace_properties
-from shared.log_fields import logged_with
+from shared.log_fields import log_with
 from shared.ports import QueueMessage
 from shared.reason import Reason
-from shared.request_count import counted_in
+from shared.request_count import count_in
 from shared.rows import StoredItem
 from shared.services import Services
 
@@ -76,7 +76,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     #: Returns the ids by which its spans and log lines are found.
     ids: Callable[[J], Mapping[str, str]] = lambda job: {"environment": job.environment_id}
 
-    async def deliver(
+    async def run_due_step(
         self,
         services: Services,
         place: tuple[str, str],
@@ -151,11 +151,14 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _run_step(
         self, held: LeasedJob[J], step: Callable[[LeasedJob[J]], Awaitable[J]], outcome: Outcome[J]
     ) -> J:
-        """Run one step and write its result, which releases the lease; record both."""
+        """Run one step, write its result and release the lease.
+
+        The span and the metrics record the step.
+        """
         services, ids = held.services, self.ids(held.job)
         attributes = {f"cmk.{name}": text for name, text in ids.items()}
         name = f"{self.title} {held.job.step}"
-        with services.telemetry.span(name, attributes=attributes) as span, logged_with(**ids):
+        with services.telemetry.span(name, attributes=attributes) as span, log_with(**ids):
             done = await self._run_recorded_step(held, step, outcome)
             span.set_attributes({"cmk.state": str(done.state), "cmk.reason": done.reason_code})
             if done.needs_action:
@@ -174,7 +177,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             if before.consecutive_crashes > services.settings.internal_error_max_attempts:
                 raise InternalErrorRepeated(_STOPPED_WITHOUT_ERROR)
             async with held.keep_renewed():
-                with counted_in(held.calls):
+                with count_in(held.calls):
                     job = await step(held)
         except LeaseLost:
             raise
@@ -182,7 +185,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             job = await self._handle_error(held, err, outcome, crashes=before.consecutive_crashes)
         done = await held.end(job)
         if done.reason_code in _ALERTED:
-            await tell(
+            await send_alert(
                 services, done.reason_code, self.table(services.tables).name_of(done), done.message
             )
         return done
@@ -190,11 +193,13 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _handle_error(
         self, held: LeasedJob[J], err: Exception, outcome: Outcome[J], *, crashes: int
     ) -> J:
-        """Return the row after an error; raise an internal error that is tried again."""
+        """Return the row after an error; raise an internal error that another invocation tries
+        again.
+        """
         services = held.services
         after = outcome(services, held.job, err)
         if after is None and crashes >= services.settings.internal_error_max_attempts:
-            after = outcome(services, held.job, InternalErrorRepeated(cause_of(err)))
+            after = outcome(services, held.job, InternalErrorRepeated(format_cause(err)))
         if after is None:
             # Now, so that the broker's redelivery is the retry.
             await held.end(held.job, crashes=crashes)
@@ -212,7 +217,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         )
         return LeasedJob(self, services, await self.table(services.tables).replace(kept, job))
 
-    async def order(
+    async def apply_command(
         self,
         services: Services,
         place: tuple[str, str],
@@ -226,7 +231,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """
 
         def change(job: J | None) -> J | None:
-            return self._apply(services, job, ordered, takes_over=takes_over) if job else None
+            return (
+                self._apply_command(services, job, ordered, takes_over=takes_over) if job else None
+            )
 
         kept = await self.change(services, place, change)
         if kept is None:
@@ -234,7 +241,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         await self.send(services, kept.item)
         return kept.item
 
-    async def order_each(
+    async def apply_command_to_each(
         self,
         services: Services,
         rows: Sequence[StoredItem[J]],
@@ -242,15 +249,15 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         *,
         takes_over: bool = False,
     ) -> list[J]:
-        """Apply a command to many rows as `order` does; return those that it changes.
+        """Apply a command to many rows as `order` does; return the rows that it changes.
 
-        The rows are as just read, and are written some at a time. Those that have changed since are
-        read again.
+        `rows` are as just read. Several are written at a time. A row that has changed since is read
+        again.
         """
         changes = [
             (row, new)
             for row in rows
-            if (new := self._apply(services, row.item, ordered, takes_over=takes_over))
+            if (new := self._apply_command(services, row.item, ordered, takes_over=takes_over))
         ]
         due = [new for row, new in changes if self._needs_wake_up(services, row.item, new)]
         await self.schedule_wake_up(services, *due)
@@ -261,12 +268,12 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 done += jobs
                 continue
             for job in jobs:
-                place = table.address(job)
-                new = await self.order(services, place, ordered, takes_over=takes_over)
+                place = table.get_address(job)
+                new = await self.apply_command(services, place, ordered, takes_over=takes_over)
                 done += [new] if new else []
         return done
 
-    def _apply(
+    def _apply_command(
         self, services: Services, job: J, ordered: Callable[[J], J | None], *, takes_over: bool
     ) -> J | None:
         new = ordered(job)
@@ -315,13 +322,17 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def change(
         self, services: Services, place: tuple[str, str], change: Callable[[J | None], J | None]
     ) -> StoredItem[J] | None:
-        """Change a row as `Table.change` does, after writing its wake-up if it needs one."""
+        """Change a row as `Table.change` does, after writing a wake-up for the row if it needs
+        one.
+        """
 
-        async def remind(before: J | None, after: J) -> None:
+        async def schedule_wake_up_if_needed(before: J | None, after: J) -> None:
             if self._needs_wake_up(services, before, after):
                 await self.schedule_wake_up(services, after)
 
-        return await self.table(services.tables).change(*place, change, first=remind)
+        return await self.table(services.tables).change(
+            *place, change, first=schedule_wake_up_if_needed
+        )
 
     def _needs_wake_up(self, services: Services, before: J | None, after: J) -> bool:
         was_due = (
@@ -358,7 +369,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         due = job.leased_until if held else job.next_check_at
         if due is None or due > services.now + SOON or not self.queue:
             return None
-        partition, key = self.table(services.tables).address(job)
+        partition, key = self.table(services.tables).get_address(job)
         # Not the id of the message that found the row leased, or it would be dropped as a
         # duplicate.
         step = f"held/{job.fencing_token}" if held else f"{job.state}/{job.message_number}"

@@ -16,7 +16,9 @@ from shared.rows import FENCE, Table
 
 
 class FencedRows[T]:
-    """The rows of one job, or of one environment, in one table."""
+    """The rows of one job, or of one environment, in one table, written only with the newest
+    lease.
+    """
 
     def __init__(
         self,
@@ -41,35 +43,36 @@ class FencedRows[T]:
         #: The operation that writes the token, if it is not written yet.
         self._pending_fence: InsertRow | ReplaceRow | None = None
 
-    async def all(self) -> list[T]:
-        """Return the rows; after that, no invocation with an older lease can write them. Raises
-        `LeaseLost`.
+    async def read_all(self) -> list[T]:
+        """Return the rows. Afterwards no invocation with an older lease can write them.
+
+        Raises `LeaseLost`.
         """
         if not self._is_alone or self._fence:
             await self._write_fence()
-            return await self._table.all(self.partition)
+            return await self._table.read_all(self.partition)
         rows = [row async for row in self._store.query(self._table.name, self.partition)]
         self._pending_fence = self._build_fence_operation(
             next((row for row in rows if row.key == FENCE), None)
         )
-        found = self._table.readable(row for row in rows if row.key != FENCE)
+        found = self._table.parse_readable(row for row in rows if row.key != FENCE)
         return [kept.item for kept in found]
 
     async def upsert(self, *items: T) -> None:
         """Write rows. Raises `LeaseLost`."""
-        for batch in self._table.batches(*items):
+        for batch in self._table.split_into_batches(*items):
             await self._write(*batch)
 
     async def delete(self, *items: T) -> None:
         """Remove rows, whatever their content. Raises `LeaseLost`."""
-        await self._remove(self._table.build_removal(item) for item in items)
+        await self._delete_rows(self._table.build_removal(item) for item in items)
 
     async def clear(self, *, where: Sequence[Condition] = ()) -> None:
         """Remove the rows that a query finds, as `Table.clear` does. Raises `LeaseLost`."""
         await self._write_fence()
-        await self._remove(await self._table.read_removals(self.partition, where=where))
+        await self._delete_rows(await self._table.read_removals(self.partition, where=where))
 
-    async def _remove(self, removals: Iterable[DeleteRow]) -> None:
+    async def _delete_rows(self, removals: Iterable[DeleteRow]) -> None:
         for removal in removals:
             with suppress(NotFound):
                 await self._write(removal)

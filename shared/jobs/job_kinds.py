@@ -12,9 +12,7 @@ from shared.reason import ClearedBy, Reason
 
 
 def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
-    """Return the job with the fields that others may have changed in its row: command and
-    waiting jobs.
-    """
+    """Return the job with the fields that others may write in its row: command and waiting jobs."""
     is_rollback_ended = (
         fresh.is_rolling_back and job.has_succeeded and job.requested_command is None
     )
@@ -29,7 +27,7 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 
 def _with_choices(job: EnvironmentJob, fresh: EnvironmentJob) -> EnvironmentJob:
-    """Return the job with what approvers have chosen in its row."""
+    """Return the job with the choices of approvers that are in its row now."""
     return replace(job, url_secret_choices=fresh.url_secret_choices)
 
 

@@ -22,7 +22,7 @@ from shared.tables import Tables
 log = product_log(__name__)
 
 
-def _keep[J: DurableJob[Any]](job: J, _: J) -> J:
+def _keep_unchanged[J: DurableJob[Any]](job: J, _: J) -> J:
     return job
 
 
@@ -39,7 +39,7 @@ class JobRowKind[J: DurableJob[Any]]:
     #: now.
     request_demand: Callable[[J], RequestDemand | None] = lambda _: None
     #: Takes over from the second job what others may write into a leased row, besides a wake-up.
-    merge_concurrent: Callable[[J, J], J] = _keep
+    merge_concurrent: Callable[[J, J], J] = _keep_unchanged
 
 
 class LeasedJob[J: DurableJob[Any]]:
@@ -67,8 +67,8 @@ class LeasedJob[J: DurableJob[Any]]:
     def stage(self, job: J) -> J:
         """Stage a change of the row. The next write stores it.
 
-        An invocation that crashes before that write loses it, and the next invocation reads it
-        again. Not for what is about to be done outside the app: that is saved before.
+        An invocation that crashes before that write loses the change, and the next invocation makes
+        it again. The intent of a write outside the app is not staged but saved before the write.
         """
         before = self.job
         # A renewal may have changed the row since `job` was read.
@@ -76,7 +76,7 @@ class LeasedJob[J: DurableJob[Any]]:
         known = self._merge(with_request_count(job, before, calls), before)
         self._kept, self._is_ahead = replace(self._kept, item=known), True
         self._recorded_calls = self.calls.made
-        self._log(before, known)
+        self._log_state_change(before, known)
         return known
 
     async def flush(self) -> None:
@@ -96,11 +96,11 @@ class LeasedJob[J: DurableJob[Any]]:
             lambda: self._kind.merge_concurrent(replace(job, consecutive_crashes=0), self.job),
             self._with_lease,
         )
-        self._log(before, after)
+        self._log_state_change(before, after)
         return after
 
     async def record_progress(self) -> None:
-        """Record that the step has made progress, if earlier invocations have crashed."""
+        """Record that the step has made progress, so that earlier crashes no longer count."""
         if self.job.consecutive_crashes > 1:
             await self.save(self.job)
 
@@ -109,7 +109,10 @@ class LeasedJob[J: DurableJob[Any]]:
         await self._write(lambda: self.job, self._with_lease)
 
     async def ensure_lease(self, needs: timedelta) -> None:
-        """Return if a write that takes up to `needs` may start. Raises `LeaseLost`."""
+        """Renew the lease if it ends before a write that takes up to `needs`.
+
+        Raises `LeaseLost`.
+        """
         if not self.job.is_leased(self.services.now + needs):
             await self.renew()
 
@@ -129,13 +132,13 @@ class LeasedJob[J: DurableJob[Any]]:
 
         before = self.job
         after = await self._write(lambda: self._kind.merge_concurrent(job, self.job), with_end)
-        self._log(before, after, has_ended=True)
+        self._log_state_change(before, after, has_ended=True)
         return after
 
-    def rows[T](self, table: Table[T]) -> FencedRows[T]:
+    def open_rows[T](self, table: Table[T]) -> FencedRows[T]:
         """Return the rows of this job in another table, which older leases may not write."""
         if table.name not in self._fenced:
-            identity = self._table.address(self.job)[1]
+            identity = self._table.get_address(self.job)[1]
             self._fenced[table.name] = FencedRows(
                 table,
                 identity,
@@ -146,7 +149,7 @@ class LeasedJob[J: DurableJob[Any]]:
 
     @asynccontextmanager
     async def keep_renewed(self) -> AsyncIterator[None]:
-        """Renew the lease in the background while a step runs."""
+        """Renew the lease in the background while the block runs."""
         renewal = asyncio.ensure_future(self._renew_regularly())
         try:
             yield
@@ -163,10 +166,10 @@ class LeasedJob[J: DurableJob[Any]]:
             except CmkflowError as err:
                 log.warning("lease not renewed", extra={"text": err})
 
-    def _log(self, before: J, after: J, *, has_ended: bool = False) -> None:
+    def _log_state_change(self, before: J, after: J, *, has_ended: bool = False) -> None:
         if after.state is before.state and not has_ended:
             return
-        identity = self._table.address(after)[1]
+        identity = self._table.get_address(after)[1]
         log.info(
             "%s %s: %s -> %s",
             self._kind.title,
@@ -206,7 +209,7 @@ class LeasedJob[J: DurableJob[Any]]:
             try:
                 kept = await self._table.replace(before, with_row_fields(job, before.item))
             except Conflict:
-                changed = await self._table.change(*self._table.address(job), merge_changes)
+                changed = await self._table.change(*self._table.get_address(job), merge_changes)
                 if changed is None:
                     raise LeaseLost from None
                 kept = changed

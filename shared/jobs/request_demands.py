@@ -40,11 +40,10 @@ _DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(FlowJobStat
 
 
 def estimate_flow_job_demand(job: FlowJob) -> RequestDemand | None:
-    """Return the requests that the next invocation of a flow job needs; None, or zero: it need not
-    wait.
+    """Return the requests that the next invocation of a flow job needs.
 
-    It does not wait while both flows of a pair may be off, nor when a command cancels a job that
-    has not started.
+    None, or zero requests: the invocation need not wait, because both flows of a pair may be off,
+    or because a command cancels a job that has not started.
     """
     reached = job.step
     if job.both_off_since or reached is FlowJobState.CUTTING_OVER:

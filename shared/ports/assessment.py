@@ -40,9 +40,10 @@ class CanvasApps(Protocol):
         """Return the apps that use flows, with the flows' ids."""
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return those of one page of the list, by one request and one for the document of each.
+        """Return the apps that use flows on one page of the list.
 
-        An invalid cursor raises the errors described at `FlowPages`.
+        Sends one request for the page and one for the document of each app. An invalid cursor
+        raises the errors described at `FlowPages`.
         """
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:

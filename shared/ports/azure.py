@@ -40,8 +40,9 @@ class AppSettings(Protocol):
         """Return all settings of an app."""
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
-        """Return the app and its slots, also for a slot, with their identities for Key Vault
-        references; raise `NotFound`.
+        """Return the app and its slots, each with its identity for Key Vault references.
+
+        The id of a slot gives the same result. Raises `NotFound`.
         """
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
@@ -194,7 +195,7 @@ class Keys(Protocol):
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first; raise `NotFound`.
 
-        If a vault's network rules block the app, Azure Resource Manager returns them.
+        If a vault's network rules deny the app, the versions come from Azure Resource Manager.
         """
 
 
@@ -252,7 +253,7 @@ class ResourceWriter(Protocol):
         """Delete a resource; do nothing if it does not exist."""
 
     async def restart(self, resource_id: str, api_version: str) -> None:
-        """Restart what a resource runs; raise `NotFound`."""
+        """Restart the app, or another program, that a resource runs; raise `NotFound`."""
 
 
 class ResourceReader(Protocol):
@@ -282,7 +283,9 @@ class ResourceSecrets(Protocol):
     """Read the values of Azure resources that a `ResourceReader` does not return."""
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return what an action returns (`listSecrets`, `listValue`); raise `NotFound`."""
+        """Return the response of an action such as `listSecrets` or `listValue`; raise
+        `NotFound`.
+        """
 
 
 class PolicyRestrictions(Protocol):

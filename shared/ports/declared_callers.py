@@ -16,7 +16,7 @@ class StoredDeclaredCaller(Protocol):
 
 
 class DeclaredCallers(Protocol):
-    """The declared callers."""
+    """Read the declared callers that the app stores."""
 
     def scan(
         self, partition: str | None = None, /

@@ -7,4 +7,6 @@ class FunctionKeys(Protocol):
     """Check function keys of requests."""
 
     async def accepts(self, key: str) -> bool:
-        """Return whether it is a key of this app; raise `TransientError` if the check fails."""
+        """Return whether a text is a function key of this app; raise `TransientError` if
+        unknown.
+        """

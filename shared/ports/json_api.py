@@ -31,7 +31,7 @@ class JsonApi(Protocol):
     """Read and write documents of a service by their paths, such as `contoso/_apis/projects`.
 
     The services have no ETags. Paths have no leading slash. Some services read by POST: then
-    `arguments` is the body, and None: the read is a GET.
+    `arguments` is the body. With None, the read is a GET.
     """
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:

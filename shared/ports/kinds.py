@@ -61,18 +61,23 @@ class FoundInDefinitions(Protocol):
 
 @runtime_checkable
 class SearchesScopes(Protocol):
-    """A `CallerKind` whose organizations, repositories or workspaces assign their own roles."""
+    """A `CallerKind` that searches organizations, repositories or workspaces, each with its own
+    roles.
+    """
 
     async def read_scopes(self) -> Sequence[str]:
-        """Return their names."""
+        """Return the names of the organizations, repositories or workspaces."""
 
     async def check_scope(self, scope: str) -> None:
-        """Raise an error if the app cannot search one of them."""
+        """Raise an error if the app cannot search this organization, repository or workspace."""
 
 
 @runtime_checkable
 class InJsonService(SearchesScopes, Protocol):
-    """A `CallerKind` in a service of which settings name the scopes; none: it is not searched."""
+    """A `CallerKind` in a service whose scopes the settings name.
+
+    Without a scope, it is not searched.
+    """
 
     service: JsonService
 
@@ -90,7 +95,7 @@ class RefersToSecrets(Protocol):
     """A `CallerKind` whose places can refer to a Key Vault secret."""
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return why each place, by address, may be unable to read its secret; empty: it can.
+        """Return why each place may be unable to read its secret, by address; empty: the place can.
 
         `secrets` has the address of the secret for the address of each place.
         """
@@ -106,8 +111,9 @@ class HasUnknownReaders(Protocol):
     """
 
     async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return what suggests that the readers of each place resolve references, or that nothing
-        does; without places that cannot be read.
+        """Return what suggests that the readers of each place resolve references, by address.
+
+        The text also says if nothing suggests it. Places that cannot be read are omitted.
         """
 
 
@@ -119,9 +125,9 @@ class WritesWholeResource(Protocol):
         """Return the content of existing places of a resource, by address."""
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Write all texts of a resource if each has its ETag, and read them back.
+        """Write the texts of a resource if each place has its ETag, and read them back.
 
-        Raises `Conflict`, also if the texts read back differ.
+        Raises `Conflict`, also if the texts that are read back differ.
         """
 
 
@@ -155,7 +161,8 @@ class FirewallKind(Protocol):
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the smallest change that fixes an issue of such a firewall; raise `NotFound`.
 
-        Uses the current rules. Never called for a firewall that blocks all access.
+        The fix is computed from the current rules. Not called for a firewall with public access
+        off.
         """
 
 
@@ -182,6 +189,6 @@ class AppliesFixes(Protocol):
     ) -> Sequence[str]:
         """Add and remove entries of a list if it is unchanged since it was read.
 
-        Returns the entries added by this write. Raises `Conflict` if nothing was written, and
+        Returns the entries that this write added. Raises `Conflict` if nothing was written, and
         `JobBlocked` if the write would have side effects.
         """

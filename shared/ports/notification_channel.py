@@ -8,11 +8,11 @@ from shared.errors import UnusableSetting
 
 
 class NotificationChannel(Protocol):
-    """Send notifications; one may arrive twice, with the same id."""
+    """Send notifications. A notification may arrive twice, with the same id."""
 
     @property
     def name(self) -> str:
-        """Return its name in settings and on pages."""
+        """Return the name of the channel in settings and on pages."""
 
     async def send(self, notification: Notification) -> None:
         """Send a notification; raise a `CmkflowError` without the channel's URL if it is
@@ -29,5 +29,5 @@ class UnusableChannel:
     error: UnusableSetting
 
     async def send(self, notification: Notification) -> None:  # noqa: ARG002 -- the port's
-        """Raise the error."""
+        """Raise the error of the setting."""
         raise self.error

@@ -95,8 +95,8 @@ class FlowReports(Protocol):
     ) -> AsyncGenerator[ObservedCall]:
         """Yield the answered calls after `since`, oldest first, and at most the newest 250.
 
-        Reads the headers of the newest `limit` calls by one request each; raises `NotFound`. A call
-        whose headers the platform does not show costs only its own traits.
+        Reads the headers of the newest `limit` calls by one request each; raises `NotFound`. If the
+        platform does not show the headers of a call, only the traits of that call are missing.
         """
 
     async def read_failed_actions(
@@ -112,7 +112,7 @@ class FlowsAsServiceAccount(Protocol):
         """Return owners and co-owners."""
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Grant the service account co-ownership; return whether it was granted."""
+        """Grant the service account co-ownership. Return False if it could not be granted."""
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Revoke the service account's co-ownership; do nothing if it has none.

@@ -18,19 +18,20 @@ class RequestBudget(Protocol):
         """
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Wait until this many requests are available, before the check whether a write may start.
+        """Wait until this many requests are available.
 
-        `is_urgent`: include those kept for rollbacks, cutovers and revoking grants. Raises
-        `ThrottledError` if that takes minutes.
+        A step calls this before it checks whether a write may start. `is_urgent` includes the
+        requests kept for rollbacks, cutovers and revoking grants. Raises `ThrottledError` if the
+        wait would take minutes.
         """
 
     async def read_queue_status(self) -> RequestQueueStatus:
-        """Return how many wait in the queue, and for how long."""
+        """Return how many jobs wait in the queue, and for how long."""
 
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Wake waiters whose turn comes within the next minutes; return the queue.
+        """Wake the jobs whose turn comes within the next minutes; return the status of the queue.
 
-        `come` returns whether a waiter still exists; if not, it loses its place.
+        `come` returns whether the row of a job still exists. If not, the job loses its place.
         """

@@ -9,7 +9,7 @@ type Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRow:
-    """A row of a table. A string has up to 32,768 characters (64 KiB), a row up to 1 MiB."""
+    """A row of a table. A text has up to 32,768 characters (64 KiB), a row up to 1 MiB."""
 
     table: str
     partition: str

@@ -12,11 +12,11 @@ class Span(Protocol):
 
     @property
     def traceparent(self) -> str:
-        """Return its W3C traceparent; empty without telemetry."""
+        """Return the W3C traceparent of the span; empty without telemetry."""
 
     @property
     def trace_id(self) -> str:
-        """Return the id of its trace, 32 hexadecimal digits; empty without telemetry."""
+        """Return the id of the span's trace, 32 hexadecimal digits; empty without telemetry."""
 
     def set_attributes(self, attributes: Attributes) -> None:
         """Add attributes. They must contain no secret."""
@@ -55,10 +55,13 @@ class Telemetry(Protocol):
         """Add one to a counter."""
 
     def measure(self, name: str, value: float, attributes: Attributes) -> None:
-        """Add a value to a distribution; the name ends with its unit."""
+        """Add a value to a distribution. The name ends with the unit of the value."""
 
     def report(self, name: str, value: float, attributes: Attributes) -> None:
-        """Record the present value of a gauge; the name ends with its unit, if it has one."""
+        """Record the present value of a gauge.
+
+        The name ends with the unit, if the value has one.
+        """
 
 
 class NoSpan:

@@ -29,7 +29,7 @@ class TextColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRow:
-    """A row of such a table. `text` may hold signatures: never log or store it."""
+    """A row with a text column. `text` may hold signatures: never log or store it."""
 
     column: TextColumn
     id: str
@@ -45,7 +45,8 @@ class TextRows(Protocol):
     """Read and write text columns of any Dataverse table as the application."""
 
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
-        """Return the rows that meet the condition; none if the environment has no such table.
+        """Return the rows that meet the column's condition; none if the environment has no such
+        table.
 
         Concurrent reads of an environment are one request.
         """

@@ -1,4 +1,4 @@
-"""Read something that may fail: the work continues without the answer, and says so."""
+"""Read an answer without which the work can continue, and say so if it is missing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,7 +23,7 @@ _patience = ContextVar("patience", default=READ_TIMEOUT_SECONDS)
 
 @contextmanager
 def allow_patience_of_delivery() -> Iterator[None]:
-    """Allow more time for the reads inside, because no HTTP client waits."""
+    """Let the reads inside take longer, because no HTTP client waits for them."""
     before = _patience.set(PATIENCE_OF_A_DELIVERY)
     try:
         yield
@@ -32,7 +32,7 @@ def allow_patience_of_delivery() -> Iterator[None]:
 
 
 async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = None) -> T | NoAnswer:
-    """Return the answer, or why there is none. Internal errors are raised."""
+    """Return the answer to a question, or why there is none. Internal errors are raised."""
     seconds = _patience.get() if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
@@ -44,7 +44,7 @@ async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = Non
 
 
 def build_no_answer(err: CmkflowError) -> NoAnswer:
-    """Return an error as a missing answer."""
+    """Return an error as a `NoAnswer`."""
     return NoAnswer(message=redact(str(err)), is_throttled=isinstance(err, ThrottledError))
 
 

@@ -44,15 +44,15 @@ class StepContext:
 
     @property
     def holder(self) -> str:
-        """Return the invocation's name as a holder of resources."""
+        """Return the name of the invocation as a holder of leases."""
         return f"{self.job.id}/{self.job.fencing_token}"
 
     @property
     def writes_anew(self) -> bool:
         """Return whether a flow has to be written although it reads as wanted.
 
-        This is so in a rollback while an earlier invocation has not completed: it may be about to
-        write what it read earlier.
+        True in a rollback while an earlier invocation is not complete: it may still write what it
+        read earlier.
         """
         return self.job.is_rolling_back and self.job.has_write_in_flight(self.services.now)
 
@@ -60,17 +60,17 @@ class StepContext:
         """Write the row. Raises `LeaseLost` (see `LeasedJob.save`)."""
         return await self.held.save(job)
 
-    def remember(self, job: FlowJob) -> FlowJob:
+    def stage(self, job: FlowJob) -> FlowJob:
         """Stage a change of the row for its next write (see `LeasedJob.stage`)."""
         return self.held.stage(job)
 
     @property
     def callers(self) -> FencedRows[CallerRecord]:
         """Return the rows of the job's callers."""
-        return self.held.rows(self.services.tables.callers)
+        return self.held.open_rows(self.services.tables.callers)
 
     async def check_write_allowed(self, *, anytime: bool = False) -> None:
-        """Return if a write may be sent now; else raise `MustWait`, `JobBlocked` or `LeaseLost`.
+        """Raise `MustWait`, `JobBlocked` or `LeaseLost` unless a write may be sent now.
 
         The row is saved first. `anytime`: what was started in the maintenance window may be
         completed after it, above all a cutover in which both flows may be off. Nothing stops
@@ -102,27 +102,27 @@ class StepContext:
         read = partial(
             write_permission.read_environment_settings, self.services, self.job.environment_id
         )
-        return await self.cached("settings", read)
+        return await self.read_cached("settings", read)
 
-    async def cached[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
-        """Return what this invocation read in the last ten seconds, else read it.
+    async def read_cached[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
+        """Return an answer that this invocation read in the last ten seconds, else read it.
 
-        Only for values that it has not written since.
+        Only for values that the invocation has not written since.
         """
         asked, known = self._cache.get(what, (None, None))
         if asked and self.services.now - asked <= LATELY:
             return cast("T", known)
-        return await self.refresh(what, read)
+        return await self.read_again(what, read)
 
-    async def refresh[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
-        """Read it again, and cache the answer."""
+    async def read_again[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
+        """Read an answer again, and cache it."""
         asked = self.services.now
         answer = await read()
         self._cache[what] = asked, answer
         return answer
 
     async def check_lease(self) -> None:
-        """Return if the lease lasts for as long as a write takes; else raise `LeaseLost`."""
+        """Raise `LeaseLost` unless the lease lasts for as long as a write takes."""
         await self.held.ensure_lease(WRITE_TAKES)
 
     async def read_related_jobs(self, ids: Iterable[str]) -> list[FlowJob]:
@@ -131,7 +131,7 @@ class StepContext:
             parse_job_reference(one, self.job.environment_id) for one in ids
         )
 
-    async def ancestors(self) -> dict[str, FlowJob]:
+    async def read_ancestors(self) -> dict[str, FlowJob]:
         """Return the jobs of all flows that reach this one by calls, by id."""
         found: dict[str, FlowJob] = {}
         related = await self.read_related_jobs(self.job.parents)

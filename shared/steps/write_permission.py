@@ -43,7 +43,7 @@ async def check_write_allowed(
     anytime: bool = False,
     settings: EnvironmentSettings | None = None,
 ) -> None:
-    """Return if a write is allowed now; else raise `MustWait` or `JobBlocked`.
+    """Raise `MustWait` or `JobBlocked` unless a write is allowed now.
 
     `anytime`: ignore the maintenance window. `settings`: as just read.
     """

@@ -13,11 +13,11 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.discovery_pages import keep_flows_only
+from shared.steps.flows.discovery_pages import remove_all_but_flows
 from shared.steps.planning.compare_plan import leave_unapproved, require_new_approval_for_changes
 from shared.steps.planning.plan_environment import plan_now
 from shared.steps.planning.start_flow_jobs import (
-    open_jobs,
+    list_open_jobs,
     read_planned_work,
     send_job_messages,
     start_flow_jobs,
@@ -44,7 +44,9 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
 
 
 def describe_continued(job: EnvironmentJob) -> str:
-    """Return how many flows of the plan another remediation migrates, after a space; or nothing."""
+    """Return how many flows of the plan another remediation migrates, after a space; empty:
+    none.
+    """
     count = (job.planned_action_counts or {}).get(PlannedAction.CONTINUE_EXISTING_JOB, 0)
     flows = "1 flow belongs" if count == 1 else f"{count:,} flows belong"
     return f" {flows} to another remediation." if count else ""
@@ -69,10 +71,10 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
     environment = await _require_planned_policy(services, job)
     now = await plan_now(leased, environment, is_limited=False)
     job = await require_new_approval_for_changes(leased, environment, now)
-    rows = leased.rows(services.tables.discovery_pages)
-    await (keep_flows_only(rows) if job.awaiting_approval_count else rows.clear())
+    rows = leased.open_rows(services.tables.discovery_pages)
+    await (remove_all_but_flows(rows) if job.awaiting_approval_count else rows.clear())
     unchanged = await read_planned_work(services, job)
-    if job.awaiting_approval_count and not unchanged and not await open_jobs(services, job):
+    if job.awaiting_approval_count and not unchanged and not await list_open_jobs(services, job):
         return await_approval(services, job)
     number = len(unchanged)
     text = "1 flow is" if number == 1 else f"{number:,} flows are"
@@ -107,7 +109,7 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
         and job.approval_expires_at <= services.now
     ):
         job = await leave_unapproved(leased)
-    left = await open_jobs(services, job)
+    left = await list_open_jobs(services, job)
     # The ids are hashes, so any job may be the last to end; n jobs wake this one about ln n times.
     job = replace(job, watched_job_id=left[-1].id if left else "")
     until = services.now + UNTIL_WOKEN

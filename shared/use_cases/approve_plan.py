@@ -43,7 +43,9 @@ class ApprovalInput:
     offered_flow_ids: tuple[str, ...] | None = None
 
     def list_excluded_among(self, awaiting: Collection[str]) -> tuple[str, ...]:
-        """Return the workflow ids that it excludes, sorted; `awaiting` are those of a plan."""
+        """Return the workflow ids that this approval excludes, sorted; `awaiting` are those of
+        a plan.
+        """
         excluded = {flow.lower() for flow in self.excluded_flow_ids}
         if self.included_flow_ids is not None:
             offered = awaiting if self.offered_flow_ids is None else self.offered_flow_ids
@@ -86,7 +88,7 @@ class AwaitingPlan:
 
     @property
     def awaiting(self) -> frozenset[str]:
-        """Return their workflow ids."""
+        """Return the workflow ids of the items that the approval decides on."""
         return frozenset(item.workflow_id for item in self.awaiting_items)
 
 
@@ -128,7 +130,7 @@ async def read_plans_awaiting_approval(
     rows = services.tables.environment_jobs.scan(remediation_id)
     async for kept in readable(services, rows):
         if kept.item.awaits_approval:
-            planned = await services.tables.plan_items.all(kept.item.id)
+            planned = await services.tables.plan_items.read_all(kept.item.id)
             items = apply_url_secret_choices(kept.item, planned)
             plans.append(AwaitingPlan(kept=kept, items=items))
     if not plans:
@@ -188,8 +190,8 @@ async def _resolve_excluded_flows(
         return approval
     items = [
         item
-        for job in await services.tables.environment_jobs.all(remediation_id)
-        for item in await services.tables.plan_items.all(job.id)
+        for job in await services.tables.environment_jobs.read_all(remediation_id)
+        for item in await services.tables.plan_items.read_all(job.id)
     ]
     left_out = select_flows(items, approval.excluded_flow_ids, "this remediation's plans")
     ids = dict.fromkeys(item.workflow_id for item in left_out)
@@ -197,7 +199,8 @@ async def _resolve_excluded_flows(
 
 
 def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput) -> None:
-    """Raise for a flow that does not await approval; a mistyped excluded one would be copied.
+    """Raise an error for a flow that does not await approval: a mistyped excluded flow would be
+    copied.
 
     Raises `JobBlocked` for a plan without an included flow.
     """
@@ -256,7 +259,7 @@ async def _approve_one(
 async def _read_already_approved(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> dict[str, EnvironmentJob]:
-    """Return the environment jobs that already have this approval, by version."""
+    """Return the environment jobs that already have this approval, by plan version."""
     rows = readable(services, services.tables.environment_jobs.scan(remediation_id))
     return {
         job.approved_version: job
@@ -275,7 +278,7 @@ async def _read_approved_flows(
 ) -> frozenset[str]:
     """Return the flows that awaited approval in the approved version, from the archive.
 
-    Their rows have changed since. They are not needed if the approval includes no flows by id.
+    The rows of these flows have changed since. Empty if the approval includes no flows by id.
     """
     if approval.included_flow_ids is None:
         return frozenset()

@@ -85,7 +85,7 @@ async def archive_runs(
 async def _archive_parts(services: Services, remediation_id: str) -> timedelta | None:
     """Archive some parts; return the time to wait if the request budget is used up."""
     left = PARTS
-    jobs = await services.tables.environment_jobs.all(remediation_id)
+    jobs = await services.tables.environment_jobs.read_all(remediation_id)
     for kept in await _read_archives(services, remediation_id, jobs):
         while kept.item.state is RunArchiveState.IN_PROGRESS:
             if left == 0:
@@ -113,7 +113,7 @@ async def _read_archives(
 
 
 def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
-    """Return a new archive for the runs that a job's original has started until now."""
+    """Return a new archive for the runs of a job's original that have started until now."""
     return RunArchive(
         environment_id=job.environment_id,
         job_id=job.id,

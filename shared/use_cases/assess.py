@@ -16,7 +16,7 @@ from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from shared.services import Services
 from shared.steps.assessing.add_remediations import add_remediations
-from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect
+from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect_facts
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
     read_places_on_retired_host,
@@ -39,7 +39,7 @@ type ReadsFlows = Callable[[Services, Environment], Awaitable[FlowReadResult]]
 type SearchesCallers = Callable[[Sequence[Environment]], Awaitable[CallerSearchResult]]
 
 
-async def assess(
+async def assess_environment(
     services: Services,
     environment_id: str,
     *,
@@ -69,7 +69,7 @@ async def assess(
         network=network,
         power_apps=power_apps,
     )
-    facts = await collect(services, question, read(services, environment))
+    facts = await collect_facts(services, question, read(services, environment))
     settings = services.settings
     rates = ProcessingRates(
         flow_service_requests_per_minute=settings.flow_service_requests_per_minute,

@@ -50,14 +50,14 @@ async def record_request(
 async def record_result(
     services: Services, pending: PendingAuditEntry, *, status: int, reason: str, made: str = ""
 ) -> None:
-    """Record the result of a request; `made` is the id of what it created.
+    """Record the result of a request; `made` is the id of what the request created.
 
     The request is complete, so an error here is only logged.
     """
     try:
         after = await _read_state(services, pending.subject, made or pending.subject_id)
         changed = [
-            one for one in {**pending.before, **after} if _differs(one, pending.before, after)
+            one for one in {**pending.before, **after} if _is_changed(one, pending.before, after)
         ]
         entry = replace(
             pending.entry,
@@ -78,7 +78,8 @@ async def record_result(
 async def record_rejection(services: Services, entry: AuditEntry) -> None:
     """Record that a principal was rejected, once per principal, route and hour.
 
-    Limited so that nobody without a role can fill the store. An error here is only logged.
+    The limit prevents that a principal without a role fills the store. An error here is only
+    logged.
     """
     name = f"{entry.who_id}/{entry.operation}/{entry.recorded_at:%Y-%m-%dT%H}"
     rejection = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)
@@ -96,7 +97,7 @@ async def _read_state(services: Services, subject: Subject | None, about: str) -
         return {}  # the target does not exist, as the request's result says
 
 
-def _differs(name: str, before: State, after: State) -> bool:
+def _is_changed(name: str, before: State, after: State) -> bool:
     return bool(before.get(name) != after.get(name))
 
 

@@ -1,11 +1,11 @@
-"""Read the state that requests change, for the audit log: by the id that they name."""
+"""Read the state of what a request changes, for the audit log, by the id that the request names."""
 
 from collections import Counter
 from typing import Any, cast
 
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import normalize_environment_id
-from shared.rows import type_adapter_for
+from shared.rows import get_type_adapter
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings, read_switch
 from shared.use_cases.archive_runs import show_run_archives
@@ -21,7 +21,7 @@ async def read_environment_state(services: Services, environment_id: str) -> Sta
     """Return the settings of an environment."""
     # In the platform's spelling, because a request may use another case.
     settings = await read_environment_settings(services, normalize_environment_id(environment_id))
-    state: State = type_adapter_for(cast("Any", EnvironmentSettings)).dump_python(
+    state: State = get_type_adapter(cast("Any", EnvironmentSettings)).dump_python(
         settings, mode="json", exclude={"display_name"}
     )
     return state
@@ -54,7 +54,7 @@ async def read_remediation_state(services: Services, remediation_id: str) -> Sta
     """Return the state of a remediation: environments, approvals, flows by state."""
     identity = remediation_id.lower()
     flows = Counter(str(job.state) for job in await read_jobs(services, identity))
-    jobs = await services.tables.environment_jobs.all(identity)
+    jobs = await services.tables.environment_jobs.read_all(identity)
     return {
         **{job.environment_id: str(job.state) for job in jobs},
         **{f"{job.environment_id} approved": job.approved_version for job in jobs},
@@ -72,7 +72,7 @@ async def read_archives_state(services: Services, remediation_id: str) -> State:
 
 
 async def read_firewall_fixes(services: Services, _: str) -> State:
-    """Return the firewall fixes that the app has applied, by list and environment."""
+    """Return the entries that the app has added to firewalls, by list and environment."""
     return {
         f"{one.issue} in {one.added_entries.resource_id} {one.added_entries.list_name}".rstrip(): {
             "state": str(one.state),
@@ -112,7 +112,7 @@ async def read_service_tag_lists(services: Services, _: str) -> State:
 async def read_keys_state(services: Services, _: str) -> State:
     """Return the key alerts of each policy: level by finding."""
     levels: dict[str, dict[str, str]] = {}
-    for one in await services.tables.key_alerts.all():
+    for one in await services.tables.key_alerts.read_all():
         finding = one.finding
         found = levels.setdefault(one.policy_id, {})
         found[f"{finding.code} {finding.subject}".rstrip()] = str(finding.level)

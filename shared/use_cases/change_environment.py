@@ -110,7 +110,8 @@ async def _wake_up_for_window(services: Services, environment_id: str) -> None:
 
 
 async def ignore_issue(services: Services, environment_id: str, gap: str, reason: str) -> int:
-    """Ignore a firewall issue, and retry the jobs that an issue blocks; return their number.
+    """Ignore a firewall issue, and retry the jobs that a firewall issue blocks; return their
+    number.
 
     A job that another issue blocks is blocked again. Raises `IssueNotFound`.
     """

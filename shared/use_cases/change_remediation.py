@@ -165,7 +165,9 @@ async def _cancel_environment_jobs(
     await complete_start(services, await find(services, remediation_id))
     return [
         job.environment_name or job.environment_id
-        for job in await reading.all(services.tables.environment_jobs.scan(remediation_id))
+        for job in await reading.list_readable(
+            services.tables.environment_jobs.scan(remediation_id)
+        )
         if await _change(services, job, cancel)
     ]
 
@@ -180,8 +182,8 @@ async def retry(
 ) -> ActionResult:
     """Retry blocked and failed jobs of these flows, or all, including environment jobs.
 
-    `code` and `environment_id` limit it to a reason code and an environment. Raises `NotFound` if a
-    named flow has neither a job nor a plan item.
+    `code` and `environment_id` limit the retry to a reason code and an environment. Raises
+    `NotFound` if a named flow has neither a job nor a plan item.
     """
 
     def resume_blocked(job: EnvironmentJob) -> EnvironmentJob | None:
@@ -203,11 +205,13 @@ async def retry(
             raise unreadable
     ids = {one.id for one in found if isinstance(one, FlowJob) and is_meant(one)}
     if not flow_ids:
-        for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
+        for one in await reading.list_readable(
+            services.tables.environment_jobs.scan(remediation_id)
+        ):
             if is_meant(one) and await _change(services, one, resume_blocked):
                 titles.append(one.environment_name or one.environment_id)
     # Taking over the lease of a stopped job is safe: the next step revokes its grants.
-    retried = await FLOW.order_each(
+    retried = await FLOW.apply_command_to_each(
         services,
         [row for row in rows if row.item.id in ids],
         partial(_resume_interrupted, now=services.now),
@@ -232,8 +236,10 @@ async def _list_items_without_job(
     have, reading = {job.original_id for job in jobs}, RowReader()
     return [
         item
-        for job in await reading.all(services.tables.environment_jobs.scan(remediation_id))
-        for item in await reading.all(services.tables.plan_items.scan(job.id))
+        for job in await reading.list_readable(
+            services.tables.environment_jobs.scan(remediation_id)
+        )
+        for item in await reading.list_readable(services.tables.plan_items.scan(job.id))
         if item.workflow_id not in have
     ]
 
@@ -241,7 +247,7 @@ async def _list_items_without_job(
 async def retry_job(services: Services, job: FlowJob) -> None:
     """Retry one job. An edit that blocked it is accepted: the current original is copied."""
     resumed = partial(_resume_interrupted, now=services.now)
-    await FLOW.order(services, (job.environment_id, job.id), resumed, takes_over=True)
+    await FLOW.apply_command(services, (job.environment_id, job.id), resumed, takes_over=True)
 
 
 def _resume_interrupted(job: FlowJob, *, now: datetime) -> FlowJob | None:
@@ -265,14 +271,15 @@ def _list_names(rows: Sequence[_JobRow], changed: Sequence[FlowJob]) -> list[str
 
 
 async def cancel_job(services: Services, job: FlowJob) -> bool:
-    """Cancel one job; return whether it was not rolled back before."""
+    """Cancel one job. Return False if it was already cancelled or rolled back."""
     await cancel_if_allowed(services, job, _ROLLED_BACK)
     request = _build_request(services, JobCommand.CANCEL, replay=False)
-    return await FLOW.order(services, (job.environment_id, job.id), request) is not None
+    return await FLOW.apply_command(services, (job.environment_id, job.id), request) is not None
 
 
 def list_dependent_jobs(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
-    """Return the jobs to roll back together with `wanted`: parents, children, and theirs.
+    """Return the jobs to roll back together with `wanted`: parents, children, and their dependent
+    jobs.
 
     A parent that calls by URL is known only to the child, so calls are followed in both directions.
     """
@@ -304,7 +311,7 @@ async def _request_rollback(
     left_out = await cancel_all_allowed(services, jobs, _ROLLED_BACK, reading)
     request = _build_request(services, command, replay=replay)
     ours = [row for row in rows if row.item.id not in left_out]
-    titles = _list_names(rows, await FLOW.order_each(services, ours, request))
+    titles = _list_names(rows, await FLOW.apply_command_to_each(services, ours, request))
     return RollbackResult(
         flow_count=len(titles),
         flow_names=tuple(titles),
@@ -340,4 +347,4 @@ async def _change(
 ) -> bool:
     """Change an environment job; return whether it was changed."""
     place = (job.remediation_id, job.id)
-    return await ENVIRONMENT.order(services, place, requested, takes_over=True) is not None
+    return await ENVIRONMENT.apply_command(services, place, requested, takes_over=True) is not None

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.solution_setting import (
@@ -39,7 +39,7 @@ _UNFINISHED = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionSettingView:
-    """The setting now, and the app's last change of it."""
+    """The current setting, and the app's last change of it."""
 
     environment_id: str
     #: Whether new flows are created in a solution; None: never set.
@@ -50,7 +50,7 @@ class SolutionSettingView:
 
 @dataclass(slots=True)
 class _Record:
-    """The row of an environment's change. Only the version that was read is replaced."""
+    """The row of the app's change of the setting. Only the version that was read is replaced."""
 
     services: Services
     kept: StoredItem[SolutionSettingChange] | None
@@ -200,7 +200,7 @@ async def _complete_or_report(services: Services, kept: StoredItem[SolutionSetti
         f"{change.changed_by} started a change of the setting for new flows of "
         f"{environment.display_name}, which is not confirmed.{unread}"
     )
-    await tell(services, change.reason_code, table.name_of(change), text)
+    await send_alert(services, change.reason_code, table.name_of(change), text)
 
 
 async def _read_record(services: Services, environment_id: str) -> _Record:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -43,7 +43,10 @@ _DAILY = timedelta(hours=48)
 
 
 async def check_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
-    """Compare the list with the last known version; raises the errors of reading it."""
+    """Compare Microsoft's service tag list with the last known version.
+
+    Raises the errors of reading the list.
+    """
     versions = [kept async for kept in _scan_versions(services)]
     last = versions[-1] if versions else None
     in_use = [one for one in environments if one.policy is not None]
@@ -54,12 +57,12 @@ async def check_address_ranges(services: Services, environments: Sequence[Enviro
         checked_at = last.item.last_checked_at if last else services.now
         if last and services.now - checked_at > UNREAD:
             why = f"it could not be read since {checked_at:%Y-%m-%d}: {redact(str(err))}"
-            await _alert_outdated(services, last.item, why)
+            await _send_alert_of_outdated_list(services, last.item, why)
         raise
     versions = [kept async for kept in _scan_versions(services)]
     for kept in versions:
         if kept.item.reason_code:
-            await _alert_or_resolve(services, kept, tags, in_use)
+            await _send_or_delete_alert(services, kept, tags, in_use)
         elif services.now - kept.item.first_seen_at > OLD and kept is not versions[-1]:
             await services.tables.service_tag_list_versions.delete(kept)
     newest = versions[-1].item
@@ -67,11 +70,11 @@ async def check_address_ranges(services: Services, environments: Sequence[Enviro
         why = (
             f"version {newest.change_number} has not changed since {newest.first_seen_at:%Y-%m-%d}."
         )
-        await _alert_outdated(services, newest, why)
+        await _send_alert_of_outdated_list(services, newest, why)
 
 
 async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVersion]:
-    """Check the list now, and return the known versions, newest first."""
+    """Check Microsoft's service tag list now, and return the known versions, newest first."""
     await check_address_ranges(services, await services.environments.list())
     return await list_known_versions(services)
 
@@ -114,7 +117,7 @@ async def _store_if_new(
         )
 
 
-async def _alert_or_resolve(
+async def _send_or_delete_alert(
     services: Services,
     kept: StoredItem[ServiceTagListVersion],
     tags: ServiceTagList,
@@ -123,15 +126,19 @@ async def _alert_or_resolve(
     table = services.tables.service_tag_list_versions
     version = await _with_effects(services, kept.item, tags, in_use)
     if version.affected_firewalls or services.now - version.first_seen_at < SHOWN:
-        await tell(services, version.reason_code, table.name_of(version), describe_change(version))
+        await send_alert(
+            services, version.reason_code, table.name_of(version), describe_change(version)
+        )
     else:
         version = replace(version, reason_code="")
     await table.replace(kept, version)
 
 
-async def _alert_outdated(services: Services, version: ServiceTagListVersion, why: str) -> None:
+async def _send_alert_of_outdated_list(
+    services: Services, version: ServiceTagListVersion, why: str
+) -> None:
     row = services.tables.service_tag_list_versions.name_of(version)
-    await tell(
+    await send_alert(
         services, Reason.ADDRESS_RANGES_OUTDATED, row, f"Microsoft's service tag list: {why}"
     )
 
@@ -168,7 +175,7 @@ async def _with_effects(
 
 
 def _build_affected_firewall(issue: FirewallIssue, added: AddressRanges) -> AffectedFirewall:
-    missing = AddressRanges.of(issue.missing_prefixes) & added
+    missing = AddressRanges.parse(issue.missing_prefixes) & added
     return AffectedFirewall(
-        issue=issue.name, name=issue.firewall_name, missing_prefixes=missing.prefixes()
+        issue=issue.name, name=issue.firewall_name, missing_prefixes=missing.list_prefixes()
     )

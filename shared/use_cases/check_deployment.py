@@ -1,7 +1,7 @@
 """Check whether this deployment can do its work: connections, permissions, settings.
 
-Writes nothing, but may renew the sign-in of the service account. The checks run side by side. One
-that fails, or does not end in time, does not stop the others.
+Writes nothing, but may renew the sign-in of the service account. The checks run at the same time. A
+check that fails, or does not end in time, does not stop the others.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.alerts import cause_of
+from shared.alerts import format_cause
 from shared.concurrency import read_each
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
@@ -101,12 +101,12 @@ async def check_deployment(services: Services) -> list[Finding]:
 
 
 async def _run_each(checks: Iterable[Coroutine[Any, Any, list[Finding]]]) -> list[Finding]:
-    """Return the findings of checks that run side by side, in their order."""
-    found = await read_each(checks, _run)
+    """Run checks at the same time, and return their findings in the order of the checks."""
+    found = await read_each(checks, _await_check)
     return [one for some in found for one in some]
 
 
-async def _run(check: Awaitable[list[Finding]]) -> list[Finding]:
+async def _await_check(check: Awaitable[list[Finding]]) -> list[Finding]:
     return await check
 
 
@@ -118,9 +118,9 @@ async def _run_guarded(
     *,
     has_parts: bool = False,
 ) -> list[Finding]:
-    """Return the findings of a check, or a finding that it could not run.
+    """Return the findings of a check, or one finding that it could not run.
 
-    `has_parts`: the check contains others.
+    `has_parts`: the check contains other checks.
     """
     remedy = remedy or _REMEDIES[code]
     try:
@@ -153,12 +153,12 @@ async def _run_guarded(
         return [problem(code, str(err), remedy, subject)]
     except Exception as err:  # noqa: BLE001 -- a bug in one check must not stop the others
         return [
-            problem(code, f"The check failed: {cause_of(err)}", Reason.ROW_SKIPPED.fix, subject)
+            problem(code, f"The check failed: {format_cause(err)}", Reason.ROW_SKIPPED.fix, subject)
         ]
 
 
 def check_settings(services: Services) -> list[Finding]:
-    """Return the findings about the settings alone, without a request."""
+    """Return findings about the settings, without a request."""
     settings = services.settings
     found = [passed("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
     if not settings.subscription_ids:
@@ -196,7 +196,7 @@ def check_settings(services: Services) -> list[Finding]:
 
 
 def _find_other_clouds(settings: Settings) -> list[Finding]:
-    """Return the settings with a host that is not of the cloud in CMK_CLOUD."""
+    """Return the settings with a host that does not belong to the cloud in CMK_CLOUD."""
     cloud = settings.cloud
     token_cache, namespace = (
         settings.service_account_token_cache_secret,
@@ -246,7 +246,7 @@ async def _check_state(services: Services) -> list[Finding]:
     return found
 
 
-async def _archive(services: Services) -> list[Finding]:
+async def _check_archive(services: Services) -> list[Finding]:
     with suppress(NotFound):  # not found is an answer
         await services.archive.get("examined")
     return [passed("archive", "The archive is available.")]
@@ -289,7 +289,7 @@ async def _check_power_platform(services: Services) -> list[Finding]:
     """
     environments = await services.environments.list()
     reading = RowReader()
-    settings = await reading.all(services.tables.environment_settings.scan())
+    settings = await reading.list_readable(services.tables.environment_settings.scan())
     decided = {one.environment_id: one for one in settings}
     found = [passed("power_platform", f"Environments found: {len(environments)}.")]
     found += [problem("power_platform", str(row), row.fix) for row in reading.unreadable]
@@ -450,7 +450,7 @@ async def _check_firewall_kind(kind: FirewallKind) -> list[Finding]:
 _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "sign_in": _check_function_keys,
     "state": _check_state,
-    "archive": _archive,
+    "archive": _check_archive,
     "queues": _check_queues,
     "timers": _check_timers,
     "channels": _check_channels,

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.circuit_breakers import open_circuits
+from shared.circuit_breakers import list_open_circuits
 from shared.domain.alert import Alert
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.kill_switch import KillSwitch
@@ -91,14 +91,15 @@ async def check_health(
         services.messages.count(POISON),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
-    await reading.all(tables.kill_switch.scan("kill_switch"))
-    await reading.all(tables.circuit_breakers.scan("circuit_breaker"))
+    await reading.list_readable(tables.kill_switch.scan("kill_switch"))
+    await reading.list_readable(tables.circuit_breakers.scan("circuit_breaker"))
     runs = {
-        one.timer: one.completed_at for one in await reading.all(tables.timer_runs.scan("timer"))
+        one.timer: one.completed_at
+        for one in await reading.list_readable(tables.timer_runs.scan("timer"))
     }
     environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
     failing = await read_failing_channels(services, reading)
-    told = await reading.all(tables.alerts.scan("alert"))
+    told = await reading.list_readable(tables.alerts.scan("alert"))
     told += _list_alerts_of_unreadable_rows(services, told, reading)
     counts = Counter(one.reason_code for one in told)
     return Health(
@@ -110,7 +111,7 @@ async def check_health(
         alert_counts=dict(
             sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))
         ),
-        outages=tuple(await open_circuits(services.tables)),
+        outages=tuple(await list_open_circuits(services.tables)),
         request_queues=await services.request_budget.read_queue_status(),
         plans_awaiting_approval=sum(job.awaits_approval for job in environment_jobs),
         action_required_count=sum(job.needs_action for job in (*flow_jobs, *environment_jobs)),
@@ -149,7 +150,7 @@ async def read_failing_channels(
     services: Services, reading: RowReader
 ) -> tuple[FailingChannel, ...]:
     """Return the failing channels, by name."""
-    deliveries = await reading.all(
+    deliveries = await reading.list_readable(
         services.tables.notification_deliveries.scan("notification_delivery")
     )
     unusable = {

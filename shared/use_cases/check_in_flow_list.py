@@ -77,7 +77,10 @@ async def check_in_flow_list[T](
 
 
 def _reject_repeated(cursor: str, cursors: set[str]) -> None:
-    """Add a cursor to those that were read; raise an error like that of an expired one."""
+    """Add a cursor to those that were read.
+
+    If it is among them, raise an error as for an expired cursor.
+    """
     if cursor in cursors:
         message = "The list repeats a page. The next check starts at the first page."
         raise PlatformError(message, code="RepeatedPage", status=HTTPStatus.GONE)

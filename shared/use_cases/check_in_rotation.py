@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import batched
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.check_position import CheckPosition, DailyCheckTarget, sort_from
 from shared.domain.environment import Environment
 from shared.domain.flow import WorkflowSummary
@@ -108,7 +108,7 @@ async def store_check_result(
             f"checked: {redact(str(error))}."
         )
         log.warning("%s", text)
-        await tell(
+        await send_alert(
             services,
             Reason.RETIRED_ORIGINALS_NOT_CHECKED,
             services.tables.check_positions.name_of(ended),
@@ -129,9 +129,9 @@ async def delete_unused_results(
 
 
 async def _keep(services: Services, ended: CheckPosition) -> None:
-    """Store the row unless it is unchanged."""
+    """Store the result of a check unless it is unchanged."""
     table = services.tables.check_positions
-    kept = await table.get(*table.address(ended))
+    kept = await table.get(*table.get_address(ended))
     nothing = CheckPosition(environment_id=ended.environment_id, check=ended.check)
     if ended != (kept.item if kept else nothing):
         await table.upsert(ended)

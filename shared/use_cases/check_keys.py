@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.environment import Environment
 from shared.domain.finding import Finding, FindingLevel, problem, unknown
 from shared.domain.ids import hash_key
@@ -36,8 +36,8 @@ async def check_keys(
 ) -> tuple[KeyCheckResult, ...]:
     """Check the keys of all watched policies, or the given key of a vault.
 
-    A key that no policy names is checked without alerts. Raises `NotFound` for an unknown vault. A
-    key that cannot be read results in a finding; the others are checked.
+    For a key that no policy names, no alert is sent. Raises `NotFound` for an unknown vault. A key
+    that cannot be read results in a finding, and the other keys are checked.
     """
     environments = await services.environments.list()
     policies = await services.keys.read_policies()
@@ -168,7 +168,7 @@ async def _store_findings(
             first_seen_at=services.now,
             reason_code=Reason.KEY_PROBLEM if is_problem else Reason.KEY_WARNING,
         )
-        await table.change(*table.address(row), partial(_replace_unless_unchanged, row))
+        await table.change(*table.get_address(row), partial(_replace_unless_unchanged, row))
         await _send_alert(services, row)
     async for old in readable(services, table.scan(hash_key(policy_id.lower()))):
         if _get_identity(old.item.finding) not in identities:
@@ -177,7 +177,10 @@ async def _store_findings(
 
 
 def _select_causes(findings: Collection[Finding]) -> list[Finding]:
-    """Return the findings that are not ok, without the policy's health if another is its cause."""
+    """Return the findings that are not ok.
+
+    The policy's health is left out if another finding is its cause.
+    """
     found = [one for one in findings if one.level is not FindingLevel.OK]
     has_cause = any(
         one.level is FindingLevel.PROBLEM and one.code != POLICY_HEALTH for one in found
@@ -215,7 +218,7 @@ async def _record_not_checked(
         is_long = services.now - since >= UNCHECKED
         return replace(row, first_seen_at=since, reason_code=Reason.KEY_WARNING if is_long else "")
 
-    kept = await table.change(*table.address(row), with_later_check)
+    kept = await table.change(*table.get_address(row), with_later_check)
     if kept and kept.item.reason_code:
         await _send_alert(services, kept.item)
     return row.finding
@@ -231,7 +234,7 @@ async def _send_alert(services: Services, row: KeyAlert) -> None:
     finding = row.finding
     cause = f"policy {row.policy_name}: {finding.message}"
     name = services.tables.key_alerts.name_of(row)
-    await tell(services, row.reason_code, name, cause, finding.fix)
+    await send_alert(services, row.reason_code, name, cause, finding.fix)
 
 
 async def _delete_unused(services: Services, *, keep: Collection[str]) -> None:

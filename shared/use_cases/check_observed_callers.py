@@ -1,6 +1,6 @@
 """Read each day who still calls the originals of an environment after their cutover."""
 
-from shared.alerts import readable, tell_unreadable
+from shared.alerts import alert_unreadable_row, readable
 from shared.domain.environment import Environment
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -31,16 +31,16 @@ async def check_observed_callers(services: Services, environment: Environment) -
     # The budget may not suffice for all originals, so the order changes daily.
     start = services.now.toordinal() % max(len(found), 1)
     for job in found[start:] + found[:start]:
-        await _check(services, job)
+        await _record_new_calls(services, job)
 
 
-async def _check(services: Services, job: FlowJob) -> None:
+async def _record_new_calls(services: Services, job: FlowJob) -> None:
     try:
         row = await read_new_calls(services, job)
     except NotFound:
         return  # somebody deleted the original, which its job detects
     except UnreadableRow as err:
-        await tell_unreadable(services, err)
+        await alert_unreadable_row(services, err)
         return
     if row and row.callers:
         # Otherwise the job would report a late caller only when the no-call period ends.

@@ -43,7 +43,9 @@ _OF_KEY_VAULT_READER = frozenset(WATCHED.data_actions)
 async def check_caller_kind_permissions(
     services: Services, kind: str, needs: RequiredPermissions
 ) -> list[Finding]:
-    """Return the resource groups in which the app can find and update callers of an Azure kind."""
+    """Return findings on the resource groups in which the app can find and update callers of an
+    Azure kind.
+    """
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {get_resource_group_id(text_at(one, "id") or "").lower() for one in there}
     if not groups:
@@ -67,7 +69,7 @@ async def check_caller_kind_permissions(
 
 
 async def check_subscription_permissions(services: Services, subscription_id: str) -> list[Finding]:
-    """Return whether the app may read a watched subscription."""
+    """Return findings on whether the app may read a watched subscription."""
     missing = find_missing_permissions(
         WATCHED, await _read_permissions(services, f"/subscriptions/{subscription_id}")
     )
@@ -82,7 +84,9 @@ async def check_subscription_permissions(services: Services, subscription_id: st
 
 
 async def check_dataverse_roles(services: Services, environment: Environment) -> list[Finding]:
-    """Return whether the app and the service account have their roles in an environment."""
+    """Return findings on whether the app and the service account have their roles in an
+    environment.
+    """
     name, found = environment.display_name, []
     app = (await services.principals.read_application_user(environment)).id
     missing = [
@@ -130,13 +134,13 @@ async def _check_service_account(
 
 
 async def check_fix_permissions(services: Services) -> list[Finding]:
-    """Check the app's permissions on the firewalls that it may fix.
+    """Return findings on the app's permissions on the firewalls that it may fix.
 
-    A fix that Azure rejects blocks the flows behind the firewall.
+    If Azure rejects a fix, the flows behind the firewall are blocked.
     """
     kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesFixes)]
     reading = RowReader()
-    settings = await reading.all(services.tables.environment_settings.scan())
+    settings = await reading.list_readable(services.tables.environment_settings.scan())
     opened = {resource for one in settings for resource in one.writable_firewalls}
     found = [problem("firewall_fixes", str(row), row.fix) for row in reading.unreadable]
     for resource in sorted(opened):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowSummary
@@ -50,7 +50,7 @@ async def check_retired_originals(
         result.on_again.append(original.title)
         row = (table.name, environment.id, original.job_id)
         text = f"{original.title} was retired and is on again."
-        await tell(services, Reason.RETIRED_ORIGINAL_ON, row, text)
+        await send_alert(services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
     async def check_seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is None:

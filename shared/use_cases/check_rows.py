@@ -6,7 +6,7 @@ Most rows are read only when they are needed, so damage would be found too late.
 from contextlib import suppress
 from typing import Any
 
-from shared.alerts import one_row, tell_unreadable
+from shared.alerts import alert_unreadable_row, catch_row_errors
 from shared.errors import NotFound, UnreadableRow
 from shared.log_fields import product_log
 from shared.ports import DeleteRow, ReplaceRow, StoreRow
@@ -21,19 +21,19 @@ async def check_rows(services: Services) -> None:
     for table in services.tables:
         async for row in services.tables.store.query(table.name):
             if row.key != FENCE:
-                async with one_row(services, (row.table, row.partition, row.key)):
+                async with catch_row_errors(services, (row.table, row.partition, row.key)):
                     await _report_or_correct_row(services, table, row)
 
 
 async def _report_or_correct_row(services: Services, table: Table[Any], row: StoreRow) -> None:
-    """Check one row; raise `UnreadableRow`, which the caller reports."""
+    """Correct the search columns of one row; raise `UnreadableRow`, which the caller reports."""
     store = services.tables.store
     try:
         corrected = table.correct_row(row)
     except UnreadableRow as err:
         if not table.is_rebuilt:
             raise
-        await tell_unreadable(services, err)
+        await alert_unreadable_row(services, err)
         with suppress(NotFound):
             await store.write(DeleteRow(row))
         return

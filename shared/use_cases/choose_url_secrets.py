@@ -18,7 +18,7 @@ MOST_CHOICES = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenUrlSecrets:
-    """The flows for which an approver chose, and the versions that their plans have now."""
+    """The flows for which an approver chose, and the versions that the plans have now."""
 
     flow_count: int
     versions: tuple[str, ...]
@@ -27,7 +27,7 @@ class ChosenUrlSecrets:
 async def choose_url_secrets(
     services: Services, remediation_id: str, flow_ids: Collection[str], use: UrlSecretUse
 ) -> ChosenUrlSecrets:
-    """Let these flows use their URL secrets in this way; their plans get another version.
+    """Store how these flows use their URL secrets. Their plans get new versions.
 
     Raises `JobBlocked` (code `nothing_to_approve`), `InvalidInput` for too many choices, and
     `NotFound` for an unknown remediation, or a flow without a choice: it does not await approval,
@@ -48,7 +48,7 @@ async def choose_url_secrets(
 async def _choose(
     services: Services, plan: AwaitingPlan, flows: Collection[str], use: UrlSecretUse
 ) -> str:
-    """Store the choice and return the version of the plan with it; raise `Conflict`.
+    """Store the choice and return the version that the plan has now; raise `Conflict`.
 
     The ETag of the row ensures that nobody approves the plan at the same time.
     """

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from shared.alerts import one_row, readable, tell
+from shared.alerts import catch_row_errors, readable, send_alert
 from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowSummary, WorkflowUpdate
@@ -32,11 +32,11 @@ from shared.services import Services
 from shared.steps.flows.effect import perform
 from shared.steps.flows.original import find_original
 from shared.steps.flows.temporary_co_ownership import (
-    check_returned,
+    check_grants_are_gone,
     format_not_revoked,
     is_still_co_owner,
+    remove_co_ownership,
     revoke_all_grants,
-    take_back,
 )
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.rolling_back.final_check import wait_and_revoke
@@ -54,7 +54,7 @@ async def revoke_leftover_grants(
 ) -> None:
     """Revoke the grants that jobs without further steps still have.
 
-    Each flow is checked once more when no frozen invocation can affect it any longer.
+    Each flow is checked once more when no interrupted invocation can affect it any longer.
     """
     async with services.request_budget.reserve(None):
         await _revoke_grants_of_environment_jobs(services, plans)
@@ -74,19 +74,21 @@ async def _revoke_grants_of_flow_jobs(
         ):
             continue
         async with (
-            one_row(services, table.name_of(job)),
+            catch_row_errors(services, table.name_of(job)),
             lease_ended_job(FLOW, services, kept) as held,
         ):
             work = StepContext(held, await services.environments.get(job.environment_id))
             try:
                 await wait_and_revoke(work)
                 await revoke_all_grants(work)
-                await check_returned(work)
+                await check_grants_are_gone(work)
             except (
                 JobBlocked,
                 PlatformError,
             ) as err:  # the service account is still a co-owner, which a person must know
-                await tell(services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err)))
+                await send_alert(
+                    services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err))
+                )
                 raise
 
 
@@ -101,13 +103,15 @@ async def _revoke_grants_of_environment_jobs(
         if not job.has_grants_to_check or not rests or job.has_write_in_flight(services.now):
             continue
         async with (
-            one_row(services, table.name_of(job)),
+            catch_row_errors(services, table.name_of(job)),
             lease_ended_job(ENVIRONMENT, services, kept) as held,
         ):
             try:
                 await _revoke_grants_of_plan(held)
             except (JobBlocked, PlatformError) as err:
-                await tell(services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err)))
+                await send_alert(
+                    services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err))
+                )
                 raise
 
 
@@ -128,7 +132,7 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
         await revoke_grant_of_plan(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.name_of(job)
-        await tell(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
+        await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
     returned = tuple(flows) if is_checked else tuple(dict.fromkeys((*job.returned, *flows)))
     at = now if flows else None if is_checked else at
     job = replace(
@@ -145,7 +149,7 @@ async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) 
         await check_write_allowed(services, home, anytime=True)
         await held.ensure_lease(WRITE_TAKES)
 
-    await take_back(services, (home, flow_name), permit)
+    await remove_co_ownership(services, (home, flow_name), permit)
 
 
 async def turn_off_orphaned_copies(services: Services, environment: Environment) -> int:
@@ -165,7 +169,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
 
     async def turn_off_seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is not None:
-            async with one_row(services, (table.name, environment.id, job_id)):
+            async with catch_row_errors(services, (table.name, environment.id, job_id)):
                 await _turn_off_orphaned_copy(services, environment, job_id, known)
 
     return await check_in_rotation(
@@ -176,7 +180,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
 async def _turn_off_orphaned_copy(
     services: Services, environment: Environment, job_id: str, known: WorkflowSummary
 ) -> None:
-    """Turn off an orphaned copy; its state is read again, because the list may be old."""
+    """Turn off an orphaned copy. Its state is read again, because the list may be old."""
     kept = await services.tables.flow_jobs.get(environment.id, job_id)
     if kept is None or not kept.item.is_withdrawn or is_busy(services, kept.item):
         return
@@ -196,7 +200,7 @@ async def _turn_off_orphaned_copy(
     is_all_there_is = is_on and not (original and original.is_on)
     if is_all_there_is:
         cause += " Its original is not on, so the copy stays on."
-    await tell(services, Reason.ORPHANED_COPY, services.tables.flow_jobs.name_of(job), cause)
+    await send_alert(services, Reason.ORPHANED_COPY, services.tables.flow_jobs.name_of(job), cause)
     if not is_on or is_all_there_is:
         return
     async with lease_ended_job(FLOW, services, kept) as held:
@@ -212,7 +216,7 @@ async def _read_copy(services: Services, environment: Environment, job: FlowJob)
 
 
 def is_busy(services: Services, job: FlowJob) -> bool:
-    """Return whether an invocation works on the job, or will."""
+    """Return whether the job has not ended, or an invocation has leased it."""
     return not FLOW.is_ended(job) or job.is_leased(services.now)
 
 
@@ -220,7 +224,7 @@ def is_busy(services: Services, job: FlowJob) -> bool:
 async def lease_ended_job[J: DurableJob[Any]](
     kind: JobKind[J], services: Services, kept: StoredItem[J]
 ) -> AsyncIterator[LeasedJob[J]]:
-    """Lease an ended job; log an error and try again later."""
+    """Lease an ended job. An error is logged, and the next daily check tries again."""
     held = await kind.claim(services, kept)
     try:
         yield held
@@ -229,7 +233,7 @@ async def lease_ended_job[J: DurableJob[Any]](
         await held.end(mark_write_in_flight(held.job, later))
         if not isinstance(err, CmkflowError):
             raise
-        name = "/".join(kind.table(services.tables).address(held.job))
+        name = "/".join(kind.table(services.tables).get_address(held.job))
         log.warning("ended job %s is checked again later: %s", name, redact(str(err)))
     else:
         await held.end(held.job)

@@ -7,7 +7,7 @@ for an ended remediation. The daily check finds both.
 
 from datetime import timedelta
 
-from shared.alerts import one_row, readable, tell
+from shared.alerts import catch_row_errors, readable, send_alert
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
@@ -30,18 +30,18 @@ _LOOKED_AT_FOR = timedelta(days=3)
 
 
 async def clean_up_late_invocations(services: Services) -> None:
-    """Revoke late grants, and cancel jobs that were created late."""
+    """Revoke grants that were made late, and cancel jobs that were created late."""
     ended = set[tuple[str, str]]()
     environment_jobs = services.tables.environment_jobs
     async for kept in readable(services, environment_jobs.scan()):
         if _has_ended(kept.item):
-            ended.add(environment_jobs.address(kept.item))
+            ended.add(environment_jobs.get_address(kept.item))
     async with services.request_budget.reserve(None):
         async for plan in readable(services, environment_jobs.scan()):
-            async with one_row(services, environment_jobs.name_of(plan.item)):
+            async with catch_row_errors(services, environment_jobs.name_of(plan.item)):
                 await _revoke_grants_of_plan(services, plan)
         async for job in readable(services, services.tables.flow_jobs.scan()):
-            async with one_row(services, services.tables.flow_jobs.name_of(job.item)):
+            async with catch_row_errors(services, services.tables.flow_jobs.name_of(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
                     await _cancel_orphan(services, job.item)
                 await _revoke_grants(services, job)
@@ -78,7 +78,7 @@ async def _revoke_grants_of_plan(services: Services, kept: StoredItem[Environmen
                 await revoke_grant_of_plan(held, name)
         except (JobBlocked, PlatformError) as err:
             row = services.tables.environment_jobs.name_of(job)
-            await tell(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
+            await send_alert(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise
 
 
@@ -98,5 +98,5 @@ async def _revoke_grants(services: Services, kept: StoredItem[FlowJob]) -> None:
             PlatformError,
         ) as err:  # the service account is still a co-owner, which a person must know
             row = services.tables.flow_jobs.name_of(job)
-            await tell(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
+            await send_alert(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise

@@ -24,7 +24,7 @@ from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob, Remedi
 from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
-from shared.steps.flows.read_original_facts import archive_name
+from shared.steps.flows.read_original_facts import build_archive_name
 from shared.use_cases.read_audit_evidence import AuditReader
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
 from shared.use_cases.read_remediation_rows import RowReader, find
@@ -59,7 +59,7 @@ class FlowEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceReader:
-    """One remediation, and the readers of its other records."""
+    """One remediation, and methods that read its other records."""
 
     services: Services
     remediation: Remediation
@@ -70,26 +70,26 @@ class EvidenceReader:
     #: Collects rows that this version of the app cannot read.
     reading: RowReader = field(default_factory=RowReader)
 
-    def plan(self, job: EnvironmentJob) -> AsyncIterator[PlanItem]:
+    def read_plan_items(self, job: EnvironmentJob) -> AsyncIterator[PlanItem]:
         """Yield the plan items of one environment."""
-        return self.reading.each(self.services.tables.plan_items.scan(job.id))
+        return self.reading.read_readable(self.services.tables.plan_items.scan(job.id))
 
     async def read_approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
         """Return an approved plan as it was archived; raise `NotFound`."""
         return await self.services.archive.get(name_approved_plan(job.id, approved.version))
 
-    async def flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
+    async def read_flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
         """Yield the flows of one environment, ordered by job id."""
         tables, environment_id = self.services.tables, job.environment_id
-        deletions = await self.reading.all(tables.deletions.scan(environment_id))
-        archives = await self.reading.all(tables.run_archives.scan(environment_id))
+        deletions = await self.reading.list_readable(tables.deletions.scan(environment_id))
+        archives = await self.reading.list_readable(tables.run_archives.scan(environment_id))
         deletion_of = {one.job_id: one for one in deletions}
-        observed = await self.reading.all(tables.observed_callers.scan(environment_id))
+        observed = await self.reading.list_readable(tables.observed_callers.scan(environment_id))
         called = {one.job_id for one in observed}
         archive_of = {one.job_id: one for one in archives}
         where = [Condition("remediation_id", "eq", self.remediation.id)]
         async for jobs in _split_into_batches(
-            self.reading.each(tables.flow_jobs.scan(environment_id, where=where))
+            self.reading.read_readable(tables.flow_jobs.scan(environment_id, where=where))
         ):
             found = await asyncio.gather(*(self._read_caller_rows(one) for one in jobs))
             for one, (callers, intents, converted) in zip(jobs, found, strict=True):
@@ -116,8 +116,8 @@ class EvidenceReader:
         self, job: FlowJob
     ) -> tuple[Sequence[CallerRecord], Sequence[CallerEditIntent], str]:
         tables, reading = self.services.tables, self.reading
-        callers = await reading.all(tables.callers.scan(job.id))
-        intents = await reading.all(tables.caller_edit_intents.scan(job.id))
+        callers = await reading.list_readable(tables.callers.scan(job.id))
+        intents = await reading.list_readable(tables.caller_edit_intents.scan(job.id))
         return callers, intents, await self._read_converted_digest(job)
 
     async def _read_converted_digest(self, job: FlowJob) -> str:
@@ -125,7 +125,7 @@ class EvidenceReader:
         if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
         try:
-            archived = await self.services.archive.get(archive_name(job))
+            archived = await self.services.archive.get(build_archive_name(job))
         except NotFound:
             return ""
         return hash_definition(convert(archived.decode(), job.conversions).client_data)
@@ -139,11 +139,11 @@ async def read_evidence(services: Services, remediation_id: str) -> EvidenceRead
         services.tables,
     )
     environments = set(remediation.environment_ids)
-    jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
-    repairs = await reading.all(tables.firewall_fixes.scan("firewall_fix"))
+    jobs = await reading.list_readable(tables.environment_jobs.scan(remediation_id))
+    repairs = await reading.list_readable(tables.firewall_fixes.scan("firewall_fix"))
     refused: list[BlockedCall] = []
     for environment_id in remediation.environment_ids:
-        refused += await reading.all(tables.blocked_calls.scan(environment_id))
+        refused += await reading.list_readable(tables.blocked_calls.scan(environment_id))
     return EvidenceReader(
         services=services,
         remediation=remediation,

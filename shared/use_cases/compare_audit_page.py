@@ -44,7 +44,7 @@ class EntryDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSeals:
-    """What the seals show about a page of the audit log."""
+    """What the seals show about one page of the audit log."""
 
     #: Whether the app has a key with which it can seal.
     has_key: bool
@@ -62,7 +62,7 @@ class PageSeals:
 
     def find_seal(self, key: str) -> AuditSeal | None:
         """Return the seal of the entry with this key; None if it is not sealed."""
-        return next((one for one in self.seals if _covers(one, key)), None)
+        return next((one for one in self.seals if _is_in_span(one, key)), None)
 
 
 async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
@@ -70,7 +70,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
     reading = RowReader()
     last, seals = None, list[AuditSeal]()
     begin, end = page.keys
-    async for seal in reading.each(services.tables.audit_seals.scan(SEALS)):
+    async for seal in reading.read_readable(services.tables.audit_seals.scan(SEALS)):
         last = last or seal
         first = build_first_key_before(seal.ends_at)
         if first >= end:
@@ -132,7 +132,7 @@ def _build_end_key(seal: AuditSeal) -> str:
     return build_first_key_before(statement.begins_at) if statement and statement.begins_at else "~"
 
 
-def _covers(seal: AuditSeal, key: str) -> bool:
+def _is_in_span(seal: AuditSeal, key: str) -> bool:
     return build_first_key_before(seal.ends_at) < key < _build_end_key(seal)
 
 

@@ -138,10 +138,10 @@ async def _compare_flow_jobs(
     for some in batched(superfluous, _AT_ONCE, strict=False):
         gone = [jobs.closed[row.job_id] for row, _ in some if row.job_id in jobs.closed]
         more = replace(kept.item, closed=with_closed(kept.item.closed or {}, gone))
-        operations: list[Operation] = [ReplaceRow(index.row(more, kept.etag))]
-        operations += [DeleteRow(index.row(row, etag)) for row, etag in some]
+        operations: list[Operation] = [ReplaceRow(index.build_row(more, kept.etag))]
+        operations += [DeleteRow(index.build_row(row, etag)) for row, etag in some]
         stored, *_ = await index.store.write(*operations)
-        kept = index.read(stored)
+        kept = index.parse_row(stored)
 
 
 async def _correct_counts(
@@ -154,10 +154,12 @@ async def _correct_counts(
     index = services.tables.job_index
     right = replace(build_empty_counts(environment_id), closed=with_closed({}, closed))
     if counts is None:
-        return await _write_row(services, InsertRow(index.row(right)))
+        return await _write_row(services, InsertRow(index.build_row(right)))
     if isinstance(counts, UnreadableRow):
         row = await index.store.get(*counts.row)
-        return await _write_row(services, ReplaceRow(index.row(right, row.etag if row else "")))
+        return await _write_row(
+            services, ReplaceRow(index.build_row(right, row.etag if row else ""))
+        )
     if counts.item == right:
         return counts
     return await index.replace(counts, right)
@@ -165,13 +167,13 @@ async def _correct_counts(
 
 async def _write_row(services: Services, operation: InsertRow | ReplaceRow) -> StoredItem[IndexRow]:
     (row,) = await services.tables.store.write(operation)
-    return services.tables.job_index.read(row)
+    return services.tables.job_index.parse_row(row)
 
 
 async def _compare_environment_jobs(
     services: Services, before: Mapping[str, Sequence[tuple[IndexRow, str | None]]]
 ) -> None:
-    """Name the current environment jobs and no others."""
+    """Make the index name the current environment jobs and no others."""
     tables, now = services.tables, services.now
     index = tables.job_index
     found = tables.environment_jobs.scan()

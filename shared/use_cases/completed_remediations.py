@@ -42,9 +42,10 @@ async def read_completed_work(
     pending: PendingActions,
     known: Mapping[str, Sequence[NotificationDelivery]],
 ) -> CompletedWork:
-    """Return these messages; `known` has the rows of each pending action, one for each channel.
+    """Return the messages about the ends of environment jobs.
 
-    The flow jobs of an environment job are read only while a channel has not accepted its message.
+    `known` has the rows of each pending action, one for each channel. The flow jobs of an
+    environment job are read only while a channel has not accepted its message.
     """
     blocked = {job.environment_job_id for job in pending.blocked_jobs}
     out = find_failing_channels(chain.from_iterable(known.values()), services.now)
@@ -76,8 +77,10 @@ def _is_sent(services: Services, rows: Iterable[NotificationDelivery]) -> bool:
 
 async def _list_remaining_flows(services: Services, job: EnvironmentJob) -> Sequence[RemainingFlow]:
     reading, tables = RowReader(), services.tables
-    items = await reading.all(tables.plan_items.scan(job.id))
-    return list_remaining_flows(job, items, await reading.all(_scan_flow_jobs(services, job)))
+    items = await reading.list_readable(tables.plan_items.scan(job.id))
+    return list_remaining_flows(
+        job, items, await reading.list_readable(_scan_flow_jobs(services, job))
+    )
 
 
 async def _count_not_migrated(
@@ -87,7 +90,7 @@ async def _count_not_migrated(
     if known := await read_jobs_of(services, [job], reading):
         closed = known.closed.get(job.environment_id, {})
         return count_not_migrated([job], known.flow_jobs, closed.values())
-    return count_not_migrated([job], await reading.all(_scan_flow_jobs(services, job)))
+    return count_not_migrated([job], await reading.list_readable(_scan_flow_jobs(services, job)))
 
 
 def _scan_flow_jobs(

@@ -36,18 +36,20 @@ class LinkedFlow:
 
     @property
     def calls_copy(self) -> bool:
-        """Return whether the caller has to call the copy; False: in a rollback, the original."""
+        """Return whether the caller has to call the copy; False: in a rollback, it has to call
+        the original.
+        """
         return not self.job.is_rolling_back
 
     @property
     def is_confirmed(self) -> bool:
-        """Return whether the caller no longer calls the other of the two."""
+        """Return whether the caller no longer calls the flow that it has to leave."""
         return not choose_side_to_leave(self.job).matches(self.flow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedCaller:
-    """What a link opens."""
+    """The caller and the flows that a link may confirm."""
 
     link: ConfirmationLink
     caller: DeclaredCaller
@@ -56,7 +58,7 @@ class LinkedCaller:
 
 
 async def build_link_path(services: Services, caller: DeclaredCaller, remediation_id: str) -> str:
-    """Return the path of a new link, with its token; creates the key of the first link.
+    """Return the path of a new link, with its token. The first link creates the key.
 
     Raises `LinkRejected` if the key cannot be read.
     """
@@ -69,7 +71,7 @@ async def build_link_path(services: Services, caller: DeclaredCaller, remediatio
 
 
 async def open_link(services: Services, token: str) -> LinkedCaller:
-    """Return what a link may confirm; raise `LinkRejected`."""
+    """Return the caller and the flows that a link may confirm; raise `LinkRejected`."""
     link = read_link(token, await _read_key(services), services.now)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, link.caller_id)
     if kept is None:

@@ -26,7 +26,7 @@ from shared.use_cases.name_flows import select_flows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What was confirmed."""
+    """The caller and the flows that were confirmed."""
 
     caller: DeclaredCaller
     #: Name of the flow, and whether the caller now calls its copy; False: the original.
@@ -63,16 +63,20 @@ async def confirm_job(
     Retries the job if it waits for the caller.
     """
 
-    def confirm(caller: DeclaredCaller | None) -> DeclaredCaller | None:
+    def with_confirmed_flows(caller: DeclaredCaller | None) -> DeclaredCaller | None:
         return caller and replace(
             caller,
             flows=tuple(
-                _confirm(one, job, services, by) if choose_side_to_leave(job).matches(one) else one
+                _with_confirmation(one, job, services, by)
+                if choose_side_to_leave(job).matches(one)
+                else one
                 for one in caller.flows
             ),
         )
 
-    stored = await services.tables.declared_callers.change(DECLARED_CALLER, declared.id, confirm)
+    stored = await services.tables.declared_callers.change(
+        DECLARED_CALLER, declared.id, with_confirmed_flows
+    )
     caller = stored.item if stored else declared
     await index_declared_callers(services, [declared], [caller])
     return Confirmation(
@@ -108,7 +112,7 @@ async def require_calls_ended(
 ) -> None:
     """Raise `JobBlocked` if an original that the caller calls still receives calls.
 
-    Flows of `but_not` are not checked.
+    The flows of `but_not` are not checked.
     """
     left = {one.id for one in but_not}
     for flow in (one for one in caller.flows if one.id not in left):
@@ -136,7 +140,9 @@ async def require_calls_ended(
 async def index_declared_callers(
     services: Services, before: Sequence[DeclaredCaller], after: Sequence[DeclaredCaller]
 ) -> None:
-    """Index what callers call now. Jobs in progress read the index before the next search."""
+    """Index what declared callers call now, because jobs in progress read the index before the
+    next search.
+    """
     index = services.tables.caller_index
     old, new = (
         {
@@ -161,7 +167,7 @@ async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> i
     return len(blocked)
 
 
-def _confirm(flow: CalledFlow, job: FlowJob, services: Services, by: str) -> CalledFlow:
+def _with_confirmation(flow: CalledFlow, job: FlowJob, services: Services, by: str) -> CalledFlow:
     is_back = job.is_rolling_back
     new_id = job.original_id if is_back else job.copy_id
     new_url_id = job.original_url_id if is_back else job.copy_url_id

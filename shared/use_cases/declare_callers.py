@@ -51,7 +51,9 @@ async def declare_callers(
 
 
 def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
-    """Raise `JobBlocked` if several flows or callers share a secret, which holds one URL."""
+    """Raise `JobBlocked` if several flows or callers share a secret, because a secret holds one
+    URL.
+    """
     users: dict[str, list[str]] = defaultdict(list)
     for caller in callers:
         for flow in caller.flows:
@@ -71,9 +73,9 @@ def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
 async def store_declared_caller(
     services: Services, caller: DeclaredCaller, *, keeps_others: bool = False
 ) -> DeclaredCaller:
-    """Store a caller with the confirmations that its row has by now, and return it.
+    """Store a caller with the confirmations that its row has now, and return the caller.
 
-    `keeps_others`: other flows that the row has by now stay.
+    `keeps_others`: other flows that the row has now stay.
     """
 
     def change(old: DeclaredCaller | None) -> DeclaredCaller:
@@ -118,9 +120,9 @@ def _keep_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> D
 
 
 async def declare_called_flow(services: Services, declared: DeclaredCaller) -> list[DeclaredCaller]:
-    """Store a caller with one flow; other flows of a caller with its name stay. Return all callers.
+    """Store a caller with one flow, and return all callers.
 
-    Raises the errors of `declare_callers`.
+    If a caller with this name exists, its other flows stay. Raises the errors of `declare_callers`.
     """
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, declared.id)
     others = kept.item.flows if kept else ()

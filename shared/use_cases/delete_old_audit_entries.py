@@ -56,7 +56,7 @@ async def delete_old_audit_entries(services: Services) -> int:
 def _limit_to_unsealed(
     services: Services, seals: list[StoredItem[AuditSeal]], ends_at: datetime
 ) -> datetime | None:
-    """Return the end of the entries to delete; None: there are none."""
+    """Return the end of the time whose entries may be deleted; None: no entry may be deleted."""
     if not seals:
         return None if services.settings.evidence_key else ends_at
     begins_at = seals[-1].item.statement.begins_at

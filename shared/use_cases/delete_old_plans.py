@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.alerts import one_row, readable, tell_unreadable
+from shared.alerts import alert_unreadable_row, catch_row_errors, readable
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediation, StartSource
 from shared.domain.plans.superseded import find_superseded, mark_removal_started
 from shared.errors import Conflict, NotFound, UnreadableRow
@@ -31,7 +31,7 @@ _LONGEST = timedelta(minutes=2)
 
 @dataclass(slots=True)
 class _Found:
-    """The rows that were read."""
+    """The rows of plans and remediations that were read."""
 
     remediations: dict[str, StoredItem[Remediation]] = field(default_factory=dict)
     jobs: dict[str, StoredItem[EnvironmentJob]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ async def delete_old_plans(services: Services) -> int:
         if services.now > until:
             log.info("old plans left for the next daily check: %s", len(due) - number)
             return len(due) - number
-        async with one_row(services, tables.environment_jobs.name_of(job)):
+        async with catch_row_errors(services, tables.environment_jobs.name_of(job)):
             kept = await _reduce_to_summary(services, found.jobs[job.id])
             if _is_end_due(services, job, found.remediations):
                 await _remove(services, kept)
@@ -74,7 +74,7 @@ async def _read(services: Services) -> _Found:
     tables, found = services.tables, _Found()
     async for remediation in tables.remediations.scan("remediation"):
         if isinstance(remediation, UnreadableRow):
-            await tell_unreadable(services, remediation)
+            await alert_unreadable_row(services, remediation)
         else:
             found.remediations[remediation.item.id] = remediation
     async for job in tables.environment_jobs.scan():
@@ -87,7 +87,7 @@ async def _read(services: Services) -> _Found:
 
 
 def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str) -> bool:
-    """Return whether a person requested it; assume so if the row cannot be read."""
+    """Return whether a person requested the remediation; True if its row cannot be read."""
     kept = remediations.get(remediation_id)
     return kept is None or kept.item.start_source is StartSource.API_REQUEST
 
@@ -115,7 +115,7 @@ def _is_older(services: Services, moment: datetime | None, age: timedelta) -> bo
 async def _reduce_to_summary(
     services: Services, kept: StoredItem[EnvironmentJob]
 ) -> StoredItem[EnvironmentJob]:
-    """Delete the plan items, after recording that in the row."""
+    """Delete the plan items. The row of the job records it before."""
     table, job = services.tables.environment_jobs, kept.item
     if job.plan_kept is PlanKept.SUMMARY:
         return kept
@@ -129,7 +129,7 @@ async def _remove(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Delete the job, after the partitions that are found by its id."""
     tables = services.tables
     for table in (tables.plan_items, tables.discovery_pages, tables.caller_searches):
-        await table.forget(kept.item.id)
+        await table.delete_partition(kept.item.id)
     await tables.environment_jobs.delete(kept)
 
 
@@ -163,7 +163,10 @@ async def _remove_known_urls(services: Services, found: _Found) -> None:
 
 
 async def _remove_expected_caller_updates(services: Services) -> None:
-    """Remove the rows of jobs that have ended, or are gone: a new start of the job writes anew."""
+    """Remove the rows of jobs that have ended or no longer exist.
+
+    If such a job starts again, it writes its row again.
+    """
     tables = services.tables
     async for kept in readable(services, tables.expected_caller_updates.scan()):
         with suppress(UnreadableRow, Conflict, NotFound):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from shared.alerts import one_row, readable
+from shared.alerts import catch_row_errors, readable
 from shared.domain.jobs.deletion import RECYCLE_BIN, Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
@@ -47,7 +47,7 @@ async def delete_old_remediations(services: Services) -> int:
         if count >= _MOST:
             break
         row = (services.tables.remediations.name, "remediation", remediation_id)
-        async with one_row(services, row):
+        async with catch_row_errors(services, row):
             if await _is_over(services, remediation_id):
                 some = deletions[: _MOST - count]
                 files = files or await services.archive.list_names()
@@ -66,10 +66,10 @@ async def delete_old_remediations(services: Services) -> int:
 async def _find_in_use(
     services: Services, old: Mapping[str, Sequence[Deletion]]
 ) -> tuple[set[str], Counter[str]]:
-    """Return the remediations with a flow whose original is not deleted, and for each original its
-    number of flow jobs, in one scan.
+    """Return the remediations in use, and the number of flow jobs of each original.
 
-    The columns are readable also for rows that are not.
+    A remediation is in use while an original of its flows is not deleted. One scan reads only
+    columns, which are readable also for rows that are not.
     """
     in_use, originals = set[str](), Counter[str]()
     if not old:
@@ -88,7 +88,7 @@ async def _is_over(services: Services, remediation_id: str) -> bool:
     tables = services.tables
     if await tables.remediations.get("remediation", remediation_id) is None:
         return True  # an earlier check has begun to delete it
-    plans = await tables.environment_jobs.all(remediation_id)
+    plans = await tables.environment_jobs.read_all(remediation_id)
     return all(plan.state_properties.is_over for plan in plans)
 
 
@@ -105,7 +105,7 @@ async def _delete_files(
     an original stay while another job names them. Definitions of callers may be in any environment.
     """
     last = [one for one in deletions if originals[one.original_id] == 1]
-    jobs = await services.tables.environment_jobs.all(remediation_id)
+    jobs = await services.tables.environment_jobs.read_all(remediation_id)
     folders = {
         *(f"runs/{one.environment_id}/{one.job_id}" for one in deletions),
         *(f"{one.environment_id}/{one.original_id}" for one in last),
@@ -126,13 +126,13 @@ async def _delete_files(
 async def _delete(services: Services, remediation_id: str, deletions: Sequence[Deletion]) -> None:
     tables = services.tables
     await _delete_row(tables.remediations, "remediation", remediation_id)
-    for plan in await tables.environment_jobs.all(remediation_id):
+    for plan in await tables.environment_jobs.read_all(remediation_id):
         for table in (tables.plan_items, tables.discovery_pages, tables.caller_searches):
-            await table.forget(plan.id)
+            await table.delete_partition(plan.id)
         await _delete_row(tables.environment_jobs, remediation_id, plan.id)
     for one in deletions:
-        await tables.callers.forget(one.job_id)
-        await tables.caller_edit_intents.forget(one.job_id)
+        await tables.callers.delete_partition(one.job_id)
+        await tables.caller_edit_intents.delete_partition(one.job_id)
         last: tuple[Table[Any], ...] = (
             tables.observed_callers,
             tables.run_archives,

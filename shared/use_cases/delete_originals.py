@@ -9,7 +9,7 @@ import functools
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.alerts import one_row, readable, tell
+from shared.alerts import catch_row_errors, readable, send_alert
 from shared.domain.jobs import deletion as rules
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
@@ -58,7 +58,7 @@ class DeletionRunResult:
 
 
 class _MicrosoftKeyLists:
-    """The Microsoft-key lists, read once per run for all rows."""
+    """The Microsoft-key lists of environments, each read once per run."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -73,7 +73,7 @@ class _MicrosoftKeyLists:
 
 
 async def delete_originals(services: Services) -> DeletionRunResult:
-    """Process every deletion that is due; those that must wait are processed by a later run.
+    """Process every deletion that is due. A later run processes those that must wait.
 
     A row that is unreadable or meets an internal error is reported and does not affect others.
     """
@@ -88,15 +88,15 @@ async def delete_originals(services: Services) -> DeletionRunResult:
     step_function = functools.partial(_run_step, listed=listed)
     for deletion in due[:MAX_DELETIONS]:
         looked_at += 1
-        place = table.address(deletion)
-        async with one_row(services, table.name_of(deletion)):
-            before, after = await DELETION.deliver(
+        place = table.get_address(deletion)
+        async with catch_row_errors(services, table.name_of(deletion)):
+            before, after = await DELETION.run_due_step(
                 services, place, step_function, outcome=_record_error
             )
             deleted += after.state is DeletionState.DELETED is not before.state
             if after.state is DeletionState.BLOCKED is not before.state:
                 blocked += 1
-                await tell(services, after.reason_code, table.name_of(after), after.message)
+                await send_alert(services, after.reason_code, table.name_of(after), after.message)
     return DeletionRunResult(checked=looked_at, deleted=deleted, blocked=blocked)
 
 
@@ -162,7 +162,10 @@ class _DeletionStep:
         return await self._delete(self._work)
 
     async def _cancel_or_complete(self, work: StepContext) -> Deletion:
-        """Cancel: the job is rolled back, or was retired again, which needs another approval."""
+        """Cancel the deletion of an original that is no longer retired, or was retired again.
+
+        After another retirement, a deletion needs another approval.
+        """
         now = self._services.now
         if self.deletion.state is DeletionState.DELETING and not await self._original_exists(work):
             return rules.mark_deleted(self.deletion, now=now)
@@ -217,7 +220,7 @@ class _DeletionStep:
                         code=Reason.ORIGINAL_NOT_RETIRED,
                     )
 
-            await step.delete(work, original, permit)
+            await step.delete_original(work, original, permit)
         return rules.mark_deleted(self.deletion, now=services.now)
 
     async def _report(self, kept: StoredItem[FlowJob]) -> Deletion:

@@ -14,7 +14,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 async def read_deletions(
     services: Services, jobs: Iterable[FlowJob], reading: RowReader | None = None
 ) -> dict[str, Deletion]:
-    """Return the deletions of these jobs, by job id; one query per environment.
+    """Return the deletions of these jobs, by job id. Sends one query per environment.
 
     Raises `UnreadableRow` without a `reading`.
     """
@@ -22,7 +22,7 @@ async def read_deletions(
     found = dict[str, Deletion]()
     for environment_id in sorted(set(ids.values())):
         rows = (table.scan if reading else table.query)(environment_id)
-        for deletion in await (reading or RowReader()).all(rows):
+        for deletion in await (reading or RowReader()).list_readable(rows):
             if deletion.job_id in ids:
                 found[deletion.job_id] = deletion
     return found
@@ -35,7 +35,7 @@ async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool
     """
 
     place, cancel = (job.environment_id, job.id), _build_cancellation(services, text)
-    return await DELETION.order(services, place, cancel, takes_over=True) is not None
+    return await DELETION.apply_command(services, place, cancel, takes_over=True) is not None
 
 
 async def cancel_all_allowed(
@@ -55,7 +55,7 @@ async def cancel_all_allowed(
                 unreadable.add(row.row[2])
                 reading.unreadable.append(row)
     cancel = _build_cancellation(services, text)
-    await DELETION.order_each(services, scheduled, cancel, takes_over=True)
+    await DELETION.apply_command_to_each(services, scheduled, cancel, takes_over=True)
     return frozenset(unreadable)
 
 

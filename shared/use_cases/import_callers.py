@@ -41,7 +41,7 @@ _MEMBERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedLine:
-    """A line of a file: a caller with one flow, whose `flow_id` may be a name."""
+    """A caller with one flow, as one line of a file declares it. `flow_id` may be a name."""
 
     line: int
     caller: DeclaredCaller
@@ -91,7 +91,7 @@ async def preview_import(services: Services, lines: Sequence[ImportedLine]) -> I
         after[one.caller.id] = _add_flow(after.get(one.caller.id), one.caller, flow)
     imported = dict.fromkeys(one.caller.id for one in lines if one.line not in faults)
     return ImportPreview(
-        changes=tuple(_compare(before.get(one), after[one]) for one in imported), faults=faults
+        changes=tuple(_build_change(before.get(one), after[one]) for one in imported), faults=faults
     )
 
 
@@ -149,14 +149,14 @@ async def _find_flow_ids(
 def _add_flow(
     there: DeclaredCaller | None, caller: DeclaredCaller, flow: CalledFlow
 ) -> DeclaredCaller:
-    """Return a caller with the values of the file, and its other flows."""
+    """Return a caller with the values of the file, the flow, and its other flows."""
     others = [one for one in there.flows if one.id != flow.id] if there else []
     old = next((one for one in there.flows if one.id == flow.id), flow) if there else flow
     kept = replace(old, display_name=flow.display_name, new_url_secret=flow.new_url_secret)
     return replace(caller, flows=(*others, kept))
 
 
-def _compare(before: DeclaredCaller | None, after: DeclaredCaller) -> CallerChange:
+def _build_change(before: DeclaredCaller | None, after: DeclaredCaller) -> CallerChange:
     known = {one.id: one for one in before.flows} if before else {}
     texts = []
     for flow in after.flows:
@@ -169,9 +169,9 @@ def _compare(before: DeclaredCaller | None, after: DeclaredCaller) -> CallerChan
             texts.append(f"writes the new URL of {name} into: {where}")
     for member, words in _MEMBERS.items() if before else ():
         if getattr(before, member) != getattr(after, member):
-            texts.append(f"{words}: {_format(getattr(after, member))}")
+            texts.append(f"{words}: {_format_value(getattr(after, member))}")
     return CallerChange(before=before, after=after, texts=tuple(texts))
 
 
-def _format(value: object) -> str:
+def _format_value(value: object) -> str:
     return (", ".join(value) if isinstance(value, tuple) else str(value or "")) or "none"

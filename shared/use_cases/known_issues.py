@@ -24,7 +24,8 @@ RESOLVED_BY_NAME = (
 async def require_known(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
-    """Raise `IssueNotFound` unless each name is known to a job, a plan or a firewall.
+    """Raise `IssueNotFound` unless a job, a plan or a firewall has an issue with each of these
+    names.
 
     Firewalls are read only for names that no row contains.
     """

@@ -82,7 +82,7 @@ class RetiredOriginal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantDeletions:
-    """The deletions that a filter accepts."""
+    """The deletions of the tenant that a filter accepts."""
 
     #: What requires an action first.
     groups: tuple[DeletionGroup, ...]
@@ -105,7 +105,7 @@ async def list_deletions(services: Services, wanted: DeletionFilter) -> TenantDe
     """Return the deletions that the filter accepts, in groups."""
     reading = RowReader()
     rows = services.tables.deletions.scan(wanted.environment_id or None)
-    deletions = await reading.all(rows)
+    deletions = await reading.list_readable(rows)
     accepted = [one for one in deletions if wanted.accepts_original(one)]
     chosen = [one for one in accepted if wanted.state in (None, one.state)]
     retired = await count_closed_jobs(services, FlowJobState.RETIRED)
@@ -137,8 +137,10 @@ async def list_undeleted(
     """
     reading, tables = RowReader(), services.tables
     is_retired = [Condition("state", "eq", FlowJobState.RETIRED)]
-    jobs = await reading.all(tables.flow_jobs.scan(wanted.environment_id, where=is_retired))
-    deletions = await reading.all(tables.deletions.scan(wanted.environment_id))
+    jobs = await reading.list_readable(
+        tables.flow_jobs.scan(wanted.environment_id, where=is_retired)
+    )
+    deletions = await reading.list_readable(tables.deletions.scan(wanted.environment_id))
     taken = {one.job_id for one in deletions if one.state is not DeletionState.CANCELLED}
     taken |= {row.row[2] for row in reading.unreadable}  # these may be scheduled
     settings = services.settings
@@ -158,7 +160,7 @@ async def list_undeleted(
 
 
 def group_deletions(deletions: Sequence[Deletion]) -> list[DeletionGroup]:
-    """Return the deletions in groups: what requires an action first, then by date."""
+    """Return the deletions in groups. Groups that require an action come first, then by date."""
     by_key: dict[tuple[str, datetime, str], list[Deletion]] = {}
     for one in deletions:
         key = (one.remediation_id, one.delete_at, one.approved_by)
@@ -182,7 +184,11 @@ def _find_place(one: Deletion) -> tuple[int, str, str]:
 
 
 def _find_place_of_group(one: DeletionGroup) -> tuple[int, float, str]:
-    """Return the position of a group: open ones by date, then those that are over, newest first."""
+    """Return the sort key of a group.
+
+    Groups with a blocked deletion come first by date, then other open groups by date, then the
+    others, newest first.
+    """
     first = min(map(_ORDER.index, one.states))
     is_over = first >= _ORDER.index(DeletionState.DELETED)
     moment = one.delete_at.timestamp()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges, unite
@@ -71,9 +71,10 @@ class FirewallFixInput:
 async def propose_fixes(
     services: Services, resource: str | None = None, environment_id: str | None = None
 ) -> list[FirewallFixView]:
-    """Read the firewalls and return a fix for each issue that affects flows, or of one resource.
+    """Read the firewalls and return a fix for each issue that affects flows.
 
-    Raises `JobBlocked` for a resource without an issue.
+    `resource` limits the result to one resource. Raises `JobBlocked` for a resource without an
+    issue.
     """
     surveys = await _read_surveys(services, environment_id)
     if resource is None:
@@ -82,7 +83,9 @@ async def propose_fixes(
     else:
         found = _find_issues(resource, surveys)
     return [
-        FirewallFixView(issue=issue, fix=await _propose(services, issue), environment_ids=ids)
+        FirewallFixView(
+            issue=issue, fix=await _propose_fix_if_known(services, issue), environment_ids=ids
+        )
         for issue, ids in _merge_issues(found, surveys)
     ]
 
@@ -164,7 +167,7 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
             else:
                 record = seen
         if record.reason_code:
-            await tell(services, record.reason_code, table.name_of(record), text)
+            await send_alert(services, record.reason_code, table.name_of(record), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,17 +221,17 @@ def _find_issues(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssu
 def _merge_issues(
     issues: Sequence[FirewallIssue], surveys: Sequence[_Survey]
 ) -> list[tuple[FirewallIssue, tuple[str, ...]]]:
-    """Return each issue once, with the missing addresses of all environments, and the
-    environments.
+    """Return each issue once, with its environments and with the missing addresses of all of
+    them.
     """
     found: dict[str, FirewallIssue] = {}
     for issue in issues:
         known = found.get(issue.name, issue)
-        missing = unite(map(AddressRanges.of, (known.missing_prefixes, issue.missing_prefixes)))
+        missing = unite(map(AddressRanges.parse, (known.missing_prefixes, issue.missing_prefixes)))
         found[issue.name] = replace(
             known,
             missing_tags=tuple(dict.fromkeys((*known.missing_tags, *issue.missing_tags))),
-            missing_prefixes=missing.prefixes(),
+            missing_prefixes=missing.list_prefixes(),
             rules=tuple(dict.fromkeys((*known.rules, *issue.rules))),
         )
     missing_issues = {
@@ -243,7 +246,7 @@ def _merge_issues(
     ]
 
 
-async def _propose(services: Services, issue: FirewallIssue) -> FirewallFix:
+async def _propose_fix_if_known(services: Services, issue: FirewallIssue) -> FirewallFix:
     if not issue.firewall_id:
         return build_no_fix(issue, f"no_firewall: {issue.message}")
     return await propose_fix(services, issue)

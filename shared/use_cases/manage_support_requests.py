@@ -14,8 +14,8 @@ from shared.domain.plans.support_request import (
     SupportRequest,
     SupportRequestDraft,
     SupportRequestKind,
-    draft_environment_limit,
-    draft_run_history,
+    build_environment_limit_draft,
+    build_run_history_draft,
 )
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.rows import StoredItem
@@ -54,7 +54,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
             async for kept in readable(services, services.tables.policy_links.scan("link"))
             if kept.item.policy_id
         ]
-        draft = draft_environment_limit(links, ENVIRONMENT_LIMIT)
+        draft = build_environment_limit_draft(links, ENVIRONMENT_LIMIT)
         return SupportRequestView(
             request=request, draft=draft, flow_ids=(), flows_unknown_reason=""
         )
@@ -63,7 +63,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
     known = [] if isinstance(flows, NoAnswer) else flows
     return SupportRequestView(
         request=request,
-        draft=draft_run_history(request, known, reason),
+        draft=build_run_history_draft(request, known, reason),
         flow_ids=tuple(one.id for one in known),
         flows_unknown_reason=reason,
     )
@@ -72,7 +72,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
 async def mark_filed(
     services: Services, request_id: str, *, by: str, ticket_number: str
 ) -> SupportRequest:
-    """Record who filed a request, and its ticket; the same ticket again changes nothing."""
+    """Record who filed a request, and the ticket number. The same number again changes nothing."""
     kept = await _get(services, request_id)
     if kept.item.filed_at and kept.item.ticket_number == ticket_number:
         return kept.item
@@ -89,9 +89,9 @@ async def reopen(services: Services, request_id: str) -> SupportRequest:
 
 
 async def check_environment_limit(services: Services, environments: Sequence[Environment]) -> None:
-    """Open the request to raise the limit when the tenant is near it.
+    """Open the request to raise the environment limit when the tenant is near it.
 
-    Removes an open one when the tenant is no longer near the limit.
+    Removes an open request when the tenant is no longer near the limit.
     """
     table = services.tables.support_requests
     request = SupportRequest(kind=SupportRequestKind.ENVIRONMENT_LIMIT, opened_at=services.now)

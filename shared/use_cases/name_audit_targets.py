@@ -18,7 +18,7 @@ _FLOWS_READ = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNames:
-    """The names of what entries are about; what is not stored any longer is missing."""
+    """The names of what audit entries are about. What is no longer stored is missing."""
 
     #: Names of environments, by id.
     environments: Mapping[str, str]
@@ -29,7 +29,10 @@ class AuditNames:
 
 
 async def name_audit_targets(services: Services, entries: Sequence[AuditEntry]) -> AuditNames:
-    """Return the names for these entries. The number of reads depends on their number only."""
+    """Return the names for these entries.
+
+    The number of reads depends on the number of entries only.
+    """
     reading = RowReader()
     targets = [(find_target(one.target, one.state_after), one) for one in entries]
     ids = {one.id.lower() for one, _ in targets if one.kind is TargetKind.REMEDIATION}

@@ -92,7 +92,7 @@ async def require_flows(
 async def find_each_flow(
     services: Services, environment_id: str, flows: Collection[str]
 ) -> dict[str, str | FlowNotFound]:
-    """Return the workflow id for each id or name in `flows`, or the error of it alone.
+    """Return the workflow id for each id or name in `flows`, or the error for it.
 
     Raises `NotFound` for an unknown environment.
     """

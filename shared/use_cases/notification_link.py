@@ -43,7 +43,9 @@ def build_link(
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],
 ) -> MessageLink:
-    """Return the exact place of an action: the plan, the firewall fix, the flow, or the flows."""
+    """Return the most exact page for an action: the plan, the firewall fix, the flow, or the
+    flows.
+    """
     if action.kind in _SUPPORT_REQUESTS:
         request_id = build_request_id(action.reason_code, action.environment_id)
         path = f"{_DASHBOARD}/support-requests?{urlencode({'request': request_id})}"

@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import batched
 from time import monotonic as _clock
 
-from shared.alerts import cause_of, readable
+from shared.alerts import format_cause, readable
 from shared.domain.ids import hash_key
 from shared.domain.plans.failed_run_action import build_failed_run_action
 from shared.domain.plans.notification import (
@@ -152,7 +152,7 @@ async def _build_confirmation_link(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _News:
-    """What channels are sent now, and what they are sent later, by id."""
+    """The actions that channels get now, and those that they get later, by id."""
 
     causes: Mapping[str, PendingAction]
     held: Mapping[str, PendingAction]
@@ -167,8 +167,8 @@ async def _send_to_channel(
 ) -> int:
     """Send the due notifications of one channel; return how many it accepted.
 
-    One is sent first, and the others only if the channel accepts it, including those that it
-    rejected before.
+    Sends one first, and the others only if the channel accepts it. The others include those that
+    the channel rejected before.
     """
     selected = {
         identity: cause
@@ -200,17 +200,21 @@ async def _read_deliveries(
 ) -> dict[str, StoredItem[NotificationDelivery]]:
     """Return the channel's deliveries by action, creating those of new actions.
 
-    What was retried and is blocked again is new.
+    An action whose flows were retried and are blocked again counts as new.
     """
     found = {name: known[name, channel.name] for name in causes if (name, channel.name) in known}
     together = services.settings.notification_grouping_period
 
-    def first(cause: PendingAction) -> NotificationDelivery:
+    def build_first(cause: PendingAction) -> NotificationDelivery:
         return build_first_delivery(cause, channel.name, services.now, together)
 
     again = {name: kept for name, kept in found.items() if kept.item.is_outdated(causes[name])}
-    new = [_insert_first(services, first(one)) for name, one in causes.items() if name not in found]
-    new += [_replace(services, kept, first(causes[name])) for name, kept in again.items()]
+    new = [
+        _insert_first(services, build_first(one))
+        for name, one in causes.items()
+        if name not in found
+    ]
+    new += [_replace(services, kept, build_first(causes[name])) for name, kept in again.items()]
     for kept in await _run_concurrently(new):
         if kept:
             found[kept.item.pending_action_id] = kept
@@ -228,7 +232,7 @@ async def _insert_first(
 
 @dataclass(slots=True)
 class _Sending:
-    """Sends to one channel in one run, within limits of time and number."""
+    """Sends notifications to one channel in one run, within limits of time and number."""
 
     services: Services
     channel: NotificationChannel
@@ -250,7 +254,7 @@ class _Sending:
         return not self.is_out and self.rejected < _MOST_REJECTED and _clock() < self.deadline
 
     async def send(self, causes: Sequence[PendingAction]) -> None:
-        """Send one action, or several as a digest; raise `TransientError` of the store."""
+        """Send one action, or several as a digest. Raises `TransientError` of the store."""
         services, until = self.services, self.services.now + _CLAIM
         mine = await _run_concurrently(
             _replace(services, self.kept[one.id], claim_delivery(self.kept[one.id].item, until))
@@ -295,7 +299,7 @@ class _Sending:
         except CmkflowError as err:
             return err
         except Exception as err:  # noqa: BLE001 -- channels may raise anything
-            return InternalErrorRepeated(cause_of(err))
+            return InternalErrorRepeated(format_cause(err))
         return None
 
 

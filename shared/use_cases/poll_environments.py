@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.alerts import one_row
+from shared.alerts import catch_row_errors
 from shared.domain.environment import Environment
 from shared.domain.ids import hash_key
 from shared.domain.policy_link_record import PolicyLinkRecord
@@ -20,15 +20,15 @@ log = product_log(__name__)
 
 
 async def poll_environments(services: Services) -> int:
-    """Publish an event for each environment whose policy link has changed; return their number.
+    """Send an event for each environment whose policy link has changed; return their number.
 
     The change is stored before its event is sent. After a crash the same event is sent again, so
     that one link has one id and starts one remediation.
     """
     changed, environments = 0, await services.environments.list()
     for environment in environments:
-        async with one_row(services, ("policylinks", "link", environment.id)):
-            changed += await _poll(services, environment)
+        async with catch_row_errors(services, ("policylinks", "link", environment.id)):
+            changed += await _poll_environment(services, environment)
     await _check_lost_keys(services, environments)
     return changed
 
@@ -47,19 +47,19 @@ async def _check_lost_keys(services: Services, environments: Sequence[Environmen
         log.warning("keys not checked", extra={"text": err})
 
 
-async def _poll(services: Services, environment: Environment) -> int:
+async def _poll_environment(services: Services, environment: Environment) -> int:
     table, changed = services.tables.policy_links, 0
     kept = await table.get("link", environment.id)
     previous = kept.item if kept else None
     if previous and not previous.is_event_sent:
-        previous = await _publish(services, previous)
+        previous = await _send_event(services, previous)
         changed += 1
     if _get_current_link(environment) != (
         (previous.policy_id, previous.status) if previous else ("", "")
     ):
         record = _with_current_link(services, environment, previous)
         await table.upsert(record)
-        await _publish(services, record)
+        await _send_event(services, record)
         changed += 1
     elif previous and previous != (seen := _with_current_name(services, environment, previous)):
         await table.upsert(seen)
@@ -69,7 +69,7 @@ async def _poll(services: Services, environment: Environment) -> int:
 def _with_current_name(
     services: Services, environment: Environment, previous: PolicyLinkRecord
 ) -> PolicyLinkRecord:
-    """Return the record with the current name, and with the time if the environment is disabled."""
+    """Return the record with the environment's current name and, if it is disabled, the time."""
     return replace(
         previous,
         environment_name=environment.display_name,
@@ -100,7 +100,7 @@ def _with_current_link(
     )
 
 
-async def _publish(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
+async def _send_event(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
     await services.messages.send(_build_event(record))
     published = replace(record, is_event_sent=True)
     await services.tables.policy_links.upsert(published)

@@ -30,7 +30,7 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     """Check the key and start remediations of its environments; return a summary for the log."""
     if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
         return _log_ignored(event, f"the app does not handle the type {event.type}")
-    vault, key = event.text("VaultName").lower(), event.text("ObjectName").lower()
+    vault, key = event.get_text("VaultName").lower(), event.get_text("ObjectName").lower()
     watched = [
         policy for policy in await services.keys.read_policies() if uses_key(policy, vault, key)
     ]
@@ -54,11 +54,11 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     # Later, because a key that cannot be read must not stop the remediation.
     await check_policies_of_event(services, watched, environments)
     if event.type == NEW_VERSION:
-        await _recheck_later(services, event)
+        await _schedule_recheck(services, event)
     return f"checked {len(watched)} policies and {len(linked)} environments"
 
 
-async def _recheck_later(services: Services, event: Event) -> None:
+async def _schedule_recheck(services: Services, event: Event) -> None:
     due = services.now + services.settings.key_recheck_delay
     identity = f"recheck/{hash_key(event.id)}"
     await services.messages.send(
@@ -72,14 +72,14 @@ async def _recheck_later(services: Services, event: Event) -> None:
                 "source": event.source,
                 "subject": event.subject,
                 "data": {
-                    "VaultName": event.text("VaultName"),
-                    "ObjectName": event.text("ObjectName"),
+                    "VaultName": event.get_text("VaultName"),
+                    "ObjectName": event.get_text("ObjectName"),
                 },
             },
             due=due,
         )
     )
-    log.info("key %s is checked again at %s", event.text("ObjectName"), due)
+    log.info("key %s is checked again at %s", event.get_text("ObjectName"), due)
 
 
 def _is_on(environment: Environment, policy: EnterprisePolicy) -> bool:

@@ -45,7 +45,7 @@ async def react_to_policy_event(services: Services, event: Event) -> str:
 
 
 async def _handle_environment_change(services: Services, event: Event) -> str:
-    environment_id, status = _parse_environment_id(event), event.text("linkStatus")
+    environment_id, status = _parse_environment_id(event), event.get_text("linkStatus")
     if event.type == UNLINKED:
         # Its jobs check the link before each step.
         log.warning("policy unlinked, jobs wait", extra={"environment": environment_id})
@@ -67,13 +67,13 @@ async def _handle_environment_change(services: Services, event: Event) -> str:
             environment_ids=(environment_id,),
         ),
     )
-    if policy_id := event.text("policyId").lower():
+    if policy_id := event.get_text("policyId").lower():
         await check_new_link(services, policy_id)
     return "a remediation was started"
 
 
 def _parse_environment_id(event: Event) -> str:
-    text = event.text("environmentId")
+    text = event.get_text("environmentId")
     if not is_identifier(text):
         message = "The member `environmentId` of the event data is missing or not a valid id."
         raise UnreadableEvent(message)
@@ -82,11 +82,11 @@ def _parse_environment_id(event: Event) -> str:
 
 def _build_link_cause(event: Event, environment_id: str) -> str:
     """Return a key that is the same for all status changes of one link."""
-    return f"{environment_id}/{event.text('policyId')}/{event.text('linkedSince')}"
+    return f"{environment_id}/{event.get_text('policyId')}/{event.get_text('linkedSince')}"
 
 
 async def _handle_policy_change(services: Services, event: Event) -> str:
-    resource = (event.text("resourceUri") or event.subject).lower()
+    resource = (event.get_text("resourceUri") or event.subject).lower()
     if vault := VAULT.match(resource):
         return await _handle_vault_change(services, vault[0])
     if POLICY_TYPE not in resource:

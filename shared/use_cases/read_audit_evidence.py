@@ -79,7 +79,7 @@ class AuditReader:
             if sealed.key >= build_first_key_before(since - _OUT_OF_PLACE):
                 continue  # only a seal needs it
             try:
-                entry = self.services.tables.audit_log.read(row).item
+                entry = self.services.tables.audit_log.parse_row(row).item
             except UnreadableRow as err:
                 self.reading.unreadable.append(err)
                 continue
@@ -94,7 +94,7 @@ class AuditReader:
                     self._newest = position
                 yield entry, get_audit_text(row)
 
-    async def seals(self) -> SealEvidence:
+    async def compare_seals(self) -> SealEvidence:
         """Compare the entries that were read with their seals."""
         from shared.signatures import is_signature_valid
 
@@ -132,7 +132,7 @@ class AuditReader:
         return [f"Audit entries before {begins_at:%Y-%m-%d} and their seals were deleted"]
 
     async def _read_seals(self, since: datetime) -> None:
-        async for seal in self.reading.each(self.services.tables.audit_seals.scan(SEALS)):
+        async for seal in self.reading.read_readable(self.services.tables.audit_seals.scan(SEALS)):
             if seal.ends_at <= since:
                 return
             self._seals.append(seal)

@@ -22,7 +22,8 @@ async def read_current_plans(
         else:
             *newer, oldest = jobs
             items = {
-                job.id: await reading.all(services.tables.plan_items.scan(job.id)) for job in newer
+                job.id: await reading.list_readable(services.tables.plan_items.scan(job.id))
+                for job in newer
             }
             items[oldest.id] = await _read_without_job(services, oldest, reading)
         plans[environment_id] = find_current_plan(jobs, items)
@@ -40,10 +41,10 @@ async def _read_without_job(
         items: list[PlanItem] = []
         for action in (PlannedAction.NEEDS_CHANGES, PlannedAction.NO_CHANGE):
             where = [Condition("action", "eq", action)]
-            items += await RowReader().all(table.scan(job.id, where=where))
+            items += await RowReader().list_readable(table.scan(job.id, where=where))
         if sum(count_not_included(job.mode, items).values()) >= expected:
             return items
-    return await reading.all(table.scan(job.id))
+    return await reading.list_readable(table.scan(job.id))
 
 
 async def read_needs_changes(
@@ -55,7 +56,7 @@ async def read_needs_changes(
         return []
     table = services.tables.plan_items
     where = [Condition("action", "eq", PlannedAction.NEEDS_CHANGES)]
-    items = await RowReader().all(table.scan(job.id, where=where))
+    items = await RowReader().list_readable(table.scan(job.id, where=where))
     if len(items) < expected:  # rows of earlier versions lack the column
-        items = await reading.all(table.scan(job.id))
+        items = await reading.list_readable(table.scan(job.id))
     return [item for item in items if item.needs_changes]

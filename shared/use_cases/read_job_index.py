@@ -75,8 +75,8 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
     tables = services.tables
     if not await _is_trusted(services):
         return KnownJobs(
-            environment_jobs=await reading.all(tables.environment_jobs.scan()),
-            flow_jobs=await reading.all(tables.flow_jobs.scan()),
+            environment_jobs=await reading.list_readable(tables.environment_jobs.scan()),
+            flow_jobs=await reading.list_readable(tables.flow_jobs.scan()),
             closed={},
         )
     names = await _read_names(services)
@@ -94,8 +94,8 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
 async def read_jobs_of(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
-    """Return the flow jobs of environment jobs like `read_known_jobs`; None without a trusted
-    index.
+    """Return the flow jobs of environment jobs, as `read_known_jobs` does; None: the index is
+    not trusted.
     """
     if not await _is_trusted(services):
         return None
@@ -139,12 +139,14 @@ async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | 
 
 
 async def read_environment_names(services: Services, reading: RowReader) -> dict[str, str]:
-    """Return the names of environments by id: as their current jobs have them, else settings."""
+    """Return the names of environments by id, from their current jobs, or else from their
+    settings.
+    """
     if await _is_trusted(services):
         jobs = await _read_current_environment_jobs(services, reading)
     else:
-        jobs = await reading.all(services.tables.environment_jobs.scan())
-    settings = await reading.all(services.tables.environment_settings.scan("environment"))
+        jobs = await reading.list_readable(services.tables.environment_jobs.scan())
+    settings = await reading.list_readable(services.tables.environment_settings.scan("environment"))
     known = {one.environment_id: one.display_name for one in settings if one.display_name}
     return known | {
         job.environment_id: job.environment_name for job in jobs if job.environment_name
@@ -200,7 +202,7 @@ async def _is_trusted(services: Services) -> bool:
 async def _read_names(
     services: Services, where: Sequence[Condition] = (), *, partition: str | None = None
 ) -> dict[str, _Names]:
-    """Return the index rows by environment; of a damaged row, use only its key."""
+    """Return the index rows by environment. Of a damaged row, only the key is used."""
     names: dict[str, _Names] = defaultdict(_Names)
     async for found in services.tables.job_index.scan(partition, where=where):
         row = reduce_to_key(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
@@ -232,18 +234,21 @@ async def _read_flow_jobs(
     if not named.is_scanned_for(named.flow_jobs):
         places = [(environment_id, job_id) for job_id in sorted(named.flow_jobs)]
         return await get_rows(table, places, reading)
-    found = await reading.all(table.scan(environment_id))
+    found = await reading.list_readable(table.scan(environment_id))
     return [job for job in found if named.closed is None or job.id in named.flow_jobs]
 
 
 async def get_rows[T](
     table: Table[T], places: Iterable[tuple[str, str]], reading: RowReader
 ) -> list[T]:
-    """Return the existing rows, read concurrently; collect those that are unreadable."""
+    """Return the rows that exist, read concurrently.
+
+    `reading` collects those that are unreadable.
+    """
     found: list[T] = []
 
     async def get(place: tuple[str, str]) -> StoredItem[T] | None:
-        with reading.one():
+        with reading.collect_unreadable():
             return await table.get(*place)
         return None
 

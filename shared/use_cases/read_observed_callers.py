@@ -29,7 +29,7 @@ async def read_observed_callers(
 ) -> list[CallersOfOriginal]:
     """Return the callers of the originals of one environment that were called."""
     by_id = {job.id: job for job in jobs if job.environment_id == environment_id}
-    rows = await reading.all(services.tables.observed_callers.scan(environment_id))
+    rows = await reading.list_readable(services.tables.observed_callers.scan(environment_id))
     return [
         await _name_callers(services, by_id[row.job_id], row) for row in rows if row.job_id in by_id
     ]
@@ -40,7 +40,7 @@ async def read_observed_callers_of(
 ) -> CallersOfOriginal | None:
     """Return the callers of one original; None: it was not called, or the calls were not read."""
     kept = None
-    with reading.one():
+    with reading.collect_unreadable():
         kept = await services.tables.observed_callers.get(job.environment_id, job.id)
     return await _name_callers(services, job, kept.item) if kept else None
 

@@ -37,7 +37,9 @@ async def read_open_part(services: Services, remediation_id: str) -> Remediation
     """
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
-    jobs: list[EnvironmentJob] = await reading.all(tables.environment_jobs.scan(remediation_id))
+    jobs: list[EnvironmentJob] = await reading.list_readable(
+        tables.environment_jobs.scan(remediation_id)
+    )
     if any(job.awaits_approval for job in jobs):
         return None
     known = await read_jobs_of(services, jobs, reading)
@@ -66,7 +68,7 @@ async def read_open_part(services: Services, remediation_id: str) -> Remediation
 async def read_closed_flows(
     services: Services, part: RemediationPart, state: str | None, skip: int, take: int
 ) -> list[FlowView]:
-    """Return closed flows ordered by id, of one state or of all (None).
+    """Return closed flows ordered by id, of one state or, with None, of all.
 
     Skipped rows are not decoded.
     """
@@ -88,7 +90,7 @@ async def read_closed_flows(
                 skip -= 1
                 continue
             try:
-                jobs.append(tables.flow_jobs.read(row).item)
+                jobs.append(tables.flow_jobs.parse_row(row).item)
             except UnreadableRow as err:
                 reading.unreadable.append(err)
     return await _with_items(services, part.shown.environment_jobs, jobs, reading)

@@ -20,11 +20,13 @@ class RowReader:
     def __init__(self) -> None:
         self.unreadable: list[UnreadableRow] = []
 
-    async def all[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> list[T]:
+    async def list_readable[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> list[T]:
         """Return the readable items of a scan; collect unreadable rows."""
-        return [item async for item in self.each(rows)]
+        return [item async for item in self.read_readable(rows)]
 
-    async def each[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> AsyncIterator[T]:
+    async def read_readable[T](
+        self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
+    ) -> AsyncIterator[T]:
         """Yield the readable items of a scan; collect unreadable rows."""
         async for row in self.read_each_row(rows):
             yield row.item
@@ -40,7 +42,7 @@ class RowReader:
                 yield row
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def collect_unreadable(self) -> Iterator[None]:
         """Collect an `UnreadableRow` that the block raises."""
         try:
             yield

@@ -36,7 +36,7 @@ _DAY = timedelta(days=1)
 
 
 class _Stopped(Exception):
-    """Reading ends for today."""
+    """The report reads no further flow today."""
 
 
 async def report_failed_runs(
@@ -137,7 +137,7 @@ class _Reading:
             try:
                 page = await self.services.flow_pages.read_flows(self.environment.id, self.cursor)
             except (ThrottledError, ServiceOutage) as err:
-                raise _stop(err) from err
+                raise _build_stopped(err) from err
             except (PlatformError, NotFound) as err:
                 if not has_expired(self.cursor, err):
                     raise
@@ -171,9 +171,9 @@ class _Reading:
         self._check_limits()
         self.seen.add(flow.flow_name)
         try:
-            found = await self._summarize(flow)
+            found = await self._summarize_failed_runs(flow)
         except (ThrottledError, ServiceOutage) as err:
-            raise _stop(err) from err
+            raise _build_stopped(err) from err
         except NotFound:
             return  # somebody deleted the flow
         except CmkflowError:
@@ -183,7 +183,7 @@ class _Reading:
         if found:
             self.failed.append(found)
 
-    async def _summarize(self, flow: FlowListEntry) -> FailedFlow | None:
+    async def _summarize_failed_runs(self, flow: FlowListEntry) -> FailedFlow | None:
         runs, cursor = list[FlowRun](), ""
         for _ in range(_MOST_PAGES):
             page = await self.services.flow_reports.run_page(
@@ -200,5 +200,5 @@ class _Reading:
         return summarize_failed_runs(flow, runs, has_more_runs=bool(cursor))
 
 
-def _stop(err: CmkflowError) -> _Stopped:
+def _build_stopped(err: CmkflowError) -> _Stopped:
     return _Stopped(f"The next report continues with the others: {redact(str(err))}")

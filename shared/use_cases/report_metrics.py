@@ -1,4 +1,4 @@
-"""Record what the rows show now as gauges: flows by state, age, late callers, both off."""
+"""Record the current state of the rows as gauges: flows by state, age, late callers, both off."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ log = product_log(__name__)
 
 
 async def report_metrics(services: Services) -> None:
-    """Record the gauges; read nothing if they are not recorded. Log an error of the store."""
+    """Record the gauges. Reads nothing if no telemetry is recorded. Logs an error of the store."""
     if not services.telemetry.is_recorded:
         return
     try:
@@ -33,7 +33,7 @@ async def _report(services: Services) -> None:
     begun = [job.history[0].changed_at for job in jobs if job.history and not job.is_inactive]
     oldest = (now - min(begun, default=now)).total_seconds()
     report("cmk.open_jobs.oldest_seconds", oldest, {})
-    observed = await reading.all(services.tables.observed_callers.scan())
+    observed = await reading.list_readable(services.tables.observed_callers.scan())
     report("cmk.late_callers", sum(len(row.callers) for row in observed), {})
     both_off = [
         (now - job.both_off_since).total_seconds()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from shared.alerts import cause_of, one_row, readable, tell, tell_unreadable
+from shared.alerts import alert_unreadable_row, catch_row_errors, format_cause, readable, send_alert
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_job import FlowJob
@@ -20,11 +20,11 @@ from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, POISON, POLIC
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans
-from shared.steps.flows.discovery_pages import forget_stale_discoveries
-from shared.steps.flows.network_snapshot import forget_stale_readings
+from shared.steps.flows.discovery_pages import delete_stale_discoveries
+from shared.steps.flows.network_snapshot import delete_stale_readings
 from shared.steps.retiring.check_notification_channels import find_channels_of_job
 from shared.steps.retiring.cutover_toggle import are_both_off
-from shared.steps.updating_callers.find_callers import forget_stale_searches
+from shared.steps.updating_callers.find_callers import delete_stale_searches
 from shared.steps.updating_callers.record_callers import has_manual_caller
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.change_solution_setting import complete_or_report_unfinished_changes
@@ -82,15 +82,15 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         await seal_audit_log(services)
     async with _log_errors(services, "deletion of old audit entries"):
         await delete_old_audit_entries(services)
-    await forget_stale_discoveries(services)
-    await forget_stale_readings(services)
-    await forget_stale_searches(services)
+    await delete_stale_discoveries(services)
+    await delete_stale_readings(services)
+    await delete_stale_searches(services)
     await restore_wake_ups(services)
     async with _log_errors(services, "deletion of old remediations"):
         await delete_old_remediations(services)
     async with _log_errors(services, "deletion of old snapshots"):
         await delete_old_snapshots(services)
-    async with one_row(services, (services.tables.timer_runs.name, "timer", COMPARED)):
+    async with catch_row_errors(services, (services.tables.timer_runs.name, "timer", COMPARED)):
         await compare_job_index(services)
     await complete_recent_starts(services)
     environments = await services.environments.list()
@@ -100,7 +100,9 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         if environment.id in undecided:
             continue
         # One remediation per environment, so that a blocked one does not affect the others.
-        async with one_row(services, ("environmentsettings", "environment", environment.id)):
+        async with catch_row_errors(
+            services, ("environmentsettings", "environment", environment.id)
+        ):
             await start_remediation(
                 services,
                 Remediation(
@@ -195,7 +197,7 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
     except JobBlocked as err:
         row = services.tables.timer_runs.name_of(run)
         code = Reason.SERVICE_ACCOUNT_SIGNED_OUT
-        await tell(services, code, row, redact(str(err)), redact(err.fix))
+        await send_alert(services, code, row, redact(str(err)), redact(err.fix))
 
 
 async def _read_undecided_environments(services: Services) -> set[str]:
@@ -215,16 +217,20 @@ async def _read_undecided_environments(services: Services) -> set[str]:
 
 @asynccontextmanager
 async def _log_errors(services: Services, what: str) -> AsyncGenerator[None]:
-    """Log an error of the platform, send an alert about a bug, and continue with the next check."""
+    """Log an error of the platform and send an alert about a bug, so that the next check can
+    run.
+    """
     try:
         yield
     except UnreadableRow as err:
-        await tell_unreadable(services, err)
+        await alert_unreadable_row(services, err)
     except CmkflowError as err:
         log.warning("%s failed: %s", what, redact(str(err)))
     except Exception as err:  # noqa: BLE001 -- a bug in one check must not stop the others
         row = (services.tables.timer_runs.name, "timer", SWEEP)
-        await tell(services, Reason.ROW_SKIPPED, row, f"The {what} failed: {cause_of(err)}")
+        await send_alert(
+            services, Reason.ROW_SKIPPED, row, f"The {what} failed: {format_cause(err)}"
+        )
 
 
 async def _retry_blocked(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
@@ -249,14 +255,16 @@ async def _retry_changed_callers(services: Services) -> int:
 
 
 async def _with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that were blocked by a setting of this app which now has another URL."""
+    """Yield the jobs that were blocked because a setting of this app had their URL, and no
+    longer has it.
+    """
     async for job in _with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
         if not find_channels_of_job(services, job):
             yield job
 
 
 async def _retry_if_both_off(services: Services, environments: Sequence[Environment]) -> int:
-    """Retry failed cutovers that left both flows off, possibly because of an old read."""
+    """Retry failed cutovers after which both flows are off, possibly because of an old read."""
     count, by_id = 0, {environment.id: environment for environment in environments}
     for state in (FlowJobState.BLOCKED, FlowJobState.FAILED):
         where = [Condition("state", "eq", state)]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
-from shared.alerts import tell
+from shared.alerts import send_alert
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -17,8 +17,8 @@ from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.discovery_pages import keep_flows_only
-from shared.steps.planning.complete_plan import FlowRunLookups, complete
+from shared.steps.flows.discovery_pages import remove_all_but_flows
+from shared.steps.planning.complete_plan import FlowRunLookups, complete_items
 from shared.steps.planning.make_plan import find_firewall_issues
 from shared.steps.planning.plan_environment import plan_now, read_environment_of
 from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, read_trigger_urls
@@ -41,7 +41,7 @@ async def run_environment_job_step(services: Services, remediation_id: str, job_
 
     Raises `NotFound` if there is no such row; other exceptions are internal errors.
     """
-    _, after = await ENVIRONMENT.deliver(services, (remediation_id, job_id), _run_step)
+    _, after = await ENVIRONMENT.run_due_step(services, (remediation_id, job_id), _run_step)
     return after.state
 
 
@@ -49,7 +49,7 @@ async def _run_step(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     return await STEPS[leased.job.state](leased)
 
 
-async def _discover(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     services = leased.services
     items, findings = await plan_now(leased, await read_environment_of(services, leased.job))
     stay = len(items)
@@ -59,8 +59,8 @@ async def _discover(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     if not leased.job.flow_ids:  # a request that names flows gets a plan item for each of them
         items = [item for item in items if item.is_on or not item.is_retired]
         findings = (*findings, *list_retired_originals(stay - len(items)))
-    plan, still = leased.rows(services.tables.plan_items), {item.workflow_id for item in items}
-    await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
+    plan, still = leased.open_rows(services.tables.plan_items), {item.workflow_id for item in items}
+    await plan.delete(*[item for item in await plan.read_all() if item.workflow_id not in still])
     await plan.upsert(*items)
     job = replace(
         leased.job,  # the current row, which records grants of this step
@@ -77,15 +77,15 @@ async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) 
     identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
     text = f"{item.display_name} was retired and is on again."
     row = (table.name, job.environment_id, identity)
-    await tell(leased.services, Reason.RETIRED_ORIGINAL_ON, row, text)
+    await send_alert(leased.services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
 
 async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Add callers and network findings to the plan; results are stored as they are read."""
+    """Add callers and network findings to the plan. Results are stored as they are read."""
     services, job, plan = (
         leased.services,
         leased.job,
-        leased.rows(leased.services.tables.plan_items),
+        leased.open_rows(leased.services.tables.plan_items),
     )
     environment = await read_environment_of(services, job)
 
@@ -93,10 +93,10 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         await plan.upsert(*items)
         await leased.record_progress()
 
-    planned = await plan.all()
+    planned = await plan.read_all()
     urls = await read_trigger_urls(services, job, planned)
     flows = urls.list_flows_to_read(planned, MOST_LOOKS if job.mode.writes else None)
-    items = await complete(
+    items = await complete_items(
         services, environment, planned, FlowRunLookups(urls=urls, flows=flows), keep
     )
     unmatched = await find_unmatched_callers(services, urls, items)
@@ -110,8 +110,8 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         approval_expires_at=services.now + services.settings.approval_period,
     )
     job = await _move_to_next_state(services, job, items)
-    rows = leased.rows(services.tables.discovery_pages)
-    await (keep_flows_only(rows) if job.awaits_approval else rows.clear())
+    rows = leased.open_rows(services.tables.discovery_pages)
+    await (remove_all_but_flows(rows) if job.awaits_approval else rows.clear())
     return job
 
 
@@ -137,7 +137,7 @@ async def _move_to_next_state(
 STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.ASSESSING: continue_assessment,
     EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: wait_for_migration,
-    EnvironmentJobState.DISCOVERING: _discover,
+    EnvironmentJobState.DISCOVERING: _discover_and_plan,
     EnvironmentJobState.PLANNED: _complete_plan,
     EnvironmentJobState.AWAITING_APPROVAL: expire,
     EnvironmentJobState.APPROVED: compare_with_approval,

@@ -28,14 +28,14 @@ from shared.steps.copying import copy_flow, verify_copy
 from shared.steps.copying.explain_platform_error import explain_refusal
 from shared.steps.copying.microsoft_key_list import wait_for_key_list
 from shared.steps.flows.read_back import WriteNotVisible, compute_next_poll_delay
-from shared.steps.flows.temporary_co_ownership import check_returned, revoke_all_grants
+from shared.steps.flows.temporary_co_ownership import check_grants_are_gone, revoke_all_grants
 from shared.steps.preparing import prepare_original
 from shared.steps.retiring import cut_over, retire_original
 from shared.steps.rolling_back import roll_back
 from shared.steps.rolling_back.final_check import wait_and_revoke
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers import update_callers
-from shared.steps.updating_callers.batch_caller_writes import wake_who_waits
+from shared.steps.updating_callers.batch_caller_writes import wake_waiting_jobs
 from shared.steps.write_permission import (
     require_environment_without_key,
     require_linked_environment,
@@ -44,7 +44,7 @@ from shared.steps.write_permission import (
 type Step = Callable[[StepContext], Awaitable[FlowJob]]
 
 
-async def _start(work: StepContext) -> FlowJob:
+async def _start_by_method(work: StepContext) -> FlowJob:
     has_copy = work.job.migration_method.has_copy
     return await (
         copy_flow.check_and_start_copy(work) if has_copy else prepare_original.start_preparing(work)
@@ -63,17 +63,17 @@ async def _roll_back(work: StepContext) -> FlowJob:
         return await roll_back.run_rollback_stage(work)
     # an original whose definition is unchanged may still be converted by an invocation in flight
     await wait_and_revoke(work)
-    return await prepare_original.undo(work)
+    return await prepare_original.restore_definition(work)
 
 
 async def _continue_after_monitoring(work: StepContext) -> FlowJob:
     await cut_over.wait_for_monitoring_period(work)
-    return await retire_original.retire(work)
+    return await retire_original.retire_original(work)
 
 
 STEPS: dict[FlowJobState, Step] = {
-    FlowJobState.PLANNED: _start,
-    FlowJobState.PREPARING: prepare_original.prepare,
+    FlowJobState.PLANNED: _start_by_method,
+    FlowJobState.PREPARING: prepare_original.convert_or_add_to_solution,
     FlowJobState.COPYING: copy_flow.create_copy,
     FlowJobState.COPIED: verify_copy.verify_copy,
     FlowJobState.VERIFIED: _continue_after_verification,
@@ -110,7 +110,7 @@ async def run_flow_job_step(services: Services, environment_id: str, job_id: str
     Raises `NotFound` if there is no such row; other exceptions are internal errors.
     """
     place = (environment_id, job_id)
-    before, after = await FLOW.deliver(
+    before, after = await FLOW.run_due_step(
         services,
         place,
         _run_steps,
@@ -147,11 +147,11 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
         if is_settled and not job.is_rolling_back and job.both_off_since is None:
             await wait_and_revoke(work)
         if job.both_off_since is None:
-            await check_returned(work)
+            await check_grants_are_gone(work)
         until = services.now + services.settings.invocation_time_limit
         job = await _run_step(work)
         while services.now < until and _can_continue(work.job, job):
-            job = await work.save(job) if _changes_more_than_copy(job) else work.remember(job)
+            job = await work.save(job) if _changes_more_than_copy(job) else work.stage(job)
             if job.requested_command:
                 break
             await _require_key_list(services, job)
@@ -195,7 +195,9 @@ def _changes_more_than_copy(job: FlowJob) -> bool:
 
 
 async def _cancel(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
-    """Return a job that was cancelled before any change, after revoking its grants."""
+    """Revoke the grants of a job that was cancelled before any change, and return the job as
+    cancelled.
+    """
     if leased.job.past_grants:
         home = leased.job.environment_id
         work = StepContext(
@@ -239,7 +241,7 @@ async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowEr
 
 
 def _start_invocation(job: FlowJob, services: Services) -> FlowJob:
-    """Return the row at the start of an invocation; a job that ends needs no environment."""
+    """Return the row at the start of an invocation. A job that ends needs no environment."""
     applied = _apply_request(job, services)
     return job if applied.is_inactive else applied
 
@@ -281,8 +283,9 @@ def _record_error(services: Services, job: FlowJob, err: Exception) -> FlowJob |
 def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     """Return the row with its next check no later than its grants must be checked.
 
-    Grants that could not be revoked are checked soon; those that a frozen invocation may have made,
-    when it can no longer change anything. A rollback checks them at its end.
+    Grants that could not be revoked are checked soon. Grants that an interrupted invocation may
+    have made are checked when it can no longer change anything. A rollback checks its grants at its
+    end.
     """
     now, looks = services.now, [job.next_check_at] if job.next_check_at else []
     if job.active_grants:
@@ -300,7 +303,10 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
 def _record_error_while_both_off(
     services: Services, job: FlowJob, after: FlowJob, err: Exception
 ) -> FlowJob:
-    """Return the row of a pair that is off, due soon; report it if that takes long."""
+    """Return the row of a job whose flows are both off, due soon.
+
+    If that lasts long, an alert is sent.
+    """
     since, now = job.both_off_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_timeout
     if (
@@ -346,7 +352,7 @@ def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
 
 async def _wake_up_others(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake up the jobs that may have waited for this one."""
-    await wake_who_waits(services, before, after)
+    await wake_waiting_jobs(services, before, after)
     if after.has_original_restored and not before.has_original_restored:
         for parent in after.parents:
             place = parse_job_reference(parent, after.environment_id)
@@ -382,7 +388,7 @@ async def _wake_up_others(services: Services, before: FlowJob, after: FlowJob) -
 
 
 async def _wake_up_environment(services: Services, job: FlowJob) -> None:
-    """Wake up the environment job if this may be the last of its flow jobs."""
+    """Wake up the environment job if this job may be the last of its flow jobs."""
     place = (job.remediation_id, job.environment_job_id)
     kept = await services.tables.environment_jobs.get(*place)
     # A leased environment job is just selecting the job that it waits for.

@@ -42,7 +42,7 @@ class DeletionInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletableOriginal:
-    """A retired original that can be deleted, and the consequences."""
+    """A retired original that can be deleted, and the consequences of its deletion."""
 
     environment_id: str
     job_id: str
@@ -87,7 +87,7 @@ async def schedule_deletions(
     reject_self_approval(services, await find(services, remediation_id), request.approved_by_id)
     jobs = await read_jobs(services, remediation_id)
     earlier = await read_deletions(services, jobs)
-    chosen = _select(jobs, earlier, request.flow_ids)
+    chosen = _select_jobs(jobs, earlier, request.flow_ids)
     for job in chosen:
         await _require_deletable(services, job, earlier.get(job.id), request)
     return [await _schedule(services, job, request) for job in chosen]
@@ -115,7 +115,7 @@ async def cancel_deletions(
     return count
 
 
-def _select(
+def _select_jobs(
     jobs: list[FlowJob], earlier: dict[str, Deletion], flow_ids: tuple[str, ...]
 ) -> Sequence[FlowJob]:
     if flow_ids:
@@ -175,7 +175,7 @@ async def _require_deletable(
 
 
 async def _schedule(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
-    """Store the deletion; the row decides a race with the delete itself."""
+    """Store the deletion. Raises `Conflict` if the delete request may have been sent already."""
     new = build_new_deletion(
         job,
         DeletionApproval(

@@ -35,10 +35,10 @@ SEALS = "seal"
 async def seal_audit_log(services: Services) -> None:
     """Seal the entries since the last seal, up to the last midnight (UTC).
 
-    A day can be sealed when no invocation can add an entry to it: `in_flight_timeout` after its
-    end. Does nothing without a key, or if nothing is due. Repeats an interrupted seal from the
-    start; of two invocations at the same time, one stores its seal. Raises the errors of store,
-    archive and vault: the next seal then covers more days.
+    A day is sealed `in_flight_timeout` after its end, when no invocation can add an entry to it.
+    Does nothing without a key, or if nothing is due. Repeats an interrupted seal from the start; of
+    two invocations at the same time, one stores its seal. Raises the errors of store, archive and
+    vault: the next seal then covers more days.
     """
     if not services.settings.evidence_key:
         return

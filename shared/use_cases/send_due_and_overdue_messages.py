@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from shared.alerts import forget_settled, one_row, tell
-from shared.circuit_breakers import open_circuits
+from shared.alerts import catch_row_errors, delete_settled_alerts, send_alert
+from shared.circuit_breakers import list_open_circuits
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -29,12 +29,12 @@ async def send_due_and_overdue_messages(services: Services) -> int:
     Returns how many rows were overdue or missing because of a crash or a lost message. A row that
     is unreadable or fails is reported and does not affect others.
     """
-    await forget_settled(services)
+    await delete_settled_alerts(services)
     await _alert_outages(services)
     await _alert_request_queue(services, await promote_waiters(services))
     scanned = await send_due_messages(services)
     for plan in scanned.expiring_plans:
-        async with one_row(services, services.tables.environment_jobs.name_of(plan.item)):
+        async with catch_row_errors(services, services.tables.environment_jobs.name_of(plan.item)):
             await _wake_up_idle(services, plan.item)
     count = scanned.overdue + await create_missing_jobs(services, scanned.unstarted_remediations)
     count += await _wake_up_unblocked(services, scanned.flows)
@@ -49,13 +49,13 @@ async def _alert_outages(services: Services) -> None:
 
     A problem of a key that disables environments has its own alert: check_keys.py.
     """
-    for circuit in await open_circuits(services.tables):
+    for circuit in await list_open_circuits(services.tables):
         if circuit.opened_at is None or services.now - circuit.opened_at <= LONG_OUTAGE:
             continue
         if circuit.reason_code == Reason.ENVIRONMENT_DISABLED and await has_key_problem(services):
             continue
         cause = f"{circuit.service} {circuit.endpoint}: {circuit.message}"
-        await tell(
+        await send_alert(
             services,
             circuit.reason_code,
             services.tables.circuit_breakers.name_of(circuit),
@@ -73,12 +73,12 @@ async def _alert_request_queue(services: Services, queue: RequestQueueStatus) ->
         causes[queue.row] = f"The row {'/'.join(row)} was unreadable, so it was deleted."
     for row, cause in causes.items():
         remedy = Reason.REQUEST_BUDGET_RESET.fix
-        await tell(services, Reason.REQUEST_BUDGET_RESET, row, cause, remedy)
+        await send_alert(services, Reason.REQUEST_BUDGET_RESET, row, cause, remedy)
     if queue.next_at and queue.next_at - services.now > LONG_OUTAGE:
         until = f"{queue.next_at:%Y-%m-%d %H:%M} UTC"
         why = "accepts no request" if queue.remaining_today != 0 else "has reached its daily limit"
         cause = f"The flow service {why} until {until}: {queue.waiting} jobs wait."
-        await tell(services, Reason.THROTTLED, queue.row, cause)
+        await send_alert(services, Reason.THROTTLED, queue.row, cause)
 
 
 async def _wake_up_idle(services: Services, job: EnvironmentJob) -> None:
@@ -94,12 +94,12 @@ async def _wake_up_idle(services: Services, job: EnvironmentJob) -> None:
 async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
-        async with one_row(services, table.name_of(job)):
+        async with catch_row_errors(services, table.name_of(job)):
             if job.reason_code in Reason.list_cleared_by(
                 ClearedBy.DEPENDENT_FLOW
             ) and await _is_unblocked(services, job):
                 await FLOW.wake_up(
-                    services, table.address(job), code=job.reason_code, even_blocked=True
+                    services, table.get_address(job), code=job.reason_code, even_blocked=True
                 )
                 count += 1
     return count

@@ -1,4 +1,4 @@
-"""The kill switch: one row that stops every write of the app."""
+"""Read and set the kill switch: one row that stops every write of the app."""
 
 from collections.abc import Callable
 

@@ -37,7 +37,7 @@ class AuditPage:
 
 @dataclass(slots=True)
 class _Reading:
-    """A page that is being read."""
+    """A page of audit entries that is being read."""
 
     items: list[AuditEntry] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
@@ -48,7 +48,7 @@ class _Reading:
 
     @property
     def shown_count(self) -> int:
-        """Return how many places of the page are taken."""
+        """Return how many entries the page has so far."""
         return len(self.items) + len(self.unreadable)
 
 
@@ -97,13 +97,15 @@ async def show_audit(
 
 def _read_entry(services: Services, row: StoreRow) -> AuditEntry | UnreadableRow:
     try:
-        return services.tables.audit_log.read(row).item
+        return services.tables.audit_log.parse_row(row).item
     except UnreadableRow as err:
         return err
 
 
 async def _read_environment_ids(services: Services, environment_id: str) -> frozenset[str]:
-    """Return the ids that an entry about this environment names: its own, and its remediations'."""
+    """Return the ids by which an entry names this environment: its own, and those of its
+    remediations.
+    """
     if not environment_id:
         return frozenset()
     where = [Condition("environment_id", "eq", environment_id)]

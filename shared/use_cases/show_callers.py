@@ -36,7 +36,7 @@ class CalledFlowView:
 
     @property
     def name(self) -> str:
-        """Return the name of the flow, as far as known."""
+        """Return the name of the flow, or its id if the name is unknown."""
         names = (self.job.display_name if self.job else "", self.flow.display_name)
         return next(filter(None, names), "") or self.flow.flow_id or self.flow.trigger_url_id
 
@@ -62,7 +62,7 @@ class TenantCallers:
 async def show_callers(services: Services) -> TenantCallers:
     """Return the declared callers. Reads the jobs of each environment once."""
     reading = RowReader()
-    rows = await reading.all(services.tables.declared_callers.scan(DECLARED_CALLER))
+    rows = await reading.list_readable(services.tables.declared_callers.scan(DECLARED_CALLER))
     names = await read_environment_names(services, reading)
     jobs = await _read_jobs(services, rows, reading)
     callers = [
@@ -84,7 +84,7 @@ async def _read_jobs(
     return [
         job
         for partition in partitions
-        for job in await reading.all(services.tables.flow_jobs.scan(partition))
+        for job in await reading.list_readable(services.tables.flow_jobs.scan(partition))
         if job.is_live or job.is_rolling_back
     ]
 

@@ -33,7 +33,7 @@ _MOST_NAMED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEnvironment:
-    """What the store has about one environment."""
+    """What is stored about one environment."""
 
     environment_id: str
     #: Empty if no row has it and the platform was not asked.
@@ -71,16 +71,19 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     tables, reading = services.tables, RowReader()
     settings = {
         one.environment_id: one
-        for one in await reading.all(tables.environment_settings.scan("environment"))
+        for one in await reading.list_readable(tables.environment_settings.scan("environment"))
     }
-    links = {one.environment_id: one for one in await reading.all(tables.policy_links.scan("link"))}
+    links = {
+        one.environment_id: one
+        for one in await reading.list_readable(tables.policy_links.scan("link"))
+    }
     changes = {
         one.environment_id: one
-        for one in await reading.all(tables.solution_setting_changes.scan("environment"))
+        for one in await reading.list_readable(tables.solution_setting_changes.scan("environment"))
     }
     requests = {
         one.environment_id: one
-        for one in await reading.all(tables.support_requests.scan("support_request"))
+        for one in await reading.list_readable(tables.support_requests.scan("support_request"))
     }
     known = await read_known_jobs(services, reading)
     jobs = await read_newest_environment_jobs(services, known, reading)
@@ -120,7 +123,9 @@ def _read_names(
     jobs: Sequence[EnvironmentJob],
     elsewhere: Sequence[Environment],
 ) -> dict[str, str]:
-    """Return names by id: those of the platform, else the last polled ones, else those of rows."""
+    """Return names of environments by id: from the platform, else as last polled, else from
+    rows.
+    """
     found = [
         *((one.id, one.display_name) for one in elsewhere),
         *((one.environment_id, one.environment_name) for one in links),
@@ -162,7 +167,7 @@ async def _read_last_assessments(
 
     Older jobs are no longer among `jobs`; a row for each environment and request names its last.
     """
-    snapshots = await reading.all(services.tables.shared_snapshots.scan(TOPIC))
+    snapshots = await reading.list_readable(services.tables.shared_snapshots.scan(TOPIC))
     places = {
         _build_job_key(environment_id, one.archive_name)
         for one in snapshots

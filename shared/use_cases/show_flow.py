@@ -22,7 +22,7 @@ from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.flows.read_original_facts import archive_name
+from shared.steps.flows.read_original_facts import build_archive_name
 from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.name_flows import select_flows
 from shared.use_cases.read_job_index import read_environment_names
@@ -119,7 +119,7 @@ async def show_flows(services: Services, shown: RemediationView) -> list[FlowVie
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
     for environment_job in shown.environment_jobs:
-        rows = await RowReader().all(services.tables.plan_items.scan(environment_job.id))
+        rows = await RowReader().list_readable(services.tables.plan_items.scan(environment_job.id))
         for item in apply_url_secret_choices(environment_job, rows):
             job = jobs.pop(item.workflow_id, None)
             flows.append(FlowView(environment_job=environment_job, item=item, job=job))
@@ -139,15 +139,19 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
     workflow_id = await _find_flow_id(services, remediation_id, flow)
-    for environment_job in await reading.all(tables.environment_jobs.scan(remediation_id)):
+    for environment_job in await reading.list_readable(
+        tables.environment_jobs.scan(remediation_id)
+    ):
         kept = None
-        with reading.one():
+        with reading.collect_unreadable():
             kept = await tables.plan_items.get(environment_job.id, workflow_id)
         where = [
             Condition("original_id", "eq", workflow_id),
             Condition("remediation_id", "eq", remediation_id),
         ]
-        jobs = await reading.all(tables.flow_jobs.scan(environment_job.environment_id, where=where))
+        jobs = await reading.list_readable(
+            tables.flow_jobs.scan(environment_job.environment_id, where=where)
+        )
         if kept or jobs:
             break
     else:
@@ -158,9 +162,9 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
     [item] = apply_url_secret_choices(environment_job, [kept.item]) if kept else [None]
     job = jobs[0] if jobs else None
     archive = deletion = None
-    with reading.one():
+    with reading.collect_unreadable():
         archive = await tables.run_archives.get(job.environment_id, job.id) if job else None
-    with reading.one():
+    with reading.collect_unreadable():
         deletion = await tables.deletions.get(job.environment_id, job.id) if job else None
     callers = await _read_callers(services, job, reading) if job else ()
     elsewhere = {one.record.caller.environment_id for one in callers}
@@ -186,16 +190,16 @@ async def _find_flow_id(services: Services, remediation_id: str, flow: str) -> s
         return flow.lower()
     reading = RowReader()
     known: list[FlowJob | PlanItem] = [*await read_jobs(services, remediation_id, reading)]
-    for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-        known += await reading.all(services.tables.plan_items.scan(job.id))
+    for job in await reading.list_readable(services.tables.environment_jobs.scan(remediation_id)):
+        known += await reading.list_readable(services.tables.plan_items.scan(job.id))
     found = select_flows(known, [flow], "this remediation")[0]
     return found.original_id if isinstance(found, FlowJob) else found.workflow_id
 
 
 async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
-    """Compare the current definitions with the archive; two requests to the platform.
+    """Compare the current definitions with the archive, by two requests to the platform.
 
-    Raises the errors of the platform, including `TransientError` and `Waiting`.
+    Raises the errors of the platform, including `TransientError` and `MustWait`.
     """
     environment = await services.environments.get(job.environment_id)
     found = await services.flow_pages.read_workflows_by_id(
@@ -204,7 +208,7 @@ async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
     now = {one.workflow_id.lower(): one for one in found}
     original, copy = now.get(job.original_id), now.get(job.copy_id)
     try:
-        archived = (await services.archive.get(archive_name(job))).decode()
+        archived = (await services.archive.get(build_archive_name(job))).decode()
     except NotFound:
         archived = ""
     return DefinitionComparison(
@@ -236,9 +240,11 @@ async def _read_callers(
     services: Services, job: FlowJob, reading: RowReader
 ) -> tuple[CallerView, ...]:
     intents: dict[str, list[CallerEditIntent]] = defaultdict(list)
-    for intent in await reading.all(services.tables.caller_edit_intents.scan(job.id)):
+    for intent in await reading.list_readable(services.tables.caller_edit_intents.scan(job.id)):
         intents[intent.caller_id].append(intent)
-    records: Sequence[CallerRecord] = await reading.all(services.tables.callers.scan(job.id))
+    records: Sequence[CallerRecord] = await reading.list_readable(
+        services.tables.callers.scan(job.id)
+    )
     return tuple(
         CallerView(record=record, edits=list_active_edits(record, intents[record.id]))
         for record in sorted(records, key=lambda one: one.caller.label.lower())

@@ -63,22 +63,26 @@ class NetworkStatus:
 
 
 async def show_network(services: Services) -> NetworkStatus:
-    """Return the lists of the last 90 days, and each firewall that does not allow all ranges."""
+    """Return the service tag lists of the last 90 days, and each firewall that does not allow
+    all ranges.
+    """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
-    versions = await reading.all(tables.service_tag_list_versions.scan("service_tag_list_version"))
+    versions = await reading.list_readable(
+        tables.service_tag_list_versions.scan("service_tag_list_version")
+    )
     versions.reverse()
-    settings = await reading.all(tables.environment_settings.scan("environment"))
+    settings = await reading.list_readable(tables.environment_settings.scan("environment"))
     facts = FirewallFacts(
         environment_jobs=known.environment_jobs,
         flow_jobs=known.flow_jobs,
         versions=versions,
-        fixes=await reading.all(tables.firewall_fixes.scan("firewall_fix")),
+        fixes=await reading.list_readable(tables.firewall_fixes.scan("firewall_fix")),
         ignored={one.environment_id: one.ignored_issues for one in settings},
     )
-    alerts = await reading.all(tables.alerts.scan("alert"))
+    alerts = await reading.list_readable(tables.alerts.scan("alert"))
     snapshot: SharedSnapshot | None = None
-    with reading.one():
+    with reading.collect_unreadable():
         snapshot = await NetworkReading(services).read_last()
     found = find_incomplete_firewalls(facts)
     firewalls = tuple(one for one in found if one.is_firewall)

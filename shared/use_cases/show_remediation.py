@@ -61,7 +61,10 @@ class RemediationView:
     unreadable_rows: tuple[UnreadableRow, ...] = ()
 
     def filter_by_owner(self, text: str) -> "RemediationView":
-        """Return the view with the flows whose owner matches; its progress counts all."""
+        """Return the view with only the flows whose owner matches.
+
+        The progress counts all flows.
+        """
         return replace(
             self,
             flow_jobs=tuple(one for one in self.flow_jobs if is_owned_by(one.owner, text)),
@@ -130,7 +133,7 @@ async def list_remediations(
     begin: Callable[[Sequence[str]], int] = lambda _: 0,
     takes: Callable[[RemediationView], bool] | None = None,
 ) -> RemediationViewList:
-    """Return a page of at most `limit` remediations; reads those, and open jobs.
+    """Return a page of at most `limit` remediations. Reads the page's remediations and open jobs.
 
     `begin` returns the start of the page among all ids. `takes` is a filter; with it, every
     remediation is read.
@@ -141,8 +144,10 @@ async def list_remediations(
     start = begin(ids)
     environment_jobs: dict[str, list[EnvironmentJob]] = {}
     if takes:
-        remediations = await reading.all(tables.remediations.scan("remediation"))
-        every: Sequence[EnvironmentJob] = await reading.all(tables.environment_jobs.scan())
+        remediations = await reading.list_readable(tables.remediations.scan("remediation"))
+        every: Sequence[EnvironmentJob] = await reading.list_readable(
+            tables.environment_jobs.scan()
+        )
         for job in every:
             environment_jobs.setdefault(job.remediation_id, []).append(job)
         last = len(ids)
@@ -151,7 +156,7 @@ async def list_remediations(
         places = [("remediation", one) for one in ids[start:last]]
         remediations = await get_rows(tables.remediations, places, reading)
         for one in remediations:
-            found = await reading.all(tables.environment_jobs.scan(one.id))
+            found = await reading.list_readable(tables.environment_jobs.scan(one.id))
             environment_jobs[one.id] = found
     by_id = {one.id: one for one in remediations}
     flow_jobs: dict[str, list[FlowJob]] = {}
@@ -180,9 +185,9 @@ async def list_remediations(
 
 
 async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
-    """Return the ids of all remediations, newest first, from their dates only.
+    """Return the ids of all remediations, newest first, by their start dates only.
 
-    Those with a flow whose original and copy are both off come first.
+    Remediations with a flow whose original and copy are both off come first.
     """
     table = services.tables.remediations
     rows = [
@@ -198,16 +203,16 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
     """Return a remediation with its jobs; raise `NotFound`."""
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
-    environment_jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
+    environment_jobs = await reading.list_readable(tables.environment_jobs.scan(remediation_id))
     where = [Condition("remediation_id", "eq", remediation_id)]
     jobs: list[FlowJob] = []
     archives: list[RunArchive] = []
     deletions: list[Deletion] = []
     observed: list[CallersOfOriginal] = []
     for environment_id in remediation.environment_ids:
-        jobs += await reading.all(tables.flow_jobs.scan(environment_id, where=where))
-        archives += await reading.all(tables.run_archives.scan(environment_id))
-        deletions += await reading.all(tables.deletions.scan(environment_id))
+        jobs += await reading.list_readable(tables.flow_jobs.scan(environment_id, where=where))
+        archives += await reading.list_readable(tables.run_archives.scan(environment_id))
+        deletions += await reading.list_readable(tables.deletions.scan(environment_id))
         observed += await read_observed_callers(services, environment_id, jobs, reading)
     ids = {job.id for job in jobs}
     return replace(
@@ -243,16 +248,18 @@ async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
 
 
 async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
-    rows = await services.tables.plan_items.all(job.id)
+    rows = await services.tables.plan_items.read_all(job.id)
     items = tuple(apply_url_secret_choices(job, rows))
     where = [Condition("remediation_id", "eq", job.remediation_id)]
-    jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
+    jobs = await RowReader().list_readable(
+        services.tables.flow_jobs.scan(job.environment_id, where=where)
+    )
     by_original = {one.original_id: one for one in jobs}
     outgoing = list_outgoing_hosts(
         services.settings.cloud.environment_host(job.environment_id), items, by_original
     )
     policy = None
-    with RowReader().one():
+    with RowReader().collect_unreadable():
         policy = (await read_environment_settings(services, job.environment_id)).approval_policy
     return PlanView(
         environment_job=job, items=items, trigger_hosts=outgoing, approval_policy=policy

@@ -90,7 +90,10 @@ def show_settings(services: Services) -> Configuration:
 def select_settings(
     settings: Iterable[SettingValue], status: SettingStatus | str, text: str
 ) -> list[SettingValue]:
-    """Return the settings with a status and a text in name or meaning; each may be empty."""
+    """Return the settings with this status whose name or meaning contains the text.
+
+    An empty status or text selects all.
+    """
     wanted = text.strip().casefold()
     return [
         one
@@ -102,12 +105,12 @@ def select_settings(
 
 def format_default(field: FieldInfo) -> str:
     """Return the default of a field; empty if it has none."""
-    return "" if field.is_required() else _format(field.default)
+    return "" if field.is_required() else _format_value(field.default)
 
 
 @cache
 def compute_build() -> str:
-    """Return a hash of the app's source files."""
+    """Return a hash of the app's source files, which identifies the deployed code."""
     found = sha256()
     for folder in ("functions", "shared"):
         for path in sorted((_APP / folder).rglob("*.*")):
@@ -156,7 +159,7 @@ def _describe(
         name=name,
         meaning=read_meanings()[field_name],
         status=SettingStatus.PROBLEM if problem else status,
-        value="" if is_hidden else redact(_format(value)),
+        value="" if is_hidden else redact(_format_value(value)),
         default=format_default(field),
         is_set=value not in (None, "", ()),
         is_secret=is_secret,
@@ -169,7 +172,7 @@ def _describe(
 
 
 def _describe_unknown(name: str) -> SettingValue:
-    """Return a variable that is named like a setting; it may be misspelled."""
+    """Return a variable whose name begins like a setting and may be misspelled."""
     return SettingValue(
         name=redact(name),
         meaning="",
@@ -198,7 +201,7 @@ def _list_unusable_channel_settings(services: Services) -> Iterator[_Problem]:
             )
 
 
-def _format(value: object) -> str:
+def _format_value(value: object) -> str:
     match value:
         case None:
             return ""

@@ -96,7 +96,7 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingActions:
-    """The actions required, and the rows from which they follow."""
+    """The actions required, and the rows that they are derived from."""
 
     #: Most urgent first.
     items: tuple[PendingAction, ...]
@@ -129,7 +129,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
         *list_pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
         *_list_actions_of_app(services, health, await _read_awaited_since(services, health)),
         *list_pending_support_requests(
-            await reading.all(services.tables.support_requests.scan("support_request")),
+            await reading.list_readable(services.tables.support_requests.scan("support_request")),
             services.now,
         ),
     ]
@@ -236,8 +236,8 @@ def _read_names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
 
 
 async def _read_awaited_since(services: Services, health: Health) -> datetime | None:
-    """Return the time since which a daily check is awaited: the last one, or the first run; or
-    None.
+    """Return since when the next daily check is awaited: the last check, or the first run;
+    None: neither.
     """
     if health.last_daily_check_at:
         return health.last_daily_check_at
@@ -248,7 +248,10 @@ async def _read_awaited_since(services: Services, health: Health) -> datetime | 
 def _list_actions_of_app(
     services: Services, health: Health, since: datetime | None
 ) -> list[PendingAction]:
-    """Return actions that concern the whole app; `since` is the last daily check."""
+    """Return the actions that concern the whole app.
+
+    `since` is the time of the last daily check.
+    """
     found = []
     dead = sum(health.dead_letters.values())
     if messages := health.poison_messages + dead:
@@ -318,6 +321,6 @@ def _list_actions_of_app(
 
 
 def _describe_kill_switch(switch: KillSwitch) -> str:
-    """Return who turned the kill switch on, and why; nobody did if its row is unreadable."""
+    """Return who turned the kill switch on, and why. If its row is unreadable, nobody is named."""
     by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
     return f"The app writes nothing. {by}{switch.justification}"

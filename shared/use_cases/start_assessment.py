@@ -27,7 +27,7 @@ from shared.domain.principal import Principal
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound, PlatformError
 from shared.jobs.leased_job import LeasedJob
-from shared.rows import type_adapter_for
+from shared.rows import get_type_adapter
 from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_flow_parts import look_up_trigger_urls, read_flow_parts
@@ -36,7 +36,7 @@ from shared.steps.flows.check_network import NetworkView, read_network
 from shared.steps.optional_read import allow_patience_of_delivery
 from shared.steps.planning.plan_environment import read_environment_of
 from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
-from shared.use_cases.assess import assess, read_named_policy
+from shared.use_cases.assess import assess_environment, read_named_policy
 from shared.use_cases.start_remediation import start_remediation
 
 #: Topic of the rows that name the last assessment of an environment and a request.
@@ -45,7 +45,7 @@ TOPIC = "assessments"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentView:
-    """An assessment in the background."""
+    """An assessment that runs in the background, and its result."""
 
     remediation: Remediation
     job: EnvironmentJob
@@ -112,7 +112,7 @@ async def show_assessment(services: Services, remediation_id: str) -> Assessment
         raise NotFound(f"Assessment {remediation_id} has not started yet. Try again.")
     answer = None
     if name := found.item.answer:
-        answer = type_adapter_for(EnvironmentAssessment).validate_json(
+        answer = get_type_adapter(EnvironmentAssessment).validate_json(
             await services.archive.get(name)
         )
     return AssessmentView(remediation=remediation, job=found.item, answer=answer)
@@ -123,13 +123,13 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
     services = held.services
     if not held.job.answer:
         found = await _assess(held, await read_environment_of(services, held.job))
-        content = type_adapter_for(EnvironmentAssessment).dump_json(found)
+        content = get_type_adapter(EnvironmentAssessment).dump_json(found)
         name = f"assessments/{held.job.id}"
         await services.archive.put(name, content)
         # Before the pages are deleted, so that they are not read again after a crash.
         await held.save(replace(held.job, answer=name))
-    await held.rows(services.tables.discovery_pages).clear()
-    await held.rows(services.tables.caller_searches).clear()
+    await held.open_rows(services.tables.discovery_pages).clear()
+    await held.open_rows(services.tables.caller_searches).clear()
     text = "The assessment is complete. Nothing was changed."
     return move_to_state(held.job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
@@ -147,23 +147,23 @@ async def _assess(
     async def read(_services: Services, _environment: Environment) -> FlowReadResult:
         return flows
 
-    async def search(where: Sequence[Environment]) -> CallerSearchResult:
-        rows = held.rows(services.tables.caller_searches)
+    async def search_for_callers(where: Sequence[Environment]) -> CallerSearchResult:
+        rows = held.open_rows(services.tables.caller_searches)
         return await search_callers(services, where, since=request.callers_since, rows=rows)
 
     # First what may take several invocations: the rest is read in the last one alone.
     unknown_urls: dict[str, str] = {}
     network: NetworkView | None = None
     if not isinstance(flows.flows, NoAnswer) and flows.flows:
-        await search(everywhere)
+        await search_for_callers(everywhere)
         network = await _read_network(services, environment, flows.flows)
         unknown_urls = await look_up_trigger_urls(held, environment, flows)
 
     async def search_with_unknown_urls(where: Sequence[Environment]) -> CallerSearchResult:
-        return replace(await search(where), unknown_urls=unknown_urls)
+        return replace(await search_for_callers(where), unknown_urls=unknown_urls)
 
     with allow_patience_of_delivery():
-        return await assess(
+        return await assess_environment(
             services,
             environment.id,
             policy=request.policy,
@@ -179,9 +179,9 @@ async def _assess(
 async def _read_network(
     services: Services, environment: Environment, flows: Mapping[str, FlowFacts]
 ) -> NetworkView | None:
-    """Return the firewalls before the hosts that flows call; None: there is no answer, or no host.
+    """Return the firewalls in front of the hosts that flows call; None: no answer, or no host.
 
-    Raises what makes the job wait.
+    Raises errors that make the job wait.
     """
     hosts = {host for flow in flows.values() if flow.summary for host in flow.summary.http_hosts}
     if not hosts:

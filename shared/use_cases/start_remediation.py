@@ -1,12 +1,13 @@
-"""Start a remediation once per idempotency key: its row, and row and message of each
-environment.
+"""Start a remediation once per idempotency key.
+
+Stores its row, and the row of each environment, and sends a message for each environment.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.alerts import one_row, readable
+from shared.alerts import catch_row_errors, readable
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
@@ -115,7 +116,7 @@ async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]
     """Create the missing environment jobs of these remediations; return their number."""
     count, table = 0, services.tables.remediations
     for remediation_id in remediation_ids:
-        async with one_row(services, (table.name, "remediation", remediation_id)):
+        async with catch_row_errors(services, (table.name, "remediation", remediation_id)):
             if kept := await table.get("remediation", remediation_id):
                 count += await complete_start(services, kept.item)
     return count
@@ -126,7 +127,7 @@ async def complete_recent_starts(services: Services) -> None:
     where = [Condition("created_at", "gt", format_sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in readable(services, table.scan("remediation", where=where)):
-        async with one_row(services, table.name_of(kept.item)):
+        async with catch_row_errors(services, table.name_of(kept.item)):
             await complete_start(services, kept.item)
 
 

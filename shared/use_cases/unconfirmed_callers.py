@@ -75,8 +75,9 @@ def replace_blocked_actions(
     blocked: Sequence[FlowJob],
     unconfirmed: Sequence[UnconfirmedCaller],
 ) -> list[PendingAction]:
-    """Return the pending actions with those of unconfirmed callers, in place of actions whose flows
-    wait for nothing else.
+    """Return the pending actions with those of unconfirmed callers.
+
+    Actions whose flows wait for nothing else are removed.
     """
     waiting = {job.id for one in unconfirmed for job in one.jobs}
     others = {
@@ -97,7 +98,7 @@ def replace_blocked_actions(
 
 
 def waits_for_callers(job: FlowJob) -> bool:
-    """Return whether callers may leave the original now, or in a rollback the copy."""
+    """Return whether callers should stop calling the original now, or in a rollback the copy."""
     if job.is_rolling_back:
         return job.rollback_stage in {
             RollbackStage.CHECK_COPY_FOR_CALLS,
@@ -107,7 +108,7 @@ def waits_for_callers(job: FlowJob) -> bool:
 
 
 def find_kept_until(services: Services, job: FlowJob) -> datetime | None:
-    """Return until when at least the flow that a caller leaves stays on; None: not known yet."""
+    """Return until when the flow that callers leave stays on, at least; None: not known yet."""
     if job.observation_started_at is None:
         return None
     period = max(services.settings.no_call_period, job.no_call_period or timedelta(0))

@@ -31,7 +31,7 @@ async def test_write_with_an_older_lease_is_rejected_after_a_newer_lease_has_rea
     await oldest.upsert(build_record(CallerState.FOUND))
     await older.upsert(build_record(CallerState.WRITING))
 
-    assert await build_rows(store, 3).all() == [build_record(CallerState.WRITING)]
+    assert await build_rows(store, 3).read_all() == [build_record(CallerState.WRITING)]
 
     for one in (older, oldest, build_rows(store, 2)):
         with pytest.raises(LeaseLost):
@@ -40,7 +40,7 @@ async def test_write_with_an_older_lease_is_rejected_after_a_newer_lease_has_rea
             )
         with pytest.raises(LeaseLost):
             await one.delete(build_record(CallerState.UPDATED))
-    assert await build_rows(store, 3).all() == [build_record(CallerState.WRITING)]
+    assert await build_rows(store, 3).read_all() == [build_record(CallerState.WRITING)]
 
 
 async def test_unanswered_write_can_be_repeated_with_the_same_lease(store: Store) -> None:
@@ -51,7 +51,7 @@ async def test_unanswered_write_can_be_repeated_with_the_same_lease(store: Store
 
     await one.upsert(build_record(CallerState.UPDATED))
 
-    assert await one.all() == [build_record(CallerState.UPDATED)]
+    assert await one.read_all() == [build_record(CallerState.UPDATED)]
 
 
 async def test_many_rows_are_written_and_removed(store: Store) -> None:
@@ -62,7 +62,7 @@ async def test_many_rows_are_written_and_removed(store: Store) -> None:
     await held.upsert(*many)
     await held.delete(*many[:30], build_record(CallerState.FOUND, "gone"))
 
-    assert await held.all() == many[30:]
+    assert await held.read_all() == many[30:]
 
 
 async def test_last_reader_of_shared_rows_may_write_them(store: Store) -> None:
@@ -75,25 +75,25 @@ async def test_last_reader_of_shared_rows_may_write_them(store: Store) -> None:
     with pytest.raises(LeaseLost):
         await older.upsert(build_record(CallerState.WRITING))
     await newer.upsert(build_record(CallerState.UPDATED))
-    assert await build_rows(store, None).all() == [build_record(CallerState.UPDATED)]
+    assert await build_rows(store, None).read_all() == [build_record(CallerState.UPDATED)]
     with pytest.raises(LeaseLost):
         await newer.clear()
 
 
 async def test_rows_written_without_a_fence_get_one(store: Store) -> None:
     table = Tables(store).callers
-    for batch in table.batches(build_record(CallerState.WRITING)):
+    for batch in table.split_into_batches(build_record(CallerState.WRITING)):
         assert all(isinstance(one, UpsertRow) for one in batch)
         await store.write(*batch)
 
     held = build_rows(store, 1)
-    assert await held.all() == [build_record(CallerState.WRITING)]
+    assert await held.read_all() == [build_record(CallerState.WRITING)]
     await held.upsert(build_record(CallerState.UPDATED))
 
-    assert await table.all("job") == [build_record(CallerState.UPDATED)]
+    assert await table.read_all("job") == [build_record(CallerState.UPDATED)]
     await table.clear("job")
     with pytest.raises(LeaseLost):
-        await build_rows(store, 0).all()
+        await build_rows(store, 0).read_all()
 
 
 async def test_single_user_writes_the_fence_with_its_first_write(
@@ -104,12 +104,12 @@ async def test_single_user_writes_the_fence_with_its_first_write(
     await older.upsert(build_record(CallerState.FOUND))
     alone = FencedRows(table, "job", 2, is_alone=True)
 
-    assert await alone.all() == [build_record(CallerState.FOUND)]
+    assert await alone.read_all() == [build_record(CallerState.FOUND)]
     await older.upsert(build_record(CallerState.WRITING))  # it was not the last after all
     await alone.upsert(build_record(CallerState.UPDATED))
 
     with pytest.raises(LeaseLost):
         await older.upsert(build_record(CallerState.FOUND))
-    assert await alone.all() == [build_record(CallerState.UPDATED)]
+    assert await alone.read_all() == [build_record(CallerState.UPDATED)]
     with pytest.raises(LeaseLost):
-        await FencedRows(table, "job", 1, is_alone=True).all()
+        await FencedRows(table, "job", 1, is_alone=True).read_all()

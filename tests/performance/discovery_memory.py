@@ -14,7 +14,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.fenced_rows import FencedRows
-from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discover_flows import discover_flows
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import find_callers
 from tests.performance.large_environment import (
@@ -62,7 +62,7 @@ async def _discover_and_plan(held_back: int, texts: list[str]) -> int:
         environment_id=ENVIRONMENT.id,
         mode=RemediationMode.APPLY,
     )
-    found = await discover(
+    found = await discover_flows(
         services, ENVIRONMENT, FencedRows(services.tables.discovery_pages, job.id)
     )
     await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, job.id))

@@ -190,7 +190,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
     tables = scenario.services.tables
     job, environment_job = await scenario.job("Orders"), await scenario.environment_job()
     assert job.state is FlowJobState.RETIRED, job
-    (item,) = await tables.plan_items.all(environment_job.id)
+    (item,) = await tables.plan_items.read_all(environment_job.id)
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(1, flows)]
     jobs = [
         replace(
@@ -206,7 +206,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
         *(replace(item, workflow_id=one, display_name=f"Flow {n}") for n, one in enumerate(ids))
     )
     for one in jobs:
-        await store.write(UpsertRow(tables.flow_jobs.row(one)))
+        await store.write(UpsertRow(tables.flow_jobs.build_row(one)))
     for number in range(int(flows * OLD_JOBS)):
         at = environment_job.history[0].changed_at - timedelta(hours=number + 1)
         old = Remediation(
@@ -225,7 +225,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
             not_migrated={},
         )
         await tables.remediations.upsert(old)
-        await store.write(UpsertRow(tables.environment_jobs.row(past)))
+        await store.write(UpsertRow(tables.environment_jobs.build_row(past)))
 
 
 def list_flat_uses(scenario: Scenario) -> dict[str, Use]:

@@ -212,7 +212,7 @@ class MovedTime:
             if self._is_reached(state):
                 return
             await self._pass_time()
-        jobs = await scenario.services.tables.flow_jobs.all(ENVIRONMENT)
+        jobs = await scenario.services.tables.flow_jobs.read_all(ENVIRONMENT)
         raise AssertionError(f"{LONGEST} went by: {Counter(map(_format_job, jobs))}")
 
     def _is_reached(self, state: FlowJobState | None) -> bool:
@@ -320,7 +320,7 @@ async def open_moved_scenario(
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         stores: list[Counted] = []
         wires: list[FlowServiceCalls] = []
-        make_store = core_services._store
+        make_store = core_services._build_store
 
         def counted(*arguments: Any) -> Store:
             store = make_store(*arguments)
@@ -337,7 +337,7 @@ async def open_moved_scenario(
             return DirectTransport(wires[0], server.tenant.clock)
 
         begun = datetime.now(UTC)
-        patch.setattr(core_services, "_store", counted)
+        patch.setattr(core_services, "_build_store", counted)
         patch.setattr(SimulatedClock, "now", lambda clock: begun + clock._skipped)
         async with wire_scenario(
             patch, Path(folder), description, budgets or {}, transport=direct

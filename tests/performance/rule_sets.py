@@ -78,7 +78,9 @@ class AppEvaluation:
     def __init__(self, tags: ServiceTagList) -> None:
         self._sources = RuleSources(tags, FLOW_TAGS)
         regions = get_prefixes_by_region(tags)
-        self._regions = [found for name in regions if (found := tags.addresses(name)) is not None]
+        self._regions = [
+            found for name in regions if (found := tags.find_addresses(name)) is not None
+        ]
 
     def covered(self, rules: Sequence[str]) -> Answers:
         """Return for each region whether all of it is allowed."""
@@ -88,7 +90,7 @@ class AppEvaluation:
     def missing(self, rules: Sequence[str]) -> Answers:
         """Return for each region the addresses that are not allowed."""
         allowed = evaluate_rules(_firewall(rules), self._sources).allowed
-        return [(region - allowed).prefixes() for region in self._regions]
+        return [(region - allowed).list_prefixes() for region in self._regions]
 
 
 def _firewall(rules: Sequence[str]) -> Firewall:

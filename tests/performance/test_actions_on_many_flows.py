@@ -29,7 +29,7 @@ async def block_all(tenant: Grown) -> None:
         return replace(job, state=FlowJobState.BLOCKED, resume_state=reached, reason_code="x")
 
     jobs = tenant.services.tables.flow_jobs
-    await jobs.upsert(*map(blocked, await jobs.all()))
+    await jobs.upsert(*map(blocked, await jobs.read_all()))
     await compare_job_index(tenant.services)
 
 
@@ -54,17 +54,19 @@ async def test_action_on_many_flows_needs_few_transactions(flows: int, action: s
     cost = await tenant.measure_cost(act)
 
     services = tenant.services
-    jobs = [job for job in await services.tables.flow_jobs.all() if job.remediation_id == identity]
-    reminded = {one.row for one in await services.tables.wake_ups.all()}
+    jobs = [
+        job for job in await services.tables.flow_jobs.read_all() if job.remediation_id == identity
+    ]
+    reminded = {one.row for one in await services.tables.wake_ups.read_all()}
     assert done == [flows] == [len(jobs)]
     assert cost.operations <= MOST_EACH * flows + MOST_SHARED
     assert {services.tables.flow_jobs.name_of(job) for job in jobs} <= reminded
     assert not any(map(is_closed, jobs))
     command = JobCommand.ROLL_BACK if action == "roll_back" else None
     assert {job.requested_command for job in jobs} == {command}
-    before = await services.tables.job_index.all()
+    before = await services.tables.job_index.read_all()
     await compare_job_index(services)
-    after = await services.tables.job_index.all()
+    after = await services.tables.job_index.read_all()
     assert {(row.key, str(row.closed)) for row in before} == {
         (row.key, str(row.closed)) for row in after
     }

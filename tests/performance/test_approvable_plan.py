@@ -53,7 +53,7 @@ async def test_plan_of_ten_thousand_flows_needs_few_requests() -> None:
         plan = await moved.start_and_plan()
         for_each_app = sum(calls.routes[route] for route in FOR_EACH_APP)
         job = await scenario.environment_job()
-        items = await scenario.services.tables.plan_items.all(job.id)
+        items = await scenario.services.tables.plan_items.read_all(job.id)
         calls.reset()
         await approve_shown(scenario.services, scenario.remediation.id)
         while (await scenario.environment_job()).state is not EnvironmentJobState.RUNNING_FLOW_JOBS:

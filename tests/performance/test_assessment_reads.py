@@ -14,7 +14,7 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import StoreRow
 from shared.tables import Tables
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.ports import fakes_of
@@ -81,7 +81,7 @@ async def count_reads(number: int) -> Counter[str]:
         )
     )
     store.reads.clear()
-    found = await assess(services, environment.id)
+    found = await assess_environment(services, environment.id)
     assert [one.remediation_status for one in found.flows] == [RemediationStatus.RETIRED] * number
     return store.reads
 

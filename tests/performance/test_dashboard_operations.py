@@ -68,7 +68,9 @@ async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
     shown = await show_remediation(scenario.services, scenario.remediation.id)
     (environment_job,) = shown.environment_jobs
     (item,) = [
-        i for i in await scenario.services.tables.plan_items.all(environment_job.id) if i.parents
+        i
+        for i in await scenario.services.tables.plan_items.read_all(environment_job.id)
+        if i.parents
     ]
     (job,) = [job for job in shown.flow_jobs if job.original_id == item.workflow_id]
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(FLOWS)]

@@ -18,7 +18,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import ServiceUnavailable
 from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
-from shared.steps.planning.discover_flows import discover, read_flows_still_to_move
+from shared.steps.planning.discover_flows import discover_flows, read_flows_still_to_move
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from tests.contract.adapter_world import Adapters, run_adapters
@@ -112,7 +112,7 @@ async def _run_to_plan(services: Services, environment: Environment) -> list[Pla
     """Run an environment job until its plan."""
     rows = build_discovery_rows(services)
     assert not await read_flows_still_to_move(services, environment.id, rows)
-    found = await discover(services, environment, rows)
+    found = await discover_flows(services, environment, rows)
     request = CallerSearchRequest(
         environment=environment,
         everywhere=await services.environments.list(),
@@ -172,11 +172,11 @@ async def test_resumed_discovery_reads_only_the_remaining_pages(
     tenant = platform.world.tenant
     tenant.faults.add(Fault(route=PAGES, kind=FaultKind.DROP_BEFORE, skip=read, times=None))
     with pytest.raises(ServiceUnavailable):
-        await discover(services, environment, build_discovery_rows(services))
+        await discover_flows(services, environment, build_discovery_rows(services))
     tenant.faults.clear()
     tenant.calls.reset()
 
-    found = await discover(services, environment, build_discovery_rows(services))
+    found = await discover_flows(services, environment, build_discovery_rows(services))
 
     assert tenant.calls.routes[PAGES] == FLOWS // 500 - read
     assert tenant.calls.routes["flow_service.admin_list_flows_on_microsoft_key"] == 0
@@ -190,10 +190,10 @@ async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adap
     services = _build_services(platform)
     calls = platform.world.tenant.calls
     calls.reset()
-    found = await discover(services, environment, build_discovery_rows(services))
+    found = await discover_flows(services, environment, build_discovery_rows(services))
     assert (calls.routes[LISTS], found.findings) == (0, ())
 
-    reconciled = await discover(
+    reconciled = await discover_flows(
         services, environment, build_discovery_rows(services), reconcile=True
     )
 

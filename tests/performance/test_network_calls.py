@@ -18,7 +18,7 @@ from shared.firewalls import build_firewall_kinds
 from shared.ports import PagedResourceReader, ResultPage, ServiceTags
 from shared.resumable_resources import ResumableResources
 from shared.settings import Settings
-from shared.steps.flows.check_network import find_required_gaps
+from shared.steps.flows.check_network import find_blocking_issues
 from tests.fakes.builder import Builder
 from tests.fakes.ports import fakes_of
 from tests.fakes.resource_reader import FakeResourceReader
@@ -105,7 +105,7 @@ async def count_requests_to_verify(flows: int, apart: timedelta) -> int:
             service_tags=counted,
         )
         environment = await services.environments.get(environment_id)
-        assert await find_required_gaps(services, environment, [HOST], ()) == []
+        assert await find_blocking_issues(services, environment, [HOST], ()) == []
         world.clock.advance(apart)
     return counted.calls
 

@@ -10,7 +10,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
-from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discover_flows import discover_flows
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import find_callers
 from tests.performance.large_environment import (
@@ -41,7 +41,7 @@ JOB = EnvironmentJob(
 async def run_to_plan(services: Services) -> list[PlanItem]:
     """Run an environment job until its plan."""
     parts = FencedRows(services.tables.discovery_pages, JOB.id)
-    found = await discover(services, ENVIRONMENT, parts)
+    found = await discover_flows(services, ENVIRONMENT, parts)
     await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, JOB.id))
     items, _ = await make_plan(services, JOB, found)
     await parts.clear()  # otherwise the next run would reuse the rows

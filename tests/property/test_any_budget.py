@@ -62,7 +62,7 @@ def test_remediation_ends_and_reads_no_page_twice(
         for kind in (True, False):
             assert all(one == whole for one in report.readings(cannot_migrate_only=kind))
         assert meter.most_in_a_minute() <= calls
-        assert await scenario.services.tables.discovery_pages.all() == []
+        assert await scenario.services.tables.discovery_pages.read_all() == []
 
     asyncio.run(play())
 

@@ -131,7 +131,7 @@ def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str
 
 def get_verdict(firewall: Firewall, caller: str) -> str:
     """Return the app's verdict for one address."""
-    one = AddressRanges.of([caller])
+    one = AddressRanges.parse([caller])
     admission = evaluate_rules(firewall, RuleSources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
     [answer] = [name for name, ranges in answers.items() if one <= ranges]

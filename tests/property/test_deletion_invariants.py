@@ -151,7 +151,7 @@ async def check_end(scenario: Scenario, *, is_undone: bool) -> None:
     targets = [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
     assert len(targets) == len(set(targets))
     environment = scenario.build.environment
-    for row in await scenario.services.tables.deletions.all(environment.id):
+    for row in await scenario.services.tables.deletions.read_all(environment.id):
         flow, job = environment.flows[row.original_id], await scenario.job(row.display_name)
         assert flow.is_deleted is (row.state is DeletionState.DELETED), row
         if not is_undone:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.domain.plans import discovery
 from shared.errors import ServiceUnavailable, ThrottledError
-from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discover_flows import discover_flows
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.planning.test_discovery_resumed import rows
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -90,7 +90,7 @@ def test_long_discovery_ends_and_finds_every_flow(
             )
             rationed.left = calls
             try:
-                found = await discover(
+                found = await discover_flows(
                     services, environment, rows(services, turn + 1), reconcile=reconcile
                 )
                 break

@@ -18,7 +18,7 @@ from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.ip_filter import build_firewall_from_filters, read_policy
 from shared.firewalls import build_firewall_kinds
-from shared.firewalls.api_management import open_service
+from shared.firewalls.api_management import build_open_service
 from shared.firewalls.app_service import read_scm_site, read_site
 from shared.firewalls.network_security_group import read_group
 from tests.fakes.ports import fakes_of
@@ -54,8 +54,8 @@ LISTS = [
 def list_allowed_addresses(firewall: Firewall) -> list[str]:
     """Return the callers' addresses that the app certainly allows."""
     admission = evaluate_rules(firewall, SOURCES)
-    assert not AddressRanges.of(CALLERS) & admission.doubtful
-    return [one for one in CALLERS if AddressRanges.of([one]) <= admission.allowed]
+    assert not AddressRanges.parse(CALLERS) & admission.doubtful
+    return [one for one in CALLERS if AddressRanges.parse([one]) <= admission.allowed]
 
 
 def source_contains(source: str, caller: str) -> bool:
@@ -182,7 +182,7 @@ def test_api_management_allows_addresses_that_all_filters_allow(
 
     outer = read_policy(policy(common), "service")
     inner = read_policy(policy(own, *(["<base />"] if has_base else [])), "api")
-    whole = open_service(api_management.service())
+    whole = build_open_service(api_management.service())
     firewall = build_firewall_from_filters(whole, [outer, inner] if inner.has_base else [inner])
 
     def passes(caller: str, one: tuple[str, list[str]]) -> bool:

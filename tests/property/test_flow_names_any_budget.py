@@ -127,7 +127,7 @@ def test_name_that_only_the_list_contains_is_found(
         assert name == flow.flow_name
         pages = [times for (one, _), times in service.asked.items() if one == "flows"]
         assert all(times == 1 for times in pages)
-        assert await services.tables.discovery_pages.all() == []
+        assert await services.tables.discovery_pages.read_all() == []
 
     asyncio.run(play())
 
@@ -155,4 +155,4 @@ async def test_missing_flow_has_no_name() -> None:
     services = _build_services(scenario, service)
 
     assert await read_flow_name(services, made[0].environment_id, "nobody") is None
-    assert await services.tables.discovery_pages.all() == []
+    assert await services.tables.discovery_pages.read_all() == []

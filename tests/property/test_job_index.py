@@ -64,7 +64,7 @@ async def check_answers(scenario: Scenario) -> None:
 
 async def count_index_rows(services: Services) -> Counter[NamedKind]:
     """Return the number of index rows of each kind."""
-    return Counter([row.kind for row in await services.tables.job_index.all()])
+    return Counter([row.kind for row in await services.tables.job_index.read_all()])
 
 
 async def compare_twice(services: Services, scenario: Scenario) -> None:
@@ -97,7 +97,7 @@ async def block_job(services: Services, job: FlowJob) -> None:
         )
         return replace(told, next_check_at=None)
 
-    await FLOW.order(services, (job.environment_id, job.id), stuck)
+    await FLOW.apply_command(services, (job.environment_id, job.id), stuck)
 
 
 async def do_random_action(scenario: Scenario, draw: random.Random, number: int) -> None:
@@ -166,7 +166,9 @@ async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> N
     before = await count_index_rows(scenario.services)
     await check_answers(scenario)
     job = await scenario.job("Orders")
-    await scenario.driver.call(lambda s: FLOW.order(s, (job.environment_id, job.id), _keep_row))
+    await scenario.driver.call(
+        lambda s: FLOW.apply_command(s, (job.environment_id, job.id), _keep_row)
+    )
     await scenario.roll_back(job.original_id, run=timedelta(minutes=1))
     under_way = await count_index_rows(scenario.services)
     await check_answers(scenario)
@@ -216,7 +218,7 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
         services.tables.store.write = write  # type: ignore[method-assign]
 
     assert done
-    named = {row.job_id for row in await services.tables.job_index.all()}
+    named = {row.job_id for row in await services.tables.job_index.read_all()}
     assert job.id in named
     await check_answers(scenario)
 
@@ -237,5 +239,7 @@ async def test_unreadable_index_row_loses_no_job() -> None:
     assert fast.flows == slow.flows == {"retired": 4}
     assert fast.environments == slow.environments
     await compare_job_index(scenario.services)
-    assert all(isinstance(row, IndexRow) for row in await scenario.services.tables.job_index.all())
+    assert all(
+        isinstance(row, IndexRow) for row in await scenario.services.tables.job_index.read_all()
+    )
     await check_answers(scenario)

@@ -17,7 +17,7 @@ from shared.domain.power_apps import CanvasApp
 from shared.errors import PlatformError, ThrottledError
 from shared.ports import FlowReports, ResultPage
 from shared.use_cases.archive_runs import archive_runs
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.assessing.test_background_assessment import (
@@ -308,7 +308,7 @@ def test_assessment_reads_connections_and_canvas_apps_once(
         ]
         world.power_apps_page = page
         requests = FewRequests(world.clock, calls, Lists(expires))
-        expected = await assess(scenario.services, environment.id)
+        expected = await assess_environment(scenario.services, environment.id)
         requests.put_before(scenario)
 
         started = await start_background_assessment(scenario)
@@ -378,6 +378,6 @@ def test_assessment_searches_each_place_once(flows: int, calls: int) -> None:
         assert {flow.callers_unknown_reason for flow in found.answer.flows} == {""}
         assert all(len(flow.callers) == 1 for flow in found.answer.flows)
         assert sorted(settings.reads) == sorted(set(settings.reads))
-        assert await scenario.services.tables.caller_searches.all() == []
+        assert await scenario.services.tables.caller_searches.read_all() == []
 
     asyncio.run(play())

@@ -105,8 +105,8 @@ def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, by
             await trigger(build_message(body, message_id=message_id))
         await send_due_and_overdue_messages(scenario.services)
 
-        assert await scenario.services.tables.remediations.all() == []
-        assert await scenario.services.tables.environment_jobs.all() == []
+        assert await scenario.services.tables.remediations.read_all() == []
+        assert await scenario.services.tables.environment_jobs.read_all() == []
         assert scenario.fakes.notices.told == []
         for parked in scenario.fakes.messages.waiting(POISON):
             assert parked.body["reason"]

@@ -17,7 +17,7 @@ from shared.ports import PagedResourceReader, ResultPage
 from shared.resumable_resources import ResumableResources
 from shared.services import Services
 from shared.steps.flows import network_snapshot
-from shared.steps.flows.check_network import ANY_HOST, find_required_gaps, read_network
+from shared.steps.flows.check_network import ANY_HOST, find_blocking_issues, read_network
 from shared.steps.flows.network_snapshot import NetworkReading
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.examples import count_examples
@@ -122,7 +122,7 @@ def _build_services(scenario: Scenario, azure: Rationed) -> Services:
 
 async def _is_complete(services: Services) -> bool:
     return any(
-        one.read_at for one in await services.tables.shared_snapshots.all("network-snapshots")
+        one.read_at for one in await services.tables.shared_snapshots.read_all("network-snapshots")
     )
 
 
@@ -176,11 +176,11 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
         else:
             raise AssertionError(azure.asked)
         assert max(azure.asked.values()) == 1
-        snapshot = await NetworkReading(_build_services(scenario, azure)).cached()
+        snapshot = await NetworkReading(_build_services(scenario, azure)).read_cached()
         assert snapshot
         ids = {one.id for one in snapshot.firewalls if not one.id.endswith("#scm")}
         assert ids == {f"/sites/app-{number}" for number in range(apps) if number not in gone}
-        assert await scenario.services.tables.resource_answers.all() == []
+        assert await scenario.services.tables.resource_answers.read_all() == []
 
     asyncio.run(play())
 
@@ -236,7 +236,7 @@ async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = 40
 
-    gaps = await find_required_gaps(services, environment, ["app-700.contoso.example"], [])
+    gaps = await find_blocking_issues(services, environment, ["app-700.contoso.example"], [])
 
     assert gaps == []
     assert azure.asked["/sites/app-700"] == 1

@@ -32,9 +32,9 @@ def prefixes_contain(prefixes: list[str], address: str) -> bool:
 @given(PREFIXES, PREFIXES)
 def test_set_operations_on_address_ranges_are_exact(left: list[str], right: list[str]) -> None:
     """The operations are union, difference, intersection and comparison."""
-    a, b = AddressRanges.of(left), AddressRanges.of(right)
+    a, b = AddressRanges.parse(left), AddressRanges.parse(right)
 
-    both, either, only = (list(part.prefixes()) for part in (a & b, a | b, a - b))
+    both, either, only = (list(part.list_prefixes()) for part in (a & b, a | b, a - b))
 
     assert (a <= b) == all(
         prefixes_contain(right, one) for one in ADDRESSES if prefixes_contain(left, one)
@@ -94,9 +94,9 @@ def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
 
 @given(PREFIXES)
 def test_address_ranges_from_their_prefixes_are_equal(prefixes: list[str]) -> None:
-    ranges = AddressRanges.of(prefixes)
+    ranges = AddressRanges.parse(prefixes)
 
-    assert AddressRanges.of(ranges.prefixes()) == ranges
+    assert AddressRanges.parse(ranges.list_prefixes()) == ranges
 
 
 #: Words that look like a prefix: some are one, in ways that are rarely written.
@@ -120,7 +120,7 @@ def test_prefix_is_parsed_as_in_the_standard_library(word: str) -> None:
 def parse_with_app(word: str) -> tuple[str, ...] | None:
     """Return the prefix that the app parses, or None if the app rejects the text."""
     try:
-        return AddressRanges.of([word]).prefixes()
+        return AddressRanges.parse([word]).list_prefixes()
     except ValueError:
         return None
 
@@ -193,8 +193,8 @@ def test_unreadable_rule_never_removes_an_issue(
         default=firewall.default,
     )
 
-    without = AddressRanges.of(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
-    with_it = AddressRanges.of(find_uncovered_prefixes(doubted, {REGIONAL: tag}, tags))
+    without = AddressRanges.parse(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
+    with_it = AddressRanges.parse(find_uncovered_prefixes(doubted, {REGIONAL: tag}, tags))
 
     assert not without - with_it
 
@@ -205,14 +205,14 @@ def test_verdict_agrees_with_a_check_of_each_address(
 ) -> None:
     """The addresses are those of a service tag, for IPv4 or IPv6."""
     tags = tag_list({TAG: tag, REGIONAL: tag})
-    asked = AddressRanges.of(tag) & version
+    asked = AddressRanges.parse(tag) & version
 
     verdict = find_verdict(evaluate_rules(firewall, RuleSources(tags, [TAG])), asked)
 
     answers = {
         _decide(firewall, tag, address)
         for address in ADDRESSES
-        if prefixes_contain(list(asked.prefixes()), address)
+        if prefixes_contain(list(asked.list_prefixes()), address)
     }
     assert (
         verdict

@@ -93,7 +93,7 @@ def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
     The pause lasts until another invocation has continued the job.
     """
 
-    async def tell() -> None:
+    async def send_alert() -> None:
         interrupted = build_copied(["key_vault_secret"], NEVER, seed=seed)
         scenario = interrupted.scenario
         scenario.driver.plan = PauseBefore(
@@ -111,7 +111,7 @@ def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
         told = [one.reason_code for one in scenario.fakes.notices.told]
         assert secret.value.startswith("new ") or Reason.STALE_WRITE in told
 
-    asyncio.run(tell())
+    asyncio.run(send_alert())
 
 
 @pytest.mark.parametrize("name", PREPARED)

@@ -74,7 +74,7 @@ def list_places() -> dict[str, list[Place]]:
         for path in list_objects(json.loads(get_stored_text(row))):
             place = Place(row, path)
             try:
-                kept = tables[row.table].read(add_field(place, 1))
+                kept = tables[row.table].parse_row(add_field(place, 1))
             except UnreadableRow:  # a mapping whose values have a type
                 continue
             if kept.unknown:
@@ -100,7 +100,7 @@ def change_member[T](table: Table[T], item: T, names: set[str]) -> T:
             case _:
                 continue
         changed: T = replace(item, **{one.name: other})  # type: ignore[type-var]
-        if table.address(changed) == table.address(item):
+        if table.get_address(changed) == table.get_address(item):
             return changed
     return item
 
@@ -118,7 +118,7 @@ async def replace_some(table: Table[Any], kept: StoredItem[Any], item: Any) -> N
 
 async def change(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
     """Change a row until no other writer was faster."""
-    await table.change(*table.address(item), lambda _: item)
+    await table.change(*table.get_address(item), lambda _: item)
 
 
 async def upsert(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
@@ -128,7 +128,7 @@ async def upsert(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
 
 async def upsert_fenced(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
     """Store a row of a job."""
-    await FencedRows(table, table.address(item)[0]).upsert(item)
+    await FencedRows(table, table.get_address(item)[0]).upsert(item)
 
 
 WAYS = [replace_one, replace_some, change, upsert, upsert_fenced]

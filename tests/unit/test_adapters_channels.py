@@ -51,7 +51,7 @@ def build_sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTr
     return HttpClient(transport), transport
 
 
-def open_service(name: str) -> HttpService:
+def build_open_service(name: str) -> HttpService:
     """Return a service that needs only an address."""
     return HttpService(name=name, scope="", credential=None)
 
@@ -59,7 +59,7 @@ def open_service(name: str) -> HttpService:
 async def test_webhook_signature_is_accepted_by_the_standard_webhooks_library() -> None:
     """The library of the Standard Webhooks specification accepts the signed body."""
     http, network = build_sender(Scripted(status=204))
-    channel = SignedWebhook(http, open_service("Webhook"), "https://hook.example/in", KEY)
+    channel = SignedWebhook(http, build_open_service("Webhook"), "https://hook.example/in", KEY)
 
     await channel.send(
         replace(NOTIFICATION, created_at=datetime.now(UTC))
@@ -102,7 +102,7 @@ async def test_a_topic_gets_a_cloud_event() -> None:
 async def test_teams_gets_a_card(link: str) -> None:
     """The card has cause, reason and fix, and a link if the app has an https address."""
     http, network = build_sender(Scripted(status=202))
-    channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
+    channel = TeamsWorkflow(http, build_open_service("Teams webhook"), SIGNED)
 
     await channel.send(replace(NOTIFICATION, link=link))
 
@@ -163,7 +163,7 @@ async def test_error_for_a_rejected_post_does_not_contain_the_webhook_address(
 ) -> None:
     """The address of a Workflows webhook is a trigger URL, with which anybody can post."""
     http, _ = build_sender(answer, answer)
-    channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
+    channel = TeamsWorkflow(http, build_open_service("Teams webhook"), SIGNED)
 
     with pytest.raises(CmkflowError) as caught:
         await channel.send(NOTIFICATION)

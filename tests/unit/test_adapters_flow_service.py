@@ -121,7 +121,7 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
     )
 
     call = ServiceRequest(method="GET", url="flows")
-    items = [item async for item in build_flow_service(transport).items("e", call)]
+    items = [item async for item in build_flow_service(transport).read_items("e", call)]
 
     assert items == [1, 2]
     assert transport.hosts == [GLOBAL, f"asia.{GLOBAL}", f"asia.{GLOBAL}"]

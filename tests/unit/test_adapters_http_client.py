@@ -234,7 +234,7 @@ async def test_list_is_read_to_its_last_page() -> None:
         method="GET", url=URL, params={"api-version": "1"}, headers={"Prefer": "x"}
     )
 
-    items = [item async for item in HttpClient(transport).items(build_service(), call)]
+    items = [item async for item in HttpClient(transport).read_items(build_service(), call)]
 
     assert items == [1, 2, 3]
     assert transport.requests[1].url == NEXT
@@ -249,7 +249,9 @@ async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
 
     items = [
         item
-        async for item in HttpClient(transport).items(build_service(budget=TightBudget(1)), READ)
+        async for item in HttpClient(transport).read_items(
+            build_service(budget=TightBudget(1)), READ
+        )
     ]
 
     assert items == [1, 2]
@@ -264,7 +266,7 @@ async def test_throttled_list_raises_after_two_waits() -> None:
     )
 
     with pytest.raises(ThrottledError):
-        _ = [item async for item in HttpClient(transport).items(build_service(), READ)]
+        _ = [item async for item in HttpClient(transport).read_items(build_service(), READ)]
 
     assert transport.slept == [100.0, 100.0]
 
@@ -293,7 +295,7 @@ async def test_next_link_to_another_host_or_to_the_same_page_is_not_followed(lin
     transport = ScriptedTransport(Scripted(body={"value": [1], "nextLink": link}))
 
     with pytest.raises(ServiceUnavailable):
-        _ = [item async for item in HttpClient(transport).items(build_service(), READ)]
+        _ = [item async for item in HttpClient(transport).read_items(build_service(), READ)]
 
     assert len(transport.requests) == 1
 
@@ -303,7 +305,7 @@ async def test_relative_next_link_is_followed_on_the_same_host() -> None:
     first, second = {"value": [1], "nextLink": "/more?after=1"}, {"value": [2]}
     transport = ScriptedTransport(Scripted(body=first), Scripted(body=second))
 
-    items = [item async for item in HttpClient(transport).items(build_service(), READ)]
+    items = [item async for item in HttpClient(transport).read_items(build_service(), READ)]
 
     assert items == [1, 2]
     assert transport.requests[1].url == urljoin(URL, "/more?after=1")
@@ -315,7 +317,7 @@ async def test_answer_that_is_not_a_list_raises_service_unavailable(body: object
     transport = ScriptedTransport(Scripted(body=body))
 
     with pytest.raises(ServiceUnavailable):
-        _ = [item async for item in HttpClient(transport).items(build_service(), READ)]
+        _ = [item async for item in HttpClient(transport).read_items(build_service(), READ)]
 
 
 async def test_no_error_shows_an_address_or_a_signature() -> None:

@@ -29,7 +29,10 @@ from shared.domain.assessment.estimate import (
 from shared.domain.assessment.flows import assess_flows, find_phase, list_flow_findings
 from shared.domain.assessment.recommendations import recommend
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, MicrosoftKeyLists, NoAnswer
-from shared.domain.assessment.uncovered_features import list_copilot_findings, run_history_findings
+from shared.domain.assessment.uncovered_features import (
+    list_copilot_findings,
+    list_run_history_findings,
+)
 from shared.domain.definitions.connector_sign_in import parse_sign_in
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import DefinitionSummary
@@ -396,7 +399,9 @@ def test_the_ticket_for_run_history_has_a_last_day(
     """
     since = None if days is None else NOW - timedelta(days=days)
 
-    (found,) = run_history_findings(build_facts(status=PolicyLinkStatus.LINKED, linked_at=since))
+    (found,) = list_run_history_findings(
+        build_facts(status=PolicyLinkStatus.LINKED, linked_at=since)
+    )
 
     assert found.level is level
     assert text in found.message

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.circuit_breakers import CircuitBreakers, open_circuits
+from shared.circuit_breakers import CircuitBreakers, list_open_circuits
 from shared.errors import (
     CmkflowError,
     EnvironmentDisabled,
@@ -72,7 +72,7 @@ def world() -> World:
 async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
     """The fifth failure opens it; then no request is sent, and jobs wait until a given time."""
     await world.fail(world.one, 4)
-    assert await open_circuits(world.tables) == []
+    assert await list_open_circuits(world.tables) == []
 
     await world.fail(world.one, 1)
     with pytest.raises(
@@ -81,7 +81,7 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
         await world.call(world.one)
 
     assert world.calls == 5
-    (circuit,) = await open_circuits(world.tables)
+    (circuit,) = await list_open_circuits(world.tables)
     assert circuit.probe_at == world.clock.now() + 30 * SECOND
 
 
@@ -97,7 +97,7 @@ async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: Wor
     assert world.calls == 3
     assert caught.value.code is Reason.ENVIRONMENT_DISABLED
     assert "is currently disabled" in str(caught.value)
-    [breaker] = await open_circuits(world.tables)
+    [breaker] = await list_open_circuits(world.tables)
     assert breaker.reason_code is Reason.ENVIRONMENT_DISABLED
 
 
@@ -110,7 +110,7 @@ async def test_an_answer_in_between_ends_the_row(world: World) -> None:
 
     await world.call(world.one)
 
-    assert await world.tables.circuit_breakers.all() == []
+    assert await world.tables.circuit_breakers.read_all() == []
 
 
 async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> None:
@@ -119,19 +119,19 @@ async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> Non
         await world.fail(world.one, 1)
         world.clock.advance(timedelta(hours=1))
 
-    assert await open_circuits(world.tables) == []
+    assert await list_open_circuits(world.tables) == []
 
 
 async def test_failures_with_one_object_open_no_circuit_breaker(world: World) -> None:
     """Any number of failures belongs to that thing; three things show that the service fails."""
     await world.fail(world.one, 20, of_object=True)
-    assert await open_circuits(world.tables) == []
+    assert await list_open_circuits(world.tables) == []
 
     for target in ("another flow", "a third flow"):
         with pytest.raises(ServiceUnavailable):
             await world.call(world.one, ServiceUnavailable("500", of_object=True), target=target)
 
-    assert len(await open_circuits(world.tables)) == 1
+    assert len(await list_open_circuits(world.tables)) == 1
 
 
 async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> None:
@@ -141,7 +141,7 @@ async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> 
         await world.call(world.one, ThrottledError())
     await world.fail(world.one, 1)
 
-    assert len(await open_circuits(world.tables)) == 1
+    assert len(await list_open_circuits(world.tables)) == 1
 
 
 async def test_another_instance_reads_an_open_circuit_after_its_first_failure(world: World) -> None:
@@ -189,7 +189,7 @@ async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None
     await world.call(world.one)
     await world.call(world.other)
 
-    assert await world.tables.circuit_breakers.all() == []
+    assert await world.tables.circuit_breakers.read_all() == []
 
 
 async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
@@ -232,4 +232,4 @@ async def test_unreadable_circuit_breaker_row_is_replaced(world: World) -> None:
     with pytest.raises(ServiceUnavailable, match="nothing heard"):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
 
-    assert await open_circuits(world.tables) == []
+    assert await list_open_circuits(world.tables) == []

@@ -34,7 +34,7 @@ def build_pack(folder: Path, *, order: int = 1) -> bytes:
     for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
         pack.write(name, content)
     pack.write("b.jsonl", b"2\n")
-    return pack.build_zip(pack.manifest({"remediation": "r"}), SIGNED, "a test")
+    return pack.build_zip(pack.build_manifest({"remediation": "r"}), SIGNED, "a test")
 
 
 def find_differences(content: bytes) -> list[str]:
@@ -269,7 +269,7 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
     pack = EvidenceFile(tmp_path)
     pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
     with zipfile.ZipFile(
-        io.BytesIO(pack.build_zip(pack.manifest({}), SIGNED, "a test"))
+        io.BytesIO(pack.build_zip(pack.build_manifest({}), SIGNED, "a test"))
     ) as archive:
         assert archive.read("a.csv") == b"'=1+1,'@x,'-1,\"a,b\",,7\r\n"
 
@@ -278,7 +278,7 @@ def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: 
     """The signature covers the bytes of the manifest in the zip."""
     signature = Signature(key_id="k", public_key="p", value="v")
     pack = EvidenceFile(tmp_path)
-    manifest = pack.manifest({})
+    manifest = pack.build_manifest({})
 
     content = pack.build_zip(manifest, format_signature(signature), b"der")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.flow_definition import parse_or_explain
-from shared.domain.definitions.flow_summary import read_summary, summarise
+from shared.domain.definitions.flow_summary import read_summary, summarize_definition
 
 #: Members that are taken out for a digest, and those that a summary is made of.
 NAMES = st.sampled_from(
@@ -42,7 +42,7 @@ def _draw_flows(draw: st.DrawFn) -> str:
 
 def _check_summary(text: str) -> None:
     definition, problem = parse_or_explain(text)
-    expected = summarise(definition) if definition else None
+    expected = summarize_definition(definition) if definition else None
     assert read_summary(text) == (expected, problem, hash_definition(text))
 
 

@@ -97,4 +97,4 @@ def test_listed_regions_equal_microsofts_list() -> None:
     tags = read_service_tags(json.loads(path.read_bytes()))
 
     assert len(LISTED) == 43
-    assert sorted(tags.regions(PROTECTED_TAG)) == sorted(LISTED)
+    assert sorted(tags.list_regions(PROTECTED_TAG)) == sorted(LISTED)

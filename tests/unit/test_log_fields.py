@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.log_fields import logged_with, product_log
+from shared.log_fields import log_with, product_log
 from shared.logging_redaction import install_redaction
 
 ROOT = Path(__file__).parents[2]
@@ -147,7 +147,7 @@ def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
                     pass
                 case ast.keyword(arg="ids", value=ast.Lambda(body=ast.Dict(keys=keys))):
                     pass  # of a kind of job: in each line of its invocation
-                case ast.Call(func=ast.Name(id="logged_with"), keywords=named):
+                case ast.Call(func=ast.Name(id="log_with"), keywords=named):
                     used |= {one.arg for one in named if one.arg}
                     continue
                 case _:
@@ -179,8 +179,8 @@ def test_every_log_line_with_fields_uses_product_log() -> None:
 def test_context_follows_the_fields_of_a_line(caplog: pytest.LogCaptureFixture) -> None:
     """A field of the line wins; an inner context adds to an outer one, and ends with its block."""
     log = product_log("tests")
-    with caplog.at_level(logging.INFO), logged_with(trace="t-1", job="j-1"):
-        with logged_with(flow="f-1", trace=""):
+    with caplog.at_level(logging.INFO), log_with(trace="t-1", job="j-1"):
+        with log_with(flow="f-1", trace=""):
             log.info("one", extra={"text": "x", "job": "j-2"})
         log.info("two")
     log.info("three")

@@ -273,7 +273,7 @@ def _read_published_tags() -> ServiceTagList:
 def test_every_geography_has_its_regions_in_microsofts_list() -> None:
     """The global tag covers every geography, and the tags of its own regions do, too."""
     tags = _read_published_tags()
-    regions = tags.regions(PROTECTED_TAG)
+    regions = tags.list_regions(PROTECTED_TAG)
 
     for geography in GEOGRAPHIES:
         assert (
@@ -301,7 +301,7 @@ def test_published_prefixes_cover_their_tag() -> None:
     assert find_uncovered_prefixes(whole, {WEST: listed}, tags) == ()
     assert (
         find_uncovered_prefixes(partial, {WEST: listed}, tags)
-        == AddressRanges.of(listed[:1]).prefixes()
+        == AddressRanges.parse(listed[:1]).list_prefixes()
     )
     assert find_uncovered_prefixes(azure, {"PowerPlatformPlex.FranceCentral": france}, tags) == ()
 

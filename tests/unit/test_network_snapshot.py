@@ -7,7 +7,7 @@ from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
-from shared.rows import type_adapter_for
+from shared.rows import get_type_adapter
 
 HOST = "erp.contoso.example"
 TAGS = {
@@ -41,7 +41,7 @@ def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
 def store_and_read(snapshot: NetworkSnapshot) -> NetworkSnapshot:
     """Return a snapshot as it comes out of the archive."""
     text = json.dumps(asdict(snapshot), default=sorted)
-    back: NetworkSnapshot = type_adapter_for(NetworkSnapshot).validate_json(text)
+    back: NetworkSnapshot = get_type_adapter(NetworkSnapshot).validate_json(text)
     return back
 
 

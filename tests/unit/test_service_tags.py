@@ -39,7 +39,7 @@ def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
     tags = read_service_tags({"changeNumber": number, "values": [entry]})
 
     assert tags.change_number == 371
-    assert tags.regions("powerplatformplex") == ("WestEurope",)
+    assert tags.list_regions("powerplatformplex") == ("WestEurope",)
     found = tags.find("POWERPLATFORMPLEX.westeurope")
     assert found == ServiceTag(name="PowerPlatformPlex.WestEurope", prefixes=("20.61.88.128/26",))
 
@@ -55,7 +55,7 @@ def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
     """An unreadable tag is not treated as an empty one."""
     broken = build_list(WestEurope="20.61.88.128/26 [parameters('more')]")
 
-    assert broken.addresses(f"{PLEX}.WestEurope") is None
+    assert broken.find_addresses(f"{PLEX}.WestEurope") is None
     with pytest.raises(ValueError, match=r"PowerPlatformPlex\.WestEurope"):
         changes(build_list(WestEurope="20.61.88.128/26"), broken, PLEX)
 

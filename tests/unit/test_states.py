@@ -17,7 +17,7 @@ from shared.domain.jobs.remediation_states import REMEDIATION_STATES, Remediatio
 from shared.domain.jobs.state_machine import InvalidTransition, StateProperties, check_transition
 from shared.domain.jobs.transitions import wait_until, with_history, with_request_count
 from shared.reason import Reason
-from shared.rows import type_adapter_for
+from shared.rows import get_type_adapter
 from shared.use_cases import run_environment_job, run_flow_job
 from tests.unit.flow_rows import FLOW_JOB
 
@@ -162,7 +162,7 @@ def test_requests_of_a_full_history_stay_with_their_entries(more: int) -> None:
 
 def test_history_without_request_counts_is_readable() -> None:
     """Entries of such a row have no requests."""
-    rows = type_adapter_for(FlowJob)
+    rows = get_type_adapter(FlowJob)
     row = rows.dump_python(with_lines(FLOW_JOB, "a"), mode="json")
     for line in row["history"]:
         del line["requests"]

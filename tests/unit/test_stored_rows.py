@@ -29,7 +29,7 @@ async def test_rows_of_a_version_are_read(version: int) -> None:
         assert its, f"no row of {table.name}"
         for row in its:
             store.rows = {(row.table, row.partition, row.key): row}
-            assert len(await table.all()) == 1
+            assert len(await table.read_all()) == 1
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -35,7 +35,7 @@ def test_value_from_before_the_later_delivery_is_reverted() -> None:
     """
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
-    noted = UnchangedContentDigests.at([build_intent(2, 0, later), build_intent(1, 0, first)])
+    noted = UnchangedContentDigests.combine([build_intent(2, 0, later), build_intent(1, 0, first)])
 
     assert noted.find_reverted_addresses({**first, "again": "3"}, {}) == {
         "changed",
@@ -51,7 +51,9 @@ def test_unrecorded_value_equals_the_last_recorded_value() -> None:
     then = {"one": "2"}
     news = find_changed_digests(first, then)
     overtaken = [build_intent(1, 7, news), build_intent(1, 3, first)]
-    noted = UnchangedContentDigests.at([*overtaken, build_intent(2, 8, {"one": "3", "two": "1"})])
+    noted = UnchangedContentDigests.combine(
+        [*overtaken, build_intent(2, 8, {"one": "3", "two": "1"})]
+    )
 
     assert news == {"one": "2", "two": ""}
     assert noted.find_reverted_addresses({"one": "2"}, {}) == {"one", "two"}
@@ -64,7 +66,7 @@ def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
         build_intent(2, 1, {"one": "2"}),
         build_intent(3, 2, {"one": "1"}),
     ]
-    noted = UnchangedContentDigests.at(read)
+    noted = UnchangedContentDigests.combine(read)
 
     assert noted.find_reverted_addresses({"one": "1"}, {}) == {"one"}
     assert noted.find_reverted_addresses({"one": "3"}, {}) == set()
@@ -74,7 +76,7 @@ def test_unread_version_counts_as_reverted() -> None:
     """This does not hold if the present value is another person's, who may have
     read the version.
     """
-    noted = UnchangedContentDigests.at(
+    noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"one": "1"}), build_intent(2, 1, {"one": "1"})]
     )
 
@@ -85,7 +87,7 @@ def test_unread_version_counts_as_reverted() -> None:
 
 def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
     """An address that the delivery did not read is missing."""
-    noted = UnchangedContentDigests.at(
+    noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"caller-0": "1", "one": "1"}), build_intent(2, 1, {"x": "1"})]
     )
 
@@ -94,8 +96,8 @@ def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
 
 def test_single_delivery_yields_no_reverted_addresses() -> None:
     """Rows without recorded digests yield none, either."""
-    alone = UnchangedContentDigests.at([build_intent(1, 0, {"one": "1"})])
-    before = UnchangedContentDigests.at([build_intent(1, 0, {}), build_intent(2, 1, {})])
+    alone = UnchangedContentDigests.combine([build_intent(1, 0, {"one": "1"})])
+    before = UnchangedContentDigests.combine([build_intent(1, 0, {}), build_intent(2, 1, {})])
 
     assert alone.find_reverted_addresses({"one": "2"}, {}) == set()
     assert before.find_reverted_addresses({"one": "2"}, {}) == set()

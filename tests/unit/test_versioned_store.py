@@ -7,7 +7,7 @@ import pytest
 
 from shared import queues
 from shared.adapters.state.versioned_store import COLUMN, EARLIER_TABLES, VersionedStore
-from shared.bootstrap.core_services import _store
+from shared.bootstrap.core_services import _build_store
 from shared.errors import JobBlocked
 from shared.ports import InsertRow, StoreRow
 from shared.tables import Tables
@@ -143,6 +143,6 @@ async def test_checked_store_is_not_checked_again() -> None:
 def test_remedy_names_every_queue() -> None:
     """Messages in the queues refer to rows that no longer exist."""
     names = {queues.KEY_EVENTS, queues.POLICY_EVENTS, queues.ENVIRONMENT_JOBS, queues.FLOW_JOBS}
-    texts = " ".join(map(str, _store.__code__.co_consts))
+    texts = " ".join(map(str, _build_store.__code__.co_consts))
 
     assert {name for name in names if name not in texts} == set()

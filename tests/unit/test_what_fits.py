@@ -46,7 +46,7 @@ async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
     """Return the job as it reads back from a store with the limits of Tables."""
     table = Tables(MemoryStore()).environment_jobs
     await table.insert(job)
-    (stored,) = await table.all()
+    (stored,) = await table.read_all()
     return stored
 
 
@@ -54,7 +54,7 @@ async def store_and_read_items(items: list[PlanItem]) -> list[PlanItem]:
     """Return items as they read back from a store with the limits of Tables."""
     table = Tables(MemoryStore()).plan_items
     await table.upsert(*items)
-    return await table.all()
+    return await table.read_all()
 
 
 async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> None:

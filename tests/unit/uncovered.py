@@ -34,7 +34,7 @@ def find_required_issues(
 
 def judge_tag(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
     """Return the verdict on a firewall and a tag of the list."""
-    asked = tags.addresses(tag)
+    asked = tags.find_addresses(tag)
     assert asked is not None
     return check_firewall(
         evaluate_rules(firewall, RuleSources(tags, [tag.partition(".")[0]])), asked
@@ -50,5 +50,5 @@ def find_uncovered_prefixes(
     """
     bases = sorted({name.partition(".")[0] for name in required})
     admission = evaluate_rules(firewall, RuleSources(tag_list({**required, **tags}), bases))
-    asked = unite(AddressRanges.of(listed) for listed in required.values())
-    return (asked - admission.allowed).prefixes()
+    asked = unite(AddressRanges.parse(listed) for listed in required.values())
+    return (asked - admission.allowed).list_prefixes()

@@ -63,7 +63,7 @@ class StoredAppConfiguration(AppConfiguration):
     async def list(self, store_url: str) -> list[KeyValue]:
         """Return every key-value of a store; raise `PlatformError` without access."""
         call = ServiceRequest(method="GET", url=f"{store_url}/kv", params=_VERSION)
-        items = self._http.items(self._service, call, member="items", link="@nextLink")
+        items = self._http.read_items(self._service, call, member="items", link="@nextLink")
         return [read_wire(_KeyValue, item).to_domain(store_url) async for item in items]
 
     async def read(self, store_url: str, key: str, label: str) -> KeyValue:

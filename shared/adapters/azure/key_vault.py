@@ -59,9 +59,9 @@ class VaultClient:
         )
         return read_object(self._service, await self._http.send(self._service, call))
 
-    def items(self, url: str) -> AsyncIterator[object]:
+    def read_items(self, url: str) -> AsyncIterator[object]:
         """Yield the items of a paged list."""
-        return self._http.items(
+        return self._http.read_items(
             self._service, ServiceRequest(method="GET", url=url, params=_VERSION)
         )
 
@@ -75,5 +75,5 @@ class VaultClient:
 
         credential = self._service.credential
         assert credential is not None  # required by KeyClient, although the pipeline signs requests
-        async with self._http.calling(self._service, vault_url) as pipeline:
+        async with self._http.open_request(self._service, vault_url) as pipeline:
             yield KeyClient(vault_url, credential, api_version=_API_VERSION, pipeline=pipeline)

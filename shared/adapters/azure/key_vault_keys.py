@@ -67,11 +67,11 @@ class VaultProtectionEntity(Wire):
             purge_protection=vault.enable_purge_protection is True,
             uses_rbac=vault.enable_rbac_authorization is True,
             key_permissions={
-                grant.object_id.lower(): _lower(grant.permissions.keys)
+                grant.object_id.lower(): _normalize_permissions(grant.permissions.keys)
                 for grant in vault.access_policies or ()
             },
             secret_permissions={
-                grant.object_id.lower(): _lower(grant.permissions.secrets)
+                grant.object_id.lower(): _normalize_permissions(grant.permissions.secrets)
                 for grant in vault.access_policies or ()
             },
             public_access=vault.public_network_access or "Enabled",
@@ -281,7 +281,7 @@ class VaultKeys(Keys):
         ]
 
 
-def _lower(permissions: Iterable[str] | None) -> frozenset[str]:
+def _normalize_permissions(permissions: Iterable[str] | None) -> frozenset[str]:
     return frozenset(permission.lower() for permission in permissions or ())
 
 

@@ -51,7 +51,7 @@ class VaultSecrets(Secrets):
         """Yield the name of every enabled secret of a vault; raise `PlatformError` without
         access.
         """
-        async for item in self._contents.items(f"{vault_url}/secrets"):
+        async for item in self._contents.read_items(f"{vault_url}/secrets"):
             secret = read_wire(_SecretItem, item)
             if secret.attributes.enabled and not secret.managed:
                 yield _read_last_segment(secret.id)
@@ -72,7 +72,7 @@ class VaultSecrets(Secrets):
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
         """Return the values of all versions added since `since`; raise `NotFound`."""
         place, values = f"{vault_url}/secrets/{name}", []
-        async for item in self._contents.items(f"{place}/versions"):
+        async for item in self._contents.read_items(f"{place}/versions"):
             version = read_wire(_SecretItem, item)
             if version.attributes.enabled and version.attributes.created >= int(since.timestamp()):
                 answer = await self._contents.read(f"{place}/{_read_last_segment(version.id)}")

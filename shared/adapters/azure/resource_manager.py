@@ -159,7 +159,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         )
         if url:  # it was stored in a row
             check_next(self._service, self._url + path, url)
-        items, following = await self._http.page(self._service, call)
+        items, following = await self._http.read_page(self._service, call)
         return ResultPage(items=tuple(map(as_mapping, items)), cursor=following)
 
     async def put(
@@ -234,7 +234,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> AsyncIterator[Mapping[str, object]]:
         params = {"api-version": api_version} | ({"$filter": where} if where else {})
         call = ServiceRequest(method="GET", url=self._url + path, params=params)
-        async for item in self._http.items(self._service, call):
+        async for item in self._http.read_items(self._service, call):
             yield as_mapping(item)
 
     async def send(

@@ -51,7 +51,7 @@ class DiscoveredServiceTags(ServiceTags):
         if following:
             check_next(self._service, call.url, following)
             rest = ServiceRequest(method="GET", url=following)
-            more = self._http.items(self._service, rest, member="values")
+            more = self._http.read_items(self._service, rest, member="values")
             entries = [*entries, *[item async for item in more]]
         try:
             return read_service_tags({**first, "values": entries})

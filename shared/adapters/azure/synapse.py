@@ -42,17 +42,17 @@ class WorkspaceArtifacts(SynapseArtifacts):
 
     async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
         """Return all items of a collection of a workspace."""
-        items = self._http.items(self._service, self._request(workspace, collection))
+        items = self._http.read_items(self._service, self._build_request(workspace, collection))
         return [as_mapping(item) async for item in items]
 
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
         """Return an item of a collection."""
-        call = self._request(workspace, f"{collection}/{quote(name, safe='')}")
+        call = self._build_request(workspace, f"{collection}/{quote(name, safe='')}")
         return read_object(self._service, await self._http.send(self._service, call))
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
         """Return which actions no role of the app's identity permits."""
-        call = self._request(workspace, "checkAccessSynapseRbac")
+        call = self._build_request(workspace, "checkAccessSynapseRbac")
         body = {
             "subject": {"principalId": await self._read_object_id(call.url)},
             "actions": [{"id": action, "isDataAction": True} for action in actions],
@@ -70,7 +70,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
     async def _read_object_id(self, url: str) -> str:
         """Return the object id in the token of the app's identity."""
         credential, token = self._service.credential, ""
-        async with self._http.calling(self._service, url):
+        async with self._http.open_request(self._service, url):
             if credential:
                 token = (await credential.get_token(self._service.scope)).token
         payload = token.partition(".")[2].partition(".")[0]
@@ -93,7 +93,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
     ) -> None:
         """Replace an item if its ETag matches, and return when the workspace has saved it."""
         call = replace(
-            self._request(workspace, f"{collection}/{quote(name, safe='')}"),
+            self._build_request(workspace, f"{collection}/{quote(name, safe='')}"),
             method="PUT",
             headers={"If-Match": etag},
             body={"name": name, "properties": properties},
@@ -141,6 +141,6 @@ class WorkspaceArtifacts(SynapseArtifacts):
             )
             raise await self._http.build_refusal(self._service, failed)
 
-    def _request(self, workspace: str, path: str) -> ServiceRequest:
+    def _build_request(self, workspace: str, path: str) -> ServiceRequest:
         url = f"https://{workspace}.{self._domain}/{path}"
         return ServiceRequest(method="GET", url=url, params=_VERSION)

@@ -68,7 +68,7 @@ class DataverseConnectionReferences(ConnectionReferences):
         params = {"$filter": wanted, "$select": _COLUMNS}
         return [
             read_wire(_Reference, row).to_domain()
-            async for row in self._dataverse.rows(environment, _TABLE, params)
+            async for row in self._dataverse.read_rows(environment, _TABLE, params)
         ]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:

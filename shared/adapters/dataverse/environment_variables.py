@@ -46,13 +46,13 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
         )
         select = {"$select": columns}
         values = {}
-        async for row in self._dataverse.rows(environment, _VALUES, select):
+        async for row in self._dataverse.read_rows(environment, _VALUES, select):
             value = read_wire(_Value, row)
             values[value.definition.lower()] = value
         columns = "environmentvariabledefinitionid,schemaname,defaultvalue,modifiedon"
         select = {"$select": columns}
         variables = []
-        async for row in self._dataverse.rows(environment, _DEFINITIONS, select):
+        async for row in self._dataverse.read_rows(environment, _DEFINITIONS, select):
             definition = read_wire(_Definition, row)
             variables.append(_build_variable(definition, values.get(definition.id.lower())))
         return variables

@@ -31,6 +31,6 @@ class DataverseMachineGroups(MachineGroups):
         select = {"$select": "flowmachinegroupid,name,managementtype"}
         groups = [
             read_wire(_Group, row)
-            async for row in self._dataverse.rows(environment, "flowmachinegroups", select)
+            async for row in self._dataverse.read_rows(environment, "flowmachinegroups", select)
         ]
         return [group.name for group in groups if group.management_type != _OWN_MACHINES]

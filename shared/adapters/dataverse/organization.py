@@ -49,7 +49,7 @@ class DataverseOrganization(Organization):
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
         """Return the setting; raise `ServiceUnavailable` if Dataverse returns no organization."""
         select = {"$select": f"organizationid,{_SETTING}"}
-        async for row in self._dataverse.rows(environment, "organizations", select):
+        async for row in self._dataverse.read_rows(environment, "organizations", select):
             found = read_wire(_Organization, row)
             return SolutionSetting(organization_id=found.id.lower(), is_on=found.flows_in_solution)
         raise ServiceUnavailable("Dataverse returned no organization")
@@ -68,11 +68,11 @@ class DataverseOrganization(Organization):
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return the names of users and teams by id; skip unknown ids."""
-        names = await self._names(environment, _USERS, ids)
+        names = await self._read_names(environment, _USERS, ids)
         others = {one.lower() for one in ids} - names.keys()
-        return names | await self._names(environment, _TEAMS, others)
+        return names | await self._read_names(environment, _TEAMS, others)
 
-    async def _names(
+    async def _read_names(
         self, environment: Environment, table: _People, ids: Collection[str]
     ) -> dict[str, str]:
         names: dict[str, str] = {}
@@ -81,7 +81,7 @@ class DataverseOrganization(Organization):
                 "$select": f"{table.key},{table.name}",
                 "$filter": filter_by_ids(table.key, some),
             }
-            async for row in self._dataverse.rows(environment, table.table, query):
+            async for row in self._dataverse.read_rows(environment, table.table, query):
                 columns = as_mapping(row)
                 if identity := text_at(columns, table.key):
                     names[identity.lower()] = text_at(columns, table.name) or identity

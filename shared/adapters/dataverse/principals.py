@@ -125,5 +125,5 @@ class DataversePrincipalDirectory(PrincipalDirectory):
                 "$select": columns,
                 "$filter": filter_by_ids(_ENTRA_ID, ids),
             }
-            async for row in self._dataverse.rows(environment, table, query):
+            async for row in self._dataverse.read_rows(environment, table, query):
                 yield row

@@ -68,11 +68,11 @@ class DataverseSharing(FlowSharing):
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Grant rights to a principal that has none yet. Safe to retry."""
-        await self._change(environment, "GrantAccess", workflow_id, share)
+        await self._send_share(environment, "GrantAccess", workflow_id, share)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Replace a principal's rights. Safe to retry."""
-        await self._change(environment, "ModifyAccess", workflow_id, share)
+        await self._send_share(environment, "ModifyAccess", workflow_id, share)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
@@ -86,7 +86,7 @@ class DataverseSharing(FlowSharing):
             environment, ServiceRequest(method="POST", url="RevokeAccess", body=body)
         )
 
-    async def _change(
+    async def _send_share(
         self, environment: Environment, action: str, workflow_id: str, share: Share
     ) -> None:
         body = {

@@ -18,7 +18,7 @@ class DataverseTextRows(TextRows):
 
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
         """Return the rows that meet the condition; none if the environment has no such table."""
-        query = {**_select(column), "$filter": column.condition}
+        query = {**_build_query(column), "$filter": column.condition}
         try:
             rows = await self._dataverse.read_rows_of_all(environment, column.entity_set, [query])
         except TableNotFound:
@@ -28,7 +28,7 @@ class DataverseTextRows(TextRows):
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
         """Return a row; raise `NotFound`."""
         url = f"{column.entity_set}({row_id})"
-        call = ServiceRequest(method="GET", url=url, params=_select(column))
+        call = ServiceRequest(method="GET", url=url, params=_build_query(column))
         return _build_row(column, await self._dataverse.read(environment, call))
 
     async def write(self, environment: Environment, row: TextRow, text: str) -> None:
@@ -43,7 +43,7 @@ class DataverseTextRows(TextRows):
         await self._dataverse.send(environment, call)
 
 
-def _select(column: TextColumn) -> dict[str, str]:
+def _build_query(column: TextColumn) -> dict[str, str]:
     columns = (column.key, column.name, column.text, *column.others)
     return {"$select": ",".join(columns)} | ({"$expand": column.expand} if column.expand else {})
 

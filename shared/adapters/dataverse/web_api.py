@@ -71,7 +71,7 @@ class Dataverse:
     async def send(self, environment: Environment, call: ServiceRequest) -> ServiceResponse:
         """Send a request with a `url` relative to the Web API, such as `workflows(…)`."""
         service = self._get_service(environment)
-        return await self._http.send(service, self._make_absolute(environment, call))
+        return await self._http.send(service, self._with_absolute_url(environment, call))
 
     async def read(self, environment: Environment, call: ServiceRequest) -> Mapping[str, object]:
         """Send a read and return the JSON object in the response.
@@ -100,12 +100,12 @@ class Dataverse:
         del self._asked[_require_dataverse_url(environment)]
         return await self.read_each(environment, calls)
 
-    def rows(
+    def read_rows(
         self, environment: Environment, table: str, params: Mapping[str, str]
     ) -> AsyncIterator[object]:
         """Yield the rows of a table set as JSON objects."""
-        call = self._make_absolute(environment, _list_of(table, params))
-        return self._http.items(self._get_service(environment), call, link=_LINK)
+        call = self._with_absolute_url(environment, _list_of(table, params))
+        return self._http.read_items(self._get_service(environment), call, link=_LINK)
 
     async def read_each(
         self, environment: Environment, calls: Sequence[ServiceRequest]
@@ -166,7 +166,7 @@ class Dataverse:
         rows, cursor = read_page(service, first, member="value", link=_LINK)
         while cursor:
             check_unread(service, cursor, read)
-            items, cursor = await self.page(environment, table, query, cursor)
+            items, cursor = await self.read_page(environment, table, query, cursor)
             rows = [*rows, *items]
         return rows
 
@@ -176,7 +176,7 @@ class Dataverse:
         service = self._get_service(environment)
         if len(calls) == 1:
             return [read_object(service, await self.send(environment, calls[0]))]
-        reads = [self._make_absolute(environment, call) for call in calls]
+        reads = [self._with_absolute_url(environment, call) for call in calls]
         answer = await self.send(environment, build_batch_request("$batch", reads))
         try:
             parts = parse_batch_response(answer.headers.get("Content-Type", ""), answer.body)
@@ -205,7 +205,7 @@ class Dataverse:
         except CmkflowError as err:
             return err
 
-    async def page(
+    async def read_page(
         self,
         environment: Environment,
         table: str,
@@ -216,13 +216,13 @@ class Dataverse:
     ) -> tuple[list[object], str]:
         """Return the rows of a page and the cursor of the next, or "" after the last."""
         service = self._get_service(environment)
-        call = self._make_absolute(environment, _list_of(table, params, size))
+        call = self._with_absolute_url(environment, _list_of(table, params, size))
         if cursor:
             check_next(service, call.url, cursor)
             call = replace(call, url=cursor, params={})
-        return await self._http.page(service, call, link=_LINK)
+        return await self._http.read_page(service, call, link=_LINK)
 
-    def _make_absolute(self, environment: Environment, call: ServiceRequest) -> ServiceRequest:
+    def _with_absolute_url(self, environment: Environment, call: ServiceRequest) -> ServiceRequest:
         url = f"{_require_dataverse_url(environment)}{_PATH}{call.url}"
         return replace(call, url=url, headers={**_HEADERS, **call.headers})
 

@@ -119,7 +119,7 @@ class DataverseWorkflows(Workflows):
         """Yield all cloud flows or only managed ones, 500 per request."""
         which = f"{CLOUD_FLOWS} and ismanaged eq true" if managed_only else CLOUD_FLOWS
         params = {"$filter": which, "$select": COLUMNS}
-        async for row in self._dataverse.rows(environment, TABLE, params):
+        async for row in self._dataverse.read_rows(environment, TABLE, params):
             yield read_wire(WorkflowEntity, row).to_domain()
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:

@@ -99,9 +99,11 @@ class ServiceAccountCredential:
         async with self._lock:
             found = await self._acquire_silently(scopes, is_new=claims is not None)
             if "access_token" not in found:
-                await self._load()  # someone may have signed in since this process read it
+                await (
+                    self._load_token_cache()
+                )  # someone may have signed in since this process read it
                 found = await self._acquire_silently(scopes, is_new=claims is not None)
-            await self._save()
+            await self._save_token_cache()
         if "access_token" not in found:
             raise self._build_token_error(str(found.get("error")))
         return AccessToken(found["access_token"], int(time.time()) + int(found["expires_in"]))
@@ -113,7 +115,7 @@ class ServiceAccountCredential:
         async with self._lock:
             account = await self._find_account()
             if account is None:
-                await self._load()
+                await self._load_token_cache()
                 account = await self._find_account()
         if account is None:
             raise self._build_sign_in_error(_NO_ACCOUNT)
@@ -146,7 +148,7 @@ class ServiceAccountCredential:
             self._known = None
             if "access_token" not in found:
                 raise self._build_token_error(str(found.get("error")))
-            await self._save()
+            await self._save_token_cache()
 
     async def close(self) -> None:
         """Do nothing: msal keeps no open connections."""
@@ -185,7 +187,7 @@ class ServiceAccountCredential:
     async def _get_client(self) -> "PublicClientApplication":
         """Return msal's client. The first call requests the sign-in service's endpoints."""
         if self._client is None:
-            await self._load()
+            await self._load_token_cache()
             self._client = await self._run_in_thread(self._create_client)
         return self._client
 
@@ -210,7 +212,7 @@ class ServiceAccountCredential:
                 code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
             ) from err
 
-    async def _load(self) -> None:
+    async def _load_token_cache(self) -> None:
         try:
             secret = await self._secrets.read(self._vault_url, self._secret_name)
         except NotFound:
@@ -218,7 +220,7 @@ class ServiceAccountCredential:
         self._cache.deserialize(secret.value)
         self._known = None
 
-    async def _save(self) -> None:
+    async def _save_token_cache(self) -> None:
         """Save the cache if msal received a new refresh token."""
         if not self._cache.has_state_changed:
             return

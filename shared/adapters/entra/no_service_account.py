@@ -14,15 +14,15 @@ class NoServiceAccount:
 
     async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
         """Raise `JobBlocked`."""
-        self._refuse()
+        self._raise_not_configured()
 
     async def read_object_id(self) -> str:
         """Raise `JobBlocked`."""
-        self._refuse()
+        self._raise_not_configured()
 
     async def read_renewed_at(self) -> datetime | None:
         """Raise `JobBlocked`."""
-        self._refuse()
+        self._raise_not_configured()
 
     async def close(self) -> None:
         """Do nothing."""
@@ -34,7 +34,7 @@ class NoServiceAccount:
     async def __aexit__(self, *_: object) -> None:
         """Do nothing."""
 
-    def _refuse(self) -> Never:
+    def _raise_not_configured(self) -> Never:
         raise JobBlocked(
             "No service account is configured. Only a co-owner can read a flow's trigger URL or a "
             "definition that the app has no access to.",

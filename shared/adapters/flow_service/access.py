@@ -90,7 +90,7 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         call = ServiceRequest(method="GET", url=f"flows/{flow_name}/permissions")
         return [
             read_wire(PermissionEntity, item).to_domain()
-            async for item in self._application.items(environment_id, call)
+            async for item in self._application.read_items(environment_id, call)
         ]
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:

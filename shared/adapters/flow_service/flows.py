@@ -49,7 +49,7 @@ async def report_page(
     service: FlowService, environment_id: str, call: ServiceRequest, cursor: str
 ) -> ResultPage[FlowListEntry]:
     """Return a page of a list of flows."""
-    rows, following = await service.page(environment_id, call, cursor)
+    rows, following = await service.read_page(environment_id, call, cursor)
     flows = build_flow_entries(read_wire(FlowEntity, row) for row in rows)
     return ResultPage(items=tuple(flows), cursor=following)
 
@@ -104,7 +104,7 @@ class FlowServiceReports(FlowReports):
 
         See platform.md#flow-lists.
         """
-        items = self._service.items(environment_id, ALL_FLOWS)
+        items = self._service.read_items(environment_id, ALL_FLOWS)
         flows = [read_wire(FlowEntity, item) async for item in items]
         # A flow can be on two pages.
         return build_flow_entries({flow.name: flow for flow in flows}.values())
@@ -130,7 +130,7 @@ class FlowServiceReports(FlowReports):
         """Return up to `limit` runs that began at or after `since`, newest first."""
         call = _build_runs_request(flow_name, since, top=min(limit, _PAGE))
         runs: list[FlowRun] = []
-        async with aclosing(self._service.items(environment_id, call)) as items:
+        async with aclosing(self._service.read_items(environment_id, call)) as items:
             async for item in items:
                 run = read_wire(RunEntity, item).to_domain()
                 # The platform returns the newest first, but does not always apply the filter.
@@ -154,7 +154,7 @@ class FlowServiceReports(FlowReports):
         request.
         """
         call = _build_runs_request(flow_name, since, until, top=_PAGE)
-        rows, following = await self._service.page(environment_id, call, cursor)
+        rows, following = await self._service.read_page(environment_id, call, cursor)
         runs = [read_wire(RunEntity, row).to_domain() for row in rows]
         if cursor and runs and all(run.started_at > until for run in runs):
             message = "The page has only runs that earlier pages had. The cursor is not valid."
@@ -173,7 +173,7 @@ class FlowServiceReports(FlowReports):
         """
         call = _build_runs_request(flow_name, since, top=_PAGE)
         calls: list[tuple[datetime, RunEntity]] = []
-        async with aclosing(self._service.items(environment_id, call)) as items:
+        async with aclosing(self._service.read_items(environment_id, call)) as items:
             async for item in items:
                 entity = read_wire(RunEntity, item)
                 run = entity.to_domain()

@@ -44,7 +44,7 @@ class ServiceFlowPages(FlowPages):
     ) -> ResultPage[Workflow]:
         """Return up to 500 cloud flows from Dataverse."""
         params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS, "$expand": OWNER}
-        rows, following = await self._dataverse.page(environment, TABLE, params, cursor)
+        rows, following = await self._dataverse.read_page(environment, TABLE, params, cursor)
         flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
@@ -53,7 +53,7 @@ class ServiceFlowPages(FlowPages):
     ) -> ResultPage[WorkflowSummary]:
         """Return up to 5,000 cloud flows from Dataverse, without definitions."""
         params = {"$filter": CLOUD_FLOWS, "$select": LEAN_COLUMNS}
-        rows, following = await self._dataverse.page(
+        rows, following = await self._dataverse.read_page(
             environment, TABLE, params, cursor, size=_LEAN_PAGE
         )
         flows = (read_wire(WorkflowEntity, row).to_domain().summary for row in rows)

@@ -135,14 +135,14 @@ class FlowService:
         )
         return None if len(answer.body) > longest else read_object(self._signed, answer)
 
-    async def items(self, environment_id: str, call: ServiceRequest) -> AsyncGenerator[object]:
+    async def read_items(self, environment_id: str, call: ServiceRequest) -> AsyncGenerator[object]:
         """Yield the items of a paged list in the admin scope."""
         absolute = await self._make_absolute(environment_id, call)
-        async with aclosing(self._http.items(self._service, absolute)) as items:
+        async with aclosing(self._http.read_items(self._service, absolute)) as items:
             async for item in items:
                 yield item
 
-    async def page(
+    async def read_page(
         self, environment_id: str, call: ServiceRequest, cursor: str = ""
     ) -> tuple[list[object], str]:
         """Return the items of a page and the cursor of the next, or "" after the last."""
@@ -150,7 +150,7 @@ class FlowService:
         if cursor:
             check_next(self._service, call.url, cursor)
             call = replace(call, url=cursor, params={})
-        return await self._http.page(self._service, call)
+        return await self._http.read_page(self._service, call)
 
     async def _make_absolute(
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False

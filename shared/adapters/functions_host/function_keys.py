@@ -50,20 +50,20 @@ class HostFunctionKeys:
             async with self._lock:
                 known = self._find_remembered_answer(digest)
                 if known is None:
-                    known = await self._ask(key)
-                    self._remember(digest, is_accepted=known)
+                    known = await self._send_key_to_host(key)
+                    self._store_result(digest, is_accepted=known)
         return known
 
     def _find_remembered_answer(self, digest: bytes) -> bool | None:
         found = self._checked.get(digest)
         return found.is_accepted if found and self._clock.now() < found.until else None
 
-    def _remember(self, digest: bytes, *, is_accepted: bool) -> None:
+    def _store_result(self, digest: bytes, *, is_accepted: bool) -> None:
         if len(self._checked) >= _MOST:
             self._checked.clear()
         self._checked[digest] = _Checked(is_accepted, self._clock.now() + _REMEMBERED)
 
-    async def _ask(self, key: str) -> bool:
+    async def _send_key_to_host(self, key: str) -> bool:
         if not self._address:
             raise ServiceUnavailable("Cannot check function keys: WEBSITE_HOSTNAME is not set")
         call = ServiceRequest(method="GET", url=f"{self._address}{_PATH}", headers={_HEADER: key})

@@ -187,7 +187,7 @@ class HttpClient:
         return ServiceResponse(status=response.status_code, headers=response.headers, body=body)
 
     @asynccontextmanager
-    async def calling(
+    async def open_request(
         self, service: HttpService, url: str
     ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
         """Provide the service's pipeline for a request, with a timeout and translated errors.
@@ -242,7 +242,7 @@ class HttpClient:
             return await self._build_error(service, response, response.content)
         return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
 
-    async def items(
+    async def read_items(
         self,
         service: HttpService,
         call: ServiceRequest,
@@ -259,7 +259,7 @@ class HttpClient:
         read = {call.url}
         while True:
             try:
-                items, following = await self.page(service, call, member=member, link=link)
+                items, following = await self.read_page(service, call, member=member, link=link)
             except ThrottledError as err:
                 wait = err.retry_after or _UNTOLD_WAIT
                 waited += wait
@@ -275,7 +275,7 @@ class HttpClient:
             call = replace(call, url=following, params={})
             is_first = False
 
-    async def page(
+    async def read_page(
         self,
         service: HttpService,
         call: ServiceRequest,

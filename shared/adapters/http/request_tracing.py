@@ -171,14 +171,14 @@ def build_route(path: str) -> str:
     for part in path.split("/"):
         # After a namespace comes a resource type, after Dataverse's version a table or an action.
         is_type = _NAMESPACE.fullmatch(before) or (is_dataverse and _VERSION.fullmatch(before))
-        shown.append(_hide(unquote(part), is_public=bool(is_type)))
+        shown.append(_mask_path_part(unquote(part), is_public=bool(is_type)))
         before = part
     return "/".join(shown)
 
 
-def _hide(part: str, *, is_public: bool) -> str:
+def _mask_path_part(part: str, *, is_public: bool) -> str:
     if keyed := _KEYED.fullmatch(part):
-        name = _hide(keyed["name"], is_public=is_public)
+        name = _mask_path_part(keyed["name"], is_public=is_public)
         return f"{name}({_HIDDEN})"
     is_word = is_public and part.removeprefix("$").isalpha()
     return part if not part or is_word or _is_known(part) else _HIDDEN

@@ -121,7 +121,9 @@ class PowerAppsCanvasApps(CanvasApps):
 
     async def _read_apps(self, environment_id: str) -> list[_AppEntity]:
         call = self._build_list_request(environment_id)
-        return [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
+        return [
+            read_wire(_AppEntity, item) async for item in self._http.read_items(self._service, call)
+        ]
 
     def _build_list_request(self, environment_id: str) -> ServiceRequest:
         return ServiceRequest(

@@ -130,7 +130,7 @@ class PowerAppsConnections(Connections):
         )
         return [
             read_wire(_ConnectionEntity, item)
-            async for item in self._http.items(self._service, call)
+            async for item in self._http.read_items(self._service, call)
         ]
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
@@ -157,4 +157,4 @@ async def read_page_at(
     if cursor:
         check_next(service, call.url, cursor)
         call = replace(call, url=cursor, params={})
-    return await http.page(service, call)
+    return await http.read_page(service, call)

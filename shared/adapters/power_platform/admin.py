@@ -119,8 +119,8 @@ class PowerPlatformAdmin(Environments):
         """Return all environments of the tenant."""
         call = ServiceRequest(method="GET", url=self._url, params=_VERSION)
         return [
-            self._note_endpoint(read_wire(EnvironmentEntity, item))
-            async for item in self._http.items(self._service, call)
+            self._convert_and_cache_endpoint(read_wire(EnvironmentEntity, item))
+            async for item in self._http.read_items(self._service, call)
         ]
 
     async def get(self, environment_id: str) -> Environment:
@@ -129,7 +129,7 @@ class PowerPlatformAdmin(Environments):
         answer = await self._http.send(
             self._service, ServiceRequest(method="GET", url=call, params=_VERSION)
         )
-        found = self._note_endpoint(
+        found = self._convert_and_cache_endpoint(
             read_wire(EnvironmentEntity, read_object(self._service, answer))
         )
         self._read[environment_id] = asked, found
@@ -154,7 +154,7 @@ class PowerPlatformAdmin(Environments):
             await self.get(environment_id)
         return self._flow_endpoints.get(key, "")
 
-    def _note_endpoint(self, entity: EnvironmentEntity) -> Environment:
+    def _convert_and_cache_endpoint(self, entity: EnvironmentEntity) -> Environment:
         endpoint = entity.properties.runtime_endpoints.get("microsoft.Flow", "")
         self._flow_endpoints[entity.name.lower()] = endpoint
         return entity.to_domain()

@@ -76,7 +76,7 @@ class BudgetState:
         """Return the row's table, partition and key."""
         return _TABLE, self.limit.name, _KEY
 
-    def place(self, key: str) -> StoreRow:
+    def build_empty_row(self, key: str) -> StoreRow:
         """Return an empty row of the queue."""
         return StoreRow(table=_TABLE, partition=self.limit.name, key=key, columns={})
 
@@ -87,7 +87,7 @@ class BudgetState:
             if ledger:
                 return await self._with_totals(ledger)
 
-    async def walk(self) -> AsyncGenerator[RequestQueueEntry | StoreRow]:
+    async def read_entries(self) -> AsyncGenerator[RequestQueueEntry | StoreRow]:
         """Yield the entries of the queue in order, and unreadable ones as rows."""
         async for row in self.store.query(_TABLE, self.limit.name, page_size=_PAGE):
             if row.key == _KEY:
@@ -102,14 +102,14 @@ class BudgetState:
     ) -> None:
         """Remove entries of the queue, unless one of them has changed."""
 
-        def without(ledger: RequestLedger, _: QueueView) -> Decision[None]:
+        def remove_waiting(ledger: RequestLedger, _: QueueView) -> Decision[None]:
             ledger, removals = remove_waiters(ledger, gone)
             if unreadable:  # what they counted is not known
                 ledger = replace(ledger, queue=None)
             return ledger, None, [*removals, *(DeleteRow(row) for row in unreadable)]
 
         with suppress(ThrottledError):
-            await self.decide_with_queue(without, "")
+            await self.decide_with_queue(remove_waiting, "")
 
     async def read_resets(self) -> list[RowName]:
         """Return the rows of all budgets that were reset within a day."""
@@ -152,7 +152,9 @@ class BudgetState:
             if before is None:
                 continue
             before = await self._with_totals(before)
-            ledger, answer, operations = decide(before, await self._look(before, position))
+            ledger, answer, operations = decide(
+                before, await self._read_queue_view(before, position)
+            )
             if await self._write(row, [self._build_change(row, ledger), *operations]):
                 return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
@@ -164,7 +166,7 @@ class BudgetState:
         return row, await self._read_ledger(row)
 
     def _build_change(self, row: StoreRow | None, ledger: RequestLedger) -> Operation:
-        new = replace(row or self.place(_KEY), columns=build_ledger_columns(ledger))
+        new = replace(row or self.build_empty_row(_KEY), columns=build_ledger_columns(ledger))
         return ReplaceRow(new) if row else InsertRow(new)
 
     async def _write(self, row: StoreRow | None, operations: Sequence[Operation]) -> bool:
@@ -180,14 +182,14 @@ class BudgetState:
         """Return the ledger with the totals of the queue, which is read if they are missing."""
         if ledger.queue is not None:
             return ledger
-        entries = [one async for one in self.walk() if isinstance(one, RequestQueueEntry)]
+        entries = [one async for one in self.read_entries() if isinstance(one, RequestQueueEntry)]
         return replace(ledger, queue=count_waiters(entries))
 
-    async def _look(self, ledger: RequestLedger, position: str) -> QueueView:
-        place, first, ahead = self.place(position), list[RequestQueueEntry](), 0
+    async def _read_queue_view(self, ledger: RequestLedger, position: str) -> QueueView:
+        place, first, ahead = self.build_empty_row(position), list[RequestQueueEntry](), 0
         if not position:
             return QueueView(place=place)
-        async with aclosing(self.walk()) as line:
+        async with aclosing(self.read_entries()) as line:
             async for one in line:
                 if isinstance(one, StoreRow):
                     continue

@@ -88,7 +88,7 @@ class StoredRequestBudget(RequestBudget):
         finally:
             _delivery.reset(before)
             if block:
-                await self._end(block)
+                await self._end_reservation(block)
 
     @property
     def is_waited_for(self) -> bool:
@@ -116,7 +116,7 @@ class StoredRequestBudget(RequestBudget):
         """Take one request; raise `ThrottledError` with the time until the next."""
         async with self._lock:
             await self._take_requests(1, is_write=is_write)
-            if block := self._block():
+            if block := self._get_current_reservation():
                 block.use(is_write=is_write)
             else:
                 self._slice.use()
@@ -132,9 +132,9 @@ class StoredRequestBudget(RequestBudget):
         ledger = await self._row.read()
         ahead, gone = ledger.owed, list[RequestQueueEntry]()
         returns, unreadable = list[Operation](), list[StoreRow]()
-        async with aclosing(self._row.walk()) as line:
+        async with aclosing(self._row.read_entries()) as line:
             async for one in line:
-                comes = ledger.free_at(ahead + 1, is_urgent=False)
+                comes = ledger.estimate_free_at(ahead + 1, is_urgent=False)
                 if not is_near(ledger, comes):
                     break
                 if isinstance(one, StoreRow):
@@ -175,7 +175,7 @@ class StoredRequestBudget(RequestBudget):
         """Pause for `wait` in all instances and lower the rate afterwards."""
         async with self._lock:
             self._slice.drop()
-            if block := self._block():
+            if block := self._get_current_reservation():
                 block.drop()
             await self._row.decide(lambda ledger: (ledger.with_pause(wait), None, ()))
 
@@ -187,11 +187,13 @@ class StoredRequestBudget(RequestBudget):
             waiting=waiting.waiters,
             requests_per_minute=ledger.calls,
             remaining_today=ledger.left_of_day,
-            next_at=ledger.free_at(1, is_urgent=False) if waiting.waiters else None,
-            empty_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice.size == 1 else None,
+            next_at=ledger.estimate_free_at(1, is_urgent=False) if waiting.waiters else None,
+            empty_at=ledger.estimate_free_at(ahead + 1, is_urgent=False)
+            if self._slice.size == 1
+            else None,
         )
 
-    def _block(self) -> ReservedRequests | None:
+    def _get_current_reservation(self) -> ReservedRequests | None:
         delivery = _delivery.get()
         return delivery.blocks.get(self._limit.name) if delivery else None
 
@@ -203,7 +205,7 @@ class StoredRequestBudget(RequestBudget):
         Outside of an invocation, the urgent requests are those of people and timers, whose writes
         only correct something.
         """
-        delivery, block = _delivery.get(), self._block()
+        delivery, block = _delivery.get(), self._get_current_reservation()
         is_urgent = is_urgent or (delivery.is_urgent if delivery else is_write)
         if block:
             await block.take(calls, is_urgent=is_urgent)
@@ -211,7 +213,7 @@ class StoredRequestBudget(RequestBudget):
             await self._slice.take(calls, is_urgent=is_urgent, is_write=is_write)
 
     def _estimate_patience(self) -> timedelta:
-        block = self._block()
+        block = self._get_current_reservation()
         calls = block.most if block and block.most else self._limit.calls
         # The first window may be used up already, and each wait lasts `UNDERWAY` longer.
         needed = (_LEAST_CALLS / calls + 1) * (self._limit.window + UNDERWAY)
@@ -223,7 +225,7 @@ class StoredRequestBudget(RequestBudget):
         async with self._lock:
             return await ReservedRequests.begin(self._row, need)
 
-    async def _end(self, block: ReservedRequests) -> None:
+    async def _end_reservation(self, block: ReservedRequests) -> None:
         try:
             async with self._lock:
                 await block.end()

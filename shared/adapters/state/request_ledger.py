@@ -104,24 +104,24 @@ class RequestLedger:
     @property
     def left_of_day(self) -> int | None:
         """Return the requests left of 24 hours for non-urgent work; None: no limit."""
-        return max(self.day.left(self.held, is_urgent=False), 0) if self.day else None
+        return max(self.day.count_left(self.held, is_urgent=False), 0) if self.day else None
 
-    def free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
+    def count_free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
         """Return how many requests can be reserved now, `kept` of them for others."""
         if self.paused_until > self.now:
             return 0
         free = self.room - kept
         if self.day:
-            free = min(free, self.day.left(self.held, is_urgent=is_urgent) - kept)
+            free = min(free, self.day.count_left(self.held, is_urgent=is_urgent) - kept)
         if self.writes and may_write:
-            free = min(free, self.writes.left(self.held, is_urgent=is_urgent))
+            free = min(free, self.writes.count_left(self.held, is_urgent=is_urgent))
         return max(free, 0)
 
     def require_free(self, *, is_urgent: bool, may_write: bool = True) -> int:
         """Return the same number; raise `ThrottledError` if it is zero."""
-        if free := self.free(is_urgent=is_urgent, may_write=may_write):
+        if free := self.count_free(is_urgent=is_urgent, may_write=may_write):
             return free
-        opens = self.free_at(1, is_urgent=is_urgent, may_write=may_write)
+        opens = self.estimate_free_at(1, is_urgent=is_urgent, may_write=may_write)
         raise build_exhausted_error(
             self.limit, opens - self.now, _OF_DAY if self.left_of_day == 0 else ""
         )
@@ -160,7 +160,7 @@ class RequestLedger:
         others = {key: value for key, value in self.holds.items() if key != name}
         return replace(self, holds={**others, name: hold} if hold else others)
 
-    def free_at(self, number: int, *, is_urgent: bool, may_write: bool = True) -> datetime:
+    def estimate_free_at(self, number: int, *, is_urgent: bool, may_write: bool = True) -> datetime:
         """Return the expected time at which `number` more requests are available."""
         opens = [self._move_into_window(number), self.paused_until]
         given_back = self.now + self.window

@@ -148,8 +148,8 @@ def ask(
     soon = ledger.now + ledger.window * _KEPT_FOR
     expected = sum(one.calls for one in first if one.comes <= soon)
     kept = ledger.owed + expected
-    count = min(ledger.free(kept=kept, is_urgent=need.is_urgent), calls)
-    opens = ledger.free_at(kept + 1, is_urgent=need.is_urgent)
+    count = min(ledger.count_free(kept=kept, is_urgent=need.is_urgent), calls)
+    opens = ledger.estimate_free_at(kept + 1, is_urgent=need.is_urgent)
     if count or not (expected or opens > soon):
         ledger, removals = remove_waiters(ledger, left)
         return count, ledger, removals
@@ -173,7 +173,9 @@ def _estimate_return(
 
     Late waiters are woken earlier, because those before them may need less, or give up.
     """
-    at_once = ledger.free_at(ledger.owed + sum(one.calls for one in first) + 1, is_urgent=is_urgent)
+    at_once = ledger.estimate_free_at(
+        ledger.owed + sum(one.calls for one in first) + 1, is_urgent=is_urgent
+    )
     if is_near(ledger, at_once):
         return max(at_once, ledger.now + RECHECK_DELAY)
     totals = count_waiters(first) if line.has_all else ledger.queue or QueueTotals()
@@ -181,7 +183,7 @@ def _estimate_return(
     if line.own and not line.has_all:
         before = before.add_times(line.own.waiting, times=-1)
     ahead = ledger.owed + before.calls + round(_MORE * before.later)
-    return ledger.free_at(ahead + 1, is_urgent=is_urgent)
+    return ledger.estimate_free_at(ahead + 1, is_urgent=is_urgent)
 
 
 def has_seen_enough(ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int) -> bool:

@@ -28,7 +28,7 @@ class RequestTally:
         count = max(self.counts.get(until, 0) + calls, 0)
         return replace(self, counts={**self.counts, until: count})
 
-    def left(self, held: int, *, is_urgent: bool) -> int:
+    def count_left(self, held: int, *, is_urgent: bool) -> int:
         """Return how many requests are left beside the reserved; a tenth is for urgent ones."""
         return self._count_usable(is_urgent=is_urgent) - held - sum(self.counts.values())
 
@@ -38,7 +38,7 @@ class RequestTally:
         None: when reserved ones are returned.
         """
         rounds, last = divmod(number - 1, self._count_usable(is_urgent=is_urgent))
-        left, until = self.left(held, is_urgent=is_urgent), self.now
+        left, until = self.count_left(held, is_urgent=is_urgent), self.now
         for end, count in sorted(self.counts.items()):
             if left > last:
                 break

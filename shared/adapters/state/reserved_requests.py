@@ -51,14 +51,14 @@ class ReservedRequests:
             answer, ledger, operations = ask(ledger.with_hold(block._next, None), line, need)
             if isinstance(answer, datetime):
                 return ledger, _build_must_wait(ledger, answer), operations
-            hold = _hold(ledger, answer, min(need.requests, ledger.calls) - answer)
+            hold = _build_reservation(ledger, answer, min(need.requests, ledger.calls) - answer)
             ledger = ledger.with_higher_limit() if hold.owed else ledger
             return ledger.with_hold(block.name, hold), hold, operations
 
         answer = await row.decide_with_queue(begin, need.queue_position)
         if isinstance(answer, MustWait):
             raise answer
-        block._take(answer)
+        block._with_reservation(answer)
         return block
 
     async def take(self, calls: int, *, is_urgent: bool) -> None:
@@ -100,17 +100,19 @@ class ReservedRequests:
         """
 
         def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
-            ledger = self._report_used(ledger).with_hold(self.name, _hold(ledger, self.left, 0))
+            ledger = self._report_used(ledger).with_hold(
+                self.name, _build_reservation(ledger, self.left, 0)
+            )
             wanted = max(self.left + self.owed, min(calls, ledger.calls))
             held = min(self.left + ledger.require_free(is_urgent=is_urgent), wanted)
-            hold = _hold(ledger, held, wanted - held)
+            hold = _build_reservation(ledger, held, wanted - held)
             return ledger.with_higher_limit().with_hold(self.name, hold), (hold, ledger.calls), ()
 
         hold, self.most = await self.row.decide(fill)
-        self._take(hold)
+        self._with_reservation(hold)
         self.used.clear()
 
-    def _take(self, hold: Reservation) -> None:
+    def _with_reservation(self, hold: Reservation) -> None:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
     def _report_used(self, ledger: RequestLedger) -> RequestLedger:
@@ -124,7 +126,7 @@ class ReservedRequests:
         return f"{self.whose}{_NEXT}"
 
 
-def _hold(ledger: RequestLedger, held: int, owed: int) -> Reservation:
+def _build_reservation(ledger: RequestLedger, held: int, owed: int) -> Reservation:
     return Reservation(held=held, owed=owed, until=ledger.now + _LAPSES * ledger.window)
 
 

@@ -55,7 +55,9 @@ class ReservedSlice:
         def lease(ledger: RequestLedger) -> Decision[tuple[int, datetime]]:
             ledger = ledger.with_sent_requests(self._told, used)
             ledger = ledger.without_unsent(self._use_until, self._left) if self._left else ledger
-            count = min(ledger.free(is_urgent=False, may_write=may_write), max(self.size, calls))
+            count = min(
+                ledger.count_free(is_urgent=False, may_write=may_write), max(self.size, calls)
+            )
             if not count:
                 count = min(ledger.require_free(is_urgent=is_urgent, may_write=may_write), calls)
             is_quiet = self.size > 1 and ledger.room - count > ledger.calls / 2

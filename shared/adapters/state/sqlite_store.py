@@ -67,7 +67,7 @@ class SqliteStore(Store):
     def __init__(self, file: Path) -> None:
         """Open `file`; create it and its folder if missing."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._database, self._reader = _open(file, _BUSY), _open(file, 0)
+        self._database, self._reader = _open_connection(file, _BUSY), _open_connection(file, 0)
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []
         #: Commits the waiting writes; it ends when none is left.
@@ -220,7 +220,7 @@ def _settle(done: asyncio.Future[_Outcome], outcome: _Outcome | BaseException) -
             done.set_exception(outcome)
 
 
-def _open(file: Path, timeout: float) -> sqlite3.Connection:
+def _open_connection(file: Path, timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 

@@ -58,13 +58,13 @@ class OpenTelemetry:
 
     def flush(self) -> None:
         """Send the ended spans, within seconds."""
-        self._guard(lambda: self._spans.force_flush(_CLOSE_MILLISECONDS))
+        self._call_without_errors(lambda: self._spans.force_flush(_CLOSE_MILLISECONDS))
 
     def close(self) -> None:
         """Send what is left, within seconds, and stop the threads."""
         self.flush()
-        self._guard(self._spans.shutdown)
-        self._guard(lambda: self._meters.shutdown(_CLOSE_MILLISECONDS))
+        self._call_without_errors(self._spans.shutdown)
+        self._call_without_errors(lambda: self._meters.shutdown(_CLOSE_MILLISECONDS))
 
     def span(
         self,
@@ -77,8 +77,14 @@ class OpenTelemetry:
     ) -> AbstractContextManager[Span]:
         """Record the block as an operation."""
         kind = trace.SpanKind.CLIENT if is_request else trace.SpanKind.INTERNAL
-        opened = self._guard(lambda: self._open(name, kind, parent, link, attributes))
-        return nullcontext(NoSpan()) if opened is None else _SpanBlock(opened, self._guard)
+        opened = self._call_without_errors(
+            lambda: self._start_span(name, kind, parent, link, attributes)
+        )
+        return (
+            nullcontext(NoSpan())
+            if opened is None
+            else _SpanBlock(opened, self._call_without_errors)
+        )
 
     def current_traceparent(self) -> str:
         """Return the traceparent of the current span."""
@@ -87,30 +93,30 @@ class OpenTelemetry:
     def count(self, name: str, attributes: Attributes) -> None:
         """Add one to a counter."""
 
-        def add() -> None:
+        def add_one() -> None:
             instrument = self._instrument(name, self._meter.create_counter)
             assert isinstance(instrument, Counter)
             instrument.add(1, dict(attributes))
 
-        self._guard(add)
+        self._call_without_errors(add_one)
 
     def measure(self, name: str, value: float, attributes: Attributes) -> None:
         """Add a value to a distribution."""
 
-        def record() -> None:
+        def record_value() -> None:
             instrument = self._instrument(name, self._meter.create_histogram)
             assert isinstance(instrument, Histogram)
             instrument.record(value, dict(attributes))
 
-        self._guard(record)
+        self._call_without_errors(record_value)
 
     def report(self, name: str, value: float, attributes: Attributes) -> None:
         """Record the present value of a gauge."""
-        self._guard(
+        self._call_without_errors(
             lambda: self._instrument(name, self._meter.create_gauge).set(value, dict(attributes))
         )
 
-    def _open(
+    def _start_span(
         self,
         name: str,
         kind: trace.SpanKind,
@@ -128,7 +134,7 @@ class OpenTelemetry:
             self._instruments[name] = create(name)
         return self._instruments[name]
 
-    def _guard[T](self, record: Callable[[], T]) -> T | None:
+    def _call_without_errors[T](self, record: Callable[[], T]) -> T | None:
         """Return what `record` returns; None after an error."""
         try:
             return record()
@@ -147,7 +153,7 @@ class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
 
     def __init__(self, span: trace.Span, guard: Callable[[Callable[[], None]], None]) -> None:
         self._span = span
-        self._guard = guard
+        self._call_without_errors = guard
 
     def __enter__(self) -> "_RecordedSpan":
         self._token = attach(trace.set_span_in_context(self._span))
@@ -160,7 +166,7 @@ class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
                 self._span.set_attribute("cmk.waits", type(err).__name__)
             case Exception():
                 self._span.set_status(Status(StatusCode.ERROR, type(err).__name__))
-        self._guard(self._span.end)
+        self._call_without_errors(self._span.end)
 
 
 class _RecordedSpan:

@@ -34,7 +34,9 @@ _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_AP
 
 
 def list_eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield whether a customer-managed key can be applied, and the state of one that is applied."""
+    """Yield findings on whether a customer-managed key can be applied, and on the state of one
+    that is.
+    """
     environment = facts.environment
     yield check_managed(environment)
     yield check_environment_type(environment)
@@ -135,7 +137,7 @@ def _build_policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
 
 
 def list_environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield whether the environment's key, applied or proposed, can protect it."""
+    """Yield findings on whether the environment's key, applied or proposed, can protect it."""
     code = "key_checked"
     match facts.key:
         case NoAnswer():
@@ -153,7 +155,7 @@ def list_environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Findin
 
 
 def list_network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield the firewalls that have to allow the flows' new addresses."""
+    """Yield a finding for the firewalls that have to allow the flows' new addresses."""
     code = "network"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, "The hosts that the flows call could not be read.", "Assess again.")
@@ -197,7 +199,7 @@ def list_network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
 def list_canvas_app_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield the canvas apps that call flows, which only their makers can change.
+    """Yield findings about the canvas apps that call flows, which only their makers can change.
 
     See platform.md#canvas-apps.
     """
@@ -265,7 +267,9 @@ def _find_apps_outside_solutions(app: CanvasApp, flows: Mapping[str, FlowFacts])
 
 
 def list_solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield whether new flows are created in solutions, and the Power Apps flows in no solution."""
+    """Yield findings on whether new flows are created in solutions, and on Power Apps flows in
+    none.
+    """
     code, setting = "auto_solution", facts.creates_flows_in_solutions
     fix = (
         "Turn it on: `cmkflow environment solution-setting ENVIRONMENT --turn-on`, or 'Create new "

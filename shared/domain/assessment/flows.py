@@ -131,7 +131,7 @@ def list_flow_findings(
 def _list_definition_findings(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts], retired: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield the flows whose definition cannot be read, without retired originals."""
+    """Yield a finding for the flows whose definition cannot be read, without retired originals."""
     answers = _evaluate_all_flows(facts, flows)
     for flow in flows.values():
         if flow.workflow_id in retired:
@@ -148,7 +148,7 @@ def _list_definition_findings(
 def _list_call_loop_findings(
     flows: Mapping[str, FlowFacts], to_migrate: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield the call loops with flows that a remediation has to migrate; others do no harm."""
+    """Yield a finding for each call loop with flows that a remediation has to migrate."""
     for cycle in _build_graph(flows).call_loops:
         if set(cycle).isdisjoint(to_migrate):
             continue
@@ -163,8 +163,9 @@ def _list_call_loop_findings(
 def list_retired_url_findings(
     flows: Collection[AssessedFlow], places: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield the callers of a host that no longer serves flows: first those of known flows, then the
-    others.
+    """Yield findings about callers of a host that no longer serves flows.
+
+    Those that call known flows come first, then the others.
     """
     code, since = "retired_url", f"{RETIRED_HOST} stopped serving flows on 2025-11-30"
     broken = {one.label for flow in flows for one in flow.callers if one.is_broken}

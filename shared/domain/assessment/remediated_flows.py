@@ -82,7 +82,7 @@ def _list_faults(facts: EnvironmentSnapshot, flow: AssessedFlow, job: FlowJob) -
 
 
 def list_remediation_findings(flows: Collection[AssessedFlow], total: str) -> Iterator[Finding]:
-    """Yield how many flows on Microsoft's key a remediation has retired or is migrating."""
+    """Yield findings with the number of flows that a remediation has retired or is migrating."""
     code, count = "flows_in_remediation", Counter(flow.remediation_status for flow in flows)
     if retired := sum(flow.remediation_status.is_retired for flow in flows):
         are = "is a retired original" if retired == 1 else "are retired originals"

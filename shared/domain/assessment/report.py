@@ -19,12 +19,12 @@ from shared.domain.assessment.estimate import ProcessingRates, estimate_effort
 from shared.domain.assessment.flows import find_phase, list_flow_findings, list_retired_url_findings
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.assessment.uncovered_features import (
-    finish_line_findings,
     list_analytics_findings,
     list_connection_findings,
     list_copilot_findings,
+    list_finish_line_findings,
     list_hosted_machine_findings,
-    run_history_findings,
+    list_run_history_findings,
 )
 from shared.domain.finding import Finding
 
@@ -55,8 +55,8 @@ def build_assessment(
         AssessmentTopic.COPILOT: list_copilot_findings(facts),
         AssessmentTopic.HOSTED_MACHINES: list_hosted_machine_findings(facts),
         AssessmentTopic.ANALYTICS: list_analytics_findings(),
-        AssessmentTopic.RUN_HISTORY: run_history_findings(facts),
-        AssessmentTopic.PORTAL_WARNING: finish_line_findings(facts, flows),
+        AssessmentTopic.RUN_HISTORY: list_run_history_findings(facts),
+        AssessmentTopic.PORTAL_WARNING: list_finish_line_findings(facts, flows),
     }
     return EnvironmentAssessment(
         environment_id=facts.environment.id,

@@ -35,7 +35,7 @@ _FEATURES_WITHOUT_DATA = (
 
 
 def list_connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield the connections that the key does not cover: those without OAuth.
+    """Yield findings about the connections that the key does not cover: those without OAuth.
 
     See platform.md#non-oauth-connections.
     """
@@ -57,9 +57,8 @@ def list_connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     for one in facts.connections:
         groups.setdefault((one.connector, one.uses_oauth), []).append(one.display_name)
     for (connector, uses_oauth), names in groups.items():
-        summary = (
-            f"{_count(len(names), 'connection')} of {connector} ({', '.join(sorted(names)[:5])})"
-        )
+        count = _format_count(len(names), "connection")
+        summary = f"{count} of {connector} ({', '.join(sorted(names)[:5])})"
         if uses_oauth is None:
             text = f"{summary}: how they sign in is unknown."
             yield unknown(
@@ -75,11 +74,13 @@ def list_connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             )
     covered = sum(one.uses_oauth is True for one in facts.connections)
     if covered:
-        yield passed(code, f"{_count(covered, 'connection')} with OAuth: the key covers them.")
+        yield passed(
+            code, f"{_format_count(covered, 'connection')} with OAuth: the key covers them."
+        )
 
 
 def list_copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield the Copilot Skills flows that use the invoking user's connections."""
+    """Yield a finding for the Copilot Skills flows that use the invoking user's connections."""
     code = "copilot_skills"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, "The flows could not be read.", "Assess again.")
@@ -106,12 +107,14 @@ def list_copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         yield unknown(code, "Not all flows could be read.", "Assess again.")
     elif not found:
         yield passed(
-            code, f"{_count(len(skills), 'Copilot skill')}; none uses invokers' connections."
+            code, f"{_format_count(len(skills), 'Copilot skill')}; none uses invokers' connections."
         )
 
 
 def list_hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield the hosted machine groups, which have to be provisioned again with the key."""
+    """Yield a finding for the hosted machine groups, which have to be provisioned again with
+    the key.
+    """
     code, groups = "hosted_machine_groups", facts.hosted_machine_groups
     if isinstance(groups, NoAnswer):
         text = f"Hosted machine groups could not be read: {groups.message}"
@@ -129,7 +132,7 @@ def list_hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding
 
 
 def list_analytics_findings() -> Iterator[Finding]:
-    """Yield the features that receive no data once the key is applied.
+    """Yield a finding with the features that receive no data once the key is applied.
 
     Microsoft's newer document does not mention them.
     """
@@ -142,8 +145,10 @@ def list_analytics_findings() -> Iterator[Finding]:
         )
 
 
-def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield that the run history is not migrated, and until when support can restore it."""
+def list_run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Yield a finding that the run history is not migrated, and until when support can restore
+    it.
+    """
     code = "run_history"
     text = "The run history is not migrated when flows move to the key."
     if find_phase(facts) is AssessmentPhase.BEFORE_KEY:
@@ -182,10 +187,10 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     )
 
 
-def finish_line_findings(
+def list_finish_line_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield the portal's warning that can remain after a remediation."""
+    """Yield a finding about the portal's warning that can remain after a remediation."""
     code = "portal_warning"
     if not flows:
         if facts.has_all_flows:
@@ -210,5 +215,5 @@ def finish_line_findings(
     )
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

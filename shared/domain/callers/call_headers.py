@@ -70,7 +70,7 @@ NOT_LISTED = CallTraits(source=CallerSource.NOT_LISTED)
 
 
 def read_traits(headers: Mapping[str, object]) -> CallTraits:
-    """Return what headers of a call show; names of headers ignore case."""
+    """Return what headers of a call show. Header names are compared without regard to case."""
     named = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
     if workflow := _read_workflow(named):
         return workflow
@@ -146,9 +146,10 @@ def _read_network(forwarded: str) -> str:
 
 
 def has_claims(traits: CallTraits, user_agent: str, networks: Iterable[str]) -> bool:
-    """Return whether a caller claims this product and one of these networks, whichever is given.
+    """Return whether a caller claims this product and one of these networks.
 
-    `user_agent` may omit the version. Networks match if they overlap.
+    An empty product or network list is not compared. `user_agent` may omit the version. Networks
+    match if they overlap.
     """
     expected = [ip_network(one) for one in networks]
     if traits.source is not CallerSource.OTHER or not (user_agent or expected):

@@ -23,12 +23,12 @@ _MOST_FAULTS = 100
 
 
 class UnreadableCsv(ValueError):
-    """Its first line does not name the columns."""
+    """The first line of a CSV file does not name the columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvFault:
-    """What is wrong with a line, without its values."""
+    """What is wrong with a line of a CSV file, without the values of the line."""
 
     line: int
     text: str
@@ -97,7 +97,7 @@ def _add_row(found: dict[str, CsvCaller], line: int, row: Mapping[str, str]) -> 
 
 
 def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """Yield the line number and the values of each row, without empty ones, or what is wrong."""
+    """Yield the number of each line with its values that are not empty, or with what is wrong."""
     lines = [*io.StringIO(text, newline="")]
     header: list[str] | None = None
     start = 0

@@ -206,14 +206,17 @@ def is_referring(text: str, edits: Iterable[CallerEdit]) -> bool:
 
 
 def find_old_format(text: str, edits: Iterable[CallerEdit]) -> str | None:
-    """Return the format of what a reference to a secret has replaced; None: it is none of these."""
+    """Return the text format that a caller had before an edit wrote its reference to a secret.
+
+    None: the text is not such a reference, or its caller has no text format.
+    """
     return next((edit.old_format for edit in edits if is_referring(text, [edit])), None)
 
 
 def hold_url(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
     """Return a text with a trigger URL in place of the reference that an edit has written.
 
-    Reverting its edits restores what the reference has replaced.
+    If the new edits are reverted, the text is again as before that edit.
     """
     edit = next(edit for edit in edits if is_referring(text, [edit]))
     edit = replace(edit, kind=FlowReferenceKind.TRIGGER_URL, new=_mask_reversibly(url))

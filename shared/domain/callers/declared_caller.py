@@ -71,12 +71,18 @@ class DeclaredCaller:
 
     @property
     def id(self) -> str:
-        """Return the id of its name, which ignores case."""
+        """Return the caller's id, which is derived from its name.
+
+        Upper and lower case are the same name.
+        """
         return build_declared_caller_id(self.name)
 
 
 def build_declared_caller_id(name: str) -> str:
-    """Return the id of the caller with a name, which ignores case and outer blanks."""
+    """Return the id of the caller with this name.
+
+    Outer blanks and upper or lower case do not matter.
+    """
     return hash_key(DECLARED_CALLER, name.strip().casefold())
 
 

@@ -111,9 +111,9 @@ def scan_document_part(
 ) -> Iterator[ScannedReference]:
     """Yield each reference whose id begins between two offsets, in order.
 
-    `part` is in UTF-8 or another encoding that contains ASCII, with `BYTES_BEFORE` and
-    `BYTES_AFTER` around. `ids` are 32 hex digits in lower case, without dashes: each occurrence is
-    a reference. None: each trigger URL is one.
+    `part` is in UTF-8 or another encoding that contains ASCII. It includes `BYTES_BEFORE` before
+    `start` and `BYTES_AFTER` after `end`. `ids` are 32 hex digits in lower case, without dashes:
+    each occurrence is a reference. None: each trigger URL is a reference.
     """
     found = find_last_digits(part) if ids is None else find_known_ids(part, ids)
     for first, last in found:

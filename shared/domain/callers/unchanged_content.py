@@ -21,12 +21,12 @@ def hash_value(*parts: str) -> str:
 
 
 def hash_surroundings(place: str, text: str, *, is_json: bool) -> str:
-    """Return the digest of a caller's text without its trigger URLs and flow ids."""
+    """Return the digest of a caller's address and of its text without trigger URLs and flow ids."""
     return hash_value(place, *split_at_references(text, is_json=is_json))
 
 
 def find_changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Return the digests that differ, with the new value; empty for what is gone."""
+    """Return the addresses whose digest differs, with the new digest; empty: the value is gone."""
     return {
         place: after.get(place, "")
         for place in before.keys() | after.keys()
@@ -38,8 +38,8 @@ def find_changed_digests(before: Mapping[str, str], after: Mapping[str, str]) ->
 class UnchangedContentDigests:
     """What each invocation of a job read in one resource before its last write there, in order.
 
-    Digests by address. Under a caller's id: the digest of the caller's own value without its
-    references.
+    Each mapping has digests by address. Under the id of a caller, it has the digest of the caller's
+    own value without its trigger URLs and flow ids.
     """
 
     digests: tuple[Mapping[str, str], ...]
@@ -48,7 +48,7 @@ class UnchangedContentDigests:
     caller_ids: frozenset[str]
 
     @classmethod
-    def at(cls, intents: Iterable[CallerEditIntent]) -> Self:
+    def combine(cls, intents: Iterable[CallerEditIntent]) -> Self:
         """Combine the intents for the callers of one resource."""
         noted: dict[int, dict[str, str]] = defaultdict(dict)
         caller_ids = set[str]()

@@ -123,7 +123,7 @@ class FlowDefinition:
     def triggers(self) -> tuple[Trigger, ...]:
         """Return the triggers; a flow has exactly one, a template may have none."""
         raw = mapping_at(self.definition, "triggers")
-        return tuple(self._trigger(name, as_mapping(body)) for name, body in raw.items())
+        return tuple(self._parse_trigger(name, as_mapping(body)) for name, body in raw.items())
 
     @cached_property
     def child_calls(self) -> tuple[ChildFlowCall, ...]:
@@ -184,7 +184,7 @@ class FlowDefinition:
     def _steps(self) -> tuple[ActionNode, ...]:
         return tuple(walk_actions(self.definition))
 
-    def _trigger(self, name: str, raw: Mapping[str, object]) -> Trigger:
+    def _parse_trigger(self, name: str, raw: Mapping[str, object]) -> Trigger:
         operation = get_operation(raw, self.connection_references)
         inputs = mapping_at(raw, "inputs")
         kind = text_at(raw, "kind")

@@ -50,11 +50,11 @@ def read_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
     read = DefinitionText(text)
     plain = None if has_halves(text) else read.document
     definition, problem = parse_or_explain(text if plain is None else plain)
-    summary = summarise(definition) if definition else None
+    summary = summarize_definition(definition) if definition else None
     return summary, problem, read.digest()
 
 
-def summarise(definition: FlowDefinition) -> DefinitionSummary:
+def summarize_definition(definition: FlowDefinition) -> DefinitionSummary:
     """Return the facts that a plan needs of a definition."""
     embedded = list_embedded_connections(definition.connection_references)
     return DefinitionSummary(

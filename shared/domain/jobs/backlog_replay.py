@@ -23,8 +23,8 @@ class BacklogReplay:
     off_since: datetime
 
     def message(self, now: datetime) -> str:
-        """Return the flow's name, since when it is off, and for how long (in hours from two hours
-        on).
+        """Return the flow's name, since when it is off, and for how many hours if for two or
+        more.
         """
         hours = (now - self.off_since).total_seconds() / 3600
         length = f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"

@@ -24,7 +24,7 @@ class FlowIds:
         )
 
     def is_called(self, flows: Iterable[CalledFlow]) -> bool:
-        """Return whether any of these is this flow."""
+        """Return whether any of these declared flows is this flow."""
         return any(self.matches(one) for one in flows)
 
 
@@ -41,5 +41,7 @@ def get_copy_ids(job: FlowJob) -> FlowIds:
 
 
 def choose_side_to_leave(job: FlowJob) -> FlowIds:
-    """Return the flow that callers have to leave: the original, or in a rollback the copy."""
+    """Return the flow that callers have to stop calling: the original, or in a rollback the
+    copy.
+    """
     return get_copy_ids(job) if job.is_rolling_back else get_original_ids(job)

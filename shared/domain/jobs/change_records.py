@@ -22,7 +22,7 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class ChangeKind(StrEnum):
-    """What a change did to a flow or a caller."""
+    """What a change did to a flow or to a caller."""
 
     COPY_CREATED = "copy_created"
     CONVERTED = "converted"

@@ -181,10 +181,10 @@ def record_delete_intent(deletion: Deletion, *, now: datetime) -> Deletion:
 
 
 def return_to_checks(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return the deletion to its checks: the intent was recorded, but the original still exists.
+    """Return the deletion with its checks to be made again: the original still exists.
 
-    The time of the intent stays, because the platform may have accepted the request and be late to
-    show it.
+    The time of the delete intent stays, because the platform may have accepted the request and be
+    late to show it.
     """
     text = "The original still exists. The app checks everything again."
     return _with_state(deletion, DeletionState.ARCHIVING, text, now, due=now)

@@ -27,7 +27,9 @@ class DeletionStateProperties(TransitionProperties[DeletionState]):
 
     @property
     def can_be_cancelled(self) -> bool:
-        """Return whether a cancellation keeps the original."""
+        """Return whether a deletion in this state can be cancelled, so that the original is
+        kept.
+        """
         return not self.is_over and not self.may_be_deleted
 
 

@@ -113,7 +113,7 @@ class DurableJob[S: StrEnum]:
 
     @property
     def state_since(self) -> datetime | None:
-        """Return when it got its current state; None: its history does not say it."""
+        """Return when the job got its current state; None: its history does not show it."""
         since = None
         for entry in reversed(self.history):
             if entry.state != self.state:
@@ -123,7 +123,9 @@ class DurableJob[S: StrEnum]:
 
     @property
     def reason_since(self) -> datetime | None:
-        """Return when it got its current state and message; None: its history does not say it."""
+        """Return when the job got its current state and message; None: its history does not
+        show it.
+        """
         since = None
         for entry in reversed(self.history):
             if (entry.state, entry.message) != (self.state, self.message):
@@ -143,9 +145,9 @@ class DurableJob[S: StrEnum]:
 def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
     """Return the row without a lease, and with a new token that locks out its last holder.
 
-    If the lease was not released, the last invocation may be suspended: it ran before its lease
-    expired, and the host ends it in time, but one of its writes may still arrive. `settles_after`
-    the lease, none can.
+    If the lease was not released, the last invocation may be suspended. It ran before its lease
+    expired, and the host ends it in time, but one of its writes may still arrive until
+    `settles_after` has passed since the end of the lease.
     """
     lease_ended = job.leased_until
     if lease_ended is not None:
@@ -156,5 +158,5 @@ def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) 
 
 
 def mark_write_in_flight[J: DurableJob[Any]](job: J, until: datetime) -> J:
-    """Return the row with a write that may take effect until then."""
+    """Return the row with a record that a write may take effect until this time."""
     return replace(job, in_flight_until=max(until, job.in_flight_until or until))

@@ -38,7 +38,7 @@ def _states(*states: EnvironmentJobState) -> frozenset[EnvironmentJobState]:
     return frozenset(states)
 
 
-def _pause() -> EnvironmentStateProperties:
+def _build_pause_properties() -> EnvironmentStateProperties:
     return EnvironmentStateProperties(
         next=_states(),
         next_actor=NextActor.PERSON,
@@ -100,8 +100,8 @@ ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         remediation_state=RemediationState.COMPLETED, awaits_decision=False,
     ),
-    EnvironmentJobState.BLOCKED: _pause(),
-    EnvironmentJobState.FAILED: _pause(),
+    EnvironmentJobState.BLOCKED: _build_pause_properties(),
+    EnvironmentJobState.FAILED: _build_pause_properties(),
     EnvironmentJobState.CANCELLED: EnvironmentStateProperties(
         next=_states(),
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,

@@ -80,7 +80,7 @@ def _states(*states: FlowJobState) -> frozenset[FlowJobState]:
     return frozenset(states)
 
 
-def _pause(acts: NextActor) -> FlowStateProperties:
+def _build_pause_properties(acts: NextActor) -> FlowStateProperties:
     return FlowStateProperties(
         next=_states(),
         next_actor=acts,
@@ -182,9 +182,9 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
         is_past_cutover=True, releases_children=True,
     ),
-    FlowJobState.WAITING: _pause(NextActor.APP),
-    FlowJobState.BLOCKED: _pause(NextActor.PERSON),
-    FlowJobState.FAILED: _pause(NextActor.PERSON),
+    FlowJobState.WAITING: _build_pause_properties(NextActor.APP),
+    FlowJobState.BLOCKED: _build_pause_properties(NextActor.PERSON),
+    FlowJobState.FAILED: _build_pause_properties(NextActor.PERSON),
     FlowJobState.ROLLING_BACK: FlowStateProperties(
         # To retired: the original was deleted and can no longer be restored.
         next=_states(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,

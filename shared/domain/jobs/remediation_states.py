@@ -7,7 +7,7 @@ from shared.domain.jobs.state_machine import NextActor, StateProperties
 
 
 class RemediationState(StrEnum):
-    """How far a remediation is: the first of these that one of its jobs shows."""
+    """The state of a remediation: the first of these states that applies to any of its jobs."""
 
     AWAITING_APPROVAL = "awaiting_approval"  #: at least one plan awaits approval
     IN_PROGRESS = "in_progress"  #: the app works and no one has to act

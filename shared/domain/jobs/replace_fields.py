@@ -1,4 +1,4 @@
-"""`replace` for the rows of jobs: it changes the fields of a `DurableJob` by its `__replace__`.
+"""Change fields of a job's row by the `__replace__` of `DurableJob`.
 
 `dataclasses.replace` reads and sets every field, of which a row has up to 64: ten times the work.
 """

@@ -40,7 +40,7 @@ class StateProperties:
 
     @property
     def is_over(self) -> bool:
-        """Return whether nobody has to do anything more."""
+        """Return whether neither the app nor a person has to do anything more."""
         return self.next_actor is NextActor.NONE
 
     @property

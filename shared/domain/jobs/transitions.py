@@ -38,7 +38,10 @@ def add_notes(job: FlowJob, *notes: str) -> FlowJob:
 def wait_until[J: DurableJob[Any]](
     job: J, reason: str, *, until: datetime, now: datetime, code: Reason
 ) -> J:
-    """Return the job waiting until then, to continue where it is; a final state stays."""
+    """Return the job waiting until this time.
+
+    It then continues where it is; a final state stays.
+    """
     waits = job.waiting_state if job.states[job.step].is_active else None
     state = waits or job.state
     same = bool(job.history) and job.history[-1].message == reason

@@ -38,7 +38,7 @@ def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def check_geography(policy: EnterprisePolicy, environment: Environment) -> Finding:
-    """Return whether the environment is in its policy's geography."""
+    """Check that the environment is in its policy's geography."""
     own, wanted = normalize_geography(environment.geography), normalize_geography(policy.location)
     code, subject = "environment_geography", environment.id
     if own and own == wanted:
@@ -50,7 +50,7 @@ def check_geography(policy: EnterprisePolicy, environment: Environment) -> Findi
 
 
 def check_managed(environment: Environment) -> Finding:
-    """Return whether it is a Managed Environment, which a key requires."""
+    """Check that the environment is a Managed Environment, which a key requires."""
     code, subject = "environment_managed", environment.id
     if environment.is_managed:
         return passed(code, f"{environment.display_name} is a Managed Environment.", subject)
@@ -73,7 +73,7 @@ def check_managed(environment: Environment) -> Finding:
 
 
 def check_environment_type(environment: Environment) -> Finding:
-    """Return whether an environment of this type can have a key."""
+    """Check that an environment of this type can have a key."""
     code, subject = "environment_type", environment.id
     text = f"{environment.display_name} has the type {environment.sku or 'unknown'}."
     if not environment.sku:
@@ -86,7 +86,7 @@ def check_environment_type(environment: Environment) -> Finding:
 
 
 def _check_link(environment: Environment) -> Finding:
-    """Return the state of the environment's link to the policy."""
+    """Check the state of the environment's link to the policy."""
     code, link, name = "environment_link", environment.policy, environment.display_name
     assert link
     if link.status is PolicyLinkStatus.LINKED:

@@ -60,7 +60,7 @@ def list_vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def _check_network(facts: KeySnapshot, vault: KeyVault) -> Finding:
-    """Return whether the platform, a trusted service of Key Vault, can reach the vault."""
+    """Check that the platform, a trusted service of Key Vault, can reach the vault."""
     code = "vault_network"
     if vault.public_access.lower() == "securedbyperimeter":
         text = (

@@ -33,7 +33,7 @@ class AddressRanges:
     borders: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, prefixes: Iterable[str]) -> "AddressRanges":
+    def parse(cls, prefixes: Iterable[str]) -> "AddressRanges":
         """Parse prefixes or single addresses; host bits are ignored. Raises `ValueError`."""
         return _merge([_parse_span(prefix.strip()) for prefix in prefixes])
 
@@ -65,18 +65,18 @@ class AddressRanges:
         fewer, more = sorted((self, other), key=lambda one: len(one.borders))
         return AddressRanges(_clip(fewer, more.borders, inside=True))
 
-    def spans(self) -> Iterator[Span]:
+    def list_spans(self) -> Iterator[Span]:
         """Yield the ranges in order; no two of them touch."""
         borders = iter(self.borders)
         return zip(borders, borders, strict=True)
 
-    def prefixes(self) -> tuple[str, ...]:
+    def list_prefixes(self) -> tuple[str, ...]:
         """Return the fewest prefixes for exactly this set, IPv4 first, in order."""
-        return tuple(prefix for span in self.spans() for prefix in _span_prefixes(span))
+        return tuple(prefix for span in self.list_spans() for prefix in _span_prefixes(span))
 
-    def ends(self) -> Iterator[tuple[str, str]]:
+    def list_ends(self) -> Iterator[tuple[str, str]]:
         """Yield the first and the last address of each range."""
-        for first, end in self.spans():
+        for first, end in self.list_spans():
             address, start = (IPv6Address, _V6) if first >= _V6 else (IPv4Address, 0)
             yield str(address(first - start)), str(address(end - 1 - start))
 
@@ -92,7 +92,7 @@ def unite(parts: Iterable[AddressRanges]) -> AddressRanges:
     filled = [part for part in parts if part]
     if len(filled) == 1:
         return filled[0]
-    return _merge([span for part in filled for span in part.spans()])
+    return _merge([span for part in filled for span in part.list_spans()])
 
 
 def _parse_span(prefix: str) -> Span:
@@ -125,7 +125,7 @@ def _merge(spans: list[Span]) -> AddressRanges:
 def _clip(ranges: AddressRanges, other: Sequence[int], *, inside: bool) -> tuple[int, ...]:
     """Return the borders of the part inside the other set, or outside of it."""
     kept: list[int] = []
-    for first, end in ranges.spans():
+    for first, end in ranges.list_spans():
         # Borders of the other set within this range are also borders of the result.
         low = bisect_right(other, first)
         high = bisect_left(other, end, low)

@@ -13,7 +13,7 @@ from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.matching import (
     HTTPS,
-    all_of,
+    all_match,
     any_matches,
     covers,
     holds_port,
@@ -21,7 +21,7 @@ from shared.domain.network.matching import (
 )
 
 #: Private ranges, from which no flow sends.
-_PRIVATE = AddressRanges.of(
+_PRIVATE = AddressRanges.parse(
     ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
 )
 _SHOWN = 3
@@ -60,7 +60,7 @@ class TrafficRule:
         """Return whether it matches all TCP packets to a destination; None: some of them, or
         unknown.
         """
-        return all_of(
+        return all_match(
             (
                 any_matches(_is_tcp(protocol) for protocol in self.protocols),
                 holds_port(self.ports, target.port),
@@ -160,7 +160,7 @@ def _find_matching_rules(
     for rule in rules:
         answers = [rule.matches(target) for target in targets]
         if any(answer is not False for answer in answers):
-            yield rule, all_of(answers)
+            yield rule, all_match(answers)
 
 
 def _build_rule(rule: TrafficRule, answer: bool | None) -> FirewallRule:
@@ -181,6 +181,6 @@ def _is_tcp(protocol: str) -> bool | None:
 
 def _is_private(sources: Iterable[str]) -> bool:
     try:
-        return not AddressRanges.of(sources) - _PRIVATE
+        return not AddressRanges.parse(sources) - _PRIVATE
     except ValueError:
         return False

@@ -119,7 +119,7 @@ def _extend_group(
 ) -> FirewallFix:
     there = [*map(str, _find_group_addresses(group) or ())]
     group_id = text_at(group, "id") or ""
-    name = ResourceIdParts.of(group_id)
+    name = ResourceIdParts.parse(group_id)
     new, own = issue.missing_prefixes, name.names[-1]
     more = {member: group[member] for member in ("location", "tags") if group.get(member)}
     block = TerraformBlock(
@@ -153,7 +153,7 @@ def _add_group_and_rule(
     issue: FirewallIssue, rule: TrafficRule, version: str, notes: tuple[str, ...]
 ) -> FirewallFix:
     """Return a fix with a new IP group and a rule like `rule` that has it as its source."""
-    place, group = ResourceIdParts.of(rule.place), f"{PREFIX}{issue.resource_name}"[:80]
+    place, group = ResourceIdParts.parse(rule.place), f"{PREFIX}{issue.resource_name}"[:80]
     scope = fill_id_placeholders(rule.place).partition("/providers/")[0]
     made = format_az_command(
         "network ip-group create",
@@ -230,7 +230,7 @@ def _build_document(rule: TrafficRule, group_id: object) -> Document:
 
 def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> str:
     """Return the rule as Bicep, inside the resource of its collection."""
-    place, rules = ResourceIdParts.of(rule.place), [_build_document(rule, group_id)]
+    place, rules = ResourceIdParts.parse(rule.place), [_build_document(rule, group_id)]
     if not _is_of_policy(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
         part = {member: [{"name": rule.collection, "properties": {"rules": rules}}]}
@@ -248,7 +248,7 @@ def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> st
 
 
 def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
-    place, document = ResourceIdParts.of(rule.place), _build_document(rule, group_id)
+    place, document = ResourceIdParts.parse(rule.place), _build_document(rule, group_id)
     where: dict[str, object] = {**place.options, "collection-name": rule.collection}
     if _is_of_policy(rule):
         command = "network firewall policy rule-collection-group collection rule add"
@@ -271,7 +271,7 @@ def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
 
 def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
     """Return the rule as Terraform, inside the resource of its collection."""
-    is_policy, place = _is_of_policy(rule), ResourceIdParts.of(rule.place)
+    is_policy, place = _is_of_policy(rule), ResourceIdParts.parse(rule.place)
     word = "nat" if rule.translated else "network"
     destinations = ("destination_addresses", [*rule.destinations])
     if is_policy and rule.translated:

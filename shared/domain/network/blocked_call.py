@@ -51,7 +51,7 @@ class BlockedCall:
 
     @property
     def counts_from(self) -> datetime:
-        """Return the time up to which runs were checked; only a later one is new."""
+        """Return the time up to which runs were checked. Only a later run is new."""
         return max(self.failed_at, self.resolved_at or self.failed_at)
 
     @property

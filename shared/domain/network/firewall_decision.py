@@ -71,7 +71,7 @@ class RuleSources:
         self._tags = tags
         self._names = defaultdict[str, list[str]](list)
         for base in bases:
-            for tag in (base, *(f"{base}.{region}" for region in tags.regions(base))):
+            for tag in (base, *(f"{base}.{region}" for region in tags.list_regions(base))):
                 for name in list_tag_names_covering(tag):
                     self._names[name].append(tag)
         self._named: dict[str, AddressRanges | None] = {}
@@ -91,7 +91,7 @@ class RuleSources:
             else:
                 parts.append(self._resolve(name))
         try:
-            parts.append(AddressRanges.of(prefixes))
+            parts.append(AddressRanges.parse(prefixes))
         except ValueError:
             parts += map(_parse_prefix, prefixes)
         return unite(part for part in parts if part is not None), None not in parts
@@ -103,7 +103,9 @@ class RuleSources:
             return NOWHERE
         if name not in self._named:
             tags = {name, *self._names.get(name, ())}
-            found = [ranges for tag in tags if (ranges := self._tags.addresses(tag)) is not None]
+            found = [
+                ranges for tag in tags if (ranges := self._tags.find_addresses(tag)) is not None
+            ]
             # All of Azure in a region without addresses of the checked tags: none of their
             # addresses.
             is_told = found or name.startswith(f"{_AZURE}.")
@@ -117,11 +119,11 @@ def evaluate_rules(firewall: Firewall, sources: RuleSources) -> FirewallDecision
     """
     found = _evaluate_own_rules(firewall, sources)
     if firewall.behind is not None:
-        found = _combine(found, evaluate_rules(firewall.behind, sources))
+        found = _combine_decisions(found, evaluate_rules(firewall.behind, sources))
     return replace(found, is_ipv4_only=firewall.is_ipv4_only)
 
 
-def _combine(own: FirewallDecision, beyond: FirewallDecision) -> FirewallDecision:
+def _combine_decisions(own: FirewallDecision, beyond: FirewallDecision) -> FirewallDecision:
     denied = own.denied | beyond.denied
     return FirewallDecision(
         allowed=own.allowed & beyond.allowed,
@@ -191,6 +193,6 @@ def _list_matched_addresses(
 
 def _parse_prefix(text: str) -> AddressRanges | None:
     try:
-        return AddressRanges.of([text])
+        return AddressRanges.parse([text])
     except ValueError:
         return None

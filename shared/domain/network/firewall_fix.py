@@ -66,7 +66,7 @@ class FirewallFix:
 
 
 def describe_added_prefixes(issue: FirewallIssue) -> str:
-    """Return a text that says how many prefixes are added to the firewall."""
+    """Return a sentence with the number of prefixes that the fix adds to the firewall."""
     many = "es" if len(issue.missing_prefixes) > 1 else ""
     return f"allow {len(issue.missing_prefixes)} more prefix{many} on {issue.firewall_name}"
 
@@ -77,7 +77,7 @@ def build_no_fix(issue: FirewallIssue, reason: str) -> FirewallFix:
 
 
 def build_no_fix_public_access_off(issue: FirewallIssue) -> FirewallFix | None:
-    """Return why no rule fixes the issue; None: a rule can."""
+    """Return a fix that says why no rule fixes the issue; None: a rule can fix it."""
     if issue.denies_all_public_access:
         name = issue.firewall_name
         return build_no_fix(
@@ -92,7 +92,7 @@ def build_no_fix_public_access_off(issue: FirewallIssue) -> FirewallFix | None:
 def build_no_fix_list_full(
     issue: FirewallIssue, there: int, added: int, most: int
 ) -> FirewallFix | None:
-    """Return why a list has no room for the new entries; None: it has."""
+    """Return a fix that says why a list has no room for new entries; None: the list has room."""
     if there + added <= most:
         return None
     return build_no_fix(
@@ -107,10 +107,10 @@ def build_no_fix_list_full(
 def explain_unknown_order(
     issue: FirewallIssue, priorities: Iterable[tuple[object, object]]
 ) -> FirewallFix | None:
-    """Return why the order of rules is unknown, given their names and priorities; None: it is
-    known.
+    """Return a fix that says why the order of rules is unknown; None: the order is known.
 
-    A template may have an expression as a priority, and then no position is certain to be first.
+    `priorities` has the priority of each rule by its name. A template may have an expression as a
+    priority, and then no position is certain to be first.
     """
     for name, priority in priorities:
         if not isinstance(priority, int):
@@ -123,7 +123,7 @@ def explain_unknown_order(
 def format_rule_set_command(service: str, issue: FirewallIssue) -> str:
     """Return the Azure CLI command that adds the rules to the rule set of a namespace."""
     options = {
-        **ResourceIdParts.of(issue.resource_id).options,
+        **ResourceIdParts.parse(issue.resource_id).options,
         "namespace-name": issue.resource_name,
     }
     rules = (("ip-rule", [f"ip-address={one}", "action=Allow"]) for one in issue.missing_prefixes)

@@ -24,7 +24,7 @@ class ResourceIdParts:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, resource_id: str) -> "ResourceIdParts":
+    def parse(cls, resource_id: str) -> "ResourceIdParts":
         """Parse an id; missing parts, as in a template, become placeholders."""
         scope, _, path = resource_id.rpartition("!")[2].rpartition("/providers/")
         parts = scope.split("/")

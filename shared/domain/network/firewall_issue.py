@@ -112,7 +112,7 @@ def find_firewall_issue(
         is_required=is_required,
         is_certain=bool(denying),
         missing_tags=tags,
-        missing_prefixes=missing.prefixes(),
+        missing_prefixes=missing.list_prefixes(),
         message=" ".join(texts),
         fix=" ".join(instructions) + ("" if is_required else _NOT_REQUIRED),
         rules=denying + doubting,
@@ -144,7 +144,7 @@ def _format_uncertain(firewall: Firewall, tags: Sequence[str], rules: Sequence[s
 def _format_fix(
     firewall: Firewall, tags: Sequence[str], missing: AddressRanges, denying: Sequence[str]
 ) -> str:
-    prefixes = missing.prefixes()
+    prefixes = missing.list_prefixes()
     shown = ", ".join(prefixes[:_SHOWN])
     more = f" and {len(prefixes) - _SHOWN} more" if len(prefixes) > _SHOWN else ""
     rules = [name for name in denying if any(name == rule.name for rule in firewall.rules)]
@@ -172,7 +172,7 @@ def build_issue_for_external_host(
         is_required=False,
         is_certain=False,
         missing_tags=tuple(asked),
-        missing_prefixes=unite(asked.values()).prefixes(),
+        missing_prefixes=unite(asked.values()).list_prefixes(),
         message=f"The app reads no firewall of {host}, which"
         f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
         fix=(

@@ -51,13 +51,13 @@ def build_restricted_firewall(
     whose entries have the address under one of several names. A missing value means open, as in
     Azure.
     """
-    if _is(access, "disabled"):
+    if _is_equal_ignoring_case(access, "disabled"):
         return replace(open_one, default=RuleAction.DENY, denies_all_public_access=True)
-    if not (access is None or _is(access, "enabled")):
+    if not (access is None or _is_equal_ignoring_case(access, "enabled")):
         return replace(open_one, rules=build_unread_rules("publicNetworkAccess", access))
-    if default is None or _is(default, "allow"):
+    if default is None or _is_equal_ignoring_case(default, "allow"):
         return open_one
-    if not _is(default, "deny"):
+    if not _is_equal_ignoring_case(default, "deny"):
         return replace(open_one, rules=build_unread_rules("defaultAction", default))
     if not isinstance(rules, list | None):
         return replace(
@@ -87,7 +87,7 @@ def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) 
         properties.get("defaultAction"),
         listed,
     )
-    is_closed = firewall.default is RuleAction.DENY and not _is(
+    is_closed = firewall.default is RuleAction.DENY and not _is_equal_ignoring_case(
         properties.get("publicNetworkAccess"), "disabled"
     )
     if is_closed and not listed and not networks:
@@ -105,7 +105,7 @@ def build_database_server_firewall(
     host = mapping_at(server, "properties").get("fullyQualifiedDomainName")
     open_one = build_open_firewall(kind, server, [host], SERVER_OPENED_BY)
     closed = build_restricted_firewall(open_one, access, "Deny", None)
-    if closed.rules or _is(access, "disabled"):
+    if closed.rules or _is_equal_ignoring_case(access, "disabled"):
         return closed
     return replace(closed, rules=tuple(_parse_range_rule(rule) for rule in rules))
 
@@ -136,5 +136,5 @@ def _parse_hosts(urls: Iterable[object]) -> Iterable[str]:
             yield host.lower()
 
 
-def _is(value: object, wanted: str) -> bool:
+def _is_equal_ignoring_case(value: object, wanted: str) -> bool:
     return isinstance(value, str) and value.lower() == wanted

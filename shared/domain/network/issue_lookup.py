@@ -13,9 +13,9 @@ def find_issues_by_name(
 ) -> list[FirewallIssue]:
     """Return the issues with this name, this id, or this resource name.
 
-    `concerning` are names of issues that affect a known flow; of several parts of a resource, these
-    are meant. Raises `ValueError`, which lists the candidates, if several resources have the name
-    or the part is ambiguous.
+    `concerning` are names of issues that affect a known flow. If a resource has several parts, only
+    its issues among these are returned. Raises `ValueError`, which lists the candidates, if several
+    resources have the name or the part is ambiguous.
     """
     text = wanted.lower()
     exact = [issue for issue in issues if text in {issue.name.lower(), issue.firewall_id.lower()}]

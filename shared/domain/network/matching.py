@@ -21,7 +21,7 @@ def any_matches(answers: Iterable[bool | None]) -> bool | None:
     return None if None in found else False
 
 
-def all_of(answers: Iterable[bool | None]) -> bool | None:
+def all_match(answers: Iterable[bool | None]) -> bool | None:
     """Return True if all answers are True, False if one is False, else None."""
     found = [*answers]
     if False in found:
@@ -44,7 +44,7 @@ def covers(outer: Collection[str], inner: Collection[str]) -> bool | None:
     if leads_anywhere(outer) or set(inner) <= set(outer):
         return True
     try:
-        wide, narrow = AddressRanges.of(outer), AddressRanges.of(inner)
+        wide, narrow = AddressRanges.parse(outer), AddressRanges.parse(inner)
     except ValueError:
         return None  # a name of a group, or an expression of a template
     if not narrow - wide:

@@ -67,7 +67,7 @@ class NetworkCheck:
 
         `also_required` are those of `TAGS_BESIDE` whose absence is an issue too.
         """
-        listed = {tag: list_regions(geography, tags.regions(tag)) for tag in FLOW_TAGS}
+        listed = {tag: list_regions(geography, tags.list_regions(tag)) for tag in FLOW_TAGS}
         by_tag = {tag: _list_regional_tags(tag, regions) for tag, regions in listed.items()}
         required = [PROTECTED_TAG, *also_required]
         beside = [tag for tag in TAGS_BESIDE if tag not in required]
@@ -82,7 +82,7 @@ class NetworkCheck:
         for firewall in firewalls:
             rules = _get_rules(firewall)
             if rules not in evaluated:
-                evaluated[rules] = _evaluate(
+                evaluated[rules] = _evaluate_rules(
                     firewall, evaluate_rules(firewall, sources), of_flows, called
                 )
             self._evaluated.append((firewall, evaluated[rules]))
@@ -166,7 +166,7 @@ def _get_rules(firewall: Firewall) -> _Rules:
     return (firewall.rules, firewall.default, firewall.is_ipv4_only, beyond)
 
 
-def _evaluate(
+def _evaluate_rules(
     firewall: Firewall, admission: FirewallDecision, of_flows: AddressRanges, called: Container[str]
 ) -> _EvaluatedRules:
     names_them = any(
@@ -183,7 +183,7 @@ def _find_known_ranges(
     by_tag: Mapping[str, Sequence[str]], tags: Iterable[str], listed: ServiceTagList
 ) -> dict[str, AddressRanges]:
     wanted = (name for tag in tags for name in by_tag[tag])
-    return {name: found for name in wanted if (found := listed.addresses(name)) is not None}
+    return {name: found for name in wanted if (found := listed.find_addresses(name)) is not None}
 
 
 def _list_unknown_issues(
@@ -194,12 +194,12 @@ def _list_unknown_issues(
 ) -> Iterable[FirewallIssue]:
     """Yield an issue for every required tag whose addresses are unknown."""
     for tag in required:
-        if not listed.regions(tag):
+        if not listed.list_regions(tag):
             yield build_issue_for_unknown_tag(tag)
         elif not by_tag[tag]:
             yield build_issue_for_unknown_geography(normalize_geography(geography), tag)
         yield from (
             build_issue_for_unknown_tag(name)
             for name in by_tag[tag]
-            if listed.addresses(name) is None
+            if listed.find_addresses(name) is None
         )

@@ -18,13 +18,13 @@ from shared.domain.network.firewall_issue import FirewallIssue
 
 def list_missing_ranges(issue: FirewallIssue) -> Iterator[tuple[str, str, str]]:
     """Yield name, first and last address of each missing rule."""
-    for first, last in AddressRanges.of(issue.missing_prefixes).ends():
+    for first, last in AddressRanges.parse(issue.missing_prefixes).list_ends():
         yield f"{PREFIX}{first.replace('.', '-')}", first, last
 
 
 def format_range_commands(command: str, server: str, issue: FirewallIssue) -> str:
     """Return an Azure CLI command for each rule; `server` is the option for the server's name."""
-    options = {**ResourceIdParts.of(issue.resource_id).options, server: issue.resource_name}
+    options = {**ResourceIdParts.parse(issue.resource_id).options, server: issue.resource_name}
     return "\n".join(
         format_az_command(
             command, {**options, "name": name, "start-ip-address": first, "end-ip-address": last}
@@ -49,7 +49,7 @@ def build_range_blocks(resource: str, issue: FirewallIssue) -> str:
             ("server_id", fill_id_placeholders(issue.resource_id)),
         )
     else:
-        group = ResourceIdParts.of(issue.resource_id).group
+        group = ResourceIdParts.parse(issue.resource_id).group
         owner = (("resource_group_name", group), ("server_name", issue.resource_name))
     return format_terraform(
         *(

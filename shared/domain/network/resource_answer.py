@@ -1,4 +1,4 @@
-"""What Azure answered while the network was read, stored until the reading is complete."""
+"""Define the rows that store Azure's answers until the reading of the network is complete."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def split_answer(
 
 
 def join_answers(rows: Iterable[ResourceAnswer]) -> dict[str, str]:
-    """Return the answers of which every piece is there, by request."""
+    """Return each answer of which every piece is stored, by its request."""
     found: dict[str, str] = {}
     ordered = sorted(rows, key=lambda row: (row.request, row.piece))
     for request, group in groupby(ordered, key=lambda row: row.request):

@@ -65,7 +65,7 @@ def format_command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) 
     return format_az_command(
         "network nsg rule create",
         {
-            **ResourceIdParts.of(issue.resource_id).options,
+            **ResourceIdParts.parse(issue.resource_id).options,
             "nsg-name": issue.resource_name,
             "name": name,
             "priority": rule["priority"],
@@ -91,7 +91,7 @@ def build_terraform_block(
         "resource",
         ("azurerm_network_security_rule", label(name)),
         [
-            ("resource_group_name", ResourceIdParts.of(issue.resource_id).group),
+            ("resource_group_name", ResourceIdParts.parse(issue.resource_id).group),
             ("network_security_group_name", issue.resource_name),
             ("name", name),
             ("priority", rule["priority"]),

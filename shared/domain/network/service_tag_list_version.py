@@ -68,7 +68,7 @@ class ServiceTagListVersion:
     @property
     def added(self) -> AddressRanges:
         """Return the addresses that are new in the regions in use."""
-        return AddressRanges.of(prefix for one in self.changes for prefix in one.added)
+        return AddressRanges.parse(prefix for one in self.changes for prefix in one.added)
 
 
 def build_list_version(tags: ServiceTagList, now: datetime) -> ServiceTagListVersion:

@@ -42,7 +42,7 @@ class ServiceTagList:
         """Return the entry with this name; None if there is none."""
         return self._tags.get(name.lower())
 
-    def addresses(self, name: str) -> AddressRanges | None:
+    def find_addresses(self, name: str) -> AddressRanges | None:
         """Return a tag's addresses; None: they are not in the list, or cannot be parsed."""
         key = name.lower()
         if key not in self._addresses:
@@ -50,7 +50,7 @@ class ServiceTagList:
             self._addresses[key] = _parse_addresses(tag.prefixes) if tag else None
         return self._addresses[key]
 
-    def regions(self, tag: str) -> tuple[str, ...]:
+    def list_regions(self, tag: str) -> tuple[str, ...]:
         """Return the regions for which the list has entries of a tag, in Microsoft's spelling."""
         start = f"{tag.lower()}."
         return tuple(
@@ -88,14 +88,14 @@ def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[Add
     Sets of addresses are compared, so a prefix that is split into its halves is no change. Raises
     `ValueError` if prefixes cannot be parsed.
     """
-    regions = sorted({*before.regions(tag), *after.regions(tag)})
+    regions = sorted({*before.list_regions(tag), *after.list_regions(tag)})
     by_region = [_build_region_change(before, after, tag, region) for region in regions]
-    regional = AddressRanges.of(p for one in by_region for p in (*one.added, *one.removed))
+    regional = AddressRanges.parse(p for one in by_region for p in (*one.added, *one.removed))
     whole = _build_region_change(before, after, tag, "")
     rest = replace(
         whole,
-        added=tuple(p for p in whole.added if not AddressRanges.of([p]) <= regional),
-        removed=tuple(p for p in whole.removed if not AddressRanges.of([p]) <= regional),
+        added=tuple(p for p in whole.added if not AddressRanges.parse([p]) <= regional),
+        removed=tuple(p for p in whole.removed if not AddressRanges.parse([p]) <= regional),
     )
     return [one for one in (*by_region, rest) if one.added or one.removed]
 
@@ -108,31 +108,31 @@ def _build_region_change(
     return AddressRangeChange(
         tag=tag,
         region=region,
-        added=as_published(now - was, after.find(name)),
-        removed=as_published(was - now, before.find(name)),
+        added=format_as_published(now - was, after.find(name)),
+        removed=format_as_published(was - now, before.find(name)),
     )
 
 
 def _find_addresses(tags: ServiceTagList, name: str) -> AddressRanges:
-    found = tags.addresses(name)
+    found = tags.find_addresses(name)
     if found is None and tags.find(name):
         raise ValueError(f"the prefixes of {name} cannot be read")
     return found or NOWHERE
 
 
-def as_published(ranges: AddressRanges, tag: ServiceTag | None) -> tuple[str, ...]:
+def format_as_published(ranges: AddressRanges, tag: ServiceTag | None) -> tuple[str, ...]:
     """Return a tag's addresses as its published prefixes, or as parts of them."""
     written: list[str] = []
     for prefix in tag.prefixes if tag and ranges else ():
-        whole = AddressRanges.of([prefix])
+        whole = AddressRanges.parse([prefix])
         part = whole & ranges
-        written += (prefix,) if part == whole else part.prefixes()
+        written += (prefix,) if part == whole else part.list_prefixes()
     return tuple(written)
 
 
 def _parse_addresses(prefixes: Sequence[str]) -> AddressRanges | None:
     try:
-        return AddressRanges.of(prefixes)
+        return AddressRanges.parse(prefixes)
     except ValueError:
         return None
 

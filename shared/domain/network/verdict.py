@@ -57,7 +57,7 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
     return TagVerdict(
         verdict=verdict,
         by_version={name: find_verdict(admission, part) for name, part in versions.items() if part},
-        missing_prefixes=missing.prefixes(),
+        missing_prefixes=missing.list_prefixes(),
         message=_explain_denial(admission, missing),
     )
 

@@ -14,7 +14,7 @@ from shared.domain.plans.plan_item import PlanItem
 
 
 def list_waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
-    """Return one pending action per environment with such flows."""
+    """Return one pending action for each environment with flows that need changes first."""
     return [_build_pending_action(plan) for plan in plans if plan.needs_changes]
 
 

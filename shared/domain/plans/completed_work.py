@@ -29,17 +29,17 @@ _NOT_SETTLED = frozenset(
 
 
 def find_failing_channels(sent: Iterable[NotificationDelivery], now: datetime) -> set[str]:
-    """Return the channels that have accepted nothing of something for a week."""
+    """Return the channels that have rejected the same notification for a week."""
     return {
         one.channel for one in sent if one.failing_since and now - one.failing_since >= ENDED_LATELY
     }
 
 
 def has_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
-    """Return whether the end of an environment job is notified, now or later.
+    """Return whether a message about the end of an environment job is sent, now or later.
 
-    `is_owed`: a channel has not accepted the message and may still accept it. However long flows
-    are blocked, it is sent in the end.
+    `is_owed`: a channel has not accepted the message and may still accept it. If flows are blocked,
+    the message is sent after that, however long it takes.
     """
     if not (job.state_properties.is_over and job.mode.writes and job.history and _had_work(job)):
         return False
@@ -56,7 +56,7 @@ class RemainingFlow:
 
 
 def is_settled(not_migrated: Mapping[NotMigratedReason, int]) -> bool:
-    """Return whether nothing of it is in progress, and no flow is blocked or failed."""
+    """Return whether none of these flows is in progress, blocked or failed."""
     return not any(not_migrated.get(why) for why in _NOT_SETTLED)
 
 
@@ -117,6 +117,9 @@ def build_completed_action(
 
 
 def _had_work(job: EnvironmentJob) -> bool:
-    """Return whether a flow was to be migrated; a plan without one says all in its own message."""
+    """Return whether a flow was to be migrated.
+
+    If not, the message about the plan says everything.
+    """
     counts = job.planned_action_counts or {}
     return any(counts.get(action, 0) for action in PlannedAction if action.is_work)

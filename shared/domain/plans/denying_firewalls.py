@@ -13,10 +13,9 @@ def select_open_issues(
 ) -> list[FirewallIssueSummary]:
     """Return the firewall issues of a plan that may still deny its flows.
 
-    An issue is stored with the plan and does not change. A plan that writes and whose copies are
-    all verified has found its firewalls open. Of this one, and of a plan that is not current, only
-    the issues count that block a flow. `flow_jobs` of the plan or its environment: at least those
-    that are open.
+    An issue is stored with the plan and does not change. If the plan is not current, or if it
+    writes and all its copies are verified, only the issues that block a flow are returned.
+    `flow_jobs` are jobs of the plan or its environment, at least those that are open.
     """
     if is_current and (
         not job.mode.writes or job.can_start_more_flows or any(map(_is_unverified, flow_jobs))

@@ -19,7 +19,7 @@ from shared.reason import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OngoingFlows:
-    """Flows of one environment that the app continues, by step."""
+    """The flows of one environment that are in the same step and continue without a person."""
 
     environment_id: str
     environment_name: str
@@ -57,7 +57,7 @@ class EnvironmentStatus:
 
     @property
     def is_over(self) -> bool:
-        """Return whether its job has nothing more to do."""
+        """Return whether the environment's job has nothing more to do."""
         return ENVIRONMENT_STATES[self.state].is_over
 
     @property

@@ -21,7 +21,7 @@ def build_failed_run_action(report: FailedRunReport, now: datetime) -> PendingAc
     if not report.flows or now - report.created_at > _SENT_FOR:
         return None
     named = report.flows[:NAMED]
-    described = "; ".join(map(_describe, report.flows[:_DESCRIBED]))
+    described = "; ".join(map(_describe_failed_flow, report.flows[:_DESCRIBED]))
     return PendingAction(
         kind=PendingActionKind.FAILED_RUNS,
         reason_code=report.day,
@@ -37,7 +37,7 @@ def build_failed_run_action(report: FailedRunReport, now: datetime) -> PendingAc
     )
 
 
-def _describe(flow: FailedFlow) -> str:
+def _describe_failed_flow(flow: FailedFlow) -> str:
     first, last = (f"{at:%H:%M}" for at in (flow.first_failed_at, flow.last_failed_at))
     is_one = flow.failed_count == 1
     times = f"once, {first}" if is_one else f"{flow.failed_count} times, {first} to {last}"

@@ -94,7 +94,10 @@ def get_counter(job: FlowJob) -> tuple[str, str]:
 
 
 def has_to_be_named(before: FlowJob | None, after: FlowJob) -> bool:
-    """Return whether the index needs a name, or a mark, before this write."""
+    """Return whether a write must first add the job's name, or its mark, to the index.
+
+    The mark means that a person has to act.
+    """
     if before is None:
         return True
     if is_closed(before):
@@ -140,11 +143,11 @@ def sort_newest_first(
 ) -> list[EnvironmentJob]:
     """Return environment jobs sorted by the start of their remediations, the newest first."""
 
-    def age(job: EnvironmentJob) -> float:
+    def compute_age(job: EnvironmentJob) -> float:
         started = created.get(job.remediation_id)
         return -started.timestamp() if started else 0.0
 
-    return sorted(jobs, key=age)
+    return sorted(jobs, key=compute_age)
 
 
 def _is_history(job: EnvironmentJob, now: datetime) -> bool:

@@ -63,7 +63,7 @@ def _is_v1_outside_solution(flow: EvaluatedFlow) -> bool | None:
     return None if flow.in_solution is None else not flow.in_solution
 
 
-def _lists_flows_v1(flow: EvaluatedFlow) -> bool:
+def _uses_list_flows_v1(flow: EvaluatedFlow) -> bool:
     return flow.definition.uses_list_flows_as_admin_v1
 
 
@@ -128,7 +128,7 @@ _POWER_APPS_V1_OUTSIDE_SOLUTION = MicrosoftKeyRule(
 )
 _LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
     title="List flows as Admin (V1)",
-    holds=_lists_flows_v1,
+    holds=_uses_list_flows_v1,
     text="It uses the action List flows as Admin (V1).",
     in_doubt="",
     before=(

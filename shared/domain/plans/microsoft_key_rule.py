@@ -52,7 +52,7 @@ def evaluate_flow(
     )
     answers = {reason: reason.category.holds(flow) for reason in MicrosoftKeyReason}
     if certain := [reason for reason, answer in answers.items() if answer]:
-        return _stays(certain)
+        return _build_evaluation_that_stays(certain)
     if in_doubt := [reason for reason, answer in answers.items() if answer is None]:
         return _may_stay(in_doubt)
     return MicrosoftKeyEvaluation(
@@ -75,7 +75,7 @@ def explain_listed(
     reasons = list(assessment.microsoft_key_reasons) or [MicrosoftKeyReason.UNKNOWN]
     if not assessment.microsoft_key_reasons and definition.category.is_teams:
         reasons = [MicrosoftKeyReason.TEAMS_TRIGGER]
-    return _stays(reasons)
+    return _build_evaluation_that_stays(reasons)
 
 
 def evaluate_flows(
@@ -93,7 +93,7 @@ def evaluate_flows(
     listed = frozenset(listed)
     found: dict[str, MicrosoftKeyEvaluation] = {}
 
-    def assess(
+    def evaluate_one(
         flow: str, held_back: Collection[str], unknown: Collection[str]
     ) -> MicrosoftKeyEvaluation:
         one = evaluate_flow(
@@ -105,17 +105,17 @@ def evaluate_flows(
         return explain_listed(definitions[flow], one) if flow in listed else one
 
     for flow in definitions:
-        found[flow] = assess(flow, listed - definitions.keys(), ())
+        found[flow] = evaluate_one(flow, listed - definitions.keys(), ())
     held_back = {flow for flow, one in found.items() if one.stays_on_microsoft_key} | listed
     held_back |= graph.find_ancestors(*held_back)
     unknown = {flow for flow, one in found.items() if one.stays_on_microsoft_key is None}
     unknown |= frozenset().union(*graph.missing.values()) - listed
     unknown |= graph.find_ancestors(*unknown) | graph.find_ancestors(*graph.missing)
     unknown |= graph.missing.keys()
-    return {flow: assess(flow, held_back, unknown - held_back) for flow in definitions}
+    return {flow: evaluate_one(flow, held_back, unknown - held_back) for flow in definitions}
 
 
-def _stays(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
+def _build_evaluation_that_stays(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.text for reason in reasons)
     return MicrosoftKeyEvaluation(
         stays_on_microsoft_key=True, microsoft_key_reasons=tuple(reasons), message=text

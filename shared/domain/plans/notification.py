@@ -100,7 +100,9 @@ class NotificationDelivery:
         return f"{self.pending_action_id}-{self.first_seen_at:%Y%m%dT%H%M%S}-{self.sent_count}"
 
     def is_outdated(self, cause: PendingAction) -> bool:
-        """Return whether all of it was retried and blocked again since it was sent."""
+        """Return whether every flow of the action was retried and blocked again since it was
+        sent.
+        """
         return (
             cause.kind in _RETRIED
             and self.last_sent_at is not None
@@ -135,15 +137,16 @@ class NotificationDelivery:
         return is_grown or self.next_attempt_at <= now
 
     def has_failed_after(self, accepted: datetime | None) -> bool:
-        """Return whether it failed, and its channel has accepted nothing since; `accepted`: when it
-        last did.
+        """Return whether the delivery failed and its channel has accepted nothing since then.
+
+        `accepted` is when the channel last accepted a notification; None: never.
         """
         if self.failing_since is None:
             return False
         return accepted is None or accepted < self.failing_since
 
     def is_claimed(self, now: datetime) -> bool:
-        """Return whether a run is sending it."""
+        """Return whether a run is sending this notification now."""
         return self.claimed_until is not None and self.claimed_until > now
 
 

@@ -27,10 +27,10 @@ def shorten(action: PendingAction) -> PendingAction:
     names = (*flows, caller, environment := redact(action.environment_name))
     return replace(
         action,
-        reason_code=_cut(redact(action.reason_code), LONGEST_NAME),
-        environment_name=_cut(environment, LONGEST_NAME),
-        caller=_cut(caller, LONGEST_NAME),
-        flows=tuple(_cut(one, LONGEST_NAME) for one in flows),
+        reason_code=_shorten_text(redact(action.reason_code), LONGEST_NAME),
+        environment_name=_shorten_text(environment, LONGEST_NAME),
+        caller=_shorten_text(caller, LONGEST_NAME),
+        flows=tuple(_shorten_text(one, LONGEST_NAME) for one in flows),
         message=select_first_sentences(
             _remove_urls_and_ids(action.message), 0, LONGEST_REASON, names
         ),
@@ -51,7 +51,7 @@ def select_first_sentences(text: str, enough: int, most: int, names: Iterable[st
         if kept and end > enough:
             break
         kept = text[:end]
-    return _cut(kept, most)
+    return _shorten_text(kept, most)
 
 
 def describe_flows(action: PendingAction) -> str:
@@ -65,7 +65,7 @@ def describe_flows(action: PendingAction) -> str:
 
 def build_digest(actions: Sequence[PendingAction]) -> PendingAction:
     """Return one pending action that summarizes all of these; the first ones are named."""
-    titles = "; ".join(_cut(one.title, LONGEST_NAME) for one in actions[:2])
+    titles = "; ".join(_shorten_text(one.title, LONGEST_NAME) for one in actions[:2])
     return PendingAction(
         kind=PendingActionKind.DIGEST,
         count=len(actions),
@@ -92,5 +92,5 @@ def _find_ends(text: str, covered: Sequence[tuple[int, int]]) -> list[int]:
     ]
 
 
-def _cut(text: str, most: int) -> str:
+def _shorten_text(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -223,7 +223,7 @@ class PendingAction:
 
     @property
     def actor(self) -> str:
-        """Return who has to act, as a noun without an article."""
+        """Return who has to act, such as `operator`, without an article."""
         return _ACTORS.get(self.kind) or _ACTORS.get(self.reason_code, "operator")
 
     def _format_title(self, at: str) -> str:
@@ -361,7 +361,7 @@ def list_pending_deletion_actions(deletions: Iterable[Deletion]) -> list[Pending
 
 
 def find_pending_since(job: FlowJob) -> datetime | None:
-    """Return since when a flow requires its action; None: its row does not say it."""
+    """Return since when a flow requires its action; None: its row does not show it."""
     if job.reason_code == Reason.LATE_CALLER:  # its message changes with each call
         return job.observation_started_at
     return job.reason_since
@@ -444,13 +444,13 @@ def sort_most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAct
     """Return pending actions, the most urgent first."""
     order = list(PendingActionKind)
 
-    def rank(one: PendingAction) -> tuple[int, bool, int, str]:
+    def rank_urgency(one: PendingAction) -> tuple[int, bool, int, str]:
         # A key that does not work stops whole environments: only flows that are off come first.
         is_key = one.reason_code == Reason.KEY_PROBLEM
         kind = PendingActionKind.BOTH_OFF if is_key else one.kind
         return order.index(kind), is_key, -one.count, one.remediation_id
 
-    return tuple(sorted(pending, key=rank))
+    return tuple(sorted(pending, key=rank_urgency))
 
 
 def _build_environment_action(

@@ -37,12 +37,15 @@ class PlanCandidate:
 
     @property
     def ids(self) -> set[str]:
-        """Return the ids by which people may name it, in lower case."""
+        """Return the ids by which people may name the flow, in lower case."""
         return {self.flow.workflow_id, self.flow.flow_name.lower()}
 
     @property
     def is_replaced(self) -> bool:
-        """Return whether its copy is in use; of a lost job, only the two flows say so."""
+        """Return whether the copy is in use.
+
+        If the job is lost, the states of the two flows decide.
+        """
         if self.job:
             return self.job.state is FlowJobState.RETIRED
         return self.copy_state is FlowState.ON and not self.flow.is_on

@@ -72,8 +72,9 @@ def _list_members(value: Any) -> dict[str, object]:
 
 
 def _list_shown_values(item: PlanItem) -> dict[str, object]:
-    """Return the fields that a plan shows; without those that earlier versions did not have, if
-    they are empty.
+    """Return the fields that a plan shows.
+
+    Fields that earlier versions of the app did not have are left out while they are empty.
     """
     values = dict(zip(_SHOWN, _shown_values(item), strict=True))
     if item.owner:
@@ -112,7 +113,8 @@ def name_approved_plan(environment_job_id: str, version: str) -> str:
 def list_changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
     """Return the changes that need a new approval; empty: `now` contains no more than `approved`.
 
-    A caller that is gone, and a job that another approval started, need no approval.
+    A caller that no longer exists needs no approval. Neither does a job that another approval
+    started.
     """
     if now.action is PlannedAction.CONTINUE_EXISTING_JOB:
         return ()
@@ -149,9 +151,9 @@ def apply_approval(
 ) -> list[PlanItem]:
     """Return the items that this approval concerns, with its decision.
 
-    `found` is the plan as it would be made now, by workflow id. Items without
-    `changed_since_approval` may be started. If an earlier run was interrupted, only the rest is
-    decided.
+    `found` is the plan as the app would make it now, by workflow id. Jobs may be started for items
+    without `changed_since_approval`. If an earlier run was interrupted, only its remaining items
+    are decided.
     """
     concerned = [item for item in items if _is_concerned(item, decision)]
     left = add_parents(
@@ -172,7 +174,7 @@ def apply_approval(
             below = [titles[child] for child in item.children if child in left]
             results[flow] = _exclude_by_approver(item, below, decision)
         else:
-            results[flow] = _decide(item, found.get(flow), decision)
+            results[flow] = _with_decision(item, found.get(flow), decision)
     _mark_parents_changed(results, left, titles)
     return [
         results[item.workflow_id] for item in concerned if results[item.workflow_id] is not item
@@ -201,7 +203,7 @@ def _is_concerned(item: PlanItem, decision: ApprovalDecision) -> bool:
     return item.approval_number == decision.number or item.awaits_approval
 
 
-def _decide(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -> PlanItem:
+def _with_decision(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -> PlanItem:
     item = replace(item, approval_number=decision.number, changed_since_approval=())
     if now is None:
         return _exclude(

@@ -51,7 +51,7 @@ class PlannedAction(StrEnum):
 
     @property
     def has_job(self) -> bool:
-        """Return whether a flow job carries it out: a new one, or one of another remediation."""
+        """Return whether a flow job makes this change: a new job, or one of another remediation."""
         return self.is_work or self is PlannedAction.CONTINUE_EXISTING_JOB
 
 
@@ -92,12 +92,14 @@ class PlannedCaller:
 
     @property
     def has_unknown_readers(self) -> bool:
-        """Return whether it can refer, as far as is known without its readers."""
+        """Return whether the caller can refer to a secret only if its readers, unknown to the
+        app, can.
+        """
         return self.kind in UNKNOWN_READER_KINDS and self.reference_obstacle == ""
 
     @property
     def is_to_refer(self) -> bool:
-        """Return whether the app makes it refer to the URL secret of the flow."""
+        """Return whether the app makes the caller refer to the URL secret of the flow."""
         return self.by_value_reason == ""
 
 
@@ -177,13 +179,16 @@ class PlanItem:
 
     @property
     def can_choose_url_secret(self) -> bool:
-        """Return whether an approver can choose: it awaits approval, and a caller can refer."""
+        """Return whether an approver can choose a URL secret: approval is open, and a caller
+        can refer.
+        """
         return self.awaits_approval and bool(self.possible_url_secret)
 
     @property
     def unknown_readers(self) -> str:
-        """Return what a reference in App Configuration needs and what suggests that its readers
-        have it; empty: no caller is there that can refer.
+        """Return what App Configuration's readers need, and what suggests that they have it.
+
+        Empty: no key of App Configuration can refer to a URL secret.
         """
         found = [one.reader_evidence for one in self.callers if one.has_unknown_readers]
         return " ".join(dict.fromkeys((UNKNOWN_READERS, *found))).strip() if found else ""

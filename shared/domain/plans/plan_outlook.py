@@ -42,7 +42,9 @@ def build_outlooks(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, 
     included = {item.workflow_id: item for item in items if item.action in _WITH_JOB}
     issues = _group_issues_by_flow(job, included)
     manual = {flow: _list_manual_callers(item) for flow, item in included.items() if item.callers}
-    stopped = {flow: Outlook.FIREWALL for flow, found in issues.items() if _blocks(found)}
+    stopped = {
+        flow: Outlook.FIREWALL for flow, found in issues.items() if _needs_change_by_person(found)
+    }
     stopped |= {flow: Outlook.OWNER for flow, item in included.items() if _lacks_owner(item)}
     paused_by_person = [flow for flow, callers in manual.items() if callers]
     pauses = _with_dependent_flows(included, stopped, paused_by_person)
@@ -67,12 +69,12 @@ def build_outlooks(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, 
     return found
 
 
-def _blocks(issues: Iterable[FirewallIssueSummary]) -> bool:
+def _needs_change_by_person(issues: Iterable[FirewallIssueSummary]) -> bool:
     return any(not issue.fix_by_app for issue in issues)
 
 
 def _lacks_owner(item: PlanItem) -> bool:
-    """Return whether its copy cannot be created because its owner has left."""
+    """Return whether the flow's copy cannot be created because its owner has left."""
     return item.action.is_copy and item.owner is not None and item.owner.status.has_left
 
 
@@ -83,9 +85,8 @@ def _with_dependent_flows(
 ) -> dict[str, tuple[Outlook, str]]:
     """Return the flows that pause, with the flow that each of them waits for.
 
-    `stopped` are flows whose copies are not verified before a person acts.
-
-    A parent is copied after its children are verified, and a child is retired after its parents.
+    `stopped` are flows whose copies cannot be verified before a person acts. A parent is copied
+    after its children are verified, and a child is retired after its parents.
     """
     if not stopped and not paused_by_person:
         return {}

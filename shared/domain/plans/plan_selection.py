@@ -19,7 +19,9 @@ class PlanSelection:
 
     @cached_property
     def excluded(self) -> frozenset[str]:
-        """Return the workflow ids that are left out, with all flows that run them."""
+        """Return the workflow ids of the flows that are left out, and of all flows that run
+        them.
+        """
         children = {item.workflow_id: item.children for item in self.awaiting}
         return frozenset(add_parents(children.keys() & set(self.left_out), children))
 

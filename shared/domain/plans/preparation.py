@@ -51,7 +51,10 @@ def plan_edit(item: PlanItem) -> PlanItem:
 
 
 def require_explicit_selection(item: PlanItem, command: str) -> PlanItem:
-    """Return the item as needing changes until a request names the flow, as `command` does."""
+    """Return the item as needing changes first.
+
+    `command` starts a remediation that names the flow, which then needs none.
+    """
     return replace(
         item,
         action=PlannedAction.NEEDS_CHANGES,
@@ -63,8 +66,9 @@ def require_explicit_selection(item: PlanItem, command: str) -> PlanItem:
 
 
 def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
-    """Return the item with the diff of a conversion; with obstacles, it needs changes if it was to
-    be converted.
+    """Return the item with the diff of a conversion.
+
+    If the conversion has obstacles and was planned, the item needs changes first.
     """
     if not proposal.obstacles:
         return replace(item, conversion_preview=proposal.diff)

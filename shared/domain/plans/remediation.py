@@ -27,7 +27,7 @@ class RemediationMode(StrEnum):
 
     @property
     def writes(self) -> bool:
-        """Return whether it writes, where the environment allows it."""
+        """Return whether a remediation in this mode writes where the environment allows it."""
         return self in {RemediationMode.PREPARE, RemediationMode.APPLY}
 
 
@@ -72,7 +72,7 @@ class Remediation:
 
     @staticmethod
     def derive_id_for(start_source: StartSource, idempotency_key: str) -> str:
-        """Return the id of the remediation that was started from there with this key."""
+        """Return the id of the remediation with this start source and idempotency key."""
         return str(uuid.uuid5(NAMESPACE, f"remediation/{start_source}/{idempotency_key}"))
 
 
@@ -197,7 +197,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
 
     @property
     def ended_at(self) -> datetime | None:
-        """Return when it ended; None: it has not, or a person may continue it."""
+        """Return when the job ended; None: it has not ended, or a person may continue it."""
         is_over = self.state_properties.is_over
         return self.history[-1].changed_at if is_over and self.history else None
 
@@ -232,7 +232,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
 
     @property
     def has_stopped_planning(self) -> bool:
-        """Return whether it reads no definition until a person acts."""
+        """Return whether the job reads no further definition until a person acts."""
         return (
             self.state is EnvironmentJobState.RUNNING_FLOW_JOBS
             or self.state_properties.next_actor is not NextActor.APP
@@ -240,7 +240,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
 
     @property
     def awaits_approval(self) -> bool:
-        """Return whether there is something to approve, which may be the rest of a started plan."""
+        """Return whether a plan, or the rest of a plan whose jobs have started, awaits approval."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return self.has_started_flow_jobs and self.awaiting_approval_count > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL

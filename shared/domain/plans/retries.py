@@ -12,7 +12,7 @@ from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 def nothing_to_retry(
     remediation_id: str, found: Sequence[FlowJob | PlanItem], code: str = ""
 ) -> tuple[str, str]:
-    """Return the message and the fix; `found` are the flows of the retry."""
+    """Return why a retry continues nothing, and the fix; `found` are the flows that it names."""
     states = Counter(map(_find_state, found))
     with_code = f" with the code {code}" if code else ""
     counts = ", ".join(

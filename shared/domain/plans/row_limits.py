@@ -40,9 +40,9 @@ def with_network(
     beside: Sequence[str] = (),
     external: Sequence[ExternalHost] = (),
 ) -> EnvironmentJob:
-    """Return the job with the firewall issues that fit, those with the most flows first.
+    """Return the job with the firewall issues that fit its row, those with the most flows first.
 
-    Each issue names its first flows and counts all. `beside` are further findings.
+    Each issue names its first flows and counts all. `beside` are further findings for the row.
     """
     widest = sorted(issues, key=lambda issue: (-len(issue.workflow_ids), issue.name))
     shown = tuple(

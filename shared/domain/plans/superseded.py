@@ -36,7 +36,7 @@ def find_superseded(
 
 
 def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
-    """Return the job as it is while the rows of its plan are removed."""
+    """Return the job with a record that the app is removing the rows of its plan."""
     if job.plan_kept is not PlanKept.WHOLE:
         return job
     text = f"A later plan has replaced this one. Only this summary is kept since {now:%Y-%m-%d}."
@@ -51,7 +51,7 @@ def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
 
 
 def _was_used(job: EnvironmentJob) -> bool:
-    """Return whether it may have created flow jobs, or was approved."""
+    """Return whether the plan was approved or may have created flow jobs."""
     has_work = any(
         (job.planned_action_counts or {}).get(action) for action in PlannedAction if action.is_work
     )

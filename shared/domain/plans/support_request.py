@@ -61,7 +61,7 @@ class SupportRequest:
 
     @property
     def id(self) -> str:
-        """Return its id, which a route can contain."""
+        """Return the request's id, which is valid in the path of a route."""
         return build_request_id(self.kind, self.environment_id)
 
     @property
@@ -70,7 +70,7 @@ class SupportRequest:
         return self.migrated_at + TICKET_WINDOW if self.migrated_at else None
 
     def find_state(self, now: datetime) -> SupportRequestState:
-        """Return how far it is."""
+        """Return how far the request is at this time."""
         if self.filed_at:
             return SupportRequestState.FILED
         is_over = self.closes_at is not None and self.closes_at <= now
@@ -79,7 +79,7 @@ class SupportRequest:
     def count_days_left(self, now: datetime) -> int | None:
         """Return the days until the support window closes, the last one as a whole day.
 
-        None: nothing counts down.
+        None: the request has no support window.
         """
         if self.closes_at is None or self.find_state(now) is not SupportRequestState.OPEN:
             return None
@@ -103,12 +103,13 @@ class SupportRequestDraft:
     lines: tuple[str, ...]
 
 
-def draft_run_history(
+def build_run_history_draft(
     request: SupportRequest, flows: Sequence[NamedItem], unread_reason: str
 ) -> SupportRequestDraft:
     """Return the request to restore run history.
 
-    `flows`: those that existed before their copies. `unread_reason`: why they are unknown; empty.
+    `flows` are those that existed before their copies. `unread_reason` says why they are unknown;
+    empty: they are known.
     """
     listed = [f"{one.id}  {one.name}" for one in flows]
     if unread_reason:
@@ -135,10 +136,13 @@ def draft_run_history(
     )
 
 
-def draft_environment_limit(
+def build_environment_limit_draft(
     links: Sequence[PolicyLinkRecord], default_limit: int
 ) -> SupportRequestDraft:
-    """Return the request to raise the limit; `links`: those of the environments on keys."""
+    """Return the request to raise the limit.
+
+    `links` are the policy links of the environments that have keys.
+    """
     return SupportRequestDraft(
         subject="Power Automate: raise the limit of environments with customer-managed keys",
         lines=(

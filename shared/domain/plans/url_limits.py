@@ -24,7 +24,9 @@ def describe_url_limits(host: str, trigger_name: str, caller: Caller) -> str:
             f"It can hold URLs of {caller.max_url_length} characters, but the copy's URL may have "
             f"{length}: extend the field before you approve."
         )
-    if caller.allowed_hosts and not any(_allows(one, host) for one in caller.allowed_hosts):
+    if caller.allowed_hosts and not any(
+        _is_host_allowed(one, host) for one in caller.allowed_hosts
+    ):
         found.append(f"It may not call {host}: add this host to its allow list before you approve.")
     return " ".join(found)
 
@@ -38,5 +40,5 @@ def estimate_url_length(host: str, trigger_name: str) -> int:
     return len(f"{root}/{path}?{query}")
 
 
-def _allows(pattern: str, host: str) -> bool:
+def _is_host_allowed(pattern: str, host: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownUrl:
-    """The id in a flow's trigger URL, read from a run; it contains no signature."""
+    """The id of a flow's trigger URL, read from a run of the flow; contains no signature."""
 
     environment_id: str
     workflow_id: str

@@ -56,7 +56,7 @@ def mask_signatures(text: str) -> str:
     """
     if "sig" not in text.lower():  # fast path: most texts are long and contain none
         return text
-    return _SIGNATURE.sub(_mask, text)
+    return _SIGNATURE.sub(_mask_signature, text)
 
 
 def unmask_signatures(text: str, signatures: Mapping[str, str]) -> str:
@@ -65,13 +65,13 @@ def unmask_signatures(text: str, signatures: Mapping[str, str]) -> str:
     Raises `SignatureChanged` if a marker has no matching signature.
     """
 
-    def restore(marker: re.Match[str]) -> str:
+    def restore_signature(marker: re.Match[str]) -> str:
         signature = signatures.get(marker["hash"])
         if signature is None or hash_signature(signature) != marker["hash"]:
             raise SignatureChanged(marker["hash"])
         return encode_percent_signs(signature, int(marker["level"] or 0))
 
-    return _MARKER.sub(restore, text)
+    return _MARKER.sub(restore_signature, text)
 
 
 def find_signatures(text: str) -> dict[str, str]:
@@ -89,7 +89,7 @@ def encode_percent_signs(value: str, level: int) -> str:
     return value.replace("%", "%" + "25" * level) if level else value
 
 
-def _mask(match: re.Match[str]) -> str:
+def _mask_signature(match: re.Match[str]) -> str:
     signature, level = _decode_value(match)
     suffix = f":{level}" if level else ""
     before = match[0][: match.start("value") - match.start()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.alerts import readable, tell_unreadable
+from shared.alerts import alert_unreadable_row, readable
 from shared.domain.assessment.assessment import AssessedFlow
 from shared.domain.assessment.remediated_flows import add_flow_job
 from shared.domain.assessment.snapshots import EnvironmentSnapshot
@@ -30,7 +30,7 @@ async def add_remediations(
     async for identity, job in read_flow_jobs(services, environment.id, policy, listed):
         flow = listed[identity]
         if isinstance(job, UnreadableRow):
-            await tell_unreadable(services, job)
+            await alert_unreadable_row(services, job)
             found[identity] = flow
         else:
             found[identity] = add_flow_job(

@@ -34,10 +34,10 @@ class AssessmentInput:
     power_apps: PowerAppsFacts | None = None
 
 
-async def collect(
+async def collect_facts(
     services: Services, question: AssessmentInput, reading: Awaitable[FlowReadResult]
 ) -> EnvironmentSnapshot:
-    """Return all facts of one environment; `reading` returns its flows."""
+    """Return all facts of one environment. `reading` reads the flows of the environment."""
     environment = question.environment
     flows, key, power_apps, groups, setting = await asyncio.gather(
         reading,

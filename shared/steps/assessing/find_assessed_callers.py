@@ -8,7 +8,7 @@ search did not complete, the assessment says that callers may be missing.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from shared.alerts import readable, tell_unreadable
+from shared.alerts import alert_unreadable_row, readable
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers.caller_records import CallerIndexEntry
@@ -94,7 +94,7 @@ async def _find_index_entries(services: Services, held: Collection[str]) -> _Pla
         if holds in held:
             found.setdefault(holds, []).append(place)
             if isinstance(place, UnreadableRow):
-                await tell_unreadable(services, place)
+                await alert_unreadable_row(services, place)
     return found
 
 

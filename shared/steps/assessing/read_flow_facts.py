@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from shared.domain.assessment.snapshots import MicrosoftKeyLists, NoAnswer
 from shared.domain.definitions.flow_definition import FlowDefinition, parse_or_explain
-from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
+from shared.domain.definitions.flow_summary import DefinitionSummary, summarize_definition
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, FlowState, Workflow, WorkflowSummary
@@ -36,7 +36,7 @@ class FlowReadResult:
 
 
 async def read_flows(services: Services, environment: Environment) -> FlowReadResult:
-    """Return every cloud flow by its workflow id; `owner` is an id."""
+    """Return every cloud flow by its workflow id. `owner` of a flow is an id."""
     everything, staying, read = await asyncio.gather(
         read_or_none_with_retry(lambda: _read_report(services, environment)),
         read_or_none_with_retry(
@@ -117,7 +117,7 @@ NO_ROW = "Dataverse has no row for it, and it was not read"
 
 
 def map_facts(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
-    """Return the flows in Dataverse by id."""
+    """Return the facts of the flows in Dataverse, by workflow id."""
     return {facts.workflow_id: facts for _, facts in read}
 
 
@@ -156,9 +156,9 @@ def build_facts(row: Workflow) -> FlowFacts:
 def _add_listed_facts(
     rows: Mapping[str, FlowFacts], report: Sequence[FlowListEntry]
 ) -> dict[str, FlowFacts]:
-    """Add flow names, and whether a flow is in a solution: in the list, only those name their row.
+    """Return the rows with flow names, and with whether each flow is in a solution.
 
-    See platform.md#solution-flow-id.
+    In the list, only flows in a solution name their row. See platform.md#solution-flow-id.
     """
     known = dict(rows)
     names_rows = any(flow.workflow_id for flow in report)
@@ -283,7 +283,7 @@ def _summarize(client_data: str | None) -> tuple[DefinitionSummary | None, str, 
     definition, problem = parse_or_explain(client_data)
     if definition is None:
         return None, problem, False
-    return summarise(definition), "", _uses_invokers(definition)
+    return summarize_definition(definition), "", _uses_invokers(definition)
 
 
 def _uses_invokers(definition: FlowDefinition) -> bool:

@@ -54,7 +54,7 @@ async def read_flow_parts(
     source that rejects the request is left out, and the assessment says so.
     """
     parts = build_pages(held)
-    await parts.open()
+    await parts.load()
     everything = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY)
     staying = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
     read = await _read_rows(parts, environment)
@@ -75,7 +75,10 @@ async def read_flow_parts(
 
 
 def build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
-    """Return the pages of an assessment, not loaded yet, which store its progress."""
+    """Return the pages of an assessment, not loaded yet.
+
+    They store the progress of the assessment.
+    """
     services = held.services
     began = services.now
 
@@ -96,7 +99,9 @@ def build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
             )
         )
 
-    parts = DiscoveryPages(services, held.rows(services.tables.discovery_pages), store_progress)
+    parts = DiscoveryPages(
+        services, held.open_rows(services.tables.discovery_pages), store_progress
+    )
     return parts
 
 
@@ -108,7 +113,7 @@ async def _read_list(
     read = partial(report, environment.id, cannot_migrate_only=staying)
 
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
-        return build_report_rows(parts.part(source), flows)
+        return build_report_rows(parts.build_row(source), flows)
 
     silent = await read_or_reason(parts.read(source, read, build_rows))
     return silent or tuple(select_reported_flows(parts.parts, source).values())
@@ -121,7 +126,7 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
     def build_rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
             replace(
-                parts.part(DiscoverySource.DATAVERSE),
+                parts.build_row(DiscoverySource.DATAVERSE),
                 workflows=tuple(row.summary for row in some),
                 facts=tuple(map(build_facts, some)),
             )
@@ -142,13 +147,13 @@ async def _read_alone(
     for flow in missing:
         if flow.identity in read:
             continue
-        part = replace(parts.part(DiscoverySource.SINGLE_FLOW), reported=(flow,))
+        part = replace(parts.build_row(DiscoverySource.SINGLE_FLOW), reported=(flow,))
         try:
             facts = await read_alone(parts.services, environment, flow)
             part = replace(part, facts=(facts,))
         except (NotFound, PlatformError, InvalidInput) as err:
             part = replace(part, problem=explain_not_read(build_no_answer(err).message))
-        await parts.keep([part])
+        await parts.store_page([part])
 
 
 async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
@@ -165,11 +170,12 @@ async def look_up_trigger_urls(
 ) -> dict[str, str]:
     """Store the trigger URLs of flows on Microsoft's key, and return why others are unknown.
 
-    One request, made once, for each flow that no plan has checked. Errors that make the job wait
-    are raised. If the platform rejects the request, the assessment tries once more and says why.
+    Sends one request for each flow that no plan has checked. Errors that make the job wait are
+    raised. If the platform rejects a request, the assessment tries once more and then says why the
+    URL is unknown.
     """
     parts, services = build_pages(held), held.services
-    await parts.open()
+    await parts.load()
     known = await read_known_url_ids(services, environment.id)
     looked = set(select_reported_flows(parts.parts, DiscoverySource.TRIGGER_URL))
     left_out: dict[str, str] = {}
@@ -203,8 +209,8 @@ async def look_up_trigger_urls(
             workflow_id=identity,
             state=None,
         )
-        part = replace(parts.part(DiscoverySource.TRIGGER_URL), reported=(listed,))
-        await parts.keep([part])
+        part = replace(parts.build_row(DiscoverySource.TRIGGER_URL), reported=(listed,))
+        await parts.store_page([part])
         looked.add(identity)
     return left_out | dict.fromkeys(looked - known.keys(), NO_RUN)
 

@@ -42,7 +42,7 @@ class PowerAppsFacts:
 
 
 async def read_power_apps(services: Services, environment: Environment) -> PowerAppsFacts:
-    """Return all connections and apps while a client waits."""
+    """Return all connections and apps by one read each, for a client that waits for the answer."""
     ports = services.assessment
     connections, apps = await asyncio.gather(
         read_or_none(ports.connections.list(environment.id)),
@@ -54,13 +54,13 @@ async def read_power_apps(services: Services, environment: Environment) -> Power
 async def read_power_apps_parts(
     held: LeasedJob[EnvironmentJob], environment: Environment
 ) -> PowerAppsFacts:
-    """Return the same; continue where an earlier invocation stopped.
+    """Return all connections and apps; continue where an earlier invocation stopped.
 
     Raises errors that make the job wait. A list that the service rejects, or does not return after
     several tries, is left out, and the assessment says so.
     """
     parts = build_pages(held)
-    await parts.open()
+    await parts.load()
     connections = await _read_connections(held, parts, environment)
     return PowerAppsFacts(
         connections=connections, canvas_apps=await _read_apps(held, parts, environment)
@@ -73,7 +73,7 @@ async def _read_connections(
     source, port = DiscoverySource.CONNECTIONS, held.services.assessment.connections
 
     def build_rows(connections: Sequence[Connection]) -> list[DiscoveryPage]:
-        empty = parts.part(source)
+        empty = parts.build_row(source)
         return [replace(empty, connections=some) for some in split_into_rows(connections)]
 
     read = parts.read(source, partial(port.read_page, environment.id), build_rows)
@@ -100,8 +100,8 @@ async def _read_connectors(
         if name not in known:
             connections = parts.services.assessment.connections
             sign_in = await connections.read_sign_in(environment.id, name)
-            empty = parts.part(DiscoverySource.CONNECTOR)
-            await parts.keep([replace(empty, connectors={name: sign_in})])
+            empty = parts.build_row(DiscoverySource.CONNECTOR)
+            await parts.store_page([replace(empty, connectors={name: sign_in})])
 
 
 async def _read_apps(
@@ -111,7 +111,7 @@ async def _read_apps(
 
     def build_rows(apps: Sequence[CanvasApp]) -> list[DiscoveryPage]:
         rows = split_into_rows(apps, _APPS_IN_A_ROW)
-        return [replace(parts.part(source), canvas_apps=some) for some in rows]
+        return [replace(parts.build_row(source), canvas_apps=some) for some in rows]
 
     read = parts.read(source, partial(port.read_page, environment.id), build_rows)
     silent = await _read_or_give_up(held, read)
@@ -125,7 +125,8 @@ async def _read_or_give_up(
 ) -> NoAnswer | None:
     """Return why a list could not be read; None: it was read completely.
 
-    A service that does not answer for long, or until the last try of the job, costs its list only.
+    If a service does not answer for long, or until the last try of the job, only this list is
+    missing.
     """
     try:
         return await read_or_reason(reading)

@@ -12,7 +12,7 @@ from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
 from shared.steps.step_context import StepContext
 
 
-async def place_copy(work: StepContext, belonging: SolutionsAndShares) -> None:
+async def add_copy_to_solutions(work: StepContext, belonging: SolutionsAndShares) -> None:
     """Add the copy to every unmanaged solution that contains the original.
 
     Raises `JobBlocked` if the platform rejects or loses the change. A flow outside solutions needs
@@ -46,7 +46,7 @@ async def read_solutions_to_join(
 
 
 async def _read_missing(work: StepContext) -> list[Solution]:
-    """Read the solutions of both flows in one request; return those without the copy."""
+    """Return the solutions that the copy still has to join, by one request for both flows."""
     flows = [work.job.original_id, work.job.copy_id]
     return await _read_solutions_without_copy(
         work, await work.services.solutions.read_solution_ids(work.environment, flows)

@@ -123,7 +123,7 @@ async def _record_reference(
             f"The connection reference {row.logical_name} was created for the connection "
             f"{connection.label}. It stays if the copy is removed."
         )
-        work.remember(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
+        work.stage(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
 
 
 def _build_creation(

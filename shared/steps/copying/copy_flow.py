@@ -18,7 +18,7 @@ from shared.errors import JobBlocked, MustWait, NotFound
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.steps.copying.add_copy_to_solutions import place_copy
+from shared.steps.copying.add_copy_to_solutions import add_copy_to_solutions
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.copying.share_copy import share_copy
@@ -29,7 +29,7 @@ from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.plans_in_progress import is_cancelled
 from shared.steps.flows.read_back import wait_until_visible
-from shared.steps.flows.read_original_facts import archive_name, record_original
+from shared.steps.flows.read_original_facts import build_archive_name, record_original
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.flows.write_definition import (
@@ -48,12 +48,12 @@ MODERN_TYPE_NOTE = (
 
 
 async def check_and_start_copy(work: StepContext) -> FlowJob:
-    """Check that the plan still applies and the children are verified; record the
-    intent to copy.
+    """Check that the plan still applies and that the children are verified; record the intent
+    to copy.
     """
     job = work.job
     reject_excluded_flow(await work.read_settings(), job)
-    original, _ = await work.cached("original", partial(read_original_with_membership, work))
+    original, _ = await work.read_cached("original", partial(read_original_with_membership, work))
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
@@ -96,23 +96,23 @@ async def create_copy(work: StepContext) -> FlowJob:
     off.
     """
     services, environment = work.services, work.environment
-    original, belonging = await work.cached(
+    original, belonging = await work.read_cached(
         "original", partial(read_original_with_membership, work)
     )
     job = await record_original(work, original)
-    where = await services.archive.put(archive_name(job), original.client_data.encode())
+    where = await services.archive.put(build_archive_name(job), original.client_data.encode())
     await work.save(replace(job, archive_name=where))
     intended = await build_copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create_and_compare(work, original, intended)
     if original.modern_type and row.modern_type != original.modern_type:
-        work.remember(add_notes(work.job, MODERN_TYPE_NOTE))
+        work.stage(add_notes(work.job, MODERN_TYPE_NOTE))
     # With the same kind of id as the original's owner, so that a later change of owner is noticed.
     asked_for = work.job.copy_owner_id or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
-    work.remember(replace(work.job, copy_owner_id=owner))
-    await place_copy(work, belonging)
-    work.remember(await share_copy(work, original, belonging))
+    work.stage(replace(work.job, copy_owner_id=owner))
+    await add_copy_to_solutions(work, belonging)
+    work.stage(await share_copy(work, original, belonging))
     # Turn it off, too: an interrupted invocation may have turned it on before its original went
     # off.
     is_on = work.job.migration_method is MigrationMethod.UPDATE_CALLERS
@@ -164,7 +164,7 @@ async def find_job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
     where = [Condition("original_url_id", "eq", url_id)]
     found = [
         job
-        for job in await work.services.tables.flow_jobs.all(where=where)
+        for job in await work.services.tables.flow_jobs.read_all(where=where)
         if job.environment_id != work.job.environment_id or job.policy_id == work.job.policy_id
     ]
     # There are several if an environment was moved to another policy.
@@ -261,9 +261,10 @@ def _build_creation(work: StepContext, original: OriginalFlow, client_data: str)
 async def _explain_creation_error(
     work: StepContext, original: OriginalFlow, error: Refusal
 ) -> Reply:
-    """Explain an error about the owner, unless an earlier invocation has created the copy.
+    """Return the explanation of an error about the owner; None: the error is about something else.
 
-    The platform checks on whose behalf a request acts before it checks whether the row exists.
+    Returns `SKIP` if an earlier invocation has created the copy: the platform checks on whose
+    behalf a request acts before it checks whether the row exists.
     """
     reply = await explain_owner(work, original, error)
     return SKIP if reply and await _read_existing(work) else reply
@@ -277,7 +278,7 @@ async def _read_existing(work: StepContext) -> Workflow | None:
 
 
 async def _wait_for_pilot_flows(work: StepContext) -> None:
-    """Raise `MustWait` until the pilot flows are past their cutover."""
+    """Raise `MustWait` until every pilot flow has been cut over."""
     job = work.job
     first = (await work.read_settings()).pilot_flows
     if not first or job.names & first:
@@ -285,7 +286,7 @@ async def _wait_for_pilot_flows(work: StepContext) -> None:
     where = [Condition("environment_job_id", "eq", job.environment_job_id)]
     jobs = {
         other.id: other
-        for other in await work.services.tables.flow_jobs.all(job.environment_id, where=where)
+        for other in await work.services.tables.flow_jobs.read_all(job.environment_id, where=where)
     }
     pilots = _with_children(jobs, {one.id for one in jobs.values() if one.names & first})
     if job.id in pilots:

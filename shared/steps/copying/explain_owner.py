@@ -19,9 +19,7 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 async def explain_owner(
     work: StepContext, original: OriginalFlow, error: PlatformError | NotFound
 ) -> JobBlocked | None:
-    """Return the reason in place of an error about the owner; None: the error is about something
-    else.
-    """
+    """Return the reason for an error about the owner; None: the error is about something else."""
     owner, title = await _read_owner(work, original), work.job.display_name
     if owner is None:
         return _build_job_blocked(
@@ -47,7 +45,7 @@ async def explain_owner(
 
 
 def _is_about_acting(error: PlatformError) -> bool:
-    """Return whether the app may not act for the owner.
+    """Return whether an error says that the app may not act for the owner.
 
     0x80040220 means any missing privilege, also one of the owner; the message names it.
     """

@@ -30,7 +30,7 @@ _NO_REASON = frozenset({"", "None"})
 
 
 async def explain_refusal(work: StepContext, err: PlatformError | NotFound) -> JobBlocked:
-    """Return the reason for the flow's row after an error, or after something is gone."""
+    """Return the reason for the flow's row after an error, or after an item was deleted."""
     return (
         await _explain_error(work, err)
         if isinstance(err, PlatformError)
@@ -61,7 +61,7 @@ async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
 
 
 async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) -> JobBlocked:
-    """Return why the platform accepted to turn a copy on or off and did not do it."""
+    """Return why the platform accepted to turn a copy on or off, but the copy did not change."""
     title = work.job.display_name
     text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"
     reason = await _read_suspension_reason(work, copy)

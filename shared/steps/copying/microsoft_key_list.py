@@ -26,12 +26,12 @@ _PAUSES = 4
 
 
 async def wait_for_key_list(services: Services, job: FlowJob) -> None:
-    """Return if a list that would show this job's copy was read, or may be read now.
+    """Raise `MustWait` until a list that would show this job's copy was read, or may be read.
 
-    Raises `MustWait` otherwise. Called before requests are reserved for the verification.
+    Called before requests are reserved for the verification.
     """
     last, shows = (
-        await _snapshot_store(services, job).read_last(),
+        await _build_snapshot_store(services, job).read_last(),
         _find_visible_from(services, job),
     )
     fits = last.is_newer_than(shows, services.now - _MAX_AGE)
@@ -41,7 +41,7 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:
-    """Return if a list that is read now would show this job's copy; else raise `MustWait`."""
+    """Raise `MustWait` until a list that is read now would show this job's copy."""
     _wait_until(services, _find_visible_from(services, job))
 
 
@@ -61,9 +61,9 @@ async def _find_next_reading_at(services: Services, last: SharedSnapshot) -> dat
 
 
 def _estimate_reading_end(services: Services, last: SharedSnapshot) -> datetime | None:
-    """Return when a long reading in progress is probably complete; None: continue it.
+    """Return when a long reading in progress is probably complete; None: continue the reading.
 
-    A short reading is waited for by its caller.
+    Callers wait for a short reading themselves.
     """
     now, began = services.now, last.goes_on_since
     if began is None or now - began < READING_TAKES:
@@ -74,14 +74,15 @@ def _estimate_reading_end(services: Services, last: SharedSnapshot) -> datetime 
 
 
 async def is_on_microsofts_key(work: StepContext) -> bool:
-    """Return whether this job's copy is itself on the list.
+    """Return whether this job's copy is itself on the list of flows on Microsoft's key.
 
-    Reads the list, or continues a reading that another invocation started, if no stored list would
-    show the copy. Raises `ThrottledError` if no request is allowed; the pages are stored. Raises
-    `MustWait` while another invocation reads, and if the continued reading was started too early.
+    If no stored list would show the copy, reads the list, or continues a reading that another
+    invocation started. Raises `ThrottledError` if no request is allowed; the pages are stored.
+    Raises `MustWait` while another invocation reads, and if the continued reading was started too
+    early.
     """
-    services, job, store = work.services, work.job, _snapshot_store(work.services, work.job)
-    kept = await store.cached(_find_visible_from(services, job), services.now - _MAX_AGE)
+    services, job, store = work.services, work.job, _build_snapshot_store(work.services, work.job)
+    kept = await store.read_cached(_find_visible_from(services, job), services.now - _MAX_AGE)
     if kept is None:
         last = await store.read_last()
         if last.is_refreshing(
@@ -102,10 +103,12 @@ async def _read_list(work: StepContext, store: SharedSnapshotStore[tuple[str, ..
     """Read the list completely and store it for other copies."""
     home = work.job.environment_id
     try:
-        async with open_key_report(work.services, home, advanced=store.go_on) as report:
+        async with open_key_report(
+            work.services, home, advanced=store.record_continuation
+        ) as report:
             await store.store(tuple(sorted(report.names)), report.began)
     except CmkflowError:
-        await store.stop()
+        await store.record_stop()
         raise
     return report
 
@@ -117,7 +120,7 @@ def _find_visible_from(services: Services, job: FlowJob) -> datetime:
     return max(copied, default=job.history[0].changed_at) + services.settings.read_lag
 
 
-def _snapshot_store(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:
+def _build_snapshot_store(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:
     home = job.environment_id
     return SharedSnapshotStore(
         services=services, topic=MICROSOFT_KEY_LISTS, id=home, kind=tuple[str, ...]

@@ -125,8 +125,9 @@ async def _read_wanted(
 
 
 async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
-    """Add the original's new owner if it was given away after it was copied; the copy keeps its
-    first owner.
+    """Add the original's new owner if the owner was changed after the copy was created.
+
+    The copy keeps its first owner.
     """
     services, environment, owner = work.services, work.environment, original.owner_id.lower()
     if original.owner_is_entra_id:
@@ -150,7 +151,7 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
 
 
 async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]) -> _Wanted:
-    """Return co-owners that the flow service names as rows of Dataverse."""
+    """Return shares for the co-owners that the flow service names, as rows of Dataverse."""
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
     groups = [one.principal_id for one in others if one.is_group]

@@ -12,8 +12,9 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionsAndShares:
-    """The solutions and shares. Empty for a flow outside solutions, which the flow
-    service shares.
+    """The solutions of both flows and the shares of the original.
+
+    Empty for a flow outside solutions, which the flow service shares.
     """
 
     #: Ids of the solutions that contain each of the two flows, by workflow id.
@@ -23,7 +24,7 @@ class SolutionsAndShares:
 
 
 async def read_belonging(work: StepContext) -> SolutionsAndShares:
-    """Read the solutions of both flows and the shares of the original."""
+    """Return the solutions of both flows and the shares of the original."""
     job, services, home = work.job, work.services, work.environment
     if not job.in_solution:
         return SolutionsAndShares(solutions={})
@@ -44,7 +45,9 @@ async def _read_shares(work: StepContext) -> tuple[Share, ...]:
 async def read_original_with_membership(
     work: StepContext,
 ) -> tuple[OriginalFlow, SolutionsAndShares]:
-    """Return the original with its solutions and shares; raise `JobBlocked` if it is gone."""
+    """Return the original with its solutions and shares; raise `JobBlocked` if it no longer
+    exists.
+    """
     async with run_concurrently() as reads:
         original = reads.create_task(read_original(work))
         belonging = reads.create_task(read_belonging(work))

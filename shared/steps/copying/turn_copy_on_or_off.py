@@ -12,7 +12,9 @@ from shared.steps.step_context import StepContext
 async def toggle_copy(
     work: StepContext, state: FlowState, *, seen: Workflow | None = None
 ) -> Workflow:
-    """Turn the copy on or off (see `toggle_flow`); raise `NotFound` if it is gone."""
+    """Turn the copy on or off (see `toggle_flow`); raise `NotFound` if the copy no longer
+    exists.
+    """
     return await toggle_flow(work, build_copy_toggle(work), state, seen=seen)
 
 
@@ -25,8 +27,10 @@ def build_copy_toggle(work: StepContext) -> FlowToggle[Workflow]:
     def write(copy: Workflow, state: FlowState) -> Write:
         return build_flow_write(work, copy, WorkflowUpdate(state=state))
 
-    async def explain(copy: Workflow, state: FlowState) -> JobBlocked:
+    async def explain_unchanged_state(copy: Workflow, state: FlowState) -> JobBlocked:
         return await explain_state(work, copy, state)
 
     title = f"The copy of {work.job.display_name}"
-    return FlowToggle(note="copy_write", title=title, read=read, write=write, explain=explain)
+    return FlowToggle(
+        note="copy_write", title=title, read=read, write=write, explain=explain_unchanged_state
+    )

@@ -13,7 +13,7 @@ from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
 from shared.steps.copying.apply_planned_fixes import apply_planned_fixes
 from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_shown
-from shared.steps.flows.check_network import find_required_gaps
+from shared.steps.flows.check_network import find_blocking_issues
 from shared.steps.flows.read_back import read_back, wait_until_visible
 from shared.steps.flows.read_trigger_url import parse_platform_url, read_trigger_url
 from shared.steps.flows.service_account_share import ServiceAccountShare, find_useful_share
@@ -35,7 +35,7 @@ async def verify_copy(work: StepContext) -> FlowJob:
     async with run_concurrently() as reads:
         reads.create_task(_check_copy(work))
         if share:
-            reads.create_task(share.is_there())
+            reads.create_task(share.is_known_to_be_shared())
     await _read_urls(work)
     await _check_key(work)
     await _check_network(work)
@@ -53,7 +53,7 @@ async def _check_copy(work: StepContext) -> None:
         row = await read_back(
             work,
             f"The copy of {job.display_name}, written and turned {expected}",
-            lambda: work.refresh("copy", read),
+            lambda: work.read_again("copy", read),
             lambda row: (
                 row.state is expected and hash_definition(row.client_data) == job.copy_digest
             ),
@@ -93,9 +93,9 @@ async def _check_key(work: StepContext) -> None:
 async def _check_network(work: StepContext) -> None:
     job = work.job
     waived = (await work.read_settings()).ignored_issues
-    open_gaps = await find_required_gaps(work.services, work.environment, job.http_hosts, waived)
+    open_gaps = await find_blocking_issues(work.services, work.environment, job.http_hosts, waived)
     if open_gaps and await apply_planned_fixes(work, open_gaps):
-        open_gaps = await find_required_gaps(
+        open_gaps = await find_blocking_issues(
             work.services, work.environment, job.http_hosts, waived
         )
         if open_gaps:
@@ -115,8 +115,8 @@ async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
     """Return the share that will grant access to the original; None: its URL is known or not
     needed.
 
-    It is read together with the copy, and again before the grant if that is more than ten seconds
-    ago.
+    The share is read together with the copy, and again before the grant if that is more than ten
+    seconds later.
     """
     job = work.job
     if not _has_url(job) or job.signature_hash or job.flow_name in job.past_grants:
@@ -140,12 +140,12 @@ async def _read_urls(work: StepContext) -> None:
         new = parse_platform_url(
             await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy"
         )
-        work.remember(replace(work.job, copy_url_id=new.trigger_url_id, copy_host=new.host))
+        work.stage(replace(work.job, copy_url_id=new.trigger_url_id, copy_host=new.host))
         await revoke_all_grants(work)
     if not job.signature_hash:
         url = await read_trigger_url(work, job.flow_name, job.trigger_name)
         old = parse_platform_url(url, job.display_name)
-        work.remember(
+        work.stage(
             replace(
                 work.job,
                 original_url_id=old.trigger_url_id,

@@ -21,8 +21,9 @@ from shared.steps.flows.discovery_pages import has_expired
 
 
 async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
-    """Return the archive after one more page, or complete. Sends one request to
-    the flow service.
+    """Archive one more page of runs; return the archive, which may be complete.
+
+    Sends one request to the flow service.
     """
     try:
         page = await services.flow_reports.run_page(

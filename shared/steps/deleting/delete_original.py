@@ -26,7 +26,7 @@ from shared.steps.flows.discovery_pages import has_expired
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import open_key_report
 from shared.steps.flows.original import OriginalFlow, find_original, read_shown_original
-from shared.steps.flows.read_original_facts import archive_name
+from shared.steps.flows.read_original_facts import build_archive_name
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.find_callers import (
@@ -197,7 +197,7 @@ async def check_runs(
 
 
 async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] | None:
-    """Return the next page of a search; None: its cursor has expired. Raises `NotFound`."""
+    """Return the next page of runs of a search; None: the cursor has expired. Raises `NotFound`."""
     try:
         return await work.services.flow_reports.run_page(
             work.job.environment_id,
@@ -213,8 +213,9 @@ async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] |
 
 
 async def _check_parents(work: StepContext) -> None:
-    """Raise unless the parents' originals are deleted first: they could not be turned on without
-    this one.
+    """Raise an error unless the originals of the parents are deleted first.
+
+    Without this original, they could not be turned on.
     """
     for parent in await work.read_related_jobs(work.job.parents):
         if parent.id != work.job.id and await _still_calls(work, parent):
@@ -238,7 +239,7 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
 
 
 async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
-    """Raise unless both originals call one another and nothing else blocks the
+    """Raise an error unless both originals call one another and nothing else blocks the
     parent's deletion.
     """
     job, services = work.job, work.services
@@ -251,7 +252,7 @@ async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
             ),
             code=Reason.PARENT_FLOW_NOT_READY,
         )
-    in_loop = job.id in find_all_ancestors(parent, await work.ancestors())
+    in_loop = job.id in find_all_ancestors(parent, await work.read_ancestors())
     if in_loop and kept.item.reason_code == Reason.PARENT_FLOW_NOT_READY:
         return
     until = max(services.now + services.settings.wait_poll_interval, kept.item.delete_at)
@@ -285,7 +286,7 @@ async def _check_callers(work: StepContext) -> None:
 async def _read_known_callers(work: StepContext) -> AsyncGenerator[Caller]:
     """Yield each recorded caller, and each caller that the last search found, once."""
     seen = set()
-    for record in await work.services.tables.callers.all(work.job.id):
+    for record in await work.services.tables.callers.read_all(work.job.id):
         seen.add(record.id)
         yield record.caller
     async for caller in read_found_callers(work):
@@ -301,7 +302,7 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
     Raises `JobBlocked` if the archive does not return it.
     """
     archive, digest = work.services.archive, hash_definition(original.client_data)
-    name = archive_name(replace(work.job, original_digest=digest))
+    name = build_archive_name(replace(work.job, original_digest=digest))
     where = await archive.put(name, original.client_data.encode())
     try:
         is_kept = hash_definition((await archive.get(name)).decode()) == digest
@@ -316,17 +317,17 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
     return where
 
 
-async def delete(
+async def delete_original(
     work: StepContext, original: OriginalFlow, permit: Callable[[], Awaitable[object]]
 ) -> None:
-    """Delete the original in the version that was read, and read back that it is gone.
+    """Delete the original in the version that was read, and check that it no longer exists.
 
-    `permit` returns if the delete may be sent. Raises `Conflict` if the original was changed since,
-    and `MustWait` if it still exists.
+    `permit` raises an error unless the delete may be sent. Raises `Conflict` if the original was
+    changed since, and `MustWait` if it still exists.
     """
     job, services = work.job, work.services
 
-    async def call() -> None:
+    async def send_delete() -> None:
         if job.in_solution and original.etag:
             await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
             return
@@ -338,7 +339,7 @@ async def delete(
             raise Conflict(f"{job.display_name} was changed after it was read")
         await services.flow_switch.delete(job.environment_id, job.flow_name)
 
-    await perform(Write(permit=permit, call=call))
+    await perform(Write(permit=permit, call=send_delete))
     if await find_original(services, work.environment, job):
         reason = "The platform accepted the delete, but the flow still exists."
         raise MustWait(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
 from shared.domain.flow import RUN_HISTORY, FailedAction, FlowRun
@@ -21,7 +21,7 @@ from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.flows.check_network import ANY_HOST, find_required_gaps, read_network
+from shared.steps.flows.check_network import ANY_HOST, find_blocking_issues, read_network
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import read_environment_settings
 
@@ -32,10 +32,10 @@ _MAX_RUNS = 50
 _MAX_FAILED_RUNS = 3
 
 
-async def check_refused_calls(work: StepContext) -> None:
+async def check_denied_calls(work: StepContext) -> None:
     """Raise `JobBlocked` if runs of copies show that a host of this copy denies calls.
 
-    The call may be of another copy. Resolved and ignored calls do not count.
+    The runs may be of another copy. Resolved and ignored calls do not count.
     """
     job, services = work.job, work.services
     if not job.http_hosts:
@@ -71,9 +71,9 @@ async def read_unresolved_blocked_calls(
 
 
 async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
-    """Send an alert about a blocked call, once until it is resolved."""
+    """Send an alert about a blocked call. It is sent once, until the call is resolved."""
     row = services.tables.blocked_calls.name_of(call)
-    await tell(services, call.reason_code, row, f"{call.text} {call.fix}")
+    await send_alert(services, call.reason_code, row, f"{call.text} {call.fix}")
 
 
 async def find_blocked_calls(services: Services, environment: Environment, job: FlowJob) -> None:
@@ -147,7 +147,7 @@ async def _read_failed_actions(
 async def _record(services: Services, environment: Environment, call: BlockedCall) -> None:
     """Record a blocked call with the firewall that denies it, and send an alert."""
     table = services.tables.blocked_calls
-    known = await table.get(*table.address(call))
+    known = await table.get(*table.get_address(call))
     if known and known.item.counts_from >= call.failed_at:
         return
     explanation, fix = await _explain(services, environment, call)
@@ -156,14 +156,14 @@ async def _record(services: Services, environment: Environment, call: BlockedCal
     def select_newer(old: BlockedCall | None) -> BlockedCall | None:
         return None if old and old.counts_from >= call.failed_at else call
 
-    if await table.change(*table.address(call), select_newer):
+    if await table.change(*table.get_address(call), select_newer):
         await alert_blocked_call(services, call)
 
 
 async def _explain(
     services: Services, environment: Environment, call: BlockedCall
 ) -> tuple[str, str]:
-    """Return which firewall denies the call, read again, and what to do."""
+    """Return which firewall denies the call, and what to do. The firewalls are read again."""
     try:
         network = await read_network(services, environment, [call.host])
     except CmkflowError as err:
@@ -196,7 +196,7 @@ async def _resolve(
     if not later:
         return
     waived = (await read_environment_settings(services, environment.id)).ignored_issues
-    if not await find_required_gaps(services, environment, [call.host], waived):
+    if not await find_blocking_issues(services, environment, [call.host], waived):
         settled = replace(call, reason_code="", resolved_at=max(later))
         with suppress(Conflict):  # a newer call was recorded
             await services.tables.blocked_calls.replace(kept, settled)

@@ -39,8 +39,9 @@ def select_calling(
     """Yield each caller that holds a flow's trigger URL id (which may be empty) or one of its flow
     ids.
 
-    A workflow keeps its id when its solution is imported elsewhere (platform.md#stable-ids), and a
-    flow only runs child flows of its own environment. A trigger URL means the same everywhere.
+    A trigger URL means the same flow everywhere. A flow id counts only in its environment: a
+    workflow keeps its id when its solution is imported elsewhere (platform.md#stable-ids), and a
+    flow only runs child flows of its own environment.
     """
     for held in filter(None, (url_id, *sorted(flow_ids))):
         for place in places.get(held, ()):
@@ -106,13 +107,16 @@ async def read_known_url_ids(
 
 
 async def index_url(services: Services, known: KnownUrl) -> None:
-    """Store a trigger URL id for later plans, before the plan's own row has it."""
+    """Store a trigger URL id for later plans. Called before the row of the plan contains the id."""
     with suppress(AlreadyExists):
         await services.tables.known_urls.insert(known)
 
 
 async def index_urls_of_plans(services: Services) -> None:
-    """Add the trigger URL ids of older plans to the index, once. Repeated after a crash."""
+    """Add the trigger URL ids of older plans to the index, once.
+
+    After a crash, the work is repeated.
+    """
     timer_runs = services.tables.timer_runs
     if await timer_runs.get("timer", _INDEX_RUN):
         return

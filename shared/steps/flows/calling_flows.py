@@ -11,10 +11,10 @@ type CallingFlows = dict[tuple[str, ...], list[str]]
 
 
 async def read_calling_flows(services: Services, environment: Environment) -> CallingFlows:
-    """Return the remediations of flows with a copy, with a copy in progress, or approved to get
-    one.
+    """Return the remediations by the hosts that their flows call.
 
-    The key is the flow's hosts. An approved plan without jobs yet has its flows in its plan items.
+    The flows are those with a copy, with a copy in progress, or approved to get one. An approved
+    plan without jobs yet has its flows in its plan items.
     """
     found: CallingFlows = defaultdict(list)
     known: set[str] = set()

@@ -91,7 +91,7 @@ async def read_network(
     return await _read_network(NetworkReading(services), environment, hosts)
 
 
-async def find_required_gaps(
+async def find_blocking_issues(
     services: Services, environment: Environment, hosts: Sequence[str], waived: Collection[str]
 ) -> list[FirewallIssue]:
     """Return the issues that block a flow which calls these hosts and that are not ignored.
@@ -108,7 +108,7 @@ async def find_required_gaps(
         ]
 
     reading = NetworkReading(services)
-    kept = await reading.cached()
+    kept = await reading.read_cached()
     if kept and not select_gaps(_get_cached_view(services, environment, kept)):
         return []
     return select_gaps(await _read_network(reading, environment, hosts))
@@ -129,7 +129,7 @@ async def _read_network(
         found = await read_each(services.firewalls.values(), read)
         tags = await services.service_tags.get_list()
         try:
-            with reading.until(services.now + _REST_TAKES):
+            with reading.limit_until(services.now + _REST_TAKES):
                 found = await _read_remaining(services, found, hosts)
         except TransientError as err:
             log.info("remaining firewalls not read: %s", err)
@@ -155,10 +155,12 @@ def _get_cached_view(
 ) -> NetworkView:
     """Return a stored network for the flows of one environment, computed once for many flows."""
 
-    def make(kept: NetworkSnapshot) -> NetworkView:
+    def build_view(kept: NetworkSnapshot) -> NetworkView:
         return build_network_view(services, environment, kept.firewalls, kept.service_tags)
 
-    return services.memory.get_or_make(("network", environment.geography), kept, make, NetworkView)
+    return services.memory.get_or_make(
+        ("network", environment.geography), kept, build_view, NetworkView
+    )
 
 
 def build_network_view(

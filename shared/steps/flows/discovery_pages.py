@@ -62,10 +62,11 @@ class DiscoveryPages:
     parts: list[DiscoveryPage] = field(default_factory=list)
     _positions: dict[DiscoverySource, DiscoveryPosition] = field(default_factory=dict)
 
-    async def open(self, *, keeps_flows: bool = False) -> None:
-        """Load the stored pages; remove them all if they stood still, and lists that are too old.
+    async def load(self, *, keeps_flows: bool = False) -> None:
+        """Load the stored pages. Remove all of them if the discovery stood still, and lists that
+        are too old.
 
-        `keeps_flows`: keep all flows of Dataverse, however old, if they are complete: they are
+        `keeps_flows`: keep all flows of Dataverse, however old, if they are complete. They are
         compared by version.
         """
         found = await self._read_rows()
@@ -84,23 +85,23 @@ class DiscoveryPages:
         self._positions = {source: get_position(found, source) for source in DiscoverySource}
         for source in list_outdated_sources(self.parts, self.services.now):
             if not (keeps_flows and source is DiscoverySource.DATAVERSE):
-                await self.restart(source)
+                await self.remove_pages(source)
 
     async def _read_rows(self) -> list[DiscoveryPage]:
-        """Return the rows; after one that cannot be read, start the discovery again."""
+        """Return the rows. If a row cannot be read, the discovery starts again."""
         try:
-            return await self.rows.all()
+            return await self.rows.read_all()
         except UnreadableRow as err:
             log.warning("discovery restarted: %s", err)
             await self.rows.clear()
             return []
 
-    def at(self, source: DiscoverySource) -> DiscoveryPosition:
+    def get_position(self, source: DiscoverySource) -> DiscoveryPosition:
         """Return where to continue with a source."""
         return self._positions[source]
 
-    def part(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
-        """Return an empty row to fill; its flows are of now, or were requested at `read`."""
+    def build_row(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
+        """Return an empty row to fill. Its flows were read now, or were requested at `read`."""
         return DiscoveryPage(
             environment_job_id=self.rows.partition,
             source=source,
@@ -116,7 +117,7 @@ class DiscoveryPages:
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
         """Read a source completely. An error loses only the page that was being read."""
-        while not self.at(source).is_read:
+        while not self.get_position(source).is_read:
             await self.read_page(source, read, rows)
 
     async def read_page[T](
@@ -128,27 +129,27 @@ class DiscoveryPages:
         """Read the next page of a source. If its cursor has expired, or the source repeats one, the
         source starts again.
         """
-        at, asked = self.at(source), self.services.now
+        at, asked = self.get_position(source), self.services.now
         try:
             page = await read(at.cursor)
         except (PlatformError, NotFound) as err:
             if not has_expired(at.cursor, err):
                 raise
-            await self.restart(source)
+            await self.remove_pages(source)
             raise ServiceUnavailable(
                 f"the list could not be continued and is read again: {err}"
             ) from err
         if page.cursor and any(
             part.source is source and part.cursor == page.cursor for part in self.parts
         ):
-            await self.restart(source)
+            await self.remove_pages(source)
             raise ServiceUnavailable("the list repeats a page and is read again")
         parts = [replace(part, read_at=asked) for part in rows(page.items)]
-        await self.keep(parts, cursor=page.cursor)
+        await self.store_page(parts, cursor=page.cursor)
 
-    async def keep(self, page: Sequence[DiscoveryPage], *, cursor: str = "") -> None:
+    async def store_page(self, page: Sequence[DiscoveryPage], *, cursor: str = "") -> None:
         """Store a page, which may take several rows; `cursor` is where its source continues."""
-        source, first = page[0].source, self.at(page[0].source).number
+        source, first = page[0].source, self.get_position(page[0].source).number
         rows = [replace(part, sequence=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
         await self.rows.upsert(*rows)
@@ -159,7 +160,7 @@ class DiscoveryPages:
         if self.advanced:
             await self.advanced()
 
-    async def restart(self, source: DiscoverySource | None = None) -> None:
+    async def remove_pages(self, source: DiscoverySource | None = None) -> None:
         """Remove the pages of a source; None: of all sources."""
         await self.rows.clear(where=[Condition("source", "eq", source)] if source else [])
         gone = [source] if source else list(DiscoverySource)
@@ -168,22 +169,25 @@ class DiscoveryPages:
 
 
 def split_into_rows[T](items: Iterable[T], size: int = FLOWS_IN_A_ROW) -> list[tuple[T, ...]]:
-    """Return the items split into rows; an empty row for no items, because a page was read."""
+    """Return the items split into rows.
+
+    Without items, returns an empty row, because a page was read.
+    """
     return list(batched(items, size, strict=False)) or [()]
 
 
 def build_report_rows(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> list[DiscoveryPage]:
-    """Return the rows of a page of a flow list."""
+    """Return the rows for one page of a flow list."""
     return [replace(empty, reported=some) for some in split_into_rows(flows)]
 
 
-async def keep_flows_only(rows: FencedRows[DiscoveryPage]) -> None:
-    """Remove all pages except Dataverse's, with which an approval is compared."""
+async def remove_all_but_flows(rows: FencedRows[DiscoveryPage]) -> None:
+    """Remove all pages except those of Dataverse, with which an approval is compared."""
     for source in set(DiscoverySource) - {DiscoverySource.DATAVERSE}:
         await rows.clear(where=[Condition("source", "eq", source)])
 
 
-async def forget_stale_discoveries(services: Services) -> None:
+async def delete_stale_discoveries(services: Services) -> None:
     """Remove pages that no discovery will continue: their job was cancelled or is blocked.
 
     The pages of a plan that awaits approval stay.

@@ -32,12 +32,12 @@ type OnRefusal = Callable[[Refusal], Awaitable[Reply]]
 
 
 async def raise_refusal(_: Refusal) -> Reply:
-    """Let `perform` raise the error as it is."""
+    """Return None, so that `perform` raises the error as it is."""
     return None
 
 
 async def skip_if_gone(refusal: Refusal) -> Reply:
-    """Continue if the item to change no longer exists."""
+    """Return `SKIP` if the item to change no longer exists, so that the work continues."""
     return SKIP if isinstance(refusal, NotFound) else None
 
 
@@ -92,7 +92,7 @@ async def apply[T](work: StepContext, effect: Effect[T], *, seen: T | _Mark = _M
 
 
 async def perform(write: Write) -> None:
-    """Send a write, or the one that replaces it after an error. The caller reads back."""
+    """Send a write, or the write that replaces it after an error. The caller reads back."""
     attempt: Write | None = write
     while attempt:
         if attempt.wait:

@@ -95,7 +95,7 @@ async def revert_firewall_fix(
             services, record, authorization, remove=record.added_entries.entries
         )
     except NotFound:
-        return await _complete(services, record)
+        return await _mark_completed(services, record)
 
 
 async def complete_if_visible(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
@@ -113,7 +113,7 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
         return await _store(services, replace(record, state=FirewallFixState.REVERTED))
     if _find_remaining_change(there, entries if is_opening else (), () if is_opening else entries):
         return record
-    return await _complete(services, record)
+    return await _mark_completed(services, record)
 
 
 async def _reach_target(
@@ -134,7 +134,7 @@ async def _reach_target(
         for _ in range(FIREWALL_WRITE_ATTEMPTS):
             change = _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
             if change is None:
-                return await _complete(services, record)
+                return await _mark_completed(services, record)
             if _is_overdue(services, record):
                 raise await _record_not_kept(services, record, change)
             try:
@@ -148,7 +148,7 @@ async def _reach_target(
                     _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
                     is None
                 ):
-                    return await _complete(services, record)
+                    return await _mark_completed(services, record)
             since = record.unseen_since or services.now
             record = await _store(services, replace(record, unseen_since=since))
             raise WriteNotVisible(services, f"The change of {record.firewall}", since=since)
@@ -203,15 +203,15 @@ async def _write_change(
     kind, added = services.firewalls[record.kind], list[str]()
     assert isinstance(kind, AppliesFixes)
 
-    async def permit() -> None:
+    async def permit_and_record() -> None:
         await authorization.permit()
         await _store(services, _with_entries(record, change.add))
         await held.permit()
 
-    async def call() -> None:
+    async def update_list() -> None:
         added.extend(await kind.update_list(services.resource_writer, record.added_entries, change))
 
-    await perform(Write(permit=permit, call=call))
+    await perform(Write(permit=permit_and_record, call=update_list))
     return _with_entries(record, tuple(added))
 
 
@@ -227,8 +227,8 @@ def _find_remaining_change(
 
 
 async def _with_earlier(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    """Return the record with the entries that the app added to the same list earlier, and for
-    whom.
+    """Return the record with the entries, and their environments, that the app added to the
+    list earlier.
     """
     recorded = await services.tables.firewall_fixes.get("firewall_fix", record.id)
     if recorded is None or recorded.item.state is FirewallFixState.REVERTED:
@@ -245,7 +245,7 @@ def _with_entries(record: FirewallFixRecord, entries: Sequence[str]) -> Firewall
     return replace(record, added_entries=replace(record.added_entries, entries=together))
 
 
-async def _complete(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+async def _mark_completed(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     return await _store(
         services, replace(record, state=_COMPLETED_STATES[record.state], unseen_since=None)
     )

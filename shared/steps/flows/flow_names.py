@@ -39,7 +39,7 @@ async def read_flow_name(
 
 
 async def _read_unique_id(services: Services, environment_id: str, workflow_id: str) -> str:
-    """Return the other id of a row; empty: there is none."""
+    """Return the second id of a row; empty: the row has none."""
     environment = await services.environments.get_cached(environment_id)
     if environment.dataverse_url is None:
         return ""
@@ -52,7 +52,7 @@ async def _read_unique_id(services: Services, environment_id: str, workflow_id: 
 async def _find_flow(
     services: Services, environment_id: str, flow_name: str, workflow_id: str
 ) -> FlowServiceFlow | None:
-    """Return the flow of this name if it belongs to this row."""
+    """Return the flow with this name if it belongs to this row of Dataverse."""
     try:
         flow = await services.flow_reports.get_flow(environment_id, flow_name)
     except NotFound:
@@ -73,17 +73,19 @@ async def _search_list(
             if flow.workflow_id == workflow_id
             and (None in {state, flow.state} or state is flow.state)
         ]
-        return build_report_rows(parts.part(_LIST), found)
+        return build_report_rows(parts.build_row(_LIST), found)
 
     rows = FencedRows(services.tables.discovery_pages, f"{workflow_id}-name")
     parts = DiscoveryPages(services, rows)
     read = partial(services.flow_pages.read_flows, environment_id)
     try:
-        await parts.open()
-        while not parts.at(_LIST).is_read and not select_reported_flows(parts.parts, _LIST):
+        await parts.load()
+        while not parts.get_position(_LIST).is_read and not select_reported_flows(
+            parts.parts, _LIST
+        ):
             await parts.read_page(_LIST, read, build_matching_rows)
         found = select_reported_flows(parts.parts, _LIST)
-        await parts.restart()
+        await parts.remove_pages()
     except LeaseLost:
         raise ThrottledError("Another invocation searches the list of flows.") from None
     return next((flow.flow_name for flow in found.values()), None)

@@ -28,7 +28,7 @@ type _Read = Callable[[str], Awaitable[ResultPage[FlowListEntry]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyReport:
-    """The flows on Microsoft's key, each once."""
+    """The flows on Microsoft's key, each of them once."""
 
     flows: tuple[FlowListEntry, ...]
     #: When its first page was requested.
@@ -73,12 +73,12 @@ async def open_key_report(
             return
     parts = DiscoveryPages(services, FencedRows(table, partition))
     try:
-        await parts.open()
+        await parts.load()
         if first and not parts.parts:
             rows = build_report_rows(
-                parts.part(DiscoverySource.MICROSOFT_KEY_LIST, read=began), first.items
+                parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST, read=began), first.items
             )
-            await parts.keep(rows, cursor=first.cursor)
+            await parts.store_page(rows, cursor=first.cursor)
             await advanced(began)
         await _read_remaining(parts, read, advanced, patience)
     except LeaseLost:
@@ -87,7 +87,7 @@ async def open_key_report(
     flows = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST).values()
     yield KeyReport(flows=tuple(flows), began=_get_started_at(parts.parts))
     with suppress(LeaseLost):
-        await parts.restart()
+        await parts.remove_pages()
 
 
 async def _read_remaining(
@@ -99,9 +99,9 @@ async def _read_remaining(
     """Read the remaining pages."""
 
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
-        return build_report_rows(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows)
+        return build_report_rows(parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST), flows)
 
-    while not parts.at(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
+    while not parts.get_position(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
         try:
             await parts.read_page(DiscoverySource.MICROSOFT_KEY_LIST, read, build_rows)
         except ThrottledError as err:
@@ -111,7 +111,7 @@ async def _read_remaining(
                 raise
             await parts.services.clock.sleep(wait)
             continue
-        if not parts.at(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
+        if not parts.get_position(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
             await advanced(_get_started_at(parts.parts))
 
 

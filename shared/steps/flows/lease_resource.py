@@ -30,15 +30,15 @@ class LeaseHolder(Protocol):
 
     @property
     def holder(self) -> str:
-        """Return its name, which differs for each invocation of the same job."""
+        """Return the name of the holder, which differs for each invocation of the same job."""
 
     async def check_lease(self) -> None:
-        """Return if the holder itself may write; else raise."""
+        """Raise an error unless the holder itself may write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestHolder:
-    """The holder of resource leases for one API request; they are lost only by timeout."""
+    """The holder of resource leases for one API request; leases are lost only when they expire."""
 
     services: Services
     holder: str = field(default_factory=lambda: f"order/{uuid4().hex}")
@@ -59,12 +59,14 @@ class LeasedResource:
         self._renewing = asyncio.Lock()
 
     async def permit(self) -> None:
-        """Return if a write may be sent: job and resource are leased for as long as it may take.
+        """Raise an error unless a write may be sent: job and resource are leased for as long as it
+        may take.
 
-        Raises `LeaseLost`, or `MustWait` if another invocation has the resource.
+        Renews the leases if necessary. Raises `LeaseLost`, or `MustWait` if another invocation has
+        the resource.
         """
         if self._kept.item.leased_until <= self._holder.services.now + WRITE_TAKES:
-            await self._renew()
+            await self._renew_lease()
         await self._holder.check_lease()
 
     @asynccontextmanager
@@ -81,9 +83,9 @@ class LeasedResource:
         with suppress(CmkflowError):  # `permit` detects a lost lease
             while True:
                 await asyncio.sleep(lease.total_seconds() / 3)
-                await self._renew()
+                await self._renew_lease()
 
-    async def _renew(self) -> None:
+    async def _renew_lease(self) -> None:
         async with self._renewing:
             lease = replace(self._kept.item, leased_until=_compute_expiry(self._holder))
             try:
@@ -109,7 +111,7 @@ async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Le
 
 
 async def require_unleased(holder: LeaseHolder, resource: str) -> None:
-    """Return if nobody else writes the resource; else raise `MustWait`.
+    """Raise `MustWait` if another holder has leased the resource.
 
     Checked before trigger URLs are read, because those requests are limited.
     """

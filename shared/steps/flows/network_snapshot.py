@@ -61,18 +61,19 @@ class NetworkReading:
             services=self.services, topic=NETWORK_SNAPSHOTS, id=identity, kind=NetworkSnapshot
         )
 
-    async def cached(self) -> NetworkSnapshot | None:
-        """Return a recent network, or wait for one that another invocation is reading; None: read
-        it.
+    async def read_cached(self) -> NetworkSnapshot | None:
+        """Return a recent network, or wait for one that another invocation is reading.
+
+        None: this invocation has to read the network.
         """
         age = self.services.settings.network_snapshot_max_age
         if not age:
             return None
         # The age counts from the end: a reading that took long would otherwise be too old at once.
-        return await self._snapshots.cached(_ANY_TIME, self.services.now - age)
+        return await self._snapshots.read_cached(_ANY_TIME, self.services.now - age)
 
     async def read_last(self) -> SharedSnapshot:
-        """Return when the network was last read, and since when a reading is incomplete."""
+        """Return when the network was last read, and since when a reading is not complete."""
         return await self._snapshots.read_last()
 
     async def store(self, snapshot: NetworkSnapshot) -> None:
@@ -84,11 +85,11 @@ class NetworkReading:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        """Read with the stored answers, and store new ones.
+        """Let reads inside use the stored answers, and store new ones.
 
-        Inside, a request raises `ThrottledError` while another reader sends requests.
+        A request inside raises `ThrottledError` while another reader sends requests.
         """
-        self._has_turn = await self._open()
+        self._has_turn = await self._load_stored_answers()
         try:
             with resume_reading(self):
                 yield
@@ -98,11 +99,11 @@ class NetworkReading:
             raise
         finally:
             if self._has_turn:
-                await self._snapshots.stop()
+                await self._snapshots.record_stop()
 
     @contextmanager
-    def until(self, moment: datetime) -> Iterator[None]:
-        """Send no request after this time: inside, `find` raises `ThrottledError` instead."""
+    def limit_until(self, moment: datetime) -> Iterator[None]:
+        """Send no request after this time. Inside, `find` raises `ThrottledError` instead."""
         self._ends_at = moment
         try:
             yield
@@ -139,18 +140,18 @@ class NetworkReading:
             if not request.startswith(start)
         }
         table = self.services.tables.resource_answers
-        for row in await table.all(self._reading_id):
+        for row in await table.read_all(self._reading_id):
             if row.request.startswith(start):
                 await table.store.write(table.build_removal(row))
 
-    async def _open(self) -> bool:
+    async def _load_stored_answers(self) -> bool:
         """Load the stored answers; return whether this reader may send requests."""
         last = await self._snapshots.claim()
         has_turn = last is not None
         last = last or await self._snapshots.read_last()
         if last.goes_on_since:
             reading_id = self._get_id(last.goes_on_since)
-            rows = await self.services.tables.resource_answers.all(reading_id)
+            rows = await self.services.tables.resource_answers.read_all(reading_id)
             newest = max((row.read_at for row in rows), default=last.goes_on_since)
             if self.services.now - newest <= self.standstill:
                 self._reading_id, self.began = reading_id, last.goes_on_since
@@ -179,7 +180,7 @@ class NetworkReading:
             raise
 
 
-async def forget_stale_readings(services: Services) -> None:
+async def delete_stale_readings(services: Services) -> None:
     """Remove the answers of incomplete readings."""
     before = format_sortable_time(services.now - _RETENTION)
     await services.tables.resource_answers.clear(where=[Condition("read_at", "lt", before)])

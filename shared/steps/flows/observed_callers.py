@@ -38,15 +38,15 @@ _WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
 
 
 def compute_late_from(services: Services, job: FlowJob, cut_over: datetime) -> datetime:
-    """Return the time after which a call of the original is of a late caller."""
+    """Return the time after which a call of the original comes from a late caller."""
     in_progress = min(_IN_PROGRESS_PERIOD, services.settings.no_call_period)
     return cut_over + max(job.no_call_period or in_progress, in_progress)
 
 
 async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
-    """Count the calls since the last check; None: the environment does not permit it.
+    """Count the calls since the last check; None: the environment's settings do not permit it.
 
-    Stores what it has read also if it raises the errors of reading runs.
+    If reading runs raises an error, what was read before is stored.
     """
     settings = await read_environment_settings(services, job.environment_id)
     cut_over = job.observation_started_at
@@ -103,8 +103,8 @@ async def name_observed_callers(
 
 
 async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:
-    """Return the name of a calling flow by its id, if the plan or a job of the environment has
-    it.
+    """Return the name of a calling flow by its id; empty: neither a plan nor a job of the
+    environment has it.
     """
     tables = services.tables
     with suppress(UnreadableRow):

@@ -26,8 +26,8 @@ class PlansInProgress:
     services: Services
     by_environment: dict[str, list[EnvironmentJob]]
 
-    async def wait_for(self, caller: Caller) -> None:
-        """Return if no plan in progress copies this caller; else raise `MustWait`.
+    async def require_not_copied(self, caller: Caller) -> None:
+        """Raise `MustWait` while a plan in progress copies this caller.
 
         A plan that awaits approval is approved or expires; until then both flows are on.
         """

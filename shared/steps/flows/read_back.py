@@ -24,7 +24,7 @@ class WriteNotVisible(MustWait):
     def __init__(
         self, services: Services, what: str, *, since: datetime, until: datetime | None = None
     ) -> None:
-        """Wait until then, or half as long as since the write was sent."""
+        """Wait until `until`, or for half of the time since the write was sent."""
         #: Reads show it, but may have done so before it was sent.
         self.is_shown = until is not None
         until = until or services.now + compute_next_poll_delay(services, since)
@@ -36,7 +36,7 @@ class WriteNotVisible(MustWait):
 async def read_back[T](
     work: StepContext, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
 ) -> T:
-    """Return what is read once it shows the write, or after the deadline as it is.
+    """Return what is read once it shows the write. After the deadline, return it as it is.
 
     Raises `WriteNotVisible` before the deadline, and `NotFound` after it if the item is still
     missing.
@@ -69,7 +69,10 @@ async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
 
 
 async def wait_until_visible(work: StepContext, what: str) -> None:
-    """Raise `WriteNotVisible`; after the deadline return, and start again the next time."""
+    """Raise `WriteNotVisible` until the deadline.
+
+    After it, return, and start again the next time.
+    """
     job, services = work.job, work.services
     is_new = job.unconfirmed_write is None or job.unconfirmed_write.description != what
     unseen = (
@@ -79,14 +82,14 @@ async def wait_until_visible(work: StepContext, what: str) -> None:
     )
     assert unseen
     if services.now - unseen.sent_at >= services.settings.read_back_timeout:
-        work.remember(replace(job, unconfirmed_write=None))
+        work.stage(replace(job, unconfirmed_write=None))
         return
     if is_new:
-        work.remember(replace(job, unconfirmed_write=unseen))
+        work.stage(replace(job, unconfirmed_write=unseen))
     raise WriteNotVisible(services, what, since=unseen.sent_at)
 
 
 def compute_next_poll_delay(services: Services, since: datetime) -> timedelta:
-    """Return a delay of half the time so far, within the limits of the back-off."""
+    """Return half of the time since the write, within the limits of the back-off."""
     settings, waited = services.settings, services.now - since
     return max(settings.backoff_initial_delay, min(waited / 2, settings.backoff_max_delay))

@@ -3,7 +3,7 @@
 from shared.domain.definitions.changed_paths import find_changed_paths
 from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
-from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
+from shared.domain.definitions.flow_summary import DefinitionSummary, summarize_definition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, choose_migration_method
@@ -25,20 +25,20 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     if job.original_digest:
         await check_unchanged(work, original)
     else:
-        job = await _accept_edit(work, original)
+        job = await _build_job_for_edit(work, original)
     if job.observation_started_at:
         return job  # callers use the copy, so it stays on
     pattern = choose_migration_method(TriggerCategory(job.category), is_on=original.is_on)
     return replace(job, original_was_on=original.is_on, migration_method=pattern)
 
 
-def archive_name(job: FlowJob) -> str:
-    """Return the name in the archive of the definition with the job's digest."""
+def build_archive_name(job: FlowJob) -> str:
+    """Return the name in the archive for the definition with the digest in the job's row."""
     return f"{job.environment_id}/{job.original_id}/{job.original_digest[:16]}.json"
 
 
 async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
-    """Return if the original is as planned or copied; else raise `JobBlocked`."""
+    """Raise `JobBlocked` unless the original is as planned or copied."""
     job = work.job
     if job.original_digest in {"", hash_definition(original.client_data)}:
         return
@@ -57,10 +57,10 @@ async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
     )
 
 
-async def _accept_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
+async def _build_job_for_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
     job, digest = work.job, hash_definition(original.client_data)
     try:
-        summary = summarise(parse_client_data(original.client_data))
+        summary = summarize_definition(parse_client_data(original.client_data))
     except UnreadableDefinition as err:
         raise JobBlocked(
             f"The definition of {job.display_name} cannot be read: {err.reason}.",
@@ -96,7 +96,7 @@ async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tup
 
 async def _describe_changes(work: StepContext, original: OriginalFlow) -> str:
     try:
-        copied = (await work.services.archive.get(archive_name(work.job))).decode()
+        copied = (await work.services.archive.get(build_archive_name(work.job))).decode()
     except NotFound:
         return ""
     places = find_changed_paths(copied, original.client_data)

@@ -21,7 +21,7 @@ async def find_copy(work: StepContext) -> Workflow | None:
 
 
 def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
-    """Return the copy as it was just read: on, unless its original was off too.
+    """Return the copy as it was just read, if it is on or its original was off too.
 
     Raises `JobBlocked` if it was turned off or deleted since it was verified.
     """

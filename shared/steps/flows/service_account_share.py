@@ -30,11 +30,13 @@ class ServiceAccountShare:
     workflow_id: str
     row: ServiceAccountRecord
 
-    async def is_there(self) -> bool:
-        """Return whether the service account may edit the flow, from a recent read."""
-        return self._may_edit(await self.work.cached(f"shares of {self.workflow_id}", self._read))
+    async def is_known_to_be_shared(self) -> bool:
+        """Return whether the service account may edit the flow, by a read of the last seconds."""
+        return self._may_edit(
+            await self.work.read_cached(f"shares of {self.workflow_id}", self._read)
+        )
 
-    async def is_listed(self) -> bool:
+    async def read_is_shared(self) -> bool:
         """Return whether the service account may edit the flow, from a new read."""
         return self._may_edit(await self._read())
 
@@ -45,8 +47,9 @@ class ServiceAccountShare:
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
     async def grant(self) -> bool:
-        """Share the flow, which the row has recorded already; return whether the platform accepted
-        it.
+        """Share the flow; return whether the platform accepted it.
+
+        The row has recorded the grant before.
         """
         work, is_accepted = self.work, True
         share = Share(principal=self._user, rights=list_rights("CanEdit"))
@@ -70,8 +73,10 @@ class ServiceAccountShare:
         revoke = partial(sharing.revoke, work.environment, self.workflow_id, self._user)
         await perform(Write(permit=permit, call=revoke, on_refusal=skip_if_gone))
 
-    async def abandon(self) -> None:
-        """Remove the share because it has no effect, and record that."""
+    async def remove_ineffective(self) -> None:
+        """Remove the share, which does not let the service account read trigger URLs, and
+        record that.
+        """
         await self.revoke(partial(self.work.check_write_allowed, anytime=True))
         await self.record_ineffective()
 
@@ -88,16 +93,20 @@ class ServiceAccountShare:
 async def find_useful_share(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
-    """Return the share that grants access to a flow; None: only the flow service can grant it."""
+    """Return the share that can grant access to a flow; None: only the flow service can grant
+    it.
+    """
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _find_or_create_record(work) if workflow_id else None
     return ServiceAccountShare(work=work, workflow_id=workflow_id, row=row) if row else None
 
 
-async def find_share_to_return(
+async def find_share_to_revoke(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
-    """Return the share by which an invocation may have granted access; None: there is none."""
+    """Return the share by which an invocation may have granted access; None: there is no such
+    share.
+    """
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _read_record(work) if workflow_id else None
     is_user = row and row.user_id
@@ -124,15 +133,15 @@ async def _read_record(work: StepContext) -> ServiceAccountRecord | None:
         kept = await rows.get("service_account", work.environment.id)
         return kept.item if kept else None
 
-    return await work.cached(_RECORD, read)
+    return await work.read_cached(_RECORD, read)
 
 
 async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:
-    async def store() -> ServiceAccountRecord:
+    async def store_row() -> ServiceAccountRecord:
         await work.services.tables.service_accounts.upsert(row)
         return row
 
-    await work.refresh(_RECORD, store)
+    await work.read_again(_RECORD, store_row)
 
 
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from shared.domain.ids import hash_key
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import CmkflowError
-from shared.rows import type_adapter_for
+from shared.rows import get_type_adapter
 from shared.services import Services
 
 #: How long other jobs wait for a reader; then they read themselves.
@@ -26,7 +26,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.05), timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSnapshotStore[T]:
-    """One question. Its answers have the type `kind`; the order of sets has no meaning."""
+    """The stored answers to one question.
+
+    They have the type `kind`. The order of elements in a set has no meaning.
+    """
 
     services: Services
     topic: str
@@ -36,15 +39,15 @@ class SharedSnapshotStore[T]:
     reader: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     async def read_last(self) -> SharedSnapshot:
-        """Return the last reading, and the one in progress."""
+        """Return when the answer was last read, and whether a reading is in progress."""
         kept = await self.services.tables.shared_snapshots.get(self.topic, self.id)
         return kept.item if kept else self._empty
 
-    async def cached(self, since: datetime, ended: datetime | None = None) -> T | None:
+    async def read_cached(self, since: datetime, ended: datetime | None = None) -> T | None:
         """Return an answer that was read since then, or wait for one; None: read it.
 
-        A reader may crash or fail, so nobody waits longer than a reading takes, nor for a reading
-        of many pages. `ended`: the answer must not be older.
+        A reader may crash or fail, so others wait no longer than a reading takes, and not for a
+        reading of many pages. `ended`: the answer must not be older.
         """
         services, readings = self.services, self.services.tables.shared_snapshots
         until, pause = services.now + READING_TAKES, _FIRST_PAUSE
@@ -70,7 +73,7 @@ class SharedSnapshotStore[T]:
         return None
 
     async def claim(self, began: datetime | None = None) -> SharedSnapshot | None:
-        """Take over a reading unless another reader has it; None: another has.
+        """Record that this invocation reads the answer; None: another invocation is reading it.
 
         `began`: the reading has many pages, and this reader has read one of them.
         """
@@ -88,7 +91,7 @@ class SharedSnapshotStore[T]:
         kept = await self.services.tables.shared_snapshots.change(self.topic, self.id, with_claim)
         return kept.item if kept else None
 
-    async def go_on(self, began: datetime) -> None:
+    async def record_continuation(self, began: datetime) -> None:
         """Record that a reading of many pages continues, so that others wait for another page."""
         until = self.services.now + PAGE_TAKES
 
@@ -97,7 +100,7 @@ class SharedSnapshotStore[T]:
 
         await self.services.tables.shared_snapshots.change(self.topic, self.id, with_later_refresh)
 
-    async def stop(self) -> None:
+    async def record_stop(self) -> None:
         """Record that this invocation stops reading, so that another may continue."""
 
         def without_refresh(last: SharedSnapshot | None) -> SharedSnapshot | None:
@@ -140,7 +143,7 @@ class SharedSnapshotStore[T]:
             return cast("T", known)
         try:
             content = await self.services.archive.get(name)
-            kept: T = type_adapter_for(cast("Any", self.kind)).validate_json(content)
+            kept: T = get_type_adapter(cast("Any", self.kind)).validate_json(content)
         except (CmkflowError, OSError, ValueError):
             return None
         memory.keep(key, name, kept)

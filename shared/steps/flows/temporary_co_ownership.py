@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.flow import FlowPermission
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
@@ -21,7 +21,7 @@ from shared.services import Services
 from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.service_account_share import (
     ServiceAccountShare,
-    find_share_to_return,
+    find_share_to_revoke,
     find_useful_share,
 )
 from shared.steps.step_context import StepContext
@@ -31,12 +31,11 @@ from shared.steps.write_permission import check_write_allowed
 async def call_as_co_owner[T](
     work: StepContext, flow_name: str, ask: Callable[[], Awaitable[T]], environment_id: str = ""
 ) -> T:
-    """Return the result of a request that only a co-owner may send; in this environment unless
-    another is given.
+    """Return the result of a request that only a co-owner may send.
 
-    Grants the service account co-ownership unless it has it; the grant is revoked at the end of the
-    step. Raises `PlatformError`, `JobBlocked`, or `ServiceUnavailable` while a new grant is
-    propagating.
+    The flow is in this environment unless another is given. Grants the service account co-ownership
+    if it has none. The grant is revoked at the end of the step. Raises `PlatformError`,
+    `JobBlocked`, or `ServiceUnavailable` while a new grant is propagating.
     """
     environment_id = environment_id or work.job.environment_id
     share = await find_useful_share(work, environment_id, flow_name)
@@ -48,7 +47,7 @@ async def call_as_co_owner[T](
         except PlatformError as err:
             if not is_grant_propagating(err):
                 raise
-            await share.abandon()
+            await share.remove_ineffective()
         else:
             work.shared_with_operator.add((environment_id, flow_name))
             return answer
@@ -126,7 +125,7 @@ async def _call_when_propagated[T](
 
 
 def _name_grant(work: StepContext, environment_id: str, flow_name: str) -> str:
-    """Return the name of a flow in the row's list of grants."""
+    """Return the name that a flow has in the row's list of grants."""
     is_here = environment_id == work.job.environment_id
     return flow_name if is_here else f"{environment_id}/{flow_name}"
 
@@ -141,8 +140,8 @@ def is_grant_propagating(error: PlatformError) -> bool:
 async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
     """Return whether the service account is owner or co-owner of a flow without the app's grant.
 
-    A revoked grant may still be listed, because reads lag (platform.md#reads-lag), so such flows do
-    not count.
+    Flows with a revoked grant do not count, because a read may still list the grant
+    (platform.md#reads-lag).
     """
     is_listed = await _is_listed(services, environment_id, flow_name)
     return is_listed and not await was_granted(services, environment_id, flow_name)
@@ -161,7 +160,7 @@ async def is_granted_by_app(work: StepContext) -> bool:
     plan.
     """
     job = work.job
-    plans = await work.services.tables.environment_jobs.all(job.remediation_id)
+    plans = await work.services.tables.environment_jobs.read_all(job.remediation_id)
     past = {name for plan in plans for name in plan.past_grants}
     return job.flow_name in {*job.active_grants, *job.returned, *past}
 
@@ -194,7 +193,11 @@ async def _record_grant_if_needed(
     # A copy whose original is not shared has no other co-owner.
     is_ours = name == job.copy_flow_name and not job.copy_shared_with
     if name not in job.past_grants and not is_ours:
-        looked = share.is_there() if share else _is_listed(services, environment_id, flow_name)
+        looked = (
+            share.is_known_to_be_shared()
+            if share
+            else _is_listed(services, environment_id, flow_name)
+        )
         if await looked and not await was_granted(services, environment_id, flow_name):
             return False
     await _record_grant(work, environment_id, name)
@@ -227,13 +230,13 @@ async def revoke_all_grants(work: StepContext) -> None:
         left = tuple(name for name in job.active_grants if name != grant)
         returned = tuple(dict.fromkeys((*job.returned, grant)))
         now = work.services.now
-        work.remember(replace(job, active_grants=left, returned=returned, returned_at=now))
+        work.stage(replace(job, active_grants=left, returned=returned, returned_at=now))
 
 
-async def check_returned(work: StepContext) -> None:
+async def check_grants_are_gone(work: StepContext) -> None:
     """Check that revoked grants are gone; revoke and report those that are not.
 
-    Not before reads are current (platform.md#reads-lag).
+    Does nothing before reads are current (platform.md#reads-lag).
     """
     services, at = work.services, work.job.returned_at
     if at is None or services.now < at + services.settings.read_lag:
@@ -244,10 +247,10 @@ async def check_returned(work: StepContext) -> None:
             kept.append(name)
             await revoke_grant(work, name)
     at = services.now if kept else None
-    work.remember(replace(work.job, returned=tuple(kept), returned_at=at))
+    work.stage(replace(work.job, returned=tuple(kept), returned_at=at))
     if kept:
         row = services.tables.flow_jobs.name_of(work.job)
-        await tell(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
+        await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
 
 
 def format_not_revoked(flows: Sequence[str]) -> str:
@@ -266,8 +269,8 @@ async def _is_still_granted(work: StepContext, name: str) -> bool:
     """
     environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     try:
-        if share := await find_share_to_return(work, environment_id, flow_name):
-            return await share.is_listed()
+        if share := await find_share_to_revoke(work, environment_id, flow_name):
+            return await share.read_is_shared()
     except NotFound:  # the flow was deleted, with its co-ownership
         return False
     return await is_still_co_owner(work.services, environment_id, flow_name)
@@ -282,8 +285,8 @@ async def is_still_co_owner(services: Services, environment_id: str, flow_name: 
 async def _read_own_permissions(
     services: Services, environment_id: str, flow_name: str
 ) -> list[FlowPermission]:
-    """Return the service account's permissions in the flow service; none if the
-    flow was deleted.
+    """Return the service account's permissions in the flow service; none if the flow no longer
+    exists.
     """
     await services.request_budget.wait_for(is_urgent=True)
     account_id = (await services.flow_access.read_account_id()).lower()
@@ -295,38 +298,39 @@ async def _read_own_permissions(
 
 
 async def revoke_grant(work: StepContext, name: str) -> None:
-    """Revoke the co-ownership of one flow in the way that this invocation granted it, else in both
-    ways.
+    """Revoke the co-ownership of one flow in the way in which this invocation granted it.
 
-    `name` is one of the row's `active_grants` or `past_grants`.
+    If another invocation granted it, revoke it in both ways. `name` is one of the row's
+    `active_grants` or `past_grants`.
     """
     flow = environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner
 
-    async def permit() -> None:
+    async def permit_revocation() -> None:
         is_home = environment_id == work.job.environment_id
         settings = await work.read_settings() if is_home else None
         await check_write_allowed(work.services, environment_id, anytime=True, settings=settings)
         await work.check_lease()
 
-    if not is_made and (share := await find_share_to_return(work, environment_id, flow_name)):
-        await share.revoke(permit)
+    if not is_made and (share := await find_share_to_revoke(work, environment_id, flow_name)):
+        await share.revoke(permit_revocation)
     if not is_shared:
-        await take_back(work.services, flow, permit, is_made=is_made)
+        await remove_co_ownership(work.services, flow, permit_revocation, is_made=is_made)
     work.shared_with_operator.discard(flow)
     work.made_co_owner.discard(flow)
 
 
-async def take_back(
+async def remove_co_ownership(
     services: Services,
     flow: tuple[str, str],
     permit: Callable[[], Awaitable[object]],
     *,
     is_made: bool = False,
 ) -> None:
-    """Remove the service account's co-ownership, unless it owns the flow or the flow was deleted.
+    """Remove the service account's co-ownership.
 
-    `flow`: its environment and name. `is_made`: it was granted a moment ago.
+    Does nothing if the service account owns the flow or the flow was deleted. `flow` has
+    environment and name. `is_made`: it was granted a moment ago.
     """
     # The read and the write each wait for a request: a budget may allow one per minute.
     if not is_made and any(one.is_owner for one in await _read_own_permissions(services, *flow)):

@@ -45,7 +45,7 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowToggle[F: (Workflow, OriginalFlow)]:
-    """One of a job's two flows: how it is read, and turned on and off."""
+    """How one of a job's two flows is read, and turned on and off."""
 
     note: Literal["original_write", "copy_write"]
     title: str
@@ -59,7 +59,7 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
         return job.original_write if self.note == "original_write" else job.copy_write
 
     def with_last_write(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
-        """Return the row with this last write."""
+        """Return the row with this write as the last one to the flow."""
         if self.note == "original_write":
             return replace(job, original_write=sent)
         return replace(job, copy_write=sent)
@@ -76,7 +76,7 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
 async def toggle_flow[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], state: FlowState, *, seen: F | None = None
 ) -> F:
-    """Turn a flow on or off, unless it certainly is, and return it as read back.
+    """Turn a flow on or off, and return it as read back. Nothing is sent if the state is certain.
 
     `seen` is the flow as it was just read: an edit since then raises `Conflict`. Raises
     `WriteNotVisible` until reads show the change, `JobBlocked` if they do not in time, and the
@@ -106,10 +106,9 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
 
 
 def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrite) -> None:
-    """Return if somebody else has turned the flow since the app's write, and the read is not just
-    older.
+    """Raise `MustWait` if a read that differs from the app's last write may just be older than it.
 
-    Else raise `MustWait`.
+    Otherwise somebody else has turned the flow on or off since the write.
     """
     until = sent.last_sent_at + work.services.settings.read_back_timeout
     if work.services.now < until:
@@ -136,7 +135,7 @@ async def _record_and_send[F: (Workflow, OriginalFlow)](
             )
         )
     except (PermanentError, NotFound, PlatformMigrationInProgress):  # the platform changed nothing
-        work.remember(switch.with_last_write(work.job, before))
+        work.stage(switch.with_last_write(work.job, before))
         raise
 
 
@@ -148,7 +147,7 @@ async def _read_back[F: (Workflow, OriginalFlow)](
         flow = await switch.read()
         sent = switch.find_last_write(work.job)
         if sent and switch.is_known(work, flow, state):
-            work.remember(switch.with_last_write(work.job, replace(sent, is_confirmed=True)))
+            work.stage(switch.with_last_write(work.job, replace(sent, is_confirmed=True)))
             return flow
         if sent and flow.state is state:
             raise WriteNotVisible(
@@ -157,7 +156,7 @@ async def _read_back[F: (Workflow, OriginalFlow)](
     assert sent
     if services.now - sent.first_sent_at < services.settings.read_back_timeout:
         raise WriteNotVisible(services, what, since=sent.first_sent_at)
-    work.remember(switch.with_last_write(work.job, replace(sent, first_sent_at=services.now)))
+    work.stage(switch.with_last_write(work.job, replace(sent, first_sent_at=services.now)))
     raise await switch.explain(flow, state)
 
 
@@ -166,14 +165,14 @@ async def toggle_original(
 ) -> OriginalFlow:
     """Turn the original on or off (see `toggle_flow`), and rename it in the same write.
 
-    If the returned flow does not have the name, `rename` has to give it the name.
+    If the returned flow does not have the name, call `rename_flow`.
     """
     state = FlowState.ON if on else FlowState.OFF
     return await toggle_flow(work, build_original_toggle(work, name), state, seen=seen)
 
 
 def build_original_toggle(work: StepContext, name: str | None = None) -> FlowToggle[OriginalFlow]:
-    """Return how the original is turned on and off, and renamed in the same write if possible."""
+    """Return how the original is turned on and off. If possible, the same write renames it."""
     job, services = work.job, work.services
 
     def write(original: OriginalFlow, state: FlowState) -> Write:
@@ -204,7 +203,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
             wait=services.request_budget.wait_for,
         )
 
-    async def explain(_: OriginalFlow, state: FlowState) -> JobBlocked:
+    async def explain_unchanged_state(_: OriginalFlow, state: FlowState) -> JobBlocked:
         return JobBlocked(
             f"The platform accepted to turn {job.display_name} {state}, but it is not.",
             fix=f"Turn the flow {state} in Power Automate, then retry.",
@@ -215,14 +214,21 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
         return await read_original(work)
 
     return FlowToggle(
-        note="original_write", title=job.display_name, read=read, write=write, explain=explain
+        note="original_write",
+        title=job.display_name,
+        read=read,
+        write=write,
+        explain=explain_unchanged_state,
     )
 
 
 def _change_and_rename(
     work: StepContext, original: OriginalFlow, change: WorkflowUpdate, name: str | None
 ) -> Write:
-    """Return the write of a change together with a name; after an error, of the change alone."""
+    """Return the write of a change together with a name.
+
+    After an error, the change is sent alone.
+    """
 
     async def handle_error(err: Refusal) -> Reply:
         is_named = name is not None and isinstance(err, PlatformError)
@@ -253,7 +259,7 @@ def _start_as_service_account(work: StepContext, error: PlatformError) -> Write 
     return Write(permit=work.check_write_allowed, call=start)
 
 
-async def rename(
+async def rename_flow(
     work: StepContext,
     workflow_id: str,
     name: str,
@@ -261,7 +267,7 @@ async def rename(
     seen: OriginalFlow | Workflow | None = None,
     anew: bool = False,
 ) -> None:
-    """Rename a flow, unless it has the name; `seen` is its row as last read.
+    """Rename a flow, unless it has the name. `seen` is its row as last read.
 
     `anew`: this job may have just renamed it, so a read does not show whether it has the name. A
     name that is too long for Dataverse is shortened, and the job's notes say so: some flows have

@@ -47,7 +47,7 @@ def build_flow_write(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """A flow on whose owner's behalf the app writes."""
+    """A flow that the app changes on behalf of its owner."""
 
     title: str
     environment: Environment
@@ -62,14 +62,14 @@ def build_write_for_owner(
 ) -> Write:
     """Return a write on behalf of the flow's owner, or as the app if that is rejected.
 
-    `call` calls the port on behalf of a user, or of nobody. `permit` is
+    `call` sends the request on behalf of a user, or as the app with None. `permit` is
     `StepContext.check_write_allowed` unless given.
     """
     permit = permit or work.check_write_allowed
 
     async def write_as_app(error: Refusal) -> Reply:
-        """Write as the app if it may not act for the owner, or the owner may not
-        use a connection.
+        """Return the write as the app if the app may not act for the owner, or the owner lacks
+        a connection.
         """
         owner_is_gone = await _explain_owner(work, flow)
         code = error.code if isinstance(error, PlatformError) else ""

@@ -73,7 +73,8 @@ async def read_demands_newer_shape(services: Services, environment_id: str) -> b
 async def keep_references(
     work: StepContext, environment_id: str, workflow_id: str, client_data: str
 ) -> str:
-    """Return the definition with all connection references that it had before this job saved it.
+    """Return the definition with all connection references that it had before this job's first
+    save.
 
     An invocation may have crashed after a rejected save and before it restored them. So the
     definition is archived before its first save, and never replaced in the archive.
@@ -104,14 +105,14 @@ def _save_in_either_format(work: StepContext, flow: SavedFlow, client_data: str)
     if flow.newer_shape_first or converted == client_data:
         return flow.write_of(converted)
 
-    async def convert(error: Refusal) -> Reply:
+    async def convert_if_format_is_rejected(error: Refusal) -> Reply:
         if not _is_format_error(error):
             return None
         demand = ShapeDemand(environment_id=flow.environment_id, seen=work.services.now)
         await work.services.tables.shape_demands.upsert(demand)
         return flow.write_of(converted)
 
-    return with_fallback(flow.write_of(client_data), convert)
+    return with_fallback(flow.write_of(client_data), convert_if_format_is_rejected)
 
 
 def _is_format_error(error: Refusal) -> bool:
@@ -121,7 +122,10 @@ def _is_format_error(error: Refusal) -> bool:
 
 
 async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal) -> Reply:
-    """Restore what a rejected save removed; return an error that says more than the platform's."""
+    """Restore the references that a rejected save removed.
+
+    Return a more exact error than the platform's.
+    """
     lost = find_lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
         return _retry_later(error, "")
@@ -141,7 +145,7 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
 
 
 def _retry_later(err: PlatformError | NotFound | JobBlocked, more: str) -> RefusedForNow | None:
-    """Return an error that lets the job try again, if a later save may succeed."""
+    """Return an error that makes the job try again; None: a later save cannot succeed either."""
     if isinstance(err, PlatformError) and is_passing(err.code):
         return RefusedForNow(f"{err} {more}".strip(), code=err.code)
     return None

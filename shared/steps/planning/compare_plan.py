@@ -21,7 +21,7 @@ from shared.steps.flows.caller_index import read_places_by_id
 from shared.steps.planning.complete_plan import (
     FlowRunLookups,
     KnownCallers,
-    complete,
+    complete_items,
     list_copied_flows,
     list_ids_that_callers_have,
     with_callers,
@@ -41,13 +41,14 @@ async def require_new_approval_for_changes(
     environment: Environment,
     now: tuple[Sequence[PlanItem], Sequence[str]],
 ) -> EnvironmentJob:
-    """Decide on every approved item, and return the job with what still awaits approval.
+    """Decide on every approved item; return the job with the number of items that await approval.
 
-    `now` is the plan as it would be made now, with its findings. An item with more changes than
-    were approved replaces the approved one and is not started (`PlanItem.changed_since_approval`).
+    `now` is the plan as the app would make it now, with its findings. If an item has more changes
+    than were approved, it replaces the approved one and is not started
+    (`PlanItem.changed_since_approval`).
     """
-    services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
-    planned = apply_url_secret_choices(job, await plan.all())
+    services, job, plan = held.services, held.job, held.open_rows(held.services.tables.plan_items)
+    planned = apply_url_secret_choices(job, await plan.read_all())
     urls = await read_trigger_urls(services, job, planned)
     planned = await _look_up_new_callers(held, planned, urls)
     now_items, findings = now
@@ -84,12 +85,13 @@ async def require_new_approval_for_changes(
 
 
 async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Mark the items that changed after their approval as not included: nobody approved the change
-    in time.
+    """Mark the items that changed after their approval as not included.
+
+    Nobody approved these changes in time.
     """
-    plan = held.rows(held.services.tables.plan_items)
-    await plan.upsert(*exclude_unapproved(await plan.all()))
-    left = count_not_included(held.job.mode, await plan.all())
+    plan = held.open_rows(held.services.tables.plan_items)
+    await plan.upsert(*exclude_unapproved(await plan.read_all()))
+    left = count_not_included(held.job.mode, await plan.read_all())
     return replace(held.job, awaiting_approval_count=0, not_migrated=left)
 
 
@@ -110,8 +112,8 @@ async def _look_up_new_callers(
             and not item.was_run_checked
             and urls.unclaimed - set(job.unmatched_trigger_urls)
         ):
-            item = await urls.look_up(services, job.environment_id, item)
-            await held.rows(services.tables.plan_items).upsert(item)
+            item = await urls.read_url_id(services, job.environment_id, item)
+            await held.open_rows(services.tables.plan_items).upsert(item)
             await held.record_progress()
         items.append(item)
     return items
@@ -130,12 +132,14 @@ async def _complete_changed(
 
     changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]
     looks = FlowRunLookups(urls=urls)
-    done = await complete(services, environment, changed, looks, keep, plan=items)
+    done = await complete_items(services, environment, changed, looks, keep, plan=items)
     return [*done, *(item for item in items if not item.awaits_approval)]
 
 
 def _with_known_facts(item: PlanItem, known: PlanItem) -> PlanItem:
-    """Return the item with the facts that were read one by one, to save those requests."""
+    """Return the item with facts that were read earlier by one request each, to save these
+    requests.
+    """
     return replace(
         item,
         trigger_url_id=known.trigger_url_id,

@@ -58,7 +58,7 @@ class FlowRunLookups:
     flows: frozenset[str] = frozenset()
 
 
-async def complete(
+async def complete_items(
     services: Services,
     environment: Environment,
     items: Sequence[PlanItem],
@@ -95,7 +95,7 @@ async def complete(
         await keep_completed(*await _read_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
         if looks.urls.unclaimed and not item.was_run_checked:
-            await keep_completed(await looks.urls.look_up(services, environment.id, item))
+            await keep_completed(await looks.urls.read_url_id(services, environment.id, item))
     for some in batched([done[one.workflow_id] for one in left], _BATCH_SIZE, strict=False):
         prepared = [_with_unknowns(one, looks) for one in some]
         places = await read_places_by_id(services, list_ids_that_callers_have(prepared))
@@ -111,8 +111,9 @@ async def complete(
 
 
 def _lacks_sharing(item: PlanItem) -> bool:
-    """Return whether its shares have to be read; outside solutions that would cost a limited
-    request.
+    """Return whether the item's shares have to be read.
+
+    Outside solutions, that would need one of few requests.
     """
     return item.action.is_copy and item.in_solution and item.co_owner_count is None
 
@@ -176,10 +177,13 @@ async def _read_proposals(
             rows[row.workflow_id] = row.client_data
     except (PlatformError, NotFound) as err:
         why = redact(str(err))
-    return [with_proposal(item, _preview(rows.get(item.workflow_id), item, why)) for item in items]
+    return [
+        with_proposal(item, _preview_conversion(rows.get(item.workflow_id), item, why))
+        for item in items
+    ]
 
 
-def _preview(client_data: str | None, item: PlanItem, why: str) -> ConversionPreview:
+def _preview_conversion(client_data: str | None, item: PlanItem, why: str) -> ConversionPreview:
     if client_data is not None:
         try:
             return preview_conversion(client_data, item.possible_conversions)
@@ -189,7 +193,7 @@ def _preview(client_data: str | None, item: PlanItem, why: str) -> ConversionPre
 
 
 def list_copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
-    """Return the Dataverse ids of the flows of a plan that it, or an earlier one, copies."""
+    """Return the Dataverse ids of the plan's flows that this plan, or an earlier one, copies."""
     return frozenset(
         item.workflow_id
         for item in items
@@ -198,8 +202,9 @@ def list_copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
 
 
 def list_ids_that_callers_have(items: Iterable[PlanItem]) -> set[str]:
-    """Return the ids by which callers refer to these flows; a canvas app may hold either id of a
-    flow.
+    """Return the ids by which callers refer to these flows.
+
+    A canvas app may hold either id of a flow.
     """
     return {one for item in items for one in (item.trigger_url_id, *_list_flow_ids(item)) if one}
 
@@ -226,7 +231,7 @@ class KnownCallers:
 
 
 def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> PlanItem:
-    """Return the item with the callers that the last search found, and its planned changes."""
+    """Return the item with the callers that the last search found, and with its planned changes."""
     environment_id, secret = known.environment_id, known.secrets.get(item.workflow_id)
     found = [
         *select_calling(

@@ -41,7 +41,7 @@ from shared.steps.flows.discovery_pages import (
     split_into_rows,
 )
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
-from shared.steps.updating_callers.find_callers import note_callers_in
+from shared.steps.updating_callers.find_callers import index_callers_in
 from shared.steps.write_permission import read_environment_settings
 
 #: Flows that are read again and stored together.
@@ -64,7 +64,7 @@ async def read_flows_still_to_move(
     platform.md#microsoft-key-list.
     """
     parts = DiscoveryPages(services, rows, advanced)
-    await parts.open()
+    await parts.load()
     await _read_report(services, environment_id, parts)
     excluded = (await read_environment_settings(services, environment_id)).excluded_flows
     not_waited_for = {
@@ -78,22 +78,22 @@ async def read_flows_still_to_move(
             if flow.flow_name not in not_waited_for
             and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
         ]
-        return build_report_rows(parts.part(DiscoverySource.MOVABLE), waited_for)
+        return build_report_rows(parts.build_row(DiscoverySource.MOVABLE), waited_for)
 
     read = partial(
         services.flow_reports.read_microsoft_key_flows, environment_id, cannot_migrate_only=False
     )
-    while not parts.at(DiscoverySource.MOVABLE).is_read:
+    while not parts.get_position(DiscoverySource.MOVABLE).is_read:
         await parts.read_page(DiscoverySource.MOVABLE, read, build_rows_still_to_move)
         if _get_listed_flows(parts, DiscoverySource.MOVABLE) and not all_of_them:
             break
     found = _get_listed_flows(parts, DiscoverySource.MOVABLE)
     # The next check starts again; a discovery continues with the flows that stay.
-    await parts.restart(None if found else DiscoverySource.MOVABLE)
+    await parts.remove_pages(None if found else DiscoverySource.MOVABLE)
     return found
 
 
-async def discover(
+async def discover_flows(
     services: Services,
     environment: Environment,
     rows: FencedRows[DiscoveryPage],
@@ -112,7 +112,7 @@ async def discover(
     after each stored page. Callers found in the flows are stored in the caller index.
     """
     parts = DiscoveryPages(services, rows, advanced)
-    await parts.open(keeps_flows=again)
+    await parts.load(keeps_flows=again)
     await _read_report(services, environment.id, parts)
     if environment.dataverse_url:
         await _read_workflows(services, environment, parts, again=again)
@@ -128,7 +128,7 @@ async def _read_report(services: Services, environment_id: str, parts: Discovery
     await parts.read(
         DiscoverySource.MICROSOFT_KEY_LIST,
         partial(report, environment_id, cannot_migrate_only=True),
-        lambda flows: build_report_rows(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows),
+        lambda flows: build_report_rows(parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST), flows),
     )
 
 
@@ -140,7 +140,7 @@ async def _read_workflows(
     services: Services, environment: Environment, parts: DiscoveryPages, *, again: bool
 ) -> None:
     reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
-    empty = parts.part(DiscoverySource.DATAVERSE)
+    empty = parts.build_row(DiscoverySource.DATAVERSE)
 
     def build_rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
@@ -150,11 +150,11 @@ async def _read_workflows(
 
     async def read(cursor: str) -> ResultPage[Workflow]:
         page = await services.flow_pages.read_workflows(environment, cursor)
-        await note_callers_in(services, environment, page.items)
+        await index_callers_in(services, environment, page.items)
         return page
 
     known = select_known_flows(parts.parts)
-    if not parts.at(DiscoverySource.DATAVERSE).is_read:
+    if not parts.get_position(DiscoverySource.DATAVERSE).is_read:
         await parts.read(DiscoverySource.DATAVERSE, read, build_rows)
         return
     # Flows that an earlier report did not list were read without what a plan shows.
@@ -166,10 +166,10 @@ async def _read_workflows(
         changed = list(dict.fromkeys([*changed, *others]))
     for ids in batched(changed, _READ_AGAIN, strict=False):
         flows = await services.flow_pages.read_workflows_by_id(environment, ids)
-        await note_callers_in(services, environment, flows)
-        await parts.keep(build_rows(flows))
+        await index_callers_in(services, environment, flows)
+        await parts.store_page(build_rows(flows))
     if gone:
-        await parts.keep([replace(empty, deleted=gone)])
+        await parts.store_page([replace(empty, deleted=gone)])
 
 
 async def _read_changes(
@@ -208,8 +208,8 @@ async def _read_alone(
         except InvalidInput as err:
             held_back = (_without_definition(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
-        part = replace(parts.part(DiscoverySource.SINGLE_FLOW), reported=(flow,))
-        await parts.keep([replace(part, flows_on_microsoft_key=held_back, children=children)])
+        part = replace(parts.build_row(DiscoverySource.SINGLE_FLOW), reported=(flow,))
+        await parts.store_page([replace(part, flows_on_microsoft_key=held_back, children=children)])
 
 
 async def _read_list_of_all_flows(
@@ -218,7 +218,7 @@ async def _read_list_of_all_flows(
     await parts.read(
         DiscoverySource.ALL_FLOWS_LIST,
         partial(services.flow_pages.read_flows, environment.id),
-        lambda flows: build_report_rows(parts.part(DiscoverySource.ALL_FLOWS_LIST), flows),
+        lambda flows: build_report_rows(parts.build_row(DiscoverySource.ALL_FLOWS_LIST), flows),
     )
 
 
@@ -247,7 +247,7 @@ def _build_page(
 
 
 def _without_definition(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
-    """Return a flow whose definition the platform hides; the plan reports it."""
+    """Return a flow whose definition the platform hides, with the problem that the plan reports."""
     return FlowOnMicrosoftKey(
         workflow_id=flow.identity,
         flow_name=flow.flow_name,
@@ -278,7 +278,7 @@ def _with_definition(
 
 
 def _find_owner(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
-    """Return the owner; the flow service shows only an id."""
+    """Return the owner, of whom the flow service shows only an id; None: not shown."""
     if isinstance(shown, Workflow):
         return shown.owner
     entra_id = shown.owner_id.lower()
@@ -288,7 +288,10 @@ def _find_owner(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
 def _build_flow_from_detail(
     flow: FlowListEntry, detail: FlowServiceFlow, shown: FlowServiceFlow | str
 ) -> FlowOnMicrosoftKey:
-    """Return a flow as the flow service shows it; a text says why its definition is hidden."""
+    """Return a flow as the flow service shows it.
+
+    If its definition is hidden, the problem of the flow says why.
+    """
     client_data = shown.client_data if isinstance(shown, FlowServiceFlow) else None
     if client_data is None:
         why = shown if isinstance(shown, str) else NOT_SHOWN

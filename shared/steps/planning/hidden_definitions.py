@@ -14,7 +14,11 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import JobBlocked, MustWait, PlatformError, ServiceUnavailable
 from shared.jobs.leased_job import LeasedJob
 from shared.steps.flows.effect import Write, perform
-from shared.steps.flows.temporary_co_ownership import is_co_owner, is_grant_propagating, take_back
+from shared.steps.flows.temporary_co_ownership import (
+    is_co_owner,
+    is_grant_propagating,
+    remove_co_ownership,
+)
 from shared.steps.step_context import WRITE_TAKES
 from shared.steps.write_permission import check_write_allowed
 
@@ -23,7 +27,7 @@ class HiddenDefinitions:
     """Reads hidden definitions of one environment's flows as the service account."""
 
     def __init__(self, held: LeasedJob[EnvironmentJob]) -> None:
-        """Read for a job that this invocation has leased."""
+        """`held` is the job that reads the definitions and that this invocation has leased."""
         self._held = held
         self._access = held.services.flow_access
         #: Flows for which this invocation granted co-ownership.
@@ -84,7 +88,9 @@ class HiddenDefinitions:
         for flow_name in job.active_grants:
             flow = job.environment_id, flow_name
             is_made = flow_name in self._made
-            await take_back(self._held.services, flow, self._check_write_allowed, is_made=is_made)
+            await remove_co_ownership(
+                self._held.services, flow, self._check_write_allowed, is_made=is_made
+            )
         returned = tuple(dict.fromkeys((*job.returned, *job.active_grants)))
         now = self._held.services.now
         await self._held.save(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.alerts import tell_unreadable
+from shared.alerts import alert_unreadable_row
 from shared.domain.environment import Environment
 from shared.domain.ids import derive_copy_id
 from shared.domain.jobs.flow_job import FlowJob
@@ -41,7 +41,7 @@ async def make_plan(
     for flow in discovery.flows_on_microsoft_key:
         found = jobs.get(flow.workflow_id)
         if isinstance(found, UnreadableRow):  # this flow and its parents are not included
-            await tell_unreadable(services, found)
+            await alert_unreadable_row(services, found)
             text = f"{flow.display_name} is not included: {found}. {found.fix}"
             found, unreadable[flow.workflow_id] = None, text
         if found:

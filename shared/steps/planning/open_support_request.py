@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from shared.alerts import tell_unreadable
+from shared.alerts import alert_unreadable_row
 from shared.domain.environment import Environment
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.support_request import SupportRequest, SupportRequestKind
@@ -16,13 +16,13 @@ async def open_run_history_request(
 ) -> None:
     """Store the support request of an environment, unless it is stored for this migration.
 
-    Only if the app saw the key being applied: otherwise it does not know when the support window
-    closes. An unreadable row is reported and does not stop the plan.
+    Done only if the app saw the key being applied: otherwise it does not know when the support
+    window closes. An unreadable row is reported and does not stop the plan.
     """
     try:
         await _open_run_history_request(services, environment, job)
     except UnreadableRow as err:
-        await tell_unreadable(services, err)
+        await alert_unreadable_row(services, err)
 
 
 async def _open_run_history_request(
@@ -45,7 +45,7 @@ async def _open_run_history_request(
     )
     table = services.tables.support_requests
     with suppress(AlreadyExists, Conflict):
-        known = await table.get(*table.address(request))
+        known = await table.get(*table.get_address(request))
         if known is None:
             await table.insert(request)
         elif link and _was_linked_again(known.item, link):

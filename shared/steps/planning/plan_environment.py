@@ -8,7 +8,7 @@ from shared.errors import JobBlocked, NotFound
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discover_flows import discover_flows
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
@@ -17,15 +17,15 @@ from shared.steps.updating_callers.find_callers import CallerSearchRequest, find
 async def plan_now(
     held: LeasedJob[EnvironmentJob], environment: Environment, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], tuple[str, ...]]:
-    """Discover, search for callers, and plan. Return the items and the findings."""
+    """Discover the flows, search for callers, and plan. Return the items and the findings."""
     services, job = held.services, held.job
     is_first = job.state is EnvironmentJobState.DISCOVERING
     hidden = HiddenDefinitions(held)
     await hidden.revoke_grants()
-    found = await discover(
+    found = await discover_flows(
         services,
         environment,
-        held.rows(services.tables.discovery_pages),
+        held.open_rows(services.tables.discovery_pages),
         hidden,
         # Once is enough: an approval is compared with the list and with Dataverse only.
         reconcile=job.compare_all_flows and is_first,
@@ -37,7 +37,9 @@ async def plan_now(
         everywhere=await services.environments.list(),
         is_home_read=True,
     )
-    not_searched = await find_callers(services, request, held.rows(services.tables.caller_searches))
+    not_searched = await find_callers(
+        services, request, held.open_rows(services.tables.caller_searches)
+    )
     items, findings = await make_plan(services, job, found, is_limited=is_limited)
     return items, (*findings, *not_searched)
 

@@ -35,8 +35,7 @@ async def find_policy_denials(
     items: Iterable[PlanItem],
     places: Mapping[str, Sequence[CallerIndexEntry]],
 ) -> PolicyDenials:
-    """Return what Azure Policy says about the callers of these flows; each resource is checked
-    once.
+    """Return which writes of callers Azure Policy denies, by caller. Each resource is checked once.
 
     `places` are index entries by the ids that callers hold.
     """
@@ -48,12 +47,14 @@ async def find_policy_denials(
                     resources[place.caller.address] = written
     distinct = [*dict.fromkeys(resources.values())]
     answers = await read_each(distinct, lambda one: read_or_none(_find_denying(services, one)))
-    found = dict(zip(distinct, map(_describe, answers), strict=True))
+    found = dict(zip(distinct, map(_explain_denial, answers), strict=True))
     return {address: found[written] for address, written in resources.items()}
 
 
 def _find_written(services: Services, caller: Caller) -> _Written | None:
-    """Return the resource that the app would write; None: none, or a person changes it."""
+    """Return the resource that the app would write; None: no resource, or a person changes the
+    caller.
+    """
     resource_id = caller.address.partition("|")[0]
     kind = services.callers.get(caller.kind)  # None: only another version of the app knows it
     if kind is None or caller.manual_reason or not resource_id.startswith("/subscriptions/"):
@@ -73,7 +74,7 @@ async def _find_denying(services: Services, written: _Written) -> Sequence[str]:
     return await services.policy_restrictions.find_denying(resource_id, content, version)
 
 
-def _describe(answer: Sequence[str] | NoAnswer) -> str | None:
+def _explain_denial(answer: Sequence[str] | NoAnswer) -> str | None:
     if isinstance(answer, NoAnswer):
         return None
     if not answer:

@@ -30,7 +30,7 @@ _MOST_IN_TRACE = 50
 
 
 async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
-    """Create the rows of the jobs that may start; return them, without those of others.
+    """Create the rows of the jobs that may start; return the jobs of this remediation.
 
     A job that another remediation has started meanwhile stays with it.
     """
@@ -79,7 +79,7 @@ async def read_planned_work(services: Services, environment_job: EnvironmentJob)
     """
     return [
         item
-        for item in await services.tables.plan_items.all(environment_job.id)
+        for item in await services.tables.plan_items.read_all(environment_job.id)
         if item.action.is_work
         and item.approval_number == environment_job.approval_count
         and not item.changed_since_approval
@@ -87,9 +87,9 @@ async def read_planned_work(services: Services, environment_job: EnvironmentJob)
 
 
 async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
-    """Send the message of every job that is due, once: the timer sends lost ones again.
+    """Send the message of every job that is due, once. The timer sends lost messages again.
 
-    In the order of the request queue, so that each job gets its real position in it.
+    The order is that of the request queue, so that each job gets its real position in the queue.
     """
 
     def queue_position(job: FlowJob) -> str:
@@ -99,15 +99,15 @@ async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
     await FLOW.send(services, *sorted(jobs, key=queue_position))
 
 
-async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
+async def list_open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
     """Return the jobs of this environment job that continue without a person."""
     where = [Condition("environment_job_id", "eq", environment_job.id)]
-    jobs = await services.tables.flow_jobs.all(environment_job.environment_id, where=where)
+    jobs = await services.tables.flow_jobs.read_all(environment_job.environment_id, where=where)
     return [job for job in jobs if not job.is_inactive]
 
 
 async def _create(services: Services, planned: FlowJob, *, is_named: bool) -> FlowJob:
-    """Return the row of the flow's job after it was created, or planned again."""
+    """Create the row of a flow's job, or plan the existing job again. Return the row."""
     if is_named:
         with suppress(AlreadyExists):
             return (await services.tables.flow_jobs.insert(planned, is_indexed=True)).item
@@ -125,7 +125,7 @@ async def _create(services: Services, planned: FlowJob, *, is_named: bool) -> Fl
 
 
 def _plan_again(job: FlowJob, planned: FlowJob, *, now: datetime) -> FlowJob | None:
-    """Return a withdrawn job as this remediation starts it again; None: it stays as it is."""
+    """Return a withdrawn job, planned again by this remediation; None: the job stays as it is."""
     if job.environment_job_id == planned.environment_job_id or not job.allows_new_job:
         return None
     again = replace(

@@ -42,8 +42,13 @@ class TriggerUrlIndex:
         """Return the unmatched ids that a plan stores."""
         return tuple(sorted(self.unclaimed)[:_MAX_STORED])
 
-    async def look_up(self, services: Services, environment_id: str, item: PlanItem) -> PlanItem:
-        """Return the item with its URL's id, if a run shows it. Raises `TransientError`."""
+    async def read_url_id(
+        self, services: Services, environment_id: str, item: PlanItem
+    ) -> PlanItem:
+        """Return the item with the id of its trigger URL, if a run shows it.
+
+        Raises `TransientError`.
+        """
         url_id = await read_url_id_of_runs(services, environment_id, item.flow_name)
         self.unclaimed.discard(url_id)
         if url_id:
@@ -57,7 +62,7 @@ class TriggerUrlIndex:
         return replace(item, trigger_url_id=url_id, was_run_checked=True)
 
     def list_flows_to_read(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
-        """Return the workflow ids of the flows to read, the same for each call."""
+        """Return the workflow ids of at most `most` flows to read, the same for each call."""
         flows = [
             item.workflow_id
             for item in sorted(items, key=lambda one: (not one.action.has_job, one.workflow_id))
@@ -69,7 +74,10 @@ class TriggerUrlIndex:
 async def read_trigger_urls(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
 ) -> TriggerUrlIndex:
-    """Return what is known before any flow is read; `items` are the job's own plan."""
+    """Return what is known about trigger URLs before any flow is read.
+
+    `items` are the job's own plan.
+    """
     known = await read_known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.trigger_url_id for item in items)}
     async for kept in readable(services, services.tables.flow_jobs.scan()):
@@ -88,9 +96,9 @@ async def read_trigger_urls(
 async def find_unmatched_callers(
     services: Services, urls: TriggerUrlIndex, items: Iterable[PlanItem]
 ) -> tuple[str, ...]:
-    """Return a finding that names the callers whose URLs match no flow; none if there are none.
+    """Return a finding that names the callers whose URLs match no flow; empty: there are none.
 
-    One of them may call a flow of the plan whose URL is unknown.
+    Such a caller may call a flow of the plan whose URL is unknown.
     """
     if not any(
         item.action.is_work and item.has_trigger_url and item.is_on and not item.trigger_url_id

@@ -30,7 +30,7 @@ class ProposedSecret:
 
     @property
     def can_be_used(self) -> bool:
-        """Return whether a caller can refer to it."""
+        """Return whether a caller of the flow can refer to the secret."""
         return "" in self.obstacles.values()
 
 

@@ -28,7 +28,10 @@ _STARTS = {
 
 
 async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Return the job, to be discovered or to wait; raise `JobBlocked`."""
+    """Return the job, ready for discovery or waiting for the platform migration.
+
+    Raises `JobBlocked`.
+    """
     services, job = held.services, held.job
     environment = await read_environment_of(services, job)
     link = environment.policy
@@ -62,7 +65,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         left = await read_flows_still_to_move(
             services,
             environment.id,
-            held.rows(services.tables.discovery_pages),
+            held.open_rows(services.tables.discovery_pages),
             all_of_them=_is_late(services, job),
             advanced=held.record_progress,
         )

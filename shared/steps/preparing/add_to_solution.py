@@ -25,7 +25,8 @@ LONGEST_ADDITION = timedelta(hours=1)
 
 
 async def add_to_solution(work: StepContext) -> str:
-    """Return the Dataverse id of the original once it is in a solution; else raise `MustWait`.
+    """Return the Dataverse id of the original once it is in a solution; until then, raise
+    `MustWait`.
 
     Raises `JobBlocked` if the platform accepted the request and did not add it.
     """
@@ -88,7 +89,7 @@ async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> N
 async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
     """Return the jobs of the batch, which stay the same in any state."""
     where = [Condition("environment_job_id", "eq", work.job.environment_job_id)]
-    jobs = await work.services.tables.flow_jobs.all(work.job.environment_id, where=where)
+    jobs = await work.services.tables.flow_jobs.read_all(work.job.environment_id, where=where)
     candidates = sorted(
         (job for job in jobs if not job.migration_method.has_copy and not job.in_solution),
         key=lambda job: job.id,

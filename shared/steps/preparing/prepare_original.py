@@ -20,7 +20,7 @@ from shared.steps.flows.effect import Effect, Write, apply
 from shared.steps.flows.original import read_original
 from shared.steps.flows.plans_in_progress import is_cancelled
 from shared.steps.flows.read_back import WriteNotVisible
-from shared.steps.flows.read_original_facts import archive_name
+from shared.steps.flows.read_original_facts import build_archive_name
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.flows.write_definition import (
     SavedFlow,
@@ -37,7 +37,7 @@ STAYS_IN_SOLUTION = "It stays in the solution, because no API removes it."
 
 
 async def start_preparing(work: StepContext) -> FlowJob:
-    """Check that the plan still applies; record the intent."""
+    """Check that the plan still applies; record the intent to change the original."""
     if await is_cancelled(work):
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
@@ -48,14 +48,14 @@ async def start_preparing(work: StepContext) -> FlowJob:
             work, work.job.environment_id, original.workflow_id, original.client_data
         )
         if work.job.original_digest not in {"", hash_definition(text)}:
-            _block_edited(work)
-        await _archive(work, text)
+            _raise_original_edited(work)
+        await _archive_definition(work, text)
     await work.check_write_allowed()
     text = "The plan still applies. The app prepares the flow."
     return move_to_state(work.job, FlowJobState.PREPARING, text, now=work.services.now)
 
 
-async def prepare(work: StepContext) -> FlowJob:
+async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
     """Make the change and read it back; raise `MustWait` until the platform has added the flow to a
     solution.
     """
@@ -71,7 +71,7 @@ async def prepare(work: StepContext) -> FlowJob:
     return move_to_state(work.job, FlowJobState.PREPARED, text, now=work.services.now)
 
 
-async def undo(work: StepContext) -> FlowJob:
+async def restore_definition(work: StepContext) -> FlowJob:
     """Restore the archived definition, if the flow still has the converted one."""
     job = work.job
     workflow_id: str | None = job.original_id
@@ -94,8 +94,8 @@ async def _convert(work: StepContext, workflow_id: str) -> None:
     before = _with_references(row, archived)
     if not is_same_definition(before, archived):
         if work.job.in_solution or not has_same_actions(before, archived):
-            _block_edited(work)
-        await _archive(work, before)  # adding it to a solution renamed its connections
+            _raise_original_edited(work)
+        await _archive_definition(work, before)  # adding it to a solution renamed its connections
     conversion = convert(before, edits)
     if conversion.obstacles:
         raise JobBlocked(
@@ -127,7 +127,7 @@ async def _restore(work: StepContext, workflow_id: str) -> None:
 
 
 async def _read_archived(work: StepContext) -> str:
-    return (await work.services.archive.get(archive_name(work.job))).decode()
+    return (await work.services.archive.get(build_archive_name(work.job))).decode()
 
 
 def _with_references(row: Workflow, archived: str) -> str:
@@ -148,7 +148,10 @@ def _require_current_read(work: StepContext) -> None:
 
 
 async def _write(work: StepContext, row: Workflow, client_data: str, *, before: str) -> None:
-    """Save the definition and read it back; `before` is the row's, with all its references."""
+    """Save the definition and read it back.
+
+    `before` is the definition in the row, with all references.
+    """
     job, workflows, environment = work.job, work.services.workflows, work.environment
 
     async def read() -> Workflow:
@@ -192,13 +195,13 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
     await apply(work, written, seen=row)
 
 
-async def _archive(work: StepContext, client_data: str) -> None:
+async def _archive_definition(work: StepContext, client_data: str) -> None:
     job = replace(work.job, original_digest=hash_definition(client_data))
-    where = await work.services.archive.put(archive_name(job), client_data.encode())
+    where = await work.services.archive.put(build_archive_name(job), client_data.encode())
     await work.save(replace(job, archive_name=where))
 
 
-def _block_edited(work: StepContext) -> NoReturn:
+def _raise_original_edited(work: StepContext) -> NoReturn:
     raise JobBlocked(
         f"{work.job.display_name} was edited after it was planned.",
         fix="Check the edit, then retry: the app converts the definition as it is now.",

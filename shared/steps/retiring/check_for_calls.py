@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from shared.alerts import tell_unreadable
+from shared.alerts import alert_unreadable_row
 from shared.domain.callers.caller import build_flow_caller
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.durations import format_duration
@@ -47,11 +47,10 @@ _MOST_NAMED = 3
 
 
 async def wait_for_no_calls(work: StepContext) -> None:
-    """Return when the original has received no calls for the no-call period and every parent is
-    retired.
+    """Raise `MustWait` until the original received no calls for the no-call period and all parents
+    are retired.
 
-    Raises `MustWait` with the time of the next check, or `JobBlocked` if a parent cannot be
-    retired.
+    `MustWait` has the time of the next check. Raises `JobBlocked` if a parent cannot be retired.
     """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         await _update_parent_copies(work)
@@ -109,7 +108,7 @@ async def _describe_callers(services: Services, job: FlowJob) -> str:
     try:
         row = await read_new_calls(services, job)
     except UnreadableRow as err:
-        await tell_unreadable(services, err)
+        await alert_unreadable_row(services, err)
     except (TransientError, NotFound, PlatformError) as err:
         log.warning("callers of %s cannot be read: %s", job.display_name, redact(str(err)))
         kept = await services.tables.observed_callers.get(job.environment_id, job.id)
@@ -121,7 +120,7 @@ async def _describe_callers(services: Services, job: FlowJob) -> str:
 
 
 async def _wait_for_parents(work: StepContext) -> None:
-    parent = find_blocking_parent(work.job, await work.ancestors(), _is_settled)
+    parent = find_blocking_parent(work.job, await work.read_ancestors(), _is_settled)
     if parent is None:
         return
     if parent.is_inactive:
@@ -162,8 +161,9 @@ async def _update_parent_copies(work: StepContext) -> None:
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
-    """Wait for runs that started before their flow was updated or retired, and may still call the
-    original.
+    """Raise `MustWait` while runs of callers may still call the original.
+
+    These are runs that started before their flow was updated or retired.
     """
     now = work.services.now
     began_by = work.job.observation_started_at or now
@@ -203,13 +203,13 @@ async def read_recorded_calling_flows(work: StepContext, state: CallerState) -> 
             environment_id=record.caller.environment_id or job.environment_id,
             began_by=job.observation_started_at or work.services.now,
         )
-        for record in await work.services.tables.callers.all(job.id)
+        for record in await work.services.tables.callers.read_all(job.id)
         if record.state is state and record.caller.workflow_id
     ]
 
 
 async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None:
-    """Return when none of these runs is in progress; else raise `MustWait`.
+    """Raise `MustWait` while one of these runs is in progress.
 
     A flow without such a run never has one again, so the job's row records it.
     """
@@ -224,7 +224,7 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
             raise MustWait(
                 reason, until=_compute_next_check(services), code=Reason.FLOW_RUN_IN_PROGRESS
             )
-        work.remember(replace(work.job, drained_callers=(*work.job.drained_callers, flow.id)))
+        work.stage(replace(work.job, drained_callers=(*work.job.drained_callers, flow.id)))
 
 
 async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:

@@ -9,9 +9,9 @@ from shared.steps.step_context import StepContext
 
 
 def check_own_channels(work: StepContext) -> None:
-    """Raise `JobBlocked` if a setting of this app has the URL of the flow to turn off.
+    """Raise `JobBlocked` if a setting of this app contains the URL of the flow to turn off.
 
-    That is the original, or in a rollback the copy.
+    That flow is the original, or in a rollback the copy.
     """
     if labels := find_channels_of_job(work.services, work.job):
         other = "original" if work.job.rollback_stage else "copy"

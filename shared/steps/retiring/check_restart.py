@@ -40,7 +40,7 @@ class StartIssue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Connections:
-    """The error of each connection of an environment, read at a certain time."""
+    """The errors of an environment's connections, and when they were read."""
 
     asked: datetime
     errors: Mapping[str, str]

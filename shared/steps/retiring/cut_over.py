@@ -11,7 +11,7 @@ from shared.reason import Reason
 from shared.steps.flows.original import read_original
 from shared.steps.flows.read_original_facts import check_unchanged
 from shared.steps.retiring.check_restart import check_restart_possible
-from shared.steps.retiring.cutover_toggle import build_original_side, copy_of, toggle_pair
+from shared.steps.retiring.cutover_toggle import build_original_side, choose_copy_side, toggle_pair
 from shared.steps.step_context import StepContext
 
 
@@ -35,8 +35,8 @@ async def start_cutover(work: StepContext) -> FlowJob:
 
 
 def _turn_original_on_again(work: StepContext) -> FlowJob:
-    """Return the job that turns on the flow which it turned off: a read showed wrongly that it was
-    on again.
+    """Return the job that turns the original on again: a read showed wrongly that the original
+    was on.
     """
     text = "This job has turned the original off. The app turns it on again."
     now = work.services.now
@@ -49,7 +49,7 @@ async def cut_over(work: StepContext) -> FlowJob:
     turned on.
     """
     began = work.job.both_off_since or work.services.now
-    if not await toggle_pair(work, off=build_original_side(work), on=copy_of(work)):
+    if not await toggle_pair(work, off=build_original_side(work), on=choose_copy_side(work)):
         return await _report_failure(work)
     now = work.services.now
     job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
@@ -71,7 +71,7 @@ async def _report_failure(work: StepContext) -> FlowJob:
 
 
 async def wait_for_monitoring_period(work: StepContext) -> None:
-    """Return when the copy has been on for the monitoring period; else raise `MustWait`."""
+    """Raise `MustWait` until the copy has been on for the monitoring period."""
     began = work.job.observation_started_at or work.services.now
     until = began + work.services.settings.monitoring_period
     if until > work.services.now:

@@ -50,7 +50,7 @@ class CutoverSide:
 
 
 def build_original_side(work: StepContext) -> CutoverSide:
-    """Return the original's side."""
+    """Return the original as one side of the cutover."""
     switch = build_original_toggle(work)
 
     async def is_on() -> bool:
@@ -65,8 +65,8 @@ def build_original_side(work: StepContext) -> CutoverSide:
     )
 
 
-def copy_of(work: StepContext) -> CutoverSide:
-    """Return the copy's side."""
+def choose_copy_side(work: StepContext) -> CutoverSide:
+    """Return the copy as one side of the cutover."""
     switch = build_copy_toggle(work)
 
     async def turn_off() -> None:
@@ -103,7 +103,7 @@ async def are_both_off(services: Services, environment: Environment, job: FlowJo
 
 
 async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> bool:
-    """Turn `off` off and `on` on; return False if `off` is on again instead, because of `failure`.
+    """Turn `off` off and `on` on. Return False if `off` is on again instead, because of `failure`.
 
     Raises the errors that prevent turning `off` off; after that only `MustWait`, `TransientError`
     and `Conflict`.
@@ -118,7 +118,7 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
                 raise
             await work.save(replace(work.job, cutover_failure=await _describe_failure(work, err)))
         else:
-            return await _complete(work, is_done=True)
+            return await _record_toggle_result(work, is_done=True)
     return await _restore_one(work, first=off, second=on)
 
 
@@ -138,10 +138,10 @@ async def _turn_off_then_on(work: StepContext, *, off: CutoverSide, on: CutoverS
 
 
 async def _require_link(work: StepContext) -> None:
-    """Return if the environment is linked now, or the job is rolled back.
+    """Raise an error unless the environment is linked now, or the job is rolled back.
 
     A copy that is turned on in an environment without a key is on Microsoft's key. An environment
-    read a minute ago may have been unlinked since.
+    that was read a minute ago may have been unlinked since.
     """
     job = work.job
     if job.policy_id and not job.is_rolling_back:
@@ -151,14 +151,17 @@ async def _require_link(work: StepContext) -> None:
 
 
 async def _restore_one(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
-    """Turn one of the two on, the first if possible. Raises `MustWait` until one of them is."""
+    """Turn one of the two flows on, `first` if possible.
+
+    Raises `MustWait` until one of them is on.
+    """
     sent = first.find_last_write()
     is_first_being_turned_on = sent is not None and sent.state is FlowState.ON
     if not is_first_being_turned_on and await second.is_on() and not await first.is_on():
         stopped = second.find_last_write()
         if stopped and stopped.state is FlowState.OFF:
             check_is_turned_by_others(work, second.title, stopped)
-        return await _complete(
+        return await _record_toggle_result(
             work, is_done=True
         )  # the write took effect late, or a person turned it on
     errors: list[JobBlocked] = []
@@ -167,15 +170,15 @@ async def _restore_one(work: StepContext, *, first: CutoverSide, second: Cutover
             await other.turn_off()
             await one.turn_on()
         except (PermanentError, NotFound) as err:
-            errors.append(await _explain(work, err))
+            errors.append(await _build_explanation(work, err))
             if errors[-1].code == Reason.FLOW_STATE_NOT_CHANGED:
                 break  # it was accepted and may take effect later: never both on
         else:
-            return await _complete(work, is_done=one is second)
+            return await _record_toggle_result(work, is_done=one is second)
     raise _build_both_off_wait(work, first, second, errors)
 
 
-async def _complete(work: StepContext, *, is_done: bool) -> bool:
+async def _record_toggle_result(work: StepContext, *, is_done: bool) -> bool:
     failure = None if is_done else work.job.cutover_failure
     await work.save(replace(work.job, both_off_since=None, cutover_failure=failure))
     return is_done
@@ -202,11 +205,11 @@ async def _describe_failure(
 ) -> CutoverFailure:
     if isinstance(err, MustWait | PlatformMigrationInProgress):
         return CutoverFailure(message=str(err))
-    why = await _explain(work, err)
+    why = await _build_explanation(work, err)
     return CutoverFailure(message=why.reason, fix=why.fix, reason_code=why.code)
 
 
-async def _explain(work: StepContext, err: PermanentError | NotFound) -> JobBlocked:
+async def _build_explanation(work: StepContext, err: PermanentError | NotFound) -> JobBlocked:
     if isinstance(err, PlatformError | NotFound):
         return await explain_refusal(work, err)
     if isinstance(err, JobBlocked):

@@ -10,14 +10,14 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.domain.sharing import DataverseUser
 from shared.errors import JobBlocked
 from shared.settings import OnOriginalEdited
-from shared.steps.copying.add_copy_to_solutions import place_copy
+from shared.steps.copying.add_copy_to_solutions import add_copy_to_solutions
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.solutions_and_shares import read_original_with_membership
-from shared.steps.flows.blocked_calls import check_refused_calls
+from shared.steps.flows.blocked_calls import check_denied_calls
 from shared.steps.flows.original import OriginalFlow, read_original
 from shared.steps.flows.read_original_facts import check_unchanged
 from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
-from shared.steps.flows.toggle_flow import rename, toggle_original
+from shared.steps.flows.toggle_flow import rename_flow, toggle_original
 from shared.steps.retiring.check_for_calls import wait_for_no_calls
 from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_restart_possible
@@ -48,12 +48,13 @@ async def retire_without_calls(work: StepContext) -> FlowJob:
             return move_to_state(
                 work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now
             )
-    return await retire(work)
+    return await retire_original(work)
 
 
-async def retire(work: StepContext) -> FlowJob:
-    """Turn the original off and rename both flows; share the copy with principals that were added
-    in the meantime.
+async def retire_original(work: StepContext) -> FlowJob:
+    """Turn the original off and rename both flows.
+
+    Shares the copy with principals that were added in the meantime.
     """
     job = work.job
     async with run_concurrently() as reads:
@@ -62,7 +63,7 @@ async def retire(work: StepContext) -> FlowJob:
         owner = reads.create_task(_read_probable_owner(work))
     original, belonging = looked.result()
     if original.is_on and job.migration_method is MigrationMethod.COPY_OFF:
-        return _copy_again(
+        return _move_to_copying(
             work, "The original was turned on in the meantime. The app turns its copy on too."
         )
     if again := _copy_again_if_edited(work, original):
@@ -70,25 +71,24 @@ async def retire(work: StepContext) -> FlowJob:
     await check_unchanged(work, original)
     copy = require_healthy_copy(work, found.result())
     if job.migration_method is not MigrationMethod.COPY_OFF:
-        await check_refused_calls(work)
+        await check_denied_calls(work)
     if original.is_on:
         await check_restart_possible(work, original, owner=owner.result())
-    await place_copy(work, belonging)
-    work.remember(await share_copy(work, original, belonging))
+    await add_copy_to_solutions(work, belonging)
+    work.stage(await share_copy(work, original, belonging))
     title = work.job.display_name
     has_name = work.job.in_solution and original.etag and not original.is_managed
     name = build_retired_name(title) if has_name else None
     original = await toggle_original(work, on=False, seen=original, name=name)
     if name:
-        await rename(work, work.job.original_id, name, seen=original)
-    await rename(work, work.job.copy_id, title, seen=copy)
+        await rename_flow(work, work.job.original_id, name, seen=original)
+    await rename_flow(work, work.job.copy_id, title, seen=copy)
     text = "The original is off and the copy has its name."
     return move_to_state(work.job, FlowJobState.RETIRED, text, now=work.services.now)
 
 
 async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
-    """Return the original's owner when it was copied, if the owner has to be checked before it is
-    turned off.
+    """Return the owner of the original when it was copied; None: no check of the owner is needed.
 
     It is read together with the rest; only later is it known whether the owner has changed.
     """
@@ -105,10 +105,10 @@ def _copy_again_if_edited(work: StepContext, original: OriginalFlow) -> FlowJob 
     is_copied_again = work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN
     if not is_edited or not is_copied_again or job.migration_method is MigrationMethod.CUT_OVER:
         return None
-    work.remember(replace(job, original_digest=""))
+    work.stage(replace(job, original_digest=""))
     text = "The original was edited after it was copied. The app copies it again."
-    return _copy_again(work, text)
+    return _move_to_copying(work, text)
 
 
-def _copy_again(work: StepContext, text: str) -> FlowJob:
+def _move_to_copying(work: StepContext, text: str) -> FlowJob:
     return move_to_state(work.job, FlowJobState.COPYING, text, now=work.services.now)

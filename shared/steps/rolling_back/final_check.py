@@ -52,7 +52,7 @@ def _repeat_rollback(work: StepContext, found: list[str]) -> FlowJob | None:
 async def wait_and_revoke(work: StepContext) -> bool:
     """Wait until no write is in flight, then revoke every grant that the job ever made.
 
-    Returns whether an invocation had not completed. Raises `MustWait`.
+    Returns whether an invocation was interrupted. Raises `MustWait`.
     """
     settles_at = work.job.in_flight_until
     if settles_at is None:
@@ -73,8 +73,8 @@ async def wait_and_revoke(work: StepContext) -> bool:
 
 async def _find_changed_callers(work: StepContext) -> list[str]:
     log, found = await CallerEditLog.open(work), []
-    for record in await work.callers.all():
-        is_back = record.state is CallerState.REVERTED and log.edits(record)
+    for record in await work.callers.read_all():
+        is_back = record.state is CallerState.REVERTED and log.list_active_edits(record)
         if is_back and await holds_copy(work.services, work.job, record.caller):
             await work.callers.upsert(replace(record, state=CallerState.WRITING))
             found.append(record.caller.label)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from datetime import datetime
 from functools import partial
 
-from shared.alerts import readable, tell
+from shared.alerts import readable, send_alert
 from shared.domain.callers.caller_records import CallerRecord
 from shared.domain.callers.unchanged_content import hash_surroundings
 from shared.domain.jobs.transitions import add_notes
@@ -21,13 +21,13 @@ from shared.steps.updating_callers.record_callers import holds_copy, holds_origi
 
 
 async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
-    """Report values that an incomplete invocation set back to what it had read.
+    """Report values that an interrupted invocation set back to what it had read.
 
-    `since`: earlier reads and writes do not belong to that invocation.
+    Reads and writes before `since` do not belong to that invocation.
     """
     log = await CallerEditLog.open(work)
     resources: dict[str, list[CallerRecord]] = defaultdict(list)
-    for record in await work.callers.all():
+    for record in await work.callers.read_all():
         resources[record.caller.resource_id].append(record)
     found = [
         place
@@ -40,7 +40,7 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
         "A suspended invocation continued late and wrote older values, found at "
         f"{work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
     )
-    await tell(
+    await send_alert(
         work.services, Reason.STALE_WRITE, work.services.tables.flow_jobs.name_of(work.job), cause
     )
     await work.save(add_notes(work.job, cause))
@@ -76,9 +76,7 @@ async def _find_overwritten(
 
 
 async def _find_checked_callers(work: StepContext, resource: str) -> set[str]:
-    """Return the callers that are as their job left them, or that their job checks
-    before it ends.
-    """
+    """Return the callers that are as their job left them, or that their job still checks."""
     services, checked = work.services, set[str]()
     jobs = {
         kept.item.id: kept.item

@@ -16,7 +16,7 @@ from shared.steps.step_context import StepContext
 
 
 async def restore_original(work: StepContext) -> FlowJob | None:
-    """Return None if the original exists now; else the job, retired permanently.
+    """Restore a deleted original. Return None if it exists now; else the job, retired permanently.
 
     The app restores a flow outside solutions (platform.md#flow-state). Raises `JobBlocked` with the
     last day if only a person can restore it.

@@ -34,7 +34,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
     Raises `JobBlocked` if somebody else has changed the same reference.
     """
     log = await CallerEditLog.open(work)
-    changed = [record for record in await work.callers.all() if log.edits(record)]
+    changed = [record for record in await work.callers.read_all() if log.list_active_edits(record)]
     signatures: dict[str, str] | None = None
     for record in changed:
         if record.state not in {CallerState.REVERTED, CallerState.NOT_NEEDED}:
@@ -44,14 +44,16 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
                     await read_original_signatures(work) if work.job.has_trigger_url else {}
                 )
             async with explain_denied_write(work.services, record.caller.label):
-                await _revert(work, log, record, signatures)
+                await _revert_caller(work, log, record, signatures)
             await work.held.record_progress()
     return changed
 
 
 async def check_manual_callers(work: StepContext) -> None:
-    """Raise `JobBlocked` for a caller that a person changed to the copy: only a person can revert
-    it. Store which manual callers call the original again.
+    """Raise `JobBlocked` for a caller that a person changed to the copy and only a person can
+    revert.
+
+    Stores which manual callers call the original again.
     """
     caller = await find_manual_caller_of_copy(work.services, work.job)
     if caller:
@@ -60,16 +62,16 @@ async def check_manual_callers(work: StepContext) -> None:
             fix=f"{caller.revert_reason or 'Change it to the original yourself.'} Then retry.",
             code=Reason.MANUAL_CALLER,
         )
-    for record in await work.callers.all():
+    for record in await work.callers.read_all():
         if record.is_manual and await holds_original(work.services, work.job, record.caller):
             await _mark_reverted(work, record)
 
 
-async def _revert(
+async def _revert_caller(
     work: StepContext, log: CallerEditLog, record: CallerRecord, signatures: dict[str, str]
 ) -> None:
     await _check_not_copied(work, record)
-    caller, edits = record.caller, log.edits(record)
+    caller, edits = record.caller, log.list_active_edits(record)
     kind = work.services.callers[caller.kind]
     async with lease_resource(work, caller.resource_id) as resource:
         for _ in range(CALLER_WRITE_ATTEMPTS):

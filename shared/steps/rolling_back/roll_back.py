@@ -17,7 +17,7 @@ from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
 from shared.steps.copying.turn_copy_on_or_off import toggle_copy
 from shared.steps.flows.original import read_original
-from shared.steps.flows.toggle_flow import rename, toggle_original
+from shared.steps.flows.toggle_flow import rename_flow, toggle_original
 from shared.steps.retiring.check_for_calls import (
     CallingFlow,
     read_recorded_calling_flows,
@@ -28,7 +28,7 @@ from shared.steps.retiring.check_restart import check_restart_possible
 from shared.steps.retiring.cutover_toggle import (
     are_both_off,
     build_original_side,
-    copy_of,
+    choose_copy_side,
     toggle_pair,
 )
 from shared.steps.rolling_back.final_check import check_rollback_result, find_moved_callers
@@ -48,7 +48,7 @@ _MAY_RENAME = frozenset(
 
 
 async def run_rollback_stage(work: StepContext) -> FlowJob:
-    """Do the next stage of the rollback; repeated until the job is rolled back."""
+    """Do the next stage of the rollback. Called again until the job is rolled back."""
     stages = {
         None: _turn_original_on,
         RollbackStage.TURN_ON_ORIGINAL: _turn_original_on,
@@ -63,7 +63,7 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
     """Turn the original on. Of a self-starting pair, the copy is turned off first."""
     is_both_off = await are_both_off(work.services, work.environment, work.job)
     if work.job.both_off_since or is_both_off:
-        await _cut_back(work)  # the waits below may take days
+        await _turn_copy_off_and_original_on(work)  # the waits below may take days
     if unrestorable := await restore_original(work):
         return unrestorable
     await wait_for_children(work)
@@ -71,7 +71,7 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
     await wait_for_called_by_url(work, in_circle=False)
     await _check_replay_accepted(work)
     if job.migration_method is MigrationMethod.CUT_OVER:
-        await _cut_back(work)
+        await _turn_copy_off_and_original_on(work)
     elif job.original_was_on:
         await toggle_original(work, on=True)
     if job.in_solution and work.environment.dataverse_url:
@@ -80,13 +80,13 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
             title = job.display_name
             is_renamed = any(change.state in _MAY_RENAME for change in job.history)
             anew = is_renamed and build_retired_name(title) != title
-            await rename(work, job.original_id, title, seen=original, anew=anew)
+            await rename_flow(work, job.original_id, title, seen=original, anew=anew)
     return _move_to_stage(work, RollbackStage.REVERT_CALLERS, "The original is restored.")
 
 
-async def _cut_back(work: StepContext) -> None:
+async def _turn_copy_off_and_original_on(work: StepContext) -> None:
     """Turn the copy off and the original on; raise `JobBlocked` if the copy is on again instead."""
-    copy, original = copy_of(work), build_original_side(work)
+    copy, original = choose_copy_side(work), build_original_side(work)
     if work.job.has_turned_both_off and work.job.both_off_since is None:
         # A read may have shown that one is on, but no write of this job has turned one on.
         await work.save(replace(work.job, both_off_since=work.services.now))
@@ -144,7 +144,9 @@ async def _revert_callers(work: StepContext) -> FlowJob:
 
 
 async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
-    """Wait until the copy receives no calls, as for an original before it is retired."""
+    """Wait until the copy receives no calls, in the same way as for an original before it is
+    retired.
+    """
     job = work.job
     is_called = job.migration_method is MigrationMethod.UPDATE_CALLERS and bool(job.copy_flow_name)
     if is_called:
@@ -164,8 +166,9 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
 
 
 def _is_past_no_call_period(work: StepContext) -> bool:
-    """Return whether callers had time to leave the copy; one that still calls it
-    was changed again.
+    """Return whether callers had time to leave the copy.
+
+    A caller that still calls it was changed again.
     """
     began = work.job.observation_started_at
     return began is not None and began + work.services.settings.no_call_period <= work.services.now
@@ -199,8 +202,9 @@ async def _check_copy_runs(work: StepContext) -> None:
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
-    """Wait for runs that started before their flow was reverted, and for runs of parents' copies:
-    both may call the copy.
+    """Wait for runs that may still call the copy.
+
+    These are runs that started before their flow was reverted, and runs of parents' copies.
     """
     copies = [
         CallingFlow(
@@ -238,7 +242,7 @@ async def _turn_off_and_rename(work: StepContext) -> bool:
     """Turn the copy off under its name as a copy; return False if it does not exist."""
     try:
         await toggle_copy(work, FlowState.OFF)
-        await rename(work, work.job.copy_id, build_copy_name(work.job.display_name))
+        await rename_flow(work, work.job.copy_id, build_copy_name(work.job.display_name))
     except NotFound:
         return False
     return True

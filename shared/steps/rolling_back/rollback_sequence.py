@@ -18,14 +18,17 @@ from shared.steps.step_context import StepContext
 
 
 async def wait_for_children(work: StepContext) -> None:
-    """Wait for the originals of the children, which the original runs."""
+    """Raise an error until the originals of the child flows, which this original runs, are on."""
     for child in await work.read_related_jobs(work.job.children):
         if not child.has_original_restored:
             _wait_for_child(work, child)
 
 
 def _check_not_blocked(dependent: FlowJob, *, code: str) -> None:
-    """Raise `JobBlocked` if the dependent flow's rollback is blocked; its end wakes the job."""
+    """Raise `JobBlocked` if the rollback of the dependent flow is blocked.
+
+    The end of that job wakes this one.
+    """
     if dependent.needs_action and dependent.is_rolling_back:
         raise JobBlocked(
             (
@@ -53,7 +56,8 @@ def _wait_for_child(work: StepContext, child: FlowJob) -> NoReturn:
 
 
 async def wait_for_called_by_url(work: StepContext, *, in_circle: bool) -> None:
-    """Wait for the originals that this original calls by URL, itself or through a child.
+    """Raise an error until the originals that this original calls by URL, itself or through a
+    child, are on.
 
     In a call loop all originals are turned on (`in_circle` False) before the callers of any are
     reverted.
@@ -62,7 +66,7 @@ async def wait_for_called_by_url(work: StepContext, *, in_circle: bool) -> None:
     jobs = await _read_possible_callees(work)
     while more := {one.id for one in jobs if one.id not in found and found & set(one.parent_ids)}:
         found |= more
-    circle = set() if in_circle else (await work.ancestors()).keys()
+    circle = set() if in_circle else (await work.read_ancestors()).keys()
     for called in jobs:
         if called.id in found - {job.id} - circle and not called.has_original_restored:
             await _record_as_child(work, called)
@@ -85,15 +89,20 @@ async def _read_possible_callees(work: StepContext) -> list[FlowJob]:
     The latter are few, and found without reading every job of the tenant.
     """
     job, table = work.job, work.services.tables.flow_jobs
-    foreign = await table.all(where=[Condition("has_foreign_parents", "eq", "yes")])
+    foreign = await table.read_all(where=[Condition("has_foreign_parents", "eq", "yes")])
     elsewhere = {one.environment_id for one in foreign} - {job.environment_id}
-    here = [one for one in await table.all(job.environment_id) if one.policy_id == job.policy_id]
-    return here + [one for home in sorted(elsewhere) for one in await table.all(home)]
+    here = [
+        one for one in await table.read_all(job.environment_id) if one.policy_id == job.policy_id
+    ]
+    return here + [one for home in sorted(elsewhere) for one in await table.read_all(home)]
 
 
 async def wait_for_parents(work: StepContext) -> None:
-    """Wait for the copies of the parents, which call this copy."""
-    parent = find_blocking_parent(work.job, await work.ancestors(), _is_copy_off)
+    """Raise an error until the copies of the parents, which call this copy, are off.
+
+    Raises `MustWait` if the parent is rolled back too, and `JobBlocked` if not.
+    """
+    parent = find_blocking_parent(work.job, await work.read_ancestors(), _is_copy_off)
     if parent is None:
         return
     _check_not_blocked(parent, code=Reason.PARENT_FLOW_NOT_READY)

@@ -43,9 +43,10 @@ _MAY_WAIT_FOR = frozenset(
 
 
 async def wait_for_others(work: StepContext, caller: Caller) -> bool:
-    """Return whether other jobs may write the caller's resource too, if it may be written now.
+    """Return whether other jobs may write the caller's resource too, if the resource may be written
+    now.
 
-    Else raise `MustWait`: no job waits longer than `caller_batch_wait` after it reached its
+    Otherwise raises `MustWait`. No job waits longer than `caller_batch_wait` after it reached its
     callers.
     """
     job, services, key = work.job, work.services, hash_key(caller.resource_id)
@@ -60,7 +61,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
         job.id
     )  # jobs that wait for this one notice that it has come
     held.difference_update(
-        *[move.held_ids for move in await services.tables.pending_caller_writes.all(key)]
+        *[move.held_ids for move in await services.tables.pending_caller_writes.read_all(key)]
     )
     came = [one.changed_at for one in job.history if one.state == FlowJobState.UPDATING_CALLERS]
     until = max(came, default=services.now) + services.settings.caller_batch_wait
@@ -111,8 +112,8 @@ async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterato
                 yield kept.item
 
 
-async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
-    """Wake the jobs that wait for one which will not reach its callers soon."""
+async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
+    """Wake the jobs that wait for a job which will not reach its callers soon."""
     until = services.now + services.settings.caller_batch_wait
     has_come = after.is_verified and after.step not in _BEFORE_CALLERS
     if has_come or not _is_before_callers(before):
@@ -134,7 +135,7 @@ async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) ->
 def build_pending_write(
     job: FlowJob, resource: str, *, is_done: bool = False
 ) -> PendingCallerWrite:
-    """Return the row that tells other jobs that this job writes a resource."""
+    """Return the row by which other jobs know that this job writes a resource."""
     return PendingCallerWrite(
         resource_id=hash_key(resource),
         environment_id=job.environment_id,
@@ -173,7 +174,7 @@ class CallerWriteBatch:
         self._stack = stack
         self._due = set[str]()
 
-    async def each(self) -> AsyncIterator[StepContext]:
+    async def read_waiting_jobs(self) -> AsyncIterator[StepContext]:
         """Yield the jobs that wait to write the resource.
 
         Jobs that another invocation has leased are tried again for a moment, because that
@@ -196,8 +197,11 @@ class CallerWriteBatch:
             if not is_busy:
                 return
 
-    def go_on(self, work: StepContext) -> None:
-        """Make a job due as soon as it is released; otherwise it waits as before."""
+    def make_due(self, work: StepContext) -> None:
+        """Make a job due as soon as its lease is released.
+
+        Without this call, it waits as before.
+        """
         self._due.add(work.job.id)
 
     @asynccontextmanager
@@ -238,7 +242,7 @@ def _can_be_batched(job: FlowJob) -> bool:
 async def _read_ready_jobs(work: StepContext, resource: str) -> AsyncIterator[StoredItem[FlowJob]]:
     """Yield the other jobs that are ready to write a resource."""
     tables = work.services.tables
-    for move in await tables.pending_caller_writes.all(hash_key(resource)):
+    for move in await tables.pending_caller_writes.read_all(hash_key(resource)):
         if not move.is_written and move.job_id != work.job.id:
             with suppress(UnreadableRow):  # it blocks no other job
                 other = await tables.flow_jobs.get(move.environment_id, move.job_id)

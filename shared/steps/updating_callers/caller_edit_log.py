@@ -18,7 +18,7 @@ from shared.steps.step_context import StepContext
 
 
 class CallerEditLog:
-    """The caller edit intents of one job, in order. None is ever replaced."""
+    """The caller edit intents of one job, in order. No intent is ever replaced."""
 
     def __init__(self, work: StepContext, rows: FencedRows[CallerEditIntent]) -> None:
         """Use `open` instead."""
@@ -31,13 +31,13 @@ class CallerEditLog:
     @classmethod
     async def open(cls, work: StepContext) -> Self:
         """Read the log. Raises `LeaseLost`."""
-        rows = work.held.rows(work.services.tables.caller_edit_intents)
+        rows = work.held.open_rows(work.services.tables.caller_edit_intents)
         log = cls(work, rows)
-        for intent in await rows.all():
+        for intent in await rows.read_all():
             log._intents[intent.caller_id].append(intent)
         return log
 
-    def edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
+    def list_active_edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
         """Return all edits of a caller that were or may have been made and are not reverted."""
         return list_active_edits(record, self._intents[record.id])
 
@@ -48,7 +48,7 @@ class CallerEditLog:
         of one resource.
         """
         intents = (intent for record in records for intent in self._intents[record.id])
-        return UnchangedContentDigests.at(
+        return UnchangedContentDigests.combine(
             one for one in intents if one.noted_at and one.noted_at >= since
         )
 
@@ -60,7 +60,7 @@ class CallerEditLog:
         *,
         is_first: bool = False,
     ) -> None:
-        """Record an edit of `value` before it is made; no edits record a revert.
+        """Record an edit of `value` before it is made. Without edits, record a revert.
 
         `is_first`: the caller holds none of the earlier edits.
         """

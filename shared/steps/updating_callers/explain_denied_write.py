@@ -15,7 +15,7 @@ from shared.services import Services
 
 
 def is_denied(error: PlatformError) -> bool:
-    """Return whether Azure rejects the resource's writes, whatever their content."""
+    """Return whether Azure rejects every write of the resource, whatever its content."""
     return error.code in {SCOPE_LOCKED, DENIED_BY_POLICY}
 
 
@@ -36,7 +36,7 @@ async def explain_denied_write(services: Services, label: str) -> AsyncIterator[
 
 async def _explain(services: Services, label: str, error: PlatformError) -> JobBlocked:
     if error.code == SCOPE_LOCKED:
-        cause = await _name_lock(services, parse_locked_scope(error.detail))
+        cause = await _read_lock_name(services, parse_locked_scope(error.detail))
         todo = f"Remove the {cause}"
     else:
         cause = f"policy {', '.join(parse_policy_assignments(error.detail)) or '(not named)'}"
@@ -48,8 +48,8 @@ async def _explain(services: Services, label: str, error: PlatformError) -> JobB
     )
 
 
-async def _name_lock(services: Services, scope: str) -> str:
-    """Return a lock by its name, which the error does not have."""
+async def _read_lock_name(services: Services, scope: str) -> str:
+    """Return the name of a lock, which the error does not contain, with its scope."""
     try:
         locks = await read_read_only_locks(services.assessment.resources)
     except (NotFound, PlatformError):

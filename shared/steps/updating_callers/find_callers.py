@@ -45,11 +45,11 @@ async def find_callers(
     """Index every place that holds a trigger URL or a child flow's id.
 
     Continues with the `rows` of an interrupted search. Returns what could not be searched, one
-    sentence each: callers there are only noticed by their calls. Raises `TransientError`; call it
+    sentence each: callers there are found only when they call. Raises `TransientError`; call it
     again to continue.
     """
     findings: list[str] = []
-    begun = {progress.kind: progress for progress in await rows.all()}
+    begun = {progress.kind: progress for progress in await rows.read_all()}
     for kind in services.callers.values():
         if isinstance(kind, InJsonService) and not await kind.read_scopes():
             continue
@@ -66,7 +66,7 @@ async def find_callers(
     return findings
 
 
-async def note_callers_in(
+async def index_callers_in(
     services: Services, environment: Environment, flows: Sequence[Workflow]
 ) -> None:
     """Index the callers in definitions that were read for another purpose."""
@@ -83,8 +83,8 @@ async def note_callers_in(
     await services.tables.caller_index.upsert(*places)
 
 
-async def forget_stale_searches(services: Services) -> None:
-    """Remove the progress of searches that nobody continues; their results are too old."""
+async def delete_stale_searches(services: Services) -> None:
+    """Remove the progress of searches that no job continues, because their results are too old."""
     where = [Condition("updated_at", "lt", format_sortable_time(services.now - SEARCH_LASTS))]
     await services.tables.caller_searches.clear(where=where)
 
@@ -95,10 +95,10 @@ async def search_kind(
     progress: CallerSearchProgress,
     rows: FencedRows[CallerSearchProgress] | None,
 ) -> CallerSearchProgress:
-    """Search one kind from where `progress` stopped; returns it when the search is done.
+    """Search one kind from where `progress` stopped; return the progress of the completed search.
 
-    `rows`: store there how far it got; None: a search that is interrupted is lost.
-    Raises `TransientError`: called again with the stored progress, it continues.
+    `rows`: store the progress there. None: an interrupted search starts again. Raises
+    `TransientError`: called again with the stored progress, the search continues.
     """
     kind = services.callers[progress.kind]
     search = CallerSearchPosition(

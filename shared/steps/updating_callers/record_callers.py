@@ -18,7 +18,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.caller_index import read_places_calling
-from shared.steps.flows.read_original_facts import archive_name
+from shared.steps.flows.read_original_facts import build_archive_name
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed, read_environment_settings
 
@@ -35,11 +35,11 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
     """
     job, rows = work.job, work.callers
     parents = set(job.parents)
-    records = {record.id: record for record in await rows.all()}
+    records = {record.id: record for record in await rows.read_all()}
     async for caller in _find_all(work):
         other = await read_job_of_flow(work, caller)
         if other and other.id == job.id:
-            caller = _copy_as_caller(job)
+            caller = _build_copy_as_caller(job)
         elif other:
             # The parent's copy will run this flow's copy, so the parent itself is not changed.
             parents.add(format_job_reference(other, job.environment_id))
@@ -61,15 +61,16 @@ async def _find_all(work: StepContext) -> AsyncIterator[Caller]:
         yield caller
     job = work.job
     with suppress(NotFound):  # the search finds flows with a row; the archive has all definitions
-        copied = (await work.services.archive.get(archive_name(job))).decode()
+        copied = (await work.services.archive.get(build_archive_name(job))).decode()
         urls = {job.original_url_id} - {""}
         if contains_reference(copied, is_json=True, urls=urls, flow_ids=list_original_ids(job)):
-            yield _copy_as_caller(job)
+            yield _build_copy_as_caller(job)
 
 
-def _copy_as_caller(job: FlowJob) -> Caller:
-    """Return the copy as a caller: it calls the original, as the original does, until it is
-    updated.
+def _build_copy_as_caller(job: FlowJob) -> Caller:
+    """Return the copy as a caller.
+
+    It calls the original, as the original does, until it is updated.
     """
     title = f"copy of {job.display_name}, which calls itself"
     return build_flow_caller(job.environment_id, job.copy_id, title)
@@ -78,8 +79,8 @@ def _copy_as_caller(job: FlowJob) -> Caller:
 async def has_callers_left(work: StepContext) -> bool:
     """Return whether a caller has to be updated before the original may be retired.
 
-    One may have been found since, or somebody may have restored an old value. Raises `JobBlocked`
-    for a caller that only a person can change.
+    The caller may have been found later, or somebody may have restored an old value. Raises
+    `JobBlocked` for a caller that only a person can change.
     """
     left = False
     for record in await record_callers(work):
@@ -106,7 +107,7 @@ async def has_callers_left(work: StepContext) -> bool:
 
 
 async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
-    """Return why only a person may change a caller now; empty: the app may."""
+    """Return why only a person may change a caller now; empty: the app may change it."""
     environment_id = caller.environment_id
     if caller.is_validated_by_event_grid and not await _answers_event_grid(services, job):
         return NOT_ANSWERED
@@ -141,12 +142,12 @@ def is_child_reference(job: FlowJob, caller: Caller) -> bool:
 
 
 async def read_job_copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, if it is itself an original that is being copied."""
+    """Return the job of the caller, if the caller is itself an original that is being copied."""
     return await _find_live_job(work, caller, "original_id")
 
 
 async def read_job_copied_or_rolling_back(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, if it is an original that has or may have a copy."""
+    """Return the job of the caller, if the caller is an original that has or may have a copy."""
     return await _find_live_job(work, caller, "original_id", with_rollbacks=True)
 
 
@@ -163,7 +164,7 @@ async def _find_live_job(
         return None
     is_here = caller.environment_id == work.job.environment_id
     where = [Condition(column, "eq", caller.workflow_id)]
-    for job in await work.services.tables.flow_jobs.all(caller.environment_id, where=where):
+    for job in await work.services.tables.flow_jobs.read_all(caller.environment_id, where=where):
         is_meant = job.is_live or (with_rollbacks and job.is_rolling_back)
         if is_meant and (not is_here or job.policy_id == work.job.policy_id):
             return job
@@ -183,7 +184,7 @@ async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
 
 
 def list_original_ids(job: FlowJob) -> set[str]:
-    """Return the ids of the original; a canvas app may use the flow service's."""
+    """Return the ids of the original. A canvas app may use the id in the flow service."""
     return {job.original_id, job.flow_name.lower()}
 
 
@@ -194,7 +195,9 @@ async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bo
 
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
-    """Return whether a caller holds the copy's URL or id, or refers to the secret with it, now."""
+    """Return whether a caller now holds the copy's URL or id, or refers to the secret with the
+    URL.
+    """
     flow_ids = (
         {job.copy_id, job.copy_flow_name.lower()} if is_child_reference(job, caller) else set()
     )
@@ -217,7 +220,7 @@ async def _holds_reference(
 
 async def find_manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
     """Return a caller that a person changed to the copy, which only a person can revert."""
-    for record in await services.tables.callers.all(job.id):
+    for record in await services.tables.callers.read_all(job.id):
         if record.is_manual and await holds_copy(services, job, record.caller):
             return record.caller
     return None
@@ -230,7 +233,7 @@ async def has_manual_caller(services: Services, job: FlowJob) -> bool:
     """
     if job.is_rolling_back:
         return await find_manual_caller_of_copy(services, job) is not None
-    for record in await services.tables.callers.all(job.id):
+    for record in await services.tables.callers.read_all(job.id):
         is_manual = record.is_manual and await find_manual_reason(services, job, record.caller)
         if is_manual and await holds_original(services, job, record.caller):
             return True

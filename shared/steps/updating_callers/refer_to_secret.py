@@ -21,10 +21,10 @@ from shared.steps.step_context import StepContext
 
 
 async def find_obstacles(services: Services, secrets: Mapping[Caller, str]) -> dict[Caller, str]:
-    """Return why each caller may be unable to read a secret, by address in `secrets`; empty: it
-    can.
+    """Return why each caller may be unable to read its secret; empty: it can.
 
-    Callers of kinds that cannot refer to secrets are omitted.
+    `secrets` has the secret of each caller by address. Callers of kinds that cannot refer to
+    secrets are omitted.
     """
     found: dict[Caller, str] = {}
     for kind in services.callers.values():
@@ -47,7 +47,7 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
     job, secret = work.job, _build_secret(work.job)
     identity = hash_key(secret.kind, secret.address)
     recorded = next((record for record in records if record.id == identity), None)
-    if not await _wants_secret(work):
+    if not await _may_refer_to_secret(work):
         if recorded and recorded.caller.is_created_if_missing and not await _read_secret(work):
             await work.callers.upsert(replace(recorded, state=CallerState.NOT_NEEDED))
         return
@@ -61,14 +61,14 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
     urls = {job.original_url_id, job.copy_url_id} - {""}
     if text is not None and not contains_reference(text, is_json=False, urls=urls):
         note = f"Callers hold the URL, because the {secret.label} holds something else."
-        work.remember(add_notes(job, note))
+        work.stage(add_notes(job, note))
         return
     await work.callers.upsert(
         CallerRecord(job_id=job.id, id=identity, caller=secret, state=CallerState.FOUND)
     )
 
 
-async def _wants_secret(work: StepContext) -> bool:
+async def _may_refer_to_secret(work: StepContext) -> bool:
     job = work.job
     return bool(job.url_secret) and (
         job.is_url_secret_chosen or (await work.read_settings()).has_url_secrets
@@ -99,10 +99,10 @@ async def find_references(
 ) -> dict[str, str]:
     """Return the reference that each caller may hold instead of the copy's URL, by address.
 
-    None before the secret holds exactly this URL.
+    Empty until the secret holds exactly this URL.
     """
     job = work.job
-    if not await _wants_secret(work):
+    if not await _may_refer_to_secret(work):
         return {}
     text = await _read_secret(work)
     if text is None or text != urls.get(job.original_url_id):

@@ -55,8 +55,9 @@ async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, 
 async def read_to_write(
     work: StepContext, kind: CallerKind, callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
-    """Return the content before a write; flows with all connection references that they had before
-    this job.
+    """Return the content of callers before a write.
+
+    Flows have all connection references that they had before this job.
     """
     found = await read_places(kind, callers)
     if isinstance(kind, FoundInDefinitions):
@@ -68,7 +69,7 @@ async def read_to_write(
 
 
 def holds_value(kind: CallerKind, now: CallerContent, value: CallerContent) -> bool:
-    """Return whether a caller holds what was written; a flow may hold it in the newer format."""
+    """Return whether a caller holds what was written. A flow may hold it in the newer format."""
     if isinstance(kind, FoundInDefinitions):
         return is_stored(now.text, value.text)
     is_restored = value.text_format in (None, now.text_format)
@@ -113,8 +114,9 @@ def _build_joint_write(
 
 
 async def permit_caller(work: StepContext, caller: Caller) -> None:
-    """Return if the caller may be written now, which its own environment's
-    settings must allow too.
+    """Raise an error unless the app may write the caller now.
+
+    The settings of the caller's own environment must allow the write, too.
     """
     if caller.environment_id and caller.environment_id != work.job.environment_id:
         await check_write_allowed(work.services, caller.environment_id)
@@ -129,7 +131,7 @@ def format_labels(values: Values) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowToSave:
-    """A flow to save because it is a caller, or uses one."""
+    """A flow to save because it is a caller, or because it uses a value of a caller."""
 
     title: str
     environment: Environment
@@ -147,7 +149,7 @@ async def _build_caller_flow(
     async def read() -> str:
         return (await kind.read(caller)).text
 
-    def save(text: str, behalf: str | None) -> Awaitable[None]:
+    def save_text(text: str, behalf: str | None) -> Awaitable[None]:
         return kind.write(caller, replace(value, text=text, on_behalf_of=behalf))
 
     return FlowToSave(
@@ -157,7 +159,7 @@ async def _build_caller_flow(
         owner_id=value.owner_id,
         client_data=value.text,
         read=read,
-        call=save,
+        call=save_text,
     )
 
 
@@ -240,7 +242,7 @@ async def _save_reader(
     async def read() -> str:
         return (await workflows.get(environment, row.workflow_id)).client_data
 
-    def save(text: str, behalf: str | None) -> Awaitable[None]:
+    def save_text(text: str, behalf: str | None) -> Awaitable[None]:
         change = WorkflowUpdate(client_data=text, on_behalf_of=behalf)
         return workflows.update(environment, row.workflow_id, change, etag=row.etag)
 
@@ -251,7 +253,7 @@ async def _save_reader(
         owner_id=row.owner_id,
         client_data=text,
         read=read,
-        call=save,
+        call=save_text,
     )
     write = with_fallback(await _build_save(work, flow, text, permit), skip_if_gone)
     await _perform(write, flow.title, f" It uses the {caller.label}, which has its new value.")

@@ -38,7 +38,10 @@ class CallerSearchResult:
         return min(self.began.values(), default=None)
 
     def covers(self, place: CallerIndexEntry) -> bool:
-        """Return whether the search found this caller; others may no longer exist."""
+        """Return whether the search found this caller.
+
+        A caller of an older search may no longer exist.
+        """
         began = self.began.get(place.caller.kind)
         return began is not None and place.found_at >= began
 
@@ -57,7 +60,7 @@ async def search_callers(
     `rows`, a kind whose search fails is omitted.
     """
     kinds = [kind.kind for kind in services.callers.values() if not kind.is_assessed_separately]
-    begun = {one.kind: one for one in await rows.all()} if rows else {}
+    begun = {one.kind: one for one in await rows.read_all()} if rows else {}
     began: dict[str, datetime] = {}
     gaps: list[str] = []
     for kind in kinds:

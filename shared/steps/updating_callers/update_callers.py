@@ -55,8 +55,8 @@ async def update(work: StepContext) -> FlowJob:
     urls: Mapping[str, str] | None = None
     plans, log = await open_plans(work.services), await CallerEditLog.open(work)
     if work.job.url_secret:
-        await record_secret(work, await work.callers.all())
-    groups = _group_by_resource(await work.callers.all())
+        await record_secret(work, await work.callers.read_all())
+    groups = _group_by_resource(await work.callers.read_all())
     # Callers refer to the secret when it has the copy's URL.
     for resource, records in sorted(groups.items(), key=partial(_is_after_secret, work.job)):
         left = await _find_unwritten(work, plans, records)
@@ -80,7 +80,7 @@ async def update(work: StepContext) -> FlowJob:
                 )
                 await work.services.tables.pending_caller_writes.upsert(*moves)
             for other in written:
-                batch.go_on(other)
+                batch.make_due(other)
                 with suppress(CmkflowError):  # the job's own invocation revokes the rest
                     await revoke_all_grants(other)
         await work.held.record_progress()
@@ -99,7 +99,7 @@ async def _prepare_others(
     if work.job.consecutive_crashes > 1:
         return found
     until = work.services.now + work.services.settings.invocation_time_limit
-    async for other in batch.each():
+    async for other in batch.read_waiting_jobs():
         try:
             found.append(await _build_writer(other, plans, resource.name))
         except ThrottledError:
@@ -113,7 +113,7 @@ async def _prepare_others(
 
 
 async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str) -> CallerWriter:
-    records = _group_by_resource(await work.callers.all()).get(resource, [])
+    records = _group_by_resource(await work.callers.read_all()).get(resource, [])
     left = await _find_unwritten(work, plans, records)
     urls = await read_new_urls(work) if left else {}
     references = await find_references(work, left, urls)
@@ -129,7 +129,7 @@ async def _find_unwritten(
         reject_excluded_flow(await work.read_settings(), work.job)
     left = []
     for record in records:
-        await plans.wait_for(record.caller)
+        await plans.require_not_copied(record.caller)
         if not await _is_copied_by_now(work, record):
             left.append(record)
     return left
@@ -150,7 +150,7 @@ def _is_after_secret(job: FlowJob, group: tuple[str, Sequence[CallerRecord]]) ->
 
 async def _mark_completed(work: StepContext) -> FlowJob:
     services, stale, manual_notes = work.services, timedelta(0), []
-    for record in await work.callers.all():
+    for record in await work.callers.read_all():
         if record.state is CallerState.UPDATED:
             stale = max(stale, services.callers[record.caller.kind].old_value_lifetime)
         if record.state is CallerState.MANUAL:
@@ -193,7 +193,7 @@ async def read_new_urls(work: StepContext) -> dict[str, str]:
 
     Raises `JobBlocked` if the copy is not healthy, because then no caller may be changed to it.
     """
-    require_healthy_copy(work, await work.cached("copy", partial(find_copy, work)))
+    require_healthy_copy(work, await work.read_cached("copy", partial(find_copy, work)))
     job = work.job
     if not job.original_url_id:
         return {}

@@ -93,7 +93,7 @@ class CallerWriter:
         rewritten = caller_edit.replace_references(
             text, is_json=is_json, urls=self.urls, flow_ids=flow_ids
         )
-        edits = self.log.edits(record)
+        edits = self.log.list_active_edits(record)
         is_referring = caller_edit.is_referring(value.text, edits)
         has_copy = is_referring or caller_edit.contains_reference(
             value.text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids={job.copy_id}
@@ -127,7 +127,7 @@ class CallerWriter:
         if reference is None or record.caller.address in self.unresolved:
             return rewritten
         if rewritten.text != self.urls[self.work.job.original_url_id]:
-            self._note_url(record, "It adds parameters to the URL")
+            self._add_note_about_url(record, "It adds parameters to the URL")
             return rewritten
         return caller_edit.refer_to_secret(rewritten, reference, old_format)
 
@@ -150,18 +150,18 @@ class CallerWriter:
             return False
         return self.work.job.requested_command is None
 
-    def reject(self, statuses: Mapping[str, str]) -> None:
+    def add_notes_for_unresolved(self, statuses: Mapping[str, str]) -> None:
         """Note these references as not resolved."""
         self.unresolved |= statuses
         for record in self.records:
             if status := statuses.get(record.caller.address):
-                self._note_url(record, f"Its reference is not resolved: {status}")
+                self._add_note_about_url(record, f"Its reference is not resolved: {status}")
 
-    def _note_url(self, record: CallerRecord, why: str) -> None:
+    def _add_note_about_url(self, record: CallerRecord, why: str) -> None:
         note = f"The {record.caller.label} holds the URL and not a reference to its secret. {why}."
-        self.work.remember(add_notes(self.work.job, note))
+        self.work.stage(add_notes(self.work.job, note))
 
-    async def updated(self) -> None:
+    async def store_written(self) -> None:
         """Store that the callers were written."""
         done = [replace(record, state=CallerState.UPDATED) for record in self.records]
         await self.work.callers.upsert(*done)
@@ -215,7 +215,7 @@ async def write_callers(
             continue
         tries += 1
         if await _is_complete(kind, values, (first, *others)):
-            await first.updated()
+            await first.store_written()
             return await _mark_updated(others)
     await wait_until_visible(work, f"The new URL of {format_labels(values)}")
     raise JobBlocked(
@@ -287,7 +287,7 @@ async def _mark_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
     done = []
     for other in others:
         with suppress(CmkflowError):
-            await other.updated()
+            await other.store_written()
             done.append(other)
     return done
 
@@ -302,7 +302,7 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
         return False
     unresolved = await find_unresolved(work, kind, values)
     for writer in writers:
-        writer.reject(unresolved)
+        writer.add_notes_for_unresolved(unresolved)
     return not unresolved
 
 
@@ -316,7 +316,7 @@ def _reject_references(values: Values, writers: Sequence[CallerWriter], status: 
     """Let the callers with a reference get the URL next; return whether there are any."""
     rejected = {caller.address: status for caller, value in values if is_reference(value.text)}
     for writer in writers:
-        writer.reject(rejected)
+        writer.add_notes_for_unresolved(rejected)
     return bool(rejected)
 
 

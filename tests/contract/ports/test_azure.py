@@ -192,7 +192,7 @@ async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> 
     found = tags.find("powerplatformplex.WESTEUROPE")
     assert found is not None
     assert "20.61.88.128/26" in found.prefixes
-    assert "westeurope" in {region.lower() for region in tags.regions("PowerPlatformPlex")}
+    assert "westeurope" in {region.lower() for region in tags.list_regions("PowerPlatformPlex")}
     assert tags.change_number > 300
 
 

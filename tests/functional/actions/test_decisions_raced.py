@@ -62,7 +62,7 @@ async def build_scenario_with_copy() -> Scenario:
 async def lease_job(scenario: Scenario) -> LeasedJob[FlowJob]:
     """Lease the job's row, as an invocation does."""
     table = scenario.services.tables.flow_jobs
-    kept = await table.get(*table.address(await scenario.job("Orders")))
+    kept = await table.get(*table.get_address(await scenario.job("Orders")))
     assert kept is not None
     return await FLOW.claim(scenario.services, kept)
 
@@ -78,7 +78,7 @@ async def test_cancel_applies_to_environment_job_that_does_not_exist_yet() -> No
     await cancel(scenario.services, row.id)
     await scenario.run(HOUR)
 
-    (job,) = await scenario.services.tables.environment_jobs.all(row.id)
+    (job,) = await scenario.services.tables.environment_jobs.read_all(row.id)
     assert job.state is EnvironmentJobState.CANCELLED
 
 

@@ -212,7 +212,7 @@ async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -
             await approve_shown(scenario.services, scenario.remediation.id)
         await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
 
-    jobs = await tables.environment_jobs.all(scenario.remediation.id)
+    jobs = await tables.environment_jobs.read_all(scenario.remediation.id)
 
     assert {job.state for job in jobs} == {EnvironmentJobState.AWAITING_APPROVAL}
 

@@ -392,7 +392,7 @@ async def test_person_cannot_approve_their_own_remediation() -> None:
     assert (own.status, own.document["reason_code"]) == (409, "self_approval_not_allowed")
     assert ANNA in own.document["detail"]
     assert other.status == 202
-    (job,) = await scenario.services.tables.environment_jobs.all(identity)
+    (job,) = await scenario.services.tables.environment_jobs.read_all(identity)
     assert job.approved_by == BERT
 
 

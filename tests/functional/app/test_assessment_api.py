@@ -71,7 +71,7 @@ async def test_invalid_assessment_request_is_rejected(
     refused = await call(assessments_api.start_assessment, body, id=there, headers=ANNA)
 
     assert refused.status == status
-    assert await scenario.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.read_all() == []
 
 
 async def test_remediation_page_shows_progress_and_links_to_the_assessment(

@@ -88,7 +88,7 @@ async def test_plan_that_awaits_approval_has_count_expiry_and_next_command(
 
     assert (plan["kind"], plan["count"]) == ("plan_awaiting_approval", len(FLOWS))
     assert plan["next_command"] == f"cmkflow approve {scenario.remediation.id}"
-    (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
+    (job,) = await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
     assert job.approval_expires_at is not None
     assert plan["expires_at"] == job.approval_expires_at.isoformat().replace("+00:00", "Z")
     assert answer["health"]["plans_awaiting_approval"] == 1

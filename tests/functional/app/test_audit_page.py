@@ -303,8 +303,10 @@ async def test_page_names_entries_that_differ_from_their_seal(
     keys = sorted(name for name in rows if name[0] == "auditlog")
     newest, removed, changed = keys[0], keys[2], keys[4]
     del rows[removed]
-    item = scenario.services.tables.audit_log.read(rows[changed]).item
-    forged = scenario.services.tables.audit_log.row(replace(item, who="mallory@contoso.example"))
+    item = scenario.services.tables.audit_log.parse_row(rows[changed]).item
+    forged = scenario.services.tables.audit_log.build_row(
+        replace(item, who="mallory@contoso.example")
+    )
     rows[changed] = replace(forged, etag="1")
     added = replace(item, id="22222222-0000-4000-8000-000000000000")
     await scenario.services.tables.audit_log.insert(added)

@@ -71,7 +71,7 @@ def list_audit_rows(scenario: Scenario) -> list[tuple[tuple[str, str, str], Stor
 
 async def list_seals(scenario: Scenario) -> list[AuditSeal]:
     """Return the seals, newest first."""
-    return await scenario.services.tables.audit_seals.all("seal")
+    return await scenario.services.tables.audit_seals.read_all("seal")
 
 
 async def test_daily_check_seals_each_complete_day_once(scenario: Scenario) -> None:

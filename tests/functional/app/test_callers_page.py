@@ -336,14 +336,14 @@ async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Sce
     lines = read_caller_lines(text).lines
     await import_callers(scenario.services, lines)
     index = scenario.services.tables.caller_index
-    before = await index.all()
+    before = await index.read_all()
     for place in before:
         await index.store.write(index.build_removal(place))
 
     await import_callers(scenario.services, lines)
 
     assert before
-    assert [one.id for one in await index.all()] == [one.id for one in before]
+    assert [one.id for one in await index.read_all()] == [one.id for one in before]
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ async def test_remediation_stores_and_shows_no_signature(
         "POST", "keys/check", {"vault": build_planted_url("vault"), "key": build_planted_url("key")}
     )
     await client.send("POST", "remediations", order, **key)
-    (scenario.remediation,) = await scenario.services.tables.remediations.all()
+    (scenario.remediation,) = await scenario.services.tables.remediations.read_all()
     remediation = f"remediations/{scenario.remediation.id}"
     await time(0.1)
     plans = await client.send("GET", f"{remediation}/plan")

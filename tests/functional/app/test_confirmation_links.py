@@ -251,7 +251,7 @@ async def test_a_forged_or_foreign_link_is_rejected_and_not_recorded(change: str
 
     assert [one.status for one in replies] == [403, 403]
     assert all("This link is not valid for this app." in one.text for one in replies)
-    assert await scenario.services.tables.audit_log.all() == []
+    assert await scenario.services.tables.audit_log.read_all() == []
     assert not await is_confirmed(scenario)
 
 
@@ -275,7 +275,7 @@ async def test_a_link_confirms_only_its_own_flows() -> None:
 
     assert reply.status == 403
     assert "This link is for other flows." in reply.text
-    assert len(await scenario.services.tables.audit_log.all()) == 2
+    assert len(await scenario.services.tables.audit_log.read_all()) == 2
 
 
 async def test_a_link_of_a_removed_caller_says_that_nothing_is_to_do() -> None:

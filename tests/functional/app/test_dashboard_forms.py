@@ -120,7 +120,7 @@ async def test_form_of_another_site_is_rejected(
 
     assert refused.status == 403
     assert refused.media_type == "text/html"
-    (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
+    (job,) = await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
     assert job.state == "awaiting_approval"
 
 
@@ -132,7 +132,7 @@ async def test_form_of_a_page_of_the_app_is_accepted(
     done = await send_form(scenario, remediation_actions_api.cancel_remediation, headers)
 
     assert done.status == 303
-    (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
+    (job,) = await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
     assert job.state == "cancelled"
 
 

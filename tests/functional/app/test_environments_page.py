@@ -147,7 +147,7 @@ async def test_form_changes_the_approval_policy_only(scenario: Scenario) -> None
     after = await show_page(dict(parse_qsl(query)))
     assert "The settings are saved." in after.text
     assert "Read only" in after.text
-    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    (kept,) = await scenario.services.tables.environment_settings.read_all("environment")
     assert (kept.approval_policy, kept.max_flows) == (ApprovalPolicy.READ_ONLY, 7)
 
 
@@ -181,7 +181,7 @@ async def test_remediation_is_started_and_its_page_opened(scenario: Scenario, mo
 
     location = await send_form(remediations_api.start_remediation, fields)
 
-    (started,) = await scenario.services.tables.remediations.all("remediation")
+    (started,) = await scenario.services.tables.remediations.read_all("remediation")
     assert location.partition("?")[0] == f"/api/dashboard/remediations/{started.id}"
     assert (started.mode, started.started_by) == (RemediationMode(mode), "ada@contoso.example")
     query = dict(parse_qsl(location.partition("?")[2]))
@@ -202,7 +202,7 @@ async def test_assessment_is_shown_during_and_after_its_work(scenario: Scenario)
     assert "The assessment has started." in during.text
     assert "An assessment is in progress. It is not started again." in during.text
     assert re.search(r"Assessed 20\d\d-", after.text)
-    (started,) = await scenario.services.tables.remediations.all("remediation")
+    (started,) = await scenario.services.tables.remediations.read_all("remediation")
     assert f'href="/api/dashboard/remediations/{started.id}"' in after.text
     assert scenario.build.environment.display_name in after.text
 
@@ -319,13 +319,13 @@ async def test_each_setting_is_changed_by_its_form(
     scenario: Scenario, member: str, entered: dict[str, str], setting: str, value: object
 ) -> None:
     """A form without a ticked flow empties the list; the other settings keep their values."""
-    before = (await scenario.services.tables.environment_settings.all("environment"))[0]
+    before = (await scenario.services.tables.environment_settings.read_all("environment"))[0]
     fields = await read_settings_form(scenario, member)
 
     identity = scenario.build.environment.id
     await send_form(environments_api.change_environment_settings, fields | entered, identity)
 
-    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    (kept,) = await scenario.services.tables.environment_settings.read_all("environment")
     expected: dict[str, Any] = {setting: value}
     assert kept == replace(before, display_name=scenario.build.environment.display_name, **expected)
 
@@ -339,7 +339,7 @@ async def test_excluded_flow_is_added_by_its_name(scenario: Scenario) -> None:
 
     await send_text(scenario, entered)
 
-    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    (kept,) = await scenario.services.tables.environment_settings.read_all("environment")
     [flow] = scenario.build.environment.flows.values()
     assert kept.excluded_flows == {"payroll", flow.workflow_id}
 
@@ -352,7 +352,7 @@ async def test_form_older_than_the_settings_is_rejected(scenario: Scenario) -> N
 
     done = await send_text(scenario, urlencode(fields))
 
-    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    (kept,) = await scenario.services.tables.environment_settings.read_all("environment")
     assert done.status == 412
     assert kept.excluded_flows == {"payroll", "returns"}
 
@@ -398,7 +398,7 @@ async def test_job_has_the_name_of_its_environment_from_its_start(scenario: Scen
 
     await send_form(remediations_api.start_remediation, fields)
 
-    [job] = await scenario.services.tables.environment_jobs.all()
+    [job] = await scenario.services.tables.environment_jobs.read_all()
     assert job.environment_name == environment.display_name
 
 

@@ -59,7 +59,7 @@ async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Sce
 
     jobs = await scenario.jobs()
     environment_job = await scenario.environment_job()
-    items = await scenario.services.tables.plan_items.all(environment_job.id)
+    items = await scenario.services.tables.plan_items.read_all(environment_job.id)
     assert {title: job.owner and job.owner.status for title, job in jobs.items()} == {
         "Orders": OwnerStatus.ENABLED,
         "Invoices": OwnerStatus.DISABLED,
@@ -156,7 +156,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
     """The text of their plan has no owner, so the plan version does not change."""
     tables = scenario.services.tables
     job = await scenario.environment_job()
-    old = [replace(one, owner=None) for one in await tables.plan_items.all(job.id)]
+    old = [replace(one, owner=None) for one in await tables.plan_items.read_all(job.id)]
     await tables.plan_items.upsert(*old)
 
     assert list_titles(await read_page(scenario, owner="unknown")) == {

@@ -192,7 +192,7 @@ async def test_flow_page_counts_pending_callers_after_other_callers_were_updated
     """A manual caller is counted as pending only after the other callers were updated."""
     await run_until_no_call_period(scenario)
     job = await scenario.job("<b>Invoices</b>")
-    (record,) = await scenario.services.tables.callers.all(job.id)
+    (record,) = await scenario.services.tables.callers.read_all(job.id)
     by_hand = replace(record, state=CallerState.MANUAL)
     before = await show_flow_page(scenario, "<b>Invoices</b>")
     await scenario.services.tables.callers.upsert(by_hand)

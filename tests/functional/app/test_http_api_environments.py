@@ -96,7 +96,7 @@ async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
     odd = await change_settings(scenario, {"writable_firewalls": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=scenario.build.environment.id)
-    (kept,) = await scenario.services.tables.environment_settings.all()
+    (kept,) = await scenario.services.tables.environment_settings.read_all()
     assert reply.document == shown.document
     assert shown.document["settings"] == {
         "approval_policy": "required",
@@ -190,7 +190,7 @@ async def test_invalid_change_is_rejected_with_field_and_message(
     assert "the-function-key" not in reply.text
     errors = reply.document.get("errors", [{"field": "", "message": ""}])
     assert (errors[0]["field"], says in errors[0]["message"]) == (field, True), reply.document
-    assert await scenario.services.tables.environment_settings.all() == []
+    assert await scenario.services.tables.environment_settings.read_all() == []
 
 
 async def test_error_does_not_repeat_the_request_body(scenario: Scenario) -> None:
@@ -221,7 +221,7 @@ async def test_unknown_environment_is_not_found(scenario: Scenario) -> None:
 
     assert (shown.status, changed.status) == (404, 404)
     assert shown.document["fix"]
-    assert await scenario.services.tables.environment_settings.all() == []
+    assert await scenario.services.tables.environment_settings.read_all() == []
 
 
 async def test_service_outage_is_answered_503_with_retry_after(scenario: Scenario) -> None:
@@ -343,7 +343,7 @@ async def test_ignored_issue_is_stored_and_jobs_blocked_by_it_are_retried(
     assert settings.ignored_issues == {
         "network_security_group:/subscriptions/s/nsg": "closes on Monday"
     }
-    states = {job.id: job.state for job in await table.all(environment)}
+    states = {job.id: job.state for job in await table.read_all(environment)}
     assert states == {blocked.id: FlowJobState.COPIED, "other": FlowJobState.BLOCKED}
 
 

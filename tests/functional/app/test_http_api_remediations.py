@@ -152,7 +152,7 @@ async def test_invalid_request_is_rejected_with_its_field(
 
     assert reply.status == 400
     assert reply.document["errors"][0]["field"] == field
-    assert await scenario.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.read_all() == []
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 201, "a\x00b"])
@@ -268,7 +268,7 @@ async def test_approval_needs_a_name(scenario: Scenario) -> None:
 
     assert nobody.status == 400
     assert somebody.status == 202
-    (job,) = await scenario.services.tables.environment_jobs.all(identity)
+    (job,) = await scenario.services.tables.environment_jobs.read_all(identity)
     assert job.approved_by == "admin@contoso.example"
 
 

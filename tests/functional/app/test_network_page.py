@@ -89,7 +89,7 @@ async def publish_list(scenario: Scenario, prefixes: dict[str, list[str]], date:
 async def add_issues(scenario: Scenario, *names: str) -> None:
     """Store further firewall issues in the plan of the environment."""
     table = scenario.services.tables.environment_jobs
-    [job] = await table.all()
+    [job] = await table.read_all()
     found = tuple(
         FirewallIssueSummary(
             name=f"key_vault:{name}",
@@ -109,7 +109,7 @@ async def test_firewall_that_blocks_flows_is_shown_once_with_its_fix(scenario: S
     """The page says how many flows it blocks and ranges it misses, and leads to the fix."""
     page = await show_page()
 
-    [job] = await scenario.services.tables.environment_jobs.all()
+    [job] = await scenario.services.tables.environment_jobs.read_all()
     assert "1 firewall blocks 2 flows</h1>" in page
     assert "Fix the firewall or ignore it, then retry its flows." in page
     assert "2 ranges missing" in page
@@ -127,7 +127,7 @@ async def test_flows_that_firewalls_block_are_retried_from_the_page(scenario: Sc
     """One button for each remediation retries the flows with this reason, and no others."""
     page = await show_page()
 
-    [job] = await scenario.services.tables.environment_jobs.all()
+    [job] = await scenario.services.tables.environment_jobs.read_all()
     assert '<summary class="button ">Retry 2 flows</summary>' in page
     [form] = re.findall(
         rf'action="/api/remediations/{job.remediation_id}/retry".*?</form>', page, re.S
@@ -211,7 +211,7 @@ async def test_page_shows_when_an_outdated_list_was_last_read(scenario: Scenario
 async def test_unknown_geography_is_shown_separately(scenario: Scenario) -> None:
     """An unknown geography is not counted as a firewall."""
     table = scenario.services.tables.environment_jobs
-    [job] = await table.all()
+    [job] = await table.read_all()
     lacking = FirewallIssueSummary(
         name="geography:atlantis",
         kind="geography",

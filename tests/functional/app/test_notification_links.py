@@ -84,7 +84,7 @@ async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scena
     await CATALOGUE[PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE](scenario)
     (first,) = [
         job
-        for job in await scenario.services.tables.flow_jobs.all(scenario.build.environment.id)
+        for job in await scenario.services.tables.flow_jobs.read_all(scenario.build.environment.id)
         if job.needs_action
     ]
     stock = await scenario.job("Stock")

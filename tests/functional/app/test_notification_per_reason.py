@@ -142,7 +142,7 @@ async def deny_calls_of_copy(scenario: Scenario) -> None:
 async def block_environment_job(scenario: Scenario) -> None:
     """Block the environment job."""
     await scenario.order()
-    (job,) = await scenario.services.tables.environment_jobs.all()
+    (job,) = await scenario.services.tables.environment_jobs.read_all()
     why, now = f"Why: {SIGNED}", scenario.services.now
     blocked = stop_with_reason(
         job,
@@ -169,7 +169,7 @@ async def create_plan(scenario: Scenario) -> None:
 async def create_expiring_plan(scenario: Scenario) -> None:
     """Let a plan await approval until its last day."""
     await scenario.order()
-    (job,) = await scenario.services.tables.environment_jobs.all()
+    (job,) = await scenario.services.tables.environment_jobs.read_all()
     assert job.approval_expires_at
     scenario.world.clock.advance(
         job.approval_expires_at - scenario.services.now - timedelta(hours=23)
@@ -217,7 +217,7 @@ async def complete_remediation(scenario: Scenario) -> None:
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
     for _ in range(40):
-        (job,) = await scenario.services.tables.environment_jobs.all()
+        (job,) = await scenario.services.tables.environment_jobs.read_all()
         if job.state is EnvironmentJobState.COMPLETED:
             return
         await scenario.run(timedelta(hours=12))

@@ -94,7 +94,10 @@ async def test_app_without_channels_stores_no_deliveries(scenario: Scenario) -> 
     await scenario.order()
 
     assert await notify(replace(scenario.services, channels=())) == 0
-    assert await scenario.services.tables.notification_deliveries.all("notification_delivery") == []
+    assert (
+        await scenario.services.tables.notification_deliveries.read_all("notification_delivery")
+        == []
+    )
 
 
 async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:

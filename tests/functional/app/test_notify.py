@@ -149,7 +149,10 @@ async def test_cause_that_occurs_again_is_reported_again(scenario: Scenario) -> 
         resume(job, "Retried.", now=scenario.services.now)
     )
     await notify_after(scenario, heard, after=timedelta(minutes=1))
-    assert await scenario.services.tables.notification_deliveries.all("notification_delivery") == []
+    assert (
+        await scenario.services.tables.notification_deliveries.read_all("notification_delivery")
+        == []
+    )
     await block_flows(scenario, "Orders")
     await notify_after(scenario, heard, after=timedelta(minutes=1))
     await notify_after(scenario, heard, after=TOGETHER)

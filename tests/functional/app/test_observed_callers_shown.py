@@ -103,7 +103,7 @@ async def test_form_permits_to_read_callers_and_withdraws_it(scenario: Scenario)
     """The Environments page says what is read and what is stored; a withdrawal deletes it."""
     environment_id = scenario.build.environment.id
     table = scenario.services.tables.observed_callers
-    assert await table.all(environment_id)
+    assert await table.read_all(environment_id)
 
     for value, title in (("false", "Stop reading callers"), ("true", "Read callers from runs")):
         page = await show_page()
@@ -113,8 +113,8 @@ async def test_form_permits_to_read_callers_and_withdraws_it(scenario: Scenario)
         assert title in page.text
         await send_form(environments_api.change_environment_settings, fields, environment_id)
         provide(scenario.services)
-        (settings,) = await scenario.services.tables.environment_settings.all("environment")
+        (settings,) = await scenario.services.tables.environment_settings.read_all("environment")
         assert settings.observe_callers is (value == "true")
 
     assert "It stores no body and no other header." in page.text
-    assert await table.all(environment_id) == []
+    assert await table.read_all(environment_id) == []

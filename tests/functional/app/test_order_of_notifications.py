@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.alerts import tell
+from shared.alerts import send_alert
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
@@ -145,7 +145,7 @@ async def test_delivery_row_is_deleted_after_a_week_of_failures(scenario: Scenar
     for _ in range(8):
         await notify_after(scenario, heard, out, after=timedelta(days=1))
 
-    rows = await scenario.services.tables.notification_deliveries.all("notification_delivery")
+    rows = await scenario.services.tables.notification_deliveries.read_all("notification_delivery")
     ended = [one.pending_action for one in heard.told if one.pending_action.kind is COMPLETED]
     assert {one.id for one in ended}.isdisjoint(row.pending_action_id for row in rows)
 
@@ -211,7 +211,9 @@ async def test_failed_flow_is_one_action(scenario: Scenario) -> None:
     )  # fmt: skip
     table = scenario.services.tables.flow_jobs
     await table.upsert(failed)
-    await tell(scenario.services, Reason.INTERNAL_ERROR, table.name_of(failed), failed.message)
+    await send_alert(
+        scenario.services, Reason.INTERNAL_ERROR, table.name_of(failed), failed.message
+    )
     one = (await read_pending_actions(scenario.services)).items
     await table.upsert(job)
     without_job = (await read_pending_actions(scenario.services)).items

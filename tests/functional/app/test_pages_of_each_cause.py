@@ -22,7 +22,7 @@ async def show_pages(scenario: Scenario) -> list[str]:
     """Return the texts of the Overview and of the remediation, if there is one."""
     provide(scenario.services)
     pages = [await call(dashboard_api.show_status_page)]
-    if found := await scenario.services.tables.remediations.all("remediation"):
+    if found := await scenario.services.tables.remediations.read_all("remediation"):
         pages += [await call(dashboard_api.show_remediation_page, id=one.id) for one in found]
     return [_strip_markup(page.text) for page in pages]
 

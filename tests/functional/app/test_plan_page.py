@@ -93,7 +93,7 @@ async def test_plan_counts_callers_that_are_copied_apart_from_those_that_it_upda
     records = [
         one
         for job in (await scenario.jobs()).values()
-        for one in await scenario.services.tables.callers.all(job.id)
+        for one in await scenario.services.tables.callers.read_all(job.id)
     ]
 
     assert len(records) == 1
@@ -243,7 +243,7 @@ async def test_thousand_of_two_thousand_flows_are_excluded_page_by_page(
     """The approval names exactly the flows that were ticked, on any of the twenty pages."""
     table = scenario.services.tables.plan_items
     job = await scenario.environment_job()
-    rows = await table.all(job.id)
+    rows = await table.read_all(job.id)
     [single] = [one for one in rows if one.display_name == "Keyword"]
     names = [f"Flow {number}" for number in range(2_000)]
     for number, name in enumerate(names):
@@ -269,7 +269,7 @@ async def test_thousand_of_two_thousand_flows_are_excluded_page_by_page(
 
     assert done.status == 303, done.text
     after = await scenario.environment_job()
-    every = {one.workflow_id for one in await table.all(job.id)}
+    every = {one.workflow_id for one in await table.read_all(job.id)}
     assert set(after.excluded_from_approval) == every - kept
     assert (len(every - kept), len(kept)) == (1_000, 1_004)
 
@@ -408,7 +408,7 @@ async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
 
     assert "2 plans await approval" in every
     assert all(f"plan?environment={one.id}" in every for one in (first, second))
-    jobs = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
+    jobs = await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
     assert {job.environment_id: job.state for job in jobs} == {
         first.id: "awaiting_approval",
         second.id: "approved",

@@ -87,12 +87,12 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
     )
 
     assert done.status == 303
-    rows = await scenario.services.tables.remediations.all("remediation")
+    rows = await scenario.services.tables.remediations.read_all("remediation")
     [started] = [row for row in rows if row.id != scenario.remediation.id]
     [listed] = [
         item.workflow_id
-        for job in await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
-        for item in await scenario.services.tables.plan_items.all(job.id)
+        for job in await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
+        for item in await scenario.services.tables.plan_items.read_all(job.id)
         if item.display_name == "List of flows"
     ]
     assert started.flow_ids == (listed,)

@@ -175,7 +175,7 @@ async def test_event_stores_no_signature(
     await key_events.on_key_event(build_message(rotation, message_id=build_planted_url("message")))
     await scenario.run(timedelta(minutes=30))
 
-    assert await scenario.services.tables.remediations.all()
+    assert await scenario.services.tables.remediations.read_all()
     assert CANARY not in read_stored_text(scenario)
     assert CANARY not in format_log(caplog)
 

@@ -60,7 +60,7 @@ async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -
     await timers.poll_environments(_Tick())
     await scenario.run(timedelta(minutes=5))
 
-    (remediation,) = await scenario.services.tables.remediations.all()
+    (remediation,) = await scenario.services.tables.remediations.read_all()
     assert remediation.start_source is StartSource.POLICY_EVENT
     assert remediation.environment_ids == (scenario.build.environment.id,)
 
@@ -86,7 +86,7 @@ async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
 
     await policy_events.on_policy_event(build_message(events))
 
-    assert len(await scenario.services.tables.remediations.all()) == 2
+    assert len(await scenario.services.tables.remediations.read_all()) == 2
 
 
 async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
@@ -95,7 +95,7 @@ async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
 
     await key_events.on_key_event(build_message(event))
 
-    assert await scenario.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.read_all() == []
     assert scenario.fakes.messages.waiting(POISON) == []
 
 
@@ -108,7 +108,7 @@ async def test_daily_check_starts_one_remediation_per_day(scenario: Scenario) ->
     scenario.world.clock.advance(timedelta(days=1))
     await timers.run_daily_check(_Tick())
 
-    origins = [item.start_source for item in await scenario.services.tables.remediations.all()]
+    origins = [item.start_source for item in await scenario.services.tables.remediations.read_all()]
     assert origins == [StartSource.DAILY_CHECK, StartSource.DAILY_CHECK]
 
 

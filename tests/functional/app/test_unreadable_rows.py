@@ -14,7 +14,7 @@ from functions import (
     remediations_api,
     status_api,
 )
-from shared.alerts import forget_settled
+from shared.alerts import delete_settled_alerts
 from shared.bootstrap import provide
 from shared.domain.alert import RowName
 from shared.domain.environment import ApprovalPolicy
@@ -88,7 +88,7 @@ async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "environment" in str(parked.body["reason"])
-    assert await scenario.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.read_all() == []
     assert await send_due_and_overdue_messages(scenario.services) == 0
 
 
@@ -146,7 +146,7 @@ async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None
     await send_due_and_overdue_messages(scenario.services)
     del scenario.fakes.store.rows[scenario.services.tables.flow_jobs.name_of(job)]
 
-    await forget_settled(scenario.services)
+    await delete_settled_alerts(scenario.services)
 
     assert (await call(health_api.show_health)).document["alert_counts"] == {}
 
@@ -183,7 +183,7 @@ async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, o
     downgrade(scenario, jobs["Orders"])
     row = table.name_of(jobs["Orders"])
     before = scenario.fakes.store.rows[row]
-    place = table.address(jobs["Invoices"])
+    place = table.get_address(jobs["Invoices"])
     await table.change(*place, lambda job: job and replace(job, state=FlowJobState.BLOCKED))
 
     reply = await call(ORDERS[order], id=scenario.remediation.id)

@@ -82,7 +82,7 @@ async def test_forms_turn_url_secrets_on_and_off(
             environments_api.change_environment_settings, fields, environment_id
         )
         provide(scenario.services)
-        (settings,) = await scenario.services.tables.environment_settings.all("environment")
+        (settings,) = await scenario.services.tables.environment_settings.read_all("environment")
         assert getattr(settings, member) is (value == "true")
 
 

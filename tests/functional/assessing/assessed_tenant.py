@@ -7,7 +7,7 @@ from typing import Any
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentTopic, EnvironmentAssessment
 from shared.domain.finding import Finding
 from shared.services import Services
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Fakes, fakes_of
 from tests.fakes.services import services_of
@@ -35,7 +35,7 @@ class Assessed:
     async def assess(self, services: Services | None = None, **options: Any) -> None:
         """Assess the environment."""
         there = services or self.services
-        self.found = await assess(there, self.build.environment.id, **options)
+        self.found = await assess_environment(there, self.build.environment.id, **options)
 
     @property
     def flows(self) -> Mapping[str, AssessedFlow]:

@@ -14,7 +14,7 @@ from shared.domain.assessment.assessment import (
 from shared.domain.finding import FindingLevel
 from shared.domain.flow import FlowState
 from shared.ports import UpsertRow
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
@@ -26,7 +26,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 async def assessed(scenario: Scenario) -> EnvironmentAssessment:
     """Assess the scenario's environment."""
-    return await assess(scenario.services, scenario.build.environment.id)
+    return await assess_environment(scenario.services, scenario.build.environment.id)
 
 
 def statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:

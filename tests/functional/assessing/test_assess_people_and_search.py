@@ -15,7 +15,7 @@ from shared.domain.sharing import TEAMS, USERS, DataversePrincipal
 from shared.errors import PlatformError, ServiceUnavailable
 from shared.services import Services
 from shared.steps.assessing import read_co_owners
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
 from tests.fakes.ports import fakes_of
 from tests.fakes.services import services_of
@@ -59,7 +59,7 @@ async def test_co_owners_are_named_with_their_permission(build: Builder) -> None
     share_flow(orders, USERS, build.world.add_user("Reviewer").user_id, frozenset({"ReadAccess"}))
     share_flow(orders, TEAMS, team.team_id, EDIT)
 
-    found = await assess(build_services(build), build.environment.id)
+    found = await assess_environment(build_services(build), build.environment.id)
 
     flows = {flow.display_name: flow for flow in found.flows}
     assert flows["Orders"].co_owners == ("Integration (team)", "Reviewer: may read")
@@ -72,7 +72,7 @@ async def test_co_owners_of_a_flow_outside_solutions_are_unknown(build: Builder)
     build.power_apps_v1_flow("Form")
     build.http_flow("Orders")
 
-    found = await assess(build_services(build), build.environment.id)
+    found = await assess_environment(build_services(build), build.environment.id)
 
     gaps = {flow.display_name: flow.co_owners_unknown_reason for flow in found.flows}
     assert "unknown: it is in no solution" in gaps["Form"]
@@ -88,7 +88,9 @@ async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: 
             return dict.fromkeys(flows, PlatformError("no right", code="0x80040220", status=403))
 
     sharing: Any = Silent()
-    found = await assess(build_services(build, flow_sharing=sharing), build.environment.id)
+    found = await assess_environment(
+        build_services(build, flow_sharing=sharing), build.environment.id
+    )
 
     (flow,) = found.flows
     assert "unknown: 0x80040220" in flow.co_owners_unknown_reason
@@ -103,7 +105,7 @@ async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
     for number in range(3):
         build.http_flow(f"Flow {number}")
 
-    found = await assess(build_services(build), build.environment.id)
+    found = await assess_environment(build_services(build), build.environment.id)
 
     assert [bool(flow.co_owners_unknown_reason) for flow in found.flows] == [False, False, True]
 
@@ -113,7 +115,7 @@ async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None
     build.http_flow("Orders")
     build.power_apps_v1_flow("Form")
 
-    found = await assess(build_services(build), build.environment.id)
+    found = await assess_environment(build_services(build), build.environment.id)
 
     texts = {flow.display_name: flow.run_only_users for flow in found.flows}
     assert all(text.startswith("Unknown") for text in texts.values())
@@ -159,8 +161,10 @@ async def test_assessments_of_several_environments_share_a_caller_search(build: 
     count: Counter[str] = Counter()
     there = build_counted_services(build_services(build), count)
 
-    first = await assess(there, build.environment.id)
-    second = await assess(there, other.environment.id, callers_since=first.callers_searched_at)
+    first = await assess_environment(there, build.environment.id)
+    second = await assess_environment(
+        there, other.environment.id, callers_since=first.callers_searched_at
+    )
 
     assert set(count.values()) == {1}
     assert [one.kind for flow in first.flows for one in flow.callers] == ["flow"]
@@ -176,11 +180,11 @@ async def test_assessment_without_a_search_time_searches_again(build: Builder) -
     count: Counter[str] = Counter()
     there = build_counted_services(build_services(build), count)
 
-    before = await assess(there, build.environment.id)
+    before = await assess_environment(there, build.environment.id)
     for site in build.world.sites.values():
         site.settings.clear()
     build.world.clock.advance(there.settings.overdue_delay)
-    after = await assess(there, build.environment.id)
+    after = await assess_environment(there, build.environment.id)
 
     assert [len(flow.callers) for flow in before.flows] == [1]
     assert [len(flow.callers) for flow in after.flows] == [0]
@@ -193,11 +197,11 @@ async def test_next_assessment_searches_only_the_kind_that_did_not_answer(build:
     count: Counter[str] = Counter()
     there = build_services(build)
 
-    first = await assess(
+    first = await assess_environment(
         build_counted_services(there, count, "key_vault_secret"), build.environment.id
     )
     since = first.callers_searched_at
-    second = await assess(
+    second = await assess_environment(
         build_counted_services(there, count), build.environment.id, callers_since=since
     )
 
@@ -214,7 +218,7 @@ async def test_parent_in_another_environment_is_no_caller(build: Builder) -> Non
     other.parent("Elsewhere", orders)
     build.parent("Here", orders)
 
-    found = await assess(build_services(build), build.environment.id)
+    found = await assess_environment(build_services(build), build.environment.id)
 
     callers = {flow.display_name: flow.callers for flow in found.flows}
     assert [one.label for one in callers["Orders"]] == ["flow Here"]
@@ -255,7 +259,7 @@ async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Build
     build.http_flow("Orders")
     silent: Any = _SilentWorkflows()
 
-    found = await assess(build_services(build, workflows=silent), build.environment.id)
+    found = await assess_environment(build_services(build, workflows=silent), build.environment.id)
 
     assert found.flow_count is None
     assert "may be higher" in found.estimate.unknown_reason
@@ -281,7 +285,9 @@ async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder
             raise ServiceUnavailable
 
     keys: Any = Silent()
-    found = await assess(build_services(build, keys=keys), build.environment.id, policy="cmk-eu")
+    found = await assess_environment(
+        build_services(build, keys=keys), build.environment.id, policy="cmk-eu"
+    )
 
     assert FindingLevel.UNKNOWN in list_levels(found, AssessmentTopic.ELIGIBILITY)
 
@@ -303,7 +309,7 @@ async def test_flow_with_different_states_in_its_sources_is_reported(build: Buil
             return replace(reported, items=tuple(off))
 
     reports: Any = Lagging()
-    found = await assess(replace(there, flow_reports=reports), build.environment.id)
+    found = await assess_environment(replace(there, flow_reports=reports), build.environment.id)
 
     (section,) = (one for one in found.sections if one.topic is AssessmentTopic.FLOWS)
     (told,) = (one.message for one in section.findings if one.code == "report_reconciled")

@@ -20,7 +20,7 @@ from shared.errors import NotFound, PlatformError, ServiceUnavailable, Throttled
 from shared.ports import FlowPages, FlowReports, ResultPage, Workflows
 from shared.services import Services
 from shared.use_cases import change_remediation
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from shared.use_cases.start_assessment import AssessmentView, show_assessment, start_assessment
 from tests.fakes.clock import ManualClock
 from tests.fakes.crash import Killed, Moment, Plan
@@ -165,7 +165,7 @@ def remove_times(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
 
 async def assess_immediately(scenario: Scenario) -> EnvironmentAssessment:
     """Return the assessment that is made immediately."""
-    return remove_times(await assess(scenario.services, scenario.build.environment.id))
+    return remove_times(await assess_environment(scenario.services, scenario.build.environment.id))
 
 
 async def test_background_assessment_equals_an_immediate_one(
@@ -184,7 +184,7 @@ async def test_background_assessment_equals_an_immediate_one(
     assert found.job.assessed is not None
     assert found.job.assessed.flows == len([*scenario.world.flows()])
     assert scenario.world.writes == []
-    assert await scenario.services.tables.discovery_pages.all(found.job.id) == []
+    assert await scenario.services.tables.discovery_pages.read_all(found.job.id) == []
 
 
 async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
@@ -209,7 +209,7 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
     def look() -> None:
         for row in scenario.fakes.store.rows.values():
             if row.table == "environmentjobs":
-                job = scenario.services.tables.environment_jobs.read(row).item
+                job = scenario.services.tables.environment_jobs.parse_row(row).item
                 seen.append(job.assessed.flows if job.assessed else 0)
 
     scenario.driver.meanwhile = look
@@ -252,7 +252,7 @@ async def test_assessment_of_a_thousand_flows_needs_at_most_fifty_store_reads() 
     services = scenario.make(scenario.fakes.ports)
     environment = scenario.build.environment.id
 
-    found = await assess(services, environment)
+    found = await assess_environment(services, environment)
 
     assert len(found.flows) == 1_000
     assert len(store.queries) + len(store.gets) <= 50
@@ -296,8 +296,8 @@ async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenar
             await scenario.run(HOUR)
             found = await read_assessment(scenario, started)
             assert remove_times(found.answer) == expected, (at, moment)
-            assert await scenario.services.tables.discovery_pages.all(found.job.id) == []
-    jobs = await scenario.services.tables.environment_jobs.all()
+            assert await scenario.services.tables.discovery_pages.read_all(found.job.id) == []
+    jobs = await scenario.services.tables.environment_jobs.read_all()
     assert {job.state for job in jobs} == {EnvironmentJobState.COMPLETED}
 
 
@@ -321,7 +321,7 @@ async def test_same_request_returns_the_running_assessment(scenario: Scenario) -
 
 async def count_environment_jobs(services: Services) -> int:
     """Return the number of environment jobs."""
-    return len(await services.tables.environment_jobs.all())
+    return len(await services.tables.environment_jobs.read_all())
 
 
 async def test_next_request_starts_an_assessment_whose_start_was_interrupted(

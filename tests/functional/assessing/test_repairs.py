@@ -155,7 +155,7 @@ async def test_each_text_of_a_fix_contains_exactly_the_missing_addresses(kind: s
 
     list_prefixes = [find_new_addresses(text, before) for text in texts]
     assert list_prefixes[0] == list_prefixes[1] == list_prefixes[2]
-    assert AddressRanges.of(list_prefixes[0]) <= AddressRanges.of(gap.missing_prefixes)
+    assert AddressRanges.parse(list_prefixes[0]) <= AddressRanges.parse(gap.missing_prefixes)
     if not list_prefixes[0]:
         assert all(tag in text for tag in gap.missing_tags for text in texts)
         assert not any(tag in text for tag in LET_IN for text in texts[:1])
@@ -441,7 +441,7 @@ async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() ->
     assert "--policy-name edge-policy" in repair.azure_cli
     assert "--rule-collection-group-name inbound" in repair.azure_cli
     made, group = declared(repair.bicep)
-    assert AddressRanges.of(made.properties["ipAddresses"]) == AddressRanges.of(
+    assert AddressRanges.parse(made.properties["ipAddresses"]) == AddressRanges.parse(
         one for tag in (WEST, NORTH) for one in list_prefixes(TAGS, tag) if ":" not in one
     )
     [collection] = group.properties["ruleCollections"]
@@ -470,7 +470,7 @@ async def test_destination_that_a_prior_rule_denies_has_no_fix() -> None:
     here = Estate({one["id"]: one for one in listed}, [None])
     kinds = build_firewall_kinds(fakes_of(here.world).ports.resources)
     [firewall] = [one for one in await kinds["azure_firewall"].read() if "10.0.2.0" in one.id]
-    asked = {WEST: AddressRanges.of(list_prefixes(TAGS, WEST))}
+    asked = {WEST: AddressRanges.parse(list_prefixes(TAGS, WEST))}
     gap = find_firewall_issue(
         firewall, evaluate_rules(firewall, RuleSources(TAGS, ["PowerPlatformPlex"])), asked
     )

@@ -75,7 +75,7 @@ async def test_a_manual_caller_is_pending_only_until_a_person_has_changed_it() -
     job = await scenario.job("Orders")
 
     async def state() -> CallerState:
-        [record] = await scenario.services.tables.callers.all(job.id)
+        [record] = await scenario.services.tables.callers.read_all(job.id)
         assert record.is_pending is (record.state is CallerState.MANUAL)
         return record.state
 

@@ -180,7 +180,8 @@ async def test_a_confirmed_caller_keeps_its_secret() -> None:
 
     job = await scenario.job("Orders")
     states = {
-        one.caller.kind: one.state for one in await scenario.services.tables.callers.all(job.id)
+        one.caller.kind: one.state
+        for one in await scenario.services.tables.callers.read_all(job.id)
     }
     assert job.state is FlowJobState.RETIRED
     assert states == {

@@ -85,13 +85,13 @@ async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
         except ThrottledError:
             stops += 1
 
-    found = await services.tables.caller_index.all(flow.trigger_url_id)
+    found = await services.tables.caller_index.read_all(flow.trigger_url_id)
     assert stops == SITES // BUDGET
     assert sorted(settings.read_ids) == sorted(set(settings.read_ids))
     assert len(found) == SITES - 1
     assert len(findings) == 1
     assert "app /sites/003 (AuthorizationFailed)" in findings[0]
-    assert await services.tables.caller_searches.all("job") == []
+    assert await services.tables.caller_searches.read_all("job") == []
 
 
 @pytest.mark.parametrize("numbers", [(1, 2), (None, None)])
@@ -120,7 +120,7 @@ async def test_search_that_lost_its_lease_removes_its_progress(
     with pytest.raises(LeaseLost):
         await find_callers(frozen, request, older)
 
-    assert await services.tables.caller_searches.all("job") == []
+    assert await services.tables.caller_searches.read_all("job") == []
 
 
 async def test_continued_search_reports_an_unreadable_app_once() -> None:
@@ -157,12 +157,12 @@ async def test_daily_check_removes_abandoned_search_progress() -> None:
         await find_callers(services, request, build_progress_rows(services))
 
     await run_daily_check(scenario.services, "day-1")
-    young = await services.tables.caller_searches.all("job")
+    young = await services.tables.caller_searches.read_all("job")
     scenario.world.clock.advance(timedelta(hours=25))
     await run_daily_check(scenario.services, "day-2")
 
     assert [one.continue_after for one in young] == [f"/sites/{BUDGET - 1:03}"]
-    assert await services.tables.caller_searches.all("job") == []
+    assert await services.tables.caller_searches.read_all("job") == []
 
 
 async def test_search_names_an_unreadable_environment_and_searches_the_others() -> None:

@@ -262,7 +262,7 @@ async def test_job_waits_for_the_lease_of_an_app_without_a_grant() -> None:
     await planned(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
-    (record,) = await scenario.services.tables.callers.all((await scenario.job("Orders")).id)
+    (record,) = await scenario.services.tables.callers.read_all((await scenario.job("Orders")).id)
     now, resource = scenario.services.now, hash_key(record.caller.resource_id)
     lease = ResourceLease(id=resource, holder="another", leased_until=now + timedelta(seconds=90))
     kept = await scenario.services.tables.resource_leases.insert(lease)

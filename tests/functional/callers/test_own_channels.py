@@ -9,7 +9,7 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.reason import Reason
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from shared.use_cases.change_remediation import retry, roll_back
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_status import read_pending_actions
@@ -40,7 +40,7 @@ async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
     address: dict[str, Any] = {setting: scenario.build.url_of(channel)}
     scenario.settings = scenario.settings.model_copy(update=address)
 
-    found = await assess(scenario.services, scenario.build.environment.id)
+    found = await assess_environment(scenario.services, scenario.build.environment.id)
     await scenario.opt_in()
     await scenario.order()
     plan = await scenario.plan()
@@ -67,7 +67,7 @@ async def test_channel_that_is_no_flow_is_no_caller() -> None:
     address = {"webhook": "https://hooks.example/in", "teams_webhook": scenario.build.url_of(flow)}
     scenario.settings = scenario.settings.model_copy(update=address)
 
-    found = await assess(scenario.services, scenario.build.environment.id)
+    found = await assess_environment(scenario.services, scenario.build.environment.id)
 
     (assessed,) = found.flows
     assert assessed.callers == ()

@@ -114,7 +114,7 @@ async def test_caller_of_an_unknown_kind_does_not_stop_the_plan() -> None:
     scenario = build_scenario("logic_app")
     await planned(scenario)
     index = scenario.services.tables.caller_index
-    [place] = await index.all()
+    [place] = await index.read_all()
     newer = replace(place, caller=replace(place.caller, kind="newer", address=f"{SITE}/newer"))
     [item] = (await scenario.plan()).values()
 

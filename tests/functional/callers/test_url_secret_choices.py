@@ -192,7 +192,7 @@ async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:
     await planned(scenario)
     services, job = scenario.services, await scenario.environment_job()
     kept = await services.tables.environment_jobs.get(
-        *services.tables.environment_jobs.address(job)
+        *services.tables.environment_jobs.get_address(job)
     )
     assert kept
     held = LeasedJob(ENVIRONMENT, services, kept)

@@ -199,7 +199,7 @@ async def test_cancelled_assessment_exits_with_1(cli: CommandLine, build: Builde
     done = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = done.output.split()[-1]
     await cli.run("assess", "show", "--resume", identity)
-    (job,) = await services().tables.environment_jobs.all(identity)
+    (job,) = await services().tables.environment_jobs.read_all(identity)
     cancelled = replace(job, state=EnvironmentJobState.CANCELLED, answer="")
     await services().tables.environment_jobs.upsert(cancelled)
 

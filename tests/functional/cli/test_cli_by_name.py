@@ -85,7 +85,7 @@ async def test_ambiguous_name_is_rejected_with_the_matching_ids(
     assert result.exit_code == 2
     ids = [one.workflow_id for one in environment.flows.values() if one.name == "Orders"]
     assert all(f"{one}  Orders" in result.stderr for one in ids)
-    assert (await scenario.services.tables.environment_settings.all("environment"))[
+    assert (await scenario.services.tables.environment_settings.read_all("environment"))[
         0
     ].excluded_flows == set()
 

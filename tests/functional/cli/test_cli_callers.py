@@ -134,7 +134,7 @@ async def test_an_error_names_the_entry(
 
     assert result.exit_code == ExitCode.USAGE_ERROR
     assert text in " ".join(result.output.replace("│", " ").split())
-    assert await scenario.services.tables.declared_callers.all() == []
+    assert await scenario.services.tables.declared_callers.read_all() == []
 
 
 async def test_a_caller_is_confirmed_and_removed(

@@ -31,7 +31,7 @@ async def pass_time(scenario: Scenario) -> str:
     """Let the app work, and return the id of the newest remediation."""
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
-    remediations = await scenario.services.tables.remediations.all("remediation")
+    remediations = await scenario.services.tables.remediations.read_all("remediation")
     return max(remediations, key=lambda one: one.created_at).id
 
 

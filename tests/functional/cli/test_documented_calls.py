@@ -141,7 +141,7 @@ def _write_evidence(folder: Path) -> None:
     """Write a signed evidence file without records, its public key and its authority's root."""
     (folder / "parts").mkdir()
     pack = EvidenceFile(folder / "parts")
-    manifest = pack.manifest({})
+    manifest = pack.build_manifest({})
     key = get_private_key("evidence", 0, 2048)
     numbers = key.public_key().public_numbers()
     signature = Signature(

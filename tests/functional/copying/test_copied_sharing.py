@@ -13,7 +13,11 @@ from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.sharing import user_row
-from tests.functional.copying.sharing_scenario import copy_of, scenario_of_a_team, solution_named
+from tests.functional.copying.sharing_scenario import (
+    choose_copy_side,
+    scenario_of_a_team,
+    solution_named,
+)
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -27,7 +31,7 @@ async def test_copy_keeps_owner_description_shares_and_solution() -> None:
     await scenario.approve()
 
     job = await scenario.job("Orders")
-    copy = copy_of(scenario, job)
+    copy = choose_copy_side(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
@@ -59,7 +63,7 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
         await scenario.run(timedelta(days=2))
 
         job = await scenario.job("Orders")
-        copy = copy_of(scenario, job)
+        copy = choose_copy_side(scenario, job)
         assert job.state is FlowJobState.RETIRED, (at, job.message, job.history)
         assert copy.shares == original.shares, at
         assert copy.workflow_id in solution_named(scenario, "OrdersSolution").flows, at
@@ -126,7 +130,7 @@ async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> Non
 
     await scenario.run(timedelta(days=60))
 
-    copy = copy_of(scenario, await scenario.job("Orders"))
+    copy = choose_copy_side(scenario, await scenario.job("Orders"))
     assert len(copy.shares) == 2
     own = {user_row(scenario.world.application), user_row(scenario.world.operator)}
     assert not own & copy.shares.keys()
@@ -142,7 +146,7 @@ async def test_service_account_that_a_person_made_co_owner_keeps_its_share() -> 
     await scenario.order()
     await scenario.approve()
 
-    copy = copy_of(scenario, await scenario.job("Orders"))
+    copy = choose_copy_side(scenario, await scenario.job("Orders"))
     assert user_row(scenario.world.operator) in copy.shares
 
 
@@ -159,7 +163,7 @@ async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
 
     await scenario.run(timedelta(days=60))
 
-    copy = copy_of(scenario, await scenario.job("Orders"))
+    copy = choose_copy_side(scenario, await scenario.job("Orders"))
     assert copy.shares[user_row(reader)] == list_rights("CanEdit")
 
 
@@ -179,7 +183,7 @@ async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> No
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    copy = copy_of(scenario, job)
+    copy = choose_copy_side(scenario, job)
     assert job.state is FlowJobState.RETIRED
     assert user_row(late) in copy.shares
     assert left in copy.shares
@@ -204,8 +208,8 @@ async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    assert copy_of(scenario, job).owner_id == scenario.build.owner.user_id
-    assert copy_of(scenario, job).shares == {user_row(heir): list_rights("Owner")}
+    assert choose_copy_side(scenario, job).owner_id == scenario.build.owner.user_id
+    assert choose_copy_side(scenario, job).shares == {user_row(heir): list_rights("Owner")}
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
 
 
@@ -225,7 +229,7 @@ async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() ->
     await scenario.approve()
 
     job = await scenario.job("App flow")
-    copy = copy_of(scenario, job)
+    copy = choose_copy_side(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.description == "For the app"
     assert copy.shares == {
@@ -250,7 +254,7 @@ async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
     await scenario.order()
     await scenario.approve()
 
-    copy = copy_of(scenario, await scenario.job("App flow"))
+    copy = choose_copy_side(scenario, await scenario.job("App flow"))
     assert (copy.owner_id, copy.description) == (flow.owner_id, "For the app")
     assert copy.shares == {user_row(person): list_rights("CanEdit")}
 
@@ -303,5 +307,5 @@ async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
-    assert original.shares == before == copy_of(scenario, job).shares
+    assert original.shares == before == choose_copy_side(scenario, job).shares
     assert original.workflow_id in solution_named(scenario, "OrdersSolution").flows

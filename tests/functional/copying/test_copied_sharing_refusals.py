@@ -11,7 +11,11 @@ from shared.use_cases import set_kill_switch
 from shared.use_cases.change_environment import ignore_issue
 from tests.fakes import definition_builder as define
 from tests.fakes.sharing import user_row
-from tests.functional.copying.sharing_scenario import copy_of, scenario_of_a_team, solution_named
+from tests.functional.copying.sharing_scenario import (
+    choose_copy_side,
+    scenario_of_a_team,
+    solution_named,
+)
 from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
@@ -34,7 +38,7 @@ async def test_note_is_removed_when_its_cause_is_fixed() -> None:
 
     job = await scenario.job("App flow")
     assert job.state is FlowJobState.RETIRED
-    assert copy_of(scenario, job).shares == {user_row(late): list_rights("CanEdit")}
+    assert choose_copy_side(scenario, job).shares == {user_row(late): list_rights("CanEdit")}
     assert not [note for note in job.notes if late.entra_id in note]
 
 
@@ -61,7 +65,7 @@ async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     )
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert len(copy_of(scenario, job).shares) == 3
+    assert len(choose_copy_side(scenario, job).shares) == 3
 
 
 async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
@@ -80,7 +84,7 @@ async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.WAITING
-    assert copy_of(scenario, job).shares == {}
+    assert choose_copy_side(scenario, job).shares == {}
     assert job.copy_id not in solution_named(scenario, "OrdersSolution").flows
 
 
@@ -97,7 +101,7 @@ async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert user_row(leaver) not in copy_of(scenario, job).shares
+    assert user_row(leaver) not in choose_copy_side(scenario, job).shares
     assert [note for note in job.notes if leaver.user_id in note and "disabled" in note]
 
 
@@ -111,14 +115,14 @@ async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
     blocked = await scenario.job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "sharing_rejected")
     assert "System Administrator" in blocked.fix
-    assert not copy_of(scenario, blocked).is_on
+    assert not choose_copy_side(scenario, blocked).is_on
 
     scenario.world.may_share = True
     await scenario.retry()
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert copy_of(scenario, job).shares == original.shares
+    assert choose_copy_side(scenario, job).shares == original.shares
 
 
 async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
@@ -171,7 +175,7 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
     scenario.world.users[owner.user_id] = owner
     await scenario.retry()
 
-    assert copy_of(scenario, await scenario.job("Orders")).owner_id == original.owner_id
+    assert choose_copy_side(scenario, await scenario.job("Orders")).owner_id == original.owner_id
 
 
 async def scenario_killed_before_activation(*, is_disabled: bool) -> Scenario:
@@ -210,7 +214,7 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     assert "The owner of the copy of Orders" in blocked.message
     assert says in blocked.message
     assert "Primary owner" in blocked.fix
-    assert not copy_of(scenario, blocked).is_on
+    assert not choose_copy_side(scenario, blocked).is_on
 
     if is_disabled:
         scenario.build.share_connections()
@@ -241,7 +245,7 @@ async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
-    assert not copy_of(scenario, job).is_on
+    assert not choose_copy_side(scenario, job).is_on
     assert original.is_on
 
 

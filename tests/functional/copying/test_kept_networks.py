@@ -21,7 +21,7 @@ from shared.ports import Archive, Operation, StoreRow
 from shared.services import Services
 from shared.settings import Settings
 from shared.steps.flows import check_network
-from shared.steps.flows.check_network import find_required_gaps, read_firewalls, read_network
+from shared.steps.flows.check_network import find_blocking_issues, read_firewalls, read_network
 from shared.steps.flows.network_snapshot import ANSWERS_AT_ONCE, NetworkReading
 from shared.steps.flows.shared_snapshots import READING_TAKES
 from tests.fakes.clock import ManualClock
@@ -147,7 +147,7 @@ class Network:
     async def find_issues(self, waived: Collection[str] = ()) -> list[FirewallIssue]:
         """Return the firewall issues that a verification finds."""
         environment = await self.services.environments.get(self.scenario.build.environment.id)
-        return await find_required_gaps(self.services, environment, [HOST], waived)
+        return await find_blocking_issues(self.services, environment, [HOST], waived)
 
 
 async def test_verifications_share_a_snapshot_of_the_network() -> None:
@@ -258,7 +258,7 @@ async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> 
     """A verification waits at most READING_TAKES for a reader that died, then it reads."""
     network = Network()
     began = network.services.now
-    assert await NetworkReading(network.services).cached() is None
+    assert await NetworkReading(network.services).read_cached() is None
 
     assert await network.find_issues() == []
 
@@ -366,7 +366,7 @@ async def test_older_snapshot_does_not_replace_a_newer_one() -> None:
     slow.began = services.now - AGE / 4
     await slow.store(older)
 
-    assert await NetworkReading(services).cached() == newer
+    assert await NetworkReading(services).read_cached() == newer
 
 
 async def test_responses_that_arrive_together_are_stored_once() -> None:
@@ -390,6 +390,6 @@ async def test_responses_that_arrive_together_are_stored_once() -> None:
     async with reading.open():
         await read_each(range(3 * ANSWERS_AT_ONCE), answer)
 
-    rows = await services.tables.resource_answers.all()
+    rows = await services.tables.resource_answers.read_all()
     assert len(rows) == 3 * ANSWERS_AT_ONCE
     assert set(stored.values()) == {1}

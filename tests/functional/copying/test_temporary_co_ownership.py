@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import PlatformMigrationInProgress
 from shared.reason import Reason
-from shared.steps.flows.temporary_co_ownership import take_back
+from shared.steps.flows.temporary_co_ownership import remove_co_ownership
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
 from tests.fakes.sharing import is_lent
@@ -251,7 +251,7 @@ async def test_service_account_is_never_removed_from_its_own_flow(*, owns: bool)
         permits.append("a write")
 
     home = scenario.build.environment.id
-    await take_back(scenario.services, (home, flow.flow_name), permit)
+    await remove_co_ownership(scenario.services, (home, flow.flow_name), permit)
 
     assert permits == ([] if owns else ["a write"])
     assert flow.co_owners == {}

@@ -49,7 +49,7 @@ async def schedule(
 
 async def read_deletions(scenario: Scenario) -> dict[str, Deletion]:
     """Return the deletions by the title of the original."""
-    rows = await scenario.services.tables.deletions.all(scenario.build.environment.id)
+    rows = await scenario.services.tables.deletions.read_all(scenario.build.environment.id)
     return {row.display_name: row for row in rows}
 
 

@@ -220,7 +220,7 @@ async def test_existing_archive_is_continued_before_a_deletion() -> None:
 
     await run_at_the_date(scenario)
 
-    (archive,) = await scenario.services.tables.run_archives.all(orders.environment_id)
+    (archive,) = await scenario.services.tables.run_archives.read_all(orders.environment_id)
     assert (archive.state, archive.runs, len(archive.parts)) == (RunArchiveState.COMPLETED, 5, 2)
     assert sorted(list_archived_runs(scenario)) == [
         "late-00000",

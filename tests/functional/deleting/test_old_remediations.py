@@ -230,7 +230,7 @@ async def test_flow_jobs_are_read_once_for_all_remediations(
 
     assert await delete_old_remediations(scenario.services) == 2
     assert read.count("flowjobs") == 1
-    assert len(await tables.flow_jobs.all()) == 10
+    assert len(await tables.flow_jobs.read_all()) == 10
 
 
 async def test_large_remediation_is_deleted_on_several_days(

@@ -29,7 +29,7 @@ async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
     await scenario.approve(run=timedelta(0))
     job = await scenario.until("Orders", FlowJobState.COPIED)
     table = scenario.services.tables.flow_jobs
-    kept = await table.get(*table.address(job))
+    kept = await table.get(*table.get_address(job))
     assert kept is not None
     return scenario, await FLOW.claim(scenario.services, kept)
 
@@ -50,7 +50,7 @@ async def test_staged_changes_are_stored_before_a_platform_write() -> None:
     """A process that dies in a platform write has stored everything that was staged before it."""
     scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
-    work.remember(replace(work.job, copy_host="copy.example"))
+    work.stage(replace(work.job, copy_host="copy.example"))
 
     await work.check_write_allowed()
 
@@ -61,7 +61,7 @@ async def test_intent_is_stored_before_a_platform_write() -> None:
     """The row has the intent and the staged change before the platform write begins."""
     scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
-    work.remember(replace(work.job, copy_host="copy.example"))
+    work.stage(replace(work.job, copy_host="copy.example"))
 
     await work.stage_then_check_write(lambda job: replace(job, past_grants=("flow",)))
 
@@ -89,7 +89,7 @@ async def test_staged_change_is_not_stored_without_the_lease() -> None:
     held.stage(replace(held.job, copy_host="copy.example"))
     scenario.world.clock.advance(scenario.settings.job_lease_duration + timedelta(seconds=1))
     table = scenario.services.tables.flow_jobs
-    kept = await table.get(*table.address(held.job))
+    kept = await table.get(*table.get_address(held.job))
     assert kept is not None
     await FLOW.claim(scenario.services, kept)
 

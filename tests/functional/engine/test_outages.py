@@ -99,7 +99,7 @@ async def assert_completes(scenario: Scenario) -> None:
     assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
     assert scenario.world.traffic.lost == []
-    assert await scenario.services.tables.circuit_breakers.all() == []
+    assert await scenario.services.tables.circuit_breakers.read_all() == []
 
 
 @pytest.mark.parametrize("service", [*list_platform_fakes(), *GROUND])

@@ -47,7 +47,7 @@ async def build_no_call_scenario(flows: int = 1) -> Scenario:
 
 async def list_wakeups(scenario: Scenario, job: FlowJob) -> list[WakeUp]:
     """Return the wake-ups of a job."""
-    found = await scenario.services.tables.wake_ups.all("wake_up")
+    found = await scenario.services.tables.wake_ups.read_all("wake_up")
     return [one for one in found if one.row[2] == job.id]
 
 
@@ -126,10 +126,10 @@ async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment)
     with suppress(Killed):
         await driver.call(lambda s: start_remediation(s, order))
     scenario.fakes.messages.lose()
-    rows = await scenario.services.tables.remediations.all()
+    rows = await scenario.services.tables.remediations.read_all()
     await scenario.run(SOON_AFTER)
 
-    jobs = await scenario.services.tables.environment_jobs.all()
+    jobs = await scenario.services.tables.environment_jobs.read_all()
     finished = [(one, EnvironmentJobState.COMPLETED) for one in order.environment_ids] * len(rows)
     assert {(job.environment_id, job.state) for job in jobs} == set(finished)
 
@@ -158,7 +158,7 @@ async def test_retired_job_has_no_wake_ups() -> None:
     await scenario.run(timedelta(days=9))
 
     assert [job.state for job in (await scenario.jobs()).values()] == [FlowJobState.RETIRED] * 2
-    assert await scenario.services.tables.wake_ups.all("wake_up") == []
+    assert await scenario.services.tables.wake_ups.read_all("wake_up") == []
 
 
 async def test_job_retried_repeatedly_has_one_wake_up() -> None:
@@ -241,7 +241,7 @@ async def test_concurrent_timers_lose_no_wake_up() -> None:
     scenario = await build_no_call_scenario()
     scenario.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
     table = scenario.services.tables.wake_ups
-    frozen = await table.all("wake_up")
+    frozen = await table.read_all("wake_up")
     await send_due_messages(scenario.services)
     for reminder in frozen:  # as the other instance has read them
         await table.upsert(reminder)

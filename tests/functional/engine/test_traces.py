@@ -66,7 +66,7 @@ async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScena
     """The spans of a job have its ids."""
     await scenario.start()
     await scenario.run(timedelta(hours=2))
-    order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.all()
+    order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.read_all()
 
     assert {span.trace_id for span in scenario.telemetry.spans} == {order.trace_id}
     [copying] = scenario.find("step copying")
@@ -86,7 +86,7 @@ async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario)
     """It links to the trace of its job."""
     await scenario.start()
     await scenario.run(timedelta(days=9))
-    order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.all()
+    order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.read_all()
     later = [one for one in scenario.find("process flow-jobs") if one.trace_id != order.trace_id]
 
     assert job.state is FlowJobState.RETIRED
@@ -104,7 +104,7 @@ async def test_large_plan_begins_a_trace_for_each_flow(
     await scenario.start()
     await scenario.run(timedelta(hours=2))
     begun = scenario.find("start flow job")
-    jobs = await scenario.services.tables.flow_jobs.all()
+    jobs = await scenario.services.tables.flow_jobs.read_all()
 
     traces = {job.trace.traceparent for job in jobs if job.trace}
     assert traces == {one.traceparent for one in begun}
@@ -119,7 +119,7 @@ async def test_job_without_telemetry_has_no_trace() -> None:
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order(run=timedelta(0))
-    [job] = await scenario.services.tables.environment_jobs.all()
+    [job] = await scenario.services.tables.environment_jobs.read_all()
     scenario.fakes.messages.lose()
     services = scenario.services
     await ENVIRONMENT.send(services, replace(job, next_check_at=services.now, message_number=99))
@@ -157,7 +157,7 @@ async def test_gauges_show_the_rows(scenario: TracedScenario) -> None:
     await scenario.run(timedelta(hours=2))
     services, telemetry = scenario.services, scenario.telemetry
     await report_metrics(services)
-    [job] = await services.tables.flow_jobs.all()
+    [job] = await services.tables.flow_jobs.read_all()
 
     assert telemetry.value("cmk.flows", state=job.state) == 1
     assert telemetry.value("cmk.open_jobs.oldest_seconds") == pytest.approx(7200, abs=600)

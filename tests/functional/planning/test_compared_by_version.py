@@ -43,7 +43,7 @@ async def test_unchanged_definitions_are_not_read_again() -> None:
 
     assert count_reads(scenario) == (0, 0)
     assert len(await scenario.jobs()) == FLOWS
-    assert await scenario.services.tables.discovery_pages.all() == []
+    assert await scenario.services.tables.discovery_pages.read_all() == []
 
 
 async def test_changed_flows_are_read_in_one_request() -> None:
@@ -98,14 +98,14 @@ async def test_daily_check_deletes_pages_of_a_cancelled_plan() -> None:
     """The daily check deletes the pages of a cancelled plan after a day."""
     scenario = await build_waiting_scenario()
     table, job = scenario.services.tables.discovery_pages, await scenario.environment_job()
-    kept = await table.all(job.id)
+    kept = await table.read_all(job.id)
     await scenario.driver.call(lambda s: cancel(s, scenario.remediation.id))
     scenario.world.clock.advance(timedelta(hours=25))
 
     await run_daily_check(scenario.services, "day-2")
 
     assert len(kept) > 0
-    assert await table.all(job.id) == []
+    assert await table.read_all(job.id) == []
 
 
 async def test_dry_run_stores_no_pages() -> None:
@@ -117,4 +117,4 @@ async def test_dry_run_stores_no_pages() -> None:
 
     await scenario.order(RemediationMode.DRY_RUN)
 
-    assert await scenario.services.tables.discovery_pages.all() == []
+    assert await scenario.services.tables.discovery_pages.read_all() == []

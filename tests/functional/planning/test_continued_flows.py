@@ -50,11 +50,11 @@ class Heard:
 
 async def check_daily(scenario: Scenario) -> str:
     """Run the daily check, let its remediation make its plan, and select it; return its id."""
-    known = {one.id for one in await scenario.services.tables.remediations.all("remediation")}
+    known = {one.id for one in await scenario.services.tables.remediations.read_all("remediation")}
     date = f"{scenario.services.now:%Y-%m-%d}"
     await scenario.driver.call(lambda services: run_daily_check(services, date))
     await scenario.run(timedelta(hours=1))
-    found = await scenario.services.tables.remediations.all("remediation")
+    found = await scenario.services.tables.remediations.read_all("remediation")
     [scenario.remediation] = [one for one in found if one.id not in known]
     return scenario.remediation.id
 
@@ -88,7 +88,7 @@ async def test_plan_with_only_continued_flows_completes_without_changing_their_j
 
     second = await check_daily(scenario)
 
-    [job] = await scenario.services.tables.environment_jobs.all(second)
+    [job] = await scenario.services.tables.environment_jobs.read_all(second)
     assert job.state is EnvironmentJobState.COMPLETED
     assert (
         job.history[-1].message
@@ -154,7 +154,7 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
 
     second = await check_daily(scenario)
 
-    [job] = await scenario.services.tables.environment_jobs.all(second)
+    [job] = await scenario.services.tables.environment_jobs.read_all(second)
     assert job.state is EnvironmentJobState.AWAITING_APPROVAL
     assert job.awaiting_approval_count == 1
     text = r"1 flow awaits approval until .* UTC\. 2 flows belong to another remediation\."

@@ -21,7 +21,7 @@ from shared.errors import LeaseLost, PlatformError, ServiceUnavailable, Throttle
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discover_flows import discover_flows
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.flow_pages import SIZE
@@ -110,7 +110,7 @@ class Tenant:
 
     async def discover(self, services: Services, *, reconcile: bool = False) -> DiscoveryResult:
         """Start or continue the discovery."""
-        return await discover(
+        return await discover_flows(
             services, await self.environment(), rows(services), reconcile=reconcile
         )
 
@@ -152,7 +152,7 @@ async def test_discovery_after_a_kill_reads_only_the_remaining_pages(
 async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant: Tenant) -> None:
     """After a kill at any request, the next process finds the same flows."""
     whole = await tenant.discover(tenant.services, reconcile=True)
-    rows = await tenant.services.tables.discovery_pages.all(JOB)
+    rows = await tenant.services.tables.discovery_pages.read_all(JOB)
     calls = Plan()
     await forget(tenant)
     await tenant.discover(services_of(tenant.fakes.ports.under(calls)), reconcile=True)
@@ -169,7 +169,7 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
                 whole.flows_on_microsoft_key,
                 whole.findings,
             )
-            assert await tenant.services.tables.discovery_pages.all(JOB) == rows
+            assert await tenant.services.tables.discovery_pages.read_all(JOB) == rows
 
 
 async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> None:
@@ -178,13 +178,15 @@ async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> N
 
     async def overtake() -> None:
         newer = rows(tenant.services, 2)
-        await discover(tenant.services, environment, newer)
+        await discover_flows(tenant.services, environment, newer)
         await newer.clear()
 
     with pytest.raises(LeaseLost):
-        await discover(tenant.services, environment, rows(tenant.services, 1), advanced=overtake)
+        await discover_flows(
+            tenant.services, environment, rows(tenant.services, 1), advanced=overtake
+        )
 
-    assert await tenant.services.tables.discovery_pages.all(JOB) == []
+    assert await tenant.services.tables.discovery_pages.read_all(JOB) == []
 
 
 async def test_throttled_discovery_continues_with_the_same_page(tenant: Tenant) -> None:
@@ -239,7 +241,7 @@ async def test_other_errors_of_a_page_are_raised(tenant: Tenant) -> None:
     with pytest.raises(PlatformError):
         await tenant.discover(tenant.made(fails_at=3, failure=no))
 
-    parts = await tenant.services.tables.discovery_pages.all(JOB)
+    parts = await tenant.services.tables.discovery_pages.read_all(JOB)
     assert sum(part.source is DiscoverySource.DATAVERSE for part in parts) == 2
 
 
@@ -260,12 +262,12 @@ async def test_daily_check_deletes_old_discovery_pages(tenant: Tenant) -> None:
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
     await run_daily_check(tenant.services, "day-1")
-    young = await tenant.services.tables.discovery_pages.all(JOB)
+    young = await tenant.services.tables.discovery_pages.read_all(JOB)
     tenant.scenario.world.clock.advance(timedelta(hours=25))
     await run_daily_check(tenant.services, "day-2")
 
     assert len(young) > 0
-    assert await tenant.services.tables.discovery_pages.all(JOB) == []
+    assert await tenant.services.tables.discovery_pages.read_all(JOB) == []
 
 
 async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
@@ -277,7 +279,7 @@ async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=4))
     table = tenant.services.tables.discovery_pages
-    old = next(one for one in await table.all(JOB) if one.source is DiscoverySource.DATAVERSE)
+    old = next(one for one in await table.read_all(JOB) if one.source is DiscoverySource.DATAVERSE)
     await table.upsert(replace(old, read_at=old.read_at - LONGEST - timedelta(minutes=1)))
 
     await run_daily_check(tenant.services, "day-1")
@@ -329,4 +331,4 @@ async def test_completed_plan_leaves_no_discovery_page() -> None:
     await scenario.order(RemediationMode.ASSESS)
 
     assert len(await scenario.plan()) == FLOWS_IN_A_ROW + 1
-    assert await scenario.services.tables.discovery_pages.all() == []
+    assert await scenario.services.tables.discovery_pages.read_all() == []

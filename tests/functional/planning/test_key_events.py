@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions import key_events, policy_events
-from shared.alerts import forget_settled
+from shared.alerts import delete_settled_alerts
 from shared.bootstrap import provide
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
 from shared.domain.plans.remediation import StartSource
@@ -49,12 +49,12 @@ def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dic
 
 async def told(scenario: Scenario) -> list[tuple[str, str]]:
     """Return the alerts about keys, each with its reason code and the code of its finding."""
-    await forget_settled(scenario.services)
+    await delete_settled_alerts(scenario.services)
     rows = {
         scenario.services.tables.key_alerts.name_of(row): row.finding.code
-        for row in await scenario.services.tables.key_alerts.all()
+        for row in await scenario.services.tables.key_alerts.read_all()
     }
-    notices = await scenario.services.tables.alerts.all("alert")
+    notices = await scenario.services.tables.alerts.read_all("alert")
     return sorted((one.reason_code, rows[one.row]) for one in notices)
 
 
@@ -73,12 +73,12 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
 
     await key_events.on_key_event(build_message(key_event()))
     (recheck,) = scenario.fakes.messages.waiting(KEY_EVENTS)
-    first = await scenario.services.tables.remediations.all()
+    first = await scenario.services.tables.remediations.read_all()
     sound = await told(scenario)
     change(scenario, is_enabled=False)
     assert recheck.due == scenario.world.clock.now() + DAY
     await scenario.run(DAY + timedelta(minutes=30))
-    both = await scenario.services.tables.remediations.all()
+    both = await scenario.services.tables.remediations.read_all()
 
     assert sound == []
     assert await told(scenario) == [("key_problem", "key_enabled")]
@@ -117,8 +117,10 @@ async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_ch
         await on_event(build_message(policy_event("ResourceWriteSuccess", down.id)))
 
     assert await told(scenario) == [("key_problem", "key_enabled")]
-    assert "down" in {one.policy_name for one in await scenario.services.tables.key_alerts.all()}
-    (started,) = await scenario.services.tables.remediations.all()
+    assert "down" in {
+        one.policy_name for one in await scenario.services.tables.key_alerts.read_all()
+    }
+    (started,) = await scenario.services.tables.remediations.read_all()
     assert started.environment_ids == (scenario.build.environment.id,)
     (again,) = scenario.fakes.messages.waiting(KEY_EVENTS if is_key else POLICY_EVENTS)
     assert again.message_id.startswith("again/")
@@ -130,7 +132,7 @@ async def test_key_that_expires_soon_is_checked_once(
     """Only a new version needs a second check, because it takes a day to be used everywhere."""
     await key_events.on_key_event(build_message(key_event(kind="KeyNearExpiry")))
 
-    assert len(await scenario.services.tables.remediations.all()) == 1
+    assert len(await scenario.services.tables.remediations.read_all()) == 1
     assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
 
 
@@ -138,7 +140,7 @@ async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario
     """An event of a key that no policy uses starts nothing and is no poison message."""
     await key_events.on_key_event(build_message(key_event(key="another")))
 
-    assert await scenario.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.read_all() == []
     assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
     assert scenario.fakes.messages.waiting(POISON) == []
 
@@ -283,7 +285,7 @@ async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, be
 
     assert before == []
     assert await told(scenario) == [("key_problem", "key_grants")]
-    assert await scenario.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.read_all() == []
 
 
 def policy_event(kind: str, policy_id: str) -> dict[str, Any]:

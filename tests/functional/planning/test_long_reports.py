@@ -12,7 +12,7 @@ from shared.domain.plans.discovery import DISCOVERY_RESTART_AFTER, DiscoveryPage
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
 from shared.steps.flows.key_report import open_key_report
-from shared.steps.planning.discover_flows import discover, read_flows_still_to_move
+from shared.steps.planning.discover_flows import discover_flows, read_flows_still_to_move
 from shared.use_cases.name_flows import list_flows
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -52,7 +52,7 @@ async def names(scenario: Scenario) -> set[str]:
 
 async def kept(scenario: Scenario) -> int:
     """Return the number of stored pages."""
-    return len(await scenario.services.tables.discovery_pages.all())
+    return len(await scenario.services.tables.discovery_pages.read_all())
 
 
 async def test_plan_is_completed_with_one_request_a_minute(
@@ -89,7 +89,7 @@ async def test_interrupted_read_continues_with_the_next_page(
     with pytest.raises(ThrottledError):
         await read_flows_still_to_move(services, home, rows())
     assert await read_flows_still_to_move(services, home, rows()) == []
-    found = await discover(services, await services.environments.get(home), rows())
+    found = await discover_flows(services, await services.environments.get(home), rows())
 
     assert len(found.flows_on_microsoft_key) == FLOWS
     assert report.answered == {True: WHOLE, False: WHOLE}

@@ -41,7 +41,7 @@ async def lose_state(scenario: Scenario) -> None:
     await scenario.opt_in()
 
 
-def copy_of(scenario: Scenario, original: FakeFlow) -> FakeFlow:
+def choose_copy_side(scenario: Scenario, original: FakeFlow) -> FakeFlow:
     """Return the copy of an original."""
     policy = scenario.build.environment.policy
     assert policy
@@ -61,9 +61,9 @@ async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
     assert len(list(scenario.world.flows())) == 2 * len(originals)
     for original in originals.values():
         assert original.state is FlowState.OFF
-        assert copy_of(scenario, original).state is FlowState.ON
+        assert choose_copy_side(scenario, original).state is FlowState.ON
     (site,) = scenario.world.sites.values()
-    copy = copy_of(scenario, originals["called"])
+    copy = choose_copy_side(scenario, originals["called"])
     assert all(copy.trigger_url_id in value for value in site.settings.values())
 
 
@@ -78,13 +78,13 @@ async def test_original_whose_copy_is_on_is_not_planned() -> None:
     assert (await scenario.environment_job()).findings == (
         "2 retired originals are not listed: their copies have replaced them.",
     )
-    assert {copy_of(scenario, one).state for one in originals.values()} == {FlowState.ON}
+    assert {choose_copy_side(scenario, one).state for one in originals.values()} == {FlowState.ON}
 
 
 async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
     """The state was lost in a cutover, or the flow was off before: the app cannot know."""
     scenario, originals = await start(MINUTES[-1])
-    copy = copy_of(scenario, originals["self-starting"])
+    copy = choose_copy_side(scenario, originals["self-starting"])
     copy.state = FlowState.OFF
     await lose_state(scenario)
 
@@ -100,7 +100,7 @@ async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> No
     """The person knows that it was off before. The copy stays off."""
     scenario, originals = await start(MINUTES[-1])
     original = originals["self-starting"]
-    copy_of(scenario, original).state = FlowState.OFF
+    choose_copy_side(scenario, original).state = FlowState.OFF
     await lose_state(scenario)
 
     await scenario.order(RemediationMode.APPLY, original.workflow_id, cause="after the loss")
@@ -109,5 +109,5 @@ async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> No
     (job,) = (await scenario.jobs()).values()
     assert job.original_id == original.workflow_id
     assert job.state is FlowJobState.RETIRED
-    assert copy_of(scenario, original).state is FlowState.OFF
+    assert choose_copy_side(scenario, original).state is FlowState.OFF
     assert len(list(scenario.world.flows())) == 2 * len(originals)

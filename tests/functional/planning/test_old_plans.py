@@ -64,9 +64,9 @@ def count_rows(scenario: Scenario) -> Counter[str]:
 
 async def find_environment_job(services: Services, cause: str) -> EnvironmentJob:
     """Return the environment job of the remediation with this idempotency key."""
-    remediations = await services.tables.remediations.all("remediation")
+    remediations = await services.tables.remediations.read_all("remediation")
     (found,) = [one for one in remediations if one.idempotency_key.startswith(cause)]
-    (job,) = await services.tables.environment_jobs.all(found.id)
+    (job,) = await services.tables.environment_jobs.read_all(found.id)
     return job
 
 
@@ -87,7 +87,7 @@ async def test_later_plans_count_retired_originals_without_listing_them() -> Non
     await run_daily_check(scenario.services, "quiet")
     await scenario.run(DAY)
     job = await find_environment_job(scenario.services, "quiet")
-    items = await scenario.services.tables.plan_items.all(job.id)
+    items = await scenario.services.tables.plan_items.read_all(job.id)
     assert [item.display_name for item in items] == ["Managed"]
     assert any("1 retired original is not listed" in finding for finding in job.findings)
     assert job.planned_action_counts == {"needs_changes": 1}
@@ -108,7 +108,7 @@ async def test_plan_lists_a_retired_original_that_is_on_again() -> None:
 
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
 
-    (notice,) = await scenario.services.tables.alerts.all()
+    (notice,) = await scenario.services.tables.alerts.read_all()
     job = await scenario.job("Orders")
     assert (notice.reason_code, notice.row) == (
         "retired_original_on",
@@ -126,7 +126,7 @@ async def test_automatic_plan_is_reduced_to_a_summary_and_then_deleted() -> None
     await run_days(scenario, 4)
 
     tables = scenario.services.tables
-    assert await tables.plan_items.all(first.id) == []
+    assert await tables.plan_items.read_all(first.id) == []
     (shown,) = await show_plan(scenario.services, first.remediation_id)
     assert shown.environment_job.plan_kept is PlanKept.SUMMARY
     assert shown.environment_job.planned_action_counts == first.planned_action_counts
@@ -160,13 +160,14 @@ async def test_current_plan_of_an_environment_is_kept() -> None:
     scenario = await build_idle_scenario()
     await run_days(scenario, 5)
     last = max(
-        await scenario.services.tables.environment_jobs.all(), key=lambda job: str(job.ended_at)
+        await scenario.services.tables.environment_jobs.read_all(),
+        key=lambda job: str(job.ended_at),
     )
     scenario.build.unlink()
 
     await run_days(scenario, 20)
 
-    items = await scenario.services.tables.plan_items.all(last.id)
+    items = await scenario.services.tables.plan_items.read_all(last.id)
     assert [item.display_name for item in items] == ["Managed"]
 
 
@@ -203,7 +204,7 @@ async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
             patch.setattr(MemoryStore, "write", dying)
             with pytest.raises(KilledError):
                 await delete_old_plans(scenario.services)
-        for job in await scenario.services.tables.environment_jobs.all():
+        for job in await scenario.services.tables.environment_jobs.read_all():
             if job.plan_kept is PlanKept.WHOLE:  # none is shown as whole that is not
                 kept = {name for name in store.rows if name[:2] == ("plans", job.id)}
                 assert kept == {name for name in begun if name[:2] == ("plans", job.id)}
@@ -246,7 +247,7 @@ async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
     """The remediation of an unreadable row is kept, and the others are deleted."""
     scenario = await superseded_scenario()
     store = scenario.fakes.store
-    jobs = await scenario.services.tables.environment_jobs.all()
+    jobs = await scenario.services.tables.environment_jobs.read_all()
     first = find_superseded(
         jobs, {job.environment_job_id for job in (await scenario.jobs()).values()}
     )[1]
@@ -267,7 +268,7 @@ async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
     scenario = await build_idle_scenario()
     services = scenario.services
     job = await scenario.environment_job()
-    items = {item.display_name: item for item in await services.tables.plan_items.all(job.id)}
+    items = {item.display_name: item for item in await services.tables.plan_items.read_all(job.id)}
     old = replace(items["Managed"], trigger_url_id="a" * 32)
     await services.tables.plan_items.upsert(old)
 
@@ -301,7 +302,7 @@ async def count_plan_queries(past: int) -> int:
     """Return the number of store requests of a plan after this number of old plans."""
     scenario = await build_idle_scenario(plans_kept=400 * DAY)
     tables, job = scenario.services.tables, await scenario.environment_job()
-    items = await tables.plan_items.all(job.id)
+    items = await tables.plan_items.read_all(job.id)
     for number in range(past):
         order = Remediation(
             mode=RemediationMode.APPLY,
@@ -338,7 +339,7 @@ async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
     scenario = await build_idle_scenario(plans_kept=10 * DAY)
     tables, environment = scenario.services.tables, scenario.build.environment.id
     stays = next(f for f in scenario.build.environment.flows.values() if f.name == "Managed")
-    plans = await tables.environment_jobs.all()
+    plans = await tables.environment_jobs.read_all()
     for number, workflow_id in enumerate([stays.workflow_id, "deleted", "deleted later"]):
         found_by = plans[0].id if number < 2 else "a plan that is removed"
         known = KnownUrl(
@@ -349,12 +350,12 @@ async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
         )
         await tables.known_urls.upsert(known)
     jobs = await scenario.jobs()
-    assert len(await tables.expected_caller_updates.all()) > 0
+    assert len(await tables.expected_caller_updates.read_all()) > 0
 
     await run_days(scenario, 12)
 
-    assert [one.workflow_id for one in await tables.known_urls.all()] == [stays.workflow_id]
-    assert await tables.expected_caller_updates.all() == []
+    assert [one.workflow_id for one in await tables.known_urls.read_all()] == [stays.workflow_id]
+    assert await tables.expected_caller_updates.read_all() == []
     assert {job.id for job in (await scenario.jobs()).values()} == {job.id for job in jobs.values()}
 
 
@@ -368,5 +369,5 @@ async def test_expected_caller_update_of_a_job_in_progress_is_kept() -> None:
 
     await run_daily_check(scenario.services, "day")
 
-    [expected_caller_updates] = await scenario.services.tables.expected_caller_updates.all()
+    [expected_caller_updates] = await scenario.services.tables.expected_caller_updates.read_all()
     assert expected_caller_updates.job_id == (await scenario.job("Orders")).id

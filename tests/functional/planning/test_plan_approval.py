@@ -110,7 +110,7 @@ async def test_plans_of_environments_are_approved_separately() -> None:
     await approve_version(scenario, plans[ids[1]].version)
     await scenario.run(HOUR)
 
-    jobs = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
+    jobs = await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
     states = {job.environment_id: job.state for job in jobs}
     assert states == {
         ids[0]: EnvironmentJobState.AWAITING_APPROVAL,
@@ -137,7 +137,7 @@ async def test_two_approved_remediations_of_a_flow_share_one_job() -> None:
     states = {
         one.state
         for identity in (first.id, scenario.remediation.id)
-        for one in await scenario.services.tables.environment_jobs.all(identity)
+        for one in await scenario.services.tables.environment_jobs.read_all(identity)
     }
     assert states == {EnvironmentJobState.COMPLETED}
 

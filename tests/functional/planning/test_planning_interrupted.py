@@ -52,14 +52,18 @@ async def test_lease_is_renewed_during_a_step() -> None:
         scenario.world.clock.advance(timedelta(milliseconds=29))
         await written.wait()
         scenario.world.clock.advance(timedelta(milliseconds=2))
-        before, after = await ENVIRONMENT.deliver(scenario.services, ("remediation", "job"), never)
+        before, after = await ENVIRONMENT.run_due_step(
+            scenario.services, ("remediation", "job"), never
+        )
         assert before is after
         return held.job
 
     async def never(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         raise AssertionError(held.job)
 
-    await asyncio.wait_for(ENVIRONMENT.deliver(scenario.services, ("remediation", "job"), reads), 5)
+    await asyncio.wait_for(
+        ENVIRONMENT.run_due_step(scenario.services, ("remediation", "job"), reads), 5
+    )
 
     kept = await table.get("remediation", "job")
     assert kept is not None

@@ -109,7 +109,7 @@ async def test_new_environment_name_is_stored_without_an_event() -> None:
     scenario.build.environment.display_name = "Contoso renamed"
     await poll(scenario)
 
-    (link,) = await scenario.services.tables.policy_links.all()
+    (link,) = await scenario.services.tables.policy_links.read_all()
     assert link.environment_name == "Contoso renamed"
     assert len(events(scenario)) == 1
 
@@ -124,7 +124,7 @@ async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
     services = replace(scenario.services, keys=Failing(rejected))
     changed = await poll_environments(services)
 
-    [alert] = await scenario.services.tables.key_alerts.all()
+    [alert] = await scenario.services.tables.key_alerts.read_all()
     assert changed == len(events(scenario)) == 1
     assert "no role" in alert.finding.message
 
@@ -139,8 +139,8 @@ async def test_disabled_environment_leads_to_key_checks_until_the_key_works() ->
     scenario.world.keys.clear()
     scenario.build.environment.is_enabled = False
     await poll(scenario)
-    [lost] = await tables.key_alerts.all()
-    (link,) = await tables.policy_links.all()
+    [lost] = await tables.key_alerts.read_all()
+    (link,) = await tables.policy_links.read_all()
     scenario.world.keys.update(keys)
     scenario.build.environment.is_enabled = True
     await poll(scenario)
@@ -148,4 +148,4 @@ async def test_disabled_environment_leads_to_key_checks_until_the_key_works() ->
     assert (lost.reason_code, lost.finding.code) == (Reason.KEY_PROBLEM, "key_enabled")
     assert "These environments are disabled: " in lost.finding.message
     assert link.last_disabled_at == scenario.services.now
-    assert await tables.key_alerts.all() == []
+    assert await tables.key_alerts.read_all() == []

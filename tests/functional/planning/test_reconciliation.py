@@ -26,7 +26,7 @@ async def _findings(scenario: Scenario, *, reconcile: bool) -> str:
     )
     started = await start_manual_remediation(scenario.services, order)
     await scenario.run(scenario.settings.platform_migration_poll_interval)
-    (job,) = await scenario.services.tables.environment_jobs.all(started.id)
+    (job,) = await scenario.services.tables.environment_jobs.read_all(started.id)
     assert job.state == "completed"
     assert job.compare_all_flows is reconcile
     return "\n".join(job.findings)

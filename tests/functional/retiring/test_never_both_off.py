@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.alerts import tell
+from shared.alerts import send_alert
 from shared.domain.durations import format_duration
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
@@ -192,7 +192,7 @@ async def test_both_off_is_first_in_every_list() -> None:
         job, id="0", display_name="Another", reason_code=Reason.INTERNAL_ERROR, next_check_at=None
     )
     await table.upsert(other)
-    await tell(services, Reason.INTERNAL_ERROR, table.name_of(other), "for the order only")
+    await send_alert(services, Reason.INTERNAL_ERROR, table.name_of(other), "for the order only")
 
     shown = await show_remediation(services, pair.scenario.remediation.id)
     health = await check_health(services)

@@ -353,7 +353,7 @@ async def test_unreadable_row_stops_no_job() -> None:
     call_original(scenario, flow, CURL)
 
     await pass_a_day(scenario)
-    alerts = await scenario.services.tables.alerts.all("alert")
+    alerts = await scenario.services.tables.alerts.read_all("alert")
     await scenario.run(timedelta(days=5))
 
     job = await scenario.job("Orders")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.core.profiles import Profile
-from shared.alerts import forget_settled
+from shared.alerts import delete_settled_alerts
 from shared.domain.alert import Alert
 from shared.domain.flow import FlowRun
 from shared.domain.jobs.flow_states import FlowJobState
@@ -124,11 +124,11 @@ async def test_jobs_continue_after_a_later_call_succeeds(scenario: Scenario) -> 
     waiting = await read_states(scenario)
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=2)
-    await forget_settled(scenario.services)
+    await delete_settled_alerts(scenario.services)
 
     assert waiting["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert {state for state, _ in (await read_states(scenario)).values()} == {FlowJobState.RETIRED}
-    assert await scenario.services.tables.alerts.all("alert") == []
+    assert await scenario.services.tables.alerts.read_all("alert") == []
 
 
 async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario: Scenario) -> None:
@@ -247,10 +247,10 @@ async def test_blocked_call_remains_recorded_after_its_run_is_deleted(scenario: 
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=40)
-    await forget_settled(scenario.services)
+    await delete_settled_alerts(scenario.services)
 
     stopped = await read_states(scenario)
-    notices = await scenario.services.tables.alerts.all("alert")
+    notices = await scenario.services.tables.alerts.read_all("alert")
     assert (
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     )
@@ -271,7 +271,7 @@ async def test_next_daily_check_reports_a_recorded_blocked_call(
     await run_copy(scenario, "Invoices")
     monkeypatch.setattr(FakeNotices, "send", die)
     await run_daily_check(scenario.services, "dies")
-    noted = await scenario.services.tables.blocked_calls.all()
+    noted = await scenario.services.tables.blocked_calls.read_all()
     monkeypatch.undo()
     scenario.world.firewalls = [build_erp_firewall(WEST)]
     await run_daily_check(scenario.services, "goes on")

@@ -135,14 +135,14 @@ async def test_throttled_flow_service_does_not_stop_the_daily_check(
     """The daily check logs how many originals it has not checked, and starts the remediation."""
     scenario, services = await build_retired_scenario()
     services = replace(services, flow_pages=Lists(services, is_busy=True))
-    before = len(await scenario.services.tables.remediations.all())
+    before = len(await scenario.services.tables.remediations.read_all())
 
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == ()
     assert result.not_checked_count == 1
     assert "1 of 1 retired originals without a row in Dataverse" in caplog.text
-    assert len(await scenario.services.tables.remediations.all()) == before + 1
+    assert len(await scenario.services.tables.remediations.read_all()) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,14 @@ async def test_unreachable_environment_does_not_stop_the_daily_check(
         flow.state = FlowState.ON
     closed = scenario.build.environment
     services = replace(scenario.services, workflows=ClosedIn(scenario.services, closed.id, silent))
-    before = len(await services.tables.remediations.all())
+    before = len(await services.tables.remediations.read_all())
 
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == (f"Orders of {scenario.other.environment.display_name}",)
     assert f"1 of 1 retired originals in {closed.display_name} were not checked" in caplog.text
     assert result.not_checked_count == 1
-    assert len(await services.tables.remediations.all()) == before + 2
+    assert len(await services.tables.remediations.read_all()) == before + 2
 
 
 async def test_unreachable_vault_does_not_stop_the_daily_check(
@@ -181,13 +181,13 @@ async def test_unreachable_vault_does_not_stop_the_daily_check(
     """The daily check logs that it has not checked the key, and starts the remediation."""
     scenario, services = await build_retired_scenario()
     services = replace(services, keys=SilentVault(services))
-    before = len(await scenario.services.tables.remediations.all())
+    before = len(await scenario.services.tables.remediations.read_all())
 
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == ("Old form",)
     assert "key of policy cmk-eu not checked" in caplog.text
-    assert len(await scenario.services.tables.remediations.all()) == before + 1
+    assert len(await scenario.services.tables.remediations.read_all()) == before + 1
 
 
 async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
@@ -212,15 +212,15 @@ async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval
     await scenario.order()
 
     await run_daily_check(scenario.services, "2026-11-02")
-    (before,) = await scenario.services.tables.remediations.all()
+    (before,) = await scenario.services.tables.remediations.read_all()
     await scenario.run(timedelta(days=8))
     await run_daily_check(scenario.services, "2026-11-10")
     await scenario.run(timedelta(hours=1))
 
-    after = await scenario.services.tables.remediations.all()
+    after = await scenario.services.tables.remediations.read_all()
     assert before == scenario.remediation
     assert len(after) == 2
-    states = {job.state for job in await scenario.services.tables.environment_jobs.all()}
+    states = {job.state for job in await scenario.services.tables.environment_jobs.read_all()}
     assert states == {EnvironmentJobState.CANCELLED, EnvironmentJobState.AWAITING_APPROVAL}
 
 
@@ -234,7 +234,7 @@ async def test_daily_check_starts_a_remediation_beside_one_for_a_single_flow() -
 
     await run_daily_check(scenario.services, "2026-11-02")
 
-    assert len(await scenario.services.tables.remediations.all()) == 2
+    assert len(await scenario.services.tables.remediations.read_all()) == 2
 
 
 async def build_rolled_back_scenario() -> Scenario:

@@ -81,7 +81,7 @@ async def _await_approval(visitor: Visitor) -> None:
     await poll_environments(scenario.services)
     await scenario.run(timedelta(minutes=30))
     await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
-    [scenario.remediation] = await scenario.services.tables.remediations.all("remediation")
+    [scenario.remediation] = await scenario.services.tables.remediations.read_all("remediation")
     visitor.flow_id = (await scenario.plan())["Post to ERP"].workflow_id
     await visitor.show_every_route("awaiting")
     await visitor.show("plan-for-reader", "/remediations/{id}/plan", headers=READER)

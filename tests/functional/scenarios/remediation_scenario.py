@@ -172,18 +172,18 @@ class Scenario:
 
     async def jobs(self) -> dict[str, FlowJob]:
         """Return the flow jobs by their originals' titles."""
-        jobs = await self.services.tables.flow_jobs.all(self.build.environment.id)
+        jobs = await self.services.tables.flow_jobs.read_all(self.build.environment.id)
         return {job.display_name: job for job in jobs}
 
     async def environment_job(self) -> EnvironmentJob:
         """Return the remediation's one environment job."""
-        (job,) = await self.services.tables.environment_jobs.all(self.remediation.id)
+        (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
 
     async def plan(self) -> dict[str, PlanItem]:
         """Return the plan items by their flows' titles."""
         job = await self.environment_job()
-        items = await self.services.tables.plan_items.all(job.id)
+        items = await self.services.tables.plan_items.read_all(job.id)
         return {item.display_name: item for item in items}
 
 

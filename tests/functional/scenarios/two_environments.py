@@ -57,7 +57,7 @@ class TwoEnvironments(Scenario):
 
     async def everywhere(self) -> dict[str, FlowJob]:
         """Return the jobs of both environments by their originals' titles."""
-        return {job.display_name: job for job in await self.services.tables.flow_jobs.all()}
+        return {job.display_name: job for job in await self.services.tables.flow_jobs.read_all()}
 
     def called_across(self) -> tuple[FakeFlow, FakeFlow]:
         """Add *Orders* in this environment and *Shop* in the other, which calls it; return both."""

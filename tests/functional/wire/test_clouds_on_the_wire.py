@@ -9,7 +9,7 @@ from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.environments.flow import SimulatedFlowState
 from shared.domain.clouds import CLOUDS, CloudName
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.use_cases.assess import assess
+from shared.use_cases.assess import assess_environment
 from tests.functional.wire.test_callers_on_the_wire import (
     build_tenant_with_callers,
     read_declared_places,
@@ -28,7 +28,7 @@ async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
     async with wire_scenario(monkeypatch, tmp_path, seed, cloud=cloud) as scenario:
         before, old_url = _read_searched_places(scenario), scenario.url_of()
 
-        assessment = await assess(scenario.services, ENVIRONMENT)
+        assessment = await assess_environment(scenario.services, ENVIRONMENT)
         await scenario.order(run=timedelta(days=20))
 
         job = await scenario.job()

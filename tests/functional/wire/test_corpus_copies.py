@@ -145,10 +145,10 @@ async def check_environment(
     scenario: WireScenario, environment: SimulatedEnvironment
 ) -> list[PlanItem]:
     """Check each plan item against the end of its job, and return the items."""
-    rows = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
+    rows = await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
     (row,) = [one for one in rows if one.environment_id == environment.id]
     assert row.state is EnvironmentJobState.COMPLETED
-    items = await scenario.services.tables.plan_items.all(row.id)
+    items = await scenario.services.tables.plan_items.read_all(row.id)
     jobs = await scenario.jobs(environment.id)
     for item in items:
         if item.action is PlannedAction.NEEDS_CHANGES:

@@ -33,7 +33,7 @@ async def delete_on_the_next_day(scenario: WireScenario) -> Deletion:
     for _ in range(3):
         await delete_originals(scenario.services)
         await scenario.run(timedelta(minutes=5))
-    (row,) = await scenario.services.tables.deletions.all(ENVIRONMENT)
+    (row,) = await scenario.services.tables.deletions.read_all(ENVIRONMENT)
     return row
 
 
@@ -58,7 +58,7 @@ async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
         assert row.is_on_microsoft_key_list is False
         assert original.state == SimulatedFlowState.DELETED
         assert await scenario.post(url) == 400
-        (archive,) = await scenario.services.tables.run_archives.all(ENVIRONMENT)
+        (archive,) = await scenario.services.tables.run_archives.read_all(ENVIRONMENT)
         assert archive.runs == 1
         assert scenario.secrets_seen() == []
 

@@ -97,7 +97,7 @@ async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
         scenario.tenant.faults.clear()
         scenario.tenant.faults.add(Fault(route="time_stamps.issue_time_stamp", times=None))
         undated = await check_file(scenario, await export_evidence(scenario))
-        seals = await scenario.services.tables.audit_seals.all("seal")
+        seals = await scenario.services.tables.audit_seals.read_all("seal")
 
     assert [one.problems for one in checked] == [[], []]
     assert first != second

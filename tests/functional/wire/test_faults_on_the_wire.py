@@ -219,7 +219,9 @@ async def test_unreadable_flow_needs_changes_and_the_others_are_copied(
         del scenario.environment.users[OPERATOR]
         await scenario.order(run=SHORT)
 
-        items = await scenario.services.tables.plan_items.all((await scenario.environment_job()).id)
+        items = await scenario.services.tables.plan_items.read_all(
+            (await scenario.environment_job()).id
+        )
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
         assert item.fix == find_fix("DefinitionNotShown")

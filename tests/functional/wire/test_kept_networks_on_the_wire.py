@@ -90,4 +90,4 @@ async def test_snapshot_keeps_firewalls_of_every_kind(
         firewalls = await read_firewalls(services)
 
         assert {one.kind for one in firewalls} == {*FIREWALL_KINDS}
-        assert await NetworkReading(services).cached() == build_snapshot(firewalls, tags)
+        assert await NetworkReading(services).read_cached() == build_snapshot(firewalls, tags)

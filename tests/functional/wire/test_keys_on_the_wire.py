@@ -10,7 +10,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys.aio import KeyClient
 
 from local_cloud.tenant.azure.state import VAULTS, Azure
-from shared.alerts import forget_settled
+from shared.alerts import delete_settled_alerts
 from shared.domain.finding import FindingLevel
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.run_daily_check import run_daily_check
@@ -82,10 +82,10 @@ async def run_daily_check_of_key(scenario: WireScenario, date: str) -> list[tupl
     """Run a daily check a day later; return the reason code and check of each key alert."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
-    await forget_settled(scenario.services)
+    await delete_settled_alerts(scenario.services)
     tables = scenario.services.tables
-    checks = {tables.key_alerts.name_of(row): row for row in await tables.key_alerts.all()}
-    notices = await tables.alerts.all("alert")
+    checks = {tables.key_alerts.name_of(row): row for row in await tables.key_alerts.read_all()}
+    notices = await tables.alerts.read_all("alert")
     return sorted(
         (one.reason_code, checks[one.row].finding.code) for one in notices if one.row in checks
     )

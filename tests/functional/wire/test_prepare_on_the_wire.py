@@ -116,7 +116,7 @@ async def test_named_admin_flow_is_edited_although_a_key_is_applied(
 
         await scenario.order(ADMIN, run=SHORT)
 
-        (item,) = await scenario.services.tables.plan_items.all(
+        (item,) = await scenario.services.tables.plan_items.read_all(
             (await scenario.environment_job()).id
         )
         assert before == {"Admin"}

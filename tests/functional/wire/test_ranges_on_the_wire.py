@@ -61,7 +61,7 @@ async def test_changed_service_tags_raise_an_alert(
         await run_next_daily_check(scenario, "day-2")
 
         [edition, first] = await list_known_versions(scenario.services)
-        [notice] = await scenario.services.tables.alerts.all("alert")
+        [notice] = await scenario.services.tables.alerts.read_all("alert")
 
     assert first.change_number == tags.change_number > 0
     assert edition.change_number == tags.change_number + 1

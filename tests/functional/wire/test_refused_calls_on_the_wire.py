@@ -46,7 +46,7 @@ async def test_denied_call_in_a_run_raises_an_alert_until_calls_succeed(
         scenario.tenant.calls.reset()
         await run_next_daily_check(scenario, "day-1")
         calls = dict(scenario.tenant.calls.routes)
-        [notice] = await scenario.services.tables.alerts.all("alert")
+        [notice] = await scenario.services.tables.alerts.read_all("alert")
         await scenario.run(SHORT * 24 * 20)
         stopped = await scenario.job()
         await allow_new_addresses(scenario)

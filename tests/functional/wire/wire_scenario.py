@@ -161,12 +161,12 @@ class WireScenario:
 
     async def jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
         """Return an environment's jobs by the original's id."""
-        jobs = await self.services.tables.flow_jobs.all(environment_id)
+        jobs = await self.services.tables.flow_jobs.read_all(environment_id)
         return {job.original_id: job for job in jobs}
 
     async def environment_job(self) -> EnvironmentJob:
         """Return the remediation's one environment job."""
-        (job,) = await self.services.tables.environment_jobs.all(self.remediation.id)
+        (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
 
     async def run(self, time: timedelta) -> None:
