@@ -22,12 +22,15 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from cmkflow.sign_in import SignInError, request_token
 from cmkflow.terminal import echo, remove_line_breaks
 from shared.domain.identifiers import is_identifier
+from shared.domain.trigger_urls.trigger_url import redact
 
 _SECONDS = 60
 #: Page size: the maximum of the API.
 _MOST = 500
 #: Seconds without an answer after which a message is printed.
 _SILENCE = 10.0
+#: Longest value that an error repeats.
+_LONGEST_VALUE = 200
 _IDS = "List the ids: cmkflow environment list, cmkflow remediation list."
 _KEY_HEADER = "x-functions-key"
 _NOT_SIGNED_IN = (
@@ -147,7 +150,7 @@ class ApiClient:
         except HTTPError as err:
             self._report(request, str(err.code), began)
             with err:
-                raise _build_api_error(err) from None
+                raise _build_api_error(err, call.body) from None
         except KeyboardInterrupt:
             if call.method == "GET":
                 raise
@@ -284,7 +287,7 @@ class _NoRedirect(HTTPRedirectHandler):
         """Return None, which prevents the redirect."""
 
 
-def _build_api_error(err: HTTPError) -> ApiError:
+def _build_api_error(err: HTTPError, body: Mapping[str, object] | None) -> ApiError:
     there = err.headers.get("Location", "elsewhere")
     if err.code == 401 or (300 <= err.code < 400 and _SIGN_IN.search(there)):
         return ApiError(_NOT_SIGNED_IN, ExitCode.ACTION_REQUIRED)
@@ -297,8 +300,26 @@ def _build_api_error(err: HTTPError) -> ApiError:
     if not isinstance(problem, dict) or "detail" not in problem:
         hint = "Check that CMKFLOW_API (--api) is the address of the app."
         return ApiError(f"The answer was {err.code} {err.reason}. {hint}")
-    wrong = [f"  {one['field'] or 'body'}: {one['message']}" for one in problem.get("errors", ())]
+    wrong = [
+        f"  {_name_value(one['field'], body)}: {one['message']}"
+        for one in problem.get("errors", ())
+    ]
     code = f" ({problem['reason_code']})" if problem.get("reason_code") else ""
     lines = [f"{problem['title']}{code}: {problem['detail']}", *wrong, problem.get("fix")]
     text = "\n".join(line for line in lines if line)
     return ApiError(text, _EXIT_CODES.get(err.code, ExitCode.ERROR))
+
+
+def _name_value(field_path: str, body: object) -> str:
+    """Return the member of a body that is not valid, with its value if that is a short text."""
+    found = body
+    for part in field_path.split("."):
+        if isinstance(found, Mapping):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isdecimal():
+            found = found[int(part)] if int(part) < len(found) else None
+        else:
+            found = None
+    if not isinstance(found, str) or not 0 < len(found) <= _LONGEST_VALUE:
+        return field_path or "body"
+    return f"{field_path} ({remove_line_breaks(redact(found))})"

@@ -134,8 +134,12 @@ def _raise_sign_in_error(who: SignInSession) -> Iterator[None]:
     try:
         yield
     except requests.RequestException as err:
-        cause = type(err).__name__
-        text = f"{who.authority} does not answer ({cause}). Check the network connection."
+        if isinstance(err, requests.exceptions.SSLError):
+            text = f"The certificate of {who.authority} is not trusted. Check HTTPS_PROXY."
+        elif isinstance(err, requests.Timeout):
+            text = f"{who.authority} does not answer in time. Check the network connection."
+        else:
+            text = f"Cannot connect to {who.authority}. Check the network connection."
         raise SignInError(text, is_unavailable=True) from None
     except ValueError:
         text = f"{who.authority} does not know this tenant. Set --tenant to the tenant id."

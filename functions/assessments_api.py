@@ -1,5 +1,6 @@
 """API: assess an environment before or after a key is applied. Writes nothing to the platform."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -32,9 +33,10 @@ _SECONDS = 5
 
 def _parse_time(text: object) -> datetime:
     """Parse a time; reject numbers, which pydantic would accept as seconds since 1970."""
-    if not isinstance(text, str) or "-" not in text:
-        raise ValueError("Use a time with a time zone in RFC 3339 format.")
-    return datetime.fromisoformat(text)
+    with suppress(ValueError):
+        if isinstance(text, str) and "-" in text:
+            return datetime.fromisoformat(text)
+    raise ValueError("Use a time with a time zone, such as 2030-01-31T08:00:00Z.")
 
 
 class AssessmentQuery(RequestModel):

@@ -3,32 +3,31 @@
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import StringConstraints
 
 from functions.http_requests import RequestModel
 from shared.domain.audit_filter import AuditFilter
 from shared.domain.audit_text import AuditResult
 from shared.domain.identifiers import normalize_environment_id
-
-
-def _check_day(text: str) -> str:
-    if text:
-        date.fromisoformat(text)
-    return text
-
+from shared.validation_text import TextPattern
 
 #: A day in UTC, such as 2030-01-31; empty for no limit.
 type Day = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^(20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+    TextPattern(
+        r"^(20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
         r"|20[0-9]{2}-(0[13-9]|1[0-2])-(29|30)|20[0-9]{2}-(0[13578]|1[02])-31"
-        r"|20([02468][048]|[13579][26])-02-29)?$"
+        r"|20([02468][048]|[13579][26])-02-29)?$",
+        "Use a date from 2000 to 2099, such as 2030-01-31.",
     ),
-    AfterValidator(_check_day),
 ]
 #: An id, or its beginning; empty for any.
-type IdPart = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{0,80}$")]
+type IdPart = Annotated[
+    str,
+    TextPattern(
+        r"^[A-Za-z0-9-]{0,80}$", "Use an id, or its beginning: letters, digits and dashes."
+    ),
+]
 
 
 class AuditFilterQuery(RequestModel):
@@ -37,7 +36,12 @@ class AuditFilterQuery(RequestModel):
     #: Part of a name, or an object id.
     who: Annotated[str, StringConstraints(max_length=200)] = ""
     #: Name of an operation, such as `approve_remediation`.
-    operation: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,60}$")] = ""
+    operation: Annotated[
+        str,
+        TextPattern(
+            r"^[a-z_]{0,60}$", "Use the name of an operation, such as approve_remediation."
+        ),
+    ] = ""
     result: Literal[""] | AuditResult = ""
     #: Entries about this environment or its remediations.
     environment: IdPart = ""

@@ -12,10 +12,11 @@ from functions.problems import BadRequest, FieldError
 from shared.domain.callers.caller_csv import COLUMNS, UnreadableCsv, parse_csv
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.use_cases.import_callers import ImportedLine
+from shared.validation_text import describe_error
 
 #: Lines of a file with flows.
 _MOST_LINES = 1000
-_TYPES = {"string_pattern_mismatch", "int_parsing", "missing"}
+_TYPES = {"value_error", "int_parsing", "missing"}
 #: How to write the values of these types.
 _FORMS = {
     "owner": "a line of this caller has to name the owner",
@@ -98,10 +99,10 @@ def format_caller_lines(lines: Collection[ImportedLine]) -> str:
 def _describe(err: ValidationError) -> str:
     """Return what is wrong with a line, without its values."""
     texts = []
-    for one in err.errors(include_input=False, include_url=False, include_context=False):
+    for one in err.errors(include_input=False, include_url=False):
         path = [str(part) for part in one["loc"] if part != "flows" and not isinstance(part, int)]
-        text = one["msg"]
+        text = describe_error(one)
         if one["type"] in _TYPES:
-            text = _FORMS.get("".join(path[-1:]), "it has characters that are not allowed")
+            text = _FORMS.get("".join(path[-1:]), text)
         texts.append(f"{': '.join([*path, text])}.")
     return " ".join(dict.fromkeys(texts)).replace("..", ".")

@@ -37,6 +37,7 @@ from shared.use_cases.read_open_part import RemediationPart, read_closed_flows, 
 from shared.use_cases.show_environments import show_environments
 from shared.use_cases.show_remediation import list_remediations, show_remediation
 from shared.use_cases.show_status import show_status
+from shared.validation_text import TextPattern
 
 #: Each environment has a form for every action.
 _ENVIRONMENTS_ON_PAGE = 20
@@ -59,7 +60,7 @@ class RemediationPageQuery(PageQuery):
     """Which flows to show."""
 
     #: A part of the flows, such as `blocked`, or the state of a job; `all`: every flow.
-    state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
+    state: Annotated[str, TextPattern(r"^[a-z_]{0,40}$", "Use the name of a state.")] = ""
     #: The reason code of a blocked flow; `needs_changes`: flows that need changes first.
     reason_code: Annotated[str, StringConstraints(max_length=100)] = ""
     #: Part of a flow's name or id.

@@ -15,6 +15,7 @@ from shared.domain.callers.declared_caller import (
 )
 from shared.domain.callers.secret_caller import IDENTIFIER
 from shared.domain.identifiers import normalize_environment_id
+from shared.validation_text import TextPattern
 
 #: Maximum number of callers of one request, of flows of a caller, and of hosts of a caller.
 _MAX_CALLERS = 200
@@ -34,9 +35,13 @@ def _require_one[T](values: tuple[T, ...]) -> tuple[T, ...]:
 
 _HOST = r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _HOSTS_PATTERN = rf"^{_HOST}( {_HOST}){{0,{_MAX_HOSTS - 1}}}$"
+_HOSTS_FORM = (
+    f"Use at most {_MAX_HOSTS} hosts, separated by blanks, such as api.contoso.example "
+    "*.contoso.example."
+)
 type HostPattern = Annotated[
     str,
-    StringConstraints(pattern=rf"^{_HOST}$"),
+    TextPattern(rf"^{_HOST}$", "Use a host, such as api.contoso.example or *.contoso.example."),
     AfterValidator(_lower),
 ]
 
@@ -51,22 +56,35 @@ _IPV6 = "([0-9A-Fa-f]{1,4}:){2,3}:/(3[2-9]|4[0-8])"
 #: An IPv4 address or network, or an IPv6 network of 32 to 48 bits, such as `2001:db8:1::/48`.
 type Network = Annotated[
     str,
-    StringConstraints(pattern=f"^({_IPV4}|{_IPV6})$"),
+    TextPattern(
+        f"^({_IPV4}|{_IPV6})$",
+        "Use an IPv4 address or network, such as 203.0.113.0/24, or an IPv6 network of 32 to 48 "
+        "bits, such as 2001:db8:1::/48.",
+    ),
     AfterValidator(_check_network),
 ]
 #: The first product of a user agent, with or without its version up to the minor number.
 type UserAgent = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^[A-Za-z][A-Za-z._-]{0,39}[0-9]{0,2}(/[0-9]{1,4}([.][0-9]{1,4})?)?$"
+    TextPattern(
+        r"^[A-Za-z][A-Za-z._-]{0,39}[0-9]{0,2}(/[0-9]{1,4}([.][0-9]{1,4})?)?$",
+        "Use a product, with or without its version, such as curl or curl/8.5.",
     ),
 ]
 type TriggerUrlId = Annotated[
-    str, StringConstraints(pattern=r"^[0-9A-Fa-f]{32}$"), AfterValidator(_lower)
+    str,
+    TextPattern(r"^[0-9A-Fa-f]{32}$", "Use the 32 digits after /workflows/ in the trigger URL."),
+    AfterValidator(_lower),
 ]
 
 
-type SecretId = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
+type SecretId = Annotated[
+    str,
+    TextPattern(
+        IDENTIFIER,
+        "Use the secret's URL without a version: https://VAULT.vault.azure.net/secrets/NAME.",
+    ),
+]
 
 
 class CalledFlowRequest(RequestModel):
@@ -164,7 +182,7 @@ class DeclareCalledFlowRequest(CalledFlowRequest):
     #: Characters of the longest URL that the system can hold.
     max_url_length: Annotated[int, Field(ge=1, le=100_000), WHOLE_NUMBER] | None = None
     #: Hosts that the system may call, separated by blanks; omitted: any.
-    allowed_hosts: Annotated[str, StringConstraints(pattern=_HOSTS_PATTERN)] | None = None
+    allowed_hosts: Annotated[str, TextPattern(_HOSTS_PATTERN, _HOSTS_FORM)] | None = None
     authentication: Text | None = None
     notification: Text | None = None
 

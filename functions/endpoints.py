@@ -305,7 +305,7 @@ def _build_start_error_response(
         principal = None
     if principal and principal.may(Role.READER):
         if isinstance(err, ValidationError):
-            text = " ".join(f"{name}: {fault}." for name, fault in describe_faults(err).items())
+            text = " ".join(f"{name}: {fault}" for name, fault in describe_faults(err).items())
             return build_misconfigured_response(text, instance=instance)
         if isinstance(err, UnusableSetting):
             return build_misconfigured_response(err.reason, err.fix, instance=instance)

@@ -16,6 +16,7 @@ from functions.http_responses import ApiResponse
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.maintenance_window import is_valid_window
 from shared.use_cases.change_environment import EnvironmentView
+from shared.validation_text import TextPattern
 
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 #: As HTML defines it.
@@ -47,8 +48,11 @@ type Window = Annotated[
 type FlowId = Text
 type ResourceId = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^/subscriptions/[^/\x00- ]+/resourceGroups/[^\x00- ]+$", max_length=500
+    StringConstraints(max_length=500),
+    TextPattern(
+        r"^/subscriptions/[^/\x00- ]+/resourceGroups/[^\x00- ]+$",
+        "Use the resource id of the Azure resource, such as /subscriptions/SUBSCRIPTION"
+        "/resourceGroups/GROUP/providers/Microsoft.KeyVault/vaults/NAME.",
     ),
     AfterValidator(_lower),
 ]
@@ -63,7 +67,9 @@ type EmailAddress = Annotated[
 ]
 
 
-type SettingsVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+type SettingsVersion = Annotated[
+    str, TextPattern(r"^[0-9a-f]{16}$", "Use the version of the settings that you read.")
+]
 _SEEN = "seen_version"
 
 

@@ -154,8 +154,13 @@ def build_browser_response(
 
 
 def _format_error(error: Mapping[str, str]) -> str:
-    """Return what is wrong with a field of a form."""
-    field = error["field"].replace("_", " ").capitalize()
+    """Return what is wrong with a field of a form, or with an entry of its list."""
+    field, _, entry = error["field"].partition(".")
+    field = field.replace("_", " ").capitalize()
+    if field == "File" and entry:
+        field = f"Line {entry}"
+    elif entry.isdecimal():
+        field += f", entry {int(entry) + 1}"
     return f"{field}: {error['message'].removesuffix('.')}." if field else error["message"]
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 from functions.problems import BadRequest, FieldError, RequestTooLarge, UnsupportedMediaType
 from shared.domain.identifiers import IDENTIFIER, is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
+from shared.validation_text import TextPattern, list_errors
 
 #: Maximum size of a body, in bytes; valid bodies are much smaller.
 MAX_BODY_BYTES = 256 * 1024
@@ -35,7 +36,8 @@ def _convert_to_whole_number(number: object) -> object:
 
 #: After the bounds of a number, which a schema would otherwise omit.
 WHOLE_NUMBER = BeforeValidator(_convert_to_whole_number)
-type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
+_ID_FORM = "Use 1 to 80 letters, digits and dashes."
+type Id = Annotated[str, TextPattern(IDENTIFIER, _ID_FORM)]
 #: A text that is stored; signatures of trigger URLs in it are redacted.
 type Text = Annotated[
     str,
@@ -115,21 +117,12 @@ def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
     values = {name: str(req.route_params.get(name) or "") for name in names}
     wrong = [name for name, value in values.items() if not is_identifier(value)]
     if wrong:
-        text = "Use 1 to 80 letters, digits and dashes."
-        errors = [FieldError(field=name, message=text) for name in wrong]
+        errors = [FieldError(field=name, message=_ID_FORM) for name in wrong]
         raise BadRequest("The id in the URL is not valid.", errors)
     return values
 
 
-def _format_message(text: str) -> str:
-    """Return the message of a field's error; pydantic begins those of validators with a prefix."""
-    return text.removeprefix("Value error, ")
-
-
 def _list_field_errors(err: ValidationError) -> list[FieldError]:
     return [
-        FieldError(
-            field=".".join(str(part) for part in one["loc"]), message=_format_message(one["msg"])
-        )
-        for one in err.errors(include_input=False, include_url=False, include_context=False)
+        FieldError(field=".".join(map(str, path)), message=text) for path, text in list_errors(err)
     ]

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from functions.http_requests import RequestModel
 from functions.http_responses import ApiResponse, ItemListResponse
 from shared.errors import NotFound
+from shared.validation_text import TextPattern
 
 
 class PagedQuery(RequestModel):
@@ -15,7 +16,9 @@ class PagedQuery(RequestModel):
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
     #: The value of `next` in the previous page.
-    after: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{0,80}$")] = ""
+    after: Annotated[
+        str, TextPattern(r"^[0-9A-Za-z-]{0,80}$", "Use `next` of the page before.")
+    ] = ""
 
     def begin(self, ids: Sequence[str]) -> int:
         """Return the index at which the page starts; raise `NotFound` if `after` is unknown."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from functions.environment_models import FlowId
 from functions.http_requests import FORM_CONTEXT, Id, RequestModel, Text
@@ -23,10 +23,16 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.plan_outlook import Outlook
 from shared.domain.url_secret_use import UrlSecretUse
 from shared.use_cases.show_remediation import PlanView
+from shared.validation_text import TextPattern
 
 #: As many flows as a body has room for.
 type Flows[T] = Annotated[tuple[T, ...], Field(max_length=7000), AfterValidator(remove_duplicates)]
-type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+type PlanVersion = Annotated[
+    str,
+    TextPattern(
+        r"^[0-9a-f]{16}$", "Use the version that the plan shows: 16 digits and letters from a to f."
+    ),
+]
 
 
 # --- requests ------------------------------------------------------------------------------------

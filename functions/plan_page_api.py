@@ -22,6 +22,7 @@ from shared.errors import JobBlocked
 from shared.html_pages import read_style
 from shared.use_cases.read_remediation_rows import find, reject_self_approval
 from shared.use_cases.show_remediation import show_plan
+from shared.validation_text import TextPattern
 
 type Search = Annotated[str, StringConstraints(max_length=200)]
 
@@ -39,7 +40,11 @@ class PlanPageQuery(PageQuery):
     page: Annotated[int, Field(ge=1)] = 1
     #: The flows that the approver leaves out on every page: the plan version, and one bit for each
     #: flow that awaits approval. The forms of the page build it.
-    leave_out: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]*$", max_length=4000)] = ""
+    leave_out: Annotated[
+        str,
+        StringConstraints(max_length=4000),
+        TextPattern(r"^[A-Za-z0-9._-]*$", "Open the plan from its remediation again."),
+    ] = ""
     #: Return a self-contained page without buttons, to save or send.
     export: bool = False
 

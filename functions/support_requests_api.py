@@ -17,6 +17,7 @@ from shared.domain.plans.support_request import (
 from shared.domain.principal import Role
 from shared.use_cases import manage_support_requests
 from shared.use_cases.audit_state import read_support_request
+from shared.validation_text import TextPattern
 
 
 class MarkFiledRequest(RequestModel):
@@ -25,8 +26,10 @@ class MarkFiledRequest(RequestModel):
     #: As Microsoft's support shows it.
     ticket_number: Annotated[
         str,
-        StringConstraints(
-            strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9#_.-]*$", max_length=60
+        StringConstraints(strip_whitespace=True, max_length=60),
+        TextPattern(
+            r"^[A-Za-z0-9][A-Za-z0-9#_.-]*$",
+            "Use the number that Microsoft's support shows, such as 2511290050001234.",
         ),
     ]
     requested_by: Text | None = None

@@ -360,12 +360,20 @@ def get_stored_text(row: StoreRow) -> str:
     return "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
 
 
+_FAULTS = {
+    "missing": "is missing",
+    "enum": "has an unknown value",
+    "literal_error": "has an unknown value",
+}
+
+
 def _describe_invalid_fields(err: KeyError | ValueError | OverflowError) -> str:
     """Return the invalid fields, without their values."""
     if not isinstance(err, ValidationError):
         return "it is not whole"
     return "; ".join(
-        f"{'.'.join(map(str, one['loc'])) or 'the row'}: {one['type']}"
+        f"{'.'.join(map(str, one['loc'])) or 'the row'}: "
+        + _FAULTS.get(one["type"], "has another form")
         for one in err.errors(include_input=False, include_url=False, include_context=False)
     )
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
 from shared.domain.principal import Role
+from shared.validation_text import TextPattern, list_errors
 
 #: Durations must not be negative: a negative no-call period would retire an original at once.
 #: Longer ones would reach before the first date.
@@ -27,16 +28,26 @@ SCHEDULES = (
 
 
 #: Empty, or the URL of a vault of any cloud.
-_VAULT_URL = (
-    r"^(https://[a-z][a-z0-9-]{2,23}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/?)?$"
+_VAULT_URL = TextPattern(
+    r"^(https://[a-z][a-z0-9-]{2,23}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/?)?$",
+    "Use the URL of a Key Vault, such as https://NAME.vault.azure.net.",
 )
 
 #: The name of an organization in `dev.azure.com/NAME`.
-_ORGANIZATION = r"^[A-Za-z0-9][A-Za-z0-9-]{0,49}$"
+_ORGANIZATION = TextPattern(
+    r"^[A-Za-z0-9][A-Za-z0-9-]{0,49}$",
+    "Use the name of an organization, such as contoso.",
+)
 #: `OWNER/NAME`; a name has a character that is no dot.
-_REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+_REPOSITORY = TextPattern(
+    r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+    "Use OWNER/NAME, such as contoso/shop.",
+)
 #: Host and path of a site.
-_SITE = r"^[A-Za-z0-9-]+\.sharepoint(-mil)?\.(com|us|cn)(/[^/?#\s]+)*$"
+_SITE = TextPattern(
+    r"^[A-Za-z0-9-]+\.sharepoint(-mil)?\.(com|us|cn)(/[^/?#\s]+)*$",
+    "Use the address of a site, such as contoso.sharepoint.com/sites/sales.",
+)
 #: What precedes these names in a URL.
 _URL_START = re.compile(r"https://((github|dev\.azure)\.com/)?|/subscriptions/", re.IGNORECASE)
 
@@ -159,18 +170,18 @@ class Settings(AccessSettings):
 
     #: URL of the Key Vault (`https://NAME.vault.azure.net`) for one secret with each flow's trigger
     #: URL, to which callers then refer. Empty: callers hold the URL.
-    trigger_url_vault: Annotated[str, Field(pattern=_VAULT_URL)] = ""
+    trigger_url_vault: Annotated[str, _VAULT_URL] = ""
     #: Organizations of Azure DevOps, separated by commas, whose service hooks and variable groups
     #: may be callers. Empty: none is searched.
     azure_devops_organizations: Annotated[
-        tuple[Annotated[str, Field(pattern=_ORGANIZATION)], ...],
+        tuple[Annotated[str, _ORGANIZATION], ...],
         NoDecode,
         BeforeValidator(_split_places),
     ] = ()
     #: Repositories of GitHub (`OWNER/NAME`), separated by commas, whose webhooks and variables may
     #: be callers. Empty: none is searched.
     github_repositories: Annotated[
-        tuple[Annotated[str, Field(pattern=_REPOSITORY)], ...],
+        tuple[Annotated[str, _REPOSITORY], ...],
         NoDecode,
         BeforeValidator(_split_places),
     ] = ()
@@ -179,7 +190,7 @@ class Settings(AccessSettings):
     #: Sites of SharePoint (`contoso.sharepoint.com/sites/sales`), separated by commas, whose
     #: webhooks may be callers; the site scripts of their tenant, too. Empty: none is searched.
     sharepoint_sites: Annotated[
-        tuple[Annotated[str, Field(pattern=_SITE)], ...], NoDecode, BeforeValidator(_split_places)
+        tuple[Annotated[str, _SITE], ...], NoDecode, BeforeValidator(_split_places)
     ] = ()
 
     # See platform.md#flow-service-limits.
@@ -322,13 +333,12 @@ def name_setting(field_name: str) -> str:
 
 
 def describe_faults(err: ValidationError) -> dict[str, str]:
-    """Return what is wrong with each setting that is not valid, without its value."""
+    """Return what is wrong with each setting that is not valid, without its value: sentences."""
     faults: dict[str, str] = {}
-    for one in err.errors(include_url=False, include_context=False, include_input=False):
-        name, *position = one["loc"]
+    for (name, *position), text in list_errors(err):
         setting = name_setting(str(name)) if name in Settings.model_fields else str(name)
         of = "".join(f"Value {int(number) + 1} of the list: " for number in position)
-        faults[setting] = " ".join(filter(None, (faults.get(setting), f"{of}{one['msg']}")))
+        faults[setting] = " ".join(filter(None, (faults.get(setting), f"{of}{text}")))
     return faults
 
 

@@ -67,7 +67,7 @@ def read_events(body: bytes | str) -> list[Event]:
 
 def _parse_event(item: object) -> Event:
     if not isinstance(item, Mapping):
-        message = f"An event is a JSON object, not {type(item).__name__}."
+        message = "The body is not a JSON object, as an event is."
         raise UnreadableEvent(message)
     trimmed = _trim_and_mask(item)
     if "specversion" in trimmed:

@@ -30,7 +30,7 @@ def test_empty_tenant_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError) as raised:
         Settings()
 
-    assert describe_faults(raised.value) == {"CMK_TENANT_ID": "Field required"}
+    assert describe_faults(raised.value) == {"CMK_TENANT_ID": "A value is required."}
 
 
 def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

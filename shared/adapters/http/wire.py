@@ -32,5 +32,5 @@ def read_wire[T: Wire](model: type[T], document: object) -> T:
         return model.model_validate(document)
     except ValidationError as err:
         places = ", ".join(".".join(map(str, error["loc"])) for error in err.errors()[:5])
-        text = f"invalid {model.__name__} in the response of the platform: {places[:_LONGEST]}"
+        text = f"The platform's answer has missing or malformed members: {places[:_LONGEST]}"
         raise ServiceUnavailable(text) from None

@@ -33,8 +33,8 @@ def find_flow_ids(document: bytes) -> frozenset[str]:
                 if re.split(r"[\\/]", info.filename.lower())[-1] in _FILES
                 and info.file_size <= _LARGEST
             ]
-    except _DAMAGED as err:
-        raise InvalidInput(f"Cannot read the app's document: {type(err).__name__}") from None
+    except _DAMAGED:
+        raise InvalidInput("It is not a ZIP file that can be read.") from None
     return frozenset(one for text in texts for one in find_ids_in_text(text))
 
 

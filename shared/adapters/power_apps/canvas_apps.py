@@ -134,7 +134,7 @@ class PowerAppsCanvasApps(CanvasApps):
         try:
             return _build_canvas_app(app, await self._read_flow_ids(app))
         except (NotFound, PlatformError, TransientError, InvalidInput) as err:
-            gap = f"Cannot read the document of app {app.title} ({type(err).__name__})."
+            gap = f"Cannot read the document of app {app.title}: {_describe(err)}"
         return replace(_build_canvas_app(app, app.listed_ids), unknown_reason=gap)
 
     async def _read_flow_ids(self, app: _AppEntity) -> frozenset[str]:
@@ -151,6 +151,19 @@ class PowerAppsCanvasApps(CanvasApps):
             if len(answer.body) > _LARGEST_DOCUMENT:
                 raise InvalidInput(f"The app's document has more than {_LARGEST_DOCUMENT} bytes.")
             return app.listed_ids | find_flow_ids(answer.body)
+
+
+def _describe(err: NotFound | PlatformError | TransientError | InvalidInput) -> str:
+    """Return the reason without the URL of the document, which has a signature."""
+    match err:
+        case InvalidInput():
+            return str(err)
+        case NotFound():
+            return "It does not exist at the URL from the platform."
+        case PlatformError():
+            return "The service rejected the request."
+        case _:
+            return "The service does not answer."
 
 
 def _build_canvas_app(app: _AppEntity, ids: frozenset[str]) -> CanvasApp:

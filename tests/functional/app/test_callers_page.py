@@ -349,7 +349,7 @@ async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Sce
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("", "File: Field required."),
+        ("", "File: A value is required."),
         ("owner\n", "its first line needs the column name"),
         ("owner,phone\n", "unknown columns: phone"),
         ("https://x/workflows?sig=abcdefghijklmnopqrstuvwxyz0123456789ABCD\n", "unknown columns:"),

@@ -202,7 +202,7 @@ async def test_invalid_settings_are_named_to_a_reader_only(
 
     assert page.status == nobody.status == stranger.status == 500
     assert "Settings of the app are not valid" in page.text
-    assert "CMK_NO_CALL_PERIOD: Input should be a valid timedelta" in page.text
+    assert "CMK_NO_CALL_PERIOD: Use a duration, such as P7D" in page.text
     for name in ("CMK_TENANT_ID", "CMK_ADDITIONAL_REQUIRED_TAGS", "CMK_BACKOFF_MAX_ATTEMPTS"):
         assert f"{name}: " in page.text
         assert name not in nobody.text + stranger.text

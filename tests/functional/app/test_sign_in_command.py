@@ -175,7 +175,7 @@ async def test_login_without_a_response_exits_with_5(run: Run) -> None:
     assert no_app.exit_code == ExitCode.SERVICE_UNAVAILABLE
     assert "Cannot connect to 127.0.0.1:9" in no_app.stderr
     assert no_entra.exit_code == ExitCode.SERVICE_UNAVAILABLE
-    assert "does not answer" in no_entra.stderr
+    assert "Cannot connect to https://" in no_entra.stderr
 
 
 async def test_login_at_an_address_of_another_program_is_rejected(run: Run, app: SignedApp) -> None:

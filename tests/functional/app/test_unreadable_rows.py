@@ -166,7 +166,7 @@ async def test_unreadable_row_is_shown_with_its_key(scenario: Scenario) -> None:
     assert [one["remediation"]["id"] for one in listed["items"]] == [scenario.remediation.id]
     assert [one["row"] for one in shown["unreadable_rows"]] == [row]
     assert [job["display_name"] for job in shown["flow_jobs"]] == ["Invoices"]
-    assert f"Cannot read row {'/'.join(row)}: state: enum" in told.stdout
+    assert f"Cannot read row {'/'.join(row)}: state: has an unknown value" in told.stdout
 
 
 ORDERS = {
@@ -198,7 +198,7 @@ async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, o
     assert (after.item.requested_command is None) == (order == "retry")
     assert (after.item.state is FlowJobState.BLOCKED) == (order != "retry")
     assert scenario.fakes.store.rows[row] == before
-    assert f"Cannot read row {'/'.join(row)}: state: enum" in told.stdout
+    assert f"Cannot read row {'/'.join(row)}: state: has an unknown value" in told.stdout
 
 
 @pytest.mark.parametrize("order", ["retry", "rollback"])

@@ -347,6 +347,14 @@ async def test_firewall_issue_is_ignored_by_name(scenario: Scenario, cli: Comman
         ),
         (("environment", "set", "ENVIRONMENT"), "Use at least one option"),
         (
+            ("environment", "set", "ENVIRONMENT", "--writable-firewall", "kv-shop"),
+            "writable_firewalls.0 (kv-shop): Use the resource id of the Azure resource, such as",
+        ),
+        (
+            ("environment", "set", "ENVIRONMENT", "--notification-recipient", "Anna & sig=abc123x"),
+            "  notification_recipients.0 (Anna & sig=«",
+        ),
+        (
             ("remediation", "start", "ENVIRONMENT", "--mode", "apply"),
             "(environment_read_only): ",
         ),
