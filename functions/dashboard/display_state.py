@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
+from functions.dashboard.flow_state_words import describe_flow_state
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_job import FlowJob, JobCommand
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
@@ -81,19 +82,12 @@ def _build_state_of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayS
     return FlowDisplayState(key=item.action, words=words, look=look, reason=item.message)
 
 
-#: When a job pauses between two steps.
-_PAUSED: Mapping[str, str] = {
-    FlowJobState.PLANNED: "before its copy",
-    FlowJobState.COPIED: "before verification",
-    FlowJobState.VERIFIED: "after verification",
-}
-
-
 @cache
 def _format_state(state: FlowJobState, reached: FlowJobState, requested: JobCommand | None) -> str:
     words = state.replace("_", " ")
     if FLOW_STATES[state].resumes_later:
-        words += f" {_PAUSED.get(reached, f'while {reached.replace("_", " ")}')}"
+        pause = describe_flow_state(reached).paused
+        words += f" {pause or f'while {reached.replace("_", " ")}'}"
     if state is FlowJobState.WAITING and requested:
         words += f", to {requested.replace('_', ' ')}"
     return words

@@ -1,33 +1,14 @@
 """Divide the history of a flow job into steps: when each was, how long it took and was blocked."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from functions.dashboard.flow_state_words import describe_flow_state
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 
-#: The work that a job does after it has entered a state.
-_TITLES: Mapping[str, str] = {
-    FlowJobState.PLANNED: "Start",
-    FlowJobState.PREPARING: "Prepare",
-    FlowJobState.COPYING: "Copy",
-    FlowJobState.COPIED: "Verify",
-    FlowJobState.VERIFIED: "Begin to replace the original",
-    FlowJobState.UPDATING_CALLERS: "Update callers",
-    FlowJobState.CHECKING_FOR_CALLS: "Check for calls",
-    FlowJobState.CUTTING_OVER: "Cut over",
-    FlowJobState.MONITORING: "Monitor the copy",
-    FlowJobState.ROLLING_BACK: "Roll back",
-}
-#: Looks of the periods of a step: the app worked, the job waited, or a person had to act.
-_PAUSES: Mapping[str, str] = {
-    FlowJobState.WAITING: "wait",
-    FlowJobState.BLOCKED: "person",
-    FlowJobState.FAILED: "person",
-}
 #: A period is drawn at least this wide, in percent, so that it can be seen.
 _LEAST = 0.6
 
@@ -62,17 +43,17 @@ def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     is_over = FLOW_STATES[job.state].is_over
     last = history[-1].changed_at if is_over else max(now, history[-1].changed_at)
     whole = (last - history[0].changed_at).total_seconds() or 1.0
-    found: dict[str, StepDuration] = {}
+    found: dict[FlowJobState, StepDuration] = {}
     state = _find_state_before(job)
     for entry, ended_at in _with_ends(history, last):
-        state = state if entry.state in _PAUSES else entry.state
-        if state not in _TITLES:  # the job is over
+        pause = _find_pause(entry)
+        state = state if pause else _find_state(entry)
+        title = describe_flow_state(state).step if state else ""
+        if state is None or not title:  # the job is over
             continue
-        step = found.setdefault(
-            state, StepDuration(title=_TITLES[state], started_at=entry.changed_at)
-        )
+        step = found.setdefault(state, StepDuration(title=title, started_at=entry.changed_at))
         lasted = ended_at - entry.changed_at
-        look = _PAUSES.get(entry.state, "work")
+        look = pause or "work"
         step.lasted += lasted
         step.requests += entry.requests
         if look == "person":
@@ -89,7 +70,7 @@ def find_time_reached(job: FlowJob, *states: FlowJobState) -> datetime | None:
 
     A job that continues after a pause does not enter its state again.
     """
-    steps = [one for one in job.history if one.state not in _PAUSES]
+    steps = [one for one in job.history if not _find_pause(one)]
     entered = (
         one.changed_at
         for before, one in zip([None, *steps], steps, strict=False)
@@ -103,10 +84,25 @@ def is_history_cut(job: FlowJob) -> bool:
     return len(job.history) >= HISTORY_LENGTH
 
 
-def _find_state_before(job: FlowJob) -> str:
+def _find_pause(entry: HistoryEntry) -> str:
+    """Return the look of a period in which the job waited or a person had to act, or an empty
+    string.
+    """
+    state = _find_state(entry)
+    if state is None or not FLOW_STATES[state].resumes_later:
+        return ""
+    return "person" if FLOW_STATES[state].needs_action else "wait"
+
+
+def _find_state(entry: HistoryEntry) -> FlowJobState | None:
+    """Return the state of an entry; None: this version does not know it."""
+    return next((state for state in FlowJobState if state == entry.state), None)
+
+
+def _find_state_before(job: FlowJob) -> FlowJobState | None:
     """Return the step of the first entry, if it is a pause: earlier entries are removed then."""
-    following = (one.state for one in job.history if one.state not in _PAUSES)
-    return next(following, str(job.step))
+    following = (_find_state(one) for one in job.history if not _find_pause(one))
+    return next(following, job.step)
 
 
 def _with_ends(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from functions.dashboard.flow_state_words import describe_flow_state
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
@@ -128,23 +129,6 @@ PARTS: Mapping[str, FlowPart] = {part.key: part for part in _PARTS}
 PART_OF_CLOSED: Mapping[str, str] = {
     part.closed_state: part.key for part in _PARTS if part.closed_state
 }
-#: Words for what a flow's job does now, and for what it did not reach where it stopped.
-_NOW_AND_NOT: Mapping[FlowJobState, tuple[str, str]] = {
-    FlowJobState.PLANNED: ("Not started yet", "Not started"),
-    FlowJobState.PREPARING: ("Preparing", "Not prepared"),
-    FlowJobState.PREPARED: ("Prepared", "Prepared"),
-    FlowJobState.COPYING: ("Copying", "Not copied"),
-    FlowJobState.COPIED: ("Verifying", "Not verified"),
-    FlowJobState.VERIFIED: ("Verified", "Verified"),
-    FlowJobState.UPDATING_CALLERS: ("Updating callers", "Callers not updated"),
-    FlowJobState.CHECKING_FOR_CALLS: ("Checking for calls", "Not retired"),
-    FlowJobState.CUTTING_OVER: ("Cutting over", "Not cut over"),
-    FlowJobState.MONITORING: ("Monitoring", "Not retired"),
-    FlowJobState.RETIRED: ("Retired", "Retired"),
-    FlowJobState.ROLLING_BACK: ("Rolling back", "Not rolled back"),
-    FlowJobState.ROLLED_BACK: ("Rolled back", "Rolled back"),
-    FlowJobState.CANCELLED: ("Cancelled", "Cancelled"),
-}
 _NOT_AFTER_VERIFIED: Mapping[MigrationMethod, str] = {
     MigrationMethod.UPDATE_CALLERS: "Callers not updated",
     MigrationMethod.CUT_OVER: "Not cut over",
@@ -163,12 +147,13 @@ def format_progress(flow: FlowView, part: str) -> str:
     if flow.job is None or part == "awaiting":
         words = PARTS[part].one
         return words[0].upper() + words[1:]
-    now, stopped = _NOW_AND_NOT.get(flow.job.step, (flow.job.step.replace("_", " "),) * 2)
+    texts = describe_flow_state(flow.job.step)
     if PARTS[part].look == "person":
         if flow.job.step is FlowJobState.VERIFIED:
             return _NOT_AFTER_VERIFIED.get(flow.job.migration_method, "Not retired")
-        return stopped
-    return f"Waiting: {now.lower()}" if flow.job.state is FlowJobState.WAITING else now
+        return texts.not_done
+    is_waiting = flow.job.state is FlowJobState.WAITING
+    return f"Waiting: {texts.doing.lower()}" if is_waiting else texts.doing
 
 
 def _find_part_of_job(job: FlowJob) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from functions.dashboard.flow_state_words import describe_flow_state
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
-from shared.domain.jobs.flow_states import FlowJobState
 
 _NAMES: Mapping[MigrationMethod, tuple[str, ...]] = {
     MigrationMethod.UPDATE_CALLERS: (
@@ -13,17 +13,6 @@ _NAMES: Mapping[MigrationMethod, tuple[str, ...]] = {
     MigrationMethod.CUT_OVER: ("Copied", "Verified", "Cut over", "Monitored", "Retired"),
     MigrationMethod.COPY_OFF: ("Copied", "Verified", "Callers listed", "No calls", "Retired"),
 }  # fmt: skip
-_DONE: Mapping[FlowJobState, int] = {
-    FlowJobState.PLANNED: 0,
-    FlowJobState.COPYING: 0,
-    FlowJobState.COPIED: 1,
-    FlowJobState.VERIFIED: 2,
-    FlowJobState.UPDATING_CALLERS: 2,
-    FlowJobState.CUTTING_OVER: 2,
-    FlowJobState.CHECKING_FOR_CALLS: 3,
-    FlowJobState.MONITORING: 3,
-    FlowJobState.RETIRED: 5,
-}
 
 
 class FlowSteps(NamedTuple):
@@ -46,9 +35,10 @@ class FlowSteps(NamedTuple):
 
 def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
     """Return the steps of a job; None if it has no copy, is not started or is rolled back."""
-    if job is None or job.step not in _DONE or job.migration_method not in _NAMES:
+    if job is None or job.migration_method not in _NAMES:
         return None
-    return FlowSteps(_NAMES[job.migration_method], _DONE[job.step], is_stopped)
+    done = describe_flow_state(job.step).done
+    return None if done is None else FlowSteps(_NAMES[job.migration_method], done, is_stopped)
 
 
 def shorten(text: str, most: int = 12) -> str:

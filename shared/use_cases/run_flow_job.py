@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from shared.domain.environment import Environment
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, JobCommand, MigrationMethod
-from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state, wait_until
 from shared.errors import (
@@ -71,18 +71,40 @@ async def _continue_after_monitoring(work: StepContext) -> FlowJob:
     return await retire_original.retire_original(work)
 
 
-STEPS: dict[FlowJobState, Step] = {
-    FlowJobState.PLANNED: _start_by_method,
-    FlowJobState.PREPARING: prepare_original.convert_or_add_to_solution,
-    FlowJobState.COPYING: copy_flow.create_copy,
-    FlowJobState.COPIED: verify_copy.verify_copy,
-    FlowJobState.VERIFIED: _continue_after_verification,
-    FlowJobState.UPDATING_CALLERS: update_callers.update,
-    FlowJobState.CHECKING_FOR_CALLS: retire_original.retire_without_calls,
-    FlowJobState.CUTTING_OVER: cut_over.cut_over,
-    FlowJobState.MONITORING: _continue_after_monitoring,
-    FlowJobState.ROLLING_BACK: _roll_back,
-}
+def find_step(state: FlowJobState) -> Step:  # noqa: C901 -- one line for each state
+    """Return the function that does the work of a state; raise `LookupError` if it has none."""
+    match state:
+        case FlowJobState.PLANNED:
+            return _start_by_method
+        case FlowJobState.PREPARING:
+            return prepare_original.convert_or_add_to_solution
+        case FlowJobState.COPYING:
+            return copy_flow.create_copy
+        case FlowJobState.COPIED:
+            return verify_copy.verify_copy
+        case FlowJobState.VERIFIED:
+            return _continue_after_verification
+        case FlowJobState.UPDATING_CALLERS:
+            return update_callers.update
+        case FlowJobState.CHECKING_FOR_CALLS:
+            return retire_original.retire_without_calls
+        case FlowJobState.CUTTING_OVER:
+            return cut_over.cut_over
+        case FlowJobState.MONITORING:
+            return _continue_after_monitoring
+        case FlowJobState.ROLLING_BACK:
+            return _roll_back
+        case (
+            FlowJobState.WAITING
+            | FlowJobState.BLOCKED
+            | FlowJobState.FAILED
+            | FlowJobState.PREPARED
+            | FlowJobState.RETIRED
+            | FlowJobState.ROLLED_BACK
+            | FlowJobState.CANCELLED
+        ):
+            raise LookupError(f"A job in state {state} has no work.")
+
 
 #: Reasons that end without a person, so a failed cutover is tried again.
 _PASSING = {
@@ -90,18 +112,6 @@ _PASSING = {
     Reason.ENVIRONMENT_DISABLED,
     Reason.PLATFORM_MIGRATION_RUNNING,
 }
-#: Steps that one invocation continues, so that what it has read, such as trigger URLs, is reused.
-#: Flows are prepared in batches, and a rollback waits for other jobs, so those are not included.
-_IN_ORDER = (
-    FlowJobState.PLANNED,
-    FlowJobState.COPYING,
-    FlowJobState.COPIED,
-    FlowJobState.VERIFIED,
-    FlowJobState.UPDATING_CALLERS,
-    FlowJobState.CUTTING_OVER,
-    FlowJobState.CHECKING_FOR_CALLS,
-    FlowJobState.MONITORING,
-)
 
 
 async def run_flow_job_step(services: Services, environment_id: str, job_id: str) -> str:
@@ -167,7 +177,7 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
 async def _run_step(work: StepContext) -> FlowJob:
     """Run one step, and revoke its grants."""
     with work.services.telemetry.span(f"step {work.job.step}"):
-        job = await STEPS[work.job.step](work)
+        job = await find_step(work.job.step)(work)
         await revoke_all_grants(work)
     now = work.job
     return replace(
@@ -181,9 +191,10 @@ async def _run_step(work: StepContext) -> FlowJob:
 
 def _can_continue(before: FlowJob, after: FlowJob) -> bool:
     """Return whether the step led to a later one that need not wait."""
-    if not {before.step, after.state} <= set(_IN_ORDER):
+    if not all(FLOW_STATES[one].continues_invocation for one in (before.step, after.state)):
         return False
-    return _IN_ORDER.index(before.step) < _IN_ORDER.index(after.state)
+    in_order = list(FlowJobState)
+    return in_order.index(before.step) < in_order.index(after.state)
 
 
 def _changes_more_than_copy(job: FlowJob) -> bool:

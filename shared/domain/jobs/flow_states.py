@@ -53,6 +53,8 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
     resume_state_after_edit: FlowJobState | None
     original: ExpectedFlowState
     copy: ExpectedFlowState
+    #: The copy is complete: created, in its solutions, shared, and on or off as the original was.
+    has_complete_copy: bool
     #: The copy is verified, so parents may be written to run it.
     is_verified: bool
     #: The flow is being or was migrated: neither cancelled nor rolled back.
@@ -63,6 +65,11 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
     allows_new_job: bool
     #: A pilot flow has to get here before the other flows start.
     is_past_cutover: bool
+    #: Its callers are not updated yet.
+    precedes_callers: bool
+    #: An invocation that has reached this state continues, so that what it has read, such as
+    #: trigger URLs, is reused. Flows are prepared in batches, and a rollback waits for other jobs.
+    continues_invocation: bool
     #: For its children, its original is off or a caller like any other.
     releases_children: bool
 
@@ -89,11 +96,14 @@ def _build_pause_properties(acts: NextActor) -> FlowStateProperties:
         resume_state_after_edit=None,
         original=ExpectedFlowState.UNDETERMINED,
         copy=ExpectedFlowState.UNDETERMINED,
+        has_complete_copy=False,
         is_verified=False,
         is_proceeding=True,
         can_roll_back=False,
         allows_new_job=False,
         is_past_cutover=False,
+        precedes_callers=False,
+        continues_invocation=False,
         releases_children=False,
     )
 
@@ -105,7 +115,9 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_verified=False, is_proceeding=True, can_roll_back=False, allows_new_job=True,
+        has_complete_copy=False, is_verified=False,
+        is_proceeding=True, can_roll_back=False, allows_new_job=True,
+        precedes_callers=True, continues_invocation=True,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARING: FlowStateProperties(
@@ -113,28 +125,36 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         resume_state_after_edit=FlowJobState.PLANNED,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=False, is_verified=False,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=False, continues_invocation=False,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARED: FlowStateProperties(
         next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=True,
+        has_complete_copy=False, is_verified=False,
+        is_proceeding=True, can_roll_back=True, allows_new_job=True,
+        precedes_callers=False, continues_invocation=False,
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.COPYING: FlowStateProperties(
         next=_states(FlowJobState.COPIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
-        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=False, is_verified=False,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=True, continues_invocation=True,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.COPIED: FlowStateProperties(
         next=_states(FlowJobState.VERIFIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
-        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=True, is_verified=False,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=True, continues_invocation=True,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.VERIFIED: FlowStateProperties(
@@ -143,14 +163,18 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
-        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=True, is_verified=True,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=True, continues_invocation=True,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.UPDATING_CALLERS: FlowStateProperties(
         next=_states(FlowJobState.CHECKING_FOR_CALLS), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
-        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=True, is_verified=True,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=False, continues_invocation=True,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.CHECKING_FOR_CALLS: FlowStateProperties(
@@ -158,28 +182,36 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
-        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=True, is_verified=True,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=False, continues_invocation=True,
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.CUTTING_OVER: FlowStateProperties(
         next=_states(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
-        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=True, is_verified=True,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=False, continues_invocation=True,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.MONITORING: FlowStateProperties(
         next=_states(FlowJobState.RETIRED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
-        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=True, is_verified=True,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=False, continues_invocation=True,
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.RETIRED: FlowStateProperties(
         next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
-        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        has_complete_copy=True, is_verified=True,
+        is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        precedes_callers=False, continues_invocation=False,
         is_past_cutover=True, releases_children=True,
     ),
     FlowJobState.WAITING: _build_pause_properties(NextActor.APP),
@@ -190,21 +222,27 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         next=_states(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
-        is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=False,
+        has_complete_copy=False, is_verified=False,
+        is_proceeding=False, can_roll_back=False, allows_new_job=False,
+        precedes_callers=False, continues_invocation=False,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.ROLLED_BACK: FlowStateProperties(
         next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.OFF,
-        is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=True,
+        has_complete_copy=False, is_verified=False,
+        is_proceeding=False, can_roll_back=False, allows_new_job=True,
+        precedes_callers=False, continues_invocation=False,
         is_past_cutover=False, releases_children=True,
     ),
     FlowJobState.CANCELLED: FlowStateProperties(
         next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=True,
+        has_complete_copy=False, is_verified=False,
+        is_proceeding=False, can_roll_back=False, allows_new_job=True,
+        precedes_callers=False, continues_invocation=False,
         is_past_cutover=False, releases_children=True,
     ),
 }

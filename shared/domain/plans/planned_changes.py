@@ -9,24 +9,11 @@ from shared.domain.callers.url_secret import format_url_secret
 from shared.domain.display_names import build_copy_name, build_retired_name, shorten_with_suffix
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
-from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.preparation import describe_changes
 
 _UPDATED = frozenset({CallerState.UPDATED, CallerState.NOT_NEEDED, CallerState.CHANGED})
-#: Steps in which the copy is complete: created, in its solutions, shared and turned on or off.
-_HAS_COPY = frozenset(
-    {
-        FlowJobState.COPIED,
-        FlowJobState.VERIFIED,
-        FlowJobState.UPDATING_CALLERS,
-        FlowJobState.CHECKING_FOR_CALLS,
-        FlowJobState.CUTTING_OVER,
-        FlowJobState.MONITORING,
-        FlowJobState.RETIRED,
-    }
-)
 
 
 class ChangeEvidence(StrEnum):
@@ -87,7 +74,7 @@ def list_completed_changes(
 
 def _list_evidence(job: FlowJob) -> set[ChangeEvidence]:
     found = {
-        ChangeEvidence.COPIED: job.step in _HAS_COPY,
+        ChangeEvidence.COPIED: job.state_properties.has_complete_copy,
         ChangeEvidence.GRANTED: bool(job.past_grants),
         ChangeEvidence.REVOKED: bool(job.past_grants) and not job.has_grants_to_check,
         ChangeEvidence.COPY_ON: _has_confirmed(job.copy_write, FlowState.ON),

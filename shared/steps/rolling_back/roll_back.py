@@ -11,7 +11,7 @@ from shared.domain.display_names import build_copy_name, build_retired_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.backlog_replay import describe_replays, find_replay
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, MigrationMethod, RollbackStage
-from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
@@ -42,9 +42,7 @@ from shared.steps.rolling_back.rollback_sequence import (
 from shared.steps.step_context import StepContext
 
 #: From these states an original is retired, and renamed.
-_MAY_RENAME = frozenset(
-    {FlowJobState.CHECKING_FOR_CALLS, FlowJobState.MONITORING, FlowJobState.RETIRED}
-)
+_MAY_RENAME = frozenset(state for state, facts in FLOW_STATES.items() if facts.is_past_cutover)
 
 
 async def run_rollback_stage(work: StepContext) -> FlowJob:

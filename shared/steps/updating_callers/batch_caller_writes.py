@@ -26,9 +26,6 @@ from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.record_callers import list_original_ids
 from shared.steps.write_permission import require_linked_environment
 
-_BEFORE_CALLERS = frozenset(
-    {FlowJobState.PLANNED, FlowJobState.COPYING, FlowJobState.COPIED, FlowJobState.VERIFIED}
-)
 #: The reasons with which a job may wait while another job writes its callers.
 _MAY_WAIT_FOR = frozenset(
     {
@@ -115,7 +112,7 @@ async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterato
 async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that wait for a job which will not reach its callers soon."""
     until = services.now + services.settings.caller_batch_wait
-    has_come = after.is_verified and after.step not in _BEFORE_CALLERS
+    has_come = after.is_verified and not after.state_properties.precedes_callers
     if has_come or not _is_before_callers(before):
         return
     # Reasons that every job waits for: checking each time would cost more than it saves.
@@ -146,7 +143,8 @@ def build_pending_write(
 
 
 def _is_before_callers(job: FlowJob) -> bool:
-    return job.step in _BEFORE_CALLERS and job.migration_method is MigrationMethod.UPDATE_CALLERS
+    has_callers = job.migration_method is MigrationMethod.UPDATE_CALLERS
+    return has_callers and job.state_properties.precedes_callers
 
 
 def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
