@@ -14,7 +14,7 @@ from shared.alerts import readable
 from shared.domain.environment import Environment
 from shared.domain.flow import RUN_HISTORY
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -45,14 +45,21 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
     start = day % max(len(todays), 1)
     in_turn = [one for one in copies if one.copy_id in suspects] + todays[start:] + todays[:start]
     chosen = {one.id: one for one in in_turn}
+    rejected: PlatformError | None = None
     try:
         for job in chosen.values():
-            await find_blocked_calls(services, environment, job)
+            try:
+                await find_blocked_calls(services, environment, job)
+            except PlatformError as err:  # the runs of this copy only
+                rejected = err
     finally:
         await _resolve_and_delete_old(services, environment, {one.copy_id for one in copies})
         async for call in read_unresolved_blocked_calls(services, environment.id):
             await alert_blocked_call(services, call)
-    return await _retry_unblocked(services, environment)
+    retried = await _retry_unblocked(services, environment)
+    if rejected:
+        raise rejected
+    return retried
 
 
 async def _read_copies(services: Services, environment: Environment) -> list[FlowJob]:

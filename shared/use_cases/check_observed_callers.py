@@ -4,7 +4,7 @@ from shared.alerts import alert_unreadable_row, readable
 from shared.domain.environment import Environment
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.errors import NotFound, UnreadableRow
+from shared.errors import NotFound, PlatformError, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
@@ -30,8 +30,14 @@ async def check_observed_callers(services: Services, environment: Environment) -
     ]
     # The budget may not suffice for all originals, so the order changes daily.
     start = services.now.toordinal() % max(len(found), 1)
+    rejected: PlatformError | None = None
     for job in found[start:] + found[:start]:
-        await _record_new_calls(services, job)
+        try:
+            await _record_new_calls(services, job)
+        except PlatformError as err:  # the runs of this flow only
+            rejected = err
+    if rejected:
+        raise rejected
 
 
 async def _record_new_calls(services: Services, job: FlowJob) -> None:

@@ -14,7 +14,7 @@ from shared.domain.callers.observed_caller import ObservedCall, ObservedCallers
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import list_pending_flow_actions
-from shared.errors import ThrottledError
+from shared.errors import PlatformError, ThrottledError
 from shared.reason import Reason
 from shared.steps.flows.observed_callers import MOST_READ
 from shared.use_cases.change_environment import change_environment
@@ -32,10 +32,15 @@ CURL = {"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.7, 10.0.0.1"}
 SECRET = "c2VjcmV0LXNpZ25hdHVyZS0xMjM0NTY3ODkw"
 
 
-async def cut_over(*, observe_callers: bool = True) -> tuple[Scenario, FakeFlow]:
-    """Return a remediation that waits until its original, a called flow, gets no more calls."""
+async def cut_over(*more: str, observe_callers: bool = True) -> tuple[Scenario, FakeFlow]:
+    """Return a remediation that waits until its original, a called flow, gets no more calls.
+
+    `more`: names of further such flows.
+    """
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
+    for name in more:
+        scenario.build.http_flow(name)
     scenario.build.link()
     await scenario.opt_in(observe_callers=observe_callers)
     await scenario.order()
@@ -190,6 +195,30 @@ async def test_used_up_budget_costs_no_call_twice(monkeypatch: pytest.MonkeyPatc
     row = await read_row(scenario)
     assert row
     assert [one.call_count for one in row.callers] == [4]
+
+
+async def test_rejected_read_of_an_original_affects_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The order changes daily, so each of the two is read after the other once."""
+    scenario, rejected = await cut_over("Invoices")
+    [other] = [one for one in scenario.world.flows() if one.name == "Invoices"]
+    whole = FakeFlowReports.read_calls
+
+    def read_calls(
+        self: FakeFlowReports, environment_id: str, flow_name: str, *, since: datetime, limit: int
+    ) -> AsyncGenerator[ObservedCall]:
+        if flow_name == rejected.flow_name:
+            raise PlatformError("no", code="Forbidden", status=403)
+        return whole(self, environment_id, flow_name, since=since, limit=limit)
+
+    monkeypatch.setattr(FakeFlowReports, "read_calls", read_calls)
+    for day in (1, 2):
+        call_original(scenario, other, CURL)
+        await scenario.driver.call(lambda services: run_daily_check(services, "day"))
+        [row] = await scenario.services.tables.observed_callers.read_all()
+        assert [one.call_count for one in row.callers] == [day]
+        scenario.world.clock.advance(DAY)
 
 
 async def test_calls_of_known_flows_have_their_names() -> None:

@@ -14,7 +14,7 @@ from shared.domain.alert import Alert
 from shared.domain.flow import FlowRun
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.errors import ServiceUnavailable
+from shared.errors import PlatformError, ServiceUnavailable
 from shared.use_cases.change_environment import ignore_issue
 from shared.use_cases.change_remediation import retry
 from shared.use_cases.run_daily_check import run_daily_check
@@ -181,6 +181,27 @@ async def test_daily_check_reads_one_copy_of_each_host(
     assert (first, second) == (["Invoices", "Labels"], ["Labels", "Orders"])
     assert sorted(days[2:]) == [["Invoices", "Labels"], ["Invoices", "Labels", "Orders"]]
     assert [one.reason_code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]
+
+
+async def test_rejected_read_of_a_copy_affects_no_other(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order changes daily, so the rejected copy is also read first."""
+    labels = (await find_copy(scenario, "Labels")).flow_name
+    reports, asked = FakeFlowReports(scenario.world), list[bool]()
+
+    async def runs(environment_id: str, flow_name: str, **options: Any) -> list[FlowRun]:
+        asked.append(flow_name == labels)
+        if flow_name == labels:
+            raise PlatformError("no", code="Forbidden", status=403)
+        return await reports.read_runs(environment_id, flow_name, **options)
+
+    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "read_runs", runs)
+    for day in range(2):
+        await run_daily_check(scenario.services, f"day-{day}")
+        assert sorted(asked) == [False, True]
+        asked.clear()
+        scenario.world.clock.advance(DAY)
 
 
 @pytest.mark.parametrize("later", [True, False])
