@@ -88,6 +88,8 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
     headers: Mapping[str, str]
     #: The media type of the response, one of the endpoint's media types.
     media_type: str
+    #: True if a form of the dashboard sent it.
+    is_form: bool = False
 
     @property
     def id(self) -> str:
@@ -411,4 +413,5 @@ def _read(
         body=body,
         headers={name: req.headers[name] for name in declared.headers if name in req.headers},
         media_type=(wanted or declared.media_types)[0],
+        is_form=is_form(req),
     )

@@ -19,6 +19,7 @@ from functions.remediation_models import (
     StartRemediationRequest,
 )
 from shared.bootstrap import services
+from shared.domain.ids import NAMESPACE
 from shared.domain.plans.remediation import Remediation, StartSource
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import redact
@@ -29,6 +30,8 @@ from shared.use_cases.audit_state import read_new_remediation
 from shared.use_cases.start_remediation import resolve_flow_ids, start_manual_remediation
 
 _LONGEST_KEY = 200
+#: Seconds.
+_FORM_REPEATED_WITHIN = 30
 
 
 @endpoint(
@@ -51,7 +54,7 @@ async def start_remediation(
             created_at=services().now,
             mode=body.mode,
             start_source=StartSource.API_REQUEST,
-            idempotency_key=_read_idempotency_key(call),
+            idempotency_key=await _find_idempotency_key(call),
             environment_ids=body.environment_ids,
             flow_ids=body.flow_ids,
             compare_all_flows=body.compare_all_flows,
@@ -135,11 +138,24 @@ async def show_plan(
     return build_plan_list(found, query.owner or "")
 
 
-def _read_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
-    """Return the idempotency key of the request, or a new one if it has none."""
+async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
+    """Return the idempotency key of the request, or a new one if it has none.
+
+    A form has none, and a second click sends it again: the same form of the same person has the
+    same key for at least 30 seconds.
+    """
     key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:
-        return f"{call.principal.name or 'request'} {uuid.uuid4()}"
+        start = call.principal.name or "request"
+        if not call.is_form:
+            return f"{start} {uuid.uuid4()}"
+        sent = f"{call.principal.id} {start} {call.body.model_dump_json()}"
+        period = int(services().now.timestamp()) // _FORM_REPEATED_WITHIN
+        now, before = (
+            f"{start} {uuid.uuid5(NAMESPACE, f'{sent} {one}')}" for one in (period, period - 1)
+        )
+        known = Remediation.derive_id_for(StartSource.API_REQUEST, before)
+        return before if await services().tables.remediations.get("remediation", known) else now
     key = key.strip()
     if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
         text = f"Use 1 to {_LONGEST_KEY} printable ASCII characters."

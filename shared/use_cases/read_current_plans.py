@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan, find_current_plan, find_newest_plans
-from shared.domain.plans.not_migrated import count_not_included, count_not_migrated
+from shared.domain.plans.not_migrated import (
+    count_not_included,
+    count_not_migrated,
+    count_without_job,
+)
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.ports import Condition
@@ -33,9 +37,9 @@ async def read_current_plans(
 async def _read_without_job(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
-    """Return at least the items that get no job, because no later plan contains them."""
+    """Return at least the items that have no job and that no later plan may contain."""
     expected, table = sum((job.not_migrated or {}).values()), services.tables.plan_items
-    if job.mode.writes:
+    if job.mode.writes and not count_without_job(job):
         if not expected:
             return []
         items: list[PlanItem] = []

@@ -1,6 +1,6 @@
 """Find the plan that currently applies to an environment."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -56,7 +56,7 @@ def find_current_plan(
         left = count_not_included(jobs[0].mode, (item for _, item in planned.values()))
         jobs = [
             replace(jobs[0], not_migrated=left),
-            *(replace(job, not_migrated=None) for job in jobs[1:]),
+            *(_without_flows_of_newer_plans(job, items[job.id], planned) for job in jobs[1:]),
         ]
     return CurrentPlan(
         environment_jobs=tuple(jobs),
@@ -67,4 +67,24 @@ def find_current_plan(
             and job.mode.writes
             and job.state is not EnvironmentJobState.CANCELLED
         ),
+    )
+
+
+def _without_flows_of_newer_plans(
+    job: EnvironmentJob,
+    items: Sequence[PlanItem],
+    planned: Mapping[str, tuple[EnvironmentJob, PlanItem]],
+) -> EnvironmentJob:
+    """Return the job without the counts of flows that a newer plan counts."""
+    again = [
+        item for item in items if item.action.is_work and planned[item.workflow_id][0].id != job.id
+    ]
+    counts = Counter(job.planned_action_counts or {})
+    counts.subtract(item.action for item in again)
+    awaiting = job.awaiting_approval_count - sum(item.awaits_approval for item in again)
+    return replace(
+        job,
+        not_migrated=None,
+        planned_action_counts={action: max(0, number) for action, number in counts.items()},
+        awaiting_approval_count=max(0, awaiting),
     )

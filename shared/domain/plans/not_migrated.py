@@ -40,10 +40,7 @@ def count_not_migrated(
     for environment_job in environment_jobs:
         for why, number in (environment_job.not_migrated or {}).items():
             count[NotMigratedReason(why)] += number
-        if environment_job.state is EnvironmentJobState.CANCELLED:
-            why_left = find_reason_for_cancelled(environment_job)
-            count[why_left] += _count_cancelled(environment_job)
-        count[_find_reason_without_job(environment_job)] += _count_without_job(environment_job)
+        count[_find_reason_without_job(environment_job)] += count_without_job(environment_job)
     count.update(found for job in jobs if (found := find_reason_for_job(job)))
     for states in closed:
         for state, number in states.items():
@@ -52,18 +49,15 @@ def count_not_migrated(
     return {why: count[why] for why in NotMigratedReason if count[why]}
 
 
-def _count_without_job(job: EnvironmentJob) -> int:
-    """Return how many flows of a plan are to get a job and have none yet."""
-    if job.state_properties.is_over or not job.mode.writes:
+def count_without_job(job: EnvironmentJob) -> int:
+    """Return how many flows of a plan are, or before it was cancelled were, to get a job and have
+    none.
+    """
+    is_cancelled = job.state is EnvironmentJobState.CANCELLED
+    if not job.mode.writes or (job.state_properties.is_over and not is_cancelled):
         return 0
-    return job.awaiting_approval_count if job.has_started_flow_jobs else _count_planned(job)
-
-
-def _count_cancelled(job: EnvironmentJob) -> int:
-    """Return how many flows of a cancelled plan were to get a job and have none."""
-    if not job.mode.writes:
-        return 0
-    return job.awaiting_approval_count if job.may_have_flow_jobs else _count_planned(job)
+    has_jobs = job.may_have_flow_jobs if is_cancelled else job.has_started_flow_jobs
+    return job.awaiting_approval_count if has_jobs else _count_planned(job)
 
 
 def _count_planned(job: EnvironmentJob) -> int:
@@ -75,6 +69,8 @@ def _count_planned(job: EnvironmentJob) -> int:
 
 
 def _find_reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
+    if job.state is EnvironmentJobState.CANCELLED:
+        return find_reason_for_cancelled(job)
     if job.awaits_approval:
         return NotMigratedReason.AWAITING_APPROVAL
     if job.needs_action:

@@ -79,14 +79,19 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
     assert form is not None
     fields = re.findall(r'name="([^"]+)" value="([^"]*)"', form[1])
 
-    done = await call(
-        remediations_api.start_remediation,
-        urlencode([*fields, ("started_by", "Ada")]).encode(),
-        path="remediations",
-        headers={"Content-Type": FORM, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"},
-    )
+    async def send(seconds: int, by: str) -> str:
+        scenario.world.clock.advance(timedelta(seconds=seconds))
+        done = await call(
+            remediations_api.start_remediation,
+            urlencode([*fields, ("started_by", by)]).encode(),
+            path="remediations",
+            headers={"Content-Type": FORM, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"},
+        )
+        assert done.status == 303
+        return done.headers["Location"]
 
-    assert done.status == 303
+    location = await send(0, "Ada")
+    assert await send(29, "Ada") == location  # a second click
     rows = await scenario.services.tables.remediations.read_all("remediation")
     [started] = [row for row in rows if row.id != scenario.remediation.id]
     [listed] = [
@@ -97,4 +102,6 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
     ]
     assert started.flow_ids == (listed,)
     assert started.environment_ids == scenario.remediation.environment_ids
-    assert done.headers["Location"].startswith(f"/api/dashboard/remediations/{started.id}?")
+    assert location.startswith(f"/api/dashboard/remediations/{started.id}?")
+    assert await send(0, "Eve") != location
+    assert await send(60, "Ada") != location

@@ -14,6 +14,8 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
+from shared.domain.plans.remediation import RemediationMode
+from shared.use_cases.change_remediation import cancel
 from shared.use_cases.notify import notify
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import list_remediations, show_plan
@@ -184,3 +186,22 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
     jobs = await scenario.jobs()
     homes = {title: one.remediation_id for title, one in jobs.items()}
     assert homes == {"Orders": first, "Post to ERP": first, "Returns": second}
+
+
+async def test_flow_of_two_plans_that_await_approval_is_counted_once() -> None:
+    """A person may start the same remediation twice, and cancel one later."""
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.http_flow("Returns")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    for cause in ("order-2", "order-3"):
+        await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause=cause)
+
+    twice = await show_status(scenario.services)
+    await cancel(scenario.services, scenario.remediation.id)
+    cancelled = await show_status(scenario.services)
+
+    assert twice.not_migrated == {NotMigratedReason.AWAITING_APPROVAL: 2}
+    assert twice.flow_count == cancelled.flow_count == 2
