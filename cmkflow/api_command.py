@@ -70,7 +70,6 @@ def api_command(
     *,
     show: Show,
     watched: WatchOptions | None = None,
-    is_hidden: bool = False,
     ends: Callable[[Any], int] = lambda _: 0,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Register a function of `ApiClient` and other parameters as a command.
@@ -126,7 +125,7 @@ def api_command(
 
         # typer reads the options from the signature.
         run_command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function
-        group.command(name, hidden=is_hidden)(run_command)
+        group.command(name)(run_command)
         return call
 
     return register

@@ -88,7 +88,7 @@ def turn_off(api: ApiClient, justification: Justification, by: Name) -> object:
 
 def register_health(group: typer.Typer) -> None:
 
-    @api_command(group, "health", show=_format_health, is_hidden=True)
+    @api_command(group, "health", show=_format_health)
     def health(api: ApiClient) -> object:
         """Show the health of the app and open alerts."""
         return api.send(ApiCall(method="GET", path=("health",)))

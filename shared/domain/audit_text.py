@@ -49,7 +49,7 @@ _OPERATIONS: Mapping[str, tuple[str, str]] = {
     "import_callers": ("declare callers of a file", "declared callers of a file"),
     "declare_called_flow": ("declare a caller", "declared a caller"),
     "confirm_caller": ("confirm a caller", "confirmed a caller"),
-    "confirm_by_link": ("confirm a caller", "confirmed a caller"),
+    "confirm_by_link": ("confirm a caller by its link", "confirmed a caller by its link"),
     "remove_declared_caller": ("remove a declared caller", "removed a declared caller"),
 }
 #: Titles of pages whose route has another name.

@@ -26,6 +26,13 @@ def test_every_recorded_route_has_an_operation_text() -> None:
     assert recorded | {"confirm_by_link"} == list_operations().keys()
 
 
+def test_each_choice_of_the_audit_filter_has_other_words() -> None:
+    """Two choices with the same words would each show only a part of the entries."""
+    words = list_operations().values()
+
+    assert len(set(words)) == len(words)
+
+
 @pytest.mark.parametrize(
     ("status", "result", "words"),
     [

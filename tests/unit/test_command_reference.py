@@ -33,6 +33,11 @@ def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
                 assert (shown or one.name).lower() in done.stdout.lower(), words
 
 
+def test_no_command_is_missing_in_the_help_of_its_group() -> None:
+    """The runbook names commands; `--help` is where a person looks for them."""
+    assert [words for words, command in command_tree().items() if command.hidden] == []
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_of_a_command_are_in_its_help_and_are_valid(name: str) -> None:
     """Each example is one line of `--help`, with valid options and values."""

@@ -138,6 +138,13 @@ async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenar
     assert "id-anna@contoso.example" in page.text
 
 
+async def test_page_names_the_time_zone_outside_the_head_of_the_table(scenario: Scenario) -> None:
+    """A phone does not show the head of the table."""
+    page = (await call(audit_page_api.show_audit_page, headers=ANNA)).text
+
+    assert "Times are UTC." in page
+
+
 async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: Scenario) -> None:
     """They repeat no code that the words of the action say."""
     identity = await start_remediation(scenario)

@@ -440,6 +440,20 @@ async def test_firewall_is_shown_once_with_its_flows_and_a_link_to_its_fix() -> 
     assert "at a firewall" in page
 
 
+async def test_plan_after_its_approval_does_not_say_that_firewalls_deny_now() -> None:
+    """A fix since then would make the page untrue."""
+    scenario = await build_guarded_scenario(GROUP)
+    await scenario.order()
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=1))
+    provide(scenario.services)
+
+    page = await show_page(scenario)
+
+    assert "1 firewall did not allow the new addresses when planned" in page
+    assert "not allow the new addresses." not in page
+
+
 async def test_place_that_was_not_searched_is_shown_with_its_fix_without_a_click() -> None:
     """Otherwise an approver sees only flows without a known caller."""
     scenario = Scenario()
