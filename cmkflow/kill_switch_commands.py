@@ -30,9 +30,10 @@ def _format_switch(answer: Any) -> Text:
 def _format_queue_status(calls: Any) -> str:
     if not calls["waiting"]:
         return ""
+    left = calls["remaining_today"]
     pace = f"{calls['requests_per_minute']} requests per minute"
-    if calls["remaining_today"] == 0:
-        pace = "the daily limit is used up"
+    if left is not None:
+        pace = f"{pace}, {left:,} left today" if left else "the daily limit is used up"
     return f"{calls['waiting']}, {pace}; next at {format_minute(calls['next_at'])} UTC"
 
 
