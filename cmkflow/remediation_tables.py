@@ -1,5 +1,6 @@
 """Format lists of remediations, and the results of actions."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,9 @@ from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import Paragraph
 from cmkflow.timestamps import format_minute
 from shared.domain.plans.display_text import format_state
+
+#: At the end of the key of a start without a key.
+_GENERATED_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 def format_counted(number: int, noun: str, participle: str) -> Text:
@@ -54,12 +58,14 @@ def _format_note(item: Any) -> str:
 
 
 def _format_source(item: Any) -> str:
-    """Return the idempotency key of a manual start, else the start source, because event ids are
-    long.
+    """Return who started it or the idempotency key, without a generated id; else the start source,
+    because event ids are long.
     """
     remediation = item["remediation"]
     idempotency_key, source = remediation["idempotency_key"], str(remediation["start_source"])
-    return str(idempotency_key) if source == "api_request" else source.replace("_", " ")
+    if source != "api_request":
+        return source.replace("_", " ")
+    return _GENERATED_ID.sub("", str(idempotency_key))
 
 
 def _format_state(item: Any) -> str:

@@ -89,6 +89,7 @@ async def test_remediation_is_started_approved_and_rolled_back(
     assert [one.exit_code for one in outputs] == [0] * 5, outputs
     listed, plan, approved, shown, rolled = (one.stdout for one in outputs)
     assert "awaiting_approval" in listed
+    assert re.search(r"[0-9a-f]{12}\tawaiting_approval", listed) is None
     assert re.search(r"Caller: setting .+ of the app", plan)
     assert re.search(r"\d\. turn the copy on", plan)
     assert approved == "1 plan is approved.\n"
