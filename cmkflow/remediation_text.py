@@ -20,7 +20,7 @@ from cmkflow.remediation_tables import format_both_off_warning, format_unreadabl
 from cmkflow.run_archive_tables import format_archive_and_deletion_lines, format_number
 from cmkflow.timestamps import format_time_left_or_date
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.plans.display_text import format_not_migrated, format_state
+from shared.domain.plans.display_text import describe_start, format_not_migrated, format_state
 from shared.reason import Reason
 
 #: Most flows of one reason that the short text shows.
@@ -79,13 +79,11 @@ def _format_head(answer: Any) -> Iterator[RenderableType]:
     is_done = progress["state"] == "completed" and not progress["not_migrated"]
     style = "green" if is_done else "bold red" if progress["state"] == "blocked" else "yellow"
     yield Headline(left=left, right=state[0].upper() + state[1:], style=style)
-    by = remediation["started_by"] or remediation["start_source"].replace("_", " ")
+    by = describe_start(remediation["start_source"], remediation["started_by"])
     yield Text(f"Started by {by}, {remediation['created_at'][:16].replace('T', ' ')} UTC")
     if text := format_both_off_warning(progress["both_off_count"], "fix these first"):
         yield Text(text, style="bold red")
     counts = [f"{number} {state}" for state, number in progress["flow_states"].items()]
-    if needed := len(answer["needs_changes"]):
-        counts.append(f"{needed} need{'s' * (needed == 1)} changes first")
     if counts:
         yield Text(f"Flows: {' · '.join(counts)}".replace("_", " "))
     yield from (Paragraph(text=one) for one in format_not_migrated(progress["not_migrated"]))

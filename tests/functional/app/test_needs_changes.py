@@ -173,7 +173,9 @@ async def test_retry_without_flows_to_retry_gives_the_reason(
     flows = ("--flow", CHANGE_FIRST[0]) if named else ()
     async with serve_app() as cli:
         done = await cli.run("retry", scenario.remediation.id, *flows)
+        shown = await cli.run("remediation", "show", scenario.remediation.id)
 
+    assert shown.stdout.count("2 need changes first") == 1
     assert done.exit_code == 4
     assert "Nothing was retried. No flow is blocked, failed or waiting: " in done.stdout
     assert ("1 needs changes first." if named else "2 need changes first.") in done.stdout

@@ -256,7 +256,7 @@ async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(
 
     shown = await cli.run("remediation", "show", remediation.id, "--full")
 
-    assert "Started by daily check" in shown.stdout
+    assert "Started by the daily check" in shown.stdout
     assert "only mode assess" in shown.stdout
 
 
