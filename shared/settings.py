@@ -235,7 +235,7 @@ class Settings(AccessSettings):
     wait_poll_interval: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
     approval_period: Duration = timedelta(days=7)
-    #: How long a replaced plan is kept, if it started no flow job.
+    #: How long a replaced plan is kept, if it started no flow job, and a replaced assessment.
     plans_kept: Duration = timedelta(days=90)
     #: How long a remediation, with its history, archived definitions and runs, is kept after its
     #: last original was deleted, at least 21 days. Empty: forever.

@@ -19,6 +19,7 @@ from shared.jobs.job_kinds import FLOW
 from shared.log_fields import product_log
 from shared.rows import StoredItem
 from shared.services import Services
+from shared.use_cases.delete_old_assessments import delete_old_assessments
 
 log = product_log(__name__)
 
@@ -64,6 +65,7 @@ async def delete_old_plans(services: Services) -> int:
             if _is_end_due(services, job, found.remediations):
                 await _remove(services, kept)
                 found.count[job.remediation_id] -= 1
+    await delete_old_assessments(services, found.jobs.values(), until)
     await _remove_remediations(services, found)
     await _remove_known_urls(services, found)
     await _remove_expected_caller_updates(services)
