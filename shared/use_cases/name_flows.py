@@ -4,6 +4,7 @@ A mistyped flow in a list of excluded flows would be copied, so unknown flows ar
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import partial
 
 from shared.concurrency import read_each
@@ -19,9 +20,11 @@ from shared.steps.flows.key_report import REQUEST_PATIENCE, open_key_report
 
 _UNCHECKED = (
     "{flow} is not in Dataverse and not on the list of flows on Microsoft's key, and the flow "
-    "service of {where} accepts few requests now. Correct or remove the other lines, and try again "
-    "in a minute."
+    "service of {where} accepts few requests now. Correct or remove the other lines, or send some "
+    "of these lines at once, and try again in a minute."
 )
+#: More ids than these are compared with the list of all flows, which needs fewer requests.
+_MOST_SINGLE = 3
 
 
 async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
@@ -98,10 +101,17 @@ async def find_each_flow(
     """
     environment = await services.environments.get(environment_id)
     known, where = await list_flows(services, environment_id), environment.display_name
+    unlisted = [one for one in flows if is_identifier(one) and not _is_named(one, known)]
+    every: list[NamedItem] = []
+    if len(unlisted) > _MOST_SINGLE:
+        with suppress(ThrottledError):
+            listed = await services.flow_reports.list_flows(environment_id)
+            # Without names, which would be found twice.
+            every = [NamedItem(id=one.identity, name="", others=(one.flow_name,)) for one in listed]
 
     async def find(one: str) -> str | FlowNotFound:
         try:
-            found = _find_id(one, known, where)
+            found = _find_id(one, known, where) or _find_id(one, every, where)
             if not found and await _is_there(services, [environment], one):
                 found = one.lower()
             _require_found([] if found else [one], known, where)
@@ -153,6 +163,11 @@ def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
         message = f"Several flows of {where} are called {text}. Use an id."
         raise FlowNotFound(message, candidates=found)
     return next(iter(found), "")
+
+
+def _is_named(text: str, known: Sequence[NamedItem]) -> bool:
+    """Return whether a text is an id or a name of a known flow."""
+    return _is_id(text, known) or bool(find_by_id_or_name(text, known, by_beginning=False))
 
 
 def _is_id(text: str, known: Sequence[NamedItem]) -> bool:

@@ -13,12 +13,12 @@ from functions import callers_page_api, declared_callers_api
 from functions.caller_lines import read_caller_lines
 from functions.forms import FORM
 from shared.bootstrap import provide
-from shared.domain.flow import FlowServiceFlow
+from shared.domain.flow import FlowListEntry, FlowServiceFlow, WorkflowSummary
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import find_signatures
 from shared.errors import FlowNotFound, PlatformError, ThrottledError
-from shared.ports import FlowReports
+from shared.ports import FlowReports, ResultPage
 from shared.use_cases import import_callers as importing
 from shared.use_cases.declare_callers import (
     declare_called_flow,
@@ -281,6 +281,28 @@ async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
     assert [line for line, why in preview.faults.items() if "few requests" in why] == [8, 9, 10]
 
 
+@pytest.mark.parametrize("has_list", [True, False])
+async def test_many_flows_in_neither_list_are_declared_at_once(
+    scenario: Scenario, *, has_list: bool
+) -> None:
+    """The list of all flows needs few requests; without it, the lines can be sent in parts."""
+    flows = [scenario.build.http_flow(f"Hidden {number}") for number in range(12)]
+    lines = [f"Till,Alex,1,HOME,{flow.flow_name},,," for flow in flows]
+    found = read_caller_lines(build_file(scenario, *lines)).lines
+    reports = _OnlyAllFlows(scenario.services.flow_reports, has_list=has_list)
+    services = replace(
+        scenario.services, flow_reports=cast("Any", reports), flow_pages=cast("Any", _NoFlows())
+    )
+
+    preview = await preview_import(services, found)
+
+    assert len(preview.faults) == (0 if has_list else 7)
+    assert all("send some of these lines at once" in why for why in preview.faults.values())
+    if has_list:
+        [change] = preview.changes
+        assert {one.flow_id for one in change.after.flows} == {one.flow_name for one in flows}
+
+
 async def test_unknown_flows_within_the_request_budget_are_named(scenario: Scenario) -> None:
     """A retry would be throttled at the same flow."""
     lines = [f"Till,Alex,1,HOME,Unknown-{number},,," for number in range(8)]
@@ -309,6 +331,32 @@ class _FiveRequests:
             raise ThrottledError
         self._left -= 1
         return await self._reports.get_flow(environment_id, flow_name)
+
+
+class _OnlyAllFlows(_FiveRequests):
+    """A flow service with no flow on Microsoft's key."""
+
+    def __init__(self, reports: FlowReports, *, has_list: bool) -> None:
+        super().__init__(reports)
+        self._has_list = has_list
+
+    async def read_microsoft_key_flows(self, *_: object, **__: object) -> ResultPage[FlowListEntry]:
+        """Return an empty page."""
+        return ResultPage(items=(), cursor="")
+
+    async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
+        """Return all flows; raise `ThrottledError` if their list is too long."""
+        if not self._has_list:
+            raise ThrottledError
+        return await self._reports.list_flows(environment_id)
+
+
+class _NoFlows:
+    """A Dataverse without flows."""
+
+    async def read_workflow_summaries(self, *_: object) -> ResultPage[WorkflowSummary]:
+        """Return an empty page."""
+        return ResultPage(items=(), cursor="")
 
 
 async def test_flow_that_is_declared_during_an_import_stays(
