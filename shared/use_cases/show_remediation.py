@@ -10,7 +10,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
-from shared.domain.plans.plan_approval import plan_version
+from shared.domain.plans.plan_approval import compute_plan_version, format_plan_text
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, build_outlooks
 from shared.domain.plans.progress import RemediationProgress, compute_progress
@@ -111,7 +111,7 @@ class PlanView:
     @property
     def version(self) -> str:
         """Return the plan version, which an approval names."""
-        return plan_version(self.environment_job, self.items)
+        return compute_plan_version(format_plan_text(self.environment_job, self.items))
 
     @property
     def outlooks(self) -> tuple[FlowOutlook, ...]:

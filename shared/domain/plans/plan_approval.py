@@ -85,13 +85,8 @@ def _list_shown_values(item: PlanItem) -> dict[str, object]:
     return values
 
 
-def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
-    """Return the first 16 hex digits of the SHA-256 of the plan's text."""
-    return compute_plan_version(format_plan_text(job, items))
-
-
 def compute_plan_version(text: str) -> str:
-    """Return the plan version of this text."""
+    """Return the plan version: the first 16 hex digits of the SHA-256 of `format_plan_text`."""
     return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
 
 
