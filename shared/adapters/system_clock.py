@@ -13,6 +13,10 @@ class SystemClock(Clock):
         """Return the current time in UTC."""
         return datetime.now(UTC)
 
+    def measure_local_lead(self) -> timedelta:
+        """Return zero: this is the machine's clock."""
+        return timedelta()
+
     async def sleep(self, time: timedelta) -> None:
         """Wait without blocking other tasks."""
         await asyncio.sleep(time.total_seconds())

@@ -56,6 +56,9 @@ _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIP
 _SIGN_IN_LASTS = timedelta(days=90)
 #: A seal ends at a midnight, and the next daily check follows a day later.
 _SEAL_IS_MISSING = timedelta(days=3)
+_MINUTE = timedelta(minutes=1)
+#: The machine's clock and the store's may differ by this.
+_CLOCK_DIFFERENCE = 5 * _MINUTE
 #: App Service ends a request after 230 seconds. A check that contains others may take longer than
 #: these, so that the findings of the others are kept.
 _SECONDS, _MORE_SECONDS = 180.0, 20.0
@@ -243,6 +246,14 @@ async def _check_state(services: Services) -> list[Finding]:
         found.append(
             warning("kill_switch", text, "When the reason is fixed: cmkflow kill-switch off.")
         )
+    lead = services.clock.measure_local_lead()
+    if abs(lead) > _CLOCK_DIFFERENCE:
+        text = (
+            f"The machine's clock is {abs(lead) / _MINUTE:,.0f} minutes "
+            f"{'ahead of' if lead > timedelta() else 'behind'} the store's. Leases, waits and "
+            "retention use the store's time, but services may reject the app's requests."
+        )
+        found.append(warning("clock", text, "Restart the app, so that it gets another machine."))
     return found
 
 

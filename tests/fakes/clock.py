@@ -1,6 +1,10 @@
 """A clock that advances only when a test advances it."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+
+from shared.adapters.state.store_clock import StoreClock
 
 #: Any time would do: tests compare with what they read, never with this.
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -17,6 +21,10 @@ class ManualClock:
         """Return the time of the clock."""
         return self._now
 
+    def measure_local_lead(self) -> timedelta:
+        """Return that the machine has this clock."""
+        return timedelta()
+
     def advance(self, step: timedelta) -> None:
         """Advance the clock by `step`; raise `ValueError` if it is negative."""
         if step < timedelta():
@@ -30,3 +38,11 @@ class ManualClock:
     async def sleep(self, time: timedelta) -> None:
         """Move the clock at once by the time to sleep."""
         self.advance(time)
+
+
+def build_store_clock(store_time: datetime, *, local: datetime) -> StoreClock:
+    """Return the clock of a machine whose own clock shows `local`, after an answer of the store."""
+    clock = StoreClock(ManualClock(local), lambda: 0.0)
+    headers = {"Date": format_datetime(store_time, usegmt=True), "x-ms-request-id": "1"}
+    clock.record_time(SimpleNamespace(http_response=SimpleNamespace(headers=headers)))
+    return clock

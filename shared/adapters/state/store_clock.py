@@ -58,6 +58,10 @@ class StoreClock(Clock):
             return self._local.now()
         return datetime.fromtimestamp(self._steady() + max(self._offsets), UTC)
 
+    def measure_local_lead(self) -> timedelta:
+        """Return how far the machine's clock is ahead of the store's; negative: it is behind."""
+        return self._local.now() - self.now()
+
     async def sleep(self, time: timedelta) -> None:
         """Wait without blocking other tasks."""
         await self._local.sleep(time)

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from shared.reason import Reason
 from shared.settings import Settings, name_setting
 from shared.use_cases import check_deployment
 from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.clock import build_store_clock
 from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
 from tests.fakes.fault_injection import Failing
 from tests.fakes.services import fake_settings
@@ -385,6 +387,27 @@ async def test_finding_names_the_expiry_of_the_service_account_sign_in(
     assert found["level"] == ("problem" if is_signed_out else "ok")
     assert ("unused, it expires on 2026-05-31" in found["message"]) is not is_signed_out
     assert ("Sign the service account in again" in found["fix"]) is is_signed_out
+
+
+@pytest.mark.parametrize(
+    ("lead", "words"),
+    [
+        (timedelta(days=3), "4,320 minutes ahead of the store's"),
+        (timedelta(hours=-1), "60 minutes behind the store's"),
+        (timedelta(minutes=4), ""),
+    ],
+)
+async def test_wrong_clock_of_the_machine_is_a_warning(
+    scenario: Scenario, lead: timedelta, words: str
+) -> None:
+    """The app works by the store's clock, but other services see the machine's."""
+    clock = build_store_clock(scenario.services.now, local=scenario.services.now + lead)
+    provide(replace(scenario.services, clock=clock))
+
+    found = [one for one in await list_findings() if one["code"] == "clock"]
+
+    assert [one["level"] for one in found] == (["warning"] if words else [])
+    assert all(words in one["message"] and "Restart the app" in one["fix"] for one in found)
 
 
 async def test_poison_messages_and_kill_switch_are_warnings(scenario: Scenario) -> None:

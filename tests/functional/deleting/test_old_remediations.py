@@ -16,6 +16,7 @@ from shared.use_cases import delete_old_remediations as deletion
 from shared.use_cases.delete_old_remediations import delete_old_remediations
 from shared.use_cases.delete_old_snapshots import delete_old_snapshots
 from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes.clock import build_store_clock
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.services import fake_settings, services_of
 from tests.functional.deleting.deletion_scenario import (
@@ -68,6 +69,20 @@ async def list_files(scenario: Scenario) -> list[str]:
     """Return the archived files, without cached answers."""
     names = await scenario.services.archive.list_names()
     return [name for name in names if not name.startswith(CACHED)]
+
+
+@pytest.mark.parametrize("wrong_by", [timedelta(days=400), timedelta(days=-400)])
+async def test_age_is_counted_by_the_clock_of_the_store(wrong_by: timedelta) -> None:
+    """A machine's clock that is wrong by days deletes nothing too early, and all in time."""
+    scenario = await build_deleted_scenario()
+    rows = await scenario.services.tables.deletions.read_all()
+    last = max(max(one.delete_at, one.deleted_at or one.delete_at) for one in rows)
+    counts = []
+    for age in (KEPT - timedelta(hours=1), KEPT + timedelta(hours=1)):
+        clock = build_store_clock(last + age, local=last + age + wrong_by)
+        counts.append(await delete_old_remediations(replace(scenario.services, clock=clock)))
+
+    assert counts == [0, 2]
 
 
 async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None:
