@@ -10,9 +10,11 @@ import pytest_asyncio
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Browser
 
-from tests.browser.shown_pages import OPEN_ALL, Viewer, open_viewer
+from tests.browser.shown_pages import EXCESS_WIDTH, OPEN_ALL, Viewer, open_viewer
+from tests.functional.planning.test_support_requests import open_support_request
 from tests.functional.scenarios.dashboard_stages import visit_stages
-from tests.functional.scenarios.page_visitor import ShownPage
+from tests.functional.scenarios.page_visitor import ShownPage, Visitor
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 CHROMIUM = os.environ.get("CHROMIUM", "")
 pytestmark = [
@@ -44,6 +46,11 @@ TOUCHING = """[...document.querySelectorAll('.card')].flatMap(card => {
   const touches = next.textContent.trim() && distance >= 0 && distance < 6;
   return touches ? [next.outerHTML.slice(0, 80)] : [];
 })"""
+#: Parts of a page that scroll sideways, besides the navigation.
+SIDEWAYS = """[...document.querySelectorAll('main, main *')]
+  .filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
+  .filter(one => ['auto', 'scroll'].includes(getComputedStyle(one).overflowX))
+  .map(one => one.outerHTML.slice(0, 120))"""
 CUT_DIAGRAMS = """[...document.querySelectorAll('figure')]
   .filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth).length"""
 
@@ -120,6 +127,23 @@ async def test_navigation_shows_the_page_that_is_open(
 async def test_nothing_touches_the_card_above(phone: Viewer, pages: dict[str, ShownPage]) -> None:
     """Links to other pages of a list, notes and legends are 6 pixels away."""
     assert await read_all(phone, pages, TOUCHING) == {}
+
+
+async def test_nothing_scrolls_sideways(phone: Viewer, pages: dict[str, ShownPage]) -> None:
+    """Neither a page nor a part of it, such as the draft of a support request."""
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await scenario.opt_in()
+    visitor = Visitor(scenario)
+    query = {"request": (await open_support_request(scenario)).id}
+    await visitor.show("draft", "/support-requests", query)
+    [draft] = visitor.take_pages()
+
+    every = {**pages, draft.name: draft}
+
+    assert "<pre>" in draft.text
+    assert await read_all(phone, every, SIDEWAYS) == {}
+    assert await read_all(phone, every, EXCESS_WIDTH, lambda excess: excess > 0) == {}
 
 
 async def test_no_diagram_is_cut(phone: Viewer, pages: dict[str, ShownPage]) -> None:
