@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from shared.callers.published_parts import PublishedPart, PublishedPartCallers
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import JobBlocked, NotFound, PlatformError
+from shared.errors import NotFound, PlatformError
 from shared.ports import ResourceReader, SynapseArtifacts
 
 _WORKSPACES = "Microsoft.Synapse/workspaces"
@@ -90,22 +90,10 @@ class SynapseCallers(PublishedPartCallers):
         raise NotFound(f"The Synapse workspace {name} no longer exists")
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it has its ETag.
-
-        Raises `Conflict`, and `JobBlocked` that names the missing role.
-        """
+        """Replace the properties of a part if it has its ETag; raise `Conflict`."""
         workspace, collection, name = part.address.split("/", 2)
         etag = part.etag or "*"
-        try:
-            await self._artifacts.write(workspace, collection, name, properties, etag=etag)
-        except PlatformError as err:
-            if err.status != 403:
-                raise
-            raise JobBlocked(
-                f"The app may not change the {part.title} of the {self.owner} {workspace}: {err}",
-                fix=f"{self.required_permissions.fix} Then retry.",
-                code=err.code,
-            ) from err
+        await self._artifacts.write(workspace, collection, name, properties, etag=etag)
 
 
 def _build_part(workspace: str, collection: str, part: Mapping[str, object]) -> PublishedPart:

@@ -110,6 +110,20 @@ def _matches(action: str, patterns: Sequence[str]) -> bool:
     )
 
 
+def describe_grant(needs: RequiredPermissions, resource_id: str) -> str:
+    """Return what to grant the app's identity so that it may change a resource: sentences.
+
+    A kind outside Azure names the role and its place in its fix.
+    """
+    changes = [one for one in (*needs.actions, *needs.data_actions) if not one.endswith("/read")]
+    if not changes:
+        return needs.fix
+    what = f"the role Flow remediation: {needs.role}" if needs.role else ", ".join(sorted(changes))
+    group = get_resource_group_id(resource_id) if resource_id.startswith("/subscriptions/") else ""
+    where = group or "its resource group"
+    return f"The app's identity needs {what} on {where}. {needs.fix}"
+
+
 def find_written_type(needs: RequiredPermissions, resource_type: str) -> str:
     """Return the type that a write of such a resource replaces: itself, or its only child that may
     be written (`Microsoft.Web/sites/config`); empty: Azure Resource Manager writes neither.

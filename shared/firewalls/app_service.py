@@ -60,6 +60,7 @@ class AppServices:
     resource_type = RESOURCE_TYPE
     required_permissions = RequiredPermissions(
         fix=FIREWALL_GROUP,
+        role="firewalls",
         resource_type="Microsoft.Web/sites",
         actions=("Microsoft.Web/sites/config/write",),
     )

@@ -68,6 +68,7 @@ class AzureFirewalls:
     resource_type = "Microsoft.Network/azureFirewalls"
     required_permissions = RequiredPermissions(
         fix=FIREWALL_GROUP,
+        role="firewalls",
         resource_type="Microsoft.Network/ipGroups",
         actions=("Microsoft.Network/ipGroups/write",),
     )

@@ -63,6 +63,7 @@ class NetworkSecurityGroups:
     resource_type = RESOURCE_TYPE
     required_permissions = RequiredPermissions(
         fix=FIREWALL_GROUP,
+        role="firewalls",
         resource_type="Microsoft.Network/networkSecurityGroups",
         actions=(
             "Microsoft.Network/networkSecurityGroups/securityRules/write",

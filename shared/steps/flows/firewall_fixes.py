@@ -17,12 +17,13 @@ from shared.domain.network.firewall_fix import (
 )
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.errors import Conflict, JobBlocked, MustWait, NotFound
+from shared.errors import Conflict, JobBlocked, MustWait, NotFound, PlatformError
 from shared.ports import AppliesFixes
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, LeaseHolder, lease_resource
+from shared.steps.flows.missing_permission import build_missing_permission, is_permission_missing
 from shared.steps.flows.read_back import WriteNotVisible, poll
 
 #: Attempts in one invocation if somebody else changes the list between read and write.
@@ -211,7 +212,17 @@ async def _write_change(
     async def update_list() -> None:
         added.extend(await kind.update_list(services.resource_writer, record.added_entries, change))
 
-    await perform(Write(permit=permit_and_record, call=update_list))
+    try:
+        await perform(Write(permit=permit_and_record, call=update_list))
+    except PlatformError as err:
+        if not is_permission_missing(err):
+            raise
+        raise build_missing_permission(
+            err,
+            f"firewall {record.firewall}",
+            kind.required_permissions,
+            record.added_entries.resource_id,
+        ) from err
     return _with_entries(record, tuple(added))
 
 

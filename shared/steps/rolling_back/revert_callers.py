@@ -43,7 +43,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
                 signatures = (
                     await read_original_signatures(work) if work.job.has_trigger_url else {}
                 )
-            async with explain_denied_write(work.services, record.caller.label):
+            async with explain_denied_write(work.services, record.caller):
                 await _revert_caller(work, log, record, signatures)
             await work.held.record_progress()
     return changed

@@ -1,8 +1,9 @@
-"""Explain why Azure rejects every write of a caller: a read-only lock, or Azure Policy."""
+"""Explain why every write of a caller is rejected: a lock, a policy or a missing permission."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from shared.domain.callers.caller import Caller
 from shared.domain.platform_errors import (
     DENIED_BY_POLICY,
     SCOPE_LOCKED,
@@ -12,26 +13,28 @@ from shared.domain.platform_errors import (
 from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.read_only_locks import read_read_only_locks
 from shared.services import Services
+from shared.steps.flows.missing_permission import build_missing_permission, is_permission_missing
 
 
 def is_denied(error: PlatformError) -> bool:
-    """Return whether Azure rejects every write of the resource, whatever its content."""
-    return error.code in {SCOPE_LOCKED, DENIED_BY_POLICY}
+    """Return whether every write of the resource is rejected, whatever their content."""
+    return error.code in {SCOPE_LOCKED, DENIED_BY_POLICY} or is_permission_missing(error)
 
 
 @asynccontextmanager
-async def explain_denied_write(services: Services, label: str) -> AsyncIterator[None]:
-    """Raise `JobBlocked` instead of an error that `is_denied`. It names the lock or the policy
-    assignments, and says what to do.
-
-    `label` is the caller for people.
+async def explain_denied_write(services: Services, caller: Caller) -> AsyncIterator[None]:
+    """Raise `JobBlocked` instead of an error that `is_denied`. It names the lock, the policy
+    assignments or the missing permissions, and says what to do.
     """
     try:
         yield
     except PlatformError as err:
         if not is_denied(err):
             raise
-        raise await _explain(services, label, err) from err
+        if is_permission_missing(err):
+            needs = services.callers[caller.kind].required_permissions
+            raise build_missing_permission(err, caller.label, needs, caller.address) from err
+        raise await _explain(services, caller.label, err) from err
 
 
 async def _explain(services: Services, label: str, error: PlatformError) -> JobBlocked:

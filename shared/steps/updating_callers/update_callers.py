@@ -72,7 +72,7 @@ async def update(work: StepContext) -> FlowJob:
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             batch = CallerWriteBatch(work, resource, stack)
             others = await _prepare_others(work, batch, plans, held) if is_shared else []
-            async with explain_denied_write(work.services, left[0].caller.label):
+            async with explain_denied_write(work.services, left[0].caller):
                 written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
                 moves = (

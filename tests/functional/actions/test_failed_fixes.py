@@ -100,6 +100,25 @@ async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
 
 
 @pytest.mark.parametrize("kind", APPLIED)
+async def test_missing_permission_is_named_with_its_role_and_scope(kind: str) -> None:
+    """A person must know what to grant, and where."""
+    scenario = await build_guarded_scenario(kind)
+
+    class Refusing:
+        def __getattr__(self, name: str) -> Any:
+            raise PlatformError("no role", code="AuthorizationFailed", status=403)
+
+    services = replace(scenario.services, resource_writer=Refusing())
+
+    with pytest.raises(JobBlocked) as blocked:
+        await apply_fix(services, build_fix_input(kind))
+
+    assert blocked.value.code == "AuthorizationFailed"
+    assert "needs the role Flow remediation: firewalls on /subscriptions/" in blocked.value.fix
+    assert "CMK_FIREWALL_RESOURCE_GROUP_IDS" in blocked.value.fix
+
+
+@pytest.mark.parametrize("kind", APPLIED)
 async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: str) -> None:
     """The repeated request finds the written entries and marks the fix as applied."""
     scenario = await build_guarded_scenario(kind)

@@ -41,6 +41,35 @@ async def find_azure_kinds() -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("kind", MOVED_KINDS)
+async def test_missing_permission_is_named_with_its_scope(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fix is that of the doctor, with the role that the deployment creates."""
+    scenario = Scenario()
+    caller_case(kind).add(scenario.build, scenario.build.http_flow("Orders"))
+    await planned(scenario)
+
+    async def reject(*_: object, **__: object) -> None:
+        raise PlatformError("no role", code="Forbidden", status=403)
+
+    writer = type(scenario.services.callers[kind])
+    with monkeypatch.context() as patch:
+        for name in {"write", "write_all"} & {*dir(writer)}:
+            patch.setattr(writer, name, reject)
+        await scenario.approve(run=timedelta(hours=1))
+    blocked = await scenario.job("Orders")
+
+    needs = scenario.services.callers[kind].required_permissions
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "Forbidden"), blocked
+    assert "The app may not change the " in blocked.message
+    assert needs.fix in blocked.fix
+    assert ("Flow remediation: " in blocked.fix) is bool(needs.role)
+    assert ("resource group" in blocked.fix or "/resourceGroups/" in blocked.fix) is bool(
+        needs.resource_type
+    )
+
+
 @pytest.mark.parametrize("code", DENIALS)
 async def test_denied_write_blocks_the_job_with_the_cause_until_it_is_removed(code: str) -> None:
     """The fix names the lock or the policy, also during a rollback. A retry then continues."""

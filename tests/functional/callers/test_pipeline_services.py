@@ -10,6 +10,7 @@ from shared.callers.synapse import SynapseCallers
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import Conflict, JobBlocked, PlatformError
+from shared.steps.flows.missing_permission import is_permission_missing
 from tests.fakes.builder import Builder
 from tests.functional.callers.called_tenant import Tenant
 
@@ -170,7 +171,7 @@ async def test_part_without_an_id_costs_only_itself(tenant: Tenant) -> None:
 
 
 async def test_missing_role_is_named(tenant: Tenant) -> None:
-    """The doctor finds it before, and a blocked job says what to grant."""
+    """The doctor finds it before."""
     denied = "Microsoft.Synapse/workspaces/pipelines/write"
     tenant.builder.synapse_caller(tenant.original)
     tenant.world.denied_synapse_actions.add(denied)
@@ -178,12 +179,13 @@ async def test_missing_role_is_named(tenant: Tenant) -> None:
     assert isinstance(kind, SynapseCallers)
     [caller] = await tenant.found(SYNAPSE.kind)
 
-    with pytest.raises(JobBlocked) as blocked:
+    with pytest.raises(PlatformError) as rejected:
         await tenant.move(caller)
     with pytest.raises(PlatformError, match=denied):
         await kind.check_scope("contoso")
 
-    assert "Synapse Artifact Publisher" in blocked.value.fix
+    assert is_permission_missing(rejected.value)
+    assert "Synapse Artifact Publisher" in kind.required_permissions.fix
     assert await kind.read_scopes() == ["contoso"]
 
 
