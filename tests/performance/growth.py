@@ -10,10 +10,11 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from functions import (
     dashboard_api,
@@ -35,7 +36,7 @@ from shared.domain.plans.remediation import (
     StartSource,
     build_environment_job_id,
 )
-from shared.ports import Condition, Operation, Store, StoreRow, UpsertRow
+from shared.ports import StoreRow, UpsertRow
 from shared.services import Services
 from shared.tables import Tables
 from shared.use_cases import change_remediation
@@ -46,6 +47,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.show_status import show_status
+from tests.fakes.observed_store import ObservedStore
 from tests.functional.app.notified_scenario import Heard
 from tests.functional.scenarios.app_calls import Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -56,51 +58,35 @@ OLD_JOBS = 0.9
 
 
 @dataclass(slots=True)
-class Walked(Store):
+class Walked(ObservedStore):
     """A store that counts its requests, and the rows that it reads for them."""
 
-    store: Store
     #: Rows by table and partition.
     sizes: Mapping[tuple[str, str], int]
     operations: int = 0
     rows: int = 0
     by_query: Counter[str] = field(default_factory=Counter)
 
-    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Count the request and pass it on."""
+    def observe(self, request: str, table: str, _partition: str | None) -> None:
+        """Count the request, and the row of a read."""
         self.operations += 1
-        self.rows += 1
-        self.by_query[f"get {table}"] += 1
-        return await self.store.get(table, partition, key)
-
-    async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count the request and pass it on."""
-        self.operations += 1
-        return await self.store.write(*operations)
+        if request == "get":
+            self.rows += 1
+            self.by_query[f"get {table}"] += 1
 
     async def query(
-        self,
-        table: str,
-        partition: str | None = None,
-        *,
-        where: Sequence[Condition] = (),
-        before: str | None = None,
-        after: str | None = None,
-        page_size: int | None = None,
+        self, table: str, partition: str | None = None, **bounds: Any
     ) -> AsyncIterator[StoreRow]:
         """Count the rows of the table or partition.
 
         For a bounded or unfinished query, count the rows returned.
         """
-        self.operations += 1
         given = 0
-        async for row in self.store.query(
-            table, partition, where=where, before=before, after=after, page_size=page_size
-        ):
+        async for row in ObservedStore.query(self, table, partition, **bounds):
             given += 1
             self._count(table, 1)
             yield row
-        if before is None and after is None:
+        if bounds.get("before") is None and bounds.get("after") is None:
             places = self.sizes.items()
             whole = sum(n for (t, p), n in places if t == table and partition in (None, p))
             self._count(table, max(whole - given, 0))

@@ -12,7 +12,7 @@ import json
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,11 +36,12 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.ports import Condition, DeleteRow, Operation, Store, StoreRow
+from shared.ports import DeleteRow, Operation, Store, StoreRow
 from shared.rows import format_sortable_time
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.driver import USE_CASES
+from tests.fakes.observed_store import ObservedStore
 from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_scenario import PLENTY, WIDE, WireScenario, wire_scenario
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
@@ -101,10 +102,9 @@ class Figures(PlanFigures):
 
 
 @dataclass(slots=True)
-class Counted(Store):
+class Counted(ObservedStore):
     """A store that counts its requests and records the progress of the jobs."""
 
-    store: Store
     reads: int = 0
     writes: int = 0
     #: State, and when it is due, of each row of these tables.
@@ -113,15 +113,16 @@ class Counted(Store):
     #: Places in the line for calls.
     line: set[str] = field(default_factory=set)
 
-    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Count the request and pass it on."""
-        self.reads += 1
-        return await self.store.get(table, partition, key)
+    def observe(self, request: str, _table: str, _partition: str | None) -> None:
+        """Count the request."""
+        if request == "write":
+            self.writes += 1
+        else:
+            self.reads += 1
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count the request and pass it on."""
-        self.writes += 1
-        rows = await self.store.write(*operations)
+        """Count the request and record the states of the jobs."""
+        rows = await ObservedStore.write(self, *operations)
         for operation in operations:
             if operation.row.table == "requestbudgets" and operation.row.key[0].isdigit():
                 change = self.line.discard if isinstance(operation, DeleteRow) else self.line.add
@@ -137,23 +138,6 @@ class Counted(Store):
         dues = [due for _, due in (*self.jobs.values(), *self.environment_jobs.values())]
         first = min(dues, default=format_sortable_time(None))
         return None if first == format_sortable_time(None) else datetime.fromisoformat(first)
-
-    async def query(
-        self,
-        table: str,
-        partition: str | None = None,
-        *,
-        where: Sequence[Condition] = (),
-        before: str | None = None,
-        after: str | None = None,
-        page_size: int | None = None,
-    ) -> AsyncIterator[StoreRow]:
-        """Count one request, whatever the number of rows, and pass it on."""
-        self.reads += 1
-        async for row in self.store.query(
-            table, partition, where=where, before=before, after=after, page_size=page_size
-        ):
-            yield row
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """Test that the timer reads no job in a minute in which none is due."""
 
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -8,8 +7,8 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.wake_up import WakeUp
 from shared.jobs.engine import SOON
-from shared.ports import Condition, Operation, Store, StoreRow
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
+from tests.fakes.observed_store import ObservedStore
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 FINISHED = SLEEPING = 1_000
@@ -20,41 +19,23 @@ MINUTES = 15
 
 
 @dataclass(slots=True)
-class Noted(Store):
+class Noted(ObservedStore):
     """A store that records its requests."""
 
-    store: Store
     #: Table and partition of each query; None: of all partitions.
     queries: list[tuple[str, str | None]] = field(default_factory=list)
     gets: list[str] = field(default_factory=list)
     writes: int = 0
 
-    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Record the request and pass it on."""
-        self.gets.append(table)
-        return await self.store.get(table, partition, key)
-
-    async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Record the request and pass it on."""
-        self.writes += 1
-        return await self.store.write(*operations)
-
-    async def query(
-        self,
-        table: str,
-        partition: str | None = None,
-        *,
-        where: Sequence[Condition] = (),
-        before: str | None = None,
-        after: str | None = None,
-        page_size: int | None = None,
-    ) -> AsyncIterator[StoreRow]:
-        """Record the request and pass it on."""
-        self.queries.append((table, partition))
-        async for row in self.store.query(
-            table, partition, where=where, before=before, after=after, page_size=page_size
-        ):
-            yield row
+    def observe(self, request: str, table: str, partition: str | None) -> None:
+        """Record the request."""
+        match request:
+            case "get":
+                self.gets.append(table)
+            case "write":
+                self.writes += 1
+            case _:
+                self.queries.append((table, partition))
 
 
 async def test_timer_reads_no_job_if_none_is_due() -> None:

@@ -1,7 +1,6 @@
 """Time by the store's answers: a clock that is minutes wrong costs neither calls nor order."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -16,9 +15,9 @@ from shared.adapters.state.request_ledger import BudgetLimit
 from shared.adapters.state.store_clock import StoreClock
 from shared.domain.request_demand import RequestDemand
 from shared.errors import MustWait, ThrottledError
-from shared.ports import Condition, Operation, StoreRow
 from tests.fakes.clock import START, ManualClock
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.observed_store import ObservedStore
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5)
@@ -32,11 +31,12 @@ def answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
     return SimpleNamespace(http_response=SimpleNamespace(headers=headers))
 
 
-class Machine:
+class Machine(ObservedStore):
     """A machine whose own clock is wrong, over a store whose answers take up to a second."""
 
     def __init__(self, world: ManualClock, store: MemoryStore, skew: timedelta, seed: int) -> None:
-        self.world, self.store = world, store
+        super().__init__(store)
+        self.world = world
         self.local = ManualClock(world.now() + skew)
         self.begun = world.now()
         self.clock = StoreClock(self.local, self._steady)
@@ -51,32 +51,9 @@ class Machine:
         date = format_datetime(sent.replace(microsecond=0), usegmt=True)
         self.clock.record_time(answer(date))
 
-    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Read a row, and hear the time."""
+    def observe(self, *_request: object) -> None:
+        """Hear the time with each request."""
         self.hear()
-        return await self.store.get(table, partition, key)
-
-    async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Write rows, and hear the time."""
-        self.hear()
-        return await self.store.write(*operations)
-
-    async def query(
-        self,
-        table: str,
-        partition: str | None = None,
-        *,
-        where: Sequence[Condition] = (),
-        before: str | None = None,
-        after: str | None = None,
-        page_size: int | None = None,
-    ) -> AsyncIterator[StoreRow]:
-        """Read rows, and hear the time."""
-        self.hear()
-        async for row in self.store.query(
-            table, partition, where=where, before=before, after=after, page_size=page_size
-        ):
-            yield row
 
 
 @dataclass(slots=True)

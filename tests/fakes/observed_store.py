@@ -1,0 +1,43 @@
+"""A store that passes each request on to another store."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from shared.ports import Condition, Operation, Store, StoreRow
+
+
+@dataclass(slots=True)
+class ObservedStore(Store):
+    """Passes each request on; a subclass defines `observe` to count the requests or to wait."""
+
+    store: Store
+
+    def observe(self, request: str, table: str, partition: str | None) -> None:
+        """Observe a request, which is the name of a method, before it is passed on."""
+
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
+        """Observe the request and pass it on."""
+        self.observe("get", table, partition)
+        return await self.store.get(table, partition, key)
+
+    async def write(self, *operations: Operation) -> list[StoreRow]:
+        """Observe the request and pass it on."""
+        self.observe("write", operations[0].row.table, operations[0].row.partition)
+        return await self.store.write(*operations)
+
+    async def query(
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
+        after: str | None = None,
+        page_size: int | None = None,
+    ) -> AsyncIterator[StoreRow]:
+        """Observe one request, whatever the number of rows, and pass it on."""
+        self.observe("query", table, partition)
+        async for row in self.store.query(
+            table, partition, where=where, before=before, after=after, page_size=page_size
+        ):
+            yield row
