@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -24,6 +25,7 @@ from local_cloud.functions_host.rpc_messages import rpc
 from local_cloud.functions_host.timer_runner import build_timer_invocation
 from local_cloud.functions_host.worker import Invocation, Worker
 
+_LOGGER = logging.getLogger("host.http")
 #: The real host's default limit is 100 MB.
 _MAX_BODY = 100 * 1024 * 1024
 _ADMIN = "/admin/functions/"
@@ -157,6 +159,11 @@ def _build_response(value: Any) -> web.Response:
     http = value.http
     headers: CIMultiDict[str] = CIMultiDict()
     for name, text in http.headers.items():
+        if not text.isascii() or not text.isprintable():  # as in Kestrel
+            _LOGGER.error(
+                "invalid non-ASCII or control character in header", extra={"header": name}
+            )
+            return web.Response(status=500)
         if name.lower() not in _CONNECTION_HEADERS:
             headers[name] = text
     for cookie in http.cookies:

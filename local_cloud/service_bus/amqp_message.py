@@ -43,6 +43,8 @@ from local_cloud.service_bus.queue_messages import (
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_FORMAT = 0x80013700
+#: Of a MessageId, in characters (learn.microsoft.com, Service Bus quotas).
+_LONGEST_ID = 128
 _SCHEDULED_ENQUEUE_TIME = "x-opt-scheduled-enqueue-time"
 _STATE_NUMBERS = {MessageState.ACTIVE: 0, MessageState.DEFERRED: 1, MessageState.SCHEDULED: 2}
 
@@ -101,6 +103,8 @@ def parse_sent_message(payload: bytes) -> SentMessage:
                     split_entries(section.value)  # it may be written anew, so it must be readable
         except MalformedValue as error:
             raise MalformedMessage(f"{section.code.name}: {error}") from error
+    if message_id is not None and len(str(message_id)) > _LONGEST_ID:
+        raise MalformedMessage(f"a MessageId has at most {_LONGEST_ID} characters")
     try:
         return SentMessage(
             payload=payload,

@@ -209,3 +209,10 @@ def test_an_empty_transfer_is_malformed(message_format: int) -> None:
     """An empty transfer is rejected."""
     with pytest.raises(MalformedMessage):
         split_batch(b"", message_format)
+
+
+def test_message_id_has_at_most_128_characters() -> None:
+    """A longer id is rejected."""
+    assert parse_sent_message(encode_message(message_id="m" * 128)).message_id == "m" * 128
+    with pytest.raises(MalformedMessage):
+        parse_sent_message(encode_message(message_id="m" * 129))

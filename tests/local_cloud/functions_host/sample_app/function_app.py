@@ -57,6 +57,12 @@ async def log_async(req: func.HttpRequest, context: func.Context) -> str:
     return f"{context.invocation_id} {context.trace_context.trace_parent}"
 
 
+@app.route(route="header", auth_level=func.AuthLevel.ANONYMOUS)
+async def return_header(req: func.HttpRequest) -> func.HttpResponse:
+    """Return a header that is no ASCII."""
+    return func.HttpResponse("", headers={"Content-Disposition": 'filename="körper"'})
+
+
 @app.route(route="none", auth_level=func.AuthLevel.ANONYMOUS)
 async def return_none(req: func.HttpRequest) -> func.HttpResponse:
     """Return nothing, which no HTTP function may."""
