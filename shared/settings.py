@@ -33,22 +33,7 @@ _VAULT_URL = TextPattern(
     "Use the URL of a Key Vault, such as https://NAME.vault.azure.net.",
 )
 
-#: The name of an organization in `dev.azure.com/NAME`.
-_ORGANIZATION = TextPattern(
-    r"^[A-Za-z0-9][A-Za-z0-9-]{0,49}$",
-    "Use the name of an organization, such as contoso.",
-)
-#: `OWNER/NAME`; a name has a character that is no dot.
-_REPOSITORY = TextPattern(
-    r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
-    "Use OWNER/NAME, such as contoso/shop.",
-)
-#: Host and path of a site.
-_SITE = TextPattern(
-    r"^[A-Za-z0-9-]+\.sharepoint(-mil)?\.(com|us|cn)(/[^/?#\s]+)*$",
-    "Use the address of a site, such as contoso.sharepoint.com/sites/sales.",
-)
-#: What precedes these names in a URL.
+#: What precedes names of organizations, repositories, sites and subscriptions in a URL.
 _URL_START = re.compile(r"https://((github|dev\.azure)\.com/)?|/subscriptions/", re.IGNORECASE)
 
 
@@ -79,6 +64,10 @@ def _split_places(value: object) -> object:
     for name in (_URL_START.sub("", str(one)).rstrip("/") for one in found):
         by_name.setdefault(name.lower(), name)
     return tuple(by_name.values())
+
+
+#: What reads a name reports a malformed one, which then affects no other.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_places)]
 
 
 class SignInSettings(BaseSettings):
@@ -124,7 +113,7 @@ class Settings(AccessSettings):
     #: The tenant's cloud: `public`, `gcc`, `gcc_high`, `dod` or `china`. The others are untested.
     cloud_name: CloudName = Field(CloudName.PUBLIC, validation_alias="CMK_CLOUD")
     #: Subscriptions to watch, separated by commas. Service tags are read in the first.
-    subscription_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_places)] = ()
+    subscription_ids: Names = ()
     #: Client id of the user-assigned identity. Empty: the system-assigned identity.
     client_id: str = ""
 
@@ -173,25 +162,15 @@ class Settings(AccessSettings):
     trigger_url_vault: Annotated[str, _VAULT_URL] = ""
     #: Organizations of Azure DevOps, separated by commas, whose service hooks and variable groups
     #: may be callers. Empty: none is searched.
-    azure_devops_organizations: Annotated[
-        tuple[Annotated[str, _ORGANIZATION], ...],
-        NoDecode,
-        BeforeValidator(_split_places),
-    ] = ()
+    azure_devops_organizations: Names = ()
     #: Repositories of GitHub (`OWNER/NAME`), separated by commas, whose webhooks and variables may
     #: be callers. Empty: none is searched.
-    github_repositories: Annotated[
-        tuple[Annotated[str, _REPOSITORY], ...],
-        NoDecode,
-        BeforeValidator(_split_places),
-    ] = ()
+    github_repositories: Names = ()
     #: Token that reads and writes them.
     github_token: str = Field("", repr=False)
     #: Sites of SharePoint (`contoso.sharepoint.com/sites/sales`), separated by commas, whose
     #: webhooks may be callers; the site scripts of their tenant, too. Empty: none is searched.
-    sharepoint_sites: Annotated[
-        tuple[Annotated[str, _SITE], ...], NoDecode, BeforeValidator(_split_places)
-    ] = ()
+    sharepoint_sites: Names = ()
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and

@@ -36,6 +36,8 @@ AZURE_DEVOPS = JsonService(
     url="https://dev.azure.com",
     headers={"Accept": "application/json;api-version=7.1"},
     scopes=lambda settings: settings.azure_devops_organizations,
+    scope_pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,49}",
+    scope_hint="Use the name of an organization, such as contoso.",
     audience="499b84ac-1321-427f-aa17-267ca6975798",
 )
 _HOOKS = "_apis/hooks/subscriptions"
@@ -84,7 +86,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
         "Nobody can read secret variables: check them yourself.",
     )
 
-    async def check_scope(self, scope: str) -> None:
+    async def read_scope(self, scope: str) -> None:
         """Check that the app can read the service hooks of an organization."""
         await self._read_place(_Place(organization=scope))
 
@@ -145,7 +147,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
 
     async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
         places: list[_Place] = []
-        for organization in await self.read_scopes():
+        for organization in await self.list_well_formed_scopes(unreadable):
             places.append(_Place(organization=organization))
             try:
                 projects = await self._api.list(

@@ -24,6 +24,9 @@ GITHUB = JsonService(
     url="https://api.github.com",
     headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
     scopes=lambda settings: settings.github_repositories,
+    # `OWNER/NAME`; a name has a character that is no dot.
+    scope_pattern=r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*",
+    scope_hint="Use OWNER/NAME, such as contoso/shop.",
     token=lambda settings: settings.github_token,
 )
 _HOOKS, _SECRETS, _VARIABLES = "hooks", "actions/secrets", "actions/variables"
@@ -64,7 +67,7 @@ class GitHubCallers(JsonServiceCallers):
         "secrets: check them yourself.",
     )
 
-    async def check_scope(self, scope: str) -> None:
+    async def read_scope(self, scope: str) -> None:
         """Check that the app can read the webhooks of a repository."""
         await self._read_place(_Place(repository=scope, list_name=_HOOKS))
 
@@ -78,7 +81,7 @@ class GitHubCallers(JsonServiceCallers):
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = [
             _Place(repository=repository, list_name=list_name)
-            for repository in await self.read_scopes()
+            for repository in await self.list_well_formed_scopes(unreadable)
             for list_name in _LISTS
         ]
         readings = unreadable.read_readable(

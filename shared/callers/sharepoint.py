@@ -31,6 +31,8 @@ SHAREPOINT = JsonService(
     name="SharePoint",
     headers={"Accept": "application/json;odata=nometadata"},
     scopes=lambda settings: settings.sharepoint_sites,
+    scope_pattern=r"[A-Za-z0-9-]+\.sharepoint(-mil)?\.(com|us|cn)(/[^/?#\s]+)*",
+    scope_hint="Use the address of a site, such as contoso.sharepoint.com/sites/sales.",
 )
 _LISTS = "_api/web/lists"
 _SCRIPTS = "_api/Microsoft.Sharepoint.Utilities.WebTemplateExtensions.SiteScriptUtility"
@@ -89,7 +91,7 @@ class SharePointCallers(JsonServiceCallers):
         "the site from CMK_SHAREPOINT_SITES.",
     )
 
-    async def check_scope(self, scope: str) -> None:
+    async def read_scope(self, scope: str) -> None:
         """Check that the app can read the lists of a site."""
         await self._read_lists(scope)
 
@@ -140,7 +142,7 @@ class SharePointCallers(JsonServiceCallers):
         """
         places: list[_Place] = []
         hosts, searched_hosts = set[str](), set[str]()
-        for site in await self.read_scopes():
+        for site in await self.list_well_formed_scopes(unreadable):
             host = site.partition("/")[0].lower()
             hosts.add(host)
             try:

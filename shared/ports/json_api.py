@@ -21,6 +21,10 @@ class JsonService:
     headers: Mapping[str, str]
     #: Return the organizations, repositories or sites to search; none: the service is not used.
     scopes: Callable[["Settings"], Sequence[str]]
+    #: Regular expression for the name of each, and what to use instead of another text: only then
+    #: do its requests reach the service.
+    scope_pattern: str
+    scope_hint: str
     #: Audience of the identity's access token. Empty: the host of each request.
     audience: str = ""
     #: Return a token that an administrator created; None: the app's identity gets one.

@@ -64,12 +64,12 @@ def test_list_names_each_place_once(
 
 def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person must find the one wrong value of many, although values are not shown."""
-    monkeypatch.setenv("CMK_GITHUB_REPOSITORIES", "a/b, wrong, c/d, bad")
+    monkeypatch.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, wrong, LogicApps, bad")
 
     with pytest.raises(ValidationError) as raised:
         Settings()
 
-    fault = describe_faults(raised.value)["CMK_GITHUB_REPOSITORIES"]
+    fault = describe_faults(raised.value)["CMK_ADDITIONAL_REQUIRED_TAGS"]
     assert "Value 2 of the list:" in fault
     assert "Value 4 of the list:" in fault
     assert "wrong" not in fault

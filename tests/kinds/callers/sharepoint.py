@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from pydantic import ValidationError
 
 from local_cloud.tenant.external_services.sharepoint import SharePoint, seed_sharepoint
 from shared.adapters.http.client import HttpService, ServiceRequest, ServiceResponse
@@ -296,11 +295,3 @@ def test_sites_are_hosts_with_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("CMK_SHAREPOINT_SITES", value)
     assert Settings(tenant_id="t").sharepoint_sites == (SITE, "fabrikam.sharepoint.us")
-    for wrong in (
-        "sharepoint.com/sites/x",
-        "attacker.example/x",
-        f"{SITE}?a=b",
-        "a.b.sharepoint.com",
-    ):
-        with pytest.raises(ValidationError):
-            Settings(tenant_id="t", sharepoint_sites=(wrong,))

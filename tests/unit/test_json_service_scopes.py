@@ -1,0 +1,86 @@
+"""A malformed name of a scope affects no other, and its host gets no request."""
+
+import builtins
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from shared.callers.azure_devops import AzureDevOpsCallers
+from shared.callers.github import GitHubCallers
+from shared.callers.sharepoint import SharePointCallers
+from shared.errors import JobBlocked, PlatformError
+from shared.ports import JsonService
+from tests.fakes.json_api import FakeJsonApi
+from tests.fakes.test_world import World
+
+SITE = "contoso.sharepoint.com/sites/shop"
+type Kind = type[GitHubCallers | AzureDevOpsCallers | SharePointCallers]
+CASES: list[tuple[Kind, str, Sequence[str]]] = [
+    (GitHubCallers, "contoso/shop", ("shop", "contoso/..", "a/b/c", "a b/c", "contoso/shop?a=b")),
+    (AzureDevOpsCallers, "contoso", ("", "contoso/shop", "a b", "https:", "a" * 51)),
+    (
+        SharePointCallers,
+        SITE,
+        ("sharepoint.com/sites/x", "attacker.example/x", f"{SITE}?a=b", "a.b.sharepoint.com"),
+    ),
+]
+
+
+class Api(FakeJsonApi):
+    """A service without items, whose setting names these scopes."""
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        """Name the scopes."""
+        super().__init__(World())
+        self.scopes = scopes
+        self.paths: list[str] = []
+
+    async def read_scopes(self, service: JsonService) -> Sequence[str]:
+        """Return the scopes."""
+        return self.scopes
+
+    async def list(
+        self,
+        service: JsonService,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        member: str = "",
+        arguments: Mapping[str, str] | None = None,
+    ) -> builtins.list[Mapping[str, object]]:
+        """Return nothing."""
+        self.paths.append(path)
+        return []
+
+
+@pytest.mark.parametrize(("kind", "right", "wrong"), CASES)
+async def test_malformed_scope_is_named_and_the_others_are_searched(
+    kind: Kind, right: str, wrong: Sequence[str]
+) -> None:
+    """The plan names the scopes that were not searched."""
+    alone, both = Api([right]), Api([*wrong, right])
+
+    assert [one async for one in kind(alone).find([])] == []
+    with pytest.raises(JobBlocked) as raised:
+        _ = [one async for one in kind(both).find([])]
+
+    assert both.paths == alone.paths
+    assert all(f"{one} (malformed: " in str(raised.value) for one in wrong)
+
+
+@pytest.mark.parametrize(("kind", "right", "wrong"), CASES)
+async def test_check_of_a_malformed_scope_fails_without_a_request(
+    kind: Kind, right: str, wrong: Sequence[str]
+) -> None:
+    """The doctor names each of them."""
+    api = Api([right, *wrong])
+    checked = kind(api)
+
+    await checked.check_scope(right)
+    before = list(api.paths)
+    for one in wrong:
+        with pytest.raises(PlatformError, match="is malformed"):
+            await checked.check_scope(one)
+
+    assert before
+    assert api.paths == before
